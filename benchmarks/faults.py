@@ -151,7 +151,7 @@ def cross_arm(motion: Motion, rng: np.random.Generator) -> Motion:
 def _point_bone(motion: Motion, span: slice, part: str, end: str, directions: np.ndarray) -> Motion:
     """Point a bone in directions (T, 3) for a while.
 
-    They are in the world, and the trunk stays.
+    The directions are in the world, and the trunk stays.
     """
     joint = motion.skeleton.parts.index(part)
     tip = motion.skeleton.parts.index(end)
@@ -181,7 +181,7 @@ def _trunk_axes(motion: Motion, part: str) -> tuple[np.ndarray, np.ndarray]:
 def set_angle(motion: Motion, part: str, span: slice, axis: str, degrees: float) -> Motion:
     """Hold a joint's rotation for a while.
 
-    It is about an axis of its parent.
+    The axis belongs to the joint's parent.
     """
     rotations = motion.rotations.copy()
     rotations[span, motion.skeleton.parts.index(part)] = from_euler_angles(axis, np.array([degrees]))

@@ -139,7 +139,7 @@ class Arguments:
 def get_processor_s() -> float:
     """Return this process's processor time, children included.
 
-    It is in seconds, and the children have finished.
+    The children have finished; the time is in seconds.
     """
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Store corrections as keys, layers and contact curves.
 
-They are in actions; layers are additive.
+Actions hold them; layers are additive.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _KEY_ENUMS = ("interpolation", "handle_left_type", "handle_right_type", "easing"
 class BoneKeys:
     """A bone's transforms (T, 4, 4) and keyed properties.
 
-    They are in its own space; properties are those beside the rotation.
+    Transforms are in the bone's own space; properties come beside the rotation.
     """
 
     bases: np.ndarray
@@ -246,7 +246,7 @@ def _read_keys(curve: bpy.types.FCurve, times: np.ndarray) -> dict[str, np.ndarr
 def _copy_cycles(patterns: Sequence[bpy.types.FCurve], curve: bpy.types.FCurve) -> None:
     """Let a new curve repeat as others do.
 
-    They are of its bone, or any other one, so that a cycle stays a cycle.
+    The pattern is a curve of its bone, or any other one, so that a cycle stays a cycle.
     """
     holder, _, _ = curve.data_path.rpartition(".")
     cycles = {}
@@ -654,7 +654,7 @@ def find_contact_curves(
 ) -> list[list[bpy.types.FCurve | None]]:
     """Return each foot's contact curves.
 
-    They are of when it stands, and of x and y of where, None for a missing curve.
+    For each foot: when it stands, and x and y of where; None for a missing curve.
     """
     curves = {(curve.data_path, curve.array_index): curve for curve in get_curves(action, slot)}
     found = []

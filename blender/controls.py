@@ -238,7 +238,7 @@ def _find_ik_limbs(rig: bpy.types.Object, switches: tuple[str, ...], controls: l
 def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Control]) -> str:
     """Return the bone to which a control stretches.
 
-    It is at the end of an FK control that moves another control; "" if the control must not be scaled.
+    An FK control ends at this bone and moves another control; "" if the control must not be scaled.
     """
     bone = rig.data.bones[control.name]
     if _FK_NAME not in control.name or rig.pose.bones[control.name].lock_scale[1]:
@@ -584,7 +584,7 @@ def _turn_controls(
 def _measure_stretch(control: Control, poses: dict[str, Matrix]) -> float:
     """Return a control's distance to its next bone.
 
-    It is that of its limb.
+    The next bone is in the same limb.
     """
     return (poses[control.next_bone].translation - poses[control.bone].translation).length
 

@@ -260,7 +260,7 @@ def _compute_world(hierarchy: _Hierarchy, values: np.ndarray) -> Steps:
 def compute_zxy_angles(rotations: np.ndarray) -> np.ndarray:
     """Return angles (..., 3) about z, x, y.
 
-    They are in radians, and the product Rz Rx Ry is the rotation (..., 3, 3).
+    Their product Rz Rx Ry is the rotation (..., 3, 3); they are in radians.
     """
     about_z = np.arctan2(-rotations[..., 0, 1], rotations[..., 1, 1])
     about_x = np.arctan2(rotations[..., 2, 1], np.hypot(rotations[..., 0, 1], rotations[..., 1, 1]))
@@ -293,8 +293,9 @@ def make_zxy_matrices(angles_rad: np.ndarray) -> np.ndarray:
 def compute_changes(clip: Clip, before: Clip, after: Clip, parts: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return what a correction does to each joint.
 
-    It is in the world of the file. Only differences between the two files count, so what the program does not change
-    stays exactly as it was. Joints that carry no part of the body, such as fingers, move rigidly with their parents.
+    Changes are in the world of the file. Only differences between the two files count, so what the program does not
+    change stays exactly as it was. Joints that carry no part of the body, such as fingers, move rigidly with their
+    parents.
 
     Args:
         clip: The motion as sampled.

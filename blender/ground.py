@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Describe a ground's meshes as boxes.
 
-They are of the scene, the file is the program's. Needs no Blender.
+The scene has the meshes, and the program reads the file. Needs no Blender.
 """
 
 from __future__ import annotations

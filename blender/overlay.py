@@ -55,7 +55,7 @@ def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
 def find_places(rig: bpy.types.Object, frame: float) -> list[Vector]:
     """Return where planted feet stand at a frame.
 
-    It is of the action; the height is that of the lowest bone.
+    The frame counts in the action; the height is that of the lowest bone.
     """
     data = rig.animation_data
     if data is None or data.action is None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draw menu entries and the sidebar panel.
 
-It is that of the 3D view.
+The panel is in the sidebar of the 3D view.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHOWN_NOTES = 6
 class SelfcorrectNote(bpy.types.PropertyGroup):
     """A warning or note; its name says it.
 
-    It is of the last correction.
+    The last correction left it.
     """
 
     is_warning: BoolProperty()
@@ -42,7 +42,7 @@ class SelfcorrectNote(bpy.types.PropertyGroup):
 class SelfcorrectFinding(bpy.types.PropertyGroup):
     """A finding in frames of the scene.
 
-    It is that of a check.
+    A check found it.
     """
 
     rule: StringProperty()

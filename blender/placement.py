@@ -69,7 +69,7 @@ def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
 def twist_about_z(rotation: np.ndarray) -> float:
     """Return a rotation's angle about z.
 
-    It is that of a part of (3, 3), 0 if there is none (a turn upside down).
+    Only the part of (3, 3) about z counts, 0 if there is none (a turn upside down).
     """
     sine = rotation[1, 0] - rotation[0, 1]
     cosine = rotation[0, 0] + rotation[1, 1]

@@ -116,7 +116,7 @@ def choose_clock(rig: bpy.types.Object, scene: bpy.types.Scene, extent: str) -> 
 def find_action_ends(rig: bpy.types.Object) -> tuple[float, float] | None:
     """Return the ends of a rig's animation.
 
-    They are of its slot in its action, else of its NLA strips. None if it has neither.
+    The rig's slot in its action counts, else its NLA strips. None without either. None if it has neither.
     """
     data = rig.animation_data
     ends: list[float] = []
@@ -596,7 +596,7 @@ def convert_to_basis(bone: bpy.types.Bone, poses: np.ndarray, pose: dict[str, np
 def convert_to_pose(bone: bpy.types.Bone, bases: np.ndarray, pose: dict[str, np.ndarray]) -> np.ndarray:
     """Convert a bone's own transforms to poses.
 
-    They are in the armature.
+    The poses are in the armature.
 
     Args:
         bone: The bone.

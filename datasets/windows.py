@@ -37,7 +37,7 @@ class Windows:
     clips: np.ndarray
     """(N,) source of the clip."""
     start_s: np.ndarray
-    """(N,) start of each window, in s. It is in the clip's own time."""
+    """(N,) start of each window, in s of the clip's own time."""
     stop_s: np.ndarray
     """(N,) last frame, likewise."""
     mirrored: np.ndarray

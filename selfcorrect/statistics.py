@@ -133,7 +133,7 @@ def mean_interval(
 def _without_bounds(estimate: float, count: int, confidence: float = 0.95) -> Interval:
     """Return an estimate without an interval.
 
-    It is of a single seed, or of seeds without spread.
+    A single seed has no interval, nor have seeds without spread.
     """
     method = "single seed" if count == 1 else "no spread"
     return Interval(estimate, math.nan, math.nan, count, method, confidence)
@@ -180,7 +180,7 @@ def has_spread(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0
 def _standard_deviation(seeds: np.ndarray, resolution: float) -> float:
     """Return the standard deviation over seeds.
 
-    It is at least the resolution of the scores.
+    The least value is the resolution of the scores.
     """
     return max(float(seeds.std(ddof=1)), resolution)
 
@@ -753,7 +753,7 @@ def collapse_profile(
 ) -> list[CollapseFinding]:
     """Apply eight definitions of model collapse.
 
-    They are those of Schaeffer et al. (2025), applied to a run. A definition is "not measurable" if the curve is
+    The definitions follow Schaeffer et al. (2025), applied to a run. A definition is "not measurable" if the curve is
     missing or has a single generation, or if the interval cannot decide or lies on both sides of the threshold. A risk
     that is below 0 in some seed has no growth by a factor. Definitions 3 and 5 are about limits that no finite run
     reaches: both rules state what is measured instead.
@@ -863,7 +863,7 @@ def _late_rise(curve: np.ndarray | None) -> Interval | None:
 def _exponent_rise(by_training_size: Mapping[int, ArrayLike] | None) -> Interval | None:
     """Return how the size exponent rises.
 
-    It is that of risk ∝ size^exponent, from the first to the last generation.
+    Risk is ∝ size^exponent, from the first to the last generation.
     """
     if by_training_size is None or len(by_training_size) < 2:
         return None

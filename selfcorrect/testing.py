@@ -59,7 +59,7 @@ FeatureFunction = Callable[[Tensor], Tensor]
 class Stability:
     """Verdicts on a loop against real data.
 
-    They are on Fréchet distance, coverage and variance within labels, over the later half of the generations, against
+    Fréchet distance, coverage and variance within labels are judged over the later half of the generations, against
     real data only.
     """
 
@@ -221,7 +221,7 @@ def _quality_inputs(
 ) -> tuple[list[float], list[float], Better, Thresholds]:
     """Return a quality's values and its rule.
 
-    They are of the loop and of the baseline, a value per seed, and the rule of evaluation.
+    Values of the loop and of the baseline have one per seed, and the rule is that of evaluation.
     """
     values = [loop[key] for loop, _ in scores]
     baseline = [baseline[key] for _, baseline in scores]

@@ -62,7 +62,7 @@ _SOME_SIMULATED = 0.01
 _CLEAR_BODYWEIGHTS = 0.05
 """Smallest clear gain in unexplained force, in body weights. Of second corrections of 20 captures, 19 gain less."""
 _SUNK_M = 0.5
-"""Mean depth that is implausible, in m. It is about the length of a shank."""
+"""Mean depth that is implausible, in m: about the length of a shank."""
 _CALMER = 0.8
 """Maximum jerk ratio of a useful correction. It counts for motions whose noise was not removed."""
 _NOTES_ON_CHANGES = (NoteKind.GLIDE_REMOVED, NoteKind.STRETCH_KEPT, NoteKind.EXPLAINED, NoteKind.NOT_FOLLOWED)
@@ -411,7 +411,7 @@ def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> Co
 def _gained_height_m(before: Mapping[str, float], after: Mapping[str, float]) -> float:
     """Return the gain in sinking and floating.
 
-    It is by how much less a body sinks and its standing feet float, up to a limit; 0 if they do so more.
+    The gain is by how much less a body sinks and its standing feet float, up to a limit; 0 if they do so more.
     """
     gains_m = [before.get(name, 0.0) - after.get(name, 0.0) for name in _HEIGHTS]
     return min(max(sum(gains_m), 0.0), _LARGEST_GAIN_M)

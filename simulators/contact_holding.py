@@ -61,7 +61,7 @@ _BEYOND_LEG_M = 0.3
 def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
     """Return the path (T, 3) that feet ride.
 
-    It is that of what carries them, since frame 0; it rests without feet that ride.
+    What carries the feet has moved along it since frame 0; it rests without feet that ride.
 
     Raises:
         InputError: The contacts have another length or frame rate.

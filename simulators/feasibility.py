@@ -65,7 +65,7 @@ class RootResidual:
     def from_wrench(cls, body: Humanoid, wrench: np.ndarray) -> Self:
         """Return the residual of wrenches (N, T, 6).
 
-        They are in newtons and newton metres.
+        Units are newtons and newton metres.
         """
         return cls(wrench[..., :3] / body.weight_n, wrench[..., 3:])
 

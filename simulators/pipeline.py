@@ -57,7 +57,7 @@ class Pipeline:
     ) -> Pipeline:
         """Return the pipeline with a simulation.
 
-        It is in an engine; without a mass or a drive the pipeline keeps its own.
+        The engine runs it; without a mass or a drive the pipeline keeps its own.
         """
         tracker = replace(self.tracker or TrackerSettings(), engine=engine)
         if mass_kg is not None:

@@ -187,7 +187,7 @@ class BlendSimulation(Positive):
     def shares(self, plan: MotionPlan, simulated: MotionBatch) -> np.ndarray:
         """Return the share (N, T) of the simulation.
 
-        It is in [0, 1]; simulated states are on the whole skeleton.
+        Shares are in [0, 1]; simulated states are on the whole skeleton.
         """
         body = plan.body
         fps = simulated.fps
@@ -454,7 +454,7 @@ class JerkBounds:
     def roughness(self, excess: np.ndarray) -> np.ndarray:
         """Return the roughness (N, T, G) of an excess.
 
-        It is in [0, 1]; no motion hangs on a threshold.
+        Roughness is in [0, 1]; no motion hangs on a threshold.
         """
         return np.clip(excess / ALL_ROUGH, 0.0, 1.0)
 

@@ -1,6 +1,6 @@
 """A tiny evaluator in the layout of Guo et al.
 
-It is that of 2022, made for tests from plain PyTorch modules with random weights.
+It was made for tests from plain PyTorch modules with random weights, as published in 2022.
 """
 
 import pickle

@@ -23,7 +23,7 @@ JOINT_GROUPS = {
 def hold_channels(motion: Motion, frames: int, *, place: bool = False, joints: tuple[int, ...] = ()) -> Motion:
     """Hold channels for some frames at a time.
 
-    They are those of the root's position, or the rotations of joints.
+    Channels of the root's position count, or the rotations of joints.
     """
     shown = np.arange(len(motion)) // frames * frames
     rotations = motion.rotations.copy()

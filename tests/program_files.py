@@ -268,7 +268,7 @@ def save_sam3d_stacked(path: Path, motion: sc.Motion) -> None:
 def six_numbers(vectors: np.ndarray) -> np.ndarray:
     """Return the first two matrix rows, (T, 6 J).
 
-    They are those of rotation vectors (T, J, 3).
+    The matrices follow from rotation vectors (T, J, 3).
     """
     return Rotation.from_rotvec(vectors).as_matrix()[..., :2, :].reshape(len(vectors), -1)
 

@@ -39,7 +39,7 @@ def make_plan(*motions: Motion, friction: float = 0.5) -> MotionPlan:
 def rest_points_m(body: Humanoid) -> np.ndarray:
     """Return the lowest touching points (C, 3).
 
-    They are of a body in the rest pose, its root at the origin.
+    The body is in the rest pose, its root at the origin.
     """
     still = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), 1))
     return body.contact_points.lowest_points(*forward_kinematics(body.tree, np.zeros(3), still))

@@ -474,7 +474,7 @@ def test_preset_numbers_are_documented() -> None:
 def run_of(values: dict[str, list[float]]) -> Summary:
     """Make a run with these last scores.
 
-    They are by seed, at the last generation, after 1 for each seed.
+    Scores are by seed, at the last generation, after 1 for each seed.
     """
     arms = tuple(
         ArmCurves(name, "", name, {"recall": np.stack([np.ones(len(last)), np.array(last)], axis=1)})
@@ -530,7 +530,7 @@ YAML = re.compile(r"```yaml\n# (\S+\.yaml)\n(.*?)```", re.DOTALL)
 def list_commands(page: Path) -> list[list[str]]:
     """Return a page's commands of selfcorrect.
 
-    They are in its blocks of code, as words without the program's name.
+    Blocks of code have them; each is a list of words without the program's name.
     """
     commands = []
     for line in page.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():

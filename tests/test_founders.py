@@ -23,7 +23,7 @@ def test_correlation_bounds(founders):
 def test_seeds_are_resampled(founders):
     """Eight alike pairs are resampled as eight pairs.
 
-    They are of eight seeds.
+    There are eight seeds.
     """
     draw = np.random.default_rng(2)
     seeds = draw.normal(size=(8, 1, 2))

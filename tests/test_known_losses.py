@@ -21,7 +21,7 @@ def losses():
 def shares(losses) -> Scores:
     """Return scores over those of fresh windows.
 
-    They are of the made sets of one seed.
+    The made sets have one seed.
     """
     made, scores = losses.score_sets(seeds=1, draws=3)
     ratios = scores / scores[0]

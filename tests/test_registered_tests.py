@@ -1,6 +1,6 @@
 """The registered experiment's verdicts follow from its runs.
 
-They are in docs/results/recipe/tests.csv, the runs kept.
+docs/results/recipe/tests.csv holds the verdicts of the kept runs.
 """
 
 import csv
@@ -69,7 +69,7 @@ def end_point(arms: Mapping[str, ArmCurves], name: str, score: str) -> float:
 def p_above(differences: np.ndarray, bound: float) -> float:
     """Return a one-sided p-value of Student's t.
 
-    It is for a mean above a bound.
+    The mean is tested against a bound from above.
     """
     error = differences.std(ddof=1) / np.sqrt(len(differences))
     return float(student.sf((differences.mean() - bound) / error, len(differences) - 1))

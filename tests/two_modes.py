@@ -1,6 +1,6 @@
 """Make small loops and a corrector.
 
-They are on points in two modes and on Gaussian ones.
+Points are in two modes, or Gaussian.
 """
 
 import torch

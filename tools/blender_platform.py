@@ -131,7 +131,7 @@ def check_wheels(release: Release, system: System) -> list[str]:
 def main() -> int:
     """Build zips and print missing wheels.
 
-    They are of a system, and wheels of other systems; returns 1 if any lack.
+    The zips are for one system, the wheels for others; returns 1 if any lack.
     """
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--system", default="linux", choices=PLATFORMS)

@@ -143,7 +143,7 @@ def find_problems(requirements: Iterable[Requirement], target: Target) -> list[s
 def has_wheel(requirement: Requirement, target: Target) -> bool:
     """Return whether the index has an allowed wheel.
 
-    It is of a package with only wheels.
+    The package has only wheels.
     """
     lines = _pip("index", "versions", *target.options, requirement.name).stdout.splitlines()
     versions = next((line.partition(":")[2] for line in lines if line.startswith("Available versions:")), "")

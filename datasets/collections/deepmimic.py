@@ -47,7 +47,7 @@ class _Joint:
 def _arm_and_leg(side: str, z: int) -> tuple[_Joint, ...]:
     """Return the five joints of one side.
 
-    They are in the file's order; `z` is 1 on the right and −1 on the left.
+    The order is the file's; `z` is 1 on the right and −1 on the left.
     """
     return (
         _Joint(f"{side}_hip", "pelvis", (0.0, 0.0, z * 0.084887)),

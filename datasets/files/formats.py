@@ -37,7 +37,7 @@ class Format:
     writer: str | None
     """Writer of any motion, in the same form. It is None if only a file that was read is written, by the reader."""
     written_as: str = ""
-    """Suffix of files written in its place. It is for a format that is only read, and "" for the same suffix."""
+    """Suffix of files written in place of a format that is only read; "" for the same suffix."""
     recognises: str | None = None
     """Function that recognises the format. It is needed among other files with the same suffix; None if no other format
     has the suffix."""
@@ -246,7 +246,7 @@ def may_hold_other_data(path: Path) -> bool:
 def written_suffix(path: Path) -> str:
     """Return the suffix of the corrected file.
 
-    It is in lower case, and follows from the motion file that was read.
+    The suffix is in lower case, and follows from the motion file that was read.
     """
     suffix = path.suffix.lower()
     return next((kind.written_as for kind in formats_of(suffix) if kind.written_as), suffix)

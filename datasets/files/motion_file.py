@@ -67,10 +67,10 @@ class MotionFile:
     order: tuple[str, ...] = ()
     """Joint order of a file without names. The evidence for it is included; () for other files."""
     up: UpAxis | None = None
-    """Vertical axis of the first motion, with evidence. It is that of the world; None if the format states the axis."""
+    """Vertical axis of the first motion's world, with evidence; None if the format states the axis."""
     rests: tuple[Mapping[str, np.ndarray], ...] = ()
-    """Rest positions (3,) of each joint, by name. They are in the file's rest pose, for each motion, in any world and
-    unit; () where the rest pose is the skeleton's."""
+    """Rest positions (3,) of each joint, by name. Each motion has them, in any world and unit; () where the rest pose
+    is the skeleton's."""
 
     @property
     def assumed(self) -> tuple[FileNote, ...]:
@@ -165,7 +165,7 @@ def check_within(what: str, array: np.ndarray, most: float) -> None:
 RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
 """Names that programs have for frames per second."""
 PERIODS = ("frame_time", "frametime", "dt", "timestep", "time_step")
-"""Names of the frame duration in files. It is in seconds."""
+"""Names of the frame duration in files, in seconds."""
 
 
 def rate_of(

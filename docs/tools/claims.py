@@ -1,9 +1,9 @@
 """Compare published claims with the kept runs.
 
-They are about loops with a corrector; the runs are in docs/results, and a rule gives the verdict. A claim names an arm
-and the arm that it is compared with, paired by seed, mostly the arm that trains on real data only with as many steps.
-The claim is *reproduced* if the 95 % interval lies on the claimed side (of zero, or of a margin if something is to stay
-as it was), *not reproduced* if the interval lies on the other side, and open if on both.
+The claims are about loops with a corrector; the runs are in docs/results, and a rule gives the verdict. A claim names
+an arm and the arm that it is compared with, paired by seed, mostly the arm that trains on real data only with as many
+steps. The claim is *reproduced* if the 95 % interval lies on the claimed side (of zero, or of a margin if something is
+to stay as it was), *not reproduced* if the interval lies on the other side, and open if on both.
 """
 
 from collections.abc import Mapping, Sequence

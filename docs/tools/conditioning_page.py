@@ -64,7 +64,7 @@ class Scores:
     def kept(self, data: str, labels: int, arm: Arm, key: str = "coverage") -> np.ndarray:
         """Return the share (seeds,) that generation 10 keeps.
 
-        It is of generation 0's score.
+        Shares are of the score in generation 0.
         """
         values = self.values(data, labels, arm, key)
         return values[:, 10] / values[:, 0]

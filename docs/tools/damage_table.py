@@ -29,7 +29,7 @@ TAKEN_BACK = 0.1
 def read_last(summaries: Mapping[str, Summary], corrector: str, key: str) -> np.ndarray:
     """Return a corrector's last values (S,).
 
-    They are of a measure in the loop of copies.
+    A measure is read in the loop of copies.
     """
     arm = ArmSettings("replace", corrector, remedy="copying").key
     return arms_by_name(summaries["damage"], MAIN_JOB)[arm].last(key)

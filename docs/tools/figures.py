@@ -95,7 +95,7 @@ def _find_run(name: str, summaries: Mapping[str, Summary]) -> Summary:
 def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", half: str = "") -> np.ndarray:
     """Find an arm's or real values (S,).
 
-    They are of a generation or averaged over the later half. generation: `late`, a number, or `distance` for distances
+    One generation counts, or the average over the later half. generation: `late`, a number, or `distance` for distances
     to the value of real data, averaged over the later half. half: `first` or `second` half of the seeds, which other
     subjects judge in the registered experiment.
     """
@@ -122,7 +122,7 @@ def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", hal
 def _find_force(arm: str) -> np.ndarray:
     """Find root forces (splits,) in body weights.
 
-    They are of an arm, or of real motion.
+    An arm or real motion needs them.
     """
     return np.array([{**split["force"], REAL: split[REAL]}[arm] for split in read_results(FORCES)])
 
@@ -130,7 +130,7 @@ def _find_force(arm: str) -> np.ndarray:
 def _find_force_distance(arm: str) -> np.ndarray:
     """Find root forces' distances (splits,) to real motion.
 
-    They are of an arm, as shares of the real-data baseline's force.
+    An arm's are shares of the real-data baseline's force.
     """
     return np.abs(_find_force(arm) - _find_force(REAL)) / _find_force(BASELINE)
 
@@ -138,7 +138,7 @@ def _find_force_distance(arm: str) -> np.ndarray:
 def _find_place(arm: str, score: str) -> np.ndarray:
     """Find a score (splits,) over the baseline's.
 
-    It is of an arm; the baseline is that of real data.
+    The baseline trains on real data.
     """
     return np.array([split["scores"][arm][score] / split["scores"][BASELINE][score] for split in read_results(PLACES)])
 
@@ -187,7 +187,7 @@ def _read_scores() -> Scores:
 def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
     """Find a score (seeds,) of DATA / LABELS / ARM.
 
-    It is at a generation, or its share of generation 0 that is kept.
+    A generation's score is returned, or its share of generation 0 that is kept.
     """
     data, labels, title = row.split(" / ")
     (arm,) = (arm for arm, name in {**ARMS, FRESH: "fresh real motion"}.items() if name == title)
@@ -203,7 +203,7 @@ def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
 def _find_long_loop(row: str, metric: str, generation: str = "10") -> np.ndarray:
     """Find a long loop's score (seeds,).
 
-    It is of ROW OF THE PLAN / ARM at a generation, or of `real windows`.
+    The row is ROW OF THE PLAN / ARM at a generation, or `real windows`.
     """
     block, arm = row.split(" / ")
     scores = read_long_loops()
@@ -215,8 +215,8 @@ def _find_long_loop(row: str, metric: str, generation: str = "10") -> np.ndarray
 def _find_founders(arm: str, column: str, generation: str = "mean") -> np.ndarray:
     """Find a founders' column (seeds,).
 
-    It is of founders-recall.csv at a generation, or averaged over the generations. column: `missed` is the recall of
-    samples less the recall of founders, with balls of one size.
+    The column of founders-recall.csv is read at a generation, or averaged over the generations. column: `missed` is the
+    recall of samples less the recall of founders, with balls of one size.
     """
     if column == "missed":
         scores = read_scores(arm, "equal_recall") - read_scores(arm, "founders_equal_recall")
@@ -238,7 +238,7 @@ def _find_statement(statement: str, toy: str, column: str = "measured") -> np.nd
 def _find_fallen(verdict: str, *stages: str) -> np.ndarray:
     """Find p-values' excess (tests,) over 0.05.
 
-    They are of registered tests, adjusted over all stages.
+    Registered tests are adjusted over all stages.
     """
     tests = {f"{row['stage']} {row['test']}": row for row in read_tests() if row["verdict"]}
     adjusted = holm({name: find_p(row) for name, row in tests.items()})

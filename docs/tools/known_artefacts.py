@@ -79,7 +79,7 @@ ARTEFACTS = (
 def score_artefacts(seeds: int = SEEDS) -> np.ndarray:
     """Return mean scores (`ARTEFACTS`, `KEYS`) over seeds.
 
-    They are in the shown units.
+    Units are those shown.
     """
     all_scores = []
     for seed in range(seeds):

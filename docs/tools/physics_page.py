@@ -1,6 +1,6 @@
 """Make the tables and figure of physics.md.
 
-They are in docs/results, from docs/results/physics.csv. python docs/tools/physics_page.py
+Everything comes from docs/results/physics.csv. python docs/tools/physics_page.py
 """
 
 import csv
@@ -95,7 +95,7 @@ class Scores:
     ) -> np.ndarray:
         """Return a score (seeds,) of an arm.
 
-        It is by default of the seeds that all arms of the row have finished.
+        By default, these are the seeds that all arms of the row have finished.
         """
         rows = self._rows[block, arm]
         seeds = self.seeds(block) if seeds is None else seeds
@@ -181,7 +181,7 @@ def compare(
 ) -> dict[str, np.ndarray]:
     """Return paired differences (seeds,) by measure.
 
-    They are of an arm and a control at generation 10. control_block: The control's row, if it is another; it has the
+    An arm is compared with a control at generation 10. control_block: The control's row, if it is another; it has the
     seeds of `block`.
     """
     seeds = scores.seeds(block)
@@ -195,7 +195,7 @@ def compare(
 def adjusted_p(scores: Scores) -> dict[tuple[str, str], float]:
     """Return Holm's p by control and measure.
 
-    They are of the secondary tests.
+    Only the secondary tests are adjusted.
     """
     p_values = {}
     for control in CONTROLS:
@@ -207,7 +207,7 @@ def adjusted_p(scores: Scores) -> dict[tuple[str, str], float]:
 def make_split_table(scores: Scores, block: str = "main") -> str:
     """Tabulate physics less each control.
 
-    It is at generation 10; in *main*, bold where the adjusted test finds a difference.
+    Differences are at generation 10; in *main*, bold where the adjusted test finds a difference.
     """
     adjusted = adjusted_p(scores) if block == "main" else {}
     rows = []
@@ -254,7 +254,7 @@ def make_primary(scores: Scores) -> str:
 def make_other_table(scores: Scores) -> str:
     """Tabulate physics less no correction.
 
-    It is at generation 10 in all rows of the plans with two seeds or more.
+    All rows of the plans with two seeds or more are shown at generation 10.
     """
     keys = ("fid_kinematic", "fid_ground", "penetration_mm", "slide_m_s", "coverage")
     rows = []
@@ -315,7 +315,7 @@ class Prediction:
 def difference(scores: Scores, block: str, arm: str, control: str, key: str, control_block: str = "") -> Interval:
     """Return two arms' paired difference.
 
-    It is at generation 10.
+    Generation 10 is compared.
     """
     return mean_interval(compare(scores, block, arm, control, [key], control_block=control_block)[key])
 
@@ -482,7 +482,7 @@ JUDGES = {
 def make_prediction_table(scores: Scores) -> str:
     """Tabulate predictions, measurements and verdicts.
 
-    They are on the rows that have two seeds or more.
+    Rows with two seeds or more are shown.
     """
     rows = [
         prediction.cells
@@ -496,7 +496,7 @@ def make_prediction_table(scores: Scores) -> str:
 def welch_interval(first: np.ndarray, second: np.ndarray) -> Interval:
     """Return Welch's interval of a difference.
 
-    It is of two means over independent seeds (A,) and (B,).
+    The two means are over independent seeds (A,) and (B,).
     """
     limits = ttest_ind(first, second, equal_var=False).confidence_interval()
     count = min(len(first), len(second))

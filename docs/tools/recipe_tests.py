@@ -1,6 +1,6 @@
 """Compute the registered tests and their p-values.
 
-They are of the experiment in docs/results/index.md.
+docs/results/index.md describes the experiment.
 """
 
 import csv

@@ -1,6 +1,6 @@
 """Make results' tables and figures: `make results`.
 
-They are from summaries of finished runs.
+They come from summaries of finished runs.
 
     python docs/tools/results.py                            # tables and figures anew, from docs/results/*.json
     python docs/tools/results.py short runs/motion-short    # first keep that run's summary as docs/results/short.json

@@ -89,7 +89,7 @@ def find_constants(module: ModuleType, kinds: Sequence[type]) -> Iterator[tuple[
 def list_preset(preset: str) -> dict[str, Number]:
     """List a preset's numbers by name.
 
-    They are those of its steps, and of plan, simulation and verdict.
+    Numbers of its steps come first, then those of plan, simulation and verdict.
     """
     pipeline = PIPELINES[preset]
     numbers = []

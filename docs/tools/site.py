@@ -141,7 +141,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 def on_post_build(config: MkDocsConfig) -> None:
     """Refuse network requests and missing links.
 
-    They are for a script, style, font or picture, or to a place that is missing.
+    No page may ask for a script, style, font or picture, or lead to a place that is missing.
     """
     pages = [*Path(config.site_dir).rglob("*.html"), *Path(config.site_dir).rglob("*.css")]
     remote = {f"{path.name}: {match[0]}" for path in pages for match in REMOTE.finditer(path.read_text())}
@@ -358,7 +358,7 @@ def api_page(title: str) -> str:
 def api_overview() -> str:
     """Return the overview of public names.
 
-    They are by the pages that document them.
+    Names are grouped by the pages that document them.
     """
     text = "Each public name is imported when it is first used. `help(sc.Arm)` shows its fields."
     parts = ["# API", text]

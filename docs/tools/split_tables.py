@@ -1,6 +1,6 @@
 """Tabulate losses, samplers, remedies and strengths.
 
-They are in docs/results: parts of a loss, what each sampler and remedy keeps, and strengths of `lineages`.
+The tables show parts of a loss, what each sampler and remedy keeps, and strengths of `lineages`.
 """
 
 import json

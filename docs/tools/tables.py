@@ -1,6 +1,6 @@
 """Write tables in Markdown.
 
-They are for pages that are filled by a script and for those that only the site has.
+Scripts fill some pages with them; others only the site has.
 """
 
 import re

@@ -153,7 +153,7 @@ def _make_claims(settings: CrossCuration, curated_laws: Mapping[str, np.ndarray]
     def measure_service(share: float, curated: str) -> claims.Quantity:
         """Measure the first model's gain by curation.
 
-        It is in its own mean reward.
+        The gain shows in the model's own mean reward.
         """
         return claims.final_difference(name_arm(share, curated), name_arm(share, NONE), "first")
 

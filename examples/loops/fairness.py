@@ -184,7 +184,7 @@ def _measure(settings: Fairness, candidate: sc.Candidate) -> dict[str, Tensor]:
 def typicality(values: Tensor, minority_share: float) -> Tensor:
     """Return people's log-density (N,), up to a constant.
 
-    It is that of the groups and features of people (N, 4).
+    Groups and features of people (N, 4) count.
     """
     group = values[:, 2].long()
     shares = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64)

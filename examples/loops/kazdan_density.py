@@ -91,7 +91,7 @@ def measure_density(candidate: sc.Candidate) -> dict[str, Tensor]:
 def scott_factor(count: int) -> float:
     """Return Scott's bandwidth per standard deviation.
 
-    It is that of `count` points on a line.
+    The line has `count` points.
     """
     return count ** (-1 / 5)
 

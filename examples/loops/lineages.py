@@ -296,7 +296,7 @@ def _line_survival(size: int, generations: int, offspring_variance: float) -> np
 def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
     """Return the transitions (n + 1, n + 1) of lines.
 
-    They are of the number of members of a line in a population of n.
+    A line has 0 to n members in a population of n.
     """
     counts = np.arange(size + 1)
     before = counts[:, None]

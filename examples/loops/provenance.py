@@ -139,6 +139,6 @@ def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_po
 def tolerated_ratio(variance: float, spread: float) -> float:
     """Return the λ that settles at a variance.
 
-    It is for an uncorrected loop and a variance below 1; inverts `settled_variance` for γ = 0.
+    The loop is uncorrected and the variance below 1; inverts `settled_variance` for γ = 0.
     """
     return (1 - variance) / (variance * (1 - spread))

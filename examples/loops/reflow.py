@@ -84,7 +84,7 @@ def set_up(settings: Reflow, stream: sc.Stream) -> toys.Setup:
 class RandomFeatureFlow(TensorModel):
     """A velocity in random Fourier features.
 
-    They are of place and time; ridge regression fits the velocity, which is linear in them.
+    Features depend on place and time; ridge regression fits the velocity, which is linear in them.
     """
 
     frequencies: Tensor

@@ -27,8 +27,8 @@ from selfcorrect.loop.policy import FreshSource, ModifiedPolicy
 def optimal_real_weight(real_per_synthetic: float) -> float:
     """Return the weight that minimises the error.
 
-    It is on real data in `weighted_error`: (√(r² + 4r) − r) / 2 with r real per synthetic sample. He, Xu and Cheng
-    2025; at equal amounts the reciprocal of the golden ratio, 0.618.
+    The weight on real data in `weighted_error` is (√(r² + 4r) − r) / 2 with r real per synthetic sample. He, Xu and
+    Cheng 2025; at equal amounts the reciprocal of the golden ratio, 0.618.
     """
     ratio = real_per_synthetic
     return (math.sqrt(ratio**2 + 4 * ratio) - ratio) / 2

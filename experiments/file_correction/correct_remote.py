@@ -117,10 +117,7 @@ def _is_current(result: FileResult, source: FileFacts, output: FileFacts | None,
 
 
 def _require_records(source: Place, out: Place, names: Sequence[str]) -> None:
-    """Raise InputError for motions without a record.
-
-    They are in a file.
-    """
+    """Raise InputError for motions without a record."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         path = Path(folder, "set.parquet")
         for name in names:

@@ -117,7 +117,7 @@ def _pair_loops(outcome: Outcome) -> list[Pair]:
 def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
     """Select the pairs with only a corrector.
 
-    They are at full strength if any is; else all such pairs count.
+    Full strength counts if any pair has it; else all such pairs count.
     """
     with_corrector = [pair for pair in pairs if pair.arm.corrector == corrector]
     plain = [pair for pair in with_corrector if pair.arm == ArmSettings(pair.arm.policy, corrector, pair.arm.strength)]
@@ -192,7 +192,7 @@ def _loses_coverage(curves: ArmCurves, baseline: ArmCurves) -> bool:
 def _describe_loops(outcome: Outcome) -> str:
     """Describe the uncorrected loops' coverage.
 
-    It is that of the last generation, tested against real data.
+    The last generation is tested against real data.
     """
     endings = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
@@ -209,7 +209,7 @@ def _describe_loops(outcome: Outcome) -> str:
 def _select_corrected_effects(outcome: Outcome) -> list[verdict.Effect]:
     """Select the effects the answer rests on.
 
-    They are of correctors; without any, all effects are returned.
+    Correctors are preferred; without any, all effects are returned.
     """
     corrected = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):

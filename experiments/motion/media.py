@@ -149,7 +149,7 @@ def show_motions(
 ) -> Media:
     """Return the motions that a report shows.
 
-    They are of the first seed: before and after correction, generation 0, and the last generation of each arm.
+    The first seed shows: before and after correction, generation 0, and the last generation of each arm.
 
     Args:
         pairs: Correctors that are shown, at most one pair for each denoiser.

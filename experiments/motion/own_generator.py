@@ -84,7 +84,7 @@ class OwnModel:
     def make(self, real: Samples, classes: int, device: torch.device) -> GenerativeModel:
         """Make the untrained model.
 
-        It is for values (N, T, D) with labels of so many classes.
+        Values are (N, T, D) with labels of so many classes.
 
         Raises:
             SettingError: The function returns something else.

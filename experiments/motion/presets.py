@@ -430,7 +430,7 @@ def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> Motio
 def select_settings(name: str) -> MotionSettings:
     """Return a preset's settings.
 
-    They are in an engine that is installed.
+    The engine is one that is installed.
     """
     settings = PRESETS[name]
     return replace(settings, engine=find_engine(settings.engine))

@@ -164,7 +164,7 @@ class MotionPage(Page):
     def list_final(self, outcome: Outcome) -> dict[str, float]:
         """List final means over seeds and arms.
 
-        They are of the last generation: corrected as asked, uncorrected, and real data.
+        The last generation counts: corrected as asked, uncorrected, and real data.
         """
         pairs = [pair for pair in outcome.asked if pair.arm.corrector != "none"]
         curves_by_prefix = {
@@ -200,7 +200,7 @@ def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptio
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
     """Return real data's scores.
 
-    They are of all seeds: title → metric → (S,); fresh real data first, then the memoriser.
+    Scores map title → metric → (S,); fresh real data come first, then the memoriser.
     """
     shared = [name for name in scores[0] if all(name in score for score in scores)]
     first = [name for name in (REAL_AGAINST_REAL, MEMORISER, CORRECTED_REAL) if name in shared]
@@ -222,7 +222,7 @@ def _list_measured_keys(outcome: Outcome) -> set[str]:
 def all_metrics_table(outcome: Outcome) -> Table:
     """Tabulate all metrics of all arms.
 
-    They are at the last generation, with real data on top.
+    The last generation is shown, with real data on top.
     """
     evaluated = [*added_metrics(), *map(find_metric, (*DESCENT, *TRAINED)), *FIELD]
     measured = _list_measured_keys(outcome)
@@ -262,7 +262,7 @@ BUDGET_TEXT = (
 def picture_section(outcome: Outcome) -> Section:
     """Return the section with the first picture.
 
-    It is by synthetic share if several were run, else over generations.
+    The picture is by synthetic share if several were run, else over generations.
     """
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     drawn = [find_metric(key) for key in PICTURED if all(key in curves.values for curves in all_curves)]

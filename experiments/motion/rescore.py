@@ -27,7 +27,7 @@ from .task import MotionTask, motion_task, trained_model
 class KeptScores:
     """Scores of one generation's samples.
 
-    They are of an arm.
+    Each belongs to an arm.
     """
 
     task: str
@@ -48,8 +48,8 @@ class KeptScores:
 def rescore_folder(root: Path) -> Iterator[KeptScores]:
     """Score all kept generations of a run.
 
-    They are of a motion experiment, and a run folder keeps their model or samples. A kept model draws the samples of
-    its evaluation again, with the same random numbers: metrics that the run measured have their old values. For a
+    The run is a motion experiment, and its folder keeps their model or samples. A kept model draws the samples of its
+    evaluation again, with the same random numbers: metrics that the run measured have their old values. For a
     generation without a model, the samples are scored that it drew as training data. They are other draws, and as many
     as the arm's policy asked for; compare Fréchet distances at equal numbers only.
 

@@ -226,7 +226,7 @@ class MotionSettings:
     def own_correctors(self) -> list[str]:
         """The correctors that are not built in.
 
-        They are of users and of other packages.
+        Users and other packages bring them.
         """
         return [name for name in dict.fromkeys(arm.corrector for arm in self.all_arms) if is_own(name)]
 
@@ -359,7 +359,7 @@ def _is_subset(part: object, superset: object) -> bool:
 def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
     """Return the arms that a config records.
 
-    They are of a denoiser; correctors and remedies need not be installed.
+    The arms have one denoiser; correctors and remedies need not be installed.
     """
     return tuple(ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"])
 

@@ -112,7 +112,7 @@ def initial_value(arm: str, key: str) -> Quantity:
 def final_value(arm: str, key: str) -> Quantity:
     """Return an arm's quantity at the end.
 
-    It is that of the last generation.
+    The end is the last generation.
     """
     return value_at(arm, key, -1)
 
@@ -120,7 +120,7 @@ def final_value(arm: str, key: str) -> Quantity:
 def final_change(arm: str, key: str) -> Quantity:
     """Return an arm's change over all generations.
 
-    It is from generation 0 to the last.
+    The change is from generation 0 to the last.
     """
     return final_value(arm, key) - initial_value(arm, key)
 
@@ -128,7 +128,7 @@ def final_change(arm: str, key: str) -> Quantity:
 def final_difference(arm: str, than: str, key: str) -> Quantity:
     """Return two arms' difference at the end.
 
-    It is that of the last generation.
+    The end is the last generation.
     """
     return final_value(arm, key) - final_value(than, key)
 

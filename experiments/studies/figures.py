@@ -90,7 +90,7 @@ STROKES = ("-", ":", "-.")
 def looks(titles: Sequence[str]) -> dict[str, Look]:
     """Return colour and stroke of each arm.
 
-    They are by title, the same in every panel; a corrector keeps the colour with a remedy.
+    Titles are the same in every panel; a corrector keeps the colour with a remedy.
     """
     palette: dict[str, Look] = {}
     others = 0
@@ -263,7 +263,7 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
 def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
     """Return a figure with its panels.
 
-    They are by row and column, a single column as two, many columns below each other.
+    Panels stand by row and column, a single column as two, many columns below each other.
     """
     wide = min(max(columns, 2), MOST_COLUMNS)
     high = ceil(rows / 2) if columns == 1 else rows * ceil(columns / wide)

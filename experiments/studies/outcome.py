@@ -87,8 +87,8 @@ class Outcome:
     def levels(self) -> dict[str, dict[str, float]]:
         """Return real data's mean scores.
 
-        They are of held-out real data and of a memoriser, by title; lines in figures. Several tasks with separate real
-        data have no common line.
+        Held-out real data and a memoriser have lines in figures, by title. Several tasks with separate real data have
+        no common line.
         """
         drawn = (REAL_AGAINST_REAL, HELD_OUT, MEMORISER)
         return {title: mean_scores(scores) for title, scores in self.floors.items() if title in drawn}

@@ -58,7 +58,7 @@ METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 class PageClip:
     """Motions that the player shows.
 
-    They are in the form of `player.scene_of`, with the words to choose motions by.
+    Their form is that of `player.scene_of`, with the words to choose motions by.
     """
 
     caption: str
@@ -126,7 +126,7 @@ class Page(ABC):
     def list_final(self, outcome: Outcome) -> Mapping[str, float]:
         """Return the final figures.
 
-        They are of the last generation, the aims of sweeps of W&B.
+        The last generation has them; sweeps of W&B aim at them.
         """
         return {}
 
@@ -316,7 +316,7 @@ def write_report(
 def _write_figures(folder: Path, sections: Sequence[Section]) -> list[Path]:
     """Write section figures as SVG.
 
-    They are of sections with an id. Returns the files.
+    Sections with an id are written. Returns the files.
     """
     written = []
     for section in sections:
@@ -361,7 +361,7 @@ def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> d
 def find_core_hours(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> float | None:
     """Return the total processor time in hours.
 
-    It is that of all generations, None if some generation did not record it.
+    All generations count; None if some generation did not record the time.
     """
     total_s = 0.0
     for arm in [arm for arms in curves.values() for arm in arms.values()]:

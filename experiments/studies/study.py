@@ -224,7 +224,7 @@ class Study:
     def titles(self) -> dict[str, str]:
         """Titles of tasks in tables.
 
-        They are by key; "" for a task that needs no title.
+        They have keys; "" for a task that needs no title.
         """
         titles = {}
         for key, task in self.tasks.items():

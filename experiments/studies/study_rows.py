@@ -1,6 +1,6 @@
 """Rows and curves from a run folder.
 
-They are of a study.
+The run is one of a study.
 """
 
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ def read_measures(study: Study, file: str, task: str, root: Path) -> list[dict[s
 def collect_curves(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[ArmSettings, ArmCurves]]:
     """Collect the curves of all arms.
 
-    They are by task, without tasks that have no generation 0 of any seed.
+    Tasks that have no generation 0 of any seed are left out.
     """
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {}
     for task in dict.fromkeys(run.task for run in runs):

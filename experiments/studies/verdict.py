@@ -35,7 +35,7 @@ JUDGEMENT = (
 class Effect:
     """The difference of an arm from its reference.
 
-    It is in a metric, at the last generation.
+    One metric is compared, at the last generation.
     """
 
     arm: ArmCurves
@@ -170,7 +170,7 @@ def tabulate(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
 def format_change(effect: Effect) -> str:
     """Format a change for a table.
 
-    It is of a value, or of the distance to the aim, with sign, interval and adjusted p-value.
+    The change is in a value or in the distance to the aim, with sign, interval and adjusted p-value.
     """
     change = effect.change
     if np.isnan(change.estimate):

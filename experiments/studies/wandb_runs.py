@@ -30,7 +30,7 @@ def name_wandb_group(folder: Path) -> str:
 def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()) -> TrackedRun:
     """Return the W&B run of one arm.
 
-    It is of a seed, with fields and tags to filter by, from a row for each generation.
+    One seed is in a run, with fields and tags to filter by, from a row for each generation.
     """
     who = {study.task_word: run.task, **axes_of(study, run.task, arm), "seed": run.seed, "arm": arm.key}
     return TrackedRun(

@@ -90,7 +90,7 @@ class Floors(Measure[Task]):
 class ShownSamples(Measure[Task]):
     """Samples to look at, in one seed.
 
-    They are of a generation, in the first seed.
+    A generation of the first seed draws them.
     """
 
     sources: Mapping[str, BundleSource]
@@ -217,7 +217,7 @@ def _make_study_task(source: BundleSource, toy: LoadedToy) -> BundleTask:
 def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str, np.ndarray]]:
     """Load the curves (S, T + 1) of a toy.
 
-    They are of all arms, with the seeds of one arm stacked.
+    Every arm has curves, with the seeds of one arm stacked.
     """
     parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for run in toy.runs(root):
@@ -235,7 +235,7 @@ def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str,
 def load_drawings(study: Study, toy: LoadedToy, root: Path) -> Drawings:
     """Load the drawings of a toy.
 
-    They are of each generation of each arm, of the first of arms with one name.
+    There is one of each generation of each arm; of arms with one name, the first is drawn.
     """
     drawings: dict[str, np.ndarray] = {}
     for run in toy.runs(root):

@@ -30,7 +30,7 @@ _MOST = 1e6
 class History(Protocol):
     """Corrected synthetic batches of past generations.
 
-    They are those of generations 1 … `latest`, each read only when asked for.
+    Generations 1 … `latest` are read only when asked for.
     """
 
     @property

@@ -59,7 +59,7 @@ class Support:
     first: int
     last: int
     turn_deg: float = 0.0
-    """Rotation about the vertical, in degrees. It is from +z towards +x."""
+    """Rotation about the vertical, in degrees from +z towards +x."""
 
     @property
     def corners_m(self) -> np.ndarray:
@@ -89,7 +89,7 @@ class Support:
 class Surroundings:
     """Supports, ground and treadmill of a motion.
 
-    They are in the world of its file, as far as they were inferred.
+    The file's world has them, as far as they were inferred.
     """
 
     supports: tuple[Support, ...] = ()

@@ -124,7 +124,7 @@ def describe_failure(where: object, error: Exception) -> str:
 def remove_path(sentence: str, path: object) -> str:
     """Return a sentence without the path at its beginning.
 
-    It is for a line that names the file already.
+    The line names the file already.
     """
     rest = sentence.removeprefix(str(path))
     if rest == sentence or not rest.startswith((": ", ", ")):

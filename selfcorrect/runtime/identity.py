@@ -225,8 +225,7 @@ def _normalize(source: str) -> str:
 def find_modules(home: str, file: Path) -> dict[str, str]:
     """Find the files that code depends on.
 
-    They are those of a module, of the user's modules that the module imports, and of the packages that all these
-    import.
+    Code depends on a module, on the user's modules that the module imports, and on the packages that all these import.
 
     Args:
         home: Name of the module.

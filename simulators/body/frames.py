@@ -72,7 +72,7 @@ def orientations_from_simulator(orientations_simulator: np.ndarray) -> np.ndarra
 def tensors_to_simulator(tensors_world: np.ndarray) -> np.ndarray:
     """Convert tensors (..., 3, 3) from y up to z up.
 
-    They are of second order.
+    Tensors have the second order.
     """
     return TO_SIMULATOR @ tensors_world @ TO_SIMULATOR.T
 

@@ -377,7 +377,7 @@ class _LegPose:
     def knees_m(self, reach: _ReachProblem) -> np.ndarray:
         """Return the knees (3, T, 2).
 
-        They are in the frame of a body that does not rise. A leg swings by two half turns: about the leg's axis, and
+        Knees are in the frame of a body that does not rise. A leg swings by two half turns: about the leg's axis, and
         about the middle between leg and target.
         """
         bent_m = reach.thighs_m + reach.fixed_m + self.cosine * reach.across_m + self.sine * reach.turned_m

@@ -98,7 +98,7 @@ def lowness_weights(heights_m: np.ndarray, within_m: float = _TOUCHES_WITHIN_M) 
 def sole_normals(soles: SolePoints) -> np.ndarray:
     """Return each sole's upward normal (2, 3).
 
-    It is in the frame of the ankle, and taken from heel to the next corners.
+    Normals are in the frame of the ankle, taken from heel to the next corners.
     """
     offsets_m = split_by_foot(soles.offsets_m)
     heel_m = offsets_m[:, 0]

@@ -312,7 +312,7 @@ class FloorMotion:
     def notes(self) -> tuple[Note, ...]:
         """Notes about the drift that stays.
 
-        They are for a correction's report.
+        A correction's report shows them.
         """
         if not self.kept_m_s.any():
             return ()
@@ -515,7 +515,7 @@ def _drift_confidence(
 ) -> float:
     """Return the confidence in a drift (S, 2).
 
-    It is from 0 to 1.
+    A confidence is from 0 to 1.
     """
     still_with_drift = standing.stationary_share(drift_m_s, required.still_m_s)
     still_without = standing.stationary_share(np.zeros_like(drift_m_s), required.still_m_s)
@@ -542,7 +542,7 @@ def _fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) ->
 def _fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
     """Find the densest velocity (2,) by mean shift.
 
-    It is that of standing points (Comaniciu and Meer 2002).
+    Standing points have velocities (Comaniciu and Meer 2002).
     """
     all_weights = standing.weights.ravel()
     heavy = np.argsort(-all_weights, kind="stable")[: 6 * _MOST_STARTS]

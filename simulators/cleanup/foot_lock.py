@@ -16,7 +16,7 @@ from ..body.curves import blur, second_difference_bands, smooth_gaussian, smooth
 _SLOW_SWING_M_S = 0.36
 """Swinging feet are slow up to this speed."""
 _FASTER_SWING_M_S = 1.8
-"""Minimum speed of fast swinging feet, in m/s. It is in addition to the slow speed."""
+"""Minimum speed of fast swinging feet beyond the slow speed, in m/s."""
 _IN_PLACE_M_S = 0.06
 """Speed at which stance frames lose weight in a foot's position, in m/s."""
 _LIFTING_M_S = 0.1
@@ -69,7 +69,7 @@ def lock_share(slides_m: np.ndarray) -> np.ndarray:
 def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return rotations (N, T, 2, 4) that flatten feet.
 
-    They are in the world, and take a share (N, T, 2) of the tilt. normals: (N, T, 2, 3) of the soles, world.
+    Rotations are in the world, and take a share (N, T, 2) of the tilt. normals: (N, T, 2, 3) of the soles, world.
     """
     axes = cross(normals, UP)
     axes /= np.maximum(norms(axes), 1e-9)[..., None]
@@ -98,7 +98,7 @@ def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarra
 def rolling_rotations(normals: np.ndarray, toes_m: np.ndarray) -> np.ndarray:
     """Return rotations (N, T, 2, 4) that roll soles down.
 
-    They are in the world, and roll feet about their length.
+    Rotations are in the world, and roll feet about their length.
 
     Args:
         normals: (N, T, 2, 3) of the soles, world.

@@ -141,7 +141,7 @@ def _twists_rad(rotations: np.ndarray, line: np.ndarray, is_valid: np.ndarray) -
 def _angles_about(rotations: np.ndarray, axes: np.ndarray) -> np.ndarray:
     """Return angles (T,) of rotations about axes.
 
-    They are at most half a turn; rotations are (T, 4), axes (T, 3) or (3,).
+    Angles are at most half a turn; rotations are (T, 4), axes (T, 3) or (3,).
     """
     along_axis = np.sum(rotations[:, :3] * axes, axis=-1)
     angles_rad = 2 * np.arctan2(along_axis, rotations[:, 3])

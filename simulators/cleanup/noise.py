@@ -60,7 +60,7 @@ class Denoise:
 _CURVES_S = (0.1, 0.2, 0.4)
 """Strides of second differences, in s. They show how much a shaking joint really moves."""
 _SMOOTHEST = 1e3
-"""Maximum weight of second differences at 30 fps. It is that of a joint that hardly moves."""
+"""Maximum weight of second differences at 30 fps, for a joint that hardly moves."""
 _FEET_STAY = 1.1
 """Maximum jerk ratio of feet after smoothing. Legs may compensate the noise of a root."""
 _LEAST_MOVING = 0.25

@@ -403,7 +403,7 @@ _CORNERS_OF_BALL = slice(2, 4)
 def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m: np.ndarray) -> np.ndarray:
     """Return heights (N, T, 2) of solid feet.
 
-    They are of the lowest solid points above the ground. Heels are round. Toe tips that are sunk count as no deeper
+    The lowest solid points are measured above the ground. Heels are round. Toe tips that are sunk count as no deeper
     below the ball than toes that cannot be bent far enough. Toe tips never lift a foot with a ball higher than that
     above the ground: a foot that points down would hang.
 

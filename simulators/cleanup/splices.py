@@ -42,7 +42,7 @@ _AROUND = 4
 _TURN_RAD = 0.1
 """Minimum rotation at a splice, in rad."""
 _SPREAD_S = 0.25
-"""Time over which a pose change is spread, in s. It is on either side of a splice."""
+"""Time over which a pose change is spread on either side of a splice, in s."""
 _SPIKE_RAD = float(np.radians(30.0))
 """Minimum rotation of a spike, in rad. The root turns away from the frames before and after."""
 _SPIKE_S = 0.1
@@ -256,7 +256,7 @@ def _join_step(motion: Motion, step: int) -> Motion:
 def _heading_turn(orientations: np.ndarray) -> np.ndarray:
     """Return the expected heading rotation (4,).
 
-    It is about the vertical; after it, the third of orientations (4, 4) follows from the others.
+    Only the turn about the vertical counts; after it, the third of orientations (4, 4) follows from the others.
     """
     turns_rad = steps_between(orientations)
     expected = quaternions(_mean_of_neighbours(turns_rad, 1))

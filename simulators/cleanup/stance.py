@@ -81,7 +81,7 @@ class PosedMotions:
     def normals(self) -> np.ndarray:
         """(N, T, 2, 3) upward sole normals.
 
-        They are in the world.
+        Normals are in the world.
         """
         ankles = Legs.from_skeleton(self.motions.skeleton).ankles
         return rotate(self.orientations[:, :, ankles], sole_normals(self.soles))

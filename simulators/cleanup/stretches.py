@@ -40,9 +40,9 @@ component."""
 _FIXED = 1e6
 """Weight of the frames around a stretch."""
 _LEAST_VARIANCE = 1e-8
-"""Variance below which a channel has no noise. It is in m², or in squared components of quaternions."""
+"""Variance below which a channel has no noise, in m² or squared components of quaternions."""
 _SMOOTHEST = 1e4
-"""Maximum ratio r / q. It is that of a part which moves as slowly as the frames of ten steps show."""
+"""Maximum ratio r / q, for a part which moves as slowly as the frames of ten steps show."""
 _FREE = 1e-6
 """Weight of frames that do not count."""
 
@@ -241,7 +241,7 @@ class Part:
     def smoothness(self, motion: Motion, start: int, stop: int) -> np.ndarray:
         """Return noise ratios r / q (K,).
 
-        They are of each turned joint, and of the root's position; 0 for those without noise.
+        Each turned joint has one, and the root's position; 0 for those without noise.
         """
         ratios = []
         for channels in self._channels(motion):

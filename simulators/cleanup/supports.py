@@ -83,7 +83,7 @@ _LONG_S = 1.5
 _FEWEST_S = 0.2
 """Shortest total time of a seemingly missing support."""
 _OFTEN = 0.5
-"""Minimum time share without support. It is of a foot or the seat; otherwise twice as much force is needed."""
+"""Minimum time share of a foot or the seat without support. Otherwise twice as much force is needed."""
 _EXPLAINED = 0.5
 """Minimum share of unexplained force that a support explains."""
 _LEAST_LOAD = 0.2
@@ -351,7 +351,7 @@ def _can_rest(
 def _is_steady_grip(points_m: np.ndarray) -> bool:
     """Return whether a hand grips steadily.
 
-    It is at (T, 3); what it grips does not swing.
+    The hand is at (T, 3); what it grips does not swing.
     """
     distances_m = norms(points_m - median(points_m, axis=0))
     return bool((distances_m < _SWINGS_M).all())

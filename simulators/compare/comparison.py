@@ -32,7 +32,7 @@ from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
 from ..results.timeline import Contact, Timeline, list_standing_feet
 
 _FLOATS_M = 0.02
-"""Height above which a body is in the air, in m. It is that of the lowest point."""
+"""Height of the lowest point above which a body is in the air, in m."""
 
 _RISE_M = 0.02
 """Minimum rise of a lifted sole, in m. A sole that was as high before has lost nothing."""
@@ -133,10 +133,7 @@ class MotionComparison:
 
     @cached_property
     def measures_after(self) -> Measures:
-        """Return the correction's errors in the motion's stance.
-
-        They are by frame.
-        """
+        """Return the correction's errors in the motion's stance."""
         return self._measure(self.after)
 
     def measure_other(self, other: Motion) -> Measures:

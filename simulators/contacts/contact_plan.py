@@ -438,7 +438,7 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
 def _yield_distance_m(support: Support) -> float:
     """Return how far a part gives way.
 
-    It is on a support.
+    The part rests on a support.
     """
     if support.part.endswith("foot"):
         return 0.0

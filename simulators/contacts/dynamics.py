@@ -31,7 +31,7 @@ class Demand:
     force_n: np.ndarray
     """(N, T, L, 3) net force on each link. Gravity is not part of it."""
     moment_nm: np.ndarray
-    """(N, T, L, 3) moment of that force. It is about the world's origin."""
+    """(N, T, L, 3) moment of that force about the world's origin."""
     centre_m: np.ndarray
     """(N, T, 3) the body's centre of mass."""
     wrench: np.ndarray
@@ -98,7 +98,7 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
 def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
     """Return the whole body's inertia (N, T, 3, 3).
 
-    It is in kg m², about the centre of mass, as if the body were frozen.
+    Its unit is kg m², about the centre of mass, as if the body were frozen.
     """
     orientations = needs.orientations
     centres_m = needs.positions_m + rotate(orientations, body.centre_m)

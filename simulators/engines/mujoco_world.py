@@ -423,7 +423,7 @@ def _stiffness(part: str) -> float:
 def _subtree_inertia(body: Humanoid) -> np.ndarray:
     """Return the inertia below each joint (L,).
 
-    It is of all descendants about the joint: means over axes in the rest pose.
+    All descendants count about the joint: means over axes in the rest pose.
     """
     inertia = np.zeros(len(body))
     for top in range(len(body)):

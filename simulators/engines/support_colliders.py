@@ -1,6 +1,6 @@
 """Colliders of supports: slabs and holds.
 
-They are in the simulator's frame. Slabs appear and vanish; hands grip holds.
+The frame is the simulator's. Slabs appear and vanish; hands grip holds.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence

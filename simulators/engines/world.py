@@ -203,10 +203,7 @@ class World(Protocol):
         ...
 
     def velocities_rad_s(self) -> np.ndarray:
-        """Return all angular velocities (N, J, 3).
-
-        They are those of the joints.
-        """
+        """Return all angular velocities (N, J, 3)."""
         ...
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:

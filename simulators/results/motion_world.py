@@ -32,8 +32,7 @@ class MotionWorld:
     floor_moved_m: float = 0.0
     """Height of the floor before it was moved to 0, in m. It is 0 if the floor stayed."""
     lowest_ground_m: float | None = None
-    """Height of the lowest ground, in m. It is that of the corrected motion, and None if that is the floor, or
-    unknown."""
+    """Height of the corrected motion's lowest ground, in m. None if that is the floor, or unknown."""
     unknown_floor_m: float | None = None
     """Height of the feet without a visible floor, in m. It is None if the floor is known."""
     is_height_kept: bool = False

@@ -273,7 +273,7 @@ class CorrectedMotion:
     before: Mapping[str, float] = field(default_factory=dict)
     """Errors before correction, by name. Only those that were measured are there: see `Comparison`."""
     after: Mapping[str, float] = field(default_factory=dict)
-    """Errors after correction, by name. They are in the stance and on the ground of the motion before correction."""
+    """Errors after correction by name, in the stance and on the ground of the motion before."""
     residual: Mapping[str, float] = field(default_factory=dict)
     """Mean residual force, torque, and unexplained force. A simulated body needed them from outside."""
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -282,9 +282,9 @@ class CorrectedMotion:
     of contacts that are lost, and `lost_contacts_height_m` the height of these feet. `clear_gain` is the largest gain
     in skating or jerk, as a multiple of a clear gain."""
     added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
-    """Largest angular speed that each joint gained. It is in any frame, by joint name; empty if it was not measured."""
+    """Largest angular speed that each joint gained in any frame, by name; empty if it was not measured."""
     timeline: Timeline | None = None
-    """Forces and contacts per frame, or None. They are those of a simulation."""
+    """Forces and contacts of a simulation per frame, or None."""
     standing_feet: tuple[Contact, ...] = ()
     """Times in which feet keep standing. They stand in the motion before correction, and on the ground after; empty if
     not measured."""
@@ -386,4 +386,4 @@ def note_world(world: MotionWorld) -> Iterator[Note]:
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]
-"""A correction of several motions at once. They are in order, and the function can share the work among processes."""
+"""A correction of several motions at once. Their order stays, and the function can share the work among processes."""

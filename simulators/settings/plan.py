@@ -127,7 +127,7 @@ class PlacementSettings(Positive):
     turn_limit_rad: float = 0.3
     """Largest rotation of a foot about each axis."""
     min_hold_load: float = 0.3
-    """Load that holds a foot, in full loads. It is on all of the foot's corners."""
+    """Load on all of a foot's corners that holds it, in full loads."""
     hold_limit_m: float = 0.05
     """Largest displacement that keeps a foot in place."""
     smoothing_s: float = 0.7 / 30

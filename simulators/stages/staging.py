@@ -102,7 +102,7 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
 def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
     """Return the push (S, 3) at times (S,).
 
-    It is in the floor's frame.
+    The push is in the floor's frame.
     """
     is_pushed = (times_s >= scene.push_from_s) & (times_s < scene.push_from_s + scene.push_lasts_s)
     return is_pushed[:, None] * rotate(_slope_to_upright(scene), np.asarray(scene.push_n, dtype=float))

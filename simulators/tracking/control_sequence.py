@@ -42,7 +42,7 @@ MAX_JACOBIAN_RAD_M = 8.0
 class ControlSequence:
     """Control of N bodies over S steps.
 
-    It is in the simulator's frame.
+    Everything is in the simulator's frame.
     """
 
     goal_m: np.ndarray
@@ -62,7 +62,7 @@ class ControlSequence:
     rest: np.ndarray
     """(S, N, 6) wrench that contacts leave unexplained."""
     inertia: np.ndarray
-    """(S, N, 3, 3) inertia of the whole body, in kg m². It is about its centre of mass."""
+    """(S, N, 3, 3) inertia of the whole body about its centre of mass, in kg m²."""
     lever_m: np.ndarray
     """(S, N, 3) lever from root to body centre."""
     push_n: np.ndarray
@@ -183,7 +183,7 @@ def _make_reference(planned: MotionPlan) -> Reference:
 def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
     """Compute the leg Jacobians.
 
-    They are those of the legs' inverse kinematics, by central differences. Root and foot keep their orientation.
+    Inverse kinematics of the legs gives them by central differences. Root and foot keep their orientation.
 
     Args:
         motions: N planned motions of T frames.
@@ -210,7 +210,7 @@ def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPl
 def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
     """Return each leg's planned load (N, T, 2).
 
-    It is in [0, 1].
+    Loads are in [0, 1].
     """
     body = planned.body
     corners_n = planned.contacts.force_n[:, :, : len(body.soles), 1]
@@ -242,7 +242,7 @@ class ReferenceTrajectory:
     centre_m_s: np.ndarray
     """(S + 1, 3) its velocity."""
     wrench: np.ndarray
-    """(S, 6) wrench that the soles must give. It is about that centre."""
+    """(S, 6) wrench about that centre that the soles must give."""
     sole_share: np.ndarray
     """(S,) share of force on the soles. It is the part of the upward force that is not planned on trunk and thighs,
     which a seat carries by itself."""

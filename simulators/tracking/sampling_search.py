@@ -164,7 +164,7 @@ class PoseHistory(PerBody):
     orientations: np.ndarray
     rotations: np.ndarray
     loads_n: np.ndarray
-    """(F, N, L) loads on the links. They are of the step before each frame."""
+    """(F, N, L) loads on the links in the step before each frame."""
     wrench: np.ndarray
     """(F, N, steps, 6) residual wrench per step. The steps lead from the frame before; it is zero unless a fallback is
     allowed."""
@@ -377,7 +377,7 @@ class _BeamSearch:
     def _residual_costs(self, poses: PoseHistory) -> np.ndarray:
         """Return residual costs (N,) in a window.
 
-        They are of the residual wrenches.
+        The residual wrenches cost.
         """
         wrenches = poses.wrench.reshape(*poses.wrench.shape[:3], 2, 3)
         sizes = np.linalg.norm(wrenches, axis=-1).mean(axis=(0, 2))

@@ -47,7 +47,7 @@ def simulate_plans(
 def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
     """Return rotations (N, 4) to the front.
 
-    They are about y; the hips of N bodies first lie along x then.
+    The turn is about y; the hips of N bodies first lie along x then.
     """
     is_tilted = any(plan.body.gravity_m_s2[axis] for axis in (0, 2))
     if is_tilted or not scene.is_plain:

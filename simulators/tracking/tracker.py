@@ -39,7 +39,7 @@ from .control_sequence import ControlSequence, make_control_sequence
 class BodyTrajectories:
     """Trajectories of N simulated bodies.
 
-    They are in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps.
+    The frame is the simulator's: (T, N, ...) at frames, (S, N, ...) at steps.
     """
 
     centre_m: np.ndarray
@@ -402,7 +402,7 @@ class RootWrench:
 class LegFeedback:
     """Feedback that moves leg targets step by step.
 
-    It is for N bodies, in the simulator's frame, and keeps low-passed errors.
+    N bodies have it in the simulator's frame, with low-passed errors.
     """
 
     def __init__(
@@ -437,7 +437,7 @@ class LegFeedback:
     ) -> np.ndarray:
         """Return joint targets with moved legs.
 
-        They are those of a step, with the targets of the legs moved.
+        A step's targets are returned, with those of the legs moved.
 
         Args:
             goal: Where the roots of the first n bodies should be.
@@ -483,7 +483,7 @@ class LegFeedback:
     ) -> np.ndarray:
         """Return swing lifts (n, 2) of ankle targets.
 
-        They are by as much as root and tilt put them too low.
+        Targets rise by as much as root and tilt put them too low.
         """
         ahead_m = targets_m - goal_m[:, None]
         tilted_m = tilt_rad[:, :1] * ahead_m[..., 1] - tilt_rad[:, 1:2] * ahead_m[..., 0]

@@ -24,7 +24,7 @@ other."""
 _FRAME_M_S = 0.15
 """Cost of a frame with exchanged legs, in m/s."""
 _JUMP_M = 0.15
-"""Minimum reduction of ‖Δ²p‖, in m. It is for both legs in the frames around the ends of a run of exchanged frames."""
+"""Minimum reduction of ‖Δ²p‖, in m, for both legs around the ends of a run of exchanged frames."""
 _CALMER = 0.5
 """Largest share of it that may remain there."""
 _LONGEST_S = 1.0

@@ -29,8 +29,8 @@ class Ride:
     """
 
     rises_m: np.ndarray | None = None
-    """(T,) ground height above the first frame. It is from the middle for ground that rises steadily, and None if the
-    ground does not move."""
+    """(T,) ground height above the first frame, or above the middle for ground that rises steadily. None if the ground
+    does not move."""
     kind: NoteKind = NoteKind.RIDE
 
     @classmethod

@@ -200,7 +200,7 @@ class Segment:
 def split_into_takes(motion: Motion, settings: CleanupSettings) -> CorrectionView:
     """View a motion's takes.
 
-    They are in order, loops unrolled.
+    Takes come in order, loops unrolled.
     """
     splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
     starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion), len(motion))

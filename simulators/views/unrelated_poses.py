@@ -65,7 +65,7 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
 def _measure_steps_m(motion: Motion) -> np.ndarray:
     """Measure mean joint steps (T − 1,).
 
-    They are from frame to frame, relative to the root.
+    Steps from frame to frame are relative to the root.
     """
     return norms(np.ascontiguousarray(np.diff(_find_poses_m(motion), axis=0))).mean(axis=1)
 

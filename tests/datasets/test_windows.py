@@ -24,7 +24,7 @@ POLE = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
 def make_numbered_motion(frames: int, label: str = "a", source: str = "clip") -> Motion:
     """Make a pole whose height numbers its frame.
 
-    It is in millimetres.
+    Heights are in millimetres.
     """
     root_m = np.zeros((frames, 3))
     root_m[:, 1] = np.arange(frames) / 1000

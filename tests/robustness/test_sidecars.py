@@ -130,7 +130,7 @@ def appearing_layer(folder: Path) -> tuple[Path, Change]:
 def track_with_camera(folder: Path) -> tuple[Path, Change]:
     """Make TRAM results whose camera appears later.
 
-    It is in the folder above.
+    The camera is in the folder above.
     """
     people = folder / "hps"
     people.mkdir()

@@ -178,7 +178,7 @@ def test_stair_contacts_change_little(climbing: Motion) -> None:
 def random_ground(boxes: int, seed: int) -> sc.Ground:
     """Return a floor of random boxes.
 
-    They are of all sizes and turns over 6 by 6 m, some of which overlap.
+    Boxes have all sizes and turns over 6 by 6 m, and some overlap.
     """
     draw = np.random.default_rng(seed)
     places = zip(draw.uniform(-3, 3, (boxes, 2)), draw.uniform(0.05, 0.8, (boxes, 3)), strict=True)

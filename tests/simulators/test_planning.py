@@ -238,7 +238,7 @@ def test_loads_lower_and_body_stays(clips, label):
 def hovering_m(body, motions) -> float:
     """Return the soles' mean height, weighted by load.
 
-    It is that of the corners, by what they are to carry.
+    Corners weigh by what they are to carry.
     """
     plan = plan_contacts(body, motions, FRICTION)
     corners = slice(len(body.soles))

@@ -1,6 +1,6 @@
 """The root travels as the animator made it.
 
-It is in place, a loop, in takes, or with feet that slide.
+Motions are in place, loops or takes, or have feet that slide.
 """
 
 from dataclasses import replace
@@ -46,7 +46,7 @@ def correct_motion(correct: CorrectMotions, motion: Motion) -> CorrectedMotion:
 def measure_change(before: Motion, after: Motion) -> tuple[float, float]:
     """Return changes of net travel and turn.
 
-    They are in metres and radians.
+    Units are metres and radians.
     """
     ways_m = [motion.root_m[-1] - motion.root_m[0] for motion in (before, after)]
     turns_rad = [np.subtract(*heading_rad(motion.rotations[[-1, 0], 0])) for motion in (before, after)]

@@ -155,7 +155,7 @@ def _is_json(path: Path) -> bool:
 def is_later_frame(path: Path) -> bool:
     """Return whether another file has the first frame.
 
-    It is of the motion of this .json file.
+    The frame belongs to the motion of this .json file.
     """
     if not _is_json(path) or _NUMBERED.fullmatch(path.name) is None:
         return False

@@ -156,7 +156,7 @@ def write_joints(path: Path, motion: Motion) -> None:
 def _joints_on_floor_m(motion: Motion) -> np.ndarray:
     """Return joints (T, 22, 3) with the soles' depth removed.
 
-    They are at 20 fps, lowered by the depth of the soles below the toe joints.
+    The rate is 20 fps, and joints are lowered by the depth of the soles below the toe joints.
     """
     return body_joints(resample(motion, FPS)) - (0.0, motion.skeleton.usual_sole_m, 0.0)
 
@@ -194,7 +194,7 @@ def _floats(path: Path) -> np.ndarray:
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
     """Build a motion from joints (T, 22, 3).
 
-    They are in metres, y up, at 20 fps; the skeleton is made for the motion.
+    Joints are in metres, y up, at 20 fps; the skeleton is made for the motion.
     """
     check_within(f"{source}:", joints_m, _LARGEST)
     fitted = fit_body(joints_m, FPS, SMPL_BODY.average())

@@ -169,7 +169,7 @@ class _Person:
 class _Moves:
     """Part poses before and after a change.
 
-    They are in the camera's frame.
+    The poses are in the camera's frame.
     """
 
     before_m: np.ndarray

@@ -61,8 +61,8 @@ class Tool:
 
     name: str
     rotations: tuple[str, ...]
-    """Arrays of joint rotations, to be joined. They are of the pelvis and the joints below, (T, 3 J), (T, J, 3) or (T,
-    J, 3, 3)."""
+    """Arrays of joint rotations, to be joined. They turn the pelvis and the joints below: (T, 3 J), (T, J, 3) or (T, J,
+    3, 3)."""
     translation: str
     """Array of the body model's translation, in m. It is (T, 3) or (T, 1, 3)."""
     shape: str = "betas"
@@ -166,7 +166,7 @@ class _Person:
     """The view that shows the world y up."""
     up: UpAxis
     pelvis_m: np.ndarray
-    """(3,) root position at rest. It is in the body model's coordinates."""
+    """(3,) root position at rest, in the body model's coordinates."""
 
 
 def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequence[str] = ("",)) -> MotionFile:

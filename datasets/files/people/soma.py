@@ -15,7 +15,7 @@ _LIMBS = {"Shoulder": "collar", "Arm": "shoulder", "ForeArm": "elbow", "Hand": "
           "Foot": "ankle", "ToeBase": "foot"}  # fmt: skip
 _END_M = {"HeadEnd": (0.0, 0.18, 0.0), "Jaw": (0.0, 0.01, 0.02), "Eye": (0.03, 0.06, 0.07), "ToeEnd": (0.0, 0.0, 0.06)}
 _KNUCKLE = 0.35
-"""Relative position of the palm bone's start. It is on the way to a knuckle, roughly."""
+"""Relative position of the palm bone's start, roughly on the way to a knuckle."""
 _BONE_M = 0.03
 """Length of a finger's bone, roughly."""
 

@@ -50,7 +50,7 @@ class _Bone:
 
     name: str
     reach: np.ndarray
-    """(3,) vector from start to end at rest. It is in the file's unit."""
+    """(3,) vector from start to end at rest, in the file's unit."""
     axes: np.ndarray
     """(4,) rotation from world to bone axes at rest."""
     numbers: tuple[str, ...]

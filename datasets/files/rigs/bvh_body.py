@@ -40,7 +40,7 @@ from .stretching import (
 _HELD_M = 0.01
 _FRAMES_TO_DOUBT = 512
 _FAR_APART_M = 0.1
-"""Minimum median move between key poses, in m. It is that of the joint that moves furthest."""
+"""Minimum median move between key poses, in m. The joint that moves furthest counts."""
 _GOES_ON = 0.5
 """Maximum correlation of moves around key poses. They are moves of joints before and after."""
 

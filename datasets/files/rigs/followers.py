@@ -23,11 +23,11 @@ from .rig import RiggedMotion
 from .stretching import StretchedLeg, world_poses_of
 
 _MOVES_M = 0.02
-"""Minimum motion of a helper, in m. It is in the parent's frame."""
+"""Minimum motion of a helper in its parent, in m."""
 _HOLDS_M = 0.005
 """Maximum motion of a helper on its leader, in m."""
 _HOLDS = 1e-4
-"""Maximum rotation error on the leader. It is by how much half a turn's cosine misses 1: 1.6 degrees."""
+"""Maximum rotation error on the leader: by how much half a turn's cosine misses 1 (1.6 degrees)."""
 _TWISTS_RAD = 0.03
 """Minimum change of twists, in rad. It holds for the bone's angle and for the leader's twist."""
 _STEADY_RAD = 0.02
@@ -90,7 +90,7 @@ class TwistBone:
     joint: int
     leader: int
     axis: np.ndarray
-    """(3,) axis of both twists. It is in the frame of the joint's parent."""
+    """(3,) axis of both twists, in the frame of the joint's parent."""
     share: float
     turns: np.ndarray
     """(T, 4) local rotations of the joint."""
@@ -116,7 +116,7 @@ class TwistLink:
     joint: int
     leader: int
     axis: np.ndarray
-    """(3,) axis of both twists. It is in the frame between the two joints."""
+    """(3,) axis of both twists, in the frame between the two joints."""
     share: float
     twists_rad: np.ndarray
     """(T,) twist of the joint."""

@@ -67,7 +67,7 @@ def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
 def write_vrma(path: Path, motion: Motion) -> None:
     """Write a VRM animation, which moves any avatar.
 
-    It is on SMPL's joints, with a T-pose as rest pose. Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises
+    The file has SMPL's joints, with a T-pose as rest pose. Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises
     InputError if the motion lacks parts of SMPL's body.
     """
     body = to_smpl(motion)
@@ -110,7 +110,7 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
 def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
     """Return the joints as nodes at rest.
 
-    They are in the skeleton's order, with the lowest joint on the floor.
+    Nodes are in the skeleton's order, with the lowest joint on the floor.
     """
     nodes: list[dict[str, Any]] = []
     for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True):

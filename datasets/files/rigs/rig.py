@@ -67,14 +67,14 @@ class RiggedMotion:
     metres_per_unit: float
     """Length of the file's unit."""
     stretches_m: Mapping[int, np.ndarray] = field(default_factory=dict)
-    """Positions (T, 3) of joints that move locally. They are in the parent's frame; in the motion's skeleton such a
-    joint has the median position."""
+    """Positions (T, 3) of joints that move in their parents. In the motion's skeleton such a joint has the median
+    position."""
     bends: Mapping[int, np.ndarray] = field(default_factory=dict)
     """Effects of scales on positions. The scales are above the joints; see `Rig.find_bends`."""
     relative: frozenset[int] = frozenset()
     """Joints whose positions add to offsets. Some programs write them so."""
     rest_places: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Rest positions (3,) of joints, by name. They are in the file's rest pose, world and unit."""
+    """Rest positions (3,) of joints by name, in the file's world and unit."""
     notes: tuple[str, ...] = ()
     """Notes on assumptions and on what was left out."""
     placeholder_rate: FileNote | None = None

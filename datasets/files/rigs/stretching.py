@@ -24,7 +24,7 @@ from ..skeletons.file_note import FileNote
 from .rig import RiggedMotion
 
 _LIMB_STRETCH = 0.1
-"""Maximum relative stretch of a limb bone. It is of an arm or leg."""
+"""Maximum relative stretch of a bone of an arm or leg."""
 _LEAST_STRETCH_M = 0.015
 _SOCKET_M = 0.04
 """Maximum length change of other bones, in m. Hip sockets, collars and spines slide in game characters."""
@@ -32,7 +32,7 @@ _FREE_STRETCH = {"head": 1.0, "neck": 0.5, "spine1": 0.5, "spine2": 0.5, "spine3
 """Maximum relative stretch of free bones. Nothing stands on these parts: cartoon heads and trunks pop."""
 _ALIKE = 0.1
 _MOVES_M = 1e-4
-"""Minimum motion of a joint, in m. It is in the parent's frame."""
+"""Minimum motion of a joint in its parent, in m."""
 _BENDS_M = 0.01
 """Shortening at which a leg counts as bent, in m. A correction shortens it; it then no longer reaches further than
 rigid bones."""
@@ -153,8 +153,7 @@ class StretchedLeg:
 
     leg: _Leg
     turns_rad: np.ndarray
-    """(T, 3, 3) rotation vectors to the file's leg. They are from hip, knee and ankle of the rigid leg, in its
-    frames."""
+    """(T, 3, 3) rotation vectors to the file's leg, from hip, knee and ankle of the rigid leg, in its frames."""
     reach_m: np.ndarray
     """(T,) reach of the rigid leg, from hip to ankle."""
 

@@ -26,7 +26,7 @@ from selfcorrect.storage.files.strict_json import parse_json, read_as
 MOST_FRAMES = 600
 """Maximum number of frames for a profile. A motion's frames are meant."""
 AGREE_M = 0.015
-"""Maximum floor difference of agreeing clips, in m. It is from their median."""
+"""Maximum distance of agreeing floors from their median, in m."""
 
 
 @dataclass(frozen=True)

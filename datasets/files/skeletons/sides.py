@@ -106,7 +106,7 @@ def measure_sides(motion: Motion) -> list[float]:
 def _find_positions(motion: Motion) -> dict[str, np.ndarray]:
     """Return left and right part positions (T, 2, 3).
 
-    They are at some frames, by the part's name without side.
+    Some frames are shown, by the part's name without side.
     """
     if not len(motion):
         return {}

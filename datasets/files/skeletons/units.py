@@ -66,8 +66,8 @@ _MOST_FRAMES = 2048
 def measure_stature(motion: Motion) -> float:
     """Measure a body's stature along its limbs.
 
-    It is in the unit of the offsets, and at least 1e-12. The rest pose may be any pose. Of statures by legs, arms and
-    trunk the median counts. A skeleton without legs is as long as the joints lie apart in the motion.
+    The stature is in the unit of the offsets, and at least 1e-12. The rest pose may be any pose. Of statures by legs,
+    arms and trunk the median counts. A skeleton without legs is as long as the joints lie apart in the motion.
     """
     statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
     if statures:

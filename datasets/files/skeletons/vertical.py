@@ -94,7 +94,7 @@ _FLIGHT_S = 0.2
 _FEWEST_FLIGHT_FRAMES = 6
 """Minimum duration and number of frames of a flight."""
 _GRAVITY_OFF = 0.25
-"""Tolerated relative error of gravity in a flight. It is that of the acceleration of the centre of mass."""
+"""Tolerated relative error of gravity, in a flight of the centre of mass."""
 _ALONG = 0.95
 """Least cosine between that acceleration and the axis."""
 _ROUGH_M = 0.004

@@ -39,7 +39,7 @@ def moons(count: int, stream: Stream) -> Tensor:
 def eight_gaussians(count: int, stream: Stream) -> Tensor:
     """Draw points (count, 2) of eight Gaussians.
 
-    They are on a circle of radius 2, with a deviation of 0.15.
+    Their circle has radius 2, and they have a deviation of 0.15.
     """
     centres = 2 * _directions(torch.arange(count) % 8 * (math.pi / 4))
     return centres + 0.15 * _noise(count, stream, 2)

@@ -87,7 +87,7 @@ def _token_losses(network: CausalTransformer, values: Tensor) -> Tensor:
 def perplexity_of(held_out: Tensor) -> Evaluate:
     """Return the judge of perplexity per character.
 
-    It is of language models, on windows (N, length).
+    Language models are judged on windows (N, length).
     """
 
     def scores(candidate: Candidate) -> dict[str, float]:

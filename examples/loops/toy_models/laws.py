@@ -130,9 +130,9 @@ def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
 def expected_wasserstein(error_variance: ArrayLike, dimension: int) -> np.ndarray:
     """Return the mean 2-Wasserstein distance to the truth.
 
-    It is that of a fitted Gaussian to the standard normal, for a given error variance V. To first order W² = |mean|² +
-    |covariance − 1|² / 4, and W² / V is distributed as χ²(d) + χ²(d(d+1)/2) / 2. The mean of its root is an integral
-    over its Laplace transform. Needs V ≪ 1.
+    A Gaussian was fitted to the standard normal with an error variance V. To first order W² = |mean|² + |covariance −
+    1|² / 4, and W² / V is distributed as χ²(d) + χ²(d(d+1)/2) / 2. The mean of its root is an integral over its Laplace
+    transform. Needs V ≪ 1.
     """
 
     def integrand(s: float) -> float:

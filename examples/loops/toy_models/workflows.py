@@ -1,6 +1,6 @@
 """Train by Kazdan et al.'s three workflows.
 
-They are of 2025 ("Collapse or Thrive?"): n real points, n samples per generation.
+They come from "Collapse or Thrive?" (2025), with n real points and n samples per generation.
 """
 
 from collections.abc import Callable, Iterator

@@ -101,7 +101,7 @@ class SampleCorrector:
 def kinematic(inputs: CorrectorInputs) -> Corrector:
     """Make the kinematic clean-up alone.
 
-    It is that of the physics corrector, without simulation.
+    It is what the physics corrector does without simulation.
     """
     return SampleCorrector(Pipeline(SAMPLES.cleanup), inputs.codec, inputs.progress, "kinematic")
 
@@ -186,7 +186,7 @@ def uneven(inputs: CorrectorInputs) -> Corrector:
 def make_anchors(inputs: CorrectorInputs, *, real: bool, centroids_only: bool) -> AnchoredCorrector:
     """Make a corrector towards centroids.
 
-    They are of real windows (about two each), or of as many samples of generation 0.
+    Centroids stand for real windows (about two each), or for as many samples of generation 0.
     """
     source = inputs.real if real else _first_samples(inputs, ANCHOR_SOURCE_COUNT)
     per_centroid = max(1, 2 * len(source) // len(inputs.real))

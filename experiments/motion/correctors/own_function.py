@@ -34,8 +34,8 @@ class OwnFunction:
 def load(name: str) -> OwnFunction:
     """Load a user's function.
 
-    It is at "package.module:function", or of a corrector that another package adds by name. Of a class that needs no
-    arguments an object is made; a class that takes `inputs` makes correctors.
+    The place is "package.module:function", or the name of a corrector that another package adds. Of a class that needs
+    no arguments an object is made; a class that takes `inputs` makes correctors.
     """
     function: Any = import_callable(name) if ":" in name else CORRECTORS.load(name)
     takes = _first_parameter(function)

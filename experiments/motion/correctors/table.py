@@ -172,7 +172,7 @@ CORRECTORS = Registry(
 def stages(name: str) -> list[str]:
     """Split a name into its correctors.
 
-    They are in order: "low-pass+physics" are two.
+    The order stays: "low-pass+physics" are two.
     """
     return name.split(THEN)
 

@@ -195,7 +195,7 @@ def make_comparison_page(
 def _tabulate_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
     """Return scores (S,) of all seeds.
 
-    They are by metric, NaN for a seed without; scores: metric → score of each seed.
+    Each metric has them, NaN for a seed without; scores: metric → score of each seed.
     """
     keys = dict.fromkeys(key for score in scores for key in score)
     return {key: np.array([score.get(key, np.nan) for score in scores], dtype=float) for key in keys}
@@ -302,7 +302,7 @@ def _list_unmeasured(
 def _count_digits(values: Sequence[np.ndarray]) -> int:
     """Return decimals for three significant digits.
 
-    They are those of the largest value.
+    The largest value decides.
     """
     largest = max((float(np.nanmax(np.abs(curve))) for curve in values if np.isfinite(curve).any()), default=0.0)
     return 2 if largest == 0 or not math.isfinite(largest) else min(max(2 - math.floor(math.log10(largest)), 0), 6)

@@ -21,7 +21,7 @@ COPYING = "copying"
 def add_copying(arms: Mapping[str, ArmEntry]) -> dict[str, ArmEntry]:
     """Add the control arm `copying`.
 
-    It is that of the first uncorrected loop that is fully synthetic.
+    It copies the first uncorrected loop that is fully synthetic.
 
     Raises:
         SettingError: No arm is such a loop, or an arm has that name.

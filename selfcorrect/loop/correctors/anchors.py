@@ -196,7 +196,7 @@ def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
 def quotas(masses: Tensor, count: int) -> Tensor:
     """Return whole numbers (K,) that add up to `count`.
 
-    They are in proportion to masses (K,), by largest remainders.
+    They are proportional to masses (K,), by largest remainders.
     """
     exact = masses.double() / masses.double().sum() * count
     counts = exact.floor().long()

@@ -94,7 +94,7 @@ class Saveable:
 def _read_state(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a safetensors file.
 
-    They are on the CPU. Raises InputError for other files, and for NaN or infinity.
+    Tensors are on the CPU. Raises InputError for other files, and for NaN or infinity.
     """
     with requires_extra("loading a model"):
         from safetensors.torch import load

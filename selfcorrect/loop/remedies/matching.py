@@ -30,7 +30,7 @@ Finish: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 def newest_synthetic(parents: Samples) -> Samples:
     """Return the latest generation's synthetic samples.
 
-    They are those of a training set; none if all are real.
+    A training set has none if all are real.
     """
     is_synthetic = parents.provenance.synthetic
     generation = parents.provenance.generation

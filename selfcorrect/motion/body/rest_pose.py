@@ -33,7 +33,7 @@ _TWISTED_DEG = 60.0
 """Deviation at which a bone hides its twist, in degrees. The twist is then inferred from the motion."""
 
 _UNTWISTED_DEG = 20.0
-"""Maximum twist of an aligned joint, in degrees. It is about the bone, relative to what the motion shows."""
+"""Maximum twist of an aligned joint about the bone, in degrees, relative to what the motion shows."""
 _SPREADS = 2.0
 """Maximum deviation of the parent's rotation, in median angles. The angles are between a rotation that the motion shows
 and its mean; the deviation counts beyond `_UNTWISTED_DEG`."""

@@ -45,8 +45,8 @@ _KNUCKLES_M = {
 }
 _PHALANX_M = (0.028, -0.002, 0.002)
 AVERAGE_PELVIS_M = np.array([0.0, -0.225, 0.030])
-"""Rest position of an average pelvis, in m. It is in the models' own coordinates: a posed root is at the translation
-plus this."""
+"""Rest position of an average pelvis, in m of the models' own coordinates. A posed root is at the translation plus
+this."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Body:
     skeleton: Skeleton
     """The joints."""
     pelvis_m: np.ndarray
-    """(3,) rest position of the pelvis, in m. It is in the model's coordinates: the root of a posed body is at the
-    model's translation plus this."""
+    """(3,) rest position of the pelvis, in m of the model's coordinates. The root of a posed body is at the model's
+    translation plus this."""
     name: str
     """Origin of the body."""
 

@@ -32,7 +32,7 @@ BOX_FOOT_TIP_M = 0.1335
 ankle: the foot of skeletons without toe joints."""
 
 CORNERS_WITH_TOES = 6
-"""Number of corners of a foot with a toe joint. They are those of heel, ball and tip."""
+"""Number of corners of a foot with a toe joint: heel, ball and tip."""
 
 HEAD_ABOVE_NECK_M = 0.175
 HEAD_ABOVE_HEAD_JOINT_M = 0.09

@@ -28,8 +28,7 @@ _BONES = {
     **{f"{side} forearm": (f"{side}_elbow", f"{side}_wrist") for side in SIDES},
 }
 _AXIS_M = {"trunk": 0.07, "thigh": 0.055, "shank": 0.04, "upper arm": 0.035, "forearm": 0.028}
-"""Thickness around a bone that does not deform, in m. It is about three quarters of an adult's smallest half width
-there."""
+"""Thickness around a bone that does not deform, in m: about three quarters of an adult's smallest half width there."""
 
 _ADULT_LEG_M = 0.82
 
@@ -372,8 +371,7 @@ _T_BONES = (
 side."""
 
 _FLAT_DEG = (0.0, 45.0)
-"""Slopes of flat feet, in degrees. They are of the line from toe joint to ankle; rest poses of some rigs have
-others."""
+"""Slopes of flat feet from toe joint to ankle, in degrees. Rest poses of some rigs have others."""
 _REST_DEG = (10.0, 40.0)
 """Slopes of flat rest poses, in degrees. From other rest poses feet may differ by more."""
 _RISES_DEG = (12.0, 20.0)

@@ -16,7 +16,7 @@ from .findings import Measurement
 OTHERS_LOW_M = 0.03
 """Height within which other surfaces rest on the floor, in m. They are around joints other than feet."""
 _UNMOVING_M_S = 0.15
-"""Maximum speed of a resting foot, in m/s. It is in any direction."""
+"""Maximum speed of a resting foot in any direction, in m/s."""
 _AS_LOW_M = 0.01
 """Maximum height of a foot that carries the body, in m. It is above the body's lowest point."""
 _LIFTED_M_S = 0.28

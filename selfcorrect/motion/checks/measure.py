@@ -30,7 +30,7 @@ class Measures:
     """
 
     penetration_by_frame_m: np.ndarray
-    """(T,) penetration depth; 0 up to 5 mm. It is that of the body's lowest point."""
+    """(T,) penetration depth of the body's lowest point; 0 up to 5 mm."""
     floating_by_frame_m: np.ndarray
     """(T, 2) floating height of standing soles; 0 up to 5 mm."""
     skate_by_frame_m_s: np.ndarray

@@ -23,7 +23,7 @@ _FEWEST_FRAMES = 6
 _LEAST_ARC_M = 0.08
 """Minimum height of a flight's parabola, in m. In lower flights toes or hands still touch something."""
 _ROUGH = 0.055
-"""Maximum deviation from the parabola, relative to its height. It is that of the centre of mass."""
+"""Maximum deviation of the centre of mass from its parabola, relative to the height."""
 _PUSH_S = 0.4
 """Longest time in which a body pushes off or lands."""
 _LEAST_PUSH = 0.2

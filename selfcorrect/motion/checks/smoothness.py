@@ -56,7 +56,7 @@ def noise_m(features: MotionFeatures) -> np.ndarray | None:
 def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
     """(T − 4, B) typical size of differences.
 
-    They are of one order, per axis, around frames 2 to T − 3.
+    Differences of one order are seen per axis, around frames 2 to T − 3.
     """
     differences = norms(np.diff(features.body_m, order, axis=0)) / np.sqrt(3.0)
     inner = differences[1:-1] if order == 2 else differences
@@ -69,8 +69,8 @@ _STEP_S = 1 / 30
 _LONGER_S = 0.1
 """Longer time, over which the body's share has grown."""
 _GROWTH = 3.0
-"""Minimum growth of the squared remainder of body motion. It is from the shorter to the longer time. It is 6 times and
-more in CMU's training clips of runners."""
+"""Minimum growth of the squared remainder from the shorter to the longer time. In CMU's training clips of runners it is
+6 times and more."""
 
 _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 """Median length of vectors of two standard normal numbers."""

@@ -25,7 +25,7 @@ _LOW_SOLE_M = 0.05
 _SHORTEST_STEP = 0.45
 """Minimum step length, in leg lengths."""
 _ASTRIDE = 0.12
-"""Minimum ankle distance of a step, in leg lengths. It is at the turn of the step."""
+"""Minimum ankle distance at the turn of a step, in leg lengths."""
 
 _FORWARDS = 0.85
 """Minimum cosine between step and hip direction."""
@@ -62,8 +62,7 @@ _USUAL = 0.726
 within 10 %."""
 
 _USUAL_RATIOS = (1.19, 1.65)
-"""5th and 95th percentile of the walk ratio. They are of CMU's training clips; slow motion has more, fast motion
-less."""
+"""5th and 95th percentile of the walk ratio in CMU's training clips. Slow motion has more, fast motion less."""
 
 _ERRS = 1.15
 """Factor by which a pendulum's pace may err."""

@@ -20,7 +20,7 @@ GAP_M = 0.04
 """Maximum joint distance between a loop's ends, in m. With these bounds one of CMU's 159 training clips is a loop;
 cycles cut from captures miss the start by centimetres."""
 GAP_RAD = float(np.radians(8.0))
-"""Maximum joint rotation between a loop's ends, in rad. It is in the world, and allows any twist of limbs."""
+"""Maximum joint rotation between a loop's ends, in rad in the world. Limbs may twist."""
 
 GAP_SHARE = 0.1
 """Maximum distance of a loop's ends, relative to the path. It is the path of joints in between. A standing body is near

@@ -74,7 +74,7 @@ class RowBody:
     contact_joints: tuple[int, ...]
     """Ankle and foot of the left, then of the right side."""
     squared_contact_step: float
-    """Maximum squared step of a standing foot. It is in the unit of the rows."""
+    """Maximum squared step of a standing foot, in the unit of the rows."""
     fps: float = FPS
     bone_before: tuple[int, ...] = field(init=False)
     """Joint whose bone a rotation is relative to."""
@@ -256,7 +256,7 @@ def decode_joints(vectors: np.ndarray) -> np.ndarray:
 def decode_contacts(vectors: np.ndarray) -> np.ndarray:
     """Decode foot contacts (T, 2) from rows.
 
-    They are from 0 to 1, left first, and the ankle's or the toe's; rows are (T, 12 J − 1).
+    Each is from 0 to 1, left first, and is the ankle's or the toe's; rows are (T, 12 J − 1).
     """
     labels = np.clip(vectors[..., columns(joint_count(vectors))["contacts"]], 0.0, 1.0)
     return labels.reshape(*vectors.shape[:-1], 2, 2).max(axis=-1)

@@ -31,7 +31,7 @@ from .features import FeatureCodec
 
 COLUMN_COUNT = 263
 SMALLEST_STD = 1e-4
-"""Minimum standard deviation of a column group. It is in the group's unit: constant groups are not divided by 0."""
+"""Minimum standard deviation of a column group, in its unit, so that constant groups are not divided by 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +191,7 @@ class Landmarks:
     def place(self, skeleton: Skeleton, batch: MotionBatch) -> np.ndarray:
         """Place the landmarks in the world (N, T, 22, 3).
 
-        They are in metres.
+        Their unit is the metre.
         """
         positions_m, orientations = forward_kinematics(skeleton, batch.root_m, batch.rotations)
         joints = list(self.joints)

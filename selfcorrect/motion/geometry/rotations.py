@@ -113,7 +113,7 @@ def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
 def to_euler_angles(axes: str, rotations: np.ndarray) -> np.ndarray:
     """Convert quaternions to Euler angles (..., 3).
 
-    They are in degrees, about three different axes: the inverse of `from_euler_angles`. The second angle is between
+    Angles are in degrees, about three different axes: the inverse of `from_euler_angles`. The second angle is between
     −90° and 90°. At these the third angle is 0 (Bernardes and Viollet 2022).
     """
     outer, middle, inner = map("XYZ".index, axes)
@@ -167,7 +167,7 @@ def steps_between(orientations: np.ndarray) -> np.ndarray:
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
     """Convert quaternions (..., 4) to rotation vectors (..., 3).
 
-    They are in radians, at most half a turn.
+    Vectors are in radians, at most half a turn.
     """
     x = rotations[..., 0]
     y = rotations[..., 1]
@@ -197,7 +197,7 @@ def quaternions(vectors: np.ndarray) -> np.ndarray:
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return angles (...) between rotations (..., 4).
 
-    They are in radians, at most half a turn; rotations broadcast against each other.
+    Angles are in radians, at most half a turn; rotations broadcast against each other.
     """
     first_to_second = compose(invert(first), second)
     sine = norms(first_to_second[..., :3])

@@ -65,10 +65,10 @@ def geometric_features(batch: MotionBatch) -> FeatureGroups:
 def ground_features(batch: MotionBatch) -> FeatureGroups:
     """Describe heights, contacts and sliding, per time block.
 
-    They are those of the feet. Height of the body's lowest point above the floor, as an inverse hyperbolic sine in
-    units of 1 cm: nearly linear up to 1 cm, then a logarithm, so that centimetres near the floor count beside the
-    height of a jump. Share of frames in which each foot is within 2 cm of the floor. Logarithm of the speed of standing
-    feet (over 0.1 m/s), which does not depend on the height; 0 for a block in which no foot stands.
+    The height is that of the body's lowest point above the floor, as an inverse hyperbolic sine in units of 1 cm:
+    nearly linear up to 1 cm, then a logarithm, so that centimetres near the floor count beside the height of a jump.
+    A foot has contact in the share of frames in which it is within 2 cm of the floor. Sliding is the logarithm of the
+    speed of standing feet (over 0.1 m/s), which does not depend on the height; 0 for a block in which no foot stands.
     """
     footing = find_footing(batch)
     is_near_floor = np.abs(footing.feet_m) < 0.02

@@ -193,7 +193,7 @@ engine."""
 FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
 """Metrics of the field's evaluator. An experiment may have it (Guo et al. 2022)."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)
-"""Metrics measured in each generation. They are in the order of reports."""
+"""Metrics measured in each generation, in the order of reports."""
 METRIC_TABLE = Registry("metric", [Row(metric.key, "", metric.name) for metric in METRICS], group="selfcorrect.metrics")
 """Metrics by key. Other packages add metrics: the name of an entry point that leads to a `Metric` is the key."""
 
@@ -210,7 +210,7 @@ def added_metrics() -> tuple[Metric, ...]:
 def compute_metrics(sets: MetricInputs) -> dict[str, float]:
     """Compute the metrics of loops, by key.
 
-    They are in the shown units; a metric with a value per candidate is averaged.
+    Units are those shown; a metric with a value per candidate is averaged.
     """
     means = {}
     for metric in (*MEASURED, *added_metrics()):

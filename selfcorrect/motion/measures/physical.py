@@ -27,11 +27,11 @@ class PhysicalErrors:
     """Errors of N motions, arrays (N,)."""
 
     penetration_m: np.ndarray
-    """Mean penetration depth, in m. It is that of the body's lowest point below the floor, in frames where it is deeper
-    than 5 mm."""
+    """Mean penetration depth of the body's lowest point, in m, over frames where it is deeper than 5 mm below the
+    floor."""
     floating_m: np.ndarray
-    """Mean floating height, in m. It is that of the body's lowest point above the floor, in frames where it is higher
-    than 5 mm."""
+    """Mean height of the body's lowest point while floating, in m, over frames where it is higher than 5 mm above the
+    floor."""
     skate_m_s: np.ndarray
     """Mean horizontal speed of corners on the floor, in m/s. Sole corners are at most 5 mm above the floor in two
     adjacent frames (PhysDiff's displacement per frame, times the frame rate)."""
@@ -47,7 +47,7 @@ class PhysicalErrors:
 def penetration_by_frame_m(batch: MotionBatch) -> np.ndarray:
     """Return penetration depths (N, T).
 
-    They are of the body's lowest point below floor or ground, 0 up to 5 mm.
+    The body's lowest point counts, below floor or ground; 0 up to 5 mm.
     """
     poses = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     lowest_m, _ = _stand_on_ground(batch, *poses, supports=())

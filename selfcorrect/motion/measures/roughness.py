@@ -32,7 +32,7 @@ _ROWS = 1024
 def angular_speeds_rad_s(moving: Motion | MotionBatch, frames: slice = slice(None)) -> np.ndarray:
     """Return angular speeds (..., T − 1, J), rad/s.
 
-    They are of all joints in their parents' frames, between some frames.
+    All joints turn in their parents' frames, between some frames.
     """
     rotations = moving.rotations[..., frames, :, :]
     return turn_angles(rotations[..., :-1, :, :], rotations[..., 1:, :, :]) * moving.fps
@@ -54,7 +54,7 @@ def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | Mot
 def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
     """Return added angular speeds by joint name.
 
-    They are in degrees per second; see `added_angular_speeds_rad_s`.
+    Speeds are in degrees per second; see `added_angular_speeds_rad_s`.
     """
     added = np.degrees(added_angular_speeds_rad_s(before, after))
     return dict(zip(before.skeleton.names, added.tolist(), strict=True))

@@ -63,7 +63,7 @@ def find_footing(batch: MotionBatch) -> Footing:
 def measure_slide_m_s(batch: MotionBatch) -> np.ndarray:
     """Measure each motion's sliding speed (N,).
 
-    It is that of standing feet along the floor, and 0 for motions in which no foot stands.
+    Standing feet slide along the floor; motions in which no foot stands have 0.
     """
     footing = find_footing(batch)
     total_m_s = np.sum(footing.speeds_m_s * footing.stands, axis=(1, 2))

@@ -23,8 +23,7 @@ from .observation import Observation, observe
 from .stances import SAME_LEVEL_M
 
 IN_AIR_M = 0.03
-"""Minimum height of a sole in the air, in m. It is that of the lowest point above the ground: heels and toes roll below
-it."""
+"""Minimum height of a sole's lowest point in the air, in m. Heels and toes roll below it."""
 
 _FLATTEST_PERCENTILE = 25
 """Percentile of ankle rises that shows flat feet. Feet stand flat when ankles are lowest above their toe joints;
@@ -38,10 +37,10 @@ _FEWEST_FRAMES = 5
 _FEWEST_S = 0.15
 """Minimum duration of flat stance that shows a foot's frame, in s."""
 _MOST_TILTED_RAD = float(np.radians(40.0))
-"""Maximum tilt of a standing foot, in rad. It is from the rest pose; further tilted feet stand on their edges or tips,
-or lie."""
+"""Maximum tilt of a standing foot from the rest pose, in rad. Further tilted feet stand on their edges or tips, or
+lie."""
 _SLOPES_RAD = float(np.radians(0.0)), float(np.radians(50.0))
-"""Slopes of flat feet, in rad. They are of the line from toe joint to ankle: steeper feet stand on tiptoe."""
+"""Slopes of flat feet from toe joint to ankle, in rad. Steeper feet stand on tiptoe."""
 _STEEPER_RAD = float(np.radians(12.0))
 """Slope difference of a foot on tiptoe, in rad. It is relative to the other foot."""
 
@@ -62,7 +61,7 @@ class _Stance:
     normals: np.ndarray
     """(K, 3) up direction in the ankle's frame."""
     toe_normals: np.ndarray
-    """(K, 3) up direction in the toe joint's frame. It is in the ankle's without a toe joint."""
+    """(K, 3) up direction in the frame of the toe joint, or of the ankle without one."""
     rises_m: np.ndarray
     """(K,) ankle height above the toe joint. It is above y = 0 without a toe joint."""
     reaches_m: np.ndarray

@@ -38,7 +38,7 @@ _AROUND_S = 0.6
 class FootPaths:
     """Paths of P foot points over T frames.
 
-    They are in the order of feet, and then of heel and toe joint.
+    Points come foot by foot, heel before toe joint.
     """
 
     places_m: np.ndarray

@@ -50,7 +50,7 @@ _NEAR_PERCENTILE = 80
 _GROWTHS_AGREE = 0.35
 """Maximum difference of slope growths, relative to the mean. Body and soles show them."""
 _LEAST_GROWTH = 0.06
-"""Minimum growth of a slope. It is from the first to the last stance."""
+"""Minimum growth of a slope from the first to the last stance."""
 _BENDS = (0.5, 2.5)
 """Range of the bend of stance heights, relative to the growth's. The growth bends the heights of feet that stand; a
 world that turns about a point has twice that."""
@@ -172,7 +172,7 @@ class _Stance:
     """Mean slope of the line from foot to centre of mass. It is against the vertical, less the slope of the body's
     acceleration."""
     sole: np.ndarray
-    """Mean slope of the sole. It is that of the ankle joint's upward axis at rest."""
+    """Mean slope of the sole: that of the ankle joint's upward axis at rest."""
     leftward: np.ndarray
     """Direction from the right hip to the left."""
     tallness: float
@@ -451,7 +451,7 @@ def _measure_lean(
 def _average(foot: Sequence[_Stance], name: str, weight: str = "weight") -> np.ndarray:
     """Return a field's weighted mean over stances.
 
-    They are of one foot.
+    The stances belong to one foot.
     """
     values = [getattr(stance, name) for stance in foot]
     return np.average(values, axis=0, weights=[getattr(stance, weight) for stance in foot])

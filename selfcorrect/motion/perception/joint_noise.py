@@ -19,8 +19,8 @@ from ..motion import SLAB, Motion
 from ..skeleton import Skeleton
 
 _WHITE = 0.8
-"""Minimum noise ratio of successive differences. It is that of eighth to fourth differences, and of fourth to second:
-below, the motion is faster than the noise, and a smoother would cost more than it gains."""
+"""Minimum noise ratio of successive differences, eighth to fourth and fourth to second. Below it, the motion is faster
+than the noise, and a smoother would cost more than it gains."""
 _SHAKES_M = 0.0045
 """Minimum noise at a joint's end, per axis, in m."""
 _OWN = 0.75

@@ -112,7 +112,7 @@ class MotionFeatures:
     def motion(self) -> Motion:
         """The motion on its floor with level feet.
 
-        It is in the frame of its floor. Features of long motions do without this copy.
+        Features of long motions do without this copy.
         """
         return self._level.view(self._on_floor)
 
@@ -160,7 +160,7 @@ class MotionFeatures:
     def find_positions_m(self, first: int, last: int) -> np.ndarray:
         """Return world positions (last − first, J, 3).
 
-        They are of all joints in some frames.
+        Some frames are posed, with all joints.
         """
         if len(self) <= SLAB or "positions_m" in vars(self):
             return self.positions_m[first:last]
@@ -266,7 +266,7 @@ class MotionFeatures:
     def feet_m(self) -> np.ndarray:
         """(T, 2, K, 3) corners of each sole.
 
-        They are those of `soles_m`.
+        Their layout is that of `soles_m`.
         """
         return self.soles_m.reshape(len(self), 2, -1, 3)
 

@@ -61,7 +61,7 @@ _ALIKE_M = 0.01
 _TOE_DEPTHS_M = (0.0, 0.05)
 """Least and largest depth of soles below toe joints."""
 _STEEPEST_FOOT = 0.6
-"""Maximum slope of flat feet at rest. It is from toe joint to ankle."""
+"""Maximum slope of flat feet at rest, from toe joint to ankle."""
 _FLAT_S = 0.15
 """Minimum duration of flat stances that show ankle rise, in s."""
 _ANKLE_RISE_M = 0.062
@@ -430,7 +430,7 @@ class Observation:
     def standing_speed_m_s(self, other: Motion) -> float:
         """Return another motion's mean speed in stance.
 
-        It is that of its feet along the ground in the stances of this motion; 0 without any.
+        Its feet move along the ground in the stances of this motion; 0 without any.
         """
         weights = self.standing.max(-1)
         return float((weights * self.speeds_of(other)).sum() / max(weights.sum(), 1e-9)) if self.has_feet else 0.0
@@ -547,7 +547,7 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
 def _perceive_nothing(frames: int, parts: int) -> _Perception:
     """Return an empty perception.
 
-    It is for a body without feet or without frames.
+    A body without feet or without frames has it.
     """
     nowhere = np.zeros((frames, 2, parts))
     still = np.zeros((frames, 2 * parts))

@@ -205,7 +205,7 @@ class ObservedGround:
     def floor_to_zero_m(self) -> float | None:
         """Height to be moved to y = 0.
 
-        It is that of the floor, or of the nearest of several levels; None if nothing shows it. A level that is far from
+        The floor's height, or that of the nearest of several levels; None if nothing shows it. A level that is far from
         y = 0 counts less, the less the motion stands there. A body on any step of a staircase stays there. One that
         climbs far from all levels does, too: its floor is not known, as the file may just not show what leads there.
         Nor is it if feet hardly show it. A body whose feet never stand is not lowered.
@@ -229,7 +229,7 @@ class ObservedGround:
     def _measure_gap_m(self, floor_m: float) -> float:
         """Measure the gap with a floor at zero.
 
-        It is by how much modelled soles stand above the ground that joints show.
+        Modelled soles stand above the ground that joints show by so much.
         """
         level = LevelFeet(self.feet)
         motion = self._motion

@@ -64,7 +64,7 @@ _FEWEST_COPIES = 3
 _FEW = 12
 """Fewer copies do not show the noise on copies."""
 _UNCHANGED = 1e-6
-"""Maximum difference of exact copies. It is in m and components of quaternions."""
+"""Maximum difference of exact copies, in m and components of quaternions."""
 _LONGEST_HOLD = 10
 """Maximum number of irregular copies in a row."""
 _FEWEST_HOLDS = 5
@@ -328,7 +328,7 @@ def _find_irregular_copies(steps: np.ndarray, is_same: np.ndarray, least_step: f
 def _measure_steps(motion: Motion) -> np.ndarray:
     """Measure each step (T − 1,) of the body.
 
-    It is of the whole body, in metres and components of quaternions.
+    The whole body counts, in metres and components of quaternions.
     """
     turns = in_chunks(_measure_mean_turns, motion.rotations[:-1], motion.rotations[1:])
     shifts = np.square(np.diff(motion.root_m, axis=0)).sum(-1)

@@ -35,8 +35,8 @@ _HIGH_M = 0.08
 _PRIOR_S = 0.5
 """Weight of prior scales, in s of observation."""
 _TRIMMED = {1: 0.62, 2: 0.74}
-"""Mean square without the largest tenth. It is of normal (1) and Rayleigh (2) distributions, as a share of the full
-mean square."""
+"""Mean square without the largest tenth, as a share of the full mean square, for normal (1) and Rayleigh (2)
+distributions."""
 LIKELY = 0.5
 """Probability at which a foot stands or bears load."""
 

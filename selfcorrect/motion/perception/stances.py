@@ -40,8 +40,8 @@ RISES_FAR_M = 0.5
 _PART_S = 1.0
 """Longest part of a stance that has a place of its own while the ground rises far."""
 _STANCES_AGREE = 0.3
-"""Maximum difference of rising speeds, relative to the ground's. They are those of standing feet and of ground that
-rises further."""
+"""Maximum difference of the rising speeds of standing feet and ground, relative to the ground's, where it rises
+further."""
 _STEEPEST = 0.36
 """Largest slope of ground that is not stairs."""
 _OFF_PLANE_M = 0.03
@@ -183,7 +183,7 @@ class GroundSlope:
 LEVEL_GROUND = GroundSlope(np.zeros(3), np.zeros(3))
 
 _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
-"""Prior precision of slopes. It is in units of an error of 0.01 m in heights: slopes of 0.1, a rate of 0.03 m/s, and a
+"""Prior precision of slopes, in units of an error of 0.01 m in heights: slopes of 0.1, a rate of 0.03 m/s, and a
 difference of 0.01 m between feet."""
 
 
@@ -245,7 +245,7 @@ def rises_underfoot(slope: GroundSlope, stances: Sequence[Stance], feet_m: np.nd
 def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> float:
     """Return the usual upward speed in stance.
 
-    It is of the foremost points of feet; 0 without stances.
+    The foremost points of feet are seen; 0 without stances.
     """
     speeds_m_s = []
     for stance in stances:

@@ -109,7 +109,7 @@ _TITLE_SHARE = 0.1
 def _around_path_m(panel: PicturePanel, path_m: np.ndarray) -> list[np.ndarray]:
     """(K, 3) all points around the camera's path.
 
-    They are of a panel's bodies, relative to the positions on the floor (T, 3) that the camera looks at.
+    Points of a panel's bodies are relative to the positions on the floor (T, 3) that the camera looks at.
     """
     around = []
     for body in [panel.motion] if panel.before is None else [panel.motion, panel.before]:
@@ -443,7 +443,7 @@ def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame:
 def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, colour: Colour) -> None:
     """Draw two discs and the area between.
 
-    They are at (2, 2), with radii (2,), in pixels.
+    The discs are centred at (2, 2), with radii (2,), in pixels.
     """
     along = ends[1] - ends[0]
     length = float(np.linalg.norm(along))

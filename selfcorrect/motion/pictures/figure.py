@@ -71,8 +71,7 @@ class Figure:
     feet: np.ndarray
     """(B,) 0 for left, 1 for right, −1 for neither foot."""
     toes: tuple[tuple[int, int], ...] = ()
-    """Points of balls and bending tips. They are of feet with toe joints, and bend up at the floor:
-    `with_bent_toes`."""
+    """Points of balls and bending tips of feet with toe joints. They bend up at the floor: `with_bent_toes`."""
 
     def points_m(self, motion: Motion) -> np.ndarray:
         """The points in the world, (T, P, 3)."""

@@ -31,9 +31,9 @@ class FootTracks:
 
     title: str
     paths_m: np.ndarray
-    """(T, 2, 2) sole middles, x and z. They are of the left and the right foot, in the world."""
+    """(T, 2, 2) sole middles, left then right foot, x and z in the world."""
     streaks: tuple[tuple[int, np.ndarray], ...]
-    """Foot and slide (K, 2) of each stance. It is in x and z, world metres, from its middle on: the steps of the point
+    """Foot and slide (K, 2) of each stance, x and z in world metres, from its middle on. Steps are those of the point
     of the sole that moves least in each frame, so that a foot that rolls leaves a dot."""
 
     @classmethod

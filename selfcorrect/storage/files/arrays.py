@@ -129,7 +129,7 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
 def read_shapes(path: Path) -> dict[str, tuple[int, ...] | None]:
     """Read the array shapes of a .npz file.
 
-    They are by name: () for damaged arrays, None for text and objects.
+    Shapes have names: () for damaged arrays, None for text and objects.
     """
     shapes = {}
     with open_file(path) as file, zipfile.ZipFile(file) as archive:

@@ -169,7 +169,7 @@ _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
 def format_sums(digests: Mapping[str, str]) -> bytes:
     """Format digests as `sha256sum` does.
 
-    They are by file name; names with odd characters are escaped.
+    Each line names a file; names with odd characters are escaped.
     """
     lines = []
     for name, file_digest in sorted(digests.items()):

@@ -266,7 +266,7 @@ def remove_folder(folder: Path) -> None:
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
     """Remove leftovers of killed processes.
 
-    They are in a folder, and in all folders `below`.
+    A folder is searched, and all folders `below`.
     """
     for path in find_leftovers(folder, below=below):
         with suppress(OSError):  # its process lives, or has just removed it, or the file system has no locks

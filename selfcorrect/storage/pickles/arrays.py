@@ -102,7 +102,7 @@ def _check_numbers(numbers: np.ndarray) -> None:
 def decode_dtype(dtype: Value, *, objects: bool = False) -> np.dtype:
     """Decode a dtype.
 
-    It is of numbers or text, or of objects, that the file names.
+    The file names the dtype of numbers or text, or of objects.
     """
     call = require_type(dtype, Call)
     code = require_type(call.args[0], str)

@@ -59,7 +59,7 @@ def test_exit_codes(folder: Path, run: Run) -> None:
 def test_repeated_frames_are_checked_once(walk: Motion, folder: Path, run: Run) -> None:
     """Findings are those of the motion without repeats.
 
-    They are at the frames of the file.
+    Frames count as in the file.
     """
     shaken = replace(walk, root_m=walk.root_m + np.where(np.arange(len(walk)) == 20, 0.3, 0.0)[:, None])
     write_bvh(folder / "once.bvh", clip_of(shaken))

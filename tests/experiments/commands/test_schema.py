@@ -1,6 +1,6 @@
 """JSON schemas agree with what commands read.
 
-They are for experiments as YAML files.
+The schemas describe experiments as YAML files.
 """
 
 import json

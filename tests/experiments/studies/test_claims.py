@@ -49,7 +49,7 @@ QUANTITIES = {
 def outcomes(curves: dict, threshold: float) -> set[str]:
     """Return the outcomes of claims of every kind.
 
-    They are about every quantity.
+    Every quantity has some.
     """
     claims = [make("", quantity, threshold) for make in MAKERS.values() for quantity in QUANTITIES.values()]
     return {claim.check(curves).outcome for claim in claims}

@@ -117,7 +117,7 @@ def test_judge_gets_both_series():
 class CountingModel(Gaussian):
     """A Gaussian that counts steps; fine-tuning adds up.
 
-    They are those of the optimiser.
+    Steps of the optimiser are counted.
     """
 
     def fit(self, samples, steps, stream):

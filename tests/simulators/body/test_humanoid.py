@@ -17,7 +17,7 @@ from selfcorrect.simulators.body.soles import fit_soles, lowest_corner_velocitie
 def with_finger(skeleton: Skeleton) -> Skeleton:
     """Add a twist joint and a finger.
 
-    They are in the left thigh and on the left hand.
+    The left thigh gets the joint, the left hand the finger.
     """
     hip = skeleton.joint("left_hip")
     knee = skeleton.joint("left_knee")

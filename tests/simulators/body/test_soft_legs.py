@@ -194,7 +194,7 @@ def test_knees_do_not_snap_at_ends(adult: Skeleton) -> None:
 def knee_speeds_deg_s(motion: Motion | MotionBatch) -> np.ndarray:
     """Return knee speeds (..., T − 1, 2).
 
-    They are of the angles between thighs and shanks.
+    The angles are between thighs and shanks.
     """
     legs = Legs.from_skeleton(motion.skeleton)
     hips_m, knees_m, ankles_m = (joint_positions(motion)[..., part, :] for part in (legs.hips, legs.knees, legs.ankles))

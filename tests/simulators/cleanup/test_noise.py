@@ -1,6 +1,6 @@
 """Noise and spikes are removed; motion stays.
 
-They are those of captures.
+Captures have both.
 """
 
 from dataclasses import replace

@@ -163,7 +163,7 @@ def test_raised_hips_are_not_lifted(sunk_m: float) -> None:
 def sitting_down(lift_deg: float) -> Motion:
     """Sit down, then lift the feet.
 
-    They are in place and ahead before.
+    Before that the feet are in place and ahead.
     """
     motion = made_motion("idle", frames=200)
     skeleton = motion.skeleton

@@ -30,7 +30,7 @@ def test_standing_body_demands_weight(stand):
 def raise_stand(stand, by_m: np.ndarray) -> MotionBatch:
     """Lift a standing motion by (T,) metres.
 
-    It is on its body's links.
+    The batch has the body's links.
     """
     up_m = np.broadcast_to(by_m, len(stand))[:, None] * [0.0, 1.0, 0.0]
     return build_humanoid(stand.skeleton).select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
@@ -121,7 +121,7 @@ def test_a_falling_body_demands_nothing(stand):
 def test_spin_demands_moment(stand):
     """Accelerated spins demand inertia times angular acceleration.
 
-    They are about the vertical, arms in T-pose.
+    The body spins about the vertical, arms in T-pose.
     """
     body = build_humanoid(stand.skeleton)
     times_s = np.arange(len(stand)) / stand.fps

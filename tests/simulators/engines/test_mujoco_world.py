@@ -145,7 +145,7 @@ def test_engines_agree_on_motion(clips, label):
 def test_small_state_has_contact_room(adult, count):
     """Many small bodies leave room for contacts.
 
-    They are in memory at once; all links of this one are in the floor, or near supports.
+    All are in memory at once; all links of this one are in the floor, or near supports.
     """
     body = build_humanoid(adult)
     supports = [Support(part, (0.0, 0.0, 0.0), (1.0, 1.0), 0, 9) for part in CARRIED_PARTS] * count

@@ -98,7 +98,7 @@ def test_centre_velocities_are_right(walking):
 def test_torques_bear_sole_forces(walking, planned_walk):
     """Torques bear the soles' forces as planned.
 
-    They are those of the inverse dynamics where the body is where it was planned to be.
+    Where the body is as planned, the inverse dynamics give them.
     """
     world, trajectory, copies = walking
     world.reset(copies.root, copies.rotations, copies.velocities_rad_s)

@@ -49,7 +49,7 @@ class ClipCaptions:
 def load_clip(place: str = "") -> ClipCaptions:
     """Load CLIP from disk without downloads.
 
-    It is in a folder or Hugging Face's cache. InputError if CLIP is not there.
+    A folder or Hugging Face's cache holds it. InputError if CLIP is not there.
     """
     with requires_extra("text conditioning"):
         from transformers import CLIPTextModelWithProjection, CLIPTokenizer

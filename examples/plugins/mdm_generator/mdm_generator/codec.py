@@ -26,9 +26,9 @@ from .padding import measure_lengths
 class HumanML3DCodec(FeatureCodec):
     """Motions of up to `frames` rows, normalised and padded.
 
-    They are on one skeleton, with zeros after a motion's end. T rows are T + 1 frames of joints, from the origin facing
-    +z. Joints become rotations by inverse kinematics, so that generated joints that no skeleton has are changed as
-    little as it takes.
+    All have one skeleton, and zeros after a motion's end. T rows are T + 1 frames of joints, from the origin facing +z.
+    Joints become rotations by inverse kinematics, so that generated joints that no skeleton has are changed as little
+    as it takes.
     """
 
     frames: int = 196
@@ -80,7 +80,7 @@ class HumanML3DCodec(FeatureCodec):
     def rows(self, values: Tensor) -> list[np.ndarray]:
         """Convert values (N, frames, D) to motions (T, D).
 
-        They are in HumanML3D's units.
+        Units are HumanML3D's.
         """
         padded = self.in_units(values)
         lengths = measure_lengths(values).clamp_min(1).tolist()

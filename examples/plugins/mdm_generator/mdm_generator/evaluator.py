@@ -63,7 +63,7 @@ class TextMotionEvaluator:
     def motions(self, motions: Sequence[np.ndarray]) -> np.ndarray:
         """Embed motions (T, D) as (N, E).
 
-        They are in HumanML3D's units, of 4 to 196 frames each; float64.
+        Motions have 4 to 196 frames, in HumanML3D's units; embeddings are float64.
         """
         for index, rows in enumerate(motions):
             if rows.ndim != 2 or rows.shape[1] != len(self.mean) or not UNIT_FRAMES <= len(rows) <= FRAMES:

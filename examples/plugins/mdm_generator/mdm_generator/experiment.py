@@ -195,7 +195,7 @@ def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
 def _evaluate(parts: PublishedParts, field: FieldJudge, candidate: Candidate) -> dict[str, float]:
     """Score samples by the field's and our evaluator.
 
-    They are for captions of the test set; ours scores their beginnings.
+    Samples belong to captions of the test set; ours scores their beginnings.
     """
     requests = field.draw_requests(candidate.stream.child("asked"))
     values = field.sample_motions(candidate.model, requests, candidate.stream.child("sample"))

@@ -79,7 +79,7 @@ class FieldJudge(FieldProtocol):
     def cut_beginnings(self, batch: MotionBatch) -> MotionBatch:
         """Cut motions' first frames.
 
-        They are from the origin facing +z; one that is shorter holds its last pose.
+        They begin at the origin facing +z; a motion that is shorter holds its last pose.
         """
         frames = self.frames
         count = len(batch)

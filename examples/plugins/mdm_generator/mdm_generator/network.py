@@ -20,7 +20,7 @@ LONGEST = 5000
 class Positions(nn.Module):
     """Adds sinusoids to a sequence.
 
-    They are of Vaswani et al. 2017; `pe` is (5000, 1, width), and no part of the state.
+    They follow Vaswani et al. 2017; `pe` is (5000, 1, width), and no part of the state.
     """
 
     pe: Tensor
@@ -125,7 +125,7 @@ class PromptedNetwork(nn.Module):
     def forward(self, noisy: Tensor, times: Tensor, rows: Tensor) -> Tensor:
         """Predict clean motions (N, T, D).
 
-        They are from noisy ones at times (N,), for rows (N,) int64.
+        Noisy motions at times (N,) are given, for rows (N,) int64.
         """
         count = len(self.text)
         text = self.text[rows % count].masked_fill((rows >= count)[:, None], 0.0)

@@ -66,8 +66,8 @@ class FieldProtocol:
     def draw_requests(self, stream: Stream) -> list[MotionRequest]:
         """Draw a caption and crop of each motion.
 
-        They are in random order. A crop fills whole movements of four frames, and in a third of all cases leaves out
-        one of them.
+        The order is random. A crop fills whole movements of four frames, and in a third of all cases leaves out one of
+        them.
         """
         generator = stream.numpy()
         requests = []

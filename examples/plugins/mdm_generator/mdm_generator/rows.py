@@ -21,10 +21,7 @@ TOO_LONG_ROWS = 200
 
 @dataclass(frozen=True, eq=False)
 class CaptionedRows:
-    """A motion or captioned part as rows.
-
-    They are those of its file.
-    """
+    """A motion or captioned part as rows."""
 
     name: str
     rows: np.ndarray

@@ -1,7 +1,7 @@
 """Select candidates by rules.
 
-They are for the samples of a model that may train the next model. A rule chooses a number of rows among the candidates
-of one label; `select_candidates` makes a sampling bias of it.
+The model whose samples they are may train the next model. A rule chooses a number of rows among the candidates of one
+label; `select_candidates` makes a sampling bias of it.
 """
 
 from collections.abc import Callable

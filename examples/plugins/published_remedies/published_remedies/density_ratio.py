@@ -1,8 +1,8 @@
 """Correct by a discriminator's density ratio.
 
-It is that of real to synthetic samples: the gradient of the logit moves samples. After arXiv 2606.19162, where the
-logit of a discriminator of real against synthetic is a reward. With as many real as synthetic samples in training, the
-best logit is log p_real(x) / p_synthetic(x) (Sugiyama et al. 2012). As acceptance it is `candidates.by_density_ratio`.
+The gradient of the logit, real against synthetic, moves samples. After arXiv 2606.19162, where the logit of a
+discriminator of real against synthetic is a reward. With as many real as synthetic samples in training, the best logit
+is log p_real(x) / p_synthetic(x) (Sugiyama et al. 2012). As acceptance it is `candidates.by_density_ratio`.
 """
 
 from collections.abc import Callable
@@ -119,7 +119,7 @@ def towards_density_ratio(real: Samples, length: float = 0.1, settings: Discrimi
 def _step(ratio: LogRatio, values: Tensor, length: Tensor) -> Tensor:
     """Return steps (N, *event) along the gradient.
 
-    They are in standardised coordinates, each of length `length` (D,) there.
+    Coordinates are standardised, and each step has the length `length` (D,) there.
     """
     with torch.enable_grad():
         place = values.detach().float().requires_grad_(True)

@@ -88,11 +88,11 @@ class MixerBlock(nn.Module):
 class DctMixer(PatchMixer):
     """MLP-Mixer on low cosine frequencies.
 
-    They are of the whole motion, without the highest. An orthonormal discrete cosine transform over time turns a motion
-    into T coefficients per feature. The lowest `kept_share` of all coefficients is kept. Neighbouring frequencies form
-    the tokens that the mixer blocks mix, and the inverse transform returns to frames. So the output has no energy above
-    the kept frequencies, and cannot jitter from frame to frame as a mixer over patches of frames does. All tokens share
-    the weights that mix channels.
+    The whole motion is transformed, without its highest frequencies. An orthonormal discrete cosine transform over time
+    turns a motion into T coefficients per feature. The lowest `kept_share` of all coefficients is kept. Neighbouring
+    frequencies form the tokens that the mixer blocks mix, and the inverse transform returns to frames. So the output
+    has no energy above the kept frequencies, and cannot jitter from frame to frame as a mixer over patches of frames
+    does. All tokens share the weights that mix channels.
 
     The share was chosen on CMU windows of 48 frames at 30 fps, where the kept band ends at 6.25 Hz
     (docs/results/index.md).
@@ -282,7 +282,7 @@ class Condition(nn.Module):
 def cosine_basis(frames: int, frequencies: int) -> Tensor:
     """Return the lowest cosine rows (frequencies, frames).
 
-    They are those of the orthonormal discrete cosine transform, float32.
+    The discrete cosine transform is orthonormal, in float32.
     """
     transform = scipy.fft.dct(np.eye(frames), axis=0, norm="ortho")
     return torch.as_tensor(transform[:frequencies], dtype=torch.float32)

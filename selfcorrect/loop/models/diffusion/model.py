@@ -228,7 +228,7 @@ class MotionDiffusion(Saveable):
     def sampling_times(self, last: int = 0) -> list[int]:
         """Return the sampler's diffusion times.
 
-        They are those of its network calls, down to `last`.
+        These are the times of network calls, down to `last`.
         """
         count = min(self.config.sampling_steps, len(self.schedule) - last)
         is_multistep = self.config.sampler == "multistep"

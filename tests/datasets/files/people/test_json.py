@@ -24,7 +24,7 @@ FPS = sc.Reading(fps=30.0)
 def poses_and_places() -> tuple[np.ndarray, np.ndarray]:
     """Return rotation vectors (T, 72) and translations (T, 3).
 
-    They are those of a walk in a z-up world.
+    A person walks in a z-up world.
     """
     vectors, trans = parameters(base_walk(1), 24, Z_UP)
     return vectors.reshape(len(vectors), 72), trans

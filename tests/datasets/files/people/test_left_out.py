@@ -34,7 +34,7 @@ SPLITS = {
 def random_vectors(joints: int = 55) -> np.ndarray:
     """Return random rotation vectors (T, J, 3).
 
-    They are those of a person who stands upright in a world whose z axis is up.
+    A person stands upright in a world whose z axis is up.
     """
     random = np.random.default_rng(joints)
     vectors = random.normal(0, 0.05, (1, joints, 3)) + np.cumsum(random.normal(0, 0.01, (FRAMES, joints, 3)), axis=0)

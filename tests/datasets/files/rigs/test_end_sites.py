@@ -1,6 +1,6 @@
 """End sites end where an average body ends.
 
-They are in every leaf joint of the BVH that this program writes.
+Every leaf joint of the BVH that this program writes has one.
 """
 
 import re

@@ -68,7 +68,7 @@ def draw(eta: float, interval: int, first: int) -> np.ndarray:
 def recursion(eta: float, interval: int, first: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the samples' mean and covariance by recursion.
 
-    It is that of the reverse steps.
+    The reverse steps are linear.
     """
     schedule = exact(eta).schedule
     times = schedule.even_times(STEPS)

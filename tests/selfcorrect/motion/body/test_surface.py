@@ -23,7 +23,7 @@ from selfcorrect.motion.skeleton import Skeleton
 def stand(skeleton: Skeleton, height_m: float, turn: Rotation) -> np.ndarray:
     """Return the sole points (P, 3) of the standing body.
 
-    They are in the world, of the rest pose at a root height and heading.
+    The rest pose stands at a root height and heading in the world.
     """
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(skeleton), 1))
     rotations[0] = turn.as_quat()

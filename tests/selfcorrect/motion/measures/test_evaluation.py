@@ -20,7 +20,7 @@ from selfcorrect.motion.measures.metrics import MEASURED
 def windows() -> Windows:
     """Return about 400 windows of real motion.
 
-    They are in random order.
+    Their order is random.
     """
     cut = cut_windows(load_deepmimic(), WindowSettings(cyclic=CYCLIC, stride=2, cap_per_label=30))
     return cut.take(np.random.default_rng(0).permutation(len(cut)))

@@ -52,7 +52,7 @@ def standing_on(motion: Motion, depth_m: float, floor_m: float = 0.0, size: floa
 def angles_deg(feet: FootFrames, axis: str) -> np.ndarray:
     """Return turns (4,) of ankles and toe joints.
 
-    They are about an axis, of both sides.
+    Both sides turn about an axis.
     """
     rotations = Rotation.from_quat(np.array([*feet.ankles, *feet.toes]))
     return np.degrees(rotations.as_rotvec()[:, "xyz".index(axis)])
