@@ -91,7 +91,7 @@ class CheckCommand:
     """Largest distance of joints from --against at which motions count as the same, in mm."""
     rules: bool = False
     """List the rules and exit."""
-    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+    reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
 
     def run(self) -> int:
         """Check, report, and return the exit code."""

@@ -64,7 +64,7 @@ class CompareCommand:
     """package.module:function that returns the claims to check (`sc.claims`)."""
     out: Path | None = None
     """Run folder (default: runs/ and the name of the YAML file)."""
-    options: Annotated[ComparisonOptions, arg(name="")] = field(default_factory=ComparisonOptions)
+    options: Annotated[ComparisonOptions, arg(name="", help="")] = field(default_factory=ComparisonOptions)
     runs: Annotated[tuple[Path, ...], Positional] = ()
     """Two run folders, in place of an experiment."""
 

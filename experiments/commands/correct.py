@@ -58,11 +58,11 @@ class CorrectCommand:
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))] = "corrected"
     """Output folder. Files keep their names, and their paths below an input folder. Can be an address for a set of
     motions."""
-    options: Annotated[CorrectionOptions, tyro.conf.arg(name="")] = field(default_factory=CorrectionOptions)
+    options: Annotated[CorrectionOptions, tyro.conf.arg(name="", help="")] = field(default_factory=CorrectionOptions)
     workers: int | None = None
     """Number of worker processes, and of threads for a motion without residual force (default: one per core, as far
     as memory allows and starting them saves time). Results do not depend on it."""
-    runner: Annotated[RunnerChoice, tyro.conf.arg(name="")] = field(default_factory=RunnerChoice)
+    runner: Annotated[RunnerChoice, tyro.conf.arg(name="", help="")] = field(default_factory=RunnerChoice)
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print only the summary, and a line for each motion that was not corrected."""
     verbose: Annotated[bool, tyro.conf.arg(aliases=("-v",))] = False

@@ -46,7 +46,7 @@ class Source:
     """Name of the dataset, as in `selfcorrect data list` (default: inferred from its layout)."""
     split: str | None = None
     """Read only this part of the dataset, such as train."""
-    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+    reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
     limit: int | None = None
     """Read at most this number of recordings, spread evenly over all."""
 
@@ -127,7 +127,7 @@ class CheckData:
         groups={"reading": READING_OPTIONS},
     )
 
-    source: Annotated[Source, tyro.conf.arg(name="")]
+    source: Annotated[Source, tyro.conf.arg(name="", help="")]
     json: bool = False
     """Print the findings as JSON."""
 
@@ -191,7 +191,7 @@ class Convert:
     overwrite: bool = False
     """Replace files that exist. Inputs are never overwritten."""
     to: Annotated[str, tyro.conf.arg(help=formats.describe_formats())] = "bvh"
-    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+    reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
 
     def run(self) -> None:
         must_exist(self.sources)
@@ -295,7 +295,7 @@ class Profile:
     """The profile, a .json file."""
     overwrite: bool = False
     """Replace the file if it exists."""
-    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+    reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
 
     def run(self) -> None:
         from selfcorrect.datasets.files.open import motion_files
@@ -386,7 +386,7 @@ class Stats:
         {"selfcorrect data stats amass/": "Print a row of means for each label."}, groups={"reading": READING_OPTIONS}
     )
 
-    source: Annotated[Source, tyro.conf.arg(name="")]
+    source: Annotated[Source, tyro.conf.arg(name="", help="")]
 
     def run(self) -> None:
         title, clips = self.source.open(without=("profile",))
@@ -438,12 +438,12 @@ class MakeShards:
     """Dataset of the sources, a name of `selfcorrect data list` (default: inferred from their layout)."""
     split: str | None = None
     """Read only this part of the dataset, such as train."""
-    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+    reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
     motions_per_shard: int = 256
     """Most motions in a shard."""
     workers: int | None = None
     """Number of worker processes (default: one per core, as far as memory allows)."""
-    runner: Annotated[RunnerChoice, tyro.conf.arg(name="")] = field(default_factory=RunnerChoice)
+    runner: Annotated[RunnerChoice, tyro.conf.arg(name="", help="")] = field(default_factory=RunnerChoice)
 
     def run(self) -> None:
         from selfcorrect.storage.files.places import is_address

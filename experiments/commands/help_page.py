@@ -170,7 +170,8 @@ def _list_options(command: Any, given: Any = None) -> Iterator[_Option]:
         else:
             default = option.default
         part = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-        if is_dataclass(part) and (marks or default is MISSING):
+        has_prefix = default is not MISSING and not any(getattr(mark, "name", None) == "" for mark in marks)
+        if is_dataclass(part) and not has_prefix:
             yield from _list_options(part, None if default is MISSING else default)
         elif is_dataclass(part):
             members = [below.to_member() for below in _list_options(part, default)]

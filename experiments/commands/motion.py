@@ -76,8 +76,8 @@ class MotionCommand:
     preset: Annotated[PresetName, arg(help="Arms to compare, as listed below. Other options change a preset.")] = (
         "short"
     )
-    settings: Annotated[MotionSettings, arg(name="")] = field(default_factory=lambda: select_settings("short"))
-    axes: Annotated[Axes, arg(name="")] = field(default_factory=Axes)
+    settings: Annotated[MotionSettings, arg(name="", help="")] = field(default_factory=lambda: select_settings("short"))
+    axes: Annotated[Axes, arg(name="", help="")] = field(default_factory=Axes)
     protocol: Annotated[Literal["scripts", "text"] | None, _hint("scripts", "{scripts,text}")] = None
     """Optimiser steps of the presets paper-64 to paper-2794: those of the published scripts, or those of the
     paper's text, which are 64 times fewer."""
@@ -87,9 +87,9 @@ class MotionCommand:
     """Print the arms, the generations and the cost, and run nothing."""
     workers: Annotated[int | None, _hint("one per core, as far as memory allows; at most 4 on a GPU")] = None
     """Number of worker processes. Results do not depend on it."""
-    runner: Annotated[RunnerChoice, arg(name="")] = field(default_factory=RunnerChoice)
-    log: Annotated[WandbOptions, arg(name="")] = field(default_factory=WandbOptions)
-    options: Annotated[RunOptions, arg(name="")] = field(
+    runner: Annotated[RunnerChoice, arg(name="", help="")] = field(default_factory=RunnerChoice)
+    log: Annotated[WandbOptions, arg(name="", help="")] = field(default_factory=WandbOptions)
+    options: Annotated[RunOptions, arg(name="", help="")] = field(
         default_factory=lambda: RunOptions(keep=PRESET_ROWS["short"].keep)
     )
 

@@ -39,11 +39,11 @@ class ToyCommand:
     """Run folder, with report.html and results.json. Loops with other settings are added."""
     quick: bool = False
     """Run small versions: seconds each, wider intervals."""
-    options: Annotated[ToyOptions, tyro.conf.arg(name="")] = field(default_factory=ToyOptions)
+    options: Annotated[ToyOptions, tyro.conf.arg(name="", help="")] = field(default_factory=ToyOptions)
     workers: int | None = None
     """Number of worker processes (default: one per core, as far as memory allows). Results do not depend on it."""
-    runner: Annotated[RunnerChoice, tyro.conf.arg(name="")] = field(default_factory=RunnerChoice)
-    log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
+    runner: Annotated[RunnerChoice, tyro.conf.arg(name="", help="")] = field(default_factory=RunnerChoice)
+    log: Annotated[WandbOptions, tyro.conf.arg(name="", help="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
         """Run the remaining loops and print results.

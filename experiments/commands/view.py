@@ -63,7 +63,7 @@ class ViewCommand:
     default, a temporary page is opened."""
     overwrite: bool = False
     """Replace the file if it exists."""
-    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+    reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
 
     def run(self) -> None:
         """Draw, or open a page in the browser."""

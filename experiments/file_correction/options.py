@@ -44,14 +44,14 @@ _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "
 """Options that are on or off."""
 
 
-def _name_nothing() -> object:
-    """Return the mark of options without prefix.
+def _mark_nested(name: str | None = None) -> object:
+    """Return the mark of options in a dataclass of their own; an empty name gives them no prefix.
 
     Only command lines read it, so workers do not import tyro.
     """
     import tyro
 
-    return tyro.conf.arg(name="")
+    return tyro.conf.arg(name=name, help="")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class CorrectionOptions:
     retime: bool = False
     """Change the speed of a motion whose flights or steps are over 15 % faster or slower than gravity allows. The
     poses stay."""
-    scene: Scene = PLAIN
+    scene: Annotated[Scene, _mark_nested()] = PLAIN
     """Scene and body of the simulation: a push, a slope, a load."""
     raw: bool = False
     """Return the simulated states without post-processing, even if the simulation improves nothing."""
@@ -116,7 +116,7 @@ class CorrectionOptions:
     """Joints that keep their positions within 2 mm: hands, feet, head, or a joint's name in the file. The limb
     follows, and the body moves if the limb is too short. path: keep the path over the floor, as on a walkway or a
     board."""
-    reading: Annotated[Reading, _name_nothing()] = field(default_factory=Reading)
+    reading: Annotated[Reading, _mark_nested(name="")] = field(default_factory=Reading)
     """What motion files do not state."""
 
     def __post_init__(self) -> None:

@@ -76,6 +76,15 @@ def test_imports_stay_lazy(lines: dict[str, tuple[str, set[str]]]) -> None:
         assert modules & refused == set(), line
 
 
+def test_options_are_parsed_without_their_source(stepping: Motion, tmp_path: Path) -> None:
+    """For nested options without a help text, tyro reads the source, which takes long."""
+    source = tmp_path / "steps.bvh"
+    save_motion(source, stepping)
+    words = ["correct", str(source), "--kinematic", "--out", str(tmp_path / "out"), "-q"]
+    main = "from selfcorrect.experiments.cli import main"
+    assert modules_after(f"import inspect; inspect.getsource = None; {main}; assert main({words!r}) in (0, 1)")
+
+
 @pytest.mark.parametrize(("option", "is_simulated"), [("--simulate=always", True), ("--kinematic", False)])
 def test_engine_loads_for_simulation_only(option: str, is_simulated: bool, stepping: Motion, tmp_path: Path) -> None:
     source = tmp_path / "steps.bvh"
