@@ -19,7 +19,7 @@ class WindowSettings:
     mirrored: bool = True
     """Also the mirror image of each window."""
     cap_per_label: int | None = None
-    """Maximum number of windows per label. They are spread evenly over the label's clips and times."""
+    """Maximum number of windows per label, spread evenly over its clips and times."""
     cyclic: Collection[str] = frozenset()
     """Labels of cyclic clips. They hold a cycle of a motion that goes on."""
     held_out_share: float = 0.25

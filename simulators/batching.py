@@ -16,8 +16,7 @@ from selfcorrect.runtime.content_cache import remember_by_object
 from .results.results import SHORTEST_FRAMES, Failure, FailureKind
 
 BATCH_SIZE = 16
-"""Number of motions planned together. They have equal skeleton, frame rate and length; as many fit into a processor's
-cache."""
+"""Number of motions of equal skeleton, rate and length planned together. As many fit into a processor's cache."""
 
 MAX_FRAMES_TOGETHER = 8_000
 """Maximum number of frames simulated together. A single longer motion is simulated alone."""

@@ -256,7 +256,7 @@ class _FadingStance:
     window: slice
     """Displaced frames, W."""
     shares: np.ndarray
-    """(W,) share of the displacement per frame. It is 1 inside the contact."""
+    """(W,) share of the displacement per frame, 1 inside the contact."""
 
     @property
     def inside(self) -> slice:

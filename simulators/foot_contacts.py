@@ -26,10 +26,10 @@ from .body.soles import stance_velocities
 from .cleanup.stance import PosedMotions
 
 _FLAT_SOLE_M = 0.015
-"""Steepness at which a foot counts for 1/e, in m. It is relative to the flattest frame, and weighs the foot's position
-in a contact."""
+"""Steepness at which a foot counts for 1/e, in m relative to the flattest frame. It weighs the foot's position in a
+contact."""
 _STILL_SOLE_M_S = 0.2
-"""Sliding speed at which a foot counts for 1/e, in m/s. It is relative to the slowest frame."""
+"""Sliding speed at which a foot counts for 1/e, in m/s relative to the slowest frame."""
 
 FEET = ("left foot", "right foot")
 HAND_NAMES = ("left hand", "right hand")
@@ -209,7 +209,7 @@ class StandingFoot:
     corners_m: np.ndarray
     """(F, K, 3) corners of the sole, world."""
     slip_m: np.ndarray
-    """(F, 2) slip of the touching part, x and z. It is since the first frame."""
+    """(F, 2) slip of the touching part, x and z, since the first frame."""
     weights: np.ndarray
     """(F,) frame weights for the mean position. Their sum is 1: flat and still frames count."""
 

@@ -47,7 +47,7 @@ class Pipeline:
     scene: Scene = PLAIN
     """World and body with which motions are followed."""
     simulate: SimulateChoice = "always"
-    """Which motions to simulate. They are those whose plan leaves room for a gain ("auto"), or all."""
+    """Which motions to simulate: those whose plan leaves room for a gain ("auto"), or all."""
 
     postprocess: tuple[PostprocessStep, ...] = ()
     """Steps after simulation or clean-up. Without steps, simulated states are returned."""

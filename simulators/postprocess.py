@@ -137,8 +137,8 @@ class BlendSimulation(Positive):
     share_smoothing_s: float = 0.1
     """Smoothing time of the simulation's share, in s."""
     lost_rad: float = 0.5
-    """Angle at which a joint counts as lost, in rad. It is between the simulated and the planned joint; the joint is
-    fully lost at twice the angle."""
+    """Angle at which a joint counts as lost, in rad between the simulated and the planned joint; the joint is fully
+    lost at twice the angle."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         tracked = state.tracked

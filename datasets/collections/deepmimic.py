@@ -64,10 +64,10 @@ _JOINTS = (
     *_arm_and_leg("right", 1),
     *_arm_and_leg("left", -1),
 )
-"""PyBullet's humanoid, `humanoid/humanoid.urdf`. It is four times as large as its motions."""
+"""PyBullet's humanoid, `humanoid/humanoid.urdf`, four times as large as its motions."""
 
 _WRISTS = tuple(_Joint(f"{side}_wrist", f"{side}_elbow", (0.0, -0.258947, 0.0)) for side in ("right", "left"))
-"""Rigid ends of the forearms. They have no numbers in the file."""
+"""Rigid ends of the forearms, which have no numbers in the file."""
 
 _AXES = Rotation.from_matrix([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
 """Rotation from the file's axes to ours. They are (forward, up, right) there and (left, up, forward) here."""
@@ -132,7 +132,7 @@ _ATTACHED = {
 
 
 _FLAT = 0.3
-"""Ankle height of the humanoid, relative to an average body. It is above the toes."""
+"""Ankle height of the humanoid above the toes, relative to an average body."""
 
 
 def on_smpl(motion: Motion) -> Motion:

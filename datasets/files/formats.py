@@ -35,17 +35,16 @@ class Format:
     """Reader: "package.module:function" or ".module:function". The second is below this package. None stands for a
     format that is only written."""
     writer: str | None
-    """Writer of any motion, in the same form. It is None if only a file that was read is written, by the reader."""
+    """Writer of any motion, in the same form; None if only a file that was read is written, by the reader."""
     written_as: str = ""
     """Suffix of files written in place of a format that is only read; "" for the same suffix."""
     recognises: str | None = None
-    """Function that recognises the format. It is needed among other files with the same suffix; None if no other format
-    has the suffix."""
+    """Function that recognises the format among files of the same suffix; None if no other format has it."""
     extra: str = ""
     """Optional extra that the format needs, or ""."""
 
     origin: str = ""
-    """Format and package, for messages. It is "" for a format of this package."""
+    """Format and package, for messages; "" for a format of this package."""
 
     def fence(self) -> AbstractContextManager[None]:
         """Fence code of another package inside the block."""

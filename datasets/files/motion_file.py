@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _LEGS_OFF_M = 0.12
-"""Variation of leg length between adults, in m. It is relative to average legs: statures of 1.7 ± 0.2 m."""
+"""Variation of leg length between adults, in m relative to average legs: statures of 1.7 ± 0.2 m."""
 
 
 def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
@@ -58,7 +58,7 @@ class MotionFile:
     """Writer of other motions into such a file. They are as many, of the same skeletons; names, units, axes and frames
     of reference stay."""
     flaw: str = ""
-    """Why the rest pose could not be made upright. It is "" if it is upright."""
+    """Why the rest pose could not be made upright; "" if it is upright."""
     names: tuple[str, ...] = ()
     """Names of several motions in a file. They are motions of a set, or animations of a file, evaluated separately; ()
     for other files. `write` takes None for a motion to leave out of a set, or to leave unchanged in the file."""

@@ -89,7 +89,7 @@ class KeyClock:
     start_s: float
     frames: int
     note: str
-    """Why these are not the file's key times. It is "" for the keys' times."""
+    """Why these are not the file's key times; "" for the keys' times."""
 
     @property
     def times_s(self) -> np.ndarray:

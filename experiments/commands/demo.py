@@ -31,7 +31,7 @@ class DemoCommand:
     )
 
     out: Path = Path("demo.html")
-    """The page with both motions. It needs no network."""
+    """The page with both motions, which needs no network."""
     overwrite: bool = False
     """Replace the file if it exists. An earlier page of the demo is always replaced."""
     open: bool = True

@@ -44,8 +44,7 @@ class SamplerCalibration:
     """Variance of the number of children over its mean. Children are the samples nearest to a training sample: 1 if the
     sampler favours none."""
     within_labels: float
-    """Variance of samples within labels, as a share. It is over the training samples'; NaN if each label has one
-    sample."""
+    """Variance of samples within labels, as a share of the training samples'; NaN if each label has one sample."""
     variance_kept: Mapping[float, float] = field(default_factory=dict)
     """Variance of a Gaussian → share that sampling keeps. The network is exactly right; empty for models that cannot
     tell."""

@@ -17,7 +17,7 @@ _ROWS = 512
 """Rows of distances that are computed together."""
 
 _ROUNDING = 1e-13
-"""Bound on the relative error of squared distances. It is a share of the largest squared length of a vector."""
+"""Bound on the relative error of squared distances, as a share of the largest squared length of a vector."""
 
 _EDGE_NUMBERS = 2**20
 """Numbers of the differences that are computed together."""

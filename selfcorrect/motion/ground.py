@@ -46,7 +46,7 @@ class GroundBox:
     centre_m: tuple[float, ...]
     """(3,) middle, world, y up."""
     size_m: tuple[float, ...]
-    """(3,) extent along x, y (up) and z. It is before any rotation."""
+    """(3,) extent along x, y (up) and z, before any rotation."""
     turn_deg: float = 0.0
     """Turn about the upward axis, from +z towards +x."""
 

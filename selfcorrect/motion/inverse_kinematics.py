@@ -16,7 +16,7 @@ _FITS = 20
 _CONVERGED_M = 1e-6
 _FRAMES_TO_FIT = 256
 _ENDS = {"left_ankle": 1.0, "right_ankle": 1.0, "left_wrist": -1.0, "right_wrist": -1.0}
-"""Ends of two-bone limbs, with their bend direction. It is the z of the middle joint's direction of bend, seen from the
+"""Ends of two-bone limbs, with their bend direction: the z of the middle joint's direction of bend, seen from the
 trunk."""
 _EXACT_M = 1e-4
 _GIVEN_M = 0.002

@@ -33,7 +33,7 @@ class Motion:
     text: str = ""
     """Caption, "" for none."""
     source: str = field(default="", compare=False)
-    """File that the motion was read from. It is "" if unknown."""
+    """File that the motion was read from; "" if unknown."""
     feet: FootFrames | None = field(default=None, compare=False)
     """Foot frames of the rig, if other motions of the rig showed these; None for an estimate from the motion."""
 

@@ -17,22 +17,22 @@ SMPL_22 = (
     "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
     "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
 )  # fmt: skip
-"""The 22 body joints of SMPL, in SMPL's order. They are the vocabulary of `Skeleton.parts`."""
+"""The 22 body joints of SMPL, in SMPL's order: the vocabulary of `Skeleton.parts`."""
 
 SIDES = ("left", "right")
 
 MOST_JOINTS = 4096
 MOST_LEVELS = 128
-"""Bounds of a skeleton's size. They are far beyond any character's, so that work and recursion are bounded too."""
+"""Bounds of a skeleton's size, far beyond any character's, so that work and recursion are bounded too."""
 
 SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 
 SOLE_BELOW_TOE_JOINT_M = 0.025
-"""Sole depth of an ordinary shoe, in m. It is below the toe joint of an adult."""
+"""Sole depth of an ordinary shoe, in m below the toe joint of an adult."""
 BOX_FOOT_SOLE_M = -0.05
-"""Sole height of a box foot, in m. It is below the ankle of an adult whose foot is a box, without toe joints."""
+"""Sole height of a box foot, in m below the ankle of an adult whose foot is a box, without toe joints."""
 ADULT_LEG_M = 0.82
-"""Length of an adult's leg, in m. It is thigh and shank, as in SMPL's average body."""
+"""Length of an adult's leg, in m: thigh and shank, as in SMPL's average body."""
 
 Generations: TypeAlias = tuple[tuple[np.ndarray, np.ndarray], ...]
 
@@ -83,7 +83,7 @@ class Skeleton:
     offsets_m: np.ndarray
     """(J, 3) joint positions in the parent's frame, in m. The root's is zero."""
     parts: tuple[str, ...]
-    """J part names from `SMPL_22`. It is "" where a joint has no counterpart (fingers, eyes, twists)."""
+    """J part names from `SMPL_22`; "" where a joint has no counterpart (fingers, eyes, twists)."""
     soles_m: tuple[float, float] | None = None
     """Depths of the left and the right sole below the toe joint, or below the ankle without a toe joint, metres; None
     for an ordinary shoe."""
@@ -92,8 +92,7 @@ class Skeleton:
     mass_kg: float | None = None
     """Mass of the body from its shape, in kg, or None."""
     usual_sole_m: float = SOLE_BELOW_TOE_JOINT_M
-    """Usual sole depth of an adult, in m. It is below toe joints: 0 for files with toe joints on the floor, as
-    HumanML3D's."""
+    """Usual sole depth of an adult, in m below toe joints: 0 for files with toe joints on the floor, as HumanML3D's."""
 
     def __repr__(self) -> str:
         return f"Skeleton({len(self.names)} joints)"
@@ -271,7 +270,7 @@ class FootFrames:
     ankles: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
     """Rotations (xyzw) of sole normals to the y axis. They turn vectors in an ankle's frame."""
     toes: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
-    """The same for toe joints. They are hinges: toes stand flat independently."""
+    """The same for toe joints, which are hinges: toes stand flat independently."""
     soles_m: tuple[float, float] | None = None
     """Depths of the soles, as in `Skeleton.soles_m`."""
     floor_m: float = 0.0

@@ -95,7 +95,7 @@ class Surroundings:
     supports: tuple[Support, ...] = ()
     """Steps, seats and holds."""
     ground_m: float | None = None
-    """Height of the lowest ground, in m. It is None if only the feet show it, and no supports do."""
+    """Height of the lowest ground, in m; None if only the feet show it, and no supports do."""
     belt_m: np.ndarray | None = None
     """(T, 3) path of a treadmill, or None. The body stays in place on it; the path is since frame 0."""
 

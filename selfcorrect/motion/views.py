@@ -77,7 +77,7 @@ def to_y_up(axis: int) -> TurnedWorld:
 
 
 _TURNS_TO_Y_UP = (("X", 0.0), ("X", -90.0), ("X", 180.0), ("X", 90.0), ("Z", 90.0), ("Z", -90.0))
-"""Rotation of each world to y up. It is an axis and an angle in degrees."""
+"""Rotation of each world to y up: an axis and an angle in degrees."""
 
 
 @dataclass(frozen=True, eq=False)

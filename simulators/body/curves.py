@@ -8,7 +8,7 @@ import numpy as np
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, solve_banded
 
 FRAME_S = 1 / 30
-"""Time unit of some durations, in s. It does not depend on the motion's frame rate."""
+"""Time unit of some durations, in s, whatever the motion's frame rate."""
 
 
 def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:

@@ -149,7 +149,7 @@ class Humanoid:
     centre_m: np.ndarray
     """(L, 3) centre of mass in the link's frame."""
     inertia_kgm2: np.ndarray
-    """(L, 3) moments of inertia about the centre. They are along the link's axes."""
+    """(L, 3) moments of inertia about the centre, along the link's axes."""
     torque_limit_nm: np.ndarray
     """(L,) strength of the joint that carries the link."""
     capsules: tuple[Capsule, ...]
@@ -157,7 +157,7 @@ class Humanoid:
     soles: SolePoints
     """The sole's corners, `soles.joints` counting links."""
     load_kg: float = 0.0
-    """Mass of a carried load, in kg. It is part of the links' masses."""
+    """Mass of a carried load, in kg, as part of the links' masses."""
     gravity_m_s2: tuple[float, float, float] = (0.0, -GRAVITY_M_S2, 0.0)
     """Acceleration of gravity, world."""
 

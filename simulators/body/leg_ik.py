@@ -37,7 +37,7 @@ _FIRMNESS = 3.0
 """Exponent that slows a leg near maximum reach. The higher it is, the later the leg slows."""
 
 _FOLDED_M = 0.01
-"""Minimum hip-ankle distance of a folded leg, in m. It is beyond the difference of the leg's two bones."""
+"""Minimum hip-ankle distance of a folded leg, in m beyond the difference of the leg's two bones."""
 
 _STRAIGHT_M = 0.02
 """Knee offset from the hip-ankle line, in m. Below it, the forward direction defines the plane of the leg."""
@@ -58,7 +58,7 @@ class Legs:
     with_shank: np.ndarray
     with_foot: np.ndarray
     bends: float = 1.0
-    """Bend direction of straight limbs. It is 1 for forwards, like knees, and −1 for backwards, like elbows."""
+    """Bend direction of straight limbs: 1 for forwards, like knees, and −1 for backwards, like elbows."""
     soft: bool = True
     """True for limbs that slow down before full length."""
 

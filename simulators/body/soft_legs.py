@@ -29,7 +29,7 @@ _SWING = 0.1
 _KNEE_S = 0.03
 """Time in which a knee's bend may change, in s. A radian weighs as much as `_LEVER_M`."""
 _LEVER_M = 0.05
-"""Leg length change equal to a radian of knee bend, in m. It counts for smoothness only."""
+"""Leg length change equal to a radian of knee bend for smoothness, in m."""
 _STRAIGHT_RAD = 0.14
 """Minimum bend of stretched knees, in rad. Knees that were straighter before may stay so."""
 _STRAIGHT = 0.01

@@ -17,11 +17,11 @@ from .curves import smooth_gaussian, smoothstep
 _RUNS_M_S = 1.5
 """Speed above which feet seem to slide in proportion, in m/s. Such feet land and leave within a frame or two."""
 _TOUCHES_WITHIN_M = 0.008
-"""Height within which corners count as touching, in m. It is measured from the lowest corner."""
+"""Height within which corners count as touching, in m above the lowest one."""
 _HELD_WITHIN_M = 0.02
-"""Height within which corners may be held, in m. It is measured from the lowest corner."""
+"""Height within which corners may be held, in m above the lowest one."""
 _HELD_M_S = 0.05
-"""Speed range in which corners may be held, in m/s. It is measured from the slowest of them."""
+"""Speed range in which corners may be held, in m/s above the slowest one."""
 
 _FLAT_S = 0.25, 1.0
 """Durations of flat stance, in s. Up to the first, soles stay; from the second on, they are fully known. Both feet

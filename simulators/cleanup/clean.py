@@ -87,7 +87,7 @@ class CleanupSettings:
     frame_times: FrameTimes = "auto"
     """Treatment of frames that only repeat others: see `FrameRepeats`."""
     close_loops: bool = True
-    """Close motions that end in their first pose. They are corrected as cycles."""
+    """Close motions that end in their first pose, and correct them as cycles."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:

@@ -66,7 +66,7 @@ class CleanupState:
     """Supports that may carry the bodies."""
     motions: MotionBatch
     soles: SolePoints
-    """Soles of the motions. They are fitted only for a single motion."""
+    """Soles of the motions, fitted only for a single motion."""
     noisy: np.ndarray
     """(N,) whether a motion is noisy throughout."""
     floor: Floor

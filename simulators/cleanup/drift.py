@@ -32,8 +32,7 @@ from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m, lock_share
 
 _NOISY_STANDS_M_S = 0.25
-"""Usual speed of standing points on noisy bodies, in m/s. It is measured after noise is removed; the slow part
-stays."""
+"""Usual speed of standing points on noisy bodies, in m/s, after noise is removed. The slow part stays."""
 
 _UPRIGHT_M = 0.5
 """Minimum root height above the soles of an upright body, in m."""
@@ -62,7 +61,7 @@ _SWINGING_M_S = (0.32, 0.38)
 """Drift changes that exceed a run's, in m/s (RMS). Above the first they may, above the second they surely do. The feet
 of CMU's training runs seem to drift by changes of up to 0.15 m/s."""
 _LEAPING_M = 0.08
-"""Height of both feet in a leap, in m. It is above their usual height."""
+"""Height of both feet in a leap, in m above their usual height."""
 _LEAPING_SHARE = 0.1
 """Minimum time share in the air of a leaping body. Its feet show as little as a run's."""
 _MOST_STARTS = 100
@@ -108,7 +107,7 @@ _SWINGS_ALIKE = 0.4
 """Minimum correlation of both: that of swings that the root made is 0.5 to 1, that of knees that bend to and fro below
 0.3, on CMU's training clips."""
 _SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
-"""Smoothing times of the drift that stays, in s. They are tried until the rest is within `_WITHIN_M`."""
+"""Smoothing times of the drift that stays, in s, tried until the rest is within `_WITHIN_M`."""
 
 
 @dataclass(frozen=True)

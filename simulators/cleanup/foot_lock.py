@@ -52,9 +52,9 @@ second."""
 _FADING_S = 0.1
 """Time to return to the other targets, in s."""
 CLEAR_M = 0.006
-"""Clearance of slow swinging feet, in m. They do not drag."""
+"""Clearance at which slow swinging feet do not drag, in m."""
 CLEARANCE_M = 0.025
-"""Clearance of fast swinging feet, in m. They do not stub."""
+"""Clearance at which fast swinging feet do not stub, in m."""
 
 
 def lock_share(slides_m: np.ndarray) -> np.ndarray:
@@ -353,7 +353,7 @@ ONSET_S = 0.015
 RETURN_S = 0.08
 """Time constant of a foot's return to its own path, in s."""
 SOFT_DRAG_LIMIT_M = 0.3
-"""Maximum drag of a soft lock, in m. It is approached smoothly, for motions of files."""
+"""Maximum drag of a soft lock, in m, approached smoothly, for motions of files."""
 HEIGHT_S = 0.04
 """Time constant of following heights of standing feet."""
 TENSION_S = 0.03

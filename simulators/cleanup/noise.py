@@ -18,7 +18,7 @@ from ..stages.values import choose_motions
 from .cleaning import CleanupState, repair_each
 
 _NOISY_RAD = 0.02
-"""Maximum joint noise that stays, in rad. It is the white noise of the median joint; smoothing less would cost real
+"""Maximum joint noise that stays, in rad: the white noise of the median joint; smoothing less would cost real
 motion."""
 _NOISY_ROOT_M = 0.002
 """Maximum root noise that stays, in m."""

@@ -35,8 +35,8 @@ _LEAST_JOINT_GAIN = 0.12
 _LEAST_GAIN_M_S = 0.03
 """Smallest absolute gain in sliding, in m/s. Neither relative gain counts below it."""
 _LEAST_GAIN_M = 0.004
-"""Smallest gain in sole height, in m. It is a mean over standing soles. Of CMU's training clips, pieces of 12 s, 9 in
-10 gain less than all three when corrected again."""
+"""Smallest gain in sole height, in m, as a mean over standing soles. Of CMU's training clips, pieces of 12 s, 9 in 10
+gain less than all three when corrected again."""
 _LEAST_LOCAL_GAIN_M_S = 0.15
 """Smallest local gain in sliding, in m/s. It lasts for `local_s`: one slide in a long motion hardly changes the means.
 Of those clips, 9 in 10 gain less than this and the next one, too."""
@@ -51,7 +51,7 @@ _TURN_RAD = 0.15
 _TURN_S = 0.06
 """Smoothing time of foot rotations, in s."""
 _STEEP_SHANK = 0.6
-"""Minimum steepness of a shank that carries weight. It is the rise as a share of the length."""
+"""Minimum steepness of a shank that carries weight: the rise as a share of the length."""
 _TOE_RAD = 0.8
 """Largest angle that toes are turned to, softly."""
 _TOE_S = 0.08
@@ -162,7 +162,7 @@ class _StandingErrors:
     speeds_m_s: np.ndarray
     """(T, 2) of the soles that stand."""
     offsets_m: np.ndarray
-    """(T, 2) height error of low soles, in m. It is relative to the usual height of soles that stand."""
+    """(T, 2) height error of low soles, in m relative to the usual height of soles that stand."""
 
     @classmethod
     def measure(

@@ -19,7 +19,7 @@ from .cleaning import CleanupState, repair_each
 from .splices import spread_step
 
 _LEGS = ("hip", "knee", "ankle", "foot")
-"""Parts that jump when feet land. They do so as often as a walk has steps."""
+"""Parts that jump as often as a walk has steps, when feet land."""
 
 _SHORTEST = 4
 """Least number of frames of a block."""
@@ -30,7 +30,7 @@ _FEWEST = 5
 _SUDDENLY = 3.0
 """Minimum ratio of a jump to usual jumps. The jumps of most frames that are no seams are usual, too."""
 _REGULAR = 0.7
-"""Minimum regularity of seams. It is the share of seams that jump, and of jumps at seams."""
+"""Minimum regularity of seams: the share of seams that jump, and of jumps at seams."""
 _LEAST_RAD = 0.08
 """Least size of usual jumps, summed over the joints."""
 

@@ -51,18 +51,18 @@ _WINDOW_S = 0.25
 _SHAKING_M = 0.004
 """Minimum noise of a shaking part's end, in m."""
 _CONTRAST = 4.5
-"""Minimum noise ratio of a shaking part. It is relative to its usual noise, and to that of half of the others at the
-same time."""
+"""Minimum noise ratio of a shaking part, relative to its usual noise, and to that of half of the others at the same
+time."""
 _LONER = 2.0
 """Minimum noise ratio to all parts but one. People move several parts fast at once."""
 _BURST = 4
 """Number of noisy parts that shake together. Then all of these shake, whatever the others do."""
 _WHITENESS = (0.6, 1.6)
-"""Range of the noise ratio of fourth and second differences. It is the ratio while a part shakes."""
+"""Range of the noise ratio of fourth and second differences: the ratio while a part shakes."""
 _SHORTEST_S = 0.25
 """Shortest time for which parts shake."""
 _JUMP_M = 0.05
-"""Minimum jump of a part, in m. It is the distance from the curve through the frames around."""
+"""Minimum jump of a part, in m: the distance from the curve through the frames around."""
 _JUMP_RATIO = 2.5
 """Minimum ratio of a jump to limb motion. Limb motion is the distance per 1/30 s around the jump."""
 _ROOT_JUMP_M = 0.06
@@ -71,7 +71,7 @@ _ROOT_JUMP_RATIO = 5.0
 """Minimum ratio of a jump to usual root motion. 9 in 10 frames stay below the usual distance: roots move more evenly
 than limbs."""
 _CALMER = 0.5
-"""Maximum acceleration of a bridged part, relative to before. It is the body's if the part is the root."""
+"""Maximum acceleration of a bridged part, or of the body if the part is the root, relative to before."""
 
 
 @dataclass(frozen=True)

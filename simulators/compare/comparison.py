@@ -75,7 +75,7 @@ class MotionComparison:
     first_frame: int
     """Number of frames of T-poses before the motion."""
     floor_raised_m: float
-    """Rise of the floor to y = 0, in m. It is 0 if the floor was lowered."""
+    """Rise of the floor to y = 0, in m; 0 if the floor was lowered."""
 
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
@@ -224,7 +224,7 @@ class MeasuredCorrection:
 
     correction: CorrectedMotion
     comparison: MotionComparison | None = None
-    """Comparison with the given motion, or None. It is None if the correction was not measured."""
+    """Comparison with the given motion; None if the correction was not measured."""
 
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MeasuredCorrection:

@@ -35,7 +35,7 @@ _OVER_RELAXATION = 1.6
 """Over-relaxation factor of ADMM. Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
 
 _PENALTY = 0.003
-"""Penalty parameter of ADMM. It is a share of the trace of the problem's matrix."""
+"""Penalty parameter of ADMM, as a share of the trace of the problem's matrix."""
 
 _REGULARISATION = 1e-5
 """Weight of the size of forces. It spreads forces over the points that can carry."""

@@ -47,8 +47,8 @@ _XYZW = np.array([4, 5, 6, 3])
 """Places of the root's rotation in a pose."""
 
 _ROWS_OF_NORMAL_FORCE = {"pyramidal": 4, "elliptic": 1}
-"""Number of constraint rows of a contact's normal force. They are all edges of a pyramid, and the first row of an
-elliptic cone."""
+"""Number of constraint rows of a contact's normal force: all edges of a pyramid, or the first row of an elliptic
+cone."""
 
 BODIES_PER_THREAD = 16
 """Minimum number of bodies per thread. Stepping fewer takes less time than starting another thread."""
@@ -62,7 +62,7 @@ class _CompiledBody:
     colliders: SupportColliders
     model: Any
     stiffness: np.ndarray
-    """(J, 1) stiffness of joint springs, in N m/rad. It is applied at every step and not part of the model."""
+    """(J, 1) stiffness of joint springs, in N m/rad, applied at every step and not part of the model."""
     damping: np.ndarray
     """(3 J,) N m s/rad."""
     armature: np.ndarray

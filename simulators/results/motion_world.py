@@ -26,15 +26,15 @@ class MotionWorld:
     is_levelled: bool = False
     """True if the tilted floor was levelled. The corrected motion stands on a level floor."""
     not_levelled: str = ""
-    """Why the floor was not levelled on request. It is "" if it was, or was not asked for."""
+    """Why the floor was not levelled on request; "" if it was, or was not asked for."""
     slope: GroundPlane = LEVEL
     """Sloping floor of the corrected motion. A scene gave it the slope."""
     floor_moved_m: float = 0.0
-    """Height of the floor before it was moved to 0, in m. It is 0 if the floor stayed."""
+    """Height of the floor before it was moved to 0, in m; 0 if the floor stayed."""
     lowest_ground_m: float | None = None
     """Height of the corrected motion's lowest ground, in m. None if that is the floor, or unknown."""
     unknown_floor_m: float | None = None
-    """Height of the feet without a visible floor, in m. It is None if the floor is known."""
+    """Height of the feet without a visible floor, in m; None if the floor is known."""
     is_height_kept: bool = False
     """True if the body keeps its height. Its support is unknown."""
     is_carried: bool = False
@@ -45,7 +45,7 @@ class MotionWorld:
     takes: tuple[int, ...] = ()
     """First frame of each take but the first."""
     t_pose_frames: tuple[int, int] = (0, 0)
-    """Number of opening and closing T-pose frames. They are poses of the rig, and stay."""
+    """Number of opening and closing T-pose frames. The rig's poses stay."""
 
     @classmethod
     def join(cls, worlds: Sequence[MotionWorld]) -> MotionWorld:

@@ -78,7 +78,7 @@ class Failure:
 
     kind: FailureKind = FailureKind.OTHER
     frame: int | None = None
-    """Frame of the failure, or its first frame. It is None if that is unknown."""
+    """Frame of the failure, or its first frame; None if that is unknown."""
     last_frame: int | None = None
     """Last frame of the failure, if it lasts."""
     joint: str = ""
@@ -213,8 +213,8 @@ class Note:
     repair: Repair | None = None
     """The repair that moved it most, if any did."""
     frames: tuple[int, ...] = ()
-    """First frames of takes, or ends of stretches. They are the first frame of each take but the first; or the first
-    and the last frame of each stretch, in turns."""
+    """First frames of takes, or ends of stretches: the first frame of each take but the first; or the first and the
+    last frame of each stretch, in turns."""
 
     def __str__(self) -> str:
         words = self.words if self.repair is None else self.repair
@@ -265,11 +265,11 @@ class CorrectedMotion:
     """The result of a correction."""
 
     motion: Motion
-    """The corrected motion. It has the skeleton, frame rate and length of the original."""
+    """The corrected motion, with the skeleton, frame rate and length of the original."""
     failure: Failure | None = None
     """The reason not to use it, or None."""
     stage: Stage | None = None
-    """The stage that it comes from. It is None if the corrector has none or the motion failed before any."""
+    """The stage that it comes from; None if the corrector has none or the motion failed before any."""
     before: Mapping[str, float] = field(default_factory=dict)
     """Errors before correction, by name. Only those that were measured are there: see `Comparison`."""
     after: Mapping[str, float] = field(default_factory=dict)
@@ -301,7 +301,7 @@ class CorrectedMotion:
     kept_stretches: tuple[tuple[int, int], ...] = ()
     """First and last frame of each kept stretch. It cannot be explained, or feet would slide."""
     closes_loop: bool = False
-    """True if a loop closes. It is the motion, or one of its takes."""
+    """True if a loop closes: the motion, or one of its takes."""
 
     def __repr__(self) -> str:
         outcome = "rejected" if self.failure else self.stage.value if self.stage else "corrected"

@@ -69,7 +69,7 @@ class Timeline:
     fps: float
     """Frames per second."""
     residual_force_bodyweights: np.ndarray
-    """(T,) residual force, in body weights. It is the mean over the steps that lead to the frame."""
+    """(T,) residual force, in body weights: the mean over the steps that lead to the frame."""
     residual_torque_nm: np.ndarray
     """(T,) size of the residual moment, likewise."""
     parts: tuple[str, ...]

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self, TypeAlias
 from selfcorrect.core.checks import Positive
 
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
-"""What supports the body. It is the ground that the motion shows, only the floor, or something unknown."""
+"""What supports the body: the ground that the motion shows, only the floor, or something unknown."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class FilterSettings(Positive):
     stance_smoothing_s: float = 0.15
     """Smoothing time of each slow shift, in s."""
     stance_inset: float = 0.2
-    """Inset of forces in slow shifts, for balance. It is a share of the way from a sole's corners to its middle."""
+    """Inset of forces in slow shifts, for balance, as a share of the way from a sole's corners to its middle."""
     turn_rad_s: float = 0.0
     """Minimum rate of body rotations, in rad/s; 0 for none. Contacts then explain more of the moments."""
     turn_limit_rad: float = 0.1
@@ -119,7 +119,7 @@ class PlacementSettings(Positive):
     lever_m: float = 0.1
     """Lever at which foot rotation equals displacement, in m."""
     rise_weight: float = 0.225
-    """Weight of vertical ankle displacement. It is relative to the weight of a corner's distance."""
+    """Weight of vertical ankle displacement, relative to the weight of a corner's distance."""
     turn_weight: float = 0.75
     """Weight of rotations of a foot."""
     rise_limit_m: float = 0.03

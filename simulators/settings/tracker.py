@@ -141,7 +141,7 @@ class DriveSettings(Positive):
     horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
     """Natural frequency of the root's horizontal spring."""
     vertical_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "vertical_rad_s")
-    """Natural frequency of the root's vertical spring, in rad/s. It is softer, so that contact decides the height."""
+    """Natural frequency of the root's vertical spring, in rad/s: softer, so that contact decides the height."""
     angular_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "angular_rad_s")
     """Natural frequency of the root's tilt spring, in rad/s. It acts about the horizontal axes."""
     yaw_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "yaw_rad_s")
@@ -222,7 +222,7 @@ class ResidualFreeSettings(Positive):
     window_s: float = 0.15
     """Duration of a window."""
     fallback: tuple[float, ...] = ()
-    """Residual bounds of a falling body, tried in order. They are shares of the drive's bounds; empty for none."""
+    """Residual bounds of a falling body as shares of the drive's, tried in order; empty for none."""
     fallback_shares: tuple[float, ...] = (0.0, 0.5, 1.0)
     """Shares of the bound that particles get, in turn."""
     max_windows_per_s: float = 40.0
@@ -239,17 +239,17 @@ class ResidualFreeSettings(Positive):
     moment_noise_nm: float = 40.0
     """Standard deviation of the perturbation of the wanted moment."""
     step_noise_m: float = 0.04
-    """Deviation of landing positions, in m. It is the standard deviation of the perturbation."""
+    """Deviation of landing positions, in m: the standard deviation of the perturbation."""
     joint_noise_rad: float = 0.05
-    """Deviation of leg and spine targets, in rad. It is the standard deviation of the perturbation."""
+    """Deviation of leg and spine targets, in rad: the standard deviation of the perturbation."""
     noise_scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
-    """Scales of the perturbations, in turn. They are shares of these deviations."""
+    """Scales of the perturbations, in turn, as shares of these deviations."""
     high_contact_m: float = 0.03
     """Height of touching sole corners, in m. It holds in some particles, as runs and stands on tiptoe need."""
     high_contact_share: float = 0.25
     """Probability of that height for a perturbed particle."""
     vertical_speed_cost_s: float = 0.1
-    """Weight of vertical speed in the cost, in s. It is relative to the mean distance of the joints."""
+    """Weight of vertical speed in the cost, in s relative to the mean distance of the joints."""
     feet_cost: float = 0.5
     """Weight of the feet's distance."""
     tilt_cost_m: float = 0.3
@@ -291,7 +291,7 @@ class AcceptanceSettings(Positive):
     """
 
     lost_root_m: float = 0.4
-    """Root distance at which a motion is lost, in m. It is between the simulated and the reference root."""
+    """Root distance at which a motion is lost, in m between the simulated and the reference root."""
     lost_body_m: float = 0.5
     """Maximum mean joint distance of an accepted motion, in m."""
     floating_bodyweights: float = 0.5

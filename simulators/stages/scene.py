@@ -24,7 +24,7 @@ class Scene:
     """
 
     push_n: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Force on the pelvis, in N. It is along x, y (up) and z."""
+    """Force on the pelvis, in N, along x, y (up) and z."""
     push_from_s: float = 1.0
     """Start of the push, seconds."""
     push_lasts_s: float = 0.2

@@ -41,7 +41,7 @@ Where a rear leg is too short, a foot that swings lands early: the body stumbles
 """
 
 _SWING_HEIGHT_M = 0.15
-"""Minimum ankle height of a free foot, in m. It is above stance; the foot may leave its place."""
+"""Minimum ankle height of a free foot, in m above stance; the foot may leave its place."""
 
 _MAX_LOW_GRAVITY_FACTOR = 2.0
 """Maximum factor on the limits of acceptance. Limits grow if less gravity lets a body fly higher."""

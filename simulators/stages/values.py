@@ -53,7 +53,7 @@ class CleanedMotions:
     """The motions before planting. Feet were not planted and limbs not lifted yet; polishing measures from them what
     was changed."""
     soles: SolePoints
-    """Soles of the motions. They are fitted only for a single motion."""
+    """Soles of the motions, fitted only for a single motion."""
     supports: list[tuple[Support, ...]]
     """Supports of each beside that ground."""
     raised_m: np.ndarray

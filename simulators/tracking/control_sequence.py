@@ -46,7 +46,7 @@ class ControlSequence:
     """
 
     goal_m: np.ndarray
-    """(S + 1, N, 3) target of the root's centre of mass. It is there at each step and after the last."""
+    """(S + 1, N, 3) target of the root's centre of mass, at each step and after the last."""
     goal_orientation: np.ndarray
     """(S + 1, N, 4) of the root."""
     goal_m_s: np.ndarray
@@ -244,8 +244,8 @@ class ReferenceTrajectory:
     wrench: np.ndarray
     """(S, 6) wrench about that centre that the soles must give."""
     sole_share: np.ndarray
-    """(S,) share of force on the soles. It is the part of the upward force that is not planned on trunk and thighs,
-    which a seat carries by itself."""
+    """(S,) share of force on the soles: the part of the upward force that is not planned on trunk and thighs, which a
+    seat carries by itself."""
     torques_nm: np.ndarray
     """(S, J, 3) joint torques without sole contact."""
     drive_nm: np.ndarray

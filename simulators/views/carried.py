@@ -29,13 +29,13 @@ _MOSTLY = 0.6
 _LEAST_S = 1.0
 """Least time; a somersault is shorter."""
 _SITS = 0.75
-"""Maximum hip height of a sitting body. It is above the ankles, as a share of the length of the legs."""
+"""Maximum hip height of a sitting body above the ankles, in leg lengths."""
 _STEEP = 0.7
 """Sine of the trunk angle of an upside-down body. Below half of that a body lies."""
 _ABOVE_M = 0.3
 """Minimum height of a swimming or flying body, in m. All joints are above it."""
 _BELOW_M = 0.1
-"""Minimum depth of the lowest joint of a swimming body, in m. It is below y = 0, as where the water's surface is."""
+"""Minimum depth of the lowest joint of a swimming body, in m below y = 0, as where the water's surface is."""
 _FLOATS = 0.5
 """Minimum speed of knees and ankles along the path of the pelvis, relative to its speed, in a body that swims."""
 _ROLLED = 0.7
@@ -52,7 +52,7 @@ _FOOTRESTS_M = (0.11, 0.4)
 """Heights of the lowest joint on footrests, in m. On the floor, toe joints are 3 cm high, and captured floors are off
 by less than the rest; who sits higher sits on another floor."""
 _SWINGS_ABOVE_M = 0.1
-"""Minimum foot height of a swinging body, in m. It is above the floor."""
+"""Minimum foot height of a swinging body, in m above the floor."""
 _SWINGS_S = 2.0
 """Minimum time for which the feet stay there, in s. No jump takes as long."""
 _LOWEST_PERCENTILE = 5.0
@@ -60,7 +60,7 @@ _LOWEST_PERCENTILE = 5.0
 _SWINGS_M_S = 0.4
 """Minimum median foot speed, in m/s. The slowest joint counts; feet on steps and rungs rest."""
 _SWAYS_M_S = 0.2
-"""Minimum median root speed, in m/s. It is over the floor; who hangs still is held by the hands."""
+"""Minimum median root speed, in m/s over the floor; who hangs still is held by the hands."""
 _FLIES = 0.1
 """Maximum time share in free fall. A body that runs or hops falls freely for longer."""
 _RETURNS_M = 0.06
@@ -69,7 +69,7 @@ the time they are lower by less."""
 _HELD_SHARE = 0.5
 """Maximum hand speed of a hanging body, relative to the root speed."""
 _RESTS_SMOOTHED_S = 0.08
-"""Smoothing time of the height of soles, in s. It is the standard deviation of a Gaussian."""
+"""Smoothing time of the height of soles, in s: the standard deviation of a Gaussian."""
 _RESTS_M_S = (0.08, 0.2)
 """Maximum speeds of a resting foot up or down and along the floor, in m/s."""
 _AS_LOW_M = 0.02

@@ -19,7 +19,7 @@ from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.skeleton import SIDES
 
 _EXCHANGE_M_S = 3.0
-"""Cost of an exchange, in m/s. It is the change of velocity by which legs bend that are exchanged where they pass each
+"""Cost of an exchange, in m/s: the change of velocity by which legs bend that are exchanged where they pass each
 other."""
 _FRAME_M_S = 0.15
 """Cost of a frame with exchanged legs, in m/s."""

@@ -45,7 +45,7 @@ class MotionOnFloor:
     levels: bool = False
     """True if corrections stay level."""
     not_levelled: str = ""
-    """Why corrections are not levelled on request. It is "" if they are, or need not be."""
+    """Why corrections are not levelled on request; "" if they are, or need not be."""
     moves_floor: bool = False
     """True if the floor is put at y = 0. Otherwise the floor of corrections stays at its height."""
 

@@ -41,8 +41,8 @@ _RESTS = 0.3
 _SMOOTH_S = 0.1
 """Smoothing time of the feet's velocity, in s. Steps from foot to foot are not of the body."""
 _SETTLES_M_S = 0.3
-"""Speed at which a landing foot counts for half, in m/s. It is relative to that velocity: the foot still settles where
-it lands."""
+"""Speed at which a landing foot counts for half, in m/s relative to that velocity: the foot still settles where it
+lands."""
 _ROUNDS = 5
 """Number of smoothing rounds."""
 

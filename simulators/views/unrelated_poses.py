@@ -20,7 +20,7 @@ from ..results.view import CorrectionView
 from ..results.way_back import join, map_time
 
 _JUMP_M = 0.12
-"""Minimum mean joint jump between poses, in m. It is relative to the root."""
+"""Minimum mean joint jump between poses, in m relative to the root."""
 _JUMP_M_S = 3.6
 """Minimum mean joint speed in a jump, in m/s. No body moves all its joints so fast."""
 _TYPICAL_JUMP_M = 0.25

@@ -45,7 +45,7 @@ from . import motionstreamer, rows
 from .joint_sets import fit_notes, open_joints
 
 _LARGEST = 1e12
-"""Maximum magnitude of a number. It is beyond any position, and small enough that no computation overflows."""
+"""Maximum magnitude of a number, beyond any position, and small enough that no computation overflows."""
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
@@ -113,8 +113,8 @@ def _find_sides(positions: np.ndarray) -> RowBody:
 _COLUMNS = 263
 _KIT_COLUMNS = 251
 _UNIT_OFF = 0.25
-"""Smallest error that shows other rows. It is the median distance from one of the lengths of unit vectors, or the depth
-below zero of contacts or the root's height: such rows are not HumanML3D's own numbers."""
+"""Smallest error that shows other rows than HumanML3D's: the median distance of unit vectors' lengths from one, or the
+depth of contacts or the root's height below zero."""
 
 
 def _refuse_standardised(path: Path, rows: np.ndarray) -> None:

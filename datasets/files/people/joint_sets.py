@@ -44,7 +44,7 @@ _TIE = 0.7
 _FRAMES_OF_ORDER = 64
 """Number of frames that orders are compared in."""
 _LENGTH_WEIGHT = 0.02
-"""Weight of joint distance in an unknown tree. It is added to the deviation."""
+"""Weight of joint distance in an unknown tree, added to the deviation."""
 _FEWEST_JOINTS = 13
 _MOST_JOINTS = 128
 """Maximum number of joints in an unknown order."""
@@ -233,7 +233,7 @@ _KEYPOINTS = {
 """Limb bones of image keypoints, by number of points. There is no trunk that a body could hang on. Bones are of the
 left and of the right arm and leg, by the indices of both ends."""
 _LIKELIER = 0.5
-"""Maximum relative unevenness of keypoint limbs. It is relative to the unevenness of a joint set."""
+"""Maximum unevenness of keypoint limbs, relative to that of a joint set."""
 
 
 def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> None:

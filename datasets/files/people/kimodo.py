@@ -40,7 +40,7 @@ _RIGID_M = 0.015
 
 _STILL_M_S = 0.15
 _LOW_M = 0.10
-"""Maximum height of a standing foot, in m. It is also slower than the limit, as in Kimodo."""
+"""Maximum height of a standing foot, in m. The foot is slower than the limit, too, as in Kimodo."""
 _SMOOTH_S = 0.25
 """Smoothing time of the root's path, in s."""
 _KEYS = ("posed_joints", "global_rot_mats")

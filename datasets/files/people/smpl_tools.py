@@ -50,7 +50,7 @@ _FURTHEST_M = 1e12
 _MOST_SHAPE = 100
 _MOST_PEOPLE = 1024
 _FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
-"""Names of the frames that show a person. They are frames of a video."""
+"""Names of the frames that show a person: frames of a video."""
 _SAME_RAD = 1e-3
 """Maximum angle between repeated root rotations, in rad. The file holds them twice."""
 
@@ -70,15 +70,15 @@ class Tool:
     fps: float | None = None
     """Frame rate of all files. None stands for the frame rate of the video."""
     up: int | None = None
-    """Vertical axis of the program's world. It is None if any axis may be vertical."""
+    """Vertical axis of the program's world; None if any axis may be vertical."""
     camera: str = ""
     """File with the camera of each frame, or "". It lies beside this file."""
     is_root: bool = False
     """True if positions are the root joint's. Otherwise they are translations of the body model."""
     scale: str = ""
-    """Array with the scale of positions, or "". It is a single number; positions divided by it are in metres."""
+    """Array with the scale of positions, or "". Positions divided by this number are in metres."""
     followers: tuple[str, ...] = ()
-    """Other arrays (T, 3) that move along. They are positions, and move as the translation does."""
+    """Other arrays (T, 3) of positions that move as the translation does."""
     derived: tuple[str, ...] = ()
     """Arrays derived from the motion. The program derives them; a note says that these keep the old content."""
     root: str = ""
@@ -101,11 +101,11 @@ class Tool:
 _BODY_JOINTS = 22
 _OWN_PARTS = (("jaw_pose", 1), ("leye_pose", 1), ("reye_pose", 1), ("left_hand_pose", 15), ("right_hand_pose", 15))
 _AMASS_PARTS = (("pose_jaw", 1), ("pose_eye", 2), ("pose_hand", 30))
-"""Jaw, eyes and hands of SMPL-X. They have SMPL-X's own names and AMASS's names."""
+"""Jaw, eyes and hands of SMPL-X, by its own names and AMASS's."""
 _HEAD_JOINTS = 3
 """Joints of jaw and eyes, not part of SMPL+H."""
 _MOVING = ("expression", "jaw", "eye", "hand", "face", "obj")
-"""Words in array names for other motion. It is motion beside a body."""
+"""Words in array names for motion beside a body."""
 
 UPRIGHT = (Y_UP, Z_UP)
 TOOLS = (
@@ -361,7 +361,7 @@ def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
 
 
 _CAMERAS = ((("world_cam_R", "world_cam_T"), Y_UP), (("pred_cam_R", "pred_cam_T"), Y_DOWN))
-"""Arrays that map camera to world, and its vertical axis. They are rotations and shifts."""
+"""Arrays that map camera to world, and its vertical axis: rotations and shifts."""
 
 
 def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:

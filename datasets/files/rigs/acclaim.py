@@ -54,7 +54,7 @@ class _Bone:
     axes: np.ndarray
     """(4,) rotation from world to bone axes at rest."""
     numbers: tuple[str, ...]
-    """Kinds of the bone's numbers, in order. They are rx, ry, rz, tx, ty, tz, l in each frame."""
+    """Kinds of the bone's numbers, in order: rx, ry, rz, tx, ty, tz, l in each frame."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ class Animation:
     clip: RiggedMotion
     body: Upright
     refusal: str
-    """Why the motion cannot be corrected. It is "" if a correction is possible."""
+    """Why the motion cannot be corrected; "" if a correction is possible."""
 
     @property
     def motion(self) -> Motion:

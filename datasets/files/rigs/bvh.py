@@ -40,15 +40,14 @@ from .bvh_text import BLANKS, BvhText, byte_order_mark, parse_text, read_bvh_tex
 from .rig import RiggedMotion, describe_changed_names, order_below, unique, warn_of_changed_names
 
 _ROWS = 256
-"""Number of rows processed at once. They are read or written, and fit into a processor's cache."""
+"""Number of rows read or written at once, which fit into a processor's cache."""
 _TURNS_TOGETHER = 2**13
 """Number of rotations whose angles are written at once."""
 _NO_BONE = 0.1
-"""Maximum relative size of an added position. It is relative to the offset; such a position is added to the offset."""
+"""Maximum size of a position that is added to the offset, relative to it."""
 
 _FINGERTIP_M = 0.028
-"""Length of an average fingertip, in m. It is beyond the last joint, and also the end of any joint that is no part of
-the body."""
+"""Length of an average fingertip beyond the last joint, in m. Joints that are no part of the body end there, too."""
 _ENDS_M = {
     "foot": (0.0, -SOLE_BELOW_TOE_JOINT_M, TOE_TIP_BEYOND_TOE_JOINT_M),
     "ankle": (0.0, 0.0, _FINGERTIP_M),

@@ -42,7 +42,7 @@ _FRAMES_TO_DOUBT = 512
 _FAR_APART_M = 0.1
 """Minimum median move between key poses, in m. The joint that moves furthest counts."""
 _GOES_ON = 0.5
-"""Maximum correlation of moves around key poses. They are moves of joints before and after."""
+"""Maximum correlation of moves around key poses: moves of joints before and after."""
 
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:

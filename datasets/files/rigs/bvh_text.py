@@ -30,7 +30,7 @@ _FRAME_TIME_S = (1e-5, 100.0)
 _LONGEST_FRAME_S = 4.0
 """Maximum frame time in seconds. Larger ones are in milliseconds, or frames per second."""
 _USUAL_ROUNDING = 2e-3
-"""Relative rounding of milliseconds. They are often written with a single decimal, as in 33.3."""
+"""Relative rounding of milliseconds, which often have a single decimal, as in 33.3."""
 
 BLANKS = " \t\n\r\v\f"
 """Blanks around a name. Other blanks, such as Japanese, belong to the name."""

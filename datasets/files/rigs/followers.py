@@ -31,12 +31,12 @@ _HOLDS = 1e-4
 _TWISTS_RAD = 0.03
 """Minimum change of twists, in rad. It holds for the bone's angle and for the leader's twist."""
 _STEADY_RAD = 0.02
-"""Maximum twist error, in rad. It is the angle between a twist bone's rotation and the axis, or the share of the
-leader's twist."""
+"""Maximum twist error, in rad: the angle between a twist bone's rotation and the axis, or the share of the leader's
+twist."""
 _FRAMES_OF_TWIST = 64
 """Number of frames tested for a twist axis."""
 _STEADY = 0.1
-"""Maximum mean twist error. It is the distance from that share, relative to the twist bone's rotations."""
+"""Maximum mean twist error: the distance from that share, relative to the twist bone's rotations."""
 _ALONG = 0.02
 """Maximum sine between bone and twist axis."""
 
@@ -143,7 +143,7 @@ class TwistLink:
 
 
 Following: TypeAlias = Follower | TwistBone | TwistLink | StretchedLeg
-"""Joints that return to their leaders. They do so when another motion of the body is written."""
+"""Joints that return to their leaders when another motion of the body is written."""
 
 
 def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:

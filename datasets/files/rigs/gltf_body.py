@@ -47,7 +47,7 @@ class _Body:
     rig: Rig
     animations: tuple[int, ...]
     name: str = ""
-    """Name of the first joint. It is there in a file of several bodies."""
+    """Name of the first joint, in a file of several bodies."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,7 @@ DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, Overflow
 
 _START_BYTES = 64
 _BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
-"""Bytes before the text of a .gltf. They are marks of byte order and blanks."""
+"""Bytes before the text of a .gltf: marks of byte order and blanks."""
 
 
 @dataclass(frozen=True)

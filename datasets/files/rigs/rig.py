@@ -37,12 +37,12 @@ _UNEVEN = 0.005
 """Relative difference of even, constant scales."""
 
 Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
-"""Tracks by joint and property. They are "translation" (T, 3), in the parent's frame and the file's unit, "rotation"
-(T, 4), or "scale" (T, 3)."""
+"""Tracks by joint and property: "translation" (T, 3), in the parent's frame and the file's unit, "rotation" (T, 4), or
+"scale" (T, 3)."""
 
 
 LARGEST = 1e12
-"""Maximum magnitude of a number. It is beyond any length and angle in a motion, and small enough that no computation
+"""Maximum magnitude of a number, beyond any length and angle in a motion, and small enough that no computation
 overflows."""
 
 
@@ -92,12 +92,12 @@ class Rig:
 
     nodes: tuple[int, ...]
     parents: tuple[int, ...]
-    """Parent of each node; −1 for the first. It is an index into `nodes`."""
+    """Index of each node's parent in `nodes`; −1 for the first."""
     names: tuple[str, ...]
     parts: tuple[str, ...]
     """Body parts by the file's names. All are "" without names."""
     rest: tuple[dict[str, np.ndarray], ...]
-    """Rest transforms of nodes that nothing moves. They are translation (3,), rotation (4,) xyzw and scale (3,)."""
+    """Rest transforms of nodes that nothing moves: translation (3,), rotation (4,) xyzw and scale (3,)."""
     bind: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Bind positions (3,) of joints, by name. A mesh is bound to them: the rest pose of a file that poses its nodes."""
 

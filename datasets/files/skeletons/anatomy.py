@@ -21,7 +21,7 @@ _FOREARM = 0.6
 """Minimum ratio of forearm to upper arm."""
 _LIMBS = (LEG_PARTS[:3], ARM_PARTS)
 _BENT = 0.02
-"""Maximum bend of a chain that is a single bone. It is a share of length."""
+"""Maximum bend of a chain that is a single bone, as a share of length."""
 
 
 def recognize_parts(motion: Motion) -> Motion:

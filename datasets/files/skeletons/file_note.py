@@ -16,7 +16,7 @@ class FileNote(str):
     words: str
     """The sentence without the option."""
     option: str
-    """Option that overrules the assumption. It is "" if the note is not on an assumption."""
+    """Option that overrules the assumption; "" if the note is not on an assumption."""
     topic: NoteTopic
 
     def __new__(cls, words: str, option: str = "", topic: NoteTopic = "") -> Self:

@@ -30,7 +30,7 @@ _ARM_SCHEMES = (
     # DAZ; 3ds Max Biped, Valve, Character Creator, Unreal; Acclaim's ASF
     ("collar|clavicle", "shldr|upperarm|humerus", "forearm|lowerarm|radius", "wrist|hand"),
 )
-"""Patterns of part names, by scheme. They are without side, in lower case."""
+"""Patterns of part names without side, in lower case, by scheme."""
 
 _FIRST_OF_SEVERAL = r"(?:bend|stretch)?(?:0?1)?"
 """Pattern after a part's name. A rig has several joints for the part."""
@@ -68,7 +68,7 @@ _PROP_NAME = re.compile(rf"({_PROP}).*|.*({_PROP})\d*")
 _ANIMAL_NAME = re.compile(r"(wing|beak|snout|muzzle|hoof|paw|talon|(front|fore|hind|back|rear)leg)[a-z]*\d*")
 
 _SHARED = 0.6
-"""Minimum share of names with a shared affix. It is more than the names of a side can be."""
+"""Minimum share of names with a shared affix: more than the names of a side can be."""
 _NUMBERED = 0.8
 """Maximum share of meaningfully numbered names. Beyond, all these numbers come from an export."""
 _FEWEST_NAMES = 5
@@ -80,7 +80,7 @@ _BODY_WORD = re.compile(
     r"|clavicle|arm|forearm|elbow|wrist|hand|finger|thumb|index|middle|ring|pinky|abdomen|torso",
     re.IGNORECASE,
 )
-"""Words that are never shared affixes. They mean the part."""
+"""Words that name a part, so that they are never shared affixes."""
 
 
 @dataclass(frozen=True)

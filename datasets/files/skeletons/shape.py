@@ -55,7 +55,7 @@ DAZ's figures and DeepMimic's humanoid; the deviations admit children.
 _EVEN = 0.06
 """Deviation of left-right length ratios (logarithm)."""
 _BENT = 0.01
-"""Bend of a straight bone at a cost of 1. It is a share of length by which a rigid bone may seem to bend or stretch."""
+"""Bend of a straight bone at a cost of 1, as a share of length by which a rigid bone may seem to bend or stretch."""
 _NAMED = 2.0
 """Gain of a limb joint named as its part."""
 _MOVING = 0.1
@@ -67,7 +67,7 @@ _BRANCH_PASSED = -1.0
 _WITHOUT_END = -1.5
 """Score of limbs without an end. Legs end at the ankle and arms at the wrist."""
 SHORTEST_END = 0.12
-"""Minimum relative length of a foot or palm. It is over shank or forearm; nearer joints are in the ankle or wrist."""
+"""Minimum length of a foot or palm, relative to shank or forearm. Nearer joints are in the ankle or wrist."""
 _UNUSUAL_END = -2.0
 """Score below which another palm is sought. It is sought at the wrist, as where a hand holds a sword."""
 _HOLDS_SOMETHING = -3.0
@@ -83,24 +83,23 @@ _GOOD_ENOUGH = -9.0
 _ALIKE = 0.03
 """Maximum relative difference of like limbs."""
 _FEWEST_ALIKE = 2
-"""Number of additional like limbs that no body has. They are beside two legs."""
+"""Number of like limbs beside two legs that no body has."""
 _LEANS = 0.9
 """Maximum cosine between a bird's trunk and the legs. Its trunk leans."""
 _LONG_NECK = 0.6
-"""Minimum relative height of a bird's head. It is above the shoulders, over the length of the leg; people's is 0.25 to
-0.45."""
+"""Minimum height of a bird's head above the shoulders, in leg lengths; people's is 0.25 to 0.45."""
 
 _LONGEST_CHAIN = 16
 _LIMBS_KEPT = 10
 _SHORTEST_LIMB = 0.1
-"""Minimum relative length of a limb. It is over the longest path in the skeleton."""
+"""Minimum length of a limb, relative to the longest path in the skeleton."""
 
 _NECK_ABOVE_SHOULDERS = 0.02
-"""Minimum neck height, in leg lengths. It is above the shoulders; the joint bears the arms and yet is the neck."""
+"""Minimum neck height, in leg lengths above the shoulders; the joint bears the arms and yet is the neck."""
 _HEAD_ABOVE_SHOULDERS = 0.12
 """Minimum head height without a neck, in leg lengths."""
 _USUAL_HEAD = (0.15, 0.05)
-"""Usual head height, in leg lengths. It is above the shoulders: mean and standard deviation."""
+"""Usual head height, in leg lengths above the shoulders: mean and standard deviation."""
 _HEAD_ASIDE = 0.03
 """Deviation of the head from the middle, in leg lengths."""
 
@@ -109,7 +108,7 @@ _STILL_RAD = 2e-3
 place."""
 
 _MOST_PROPS = 0.5
-"""Maximum share of joints that may be props. They are below a joint named as a prop."""
+"""Maximum share of joints that may be props, below a joint named as a prop."""
 
 
 def parts_from_shape(
@@ -309,8 +308,8 @@ class _Limb:
     score: float
     joints: tuple[int, int, int]
     sizes: np.ndarray
-    """(4,) lengths of a limb's bones. They are upper bone, lower bone, socket, and foot or palm; the last is 0 without
-    foot or palm."""
+    """(4,) lengths of a limb's bones: upper bone, lower bone, socket, and foot or palm; the last is 0 without foot or
+    palm."""
     socket: tuple[int, ...]
     """Joints from the limbs' start to this limb. Both limbs start there."""
     end: int | None

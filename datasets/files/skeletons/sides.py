@@ -22,15 +22,15 @@ SWAPPED_NOTE = "left and right are swapped in the names; corrected by where toes
 ARMS_NOTE = "left and right arms are swapped in the names; corrected by how shoulders lie over the hips"
 
 _OPPOSITE = -0.5
-"""Maximum median cosine of swapped arms. It is between the lines through hips and shoulders."""
+"""Maximum median cosine of swapped arms, between the lines through hips and shoulders."""
 _BENT = 0.02
-"""Minimum bend of a knee or elbow, in leg lengths. It is the distance from the line between the ends of the limb."""
+"""Minimum bend of a knee or elbow, in leg lengths: the distance from the line between the ends of the limb."""
 _CONTRARY = -0.3
-"""Maximum mean cosine that contradicts names. It is between the line through the hips and the expected line."""
+"""Maximum mean cosine that contradicts names, between the line through the hips and the expected line."""
 _FEWEST_WITNESSES = 2
 
 _LIMBS = {1.0: LEG_PARTS[:3], -1.0: ARM_PARTS[1:]}
-"""Limb joints by bend direction. It is the z of the middle joint's direction off the line between the neighbours."""
+"""Limb joints by bend direction: the z of the middle joint's direction off the line between the neighbours."""
 
 
 def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:

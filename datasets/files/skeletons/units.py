@@ -21,8 +21,7 @@ from .samples import sample_frames
 _CMU_UNIT_M = 0.0254 / 0.45
 _CMU_NAMES = {"LHipJoint", "RHipJoint", "LowerBack"}
 _SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, 0.0254: 0.05, 0.3048: 0.002, _CMU_UNIT_M: 0.001}
-"""Shares of files by unit. They are centimetres, metres, millimetres, inches, feet, and the unit of CMU's
-recordings."""
+"""Shares of files by unit: centimetres, metres, millimetres, inches, feet, and the unit of CMU's recordings."""
 
 _CMU_SHARE = 0.05
 """Share of CMU's unit with CMU's names."""
@@ -51,13 +50,13 @@ _RARE_UNITS = {"decimetres": 0.1}
 _ON_FLOOR = (-0.1, 0.2)
 """Lowest height of a body on a floor at 0, in leg lengths."""
 _LIES = 0.4
-"""Minimum root height that tells the unit, in leg lengths. It is above the lower foot."""
+"""Minimum root height that tells the unit, in leg lengths above the lower foot."""
 _STANDS = 0.1
 """Maximum path of standing feet, in leg lengths. The body stands all the time: only the height is believed."""
 _SLIPS_ALIKE = 1.7
 """Tolerated slip ratio in the right unit. Such a body may slip more by this factor."""
 _TRAVELS = 0.2
-"""Minimum root motion that tells the unit. It is up and down or along, over the feet's motion below the root."""
+"""Minimum root motion that tells the unit, up and down or along, relative to the feet's motion below the root."""
 _STILL_M = 1e-4
 """Way between two frames that counts as none."""
 _MOST_FRAMES = 2048

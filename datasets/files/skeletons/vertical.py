@@ -71,9 +71,9 @@ _AGAINST = 5.0
 _LEVEL = 0.06
 """Height range of the lowest joint at strain 1, in leg lengths."""
 _SUPPORT = 0.12
-"""Maximum height of a bearing joint, in leg lengths. It is above the lowest joint."""
+"""Maximum height of a bearing joint, in leg lengths above the lowest joint."""
 _TIPS = 0.1
-"""Overhang of the centre of mass at strain 1, in leg lengths. It is beyond the joints that bear weight."""
+"""Overhang of the centre of mass at strain 1, in leg lengths beyond the joints that bear weight."""
 _STILL_PER_S = 0.3
 """Speed of the stillest joint at strain 1, in leg lengths per s. It is one of these joints."""
 _HELD_PER_S = 0.1
@@ -168,7 +168,7 @@ class AxisEvidence:
 
     words: str
     axis: int | None = None
-    """Index in `AXES` of the witness' axis. It is None for an option, which names the axis."""
+    """Index in `AXES` of the witness' axis; None for an option, which names the axis."""
 
     def __str__(self) -> str:
         return self.words if self.axis is None else f"{WORDS[self.axis]} {self.words}"

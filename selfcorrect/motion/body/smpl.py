@@ -152,7 +152,7 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
 
 
 _BODY_SHAPES_DIFFER_RAD = np.radians(20)
-"""Tolerated difference between SMPL rest poses, in rad. They are T-poses whose bones lie a little differently."""
+"""Tolerated difference between SMPL rest poses, in rad: T-poses whose bones lie a little differently."""
 
 
 def _remeasure_from_t_pose(motion: Motion) -> Motion:

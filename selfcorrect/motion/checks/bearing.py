@@ -16,9 +16,9 @@ from ..perception.motion_features import FALLING, MotionFeatures
 from .pace import find_gravity_m_s2
 
 _HOLDS_FASTER = 2.5
-"""Maximum speed of a foot that stays in place. It is a multiple of the speed in the motion's stances."""
+"""Maximum speed of a foot that stays in place, as a multiple of the speed in the motion's stances."""
 _AS_LOW_M = 0.02
-"""Maximum height of a bearing foot, in m. It is above the lowest foot."""
+"""Maximum height of a bearing foot, in m above the lowest foot."""
 _LEVEL_M = 0.01
 """Maximum height of a foot on the floor, in m."""
 RISE_M = 0.04

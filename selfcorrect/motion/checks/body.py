@@ -192,7 +192,7 @@ def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
 _SELDOM = 10
 """Percentage of frames in which a held leg may come down."""
 _HELD_LEGS = 0.08
-"""Minimum height of a held foot, in leg lengths. It is above the opposite foot at its lowest."""
+"""Minimum height of a held foot, in leg lengths above the opposite foot at its lowest."""
 _OFF_FLOOR_M = 0.02
 """Minimum height of a stepping foot, in m."""
 _STEPS_SHARE = 0.05
@@ -346,14 +346,14 @@ def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
 
 
 T_POSE_DEG = 20.0
-"""Maximum angle of a T-pose, in degrees. It is between a limb and the limb's direction in a T."""
+"""Maximum angle of a T-pose, in degrees between a limb and the limb's direction in a T."""
 
 _FASTEST_M_S = 14.0
 """Joint speed that no person reaches, in m/s. The rule of speed has it, too."""
 _FAST_M_S = 5.0
 """Speed that no arm reaches in one step, in m/s. The arm starts slowly."""
 _SUDDEN_FACTOR = 3.0
-"""Minimum speed ratio of a suddenly fast joint. It is relative to the steps before and after."""
+"""Minimum speed ratio of a suddenly fast joint, relative to the steps before and after."""
 
 _MIN_RIGID_STEPS = 2
 """Minimum number of motionless steps in a rigid pose."""

@@ -52,7 +52,7 @@ class Rule:
     message: str
     """Text of a finding, with {value} in `unit`."""
     measure: Callable[[MotionFeatures], Measured] | None = None
-    """Function that measures a motion. It is None for a rule of physics."""
+    """Function that measures a motion; None for a rule of physics."""
     measure_force: Callable[[np.ndarray, float], Measured] | None = None
     """Function of a rule of physics. It takes the force (T, 3) in body weights that contacts cannot give, y up, and the
     frame rate."""

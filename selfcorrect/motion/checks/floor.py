@@ -14,11 +14,11 @@ from ..perception.motion_features import FALLING, MotionFeatures
 from .findings import Measurement
 
 OTHERS_LOW_M = 0.03
-"""Height within which other surfaces rest on the floor, in m. They are around joints other than feet."""
+"""Height within which other surfaces rest on the floor, in m around joints other than feet."""
 _UNMOVING_M_S = 0.15
 """Maximum speed of a resting foot in any direction, in m/s."""
 _AS_LOW_M = 0.01
-"""Maximum height of a foot that carries the body, in m. It is above the body's lowest point."""
+"""Maximum height of a foot that carries the body, in m above the body's lowest point."""
 _LIFTED_M_S = 0.28
 """Minimum vertical speed of a lifted body, in m/s. Both feet rise or sink faster."""
 
@@ -50,7 +50,7 @@ _LEVEL_FLOAT_M = 0.15
 _WHILE_S = 0.7
 """Longest time without anything standing still."""
 _CARRIED_S = 0.3
-"""Minimum time with bearing soles, in s. It is part of that time."""
+"""Minimum time with bearing soles, in s, as part of that time."""
 
 _DRAWN_M = 0.15
 """Least path of a foot that is drawn along the floor, in m."""

@@ -23,9 +23,9 @@ _KEEPS_PLACE_M = 0.08
 """Maximum distance of bearing feet from their median position, in m. Feet that get further along the floor swing below
 a seat, and bear no weight."""
 _TALL = 0.85
-"""Minimum hip height of a standing body. It is above the ankles, as a share of the leg length."""
+"""Minimum hip height of a standing body above the ankles, in leg lengths."""
 _SEATED = 0.35
-"""Hip drop of a seated body. It is a share of the leg length."""
+"""Hip drop of a seated body, in leg lengths."""
 _LOST_M = 0.1
 """Least height that hips have lost somewhere."""
 _LOST_S = 0.3

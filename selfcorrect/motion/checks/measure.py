@@ -34,9 +34,9 @@ class Measures:
     floating_by_frame_m: np.ndarray
     """(T, 2) floating height of standing soles; 0 up to 5 mm."""
     skate_by_frame_m_s: np.ndarray
-    """(T − 1, 2) skating speed of standing feet. It is along the ground, since the frame before."""
+    """(T − 1, 2) skating speed of standing feet, along the ground, since the frame before."""
     jerk_by_frame_m_s3: np.ndarray
-    """(T − 3, J) jerk of each joint. It is the size of the third derivative of the position."""
+    """(T − 3, J) jerk of each joint: the size of the third derivative of the position."""
     slips: tuple[Finding, ...] = ()
     """Slides under weight: findings of the rule F3. No point of the soles that bear weight stands still; `check` has
     the rule."""

@@ -30,7 +30,7 @@ REFERENCE_FIGURES = (
 """Figures of a reference, in the order of tables."""
 
 LIMITS = {"stance_height_m": 0.04, "skate_m_s": 0.2, "noise_m": 0.005, "flicker_hz": 1.0, "first_frame_m": 0.05}
-"""Limits of references that need no correction. They are thresholds of F4 and S1, and of faulty inputs."""
+"""Limits of references that need no correction: thresholds of F4 and S1, and of faulty inputs."""
 _PACES_OFF = 0.15
 """Threshold of P1. Time runs faster or slower than gravity allows."""
 _RATES = (4.9, 252.0)

@@ -54,7 +54,7 @@ _NOISY_M = 0.004
 """Maximum noise for usable accelerations, in m."""
 
 _OUTSIDE = 0.045
-"""Distance at which a walk would tip over, in leg lengths. It is the root mean square distance from the soles."""
+"""Distance at which a walk would tip over, in leg lengths: the root mean square distance from the soles."""
 _FURTHEST_M = 0.15
 """Largest distance from the soles that counts."""
 _USUAL = 0.726
@@ -70,17 +70,17 @@ _ERRS = 1.15
 _UPRIGHT = 0.94
 """Minimum cosine between trunk and vertical in a usual walk."""
 _STRAIGHT = 0.935
-"""Minimum extension of the longer leg. It is a share of the straight leg in three quarters of the frames; CMU's is
-above 0.945."""
+"""Minimum extension of the longer leg, as a share of the straight leg in three quarters of the frames; CMU's is above
+0.945."""
 _LIFTS = (0.12, 0.32)
-"""Range of ankle lift, in leg lengths. It is the largest height above the other ankle; CMU's is 0.17 to 0.24."""
+"""Range of ankle lift, in leg lengths: the largest height above the other ankle; CMU's is 0.17 to 0.24."""
 
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
 
 _DIRECTIONS = np.stack([(np.cos(angle), np.sin(angle)) for angle in np.arange(16) * np.pi / 8])
 
 _REGULAR = 0.1
-"""Maximum spread of regular step lengths. It is the standard deviation of their logarithm."""
+"""Maximum spread of regular step lengths: the standard deviation of their logarithm."""
 _ENOUGH_STEPS = 4
 """Least number of steps that show irregular timing."""
 

@@ -23,8 +23,8 @@ GAP_RAD = float(np.radians(8.0))
 """Maximum joint rotation between a loop's ends, in rad in the world. Limbs may twist."""
 
 GAP_SHARE = 0.1
-"""Maximum distance of a loop's ends, relative to the path. It is the path of joints in between. A standing body is near
-every earlier pose."""
+"""Maximum distance of a loop's ends, relative to the path of joints in between. A standing body is near every earlier
+pose."""
 EXACT_M = 0.001
 """Distance of exact loop ends, in m. A file's rounding is as large; such ends are a loop's in any case."""
 
@@ -35,7 +35,7 @@ _IN_PLACE_M = 0.1
 """Maximum travel of a body in place, in m."""
 
 _ENDS_S = 0.5
-"""Time in which both ends become alike, in s. They are changes of the first and the last frame."""
+"""Time in which changes of the first and the last frame become alike, in s."""
 
 
 def is_loop(motion: Motion) -> bool:

@@ -37,7 +37,7 @@ class FeatureCodec:
     fps: float
     """The frame rate of all motions."""
     mean: Tensor
-    """(D,) float64 feature means. They are fitted once on real training data and then frozen."""
+    """(D,) float64 feature means, fitted once on real training data and then frozen."""
     std: Tensor
     """(D,) float64 standard deviations, likewise."""
 

@@ -14,7 +14,7 @@ from .compiled import find_kernel
 UP = np.array([0.0, 1.0, 0.0])
 """Upward direction of the world."""
 ALONG_FLOOR = np.array([1.0, 0.0, 1.0])
-"""Factors that keep the level part of a vector. It is along x and z."""
+"""Factors that keep the level part of a vector, along x and z."""
 
 NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])

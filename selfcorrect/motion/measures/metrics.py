@@ -31,7 +31,7 @@ FOUNDERS = "surviving_lineages"
 KEPT_DIVERSITY = ("coverage", "within_label_ratio")
 """Keys of the measures that show kept diversity. Both must be kept: docs/how-it-works.md shows why one does not do."""
 CORRECTED = "corrected_"
-"""Key prefix of metrics after correction. They are measured with `evaluate_corrected`."""
+"""Key prefix of metrics after correction, measured with `evaluate_corrected`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class Metric:
     name: str
     """Title, without the unit."""
     axis: Literal["realism", "diversity", ""]
-    """Realism or diversity, always evaluated together. It is empty for qualities that users define."""
+    """Realism or diversity, always evaluated together; empty for qualities that users define."""
     better: Literal["lower", "higher", "real", "aim", "neutral"]
     """Better direction. It is "real" if the value of real data is the aim, "aim" if a number is that the user gives."""
     digits: int = 2

@@ -36,7 +36,7 @@ class PhysicalErrors:
     """Mean horizontal speed of corners on the floor, in m/s. Sole corners are at most 5 mm above the floor in two
     adjacent frames (PhysDiff's displacement per frame, times the frame rate)."""
     jerk_m_s3: np.ndarray
-    """Mean jerk of the joints, in m/s³. It is the size of the third derivative of positions, by finite differences (the
+    """Mean jerk of the joints, in m/s³: the size of the third derivative of positions, by finite differences (the
     measure of smoothness of Flash and Hogan 1985)."""
 
     def mean(self) -> dict[str, float]:

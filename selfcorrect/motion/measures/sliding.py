@@ -19,12 +19,11 @@ from ..kinematics import forward_kinematics
 from ..motion import MotionBatch
 
 _CARRIES_M = 0.01
-"""Maximum height of a bearing foot, in m. It is above the body's lowest point."""
+"""Maximum height of a bearing foot, in m above the body's lowest point."""
 _IN_FLIGHT_M = 0.05
-"""Minimum height of a body in the air, in m. It is above the level of the nearest steps."""
+"""Minimum height of a body in the air, in m above the level of the nearest steps."""
 _STEP_S = 0.5
-"""Time in which a body is on the ground once, in s. It is before and after a frame, and longer than the flight of a
-jump."""
+"""Time in which a body is on the ground once, in s before and after a frame, and longer than the flight of a jump."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Footing:
     feet_m: np.ndarray
     """(N, T, 2) lowest height of each foot above 0."""
     speeds_m_s: np.ndarray
-    """(N, T−1, 2) speed of each foot's slowest point. It is along the floor."""
+    """(N, T−1, 2) speed of each foot's slowest point, along the floor."""
     stands: np.ndarray
     """(N, T−1, 2) bool, whether the foot stands in both frames."""
 

@@ -29,9 +29,9 @@ class FloorView:
     turned: TurnedWorld | None = None
     """The turned world, or None. None if the world was not turned."""
     lowest_m: float = 0.0
-    """Height of the lowest ground, in m. It is along the floor's normal."""
+    """Height of the lowest ground, in m along the floor's normal."""
     plane: GroundPlane = LEVEL
-    """The floor on which the motion is seen. It is set if the floor was estimated from the given motion."""
+    """The floor on which the motion is seen, if it was estimated from the given motion."""
     estimated: GroundPlane = LEVEL
     """The estimated floor. It differs from `plane` if its tilt changes."""
 

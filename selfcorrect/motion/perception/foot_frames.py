@@ -42,10 +42,10 @@ lie."""
 _SLOPES_RAD = float(np.radians(0.0)), float(np.radians(50.0))
 """Slopes of flat feet from toe joint to ankle, in rad. Steeper feet stand on tiptoe."""
 _STEEPER_RAD = float(np.radians(12.0))
-"""Slope difference of a foot on tiptoe, in rad. It is relative to the other foot."""
+"""Slope difference of a foot on tiptoe, in rad relative to the other foot."""
 
 _DEPTHS_M = {True: (0.0, SOLE_BELOW_TOE_JOINT_M, 0.05), False: (0.03, -BOX_FOOT_SOLE_M, 0.11)}
-"""Least, usual and largest sole depth, in m. It is below toe joints, or (False) below ankles of feet without any."""
+"""Least, usual and largest sole depth, in m below toe joints, or (False) below ankles of feet without any."""
 _OFF_M = 0.01, 0.02
 """Unexplained joint heights that show a wrong floor, in m. From the first on, the floor is off as well; from the second
 on, only the floor."""
@@ -63,11 +63,11 @@ class _Stance:
     toe_normals: np.ndarray
     """(K, 3) up direction in the frame of the toe joint, or of the ankle without one."""
     rises_m: np.ndarray
-    """(K,) ankle height above the toe joint. It is above y = 0 without a toe joint."""
+    """(K,) ankle height above the toe joint, or above y = 0 without one."""
     reaches_m: np.ndarray
     """(K,) horizontal distance from ankle to toe joint."""
     heights_m: np.ndarray
-    """(K,) toe joint height. It is the ankle's without a toe joint."""
+    """(K,) toe joint height: the ankle's without a toe joint."""
     clips: np.ndarray
     """(K,) clip that each frame is from."""
 

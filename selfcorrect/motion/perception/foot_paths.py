@@ -27,9 +27,9 @@ GLIDES_M_S = 0.4
 _STAYS = 0.25
 """Maximum travel speed on a belt, relative to the belt."""
 _RIDES = 0.5
-"""Maximum velocity difference of a riding body. It is relative to the ground's speed."""
+"""Maximum velocity difference of a riding body, relative to the ground's speed."""
 _GLIDES_LOW_M = 0.02
-"""Usual height of points that show a glide, in m. It is above their lowest position."""
+"""Usual height of points that show a glide, in m above their lowest position."""
 _AROUND_S = 0.6
 """Half window of the lower envelope, in s."""
 
@@ -46,7 +46,7 @@ class FootPaths:
     above_m: np.ndarray
     """(T, P) heights above the lowest height nearby."""
     speeds_m_s: np.ndarray
-    """(T, P) speeds along the ground. They are seen from a belt, if any."""
+    """(T, P) speeds along the ground, seen from a belt, if any."""
     rises_m_s: np.ndarray
     """(T, P) speeds up or down."""
     noise_m: np.ndarray

@@ -25,7 +25,7 @@ _RIDES_M_S = 0.3
 _SHORTEST_GLIDE_M = 0.04
 """Shortest distance of a glide."""
 _STRAIGHT_GLIDE = 0.6
-"""Minimum straightness of a glide. It is the share of the feet's path between its ends; swaying bodies come back."""
+"""Minimum straightness of a glide: the share of the feet's path between its ends; swaying bodies come back."""
 _SLOWEST_ALONE_M_S = 0.08
 _STRAIGHT_ALONE = 0.9
 """Minimum straightness of a one-leg glide. Feet that turn in slow motion are slower."""

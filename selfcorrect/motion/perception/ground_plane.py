@@ -43,8 +43,7 @@ _FEWEST_OF_FOOT = 2
 _OFF_M = 0.015
 """Distance at which a stance loses weight, in m."""
 _NEAR_M = 0.022
-"""Maximum distance of most stances from a plane, in m. It is also the maximum depth of feet below the plane beyond that
-below a level one."""
+"""Maximum distance of most stances from a plane, in m. Feet may be as much deeper below it than below a level one."""
 _NEAR_PERCENTILE = 80
 """Percentage of the stances that are that near."""
 _GROWTHS_AGREE = 0.35
@@ -55,7 +54,7 @@ _BENDS = (0.5, 2.5)
 """Range of the bend of stance heights, relative to the growth's. The growth bends the heights of feet that stand; a
 world that turns about a point has twice that."""
 _SPREAD_M = 0.06
-"""Minimum spread of stances that show a tilt, in m. It is a standard deviation along a direction."""
+"""Minimum spread of stances that show a tilt, in m: a standard deviation along a direction."""
 _UNSURE_RAD = 0.018
 """Largest standard error of a tilt that is believed."""
 _TO_DEVIATION = 1.48
@@ -69,10 +68,9 @@ GRAVITY_M_S2 = 9.81
 _LONGEST_S = 1.0
 """A longer stance counts as one of this duration."""
 _FORWARD_LEAN = 0.02
-"""Usual forward lean, as a slope. It is 0.045 for CMU's walkers, less for people who stand."""
+"""Usual forward lean, as a slope: 0.045 for CMU's walkers, less for people who stand."""
 _FORWARD_SOLE = 0.03
-"""Usual forward slope of soles. It is relative to the rest pose: 0.07 in CMU's recordings, 0 if a rest pose stands
-flat."""
+"""Usual forward slope of soles, relative to the rest pose: 0.07 in CMU's recordings, 0 if a rest pose stands flat."""
 _LEAST_SIDEWAYS = 0.03
 """Smallest slope to the side that a posture shows."""
 _LEAST_FORWARD = 0.09
@@ -103,8 +101,8 @@ _LEAN_SHARE = 0.7
 _LONG_STANCES_S = 0.8
 """Minimum total stance time for posture to count, in s. It holds for each foot."""
 _TALL = 0.92
-"""Minimum centre height that shows a forward tilt. It is a share of the usual largest height: who crouches leans
-forwards and lifts the heels."""
+"""Minimum centre height that shows a forward tilt, as a share of the usual largest height: who crouches leans forwards
+and lifts the heels."""
 
 
 @dataclass(frozen=True)
@@ -167,17 +165,16 @@ class _Stance:
     middle_s: float
     """Time of the stance's middle."""
     place_m: np.ndarray
-    """(3,) mean position of the toe joint. It is the ankle's without a toe joint."""
+    """(3,) mean position of the toe joint: the ankle's without a toe joint."""
     lean: np.ndarray
-    """Mean slope of the line from foot to centre of mass. It is against the vertical, less the slope of the body's
+    """Mean slope of the line from foot to centre of mass, against the vertical, less the slope of the body's
     acceleration."""
     sole: np.ndarray
     """Mean slope of the sole: that of the ankle joint's upward axis at rest."""
     leftward: np.ndarray
     """Direction from the right hip to the left."""
     tallness: float
-    """Relative height of the centre of mass. It is above the foot, as a share of the usual largest one of the
-    motion."""
+    """Height of the centre of mass above the foot, as a share of the usual largest one of the motion."""
 
     @property
     def weight(self) -> float:
@@ -377,7 +374,7 @@ class _Posture:
     """
 
     slopes: np.ndarray
-    """Slopes that body and soles share. They are 0 along directions where both disagree."""
+    """Slopes that body and soles share; 0 along directions where both disagree."""
     lean_slopes: np.ndarray
     """Those that the body shows."""
     sole_slopes: np.ndarray

@@ -35,7 +35,7 @@ class HeldChannels:
     """
 
     motion: Motion
-    """The motion with even channels. It is the same object if no channel holds its values."""
+    """The motion with even channels; the same object if no channel holds its values."""
     root_axes: tuple[int, ...] = ()
     """Coordinates of the root that are held."""
     joints: tuple[int, ...] = ()

@@ -41,7 +41,7 @@ class JointNoise:
     rotations_rad: np.ndarray
     """(J,) rotation noise of each joint, over all axes."""
     ends_m: np.ndarray
-    """(J,) noise at the end of what a joint moves. It is per axis, as seen from the joint."""
+    """(J,) noise at the end of what a joint moves, per axis, as seen from the joint."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> JointNoise:

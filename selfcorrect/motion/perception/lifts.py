@@ -18,7 +18,7 @@ _LIFT_M_S = 0.1
 _STILL_LIFT_M_S = 0.01
 """Ground that is slower does not move."""
 _TOGETHER_M_S = 0.15
-"""Maximum speed of a foot along a lift, in m/s. It is also the maximum difference of the feet's vertical speeds."""
+"""Maximum speed of a foot along a lift, and difference of the feet's vertical speeds, in m/s."""
 _LIFT_M_S2 = 3.0
 """Maximum usual acceleration of a lift, in m/s². A flight has gravity's acceleration."""
 _LIFT_SMOOTHED_S = 0.1

@@ -65,7 +65,7 @@ _STEEPEST_FOOT = 0.6
 _FLAT_S = 0.15
 """Minimum duration of flat stances that show ankle rise, in s."""
 _ANKLE_RISE_M = 0.062
-"""Usual ankle rise of flat feet, in m. It is above toe joints whose soles have the usual depth."""
+"""Usual ankle rise of flat feet, in m above toe joints whose soles have the usual depth."""
 _DEEPER_SHARE = 0.55
 """Additional sole depth per lacking ankle rise. Rigs place toe joints higher or lower in the same foot."""
 

@@ -49,8 +49,7 @@ _LIES_PERCENTILE = 25.0
 """Minimum percentage of frames in which it lies."""
 
 _HANGING_RAD = np.deg2rad(35.0)
-"""Minimum downward angle of hanging feet, in rad. It is beyond the rest pose, in nearly all frames in which they
-stand."""
+"""Minimum downward angle of hanging feet, in rad beyond the rest pose, in nearly all frames in which they stand."""
 _DANGLING_RAD = np.deg2rad(5.0)
 """Minimum downward angle of dangling feet, in rad. It holds in nearly all frames; half of the time they point down as
 much as feet that hang."""
@@ -58,8 +57,8 @@ _DANGLES_M = 0.015
 """Minimum height range of dangling toes, in m. The lower toes rise and sink while they seem to stand; on tiptoe they
 stay."""
 _BENT = 0.95
-"""Maximum leg extension above dangling feet. It is the distance from hip to ankle as a share of the leg's length,
-mostly below this."""
+"""Maximum leg extension above dangling feet: the distance from hip to ankle as a share of the leg's length, mostly
+below this."""
 
 
 class ObservedGround:

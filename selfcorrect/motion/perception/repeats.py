@@ -33,18 +33,18 @@ _BESIDE = (3, 8)
 """Numbers of neighbouring steps for comparison. The first shows patterns that change, the second frames that stand up
 to eight times in a row."""
 _LOW = 0.45
-"""Maximum size of steps onto copies. It is relative to neighbouring steps, in the mean over a pattern's periods."""
+"""Maximum size of steps onto copies, relative to neighbouring steps, in the mean over a pattern's periods."""
 _HIGH = 0.7
 """Other steps are larger than this share."""
 _LOW_OF_PART = 0.8
-"""Maximum size of partial steps onto copies. It is relative to steps onto samples, for the root and most joints."""
+"""Maximum size of partial steps onto copies, relative to steps onto samples, for the root and most joints."""
 _COPY = 0.3
-"""Maximum advance of steps onto copies. It is relative to the mean step along the path, in the median of the step's
+"""Maximum advance of steps onto copies, relative to the mean step along the path, in the median of the step's
 position."""
 _SAMPLE = 0.4
 """Steps onto samples go further than this."""
 _AS_SPACED = 0.7
-"""Minimum advance of steps onto samples. It is relative to the samples' spacing, in the median of all."""
+"""Minimum advance of steps onto samples, relative to the samples' spacing, in the median of all."""
 _CLEARLY = 10.0
 """Minimum difference of both medians, in standard errors."""
 _WINDOW = 6
@@ -54,9 +54,9 @@ _ALIKE = 0.3
 _SEARCHED = 4096
 """Number of frames in the search for patterns."""
 _STRAY = 0.1
-"""Maximum share of stray copies. They are copies outside a pattern, and frames inside that are no copies."""
+"""Maximum share of stray copies: copies outside a pattern, and frames inside that are no copies."""
 _LINEAR = 0.05
-"""Maximum velocity change between linear keys. It is relative to the changes at keys."""
+"""Maximum velocity change between linear keys, relative to the changes at keys."""
 _FEWEST_PERIODS = 3
 """Smallest number of periods that show a pattern."""
 _FEWEST_COPIES = 3
@@ -76,7 +76,7 @@ _EVEN = 1.8
 _MOSTLY_EVEN = 0.7
 """Minimum share of samples with copies where it does."""
 _LOST = 1.4
-"""Minimum ratio of a step after a missed frame. It is relative to the steps beside it."""
+"""Minimum ratio of a step after a missed frame, relative to the steps beside it."""
 _DENSE_FPS = 24.0
 """Minimum rate of separately corrected linear keys, in fps. Noise is not white in frames between keys."""
 _SAMPLES_BETWEEN = 4
@@ -88,7 +88,7 @@ class FrameRepeats:
     """Samples of a recording among frames."""
 
     sources: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
-    """(T,) index of the sample in each frame. It is empty if every frame is a sample."""
+    """(T,) index of the sample in each frame; empty if every frame is a sample."""
     times: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """(S,) time of each sample, in frames."""
     spacing: float = 0.0
@@ -96,8 +96,7 @@ class FrameRepeats:
     is_linear: bool = False
     """True if frames between samples are linear. Otherwise they are copies."""
     is_dense: bool = False
-    """True if linear keys are dense. They are then as many per second as motions that are corrected by themselves
-    have."""
+    """True if linear keys are as dense as the frames of motions that are corrected by themselves."""
     is_curved: bool = False
     """True if frames between such keys are on curves."""
 

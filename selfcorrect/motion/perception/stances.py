@@ -15,7 +15,7 @@ from .foot_paths import FootPaths
 from .stance_model import LIKELY, SINKS_M_S
 
 _MANY_VOTES = 0.2
-"""Minimum vote density of the floor. It is the lowest height with this share of the largest density."""
+"""Minimum vote density of the floor, relative to the largest. The lowest such height counts."""
 SAME_LEVEL_M = 0.05
 """Maximum height of the same level, in m."""
 _VOTE_WIDTH_M = 0.012
@@ -60,7 +60,7 @@ class Stance:
     last: int
     """The last frame, inclusive."""
     place_m: np.ndarray
-    """(3,) position of the point. It is the median over the slower half of the frames."""
+    """(3,) position of the point: the median over the slower half of the frames."""
     weight: float
     """Weight of the vote, at most 1."""
     carries: bool
@@ -166,7 +166,7 @@ class GroundSlope:
     """Ground that slopes along x, z and time."""
 
     middle: np.ndarray
-    """(3,) origin of measurement. It is x and z in metres, and seconds."""
+    """(3,) origin of measurement: x and z in metres, and seconds."""
     slopes: np.ndarray
     """(3,) slopes along x, z and in time. The last is in m/s; all are zero for level ground."""
 

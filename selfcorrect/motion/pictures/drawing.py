@@ -98,7 +98,7 @@ def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
 
 _FITTING_STEPS = 3
 _FITTED_FRAMES = 2000
-"""Number of frames whose bodies must be in sight. They are spread over a motion; more would take memory."""
+"""Number of frames, spread over a motion, whose bodies must be in sight. More would take memory."""
 
 _EDGE_M = 0.16
 """Room around joints, for heads and hands."""

@@ -27,9 +27,9 @@ class PicturePanel:
     title: str = ""
     supports: tuple[Support, ...] = ()
     before: Motion | None = None
-    """The motion that it is compared with. It has the same joints and frames."""
+    """The motion that it is compared with, of the same joints and frames."""
     residual_bodyweights: np.ndarray | None = None
-    """(K ≤ T,) residual root force per frame. It is there if a simulation measured it."""
+    """(K ≤ T,) residual root force per frame, if a simulation measured it."""
 
     @property
     def tops_m(self) -> list[np.ndarray]:

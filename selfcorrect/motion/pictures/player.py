@@ -32,7 +32,7 @@ RESIDUAL = (132, 60, 200)
 """Colour of a trunk held by residual force. The force is half of the body's weight, or more."""
 
 STEP_M = 2.5e-4
-"""Resolution of positions, in m. They are relative to the root: ±8 m fit into 16 bits."""
+"""Resolution of positions, in m relative to the root: ±8 m fit into 16 bits."""
 
 _THIN_M = 0.01
 """Thickness with which sloping surfaces are drawn."""

@@ -22,7 +22,7 @@ _EDGE_M = 0.25
 _LABELLED_M = 0.01
 """Shortest streak whose length is written beside it."""
 SUPERSAMPLING = 2
-"""Scale at which pictures are drawn. They are averaged down, for smooth edges."""
+"""Scale at which pictures are drawn, to be averaged down for smooth edges."""
 
 
 @dataclass(frozen=True, eq=False)
