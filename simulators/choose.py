@@ -105,7 +105,7 @@ class KeptStretch:
         around = round(LOST_S * motion.fps) if failure.last_frame is None else 0
         first = max(failure.frame - around, 0)
         stop = min((failure.last_frame or failure.frame) + around, len(motion) - 1) + 1
-        room = 2 * round(_FADING_S * motion.fps)  # for fading, also where the stretch ends with the motion
+        room = 2 * round(_FADING_S * motion.fps)  # to fade, even at the motion's end
         first = min(first, max(len(motion) - room, 0))
         stop = max(stop, min(room, len(motion)))
         shortest = SHORTEST_S * motion.fps

@@ -191,7 +191,7 @@ class _Jobs:
         job, future = self._running.pop(reference)
         try:
             ending: Ending = ray.get(reference)
-        except RayTaskError as error:  # before the job began: this package, or one of its packages, is missing there
+        except RayTaskError as error:  # a package is missing on the node
             ending = NodeError(f"a node cannot run jobs: {shorten_message(error.cause or error)}")
         except RuntimeEnvSetupError as error:
             ending = SettingError(f"the runner option modules cannot be used: {shorten_message(error)}")

@@ -206,7 +206,7 @@ class Claim:
         """Hold the claim against curves."""
         measured = self.measure(curves)
         outcome: ClaimOutcome = "undecided"
-        if math.isfinite(self.high - self.low):  # an agreement, of which both ends are a part
+        if math.isfinite(self.high - self.low):  # both ends count as agreement
             holds = measured.is_within(self.low, self.high)
         elif self.high == math.inf:  # an interval may be infinite, too
             holds = measured.is_above(self.low)

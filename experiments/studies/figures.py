@@ -171,7 +171,7 @@ def _draw_line(
     Values (S, X) are over x (X,); intervals are over seeds, and of two seeds both are drawn.
     """
     colour, stroke = palette[title]
-    if len(values) == 2:  # their interval is wider than everything else that the panel shows
+    if len(values) == 2:  # an interval of two seeds would dwarf the panel
         panel.plot(x, values.T, color=colour, alpha=0.4, linewidth=0.7)
     elif not is_thin:
         intervals = [metric.interval(column) for column in values.T]
@@ -300,7 +300,7 @@ def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:
     handles = {
         label: handle for panel in axes.flat for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
-    if not handles:  # of a run under way, no arm may have a metric yet
+    if not handles:  # no metric yet while a run is under way
         return
     longest_in = _CHARACTER_IN * max(len(label) for label in handles) + _SIGN_IN
     ncols = max(1, min(len(handles), int(WIDTH_IN / longest_in)))

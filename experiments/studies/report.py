@@ -278,7 +278,7 @@ def write_report(
     """
     earlier_media = _list_media(folder)
     if listing := find_listing(folder):
-        listing.unlink()  # of an earlier call: what is written now may differ
+        listing.unlink()  # from an earlier call; the files may differ now
     runs = study.runs(folder)
     curves = collect_curves(study, runs)
     measured = Outcome(curves, titles=study.titles, gaps=failed, folder=folder, command=command, seconds=seconds)

@@ -424,7 +424,7 @@ def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = Fa
         return no_drift_m_s
     required = NOISY if noisy else CALM
     if standing.stationary_share(no_drift_m_s, required.still_m_s) >= max(required.steady, required.changing):
-        return no_drift_m_s  # so much is still that no drift could be believed, and runs and leaps ask for more
+        return no_drift_m_s  # too many points are still to believe in a drift
     drift_m_s, is_steady = _fit_drift(standing, required, fps)
     if not is_steady and upright.mean() < _MOSTLY:
         return no_drift_m_s

@@ -70,7 +70,7 @@ def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float) -> np.ndarra
         half_turns = np.concatenate([line[run], np.zeros_like(line[run, :1])], axis=-1)
         result[run, 0] = compose(half_turns, hip[run])
         result[run, 2:] = _interpolate_run(leg[:, 2:], run)
-        for edge in (run.start, run.stop):  # in frames around it the leg may have turned partly
+        for edge in (run.start, run.stop):  # the leg may be partly turned around an edge
             if flip_frames > 1 and flip_frames <= edge <= len(leg) - flip_frames:
                 around_edge = slice(edge - flip_frames + 1, edge + flip_frames - 1)
                 result[around_edge, :1] = _interpolate_run(result[:, :1], around_edge)

@@ -28,7 +28,7 @@ from .support_colliders import NOWHERE_M, Hold, Slab, SupportColliders
 from .world import Reference, RootState, format_numbers
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
-mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker reports that
+mujoco.set_mju_user_warning(lambda _: None)  # MuJoCo would log lost bodies to a file; the tracker reports them
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
 """Stiffness of joint springs, in N m/rad. Keys are the last word of the part."""

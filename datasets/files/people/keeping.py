@@ -53,7 +53,7 @@ def keep_rotations(
     if before is None:
         return values.reshape(-1, *old.shape[1:])
     old_values = old.reshape(values.shape).astype(float)
-    if not matrices:  # a rotation up to a full turn off is the same, and the nearest is taken
+    if not matrices:  # full turns change no rotation; take the nearest
         choices = values + np.array([0, -1, 1])[:, None, None] * 2 * np.pi * normalize_safely(values)
         nearest = norms(choices - old_values).argmin(axis=0)
         values = choices[nearest, np.arange(len(values))]

@@ -159,7 +159,7 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
     try:
         after_hierarchy, joints = _scan_hierarchy(text[: max(text.find("\nMOTION"), 0)])
         scanner = replace(after_hierarchy, text=text, source=source, notes=dict(after_hierarchy.notes))
-    except InputError:  # the whole text shows what is wrong, or that only the next keyword is written otherwise
+    except InputError:  # parse all: a keyword may be spelled differently
         scanner = _Scanner(text, source)
         joints = _parse_hierarchy(scanner)
     names = _number_ends(joints, source)

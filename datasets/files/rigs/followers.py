@@ -211,7 +211,7 @@ def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     some = turns[:: max(1, len(turns) // _FRAMES_OF_TWIST)]
     some_rad = rotation_vectors(compose(some, invert(turns[:1])))
     if np.linalg.norm(np.linalg.svd(some_rad, compute_uv=False)[1:]) > _STEADY_RAD * np.sqrt(len(some)) + 1e-9:
-        return None, np.zeros(len(turns))  # some of these frames are further from any axis
+        return None, np.zeros(len(turns))  # no axis fits all frames
     vectors_rad = rotation_vectors(compose(turns, invert(turns[:1])))
     axis = np.linalg.svd(vectors_rad, full_matrices=False)[2][0]
     angles_rad = vectors_rad @ axis

@@ -180,7 +180,7 @@ class _Graph:
         some = sample_frames(motion)
         places = joint_positions(some)
         turns_rad = turn_angles(some.rotations[:1], some.rotations).max(axis=0, initial=0)
-        props: set[int] = set()  # called no part of a body, and all below
+        props: set[int] = set()  # named as props, and all below
         for name, below in zip(joint_names, skeleton.descendants, strict=False):
             if is_prop_name(name) and below.mean() < _MOST_PROPS:
                 props.update(np.flatnonzero(below).tolist())

@@ -208,11 +208,11 @@ def _serve(number: int) -> None:
             message = connection.recv_bytes()
             started_s = time.process_time()
             answer = _answer(memory, message, connection.send_bytes)
-            if os.getpid() != process:  # a copy of this process that came back from the code
+            if os.getpid() != process:  # the code forked, and its copy returned here
                 os._exit(1)
             connection.send_bytes(pickle.dumps(("spent", time.process_time() - started_s)))
             connection.send_bytes(answer)
-    os.killpg(0, signal.SIGKILL)  # with everything that it started; the thread may come too late
+    os.killpg(0, signal.SIGKILL)  # ends its children, too; the thread may be too late
 
 
 def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | None = None) -> bytes:

@@ -148,7 +148,7 @@ class _UprightTurnSearch:
         if len(bones_m) > 1:
             if is_aligned:
                 return before
-            quarter_turns = _make_quarter_turns()  # bodies that lie or look aside at rest need a turn
+            quarter_turns = _make_quarter_turns()  # a body may lie or face sideways at rest
             offs_deg = [_largest_angle_deg(rotate(invert(turn), bones_m), directions) for turn in quarter_turns]
             if min(offs_deg) <= tolerance_deg:
                 return quarter_turns[int(np.argmin(offs_deg))]

@@ -315,7 +315,7 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     level_apart_m = float(median(heights_m[is_left]) - median(heights_m[~is_left]))
     off_m = np.abs(off_m - median(off_m))
     distance_m = float(percentile(off_m, _NEAR_PERCENTILE))
-    stand_level = abs(apart_m) > max(abs(level_apart_m), _HEIGHT_ERROR_M)  # a body that leans on feet that stand level
+    stand_level = abs(apart_m) > max(abs(level_apart_m), _HEIGHT_ERROR_M)  # the body leans; its feet stand level
     if stand_level or abs(apart_m) >= _FEET_AGREE_M or distance_m >= _NEAR_M:
         return None
     return GroundPlane.from_slopes(fitted, len(stances))

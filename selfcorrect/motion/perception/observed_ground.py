@@ -270,7 +270,7 @@ def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.n
 @remember_by_object
 def observe_ground(motion: Motion) -> ObservedGround:
     """Observe the ground of a motion, once for each motion."""
-    return ObservedGround(copy(motion), observe(motion))  # the cache lets go of motions to which no result refers
+    return ObservedGround(copy(motion), observe(motion))  # a copy, so that the cache can free the motion
 
 
 def _has_hanging_feet(motion: Motion, stands: np.ndarray) -> bool:

@@ -108,7 +108,7 @@ def encode_scene(
         "tracks": _draw_tracks(panels, titles) if marked else [],
         "colours": {"planted": _share(PLANTED), "sunk": _share(SUNK), "ghost": _share(GHOST), "held": _share(RESIDUAL)},
     }
-    return json.dumps(scene).replace("<", "\\u003c")  # so that nothing in it ends the script element
+    return json.dumps(scene).replace("<", "\\u003c")  # nothing may close the script element
 
 
 def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[str]:

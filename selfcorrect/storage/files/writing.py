@@ -269,7 +269,7 @@ def remove_leftovers(folder: Path, *, below: bool = False) -> None:
     A folder is searched, and all folders `below`.
     """
     for path in find_leftovers(folder, below=below):
-        with suppress(OSError):  # its process lives, or has just removed it, or the file system has no locks
+        with suppress(OSError):  # still in use, just removed, or no locks
             _remove_unless_alive(path)
 
 

@@ -267,7 +267,7 @@ _HANDLERS: dict[bytes, Callable[[Any], object]] = {
     **{bytes([code]): act for code, act in _UNPICKLER.dispatch.items() if bytes([code]) not in _UNNEEDED},
     **dict.fromkeys(_SIZES, Reader._read_bytes),
     **dict.fromkeys(_TEXTS, Reader._read_text),
-    pickle.FRAME: lambda reader: reader.read(8),  # only a hint of what to read at once
+    pickle.FRAME: lambda reader: reader.read(8),  # only a hint for buffering
     pickle.STACK_GLOBAL: Reader._read_name,
     pickle.REDUCE: Reader._call,
     pickle.NEWOBJ: Reader._call,
