@@ -69,6 +69,8 @@ class CleanupState:
     """Soles of the motions, fitted only for a single motion."""
     noisy: np.ndarray
     """(N,) whether a motion is noisy throughout."""
+    smoothed: np.ndarray
+    """(N,) whether noise was removed from any joint of a motion."""
     floor: Floor
     """Motion of the floor beneath the bodies."""
     supports: list[tuple[Support, ...]]
@@ -100,6 +102,7 @@ class CleanupState:
             motions=motions,
             soles=sole_points(motions.skeleton),
             noisy=nobody,
+            smoothed=nobody,
             floor=Floor(np.zeros_like(motions.root_m), nobody, nobody, no_notes),
             supports=[()] * len(motions),
             repairs_m={},

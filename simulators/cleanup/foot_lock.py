@@ -376,7 +376,7 @@ _LEAST_WEIGHT = 1e-6
 """Minimum weight of swinging feet's targets. The system of feet that never stand would be singular without it."""
 
 
-def deadband(sizes: np.ndarray, bounds: tuple[float, float], fps: float) -> np.ndarray:
+def deadband(sizes: np.ndarray, bounds: tuple[float | np.ndarray, float | np.ndarray], fps: float) -> np.ndarray:
     """Return the share of each change to make.
 
     Changes that are small for a while are not made. Errors that remain after a correction are small, so that a second
@@ -384,7 +384,7 @@ def deadband(sizes: np.ndarray, bounds: tuple[float, float], fps: float) -> np.n
 
     Args:
         sizes: (N, T, 2) of the changes.
-        bounds: Largest size of changes that are not made, and smallest size of changes made fully.
+        bounds: Largest size of changes that are not made, and smallest of changes made fully; numbers or (N, 1, 1).
 
     Returns:
         (N, T, 2) in [0, 1].

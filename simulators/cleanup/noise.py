@@ -54,9 +54,12 @@ class Denoise:
         calm = denoise(cleaning.motions, noise_rad, must_calm=self.must_calm)
         if self.each_joint:
             calm = repair_each(calm, np.flatnonzero(~noisy).tolist(), smooth_shaking_joints)
-        return replace(cleaning, motions=calm, noisy=noisy)
+        turned = np.abs(calm.rotations - cleaning.motions.rotations).max(axis=(1, 2, 3))
+        return replace(cleaning, motions=calm, noisy=noisy, smoothed=noisy | (turned > _SMOOTHED))
 
 
+_SMOOTHED = 2e-3
+"""Minimum change of a smoothed rotation, in components of quaternions."""
 _CURVES_S = (0.1, 0.2, 0.4)
 """Strides of second differences, in s. They show how much a shaking joint really moves."""
 _SMOOTHEST = 1e3

@@ -61,9 +61,10 @@ _TOE_BENDS = 3
 _STILL_SLIDES_M_S = 0.12
 """Sliding speed that needs a second planting, in m/s. Captures do not depend on the second round. Without it, standing
 feet of noisy motions slide at 59 instead of 51 mm/s."""
-_SMALL_M = (0.009, 0.015)
-"""Deadband of foot moves, in m. Feet are not moved by less than the first distance, and fully by more than the
-second."""
+_SMALL_M = (0.002, 0.009)
+"""Foot moves that are left out, in m. The first counts for motions whose noise was removed, the second for others."""
+_LARGE_M = (0.004, 0.015)
+"""Foot moves that are made fully, in m."""
 
 
 _NEVER = 1e-3
@@ -73,7 +74,12 @@ _REPEATS_M = 1e-5
 
 
 def plant_feet(
-    posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool, reference: PosedMotions | None = None
+    posed: PosedMotions,
+    ground_m: np.ndarray,
+    *,
+    is_soft: bool,
+    reference: PosedMotions | None = None,
+    smoothed: np.ndarray | None = None,
 ) -> MotionBatch:
     """Plant standing feet flat on the ground.
 
@@ -83,12 +89,17 @@ def plant_feet(
         ground_m: (N, T, 2) height of the ground beneath each foot.
         is_soft: Whether feet are locked softly, or else frame by frame.
         reference: Motions whose knees show which speeds softly locked legs may gain; by default the motions.
+        smoothed: (N,) motions whose noise was removed; by default none. What is left of it moves feet slowly.
 
     Returns:
         The motions with planted feet.
     """
     bent = _bend_toes(posed, ground_m, is_soft=is_soft)
-    return _plant_feet_softly(bent, ground_m, reference or bent) if is_soft else _plant_feet_per_frame(bent, ground_m)
+    if not is_soft:
+        return _plant_feet_per_frame(bent, ground_m)
+    return _plant_feet_softly(
+        bent, ground_m, reference or bent, np.zeros(1, dtype=bool) if smoothed is None else smoothed
+    )
 
 
 def _revert_gainless_planting(
@@ -224,7 +235,9 @@ def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int
     return float(np.max(means[holds_throughout(is_valid, window)], initial=0.0))
 
 
-def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray, reference: PosedMotions) -> MotionBatch:
+def _plant_feet_softly(
+    posed: PosedMotions, ground_m: np.ndarray, reference: PosedMotions, smoothed: np.ndarray
+) -> MotionBatch:
     """Plant feet as softly as legs follow.
 
     A foot that stands is held in place along the ground at any height, and put down if the ground is near.
@@ -242,7 +255,8 @@ def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray, reference: Pos
     lock_m = foot_lock.limit_drag(
         lock_feet_softly(heights_m, _held_velocities(posed, turns), stands, posed.stands, fps)
     )
-    share = foot_lock.deadband(norms(lock_m), _SMALL_M, fps)
+    small_m, large_m = (np.where(smoothed, *sizes_m)[:, None, None] for sizes_m in (_SMALL_M, _LARGE_M))
+    share = foot_lock.deadband(norms(lock_m), (small_m, large_m), fps)
     if motions.contacts is not None:
         share = np.where(np.isinf(motions.contacts), 1.0, share)
     moves_m = share[..., None] * lock_m
@@ -490,7 +504,7 @@ class PlantFeet:
 
         def plant(posed: PosedMotions) -> MotionBatch:
             ground_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, highest_m)
-            planted = plant_feet(posed, ground_m, is_soft=self.is_soft, reference=level)
+            planted = plant_feet(posed, ground_m, is_soft=self.is_soft, reference=level, smoothed=cleaning.smoothed)
             if not self.is_soft:
                 return planted
             return _revert_gainless_planting(posed, planted, ground_m, is_floor_known=is_floor_known)

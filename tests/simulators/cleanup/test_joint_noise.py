@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from made_damages import JOINT_GROUPS, mean_jerk, shake_joints
 from made_motions import Kind, made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 import selfcorrect as sc
 from selfcorrect.datasets.collections.cmu import list_cmu_clips
+from selfcorrect.motion.body.surface import sole_corners_m
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.joint_noise import JointNoise
 from selfcorrect.simulators.cleanup.noise import smooth_shaking_joints
 
@@ -101,3 +104,20 @@ def test_noise_of_fast_captures_goes(cmu: Path, group: str) -> None:
     clean = clip.read()[0].frames(0, 300)
     noisy = shake_joints(clean, group, np.radians(1.5))
     assert mean_jerk(smooth_shaking_joints(noisy)) - mean_jerk(clean) < 0.35 * (mean_jerk(noisy) - mean_jerk(clean))
+
+
+@pytest.mark.parametrize("noise_deg", [0.4, 1.2, 2.0])
+def test_feet_of_a_stander_whose_hips_shake_come_to_rest(noise_deg: float) -> None:
+    """Slow parts of noise cannot be told from sway, but feet that stand do not sway."""
+    stand = made_motion("idle", frames=150, sway_rad=0.0)
+    for side in ("left", "right"):
+        for joint, bend_rad in (("hip", -0.2), ("knee", 0.4), ("ankle", -0.2)):
+            stand = turn_joint(stand, f"{side}_{joint}", Rotation.from_rotvec([bend_rad, 0.0, 0.0]))
+    shaken = shake_joints(stand, "root", np.radians(noise_deg))
+    assert sole_speed_m_s(shaken) > 0.2
+    assert sole_speed_m_s(sc.correct(shaken, kinematic=True).motion) < 0.03
+
+
+def sole_speed_m_s(motion: Motion) -> float:
+    steps_m = np.diff(sole_corners_m(motion)[..., [0, 2]], axis=0)
+    return float(np.linalg.norm(steps_m, axis=-1).mean()) * motion.fps
