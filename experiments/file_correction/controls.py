@@ -124,7 +124,7 @@ def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
     if not joints and name in skeleton.names:
         joints = [skeleton.names.index(name)]
     if not joints:
-        raise InputError(f"there is no joint {name!r}; there are {', '.join(skeleton.names)}")
+        raise InputError(f"no joint is named {name!r}; joints: {', '.join(skeleton.names)}")
     return joints
 
 

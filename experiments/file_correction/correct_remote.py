@@ -43,7 +43,7 @@ def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, wh
     """
     if source.address.rstrip("/") == out.address.rstrip("/"):
         raise SettingError(f"{source.address}: motions would be overwritten by their corrections; choose another -o")
-    options.refuse(("contacts",), f"is only for files of this machine, not for {source.address}")
+    options.refuse(("contacts",), f"works with files of this machine, not with {source.address}")
     require_runner(where)
     options.check_files()
     inputs = source.list_files()

@@ -223,7 +223,7 @@ class ArmSettings:
     def change_config(self, config: DiffusionConfig) -> DiffusionConfig:
         """Return a model's settings with those of this arm.
 
-        Raises SettingError if they do not go together.
+        Raises SettingError if they cannot be combined.
         """
         names = {"guidance": "guidance_scale"}
         return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})

@@ -104,7 +104,7 @@ def test_links_in_a_circle(
     assert main([command, "motions", *options]) == 2
     printed = capsys.readouterr()
     assert "a.bvh: " in printed.out + printed.err
-    assert "symbolic links lead in a circle" in printed.out + printed.err
+    assert "symbolic links form a cycle" in printed.out + printed.err
     assert "Errno" not in printed.out + printed.err
 
 

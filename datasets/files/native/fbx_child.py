@@ -76,7 +76,7 @@ def _limit_work(memory_bytes: int, processor_s: float) -> None:
 def _load_scene(path: str) -> FbxScene:
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         content = file.read()
     scene = ufbx.load_memory(
         content,

@@ -79,7 +79,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
     return _check_answer(answer, samples)
 
 
-LIFTED = "a function of tensors has a first parameter `values`, or becomes a corrector by sc.lift(function)"
+LIFTED = "a function of tensors needs a first parameter `values`, or sc.lift(function) around it"
 
 
 def _describe_answer(answer: object) -> str:

@@ -88,7 +88,7 @@ class Gaussian(TensorModel):
         fitted = self._fit_weighted(values, torch.cat([weights, pair_weights, -pair_weights]))
         if torch.linalg.eigvalsh(fitted.covariance).min() < 0:
             raise TrainingDivergedError(
-                "a Gaussian cannot be fitted to these pairs: losers vary too much more than winners; "
+                "a Gaussian cannot be fitted to these pairs: losers vary far more than winners; "
                 f"lower the weight of the preference (now {pairs.weight:g})"
             )
         return fitted

@@ -60,7 +60,7 @@ def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = N
     loses_sampler = arm.bias is not sample_plainly and remedied.bias is not arm.bias
     if loses_pairs or loses_sampler:
         axis = "training" if loses_pairs else "sampling"
-        raise SettingError(f"the remedy {name} and this place of the corrector do not go together: both change {axis}")
+        raise SettingError(f"the remedy {name} and this place of the corrector cannot be combined: both change {axis}")
     return remedied_task, remedied
 
 

@@ -138,4 +138,4 @@ def _warn_of_other_environment(folder: Path) -> None:
         warnings.warn(f"{folder} no longer says in which environment the run began", stacklevel=2)
         return
     if differences := config_differences(recorded, describe_environment()):
-        warnings.warn(f"{folder} was begun in another environment. {' '.join(differences)}", stacklevel=2)
+        warnings.warn(f"{folder} began in another environment. {' '.join(differences)}", stacklevel=2)

@@ -188,7 +188,7 @@ def read_sums(path: Path) -> dict[str, str]:
     for line in _read_content(path).removesuffix(b"\n").split(b"\n"):
         match = _SUM.fullmatch(line)
         if match is None:
-            raise DamagedError(f"{path} is damaged: {line[:80]!r} is no checksum of a file")
+            raise DamagedError(f"{path} is damaged: {line[:80]!r} is not the checksum of a file")
         name = os.fsdecode(match[3])
         if match[1]:
             name = name.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")

@@ -168,13 +168,13 @@ def open_file(path: Path) -> BinaryIO:
         file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115 - handed on
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise InputError(f"{path}: symbolic links lead in a circle, expected a file") from error
+            raise InputError(f"{path}: symbolic links form a cycle, expected a file") from error
         raise
     note_paths([path])
     mode = os.fstat(file.fileno()).st_mode
     if not stat.S_ISREG(mode):
         file.close()
-        raise InputError(f"{path}: is no regular file")
+        raise InputError(f"{path}: is not a regular file")
     return file
 
 
@@ -206,7 +206,7 @@ def unpack(what: object, content: bytes, copies: int = 1) -> bytes:
         raise InputError(f"{what}: cannot be unpacked ({shorten_message(error)})") from error
     check_unpacked(what, copies * len(unpacked), stored=len(content))
     if not decompressor.eof or decompressor.unused_data:
-        raise InputError(f"{what}: cannot be unpacked, as the content is cut off or continued by something else")
+        raise InputError(f"{what}: cannot be unpacked: its content is cut off, or followed by something else")
     return unpacked
 
 

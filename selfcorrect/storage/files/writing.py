@@ -60,7 +60,7 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         SettingError: `overwrite` is false and a file exists when the block ends, even if the file appeared meanwhile.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: is no regular file, and nothing else is replaced")
+        raise InputError(f"{path}: is not a regular file, and nothing else is replaced")
     if _is_scratch(path.parent.name):
         yield path
         return

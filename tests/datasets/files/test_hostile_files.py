@@ -210,13 +210,13 @@ def test_unusual_compression_raises(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x.bvh", "x.npy", "x.npz"])
 def test_pipes_and_devices_raise(tmp_path: Path, name: str) -> None:
     (tmp_path / name).symlink_to("/dev/zero")
-    assert_refused(tmp_path / name, "no regular file")
+    assert_refused(tmp_path / name, "regular file")
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
-    assert_refused(tmp_path / name, "no regular file")
+    assert_refused(tmp_path / name, "regular file")
     (tmp_path / name).unlink()
     (tmp_path / name).symlink_to(name)
-    assert_refused(tmp_path / name, "symbolic links lead in a circle, expected a file")
+    assert_refused(tmp_path / name, "symbolic links form a cycle")
 
 
 @pytest.mark.parametrize("joints", [1500, 20_000])

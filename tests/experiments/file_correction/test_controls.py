@@ -156,8 +156,8 @@ def test_layer_adds_up(folder: Path, says: Says) -> None:
         ("--delta out/report.json", "delta names another output of this command"),
         ("--contacts-out out/walk.bvh", "contacts-out names another output of this command"),
         ("--contacts-out out/.records/walk.bvh.json", "contacts-out names another output of this command"),
-        ("--contacts-out dangling.json", "dangling.json: is no regular file"),
-        ("--delta out", "out: is no regular file"),
+        ("--contacts-out dangling.json", "dangling.json: is not a regular file"),
+        ("--delta out", "out: is not a regular file"),
     ],
 )
 def test_lost_outputs_raise_first(folder: Path, says: Says, outputs: str, message: str) -> None:

@@ -120,11 +120,11 @@ def test_invalid_covariance_raises(covariance: list[list[float]], tmp_path: Path
 def test_pipes_and_devices_raise(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.symlink_to("/dev/zero")
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="regular file"):
         Shift().load(path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="regular file"):
         Shift().load(path)
 
 
