@@ -44,7 +44,7 @@ _FIRST_STEPS = 3
 """Gauss-Newton steps before knee speed and jerk are checked."""
 _STEPS = 12
 """Largest number of Gauss-Newton steps."""
-_FAR_TOO_FAST = 2.0
+_FAR_TOO_FAST = 3.0
 """Multiple of the speed that a knee may gain, from which on its bend is reduced."""
 _AROUND_S = 0.1
 """Time before and after a frame in which knees are as fast before, and in which bends are reduced."""
