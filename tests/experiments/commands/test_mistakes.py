@@ -16,10 +16,10 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 
 MISTAKES = {
-    "correct ''": "an empty word on the command line",
-    "data check ''": "an empty word on the command line",
-    "motion --data ''": "an empty word on the command line",
-    "''": "an empty word on the command line",
+    "correct ''": "empty argument",
+    "data check ''": "empty argument",
+    "motion --data ''": "empty argument",
+    "''": "empty argument",
     "corect": "unknown command 'corect', expected one of demo, motion, .*; did you mean 'correct'?",
     "data chek": "unknown command data 'chek', expected one of list, .*; did you mean 'check'?",
     "correct clips --stength 1": r"unknown option --stength; did you mean --strength\?",
@@ -85,7 +85,7 @@ MISTAKES = {
     f"toy {LOOPS['gaussian-correct']} --quick --out copy": r"is not a run folder: .*a\.bvh",
     f"toy {LOOPS['weighting']} --out loop": "loop",
     "compare nowhere.yaml": r"nowhere\.yaml: no such file",
-    "verify empty": "neither generations of a run nor corrected motions",
+    "verify empty": "no run, corrected motions or shards",
     "motion --generator nosuch --dry-run": "generator nosuch needs a package",
     "motion --seeds 1000000000": "seeds must be at most 1000000, got 1000000000",
     "motion --first-seed -1": "first_seed must be at least 0, got -1",
