@@ -298,7 +298,7 @@ print(json.dumps([read["header"]["points"]["first_frame"], np.flatnonzero(hidden
     assert first == 100
     assert np.frombuffer((tmp_path / "a.c3d").read_bytes()[6:10], "<u2").tolist() == [101, 150]
     assert hidden == list(range(10, 20))
-    with pytest.raises(InputError, match="markers without a skeleton"):
+    with pytest.raises(InputError, match="without a skeleton"):
         open_motion(tmp_path / "a.c3d")
 
 

@@ -164,7 +164,7 @@ def test_truncated_frame_is_dropped(tmp_path: Path) -> None:
         (".amc", r"(?s).*", "nothing", "expected frames"),
         (".asf", r"dof rx ry rz", "dof rx ry l", "changes its length; expected rigid bones"),
         (".asf", r"position 0 0 0", "position 1 0 0", "expected a root at 0 0 0"),
-        (".asf", r"lhipjoint lfemur", "lhipjoint lhipjoint", "a bone without a parent|in a circle|below"),
+        (".asf", r"lhipjoint lfemur", "lhipjoint lhipjoint", "a bone without a parent|below"),
         (".asf", r"length 0\.45", "length 0", "expected a length above 0"),
         (".asf", r"direction \S+", "direction x", r"line \d+: expected 3 finite numbers after direction"),
     ],
