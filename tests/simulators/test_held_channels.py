@@ -74,7 +74,7 @@ def test_irregular_or_noisy_holds_are_filled(kind: Kind, longest: int, seed: int
 
 
 def test_rests_and_rounded_numbers_are_no_holds() -> None:
-    """A body that stops and goes on rests; roots that sway by less than a rounded number move hold none."""
+    """A body that stops and goes on rests; a root that sways by little more than its rounding, or shakes, moves."""
     walk = swing(made_motion("walk", frames=150))
     onward = np.append(np.zeros(6), 20 * (np.arange(14) / 13) ** 2)
     times = np.concatenate([20 * stop + onward for stop in range(7)])
@@ -82,7 +82,9 @@ def test_rests_and_rounded_numbers_are_no_holds() -> None:
     stops = replace(walk.frames(0, len(times)), root_m=path_m)
     sway_m = 0.003 * np.sin(np.arange(150) / 20)[:, None]
     rounded = replace(walk, root_m=np.round(walk.root_m[:1] + sway_m, 3))
-    for motion in (stops, rounded):
+    shake_m = 0.01 * np.sin(2 * np.pi * 4.0 * np.arange(150) / 30)[:, None] * [1.0, 0.0, 0.0]
+    shaking = replace(walk, root_m=walk.root_m[:1] + shake_m)
+    for motion in (stops, rounded, shaking):
         assert not HeldChannels.from_motion(motion)
 
 

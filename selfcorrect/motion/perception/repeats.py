@@ -433,11 +433,17 @@ def _fold(values: np.ndarray, period: int) -> np.ndarray:
 
 
 def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
-    """Find copies with noise on top in the path (T, D) of a single channel, at regular intervals; None without any."""
+    """Find copies with noise on top in the path (T, D) of a single channel, at regular intervals; None without any.
+
+    Steps onto copies must be small, too: a path that shakes makes no progress at times.
+    """
     patterns = list(_list_noisy_patterns(path[:_SEARCHED], lambda: path))
     if not patterns:
         return None
     is_copy, spacing, shares, _ = max(patterns, key=lambda pattern: pattern[1])  # half a period may seem to be one
+    steps = norms(np.diff(path, axis=0))
+    if median(steps[is_copy[1:]]) > _LOW * median(steps[~is_copy[1:]]):
+        return None
     return FrameRepeats._from_copies(is_copy, spacing, shares)
 
 

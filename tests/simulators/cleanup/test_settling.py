@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ground_motions import repeat_walk
+from made_jumps import jumps
 from made_motions import made_motion
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
@@ -90,11 +91,7 @@ def test_slow_jump_is_a_jump(pace: float) -> None:
 
     Its path is a parabola.
     """
-    stand = made_motion("idle", frames=180)
-    seconds = 2 * np.sqrt(2 * 0.3 / 9.81) / pace
-    share = np.clip((np.arange(180) / stand.fps - 1.0) / seconds, 0.0, 1.0)
-    height_m = 4 * 0.3 * share * (1 - share)
-    jump = replace(stand, root_m=stand.root_m + height_m[:, None] * [0.0, 1.0, 0.0])
+    jump = replace(jumps("straight", 0.3, count=1, fps=30.0 / pace), fps=30.0)
     np.testing.assert_array_equal(settle(jump).root_m, jump.root_m)
 
 
