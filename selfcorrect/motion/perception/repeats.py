@@ -547,7 +547,7 @@ def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     root = _measure_shares_of(motion.root_m, window)[onto_copies]
     joints = _measure_shares_of(make_continuous(motion.rotations), window)
     is_turning = np.isfinite(joints[onto_copies]).sum(axis=0) >= _FEWEST_COPIES
-    is_turning &= np.isfinite(joints[~onto_copies]).any(axis=0)
+    is_turning &= _make_progress(joints[~onto_copies])
     is_root_still = np.isfinite(root).sum() < _FEWEST_COPIES
     if not is_turning.any():
         return False
@@ -555,6 +555,18 @@ def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     samples = median_of_known(joints[~onto_copies][:, is_turning], axis=0)
     is_pose_still = float(median(copies)) < _LOW_OF_PART / 2 and float(median(samples - copies)) > _LOW_OF_PART / 2
     return is_pose_still and (is_root_still or float(median_of_known(root)) < _LOW_OF_PART)
+
+
+def _make_progress(shares: np.ndarray) -> np.ndarray:
+    """Return which of J joints (J,) step along their path, rather than to and fro by noise.
+
+    Args:
+        shares: (S, J) steps onto samples, as in `_measure_shares`.
+    """
+    counts = np.isfinite(shares).sum(axis=0)
+    typical = median_of_known(shares, axis=0)
+    spread = median_of_known(np.abs(shares - typical), axis=0) / 0.6745
+    return typical * np.sqrt(counts) > _CLEARLY * spread
 
 
 def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
