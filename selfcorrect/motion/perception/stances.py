@@ -208,12 +208,13 @@ def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> Groun
     """
     slope = _fit_ground(stances, feet_m.shape[2], fps, (0.0, 0.0, 1.0))
     least_m = _RISES_M
+    times = [stance.middle for stance in stances if stance.weight > 0]
     if slope is LEVEL_GROUND:  # bodies that keep standing have few stances, but long ones
         stances = _split_long_stances(stances, feet_m, fps)
         slope = _fit_ground(stances, feet_m.shape[2], fps, (0.0, 0.0, 1.0))
         least_m = RISES_FAR_M
-    ends = [end for stance in stances if stance.weight > 0 for end in (stance.first, stance.last)]
-    rise_m = np.ptp(ends) / fps * np.abs(slope.slopes[2]) if ends else 0.0
+        times = [end for stance in stances if stance.weight > 0 for end in (stance.first, stance.last)]
+    rise_m = np.ptp(times) / fps * np.abs(slope.slopes[2]) if times else 0.0
     is_ground = rise_m > least_m and (rise_m < RISES_FAR_M or rises_underfoot(slope, stances, feet_m, fps))
     return slope if is_ground else LEVEL_GROUND
 
