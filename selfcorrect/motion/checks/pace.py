@@ -25,7 +25,7 @@ _LEAST_ARC_M = 0.08
 _ROUGH = 0.055
 """Maximum deviation of the centre of mass from its parabola, relative to the height."""
 _EXACT = 0.02
-"""Deviation from the parabola below which a path is no chance, relative to its height: a flight, even of stiff legs."""
+"""Deviation below which a parabola is a flight even if the legs stay stiff, relative to the parabola's height."""
 _PUSH_S = 0.4
 """Longest time in which a body pushes off or lands."""
 _LEAST_PUSH = 0.2
@@ -98,8 +98,9 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
     arc_m = -float(curve) * times[-1] ** 2 / 4
     is_flight = rises_then_falls and arc_m > _LEAST_ARC_M and residual_m < _ROUGH * arc_m
     is_exact = residual_m < _EXACT * arc_m
-    is_flight = is_flight and (is_exact or _does_push_off(features, start, stop, _LEAST_PUSH * arc_m))
-    is_flight = is_flight and not _does_dive(features, start, stop) and not _does_walk(features, start, stop)
+    if is_flight and not is_exact:
+        is_flight = _does_push_off(features, start, stop, _LEAST_PUSH * arc_m)
+        is_flight = is_flight and not _does_dive(features, start, stop) and not _does_walk(features, start, stop)
     return -2 * float(curve) if is_flight else None
 
 
