@@ -9,6 +9,8 @@ while both feet still fall or rise far bounces on a trampoline. Neither feet nor
 so a correction would only displace them. Contacts, a ground or a floor from people say it.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
@@ -179,7 +181,8 @@ def _is_off_the_floor(features: MotionFeatures, root_m_s: np.ndarray) -> bool:
 def _bounces(features: MotionFeatures) -> bool:
     """Return whether the ground yields under an upright body.
 
-    Feet move far down or up together while the ground pushes the body up by more than its weight.
+    Feet move far down or up together while the ground pushes the body up by more than its weight, and the body flies
+    in between.
     """
     places_m = features.places("pelvis", "left_ankle", "right_ankle")
     toes_m = features.places("left_foot", "right_foot")
@@ -192,10 +195,14 @@ def _bounces(features: MotionFeatures) -> bool:
     is_pushed = features.falls_m_s2 < -FALLING * GRAVITY_M_S2
     moves = np.abs(feet_m_s).min(axis=1) > _YIELDS_M_S
     moves &= np.sign(feet_m_s[:, 0]) == np.sign(feet_m_s[:, 1])
-    bounces = 0
-    for start, stop in find_runs(is_upright & is_pushed & moves):
-        bounces += bool(np.ptp(feet_m[start:stop], axis=0).min() > _YIELDS_M)
-    return bounces >= _BOUNCES
+    pushes = [
+        (start, stop)
+        for start, stop in find_runs(is_upright & is_pushed & moves)
+        if np.ptp(feet_m[start:stop], axis=0).min() > _YIELDS_M
+    ]
+    falls = features.falls_m_s2 > FALLING * GRAVITY_M_S2
+    flights = sum(falls[stop:start].mean() > 0.5 for (_, stop), (start, _) in pairwise(pushes) if stop < start)
+    return len(pushes) >= _BOUNCES and flights >= _BOUNCES - 1
 
 
 def _find_floating_legs(features: MotionFeatures) -> np.ndarray:
