@@ -321,7 +321,7 @@ PRESET_ROWS = {
     "short": PresetRow(
         summary="does physics keep a loop stable? ten generations without correction, with a filter and with physics",
         settings=_small_loop(_SHORT, generations=10),
-        cost="9 minutes, 0.2 GB",
+        cost="6 minutes, 0.2 GB",
         keep="sampling",
         closing=(
             "This loop is fully synthetic. `selfcorrect motion --preset ratios-quick` compares ratios from λ = 0.25 "
