@@ -397,7 +397,7 @@ FAULTS = {
     ),
     "gliding": Fault(glide, codes="F7", is_visible=_is_long),
     "floating for a stride": Fault(float_for_a_stride, codes="F10", is_visible=_stays_on_floor),
-    "way lost": Fault(lose_way, codes="F3 F11", is_visible=_travels),
+    "path lost": Fault(lose_way, codes="F3 F11", is_visible=_travels),
     "tilted": Fault(
         lambda motion, rng: TurnedWorld(quaternions(np.radians(5.0) * draw_direction(rng))).view(motion),
         codes="F6",

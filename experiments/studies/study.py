@@ -176,7 +176,7 @@ class Study:
     config: Mapping[str, object]
     """Record in the run folder, as JSON values."""
     code: Mapping[str, Identity] = field(default_factory=dict)
-    """Identities of users' code, by a name for messages."""
+    """Identities of user code, by the name that messages use."""
     task_word: str = "task"
     """Word for tasks, a column of the rows."""
     keep: KeepLevel = "samples"

@@ -99,7 +99,30 @@ def _open_results(path: Path) -> Results:
     frames = find_frame_files(path)
     if len(frames) < _FEWEST_FILES:
         return JsonResults(path, read_bytes(path))
-    return JsonResults(path, b"[" + b",".join(read_bytes(frame) for frame in frames) + b"]")
+    return _join_frames(path, frames)
+
+
+def _join_frames(path: Path, frames: list[Path]) -> Results:
+    """Join the files of single frames into one list.
+
+    Raises:
+        InputError: A frame is missing, holds nobody, or cannot be read.
+    """
+    numbers = [int(_NUMBERED.fullmatch(frame.name)["number"]) for frame in frames]  # pyright: ignore[reportOptionalSubscript]
+    spacing = numbers[1] - numbers[0]
+    for frame, following, step in zip(frames, frames[1:], np.diff(numbers), strict=False):
+        if step != spacing:
+            raise InputError(f"frames are missing between {frame.name} and {following.name}")
+    contents = [read_bytes(frame) for frame in frames]
+    for frame, content in zip(frames, contents, strict=True):
+        if content.split() in ([b"[]"], [b"[", b"]"]):
+            raise InputError(f"{frame.name} holds no person; remove the frames before it, or from it on")
+    try:
+        return JsonResults(path, b"[" + b",".join(contents) + b"]")
+    except InputError:
+        for frame, content in zip(frames, contents, strict=True):
+            JsonResults(frame, content)  # the damaged one says so
+        raise
 
 
 def find_frame_files(path: Path) -> list[Path]:
@@ -220,6 +243,8 @@ def holds_people(path: Path) -> bool:
         with open_file(path) as file:
             if b"pose" not in file.read(_JSON_START):
                 return False
+        if _NUMBERED.fullmatch(path.name) and _holds_one_frame(path):
+            return True  # the reader complains if another frame is damaged
         return _find_reader(_stack_frames_of_people(_open_results(path))) is not None
     except (InputError, OSError):
         return False

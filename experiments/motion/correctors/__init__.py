@@ -1,4 +1,4 @@
-"""Correctors: built in and of users.
+"""Built-in and user correctors.
 
 They serve the motion experiment.
 """

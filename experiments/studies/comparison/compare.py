@@ -1,4 +1,4 @@
-"""`sc.compare`: a study of users' own tasks and arms."""
+"""`sc.compare`: a study of user tasks and arms."""
 
 import math
 import pickle
@@ -197,7 +197,7 @@ class ComparedTask(StudyTask[Task]):
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonStudy(Study):
-    """A comparison of users' arms as a study."""
+    """A comparison of user arms as a study."""
 
     tasks: Mapping[str, ComparedTask]
 

@@ -1,6 +1,6 @@
 """The report of a comparison.
 
-It has headline, curves and tables of users' arms, whatever the evaluation measures.
+It shows a headline, curves and tables of user arms, whatever the evaluation measures.
 """
 
 import math
@@ -60,7 +60,7 @@ REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonPage(Page):
-    """The page of a comparison of users' arms."""
+    """The page of a comparison of user arms."""
 
     references: Mapping[str, str]
     """Name of each arm → name of the arm of comparison."""

@@ -284,6 +284,8 @@ def add_noise(motion: Motion, noise_m: float, noise_rad: float) -> Motion:
     phase=st.sampled_from([0.0, 0.3, 0.7]),
     noise=st.sampled_from([0.0, 1.0, 3.0]),
 )
+@example(rates=(25, 30), kind="run", phase=0.7, noise=1.0)  # few joints move: noise alone turns the others
+@example(rates=(24, 30), kind="walk", phase=0.0, noise=3.0)
 def test_repeats_are_evened(rates: tuple[int, int], kind: Kind, phase: float, noise: float) -> None:
     """Evened repeats are nearer to the motion.
 

@@ -124,3 +124,20 @@ def test_one_file_per_frame_is_one_motion(tmp_path: Path, has_annots: bool) -> N
     for motion, written in zip(again.motions, turned, strict=True):
         np.testing.assert_allclose(body_joints(motion), body_joints(written), atol=1e-9)
     assert len(json.loads((tmp_path / "joined.json").read_text())) == len(expected_m)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"), [("[", "000010.json"), ("[]", "000010.json"), (None, "000009.json and 000011.json")]
+)
+def test_damaged_frame_is_named(tmp_path: Path, content: str | None, named: str) -> None:
+    """A frame that is cut off, empty or missing does not shorten the motion."""
+    write_easymocap(tmp_path)
+    frame = tmp_path / "000010.json"
+    if content is None:
+        frame.unlink()
+    else:
+        frame.write_text(content)
+    first = tmp_path / "000000.json"
+    assert first in motion_files(tmp_path)
+    with pytest.raises(sc.InputError, match=named):
+        open_motion(first, FPS)
