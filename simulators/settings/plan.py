@@ -189,8 +189,4 @@ RESIDUAL_FREE_PLAN = PlanSettings(
 )
 """Plan of bodies without residual force. They must stand over the feet. It was set on 24 passages on a single leg and
 the first 4 s of 25 clips of CMU's training subjects. Without a sampling search, bodies then fall 0.04 instead of
-0.22 times per second on a single leg, 0.03 instead of 0.09 times in the clips.
-
-Set on 24 passages on a single leg and the first 4 s of 25 clips of CMU's training subjects. Without a sampling search,
-bodies then fall 0.04 instead of 0.22 times per second on a single leg, 0.03 instead of 0.09 times in the clips.
-"""
+0.22 times per second on a single leg, 0.03 instead of 0.09 times in the clips."""

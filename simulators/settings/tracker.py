@@ -23,10 +23,7 @@ class BodySettings(Positive):
     """Mass of the body, in kg. None stands for the usual mass at the body's stature."""
     minimum_inertia_kgm2: float = 0.06
     """Minimum moment of inertia of a link, in kg m². Motors and contacts would oscillate below it. PyBullet needs this
-    at 120 steps per second; the same body is used in every engine, so that engines can be compared.
-
-    PyBullet needs this at 120 steps per second; the same body is used in every engine, so that engines can be compared.
-    """
+    at 120 steps per second; every engine uses the same body, so that engines can be compared."""
 
 
 @dataclass(frozen=True)
@@ -274,12 +271,8 @@ FallbackChoice: TypeAlias = Literal["none", "balanced"]
 """What happens to a body that falls. Without residual force, it is rejected, or gets as little force as possible."""
 
 SimulateChoice: TypeAlias = Literal["auto", "always"]
-"""Which planned motions to simulate. They are motions that a simulation may improve (`BlendSimulation.can_gain`), or
-all. Raw states, as of motions without residual force, come from simulations, so all motions are simulated for raw
-states.
-
-Raw states, as of motions without residual force, come from simulations, so all motions are simulated for raw states.
-"""
+"""Which planned motions to simulate: those that a simulation may improve (`BlendSimulation.can_gain`), or all. Raw
+states, as without residual force, come from simulations, so they need all motions simulated."""
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,8 @@ _DRIVE_SOFTENING = 0.4
 it was without the scene. With softer springs bodies fall over."""
 
 _SLOPE_LEGS = SoftLegSettings(pelvis=0.002, fastest_rad_s=50.0, rougher=50.0)
-"""Weights of legs on a slope. The pelvis sinks, and knees turn as fast as needed, until both legs reach. Where a rear
-leg is too short, a foot that swings lands early: the body stumbles and leans further with each step.
-
-Where a rear leg is too short, a foot that swings lands early: the body stumbles and leans further with each step.
-"""
+"""Weights of legs on a slope. The pelvis sinks, and knees turn as fast as needed, until both legs reach. If a rear
+leg is too short, its swinging foot lands early; the body then stumbles and leans further with each step."""
 
 _SWING_HEIGHT_M = 0.15
 """Minimum ankle height of a free foot, in m above stance; the foot may leave its place."""

@@ -35,10 +35,7 @@ from .control_sequence import ReferenceTrajectory
 CONTACT_HEIGHT_M = 0.006
 """Height of a touching sole corner, in m. It touches fully up to a third of this height, and not at all above it.
 Contact spheres stick out of the soles by as little. Forces that are asked of corners in the air move the legs
-instead.
-
-Contact spheres stick out of the soles by as little. Forces that are asked of corners in the air move the legs instead.
-"""
+instead."""
 MIN_CENTRE_HEIGHT_M = 0.1
 """Minimum height of the centre of mass, in m. A lying body needs this bound."""
 UNPLANNED_CONTACT_WEIGHT = 0.02

@@ -40,17 +40,11 @@ _USUAL = {
     "shoulders over leg": (0.42, 0.35),
     "hips over leg": (0.22, 0.45),
 }
-"""Proportions of people's skeletons. They are the median, and the standard deviation of the logarithm. A limb's lower
-bone and socket are over the upper bone, the end (foot, palm) over the lower bone; sockets reach from where both
-limbs start to hip or shoulder. Leg and arm are two long bones each, the trunk reaches from between the hips to
-between the shoulders. The medians lie between the proportions of CMU's recordings, SMPL's mean body, Mixamo's and
-DAZ's figures and DeepMimic's humanoid; the deviations admit children.
-
-A limb's lower bone and socket are over the upper bone, the end (foot, palm) over the lower bone; sockets reach from
-where both limbs start to hip or shoulder. Leg and arm are two long bones each, the trunk reaches from between the hips
-to between the shoulders. The medians lie between the proportions of CMU's recordings, SMPL's mean body, Mixamo's and
-DAZ's figures and DeepMimic's humanoid; the deviations admit children.
-"""
+"""Proportions of people's skeletons: the median, and the standard deviation of the logarithm. The length of a limb's
+lower bone and socket is relative to the upper bone, that of the end (foot, palm) to the lower bone. Sockets reach from
+where both limbs start to the hip or shoulder. Leg and arm are two long bones each; the trunk reaches from between the
+hips to between the shoulders. The medians lie between the proportions of CMU's recordings, SMPL's mean body, the
+figures of Mixamo and DAZ, and DeepMimic's humanoid; the deviations admit children."""
 
 _EVEN = 0.06
 """Deviation of left-right length ratios (logarithm)."""

@@ -29,10 +29,8 @@ class Measurement:
 
 Measured: TypeAlias = Measurement | np.ndarray | float | None
 """Result of a rule. It is a value for the motion as a whole, values (T,) of its `thing`, or values of several things.
-None means that nothing can be said, and NaN that nothing can be said of a frame; NaN throughout is an error.
-
-None means that nothing can be said, and NaN that nothing can be said of a frame; NaN throughout is an error.
-"""
+None means that the rule does not apply to the motion, NaN that it does not apply to a frame; NaN throughout is an
+error."""
 
 
 @dataclass(frozen=True)
