@@ -14,12 +14,16 @@ from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.bearing import RISE_M, estimate_body_rise_m
 from selfcorrect.motion.checks.lost_height import find_lost_height_m
 from selfcorrect.motion.perception.motion_features import MotionFeatures
+from selfcorrect.motion.support import Surroundings
 
 from ..body.curves import smooth_gaussian
 from .cleaning import CleanupState
 
 _SMOOTH_S = 0.04
 """Standard deviation of the Gaussian that smooths the shift."""
+
+_FLOOR_AT_ZERO = Surroundings(ground_m=0.0)
+"""Surroundings after the floor was levelled: the lowest ground is at y = 0."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class SettleBody:
         for index, heights_m in enumerate(lowest_m):
             off_m = np.abs(sole_heights_m[index].min(axis=1))
             if max(heights_m.max(), off_m.max()) > RISE_M:
-                features = MotionFeatures.of_joints(posed.motions[index])
+                features = MotionFeatures.of_joints(posed.motions[index], _FLOOR_AT_ZERO)
                 floor_m, rise_m = find_lost_height_m(features, heights_m, highest_m[index].min(axis=1))
                 if not rise_m.any():
                     has_only_floor = not cleaning.mode.finds_supports

@@ -131,16 +131,11 @@ def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
 
     Also returns whether the motion leaves the last smoothly.
     """
-    count = 0
-    while count < len(motion) - 1:
-        rest = motion.frames(count, len(motion))
-        frames = 0 if len(rest) < SHORTEST_FRAMES else count_t_pose_frames(rest)
-        if not frames:
-            break
-        count += frames
-    rest = motion.frames(count, len(motion))
+    rest = motion
+    while len(rest) >= SHORTEST_FRAMES and (frames := count_t_pose_frames(rest)):
+        rest = rest.frames(frames, len(rest))
     held_count = 0 if len(rest) < SHORTEST_FRAMES else count_held_t_pose_frames(rest)
-    return count + held_count, held_count > 0
+    return len(motion) - len(rest) + held_count, held_count > 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,12 +93,9 @@ class MotionFeatures:
         self.names = tuple(motion.skeleton.names[joint] for joint in self.joints)
 
     @classmethod
-    def of_joints(cls, motion: Motion) -> Self:
-        """Return features without an estimate of soles.
-
-        They serve where soles do not matter.
-        """
-        return cls(motion, feet=FootFrames())
+    def of_joints(cls, motion: Motion, around: Surroundings | None = None) -> Self:
+        """Return features without an estimate of soles, for callers that do not need soles."""
+        return cls(motion, around, feet=FootFrames())
 
     def __len__(self) -> int:
         return len(self.given)
