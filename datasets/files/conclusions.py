@@ -48,11 +48,10 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
     if unit_m is not None:
         unit = Conclusion("unit", f"{unit_m:g} m", ("--metres-per-unit",))
     for note in _find_notes(file, "--metres-per-unit"):
-        unit = Conclusion("unit", note.removeprefix("unit "), ("a person's stature in it",))
-    rate_notes = [note for note in file.notes if isinstance(note, FileNote) and note.topic == "rate"]
-    rate_evidence = (
-        *(_find_notes(file, "--fps") or rate_notes or ("by the file" if reading.fps is None else "--fps",)),
-    )
+        unit = Conclusion("unit", note.answer, ("a person's stature in it",))
+    rate_notes = tuple(note for note in file.notes if isinstance(note, FileNote) and note.topic == "rate")
+    rate_notes = _find_notes(file, "--fps") or rate_notes
+    rate_evidence = tuple(note.words for note in rate_notes) or ("by the file" if reading.fps is None else "--fps",)
     repeats = FrameRepeats.from_motion(motion)
     if repeats.has_repeats:
         rate = f"recorded at {motion.fps / repeats.spacing:g}" if repeats.spacing else "frames were lost"
@@ -66,7 +65,7 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
         floor = Conclusion("floor", f"at {observation.floor_m:z.2f} m", (error, f"levels at {levels_m} m"))
     return (
         size,
-        _conclude_up(file.up, _find_notes(file, "--up")),
+        _conclude_up(file.up, tuple(note.words for note in _find_notes(file, "--up"))),
         unit,
         *([Conclusion("order", file.order[0], file.order[1:])] if file.order else []),
         _conclude_names(motion),
@@ -75,12 +74,9 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
     )
 
 
-def _find_notes(file: MotionFile, option: str) -> tuple[str, ...]:
-    """Return the first assumption that an option overrules.
-
-    The option itself is not in the text. Returns () if there is none.
-    """
-    return tuple(note.words for note in file.notes if isinstance(note, FileNote) and note.option == option)[:1]
+def _find_notes(file: MotionFile, option: str) -> tuple[FileNote, ...]:
+    """Return the first assumption that an option overrules; () if there is none."""
+    return tuple(note for note in file.notes if isinstance(note, FileNote) and note.option == option)[:1]
 
 
 def _conclude_up(up: UpAxis | None, notes: tuple[str, ...]) -> Conclusion:

@@ -492,7 +492,7 @@ def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> 
     if not length > 0:
         raise InputError(f"{path}: the legs have no length")
     unit_m = 10.0 ** round(np.log10(_LEG_M / length))
-    return unit_m, FileNote(f"unit {unit_m:.4g} m inferred", "--metres-per-unit")
+    return unit_m, FileNote(f"{unit_m:.4g} m inferred", "--metres-per-unit", about="unit")
 
 
 def up_of_joints(

@@ -15,13 +15,22 @@ class FileNote(str):
 
     words: str
     """The sentence without the option."""
+    answer: str
+    """The sentence without the option and without what it is about."""
     option: str
     """Option that overrules the assumption; "" if the note is not on an assumption."""
     topic: NoteTopic
 
-    def __new__(cls, words: str, option: str = "", topic: NoteTopic = "") -> Self:
-        note = super().__new__(cls, f"{words} ({option})" if option else words)
-        note.words = words
+    def __new__(cls, words: str, option: str = "", topic: NoteTopic = "", about: str = "") -> Self:
+        """Make a note.
+
+        Args:
+            about: What the words answer, such as "unit" before "0.01 m inferred"; "" for whole sentences.
+        """
+        sentence = f"{about} {words}" if about else words
+        note = super().__new__(cls, f"{sentence} ({option})" if option else sentence)
+        note.words = sentence
+        note.answer = words
         note.option = option
         note.topic = topic
         return note

@@ -104,15 +104,16 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
         shares = {**_SHARES, _CMU_UNIT_M: _CMU_SHARE}
     likely = {unit_m: share * _density(size * unit_m) for unit_m, share in shares.items()}
     first = max(likely, key=likely.__getitem__)
-    note = f"unit {first:.4g} m inferred"
+    answer = f"{first:.4g} m inferred"
     human = {unit_m: likelihood * _is_human(size * unit_m) for unit_m, likelihood in likely.items()}
     total = sum(human.values())
     if not _is_human(size * first):
         total += likely[first]
     if likely[first] < _SURE * total:
         second = max(set(likely) - {first}, key=human.__getitem__)
-        note += f", unsure: the body is {size * first:.2f} m long, or {size * second:.2f} m in units of {second:.4g} m"
-    return first, FileNote(note, "--metres-per-unit")
+        lengths = f"{size * first:.2f} m long, or {size * second:.2f} m in units of {second:.4g} m"
+        answer += f", unsure: the body is {lengths}"
+    return first, FileNote(answer, "--metres-per-unit", about="unit")
 
 
 def infer_unit(motion: Motion) -> tuple[float, str]:
