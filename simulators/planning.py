@@ -19,13 +19,13 @@ import numpy as np
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
-from selfcorrect.motion.geometry.vectors import UP, cross, median
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, UP, cross, median
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 
 from .body.curves import apply_transposed_second_difference, second_difference_bands, smooth_gaussian, smoothstep
-from .body.humanoid import GRAVITY_M_S2, Humanoid
+from .body.humanoid import Humanoid
 from .body.leg_ik import Legs, solve_leg_ik
 from .body.soles import frame_speeds, speed_factors
 from .cleanup import foot_lock

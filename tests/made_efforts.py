@@ -9,9 +9,9 @@ import numpy as np
 from scipy.interpolate import BPoly
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 
 BENT_M = 0.04

@@ -14,10 +14,9 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
 from selfcorrect.motion.geometry.rotations import rotate
-from selfcorrect.motion.geometry.vectors import UP
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, UP
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import Moving
-from selfcorrect.motion.perception.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 from selfcorrect.motion.views import JointSubset
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, to_matrices
-from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, UP
+from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, GRAVITY_M_S2, UP
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
@@ -18,7 +18,7 @@ from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.views import TurnedWorld
 
 from ..body.curves import smoothstep
-from ..body.humanoid import GRAVITY_M_S2, Humanoid
+from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs
 from ..body.soft_legs import SoftLegSettings, solve_soft_legs
 from ..results.results import CorrectedMotion

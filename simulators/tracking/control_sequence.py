@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors, to_matrices
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import ground_of_feet_m
@@ -22,7 +23,7 @@ from ..body.frames import (
     to_simulator,
     wrenches_to_simulator,
 )
-from ..body.humanoid import GRAVITY_M_S2, Humanoid
+from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik
 from ..contacts.contact_plan import ContactPlan, net_wrench
 from ..contacts.dynamics import compute_joint_torques, compute_whole_inertia

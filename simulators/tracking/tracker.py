@@ -13,7 +13,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors, to_matrices
-from selfcorrect.motion.geometry.vectors import cross
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross
 from selfcorrect.runtime.progress import report_progress
 
 from ..body.frames import (
@@ -24,7 +24,6 @@ from ..body.frames import (
     small_rotation,
     wrenches_from_simulator,
 )
-from ..body.humanoid import GRAVITY_M_S2
 from ..body.leg_ik import Legs
 from ..engines.support_colliders import find_present_supports
 from ..engines.world import RootState, World

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, rotate
-from selfcorrect.motion.geometry.vectors import cross
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross
 from selfcorrect.motion.kinematics import forward_kinematics
 
 from ..body.frames import (
@@ -25,7 +25,7 @@ from ..body.frames import (
     to_simulator,
     wrenches_from_simulator,
 )
-from ..body.humanoid import GRAVITY_M_S2, Humanoid
+from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs
 from ..contacts.contact_plan import solve_contact_forces
 from ..engines.world import RootState, World

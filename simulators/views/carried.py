@@ -15,9 +15,8 @@ import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
-from selfcorrect.motion.geometry.vectors import norms, percentile
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, norms, percentile
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
 from selfcorrect.motion.perception.observation import observe
 

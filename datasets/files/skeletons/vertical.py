@@ -17,9 +17,8 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.rest_pose import find_upright_turns
-from selfcorrect.motion.geometry.vectors import find_distinct, median, normalize_safely, norms
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, find_distinct, median, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.views import X_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 

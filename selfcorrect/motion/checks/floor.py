@@ -8,8 +8,7 @@ import numpy as np
 from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import find_runs, holds_throughout
-from ..geometry.vectors import median, norms, percentile
-from ..perception.ground_plane import GRAVITY_M_S2
+from ..geometry.vectors import GRAVITY_M_S2, median, norms, percentile
 from ..perception.motion_features import FALLING, MotionFeatures
 from .findings import Measurement
 

@@ -7,8 +7,7 @@ import numpy as np
 
 from ...runtime.content_cache import remember_by_object
 from ..geometry.runs import find_runs
-from ..geometry.vectors import norms
-from ..perception.ground_plane import GRAVITY_M_S2
+from ..geometry.vectors import GRAVITY_M_S2, norms
 from ..perception.motion_features import MotionFeatures
 from .findings import Measurement
 from .walking import has_unusual_steps, has_usual_steps_at, walking_pace

@@ -13,8 +13,7 @@ import numpy as np
 
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
-from ..geometry.vectors import dot, median, normalize_safely, norms, percentile
-from ..perception.ground_plane import GRAVITY_M_S2
+from ..geometry.vectors import GRAVITY_M_S2, dot, median, normalize_safely, norms, percentile
 from ..perception.motion_features import MotionFeatures
 from .floor import OTHERS_LOW_M
 from .smoothness import noise_m

@@ -15,6 +15,8 @@ UP = np.array([0.0, 1.0, 0.0])
 """Upward direction of the world."""
 ALONG_FLOOR = np.array([1.0, 0.0, 1.0])
 """Factors that keep the level part of a vector, along x and z."""
+GRAVITY_M_S2 = 9.81
+"""Gravitational acceleration on Earth, in m/s²."""
 
 NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])

@@ -26,7 +26,7 @@ import numpy as np
 from ..body.mass import mass_shares
 from ..geometry.rotations import identity_rotations, quaternions, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import UP, median, normalize_safely, percentile
+from ..geometry.vectors import GRAVITY_M_S2, UP, median, normalize_safely, percentile
 from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..skeleton import SIDES
@@ -64,7 +64,6 @@ _HEIGHT_ERROR_M = 0.006
 _ROUNDS = 6
 """Number of rounds that down-weight stances off the plane."""
 
-GRAVITY_M_S2 = 9.81
 _LONGEST_S = 1.0
 """A longer stance counts as one of this duration."""
 _FORWARD_LEAN = 0.02

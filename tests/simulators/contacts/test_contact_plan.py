@@ -9,8 +9,9 @@ from scipy.spatial.transform import Rotation
 from simulated_bodies import clean_motion
 from turned_joints import pose_joint
 
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
+from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts, solve_contact_forces
 from selfcorrect.simulators.contacts.dynamics import compute_joint_torques, compute_whole_inertia, demand
 from selfcorrect.simulators.settings.plan import ContactSettings

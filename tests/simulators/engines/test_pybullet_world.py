@@ -12,7 +12,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 from simulated_bodies import STILL, UPRIGHT, no_torques, rest_points_m, rest_pose, state, step_one
 
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid, build_humanoid
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
+from selfcorrect.simulators.body.humanoid import Humanoid, build_humanoid
 from selfcorrect.simulators.engines.pybullet_world import PyBulletWorld
 from selfcorrect.simulators.settings.tracker import EngineSettings
 

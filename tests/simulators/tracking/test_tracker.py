@@ -14,11 +14,12 @@ from simulated_bodies import make_plan
 from turned_joints import pose_joint
 
 from selfcorrect.motion.geometry import compiled
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body import frames
 from selfcorrect.simulators.body.frames import rotate_inverse, rotation_error, small_rotation
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
+from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.engines.world import (
