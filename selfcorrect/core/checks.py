@@ -19,9 +19,7 @@ MOST = 1_000_000
 
 
 def check_count(what: str, value: object, least: int, most: int | None = None) -> None:
-    """Raise SettingError unless a value is a bounded count.
-
-    Counts are whole numbers.
+    """Raise SettingError unless a value is a whole number within bounds.
 
     Args:
         least: Smallest allowed number.
@@ -55,10 +53,7 @@ def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
 
 
 def check_file_name(what: str, value: object) -> Path:
-    """Return a file's path, given as text or path.
-
-    Raises SettingError for any other value.
-    """
+    """Return a file's path, or raise SettingError for anything but text or a path."""
     if not isinstance(value, str | Path) or str(value) == "":
         raise SettingError(f"{what} must be the path of a file, got {describe_value(value)}")
     return Path(value)
@@ -90,9 +85,7 @@ def check_callable(what: str, value: object) -> None:
 
 
 def explain_arguments(**usual: str) -> Callable[[_Class], _Class]:
-    """Decorate a dataclass that explains unknown arguments.
-
-    It then names the right argument.
+    """Decorate a dataclass so that unknown arguments name the right one.
 
     Args:
         usual: Names of arguments that people may expect, each with the name of the field.
@@ -128,10 +121,7 @@ def describe_value(value: object) -> str:
 
 @dataclass(frozen=True)
 class Positive:
-    """Settings whose numbers are positive.
-
-    Raises SettingError for any other number.
-    """
+    """Settings whose numbers must be positive; others raise SettingError."""
 
     MAY_BE_ZERO: ClassVar[tuple[str, ...]] = ()
     """Names of settings that may be 0."""
@@ -144,8 +134,5 @@ class Positive:
 
 
 def count_noun(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    The noun is in the plural unless the count is 1.
-    """
+    """Return a count with its noun, in the plural unless the count is 1."""
     return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -10,16 +10,10 @@ from typing import Any
 
 
 class SelfcorrectError(Exception):
-    """An error that the caller can fix.
-
-    The message is a sentence that says how.
-    """
+    """An error that the caller can fix; the message says how."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle errors unchanged, whatever the constructor takes.
-
-        Other processes return them.
-        """
+        """Pickle errors unchanged, whatever the constructor takes, because other processes return them."""
         return _restore_error, (type(self), self.args, vars(self))
 
 
@@ -95,16 +89,16 @@ class WorkerError(SelfcorrectError, RuntimeError):
 
 
 class LostJobError(SelfcorrectError, RuntimeError):
-    """A job was lost too often, or was cancelled.
+    """A job was cancelled, or lost too often.
 
-    Its worker or node was lost again and again. Other jobs go on.
+    The job's worker or node was lost again and again. Other jobs go on.
     """
 
 
 class NodeError(SettingError):
     """A machine of a cluster cannot do the jobs.
 
-    It has other software, or no access to the run folder.
+    The machine has other software, or no access to the run folder.
     """
 
 
@@ -141,8 +135,5 @@ class MissingExtraError(SelfcorrectError, ImportError):
 
 
 def shorten_message(error: BaseException) -> str:
-    """Return a library's error message in a short line.
-
-    Some messages repeat the content of a file.
-    """
+    """Shorten a library's error message to a line, because some repeat the content of a file."""
     return " ".join(str(error)[:300].split())

@@ -23,10 +23,7 @@ def add_field_docs(kind: type) -> None:
 
 
 def read_field_docs(kind: type) -> dict[str, str]:
-    """Return the texts below fields by name.
-
-    Fields of base classes, too; none without source.
-    """
+    """Return the texts below fields by name, base classes included; none without source."""
     texts = {}
     for base in (base for base in reversed(kind.__mro__) if hasattr(base, "__dataclass_fields__")):
         texts |= _read_own_field_docs(base)

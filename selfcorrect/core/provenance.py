@@ -61,10 +61,7 @@ class Provenance:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def take(self, indices: Tensor | np.ndarray) -> Self:
-        """Select rows by index or mask.
-
-        indices: (M,) int64, or a mask (N,) bool.
-        """
+        """Select rows by indices (M,) int64 or a mask (N,) bool."""
         rows = indices.cpu().numpy() if isinstance(indices, torch.Tensor) else indices
         return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 

@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stream:
-    """A named source of random numbers.
-
-    A stream is a root seed and a path of names below it.
-    """
+    """A named source of random numbers: a root seed and a path of names below it."""
 
     root_seed: int
     path: tuple[str, ...] = ()
@@ -38,28 +35,19 @@ class Stream:
 
     @property
     def seed(self) -> int:
-        """A 63-bit seed.
-
-        It is a hash of the root seed and the path.
-        """
+        """A 63-bit seed, hashed from the root seed and the path."""
         text = "\x1f".join((str(self.root_seed), *self.path))
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "little") >> 1
 
     def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
-        """Return a fresh PyTorch generator.
-
-        It is always at the start of this stream.
-        """
+        """Return a fresh PyTorch generator at the start of this stream."""
         import torch
 
         return torch.Generator(device=device).manual_seed(self.seed)
 
     def numpy(self) -> np.random.Generator:
-        """Return a fresh NumPy generator.
-
-        It is always at the start of this stream.
-        """
+        """Return a fresh NumPy generator at the start of this stream."""
         return np.random.default_rng(self.seed)
 
 

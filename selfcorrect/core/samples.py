@@ -17,10 +17,7 @@ from .provenance import Provenance
 
 @dataclass(frozen=True)
 class Samples:
-    """A batch of N samples.
-
-    Each sample has a label, its provenance and a training weight.
-    """
+    """A batch of N samples with labels, provenance and training weights."""
 
     values: Tensor
     """(N, *event), any float dtype."""
@@ -80,32 +77,20 @@ class Samples:
         return tuple(self.values.shape[1:])
 
     def take(self, indices: Tensor) -> Samples:
-        """Select samples by index or mask.
-
-        indices: (M,) int64, or a mask (N,) bool.
-        """
+        """Select samples by indices (M,) int64 or a mask (N,) bool."""
         return Samples(self.values[indices], self.labels[indices], self.provenance.take(indices), self.weights[indices])
 
     def with_values(self, values: Tensor) -> Samples:
-        """Replace the values.
-
-        Return the same samples, in the same order, with other values (N, *event).
-        """
+        """Return the same samples, in the same order, with other values (N, *event)."""
         return Samples(values, self.labels, self.provenance, self.weights)
 
     def with_weights(self, weights: Tensor) -> Samples:
-        """Replace the training weights.
-
-        Return the same samples, in the same order, with other training weights (N,).
-        """
+        """Return the same samples, in the same order, with other training weights (N,)."""
         return replace(self, weights=weights)
 
 
 def concatenate(batches: Sequence[Samples]) -> Samples:
-    """Join batches along the sample axis.
-
-    `batches` must not be empty.
-    """
+    """Join batches (at least one) along the sample axis."""
     if not batches:
         raise InputError("concatenate needs at least one batch of samples")
     labels = torch.cat([batch.labels for batch in batches])
@@ -117,7 +102,7 @@ def concatenate(batches: Sequence[Samples]) -> Samples:
 def check_drawn(values: Tensor, count: int, real: Samples) -> None:
     """Raise InputError for an unusable draw of a model.
 
-    It is not a tensor of real numbers, or has another number or shape of values.
+    A draw is unusable if it is not a tensor of real numbers, or has another number or shape of values.
 
     Args:
         values: (N, *event) that a model drew.
@@ -140,7 +125,7 @@ def check_drawn(values: Tensor, count: int, real: Samples) -> None:
 def digest_tensors(*tensors: Tensor) -> str:
     """Return a digest of tensors' values, shapes and types.
 
-    Other data and changes in place show in it.
+    The digest reveals other data and changes in place.
     """
     digest = hashlib.blake2b(digest_size=16)
     for tensor in tensors:

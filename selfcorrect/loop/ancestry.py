@@ -34,10 +34,7 @@ Space: TypeAlias = Callable[[Tensor], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Genealogy:
-    """Trace synthetic samples to the founders.
-
-    The founders (n, D) are the real training data.
-    """
+    """Trace synthetic samples to the founders (n, D), the real training data."""
 
     space: Space
     founders: np.ndarray
@@ -84,9 +81,7 @@ class Genealogy:
         return len(np.unique(founder[founder >= 0])) / len(self.founders)
 
     def entropy_change(self, members: Samples) -> float:
-        """Return a training set's entropy less the founders'.
-
-        Per dimension of the space, in nats.
+        """Return a training set's entropy less the founders', in nats per dimension.
 
         The estimator is from Kozachenko and Leonenko (1987): d · mean(log distance to the nearest other member) plus a
         constant that cancels at equal numbers. Shi et al. 2025 (arXiv 2509.16499) find that a falling entropy of the
@@ -135,7 +130,7 @@ class Genealogy:
 def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, training_labels: np.ndarray) -> float:
     """Return how far samples lie from the training data.
 
-    Returns 0 for copies, about 1 for other data of the same kind.
+    The result is 0 for copies, and about 1 for other data of the same kind.
 
     Args:
         vectors: (N, D), samples in a space where like samples are near.
@@ -154,9 +149,7 @@ def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, train
 def nearest_of_label(
     vectors: np.ndarray, labels: np.ndarray, members: np.ndarray, member_labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the nearest member of the same label.
-
-    It may have any label if no member has the same.
+    """Find the nearest member of the same label, or of any label if no member has the same.
 
     Args:
         vectors: (N, D) features of the samples.
@@ -184,11 +177,10 @@ def nearest_of_label(
 def offspring_variance(parents: np.ndarray, count: int) -> float:
     """Return variance over mean of the numbers of children.
 
-    There are `count` parents; `parents` (N,) are those of the children.
-
-    1 for children drawn evenly at random (Wright–Fisher), 0 for a single child each. 1 + c if chances vary with a
-    squared coefficient of variation c (and children are as many as parents). Children of parents that are copies of
-    each other count as those of the first copy, which raises the variance in loops that copy.
+    `parents` (N,) are the children's parents, out of `count`. The result is 1 for children drawn evenly at random
+    (Wright–Fisher), 0 for a single child each, and 1 + c if chances vary with a squared coefficient of variation c (and
+    children are as many as parents). Children of parents that are copies of each other count as those of the first
+    copy, which raises the variance in loops that copy.
     """
     children = np.bincount(parents, minlength=count)
     return float(children.var() / children.mean())
@@ -205,10 +197,7 @@ def _labels(samples: Samples) -> np.ndarray:
 
 
 def _add_ancestry(batch: CorrectedBatch, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> CorrectedBatch:
-    """Add ancestry to a batch's provenance.
-
-    The draws behind the samples get theirs, too.
-    """
+    """Add ancestry to a batch's provenance, and to that of the draws behind the samples."""
     rows = batch.samples.provenance.draw
     drawn_parent = np.full(len(batch.drawn), -1)
     drawn_founder = np.full(len(batch.drawn), -1)

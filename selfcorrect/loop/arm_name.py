@@ -38,10 +38,7 @@ def format_arm_name(policy: str, corrector: str, changes: Mapping[str, object]) 
 
 
 def format_title(treatment: str, changes: Mapping[str, object]) -> str:
-    """Return an arm's treatment with changed settings.
-
-    An example is "physics, γ = 1".
-    """
+    """Return an arm's treatment with changed settings, e.g. "physics, γ = 1"."""
     order = [*(name for name in FORMS if name not in LAST_IN_TITLES), *LAST_IN_TITLES]
     forms = [FORMS[name][1].format(changes[name]) for name in order if name in changes]
     return ", ".join([treatment, *filter(None, forms)])

@@ -26,10 +26,7 @@ Score: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class Sampler(Protocol):
-    """A function that draws a batch of samples.
-
-    It can also draw some samples again.
-    """
+    """A function that draws a batch of samples, or some of them again."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
         """Return a value per label.
@@ -47,7 +44,7 @@ class Sampler(Protocol):
 def sample_independently(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
     """Return the sampler of a draw of independent samples.
 
-    draw: (labels (N,), stream) → values (N, *event).
+    `draw` maps labels (N,) and a stream to values (N, *event).
     """
 
     def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
@@ -64,7 +61,7 @@ def sample_plainly(model: GenerativeModel, parents: Samples) -> Sampler:
 def sampling_settings(**settings: float) -> Bias:
     """Return a bias that changes a model's sampling settings.
 
-    An example is `sampling_settings(temperature=0.8)`.
+    For example, `sampling_settings(temperature=0.8)`.
     """
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
@@ -113,10 +110,7 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
 
 
 def _scores(values: Tensor, raters: tuple[Score, ...], count: int, generator: torch.Generator) -> Tensor:
-    """Return scores (k·count, *replicates).
-
-    The k draws for a sample have the same rater.
-    """
+    """Return scores (k·count, *replicates), with the same rater for the k draws of a sample."""
     scores = torch.stack([rater(values) for rater in raters])
     rater = torch.randint(len(raters), (count,), generator=generator).repeat(len(values) // count)
     return scores[rater.to(scores.device), torch.arange(len(values), device=scores.device)]

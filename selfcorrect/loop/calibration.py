@@ -23,10 +23,7 @@ VARIANCES = (1.0, 0.1)
 
 @runtime_checkable
 class KeepsVariance(Protocol):
-    """A model whose sampler can be tested exactly.
-
-    It is tried with an exactly right network.
-    """
+    """A model whose sampler can be tested with an exactly right network."""
 
     def variance_kept(self, variance: float) -> float:
         """Return the share of variance that sampling keeps.

@@ -27,11 +27,9 @@ Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], Generativ
 
 @runtime_checkable
 class PairFitting(Protocol):
-    """A fitting that learns from pairs.
+    """A fitting that learns from pairs of a drawn and a corrected sample.
 
-    A pair is a drawn and a corrected sample; corrections are not data.
-
-    Policies then mix samples as drawn.
+    Corrections are not training data: policies mix samples as drawn.
     """
 
     def with_pairs(self, batch: CorrectedBatch, model: GenerativeModel) -> Fitting:
@@ -96,10 +94,7 @@ class PreferCorrections:
 
 @dataclass(frozen=True)
 class FitEpochs:
-    """Fit by passes over the training set.
-
-    The steps of a generation are proportional to the data.
-    """
+    """Fit by passes over the training set, so that steps are proportional to the data."""
 
     epochs: float
     """Number of passes."""
@@ -117,10 +112,7 @@ class FitEpochs:
         return f"epochs-{self.epochs:g}" + (f"-of-{self.batch_size}" if self.batch_size else "")
 
     def __call__(self, model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-        """Train by all passes over the training set.
-
-        `steps` is not used.
-        """
+        """Train by all passes over the training set; `steps` is not used."""
         batch_size = self.batch_size or getattr(getattr(model, "config", model), "batch_size", None)
         if not isinstance(batch_size, int):
             raise SettingError(f"the model {type(model).__name__} has no batch_size; give FitEpochs(…, batch_size=…)")
@@ -186,10 +178,7 @@ class _ExtrapolatedPairs:
 def combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
-    """Return weight · `model` + other_weight · `other`.
-
-    Counts stay those of `model`.
-    """
+    """Return weight · `model` + other_weight · `other`; counts stay those of `model`."""
     other_state = other.state()
     combined = {}
     for name, tensor in model.state().items():

@@ -47,10 +47,7 @@ class Policy(Protocol):
     """
 
     def count(self, real_count: int, generation: int) -> int:
-        """Return how many samples a generation draws.
-
-        Generations count from 1 here.
-        """
+        """Return how many samples a generation (from 1 on) draws."""
         ...
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
@@ -155,10 +152,7 @@ class Renew:
 
 
 def _replace_oldest(members: Samples, born: Samples) -> Samples:
-    """Replace the oldest members by newcomers.
-
-    Members are returned oldest first; newcomers replace as many of the same label.
-    """
+    """Replace as many of the oldest members of each label by newcomers, and return members oldest first."""
     replaced = torch.zeros(len(members), dtype=torch.bool)
     for label in born.labels.unique():
         rows = (members.labels == label).nonzero().flatten()
@@ -167,10 +161,7 @@ def _replace_oldest(members: Samples, born: Samples) -> Samples:
 
 
 class _DrawnPerRealSample:
-    """Base of policies with λ samples per real one.
-
-    They draw them in each generation.
-    """
+    """Base of policies that draw λ samples per real one in each generation."""
 
     synthetic_ratio: float
 
@@ -323,25 +314,19 @@ class ModifiedPolicy:
         return self.change(self.policy.mix(real, history, generation, stream), stream)
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
-        """Return the changed training set.
-
-        It takes the place of the wrapped policy's.
-        """
+        """Return the training set that replaces the wrapped policy's."""
         raise NotImplementedError
 
 
 def reads_past(policy: Policy) -> bool:
-    """Return whether a policy may read past generations.
-
-    They are those before the latest; by default it may.
-    """
+    """Return whether a policy may read generations before the latest; by default it may."""
     return getattr(policy, "reads_past", True)
 
 
 def overlapping(policy: Policy) -> bool:
     """Return whether generations overlap in training sets.
 
-    Sets then hold synthetic samples of several generations, the oldest being replaced.
+    Sets then hold synthetic samples of several generations, and the oldest are replaced.
     """
     return getattr(policy, "overlapping", False)
 
@@ -349,8 +334,8 @@ def overlapping(policy: Policy) -> bool:
 def fresh_blocks(pool: Samples) -> FreshSource:
     """Return fresh real data in blocks.
 
-    Generation t gets the t-th block of `pool`, no row twice. Fresh data are the founders of no line: lines begin in the
-    training data of generation 0.
+    Generation t gets the t-th block of `pool`, so that no row comes twice. Fresh data are the founders of no line:
+    lines begin in the training data of generation 0.
     """
     pool = replace(pool, provenance=replace(pool.provenance, founder=np.full(len(pool), -1)))
 
@@ -384,10 +369,7 @@ def measure_mixture(training: Samples) -> dict[str, float]:
 
 
 def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
-    """Return labels in the shares of real ones.
-
-    Whole multiples come first, then draws without replacement.
-    """
+    """Return labels in the shares of real ones: whole multiples first, then draws without replacement."""
     repeats, rest = divmod(count, len(real_labels))
     extra = torch.randperm(len(real_labels), generator=stream.generator())[:rest]
     return torch.cat([real_labels.repeat(repeats), real_labels[extra]])
@@ -422,10 +404,9 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
 
 
 def format_policy(policy: Policy, digits: int = 6) -> str:
-    """Format a policy as text for `parse_policy`.
+    """Format a policy as text for `parse_policy`, such as "augment:0.5".
 
-    An example is "augment:0.5"; a user's policy has the name of its class. digits: most digits of a number; 17 write
-    any number exactly.
+    A user's policy has the name of its class. `digits` is the maximum number of digits; 17 write any number exactly.
     """
     target = f"{__name__}:{type(policy).__name__}"
     name = next((row.name for row in POLICIES if row.reference == target), type(policy).__name__)

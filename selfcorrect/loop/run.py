@@ -50,10 +50,7 @@ MODEL_METHODS = ("fit", "sample", "state", "load_state")
 @explain_arguments(data="real")
 @dataclass(frozen=True)
 class Task:
-    """What all arms of a comparison share.
-
-    An untrained model, real training data, and an evaluation.
-    """
+    """What all arms of a comparison share: an untrained model, real training data, and an evaluation."""
 
     model: GenerativeModel
     """The untrained model."""
@@ -121,10 +118,7 @@ class Arm:
             raise SettingError(f"the fitting {name_of(self.fitting)} needs a correction, and this arm has none")
 
     def __str__(self) -> str:
-        """Return the arm as a folder name.
-
-        An example is "augment-0.5+my_corrector+strength-1".
-        """
+        """Return the arm as a folder name, such as "augment-0.5+my_corrector+strength-1"."""
         correction = self.correction
         changes: dict[str, object] = {
             "correct_real": self.correct_real or None,
@@ -156,16 +150,13 @@ class Candidate:
     """Random numbers of the evaluation."""
 
     def samples(self, count: int) -> Samples:
-        """Draw raw samples (count, *event) from the model.
-
-        Labels are distributed as in the real data.
-        """
+        """Draw raw samples (count, *event) with labels distributed as in the real data."""
         labels = sampling_labels(self.real.labels, count, self.stream.child("label"))
         draw = _Drawer(self.model, sample_independently(self.model.sample), self.generation, self.real)
         return draw(labels, self.stream.child("sample"))
 
     def correct(self, samples: Samples) -> CorrectedBatch | None:
-        """Apply the arm's correction, and drop rejected samples.
+        """Apply the arm's correction, if any, and drop rejected samples.
 
         Returns None for an arm without correction.
         """
@@ -180,10 +171,8 @@ Evaluate: TypeAlias = Callable[[Candidate], Mapping[str, "float | np.ndarray | T
 def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
     """Train and commit generation 0 on real data.
 
-    It is the start of all arms of a seed.
-
-    Does nothing if the store has generation 0. The shapes that the untrained model draws are checked before training,
-    because training may take hours.
+    All arms of a seed start from this generation. Nothing happens if the store has it. The shapes that the untrained
+    model draws are checked before training, because training may take hours.
 
     Raises:
         InputError: The model draws values of another shape than the real data.
@@ -210,9 +199,8 @@ def run_loop(
 ) -> GenerativeModel:
     """Run an arm to its last generation.
 
-    The arm goes on after the last generation in the store.
-
-    A corrector of users is tried first on two real and two generated samples (`selfcorrect.loop.trial`).
+    The arm goes on after the last generation in the store. A user's corrector is tried first on two real and two
+    generated samples (`selfcorrect.loop.trial`).
 
     Args:
         task: Model, real data and evaluation.
@@ -306,8 +294,8 @@ def run_loop(
 def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
     """Return the training set with uncorrected samples.
 
-    A sampling bias sees the set in this way: with samples as drawn. Children do not aim at their parents' corrections,
-    or these would add up over generations. Samples of older generations that the policy keeps are uncorrected, too.
+    A sampling bias sees samples as drawn. Children do not aim at their parents' corrections, or these would add up over
+    generations. Samples of older generations that the policy keeps are uncorrected, too.
     """
     if arm.bias is sample_plainly:
         return training
@@ -330,8 +318,8 @@ def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: St
 def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> Samples:
     """Return real data after the full corrector.
 
-    It serves `correct_real`, and the evaluation of a corrector's fidelity. A row that the corrector rejects keeps the
-    drawn value, so that every policy sees the same number of real samples.
+    Used for `correct_real`, and to evaluate a corrector's fidelity. A row that the corrector rejects keeps the drawn
+    value, so that every policy sees the same number of real samples.
     """
     full = replace(correction, strength=math.inf, on_rejection="drop")
     batch = apply_corrector(real, full, stream.child("correct_real"))
@@ -342,10 +330,7 @@ def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> 
 
 @dataclass(frozen=True)
 class LoopHistory:
-    """Committed batches plus the current one.
-
-    They are read from the store when asked for.
-    """
+    """Committed batches, read from the store when asked for, plus the current one."""
 
     store: Store
     latest: int
@@ -368,7 +353,7 @@ def _make_history(arm: Arm, store: Store, latest: int, batch: CorrectedBatch) ->
 class _Drawer:
     """Draws samples from a generation's model.
 
-    They have the real data's type and device, and are refused if not finite.
+    Samples get the real data's type and device, and are refused if not finite.
     """
 
     model: GenerativeModel
@@ -388,10 +373,7 @@ class _Drawer:
 
 
 def _try_shape(task: Task, stream: Stream) -> None:
-    """Refuse an untrained model with wrong shapes.
-
-    Raises InputError; many models cannot draw untrained.
-    """
+    """Raise InputError if an untrained model draws wrong shapes; many models cannot draw untrained."""
     try:
         with global_generators.use_seed(stream.seed):
             values = task.model.sample(task.real.labels[:2], stream)
@@ -414,10 +396,7 @@ def _fit(
 
 
 def _load_model(model: GenerativeModel, state: dict[str, Tensor]) -> GenerativeModel:
-    """Load a state into a model.
-
-    Raises LoopError if that fails.
-    """
+    """Load a state into a model, or raise LoopError."""
     try:
         return _check_model(model.load_state(state), "load_state")
     except SelfcorrectError:
@@ -428,10 +407,7 @@ def _load_model(model: GenerativeModel, state: dict[str, Tensor]) -> GenerativeM
 
 
 def _check_model(model: GenerativeModel, method: str) -> GenerativeModel:
-    """Return a method's answer if it is a model.
-
-    Raises InputError if it is not.
-    """
+    """Return a method's answer if it is a model, else raise InputError."""
     missing = [name for name in ("fit", "sample", "state") if not callable(getattr(model, name, None))]
     if missing:
         got = describe_value(model)
@@ -442,7 +418,7 @@ def _check_model(model: GenerativeModel, method: str) -> GenerativeModel:
 def _read_state(trained: GenerativeModel) -> Mapping[str, Tensor]:
     """Read the state of a trained model.
 
-    Raises InputError if training returned something else, or its state cannot be kept.
+    Raises InputError if training returned something else, or if the state cannot be kept.
     """
     state: object = _check_model(trained, "fit").state()
     if not isinstance(state, Mapping):
@@ -467,20 +443,14 @@ def _evaluate(
 
 
 def _training_loss(model: GenerativeModel) -> Metrics:
-    """Return the last fit's loss by key.
-
-    It is empty for a model that does not report a loss.
-    """
+    """Return the last fit's loss by key, empty if the model does not report a loss."""
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
 
 
 @contextmanager
 def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterator[None]:
-    """Time a phase, and name it in errors.
-
-    The message has generation and phase.
-    """
+    """Time a phase, and name phase and generation in errors."""
     with watch.phase(name):
         try:
             yield
@@ -493,10 +463,7 @@ def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterat
 
 
 def _make_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
-    """Return a function that redraws samples.
-
-    It draws those at given positions of a batch; the time counts as sampling.
-    """
+    """Return a function that redraws given positions of a batch; its time counts as sampling."""
 
     def redraw(slots: Tensor, stream: Stream) -> Samples:
         with watch.phase("sample"):

@@ -37,9 +37,9 @@ def try_correction(
 ) -> None:
     """Try a user's corrector twice.
 
-    A copy of it is called on two real and two generated samples, or on a batch. The trial takes a batch if the
-    corrector fails on a few samples without ending its process, or rejects the real ones. A warning says if the
-    corrector rejects the real samples of the batch, too.
+    A copy is called on two real and two generated samples, or on a batch. The trial takes a batch if the corrector
+    fails on a few samples without ending its process, or rejects the real ones. A warning says if the corrector rejects
+    the real samples of the batch, too.
 
     Args:
         place: File and line of the corrector's code, "" to find them.
@@ -75,10 +75,7 @@ def try_correction(
 def _correct_twice(
     corrector: Corrector, title: str, model: GenerativeModel, real: Samples, stream: Stream
 ) -> list[CorrectedBatch]:
-    """Correct the same samples twice.
-
-    The stream is the same, and the number of samples is that of `try_correction`.
-    """
+    """Correct the same samples twice with the same stream; `try_correction` says how many."""
     batches: list[CorrectedBatch] = []
     for count in _TRIAL_SIZES:
         samples = _draw_samples(count, model, real, stream)
@@ -98,10 +95,7 @@ def _correct_twice(
 
 
 def _draw_samples(count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
-    """Draw a few real and generated samples.
-
-    At most `count` of each are returned, with the same labels.
-    """
+    """Draw at most `count` real and as many generated samples, with the same labels."""
     samples = real.take(torch.arange(len(real))[:: max(len(real) // count, 1)][:count])
     values = model.sample(samples.labels, stream.child("sample")).to(real.values)
     return concatenate([samples, Samples.synthetic(values, samples.labels, 0)])
@@ -122,10 +116,7 @@ def _digest(samples: Samples) -> str:
 
 
 class DataGuard:
-    """Detects user code that changes loop data.
-
-    It looks before training and commits.
-    """
+    """Detects, before training and commits, user code that changes loop data."""
 
     def __init__(self, real: Samples, correction: Correction | None) -> None:
         self._real = real
@@ -141,10 +132,7 @@ class DataGuard:
             )
 
     def check_labels(self, batch: CorrectedBatch) -> None:
-        """Refuse corrected samples with unknown labels.
-
-        Raises CorrectorError if no real sample has the label.
-        """
+        """Raise CorrectorError for corrected samples with a label that no real sample has."""
         labels = batch.samples.labels
         real_labels = self._real.labels.unique()
         new_labels = labels[~torch.isin(labels, real_labels)]
@@ -156,10 +144,10 @@ class DataGuard:
 
 
 def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> GenerativeModel:
-    """Fit and sample a model twice.
+    """Fit and sample a model twice, and return the fitted model.
 
-    Two steps are fitted with the same stream, and two samples drawn. Returns the fitted model. A single step would not
-    do: Adam's first step depends only on the signs of the gradients.
+    Two steps are fitted with the same stream, and two samples drawn. A single step would not do: Adam's first step
+    depends only on the signs of the gradients.
 
     Raises:
         SettingError: The results differ. The message names the method and the global generator that was drawn from.
@@ -174,9 +162,9 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
 def _call_twice(
     model: GenerativeModel, method: str, call: Callable[[], Any], compute_digest: Callable[[Any], object]
 ) -> Any:
-    """Call a function twice and compare.
+    """Call a function twice from different global generators, and return the first result.
 
-    Global generators start differently. Returns the first result; raises SettingError if the digests differ.
+    Raises SettingError if the digests differ.
     """
     results = []
     generators: list[str] = []
@@ -200,8 +188,8 @@ def _call_twice(
 
 
 def _digest_model(model: GenerativeModel) -> dict[str, str]:
-    """Return digests of a model's state.
+    """Return a digest of each tensor of a model's state by name.
 
-    There is one per tensor, by name. NaN equals NaN: divergence is reported elsewhere.
+    NaN equals NaN, because divergence is reported elsewhere.
     """
     return {name: digest_tensors(tensor) for name, tensor in model.state().items()}
