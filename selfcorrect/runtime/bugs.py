@@ -38,11 +38,9 @@ def is_machine_failure(error: BaseException) -> bool:
 
 
 def internal_error_traceback(error: BaseException) -> str:
-    """Return the traceback of a bug of this package.
+    """Return the traceback of a bug of this package, "" for any other error.
 
-    Returns "" for any other error.
-
-    Errors that the caller can fix do not count (`SelfcorrectError`, a missing file). Nor do errors of users' code that
+    Errors that the caller can fix are not bugs (`SelfcorrectError`, a missing file), nor are errors of user code that
     this package calls, such as a corrector.
     """
     cause = error
@@ -57,7 +55,7 @@ def internal_error_traceback(error: BaseException) -> str:
 def describe_error(error: Exception) -> str:
     """Return the message of an error.
 
-    It begins with the error's type unless this package raised the error.
+    The error's type comes first unless this package raised the error.
     """
     if isinstance(error, SelfcorrectError) or type(error) is ValueError:
         return str(error)
@@ -71,7 +69,7 @@ MOST_CHARACTERS = 300
 def describe_in_a_line(error: Exception) -> str:
     """Return the message of an error in one line.
 
-    Long messages are cut off. The place that `note_location` noted follows.
+    Long messages are cut off. The location that `note_location` noted follows.
     """
     message = " ".join(describe_error(error).split())
     if len(message) > MOST_CHARACTERS:
@@ -81,9 +79,9 @@ def describe_in_a_line(error: Exception) -> str:
 
 
 def note_location(error: Exception) -> None:
-    """Note where in user code an error arose.
+    """Note the file and line of user code where an error arose.
 
-    File and line are noted. Other processes do not get the traceback.
+    Other processes do not get the traceback.
     """
     if not getattr(error, "place", "") and (place := find_user_line(error)):
         error.place = place  # type: ignore[attr-defined]
@@ -96,9 +94,9 @@ def describe_with_location(error: Exception) -> str:
 
 
 def find_user_line(error: BaseException) -> str:
-    """Find the last line of user code.
+    """Find the last line of user code in a traceback.
 
-    Frames of this package and of libraries are skipped; "" if no other frame is left.
+    Frames of this package and of libraries are skipped; the result is "" if no other frame is left.
     """
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -112,7 +110,7 @@ def find_user_line(error: BaseException) -> str:
 def describe_failure(where: object, error: Exception) -> str:
     """Return a sentence about a file that failed alone.
 
-    A bug of this package is called an internal error, and the traceback is printed.
+    A bug of this package is called an internal error, and its traceback is printed.
     """
     message = str(error) or type(error).__name__
     if trace := internal_error_traceback(error):
@@ -122,10 +120,7 @@ def describe_failure(where: object, error: Exception) -> str:
 
 
 def remove_path(sentence: str, path: object) -> str:
-    """Return a sentence without the path at its beginning.
-
-    The line names the file already.
-    """
+    """Remove a path from a sentence's beginning, because the line names the file already."""
     rest = sentence.removeprefix(str(path))
     if rest == sentence or not rest.startswith((": ", ", ")):
         return sentence
@@ -133,9 +128,9 @@ def remove_path(sentence: str, path: object) -> str:
 
 
 def try_optional(step: str, work: Callable[[], _Value], otherwise: _Value) -> tuple[_Value, str]:
-    """Call a function whose failure must cost no result.
+    """Call an optional step, such as a hint or a picture.
 
-    Such as a hint or a picture.
+    A failure costs no result.
 
     Returns:
         The value, and a sentence about the failure, "" for none.

@@ -16,7 +16,7 @@ finite."""
 def format_for_console(message: Warning | str, category: type[Warning], *place: Any) -> str:
     """Return the line of a warning.
 
-    Our own warnings have no place; overflows and the like have no line.
+    Warnings of this package have no place; overflows and the like have no line.
     """
     if issubclass(category, RuntimeWarning) and _NUMERICAL.search(str(message)):
         return ""

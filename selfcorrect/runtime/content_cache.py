@@ -23,9 +23,8 @@ _Result = TypeVar("_Result")
 def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Object], _Result]:
     """Cache the results of a function of an object.
 
-    The object must not change. Results live as long as it does.
-
-    The result must not refer to the object, which would live forever.
+    The object must not change. Results live as long as the object does, so a result must not refer to the object, or
+    both would live forever.
     """
     results: WeakKeyDictionary[_Object, _Result] = WeakKeyDictionary()
 
@@ -39,11 +38,10 @@ def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Obj
 
 
 def remember_by_content(function: Callable[[np.ndarray, float], _Result]) -> Callable[[np.ndarray, float], _Result]:
-    """Cache a function by array content.
+    """Cache a function of an array's content and a number.
 
-    The array is (T, ...) of double precision; a number is a second argument.
-
-    The function must not change the array, which is read-only, and callers must not change the result.
+    The array is (T, ...) in double precision. The function gets it read-only and must not change it, and callers must
+    not change the result.
     """
     results: OrderedDict[tuple[bytes, tuple[int, ...], float], _Result] = OrderedDict()
     lock = Lock()

@@ -59,9 +59,9 @@ def seed(number: int) -> None:
 
 @contextmanager
 def use_seed(number: int) -> Iterator[None]:
-    """Seed all generators within a block.
+    """Seed all generators within a block, and restore them afterwards.
 
-    Code then draws the same in every run. The generators are restored afterwards.
+    Code in the block draws the same numbers in every run.
     """
     saved = get_state()
     seed(number)

@@ -66,10 +66,7 @@ class Identity:
         return replace(self, files={}).changed_since(replace(before, files={})) != ""
 
     def changed_since(self, before: Identity) -> str:
-        """Describe what has changed.
-
-        It is "" if nothing has.
-        """
+        """Describe what has changed, "" if nothing has."""
         changes = []
         if self.name != before.name:
             changes.append(f"it is {self.name} and was {before.name}")
@@ -85,18 +82,12 @@ class Identity:
 
 
 def _list_changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Return the keys of both with different values.
-
-    Keys that came or went follow from changes of source.
-    """
+    """Return the keys of both with different values; keys that came or went follow from changes of source."""
     return sorted(key for key, value in before.items() if after.get(key, value) != value)
 
 
 def _describe_changed_line(before: str, after: str) -> str:
-    """Return the first source line that differs.
-
-    Returns "" for equal sources.
-    """
+    """Return the first source line that differs, "" for equal sources."""
     for old, new in itertools.zip_longest(before.splitlines(), after.splitlines(), fillvalue=""):
         if old != new:
             return f"`{new.strip()}` instead of `{old.strip()}`"
@@ -106,12 +97,11 @@ def _describe_changed_line(before: str, after: str) -> str:
 def identity_of(code: object) -> Identity:
     """Return the identity of user code.
 
-    A function, method, partial, callable object, class, module or object of values.
-
-    Comments and layout of source do not count. Modules of the user count if any import statement names them. Of a
-    script or notebook only what the code uses counts, so that other lines may change. Of the values that the code
-    holds, numbers, texts and the files behind a `Path` count; arrays and weights do not. A package counts by version,
-    the package of the code also by the files that were installed with the package.
+    The code is a function, method, partial, callable object, class, module or object of values. Comments and layout of
+    source do not count. Modules of the user count if any import statement names them. Of a script or notebook only what
+    the code uses counts, so that other lines may change. Of the values that the code holds, numbers, texts and the
+    files behind a `Path` count; arrays and weights do not. A package counts by version, the package of the code also by
+    the files that were installed with the package.
     """
     bare = _unwrap(code)
     module_name, file = _locate_home(bare)
@@ -133,10 +123,7 @@ def identity_of(code: object) -> Identity:
 
 
 def _is_installed(path: Path) -> bool:
-    """Return whether a path is an installed file.
-
-    It belongs to a package or to Python.
-    """
+    """Return whether a path belongs to an installed package or to Python."""
     is_packaged = any(name in path.parts for name in ("site-packages", "dist-packages"))
     return is_packaged or path.is_relative_to(sysconfig.get_path("stdlib"))
 
@@ -144,7 +131,7 @@ def _is_installed(path: Path) -> bool:
 def is_of_users(code: object) -> bool:
     """Return whether code is not of this project.
 
-    A function, the class of an object, or one of the object's `parts`.
+    The code is a function, the class of an object, or one of the object's `parts`.
     """
     module_name, _ = _locate_home(_unwrap(code))
     return not _is_ours(module_name) or any(map(is_of_users, getattr(code, "parts", ())))
@@ -155,10 +142,7 @@ def _is_ours(module_name: str) -> bool:
 
 
 def _locate_home(bare: object) -> tuple[str, Path]:
-    """Return name and file of the defining module.
-
-    The path is empty for a module without a file.
-    """
+    """Return name and file of the defining module; the path is empty for a module without a file."""
     module_name = bare.__name__ if isinstance(bare, ModuleType) else str(getattr(bare, "__module__", ""))
     return module_name, Path(getattr(sys.modules.get(module_name), "__file__", None) or "")
 
@@ -168,10 +152,7 @@ _UNREADABLE = (OSError, TypeError, SyntaxError, tokenize.TokenError)
 
 
 def locate_code(code: object) -> str:
-    """Return file and line of a definition.
-
-    A function, or a class of callable objects; "" if unknown.
-    """
+    """Return file and line of a function or callable object's class, "" if unknown."""
     bare = _unwrap(code)
     try:
         return f"{Path(inspect.getsourcefile(bare) or '').name}, line {inspect.getsourcelines(bare)[1]}"
@@ -182,7 +163,7 @@ def locate_code(code: object) -> str:
 def name_of(code: object) -> str:
     """Return the name of a corrector.
 
-    Its `name`, or the name of its function or class, also behind a partial.
+    This is its `name`, or the name of its function or class, also behind a partial.
     """
     while isinstance(code, functools.partial):
         code = code.func
@@ -191,10 +172,7 @@ def name_of(code: object) -> str:
 
 
 def _unwrap(code: Any) -> Any:
-    """Return the code behind wrappers.
-
-    The function, class or module behind partials, methods, decorators and objects.
-    """
+    """Return the function, class or module behind partials, methods, decorators and objects."""
     while isinstance(code, functools.partial):
         code = code.func
     if isinstance(code, MethodType):
@@ -214,7 +192,7 @@ def _read_source(bare: Any) -> str:
 def _normalize(source: str) -> str:
     """Return source without comments and layout.
 
-    Unchanged if it is not a whole statement, such as a lambda's line.
+    Source that is not a whole statement, such as a lambda's line, is unchanged.
     """
     try:
         return ast.unparse(ast.parse(textwrap.dedent(source)))
@@ -225,7 +203,8 @@ def _normalize(source: str) -> str:
 def find_modules(home: str, file: Path) -> dict[str, str]:
     """Find the files that code depends on.
 
-    Code depends on a module, on the user's modules that the module imports, and on the packages that all these import.
+    These are the files of its module, of the user's modules that the module imports, and of the packages that all these
+    import.
 
     Args:
         home: Name of the module.
@@ -254,19 +233,16 @@ def _read_file(path: Path) -> str:
 
 
 def _digest_module(path: Path) -> str:
-    """Return a digest of source or compiled code.
-
-    Source is normalised first.
-    """
+    """Return a digest of source, normalised first, or of compiled code."""
     is_source = path.suffix == ".py"
     return compute_digest(_normalize(_read_file(path)).encode()) if is_source else compute_file_digest(path)
 
 
 @functools.lru_cache(maxsize=512)
 def _find_imports(source: str, package: str) -> tuple[str, ...]:
-    """Return the modules that source imports.
+    """Return the modules that source imports, with the packages around them.
 
-    The packages around them are included; `from a import b` also gives a.b.
+    `from a import b` also gives a.b.
     """
     try:
         nodes = [*ast.walk(ast.parse(source))]
@@ -286,10 +262,7 @@ def _find_imports(source: str, package: str) -> tuple[str, ...]:
 
 
 def _find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
-    """Find a user module without importing it.
-
-    Returns None for an unknown module.
-    """
+    """Find a user module without importing it; None for an unknown module."""
     if _is_ours(module) or module.partition(".")[0] in sys.stdlib_module_names:
         return None
     if spec := getattr(sys.modules.get(module), "__spec__", None):
@@ -304,9 +277,7 @@ def _find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
 
 @functools.cache
 def _describe_package(name: str, *, has_files: bool = False) -> str:
-    """Return the version of an installed package.
-
-    It is looked up by import name. Returns "" without a version.
+    """Return an installed package's version by import name, "" without a version.
 
     Args:
         has_files: Add a digest of the files that were installed with that version.
@@ -328,9 +299,7 @@ def _describe_package(name: str, *, has_files: bool = False) -> str:
 
 
 def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
-    """Yield descriptions of values and their contents.
-
-    Numbers, texts, digests of files, and sources of user code.
+    """Yield descriptions of values and their contents: numbers, texts, digests of files, and sources of user code.
 
     Args:
         seen: Identities (`id`) of the code that was described already.
@@ -353,11 +322,10 @@ def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
 
 
 def digest_path(path: Path) -> str:
-    """Return a digest of a file or folder.
+    """Return a digest of a file or folder, "" without either.
 
-    Of the content of a file, or of names and contents in a folder; "" without either.
-
-    Folders that this project writes into do not count: a run may lie beside the data.
+    The content of a file counts, and names and contents in a folder. Folders that this project writes into do not
+    count, because a run may lie beside the data.
     """
     if not path.is_dir():
         return compute_file_digest(path)
@@ -368,10 +336,7 @@ def digest_path(path: Path) -> str:
 
 
 def _list_held_values(code: Any) -> list[Any]:
-    """Return the values that code holds.
-
-    Arguments of partials, attributes of objects, defaults and variables of functions.
-    """
+    """Return the values in partials' arguments, objects' attributes, and functions' defaults and variables."""
     if isinstance(code, functools.partial):
         return [*code.args, *code.keywords.values(), code.func]
     if isinstance(code, MethodType):
@@ -404,20 +369,14 @@ def _list_script_globals(function: Any) -> list[Any]:
 
 
 def _is_written_by_users(value: object) -> bool:
-    """Return whether a value is user code.
-
-    An object of a class in a user's script or module counts, too.
-    """
+    """Return whether a value is user code, or an object of a class in a user's script or module."""
     module_name, file = _locate_home(_unwrap(value))
     is_users_file = file.suffix == ".py" and not _is_ours(module_name) and not _is_installed(file)
     return module_name in _SCRIPTS or is_users_file
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a value is plain.
-
-    A number, text, None, or a tuple, list or dictionary of plain values.
-    """
+    """Return whether a value is a number, text, None, or a tuple, list or dictionary of such values."""
     if isinstance(value, tuple | list):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

@@ -4,9 +4,7 @@ import ctypes
 
 
 def release_freed_memory() -> None:
-    """Give freed memory back to the system.
-
-    Only if the C library can (glibc).
+    """Give freed memory back to the system, if the C library can (glibc).
 
     Otherwise gaps that short arrays have left stay with the process, and no long array fits into a gap.
     """

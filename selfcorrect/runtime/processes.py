@@ -40,9 +40,9 @@ _thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 
 @contextmanager
 def limit_threads(most: int) -> Iterator[None]:
-    """Let a block take up to `most` cores.
+    """Let a block take up to `most` cores, as threads or processes.
 
-    They may be threads or processes; elsewhere, work takes a single core.
+    Elsewhere, work takes a single core.
     """
     token = _thread_limit.set(most)
     try:
@@ -59,7 +59,7 @@ def get_core_limit() -> int:
 def run_in_threads(act: Callable[[Sequence[_Item]], None], items: Sequence[_Item], least: int) -> None:
     """Call a function in threads on parts.
 
-    All parts have ended when an error of the function is raised.
+    If the function raises, the error is passed on after all parts have ended.
 
     Args:
         act: Function of a part of the items.
@@ -95,20 +95,14 @@ WORKER_BYTES = 1_000_000_000
 
 
 def default_workers() -> int:
-    """Return one worker per core.
-
-    Fewer if free memory is short.
-    """
+    """Return one worker per core, or fewer if free memory is short."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     free = _free_bytes()
     return max(1, cores if free is None else min(cores, free // WORKER_BYTES))
 
 
 def _free_bytes() -> int | None:
-    """Return the free memory of machine and control group.
-
-    Returns None if unknown.
-    """
+    """Return the free memory of machine and control group, None if unknown."""
     machine = [1024 * int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:")]
     limit = _lines("/sys/fs/cgroup/memory.max")
     used = _lines("/sys/fs/cgroup/memory.current")
@@ -126,9 +120,7 @@ def _lines(path: str) -> list[str]:
 def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> list[_Result]:
     """Call a function on every task in worker processes.
 
-    A single task or worker runs in this process.
-
-    A single task may take as many threads of this process.
+    A single task or worker runs in this process, and a single task may take as many threads of this process.
 
     Returns:
         The results in the order of the tasks.
@@ -141,10 +133,7 @@ def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], work
 
 
 def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> Iterator[_Result]:
-    """Yield the results of `map_tasks` in order.
-
-    Each comes as soon as earlier tasks are done.
-    """
+    """Yield the results of `map_tasks` in order, each as soon as earlier tasks are done."""
     check_count("workers", workers, 1)
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
@@ -170,10 +159,7 @@ def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], w
 def _run_concurrently(
     executor: ProcessPoolExecutor, function: Callable[[_Task], _Result], tasks: Iterable[_Task], most: int
 ) -> Iterator[_Result]:
-    """Call a function on tasks, `most` at a time.
-
-    Yields the results in order.
-    """
+    """Call a function on tasks, `most` at a time, and yield the results in order."""
     futures: deque[Future[_Result]] = deque()
     running: set[Future[_Result]] = set()
     try:
@@ -199,10 +185,7 @@ def _executor(workers: int) -> ProcessPoolExecutor:
 
 
 def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the main process.
-
-    It stops all workers.
-    """
+    """Leave Ctrl-C to the main process, which stops all workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -272,10 +255,7 @@ def _start(
 
 
 def _die_with_parent(temporary_folder: str) -> None:
-    """End this process when the parent has ended.
-
-    A killed run leaves neither processes nor a folder.
-    """
+    """End this process when the parent has ended, so that a killed run leaves neither processes nor a folder."""
     parent = parent_process()
     assert parent is not None
     parent.join()
@@ -285,10 +265,7 @@ def _die_with_parent(temporary_folder: str) -> None:
 
 @contextmanager
 def _without_main_script() -> Iterator[None]:
-    """Keep spawned processes from importing the main script.
-
-    That would cost seconds and memory.
-    """
+    """Keep spawned processes from importing the main script, which would cost seconds and memory."""
     main = sys.modules["__main__"]
     hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
     try:

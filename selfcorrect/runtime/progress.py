@@ -21,10 +21,7 @@ def report_progress(share: float) -> None:
 
 @contextmanager
 def watch_progress(tell: Watcher) -> Iterator[None]:
-    """Call `tell` with increasing shares within a block.
-
-    They increase also if work is repeated.
-    """
+    """Call `tell` with increasing shares within a block, even if work is repeated."""
     furthest = 0.0
 
     def tell_progress(share: float) -> None:

@@ -54,10 +54,7 @@ class Row:
 
     @property
     def remedy(self) -> str:
-        """Advice for a package that cannot be imported.
-
-        The member's package is installed. It is "" if there is nothing to advise.
-        """
+        """Advice for an installed member whose package cannot be imported, "" for none."""
         return ""
 
 
@@ -68,7 +65,7 @@ _Answer = TypeVar("_Answer")
 class Registry(Generic[RowType]):
     """Members of a kind by name.
 
-    Rows of this package in order, then rows of installed packages by name.
+    Rows of this package come in order, then rows of installed packages by name.
     """
 
     def __init__(
@@ -123,10 +120,7 @@ class Registry(Generic[RowType]):
         return name not in self._own
 
     def title(self, name: str) -> str:
-        """Return a member with its package's name and version.
-
-        Returns "" for a member of this package.
-        """
+        """Return a member with its package's name and version, "" for a member of this package."""
         if not self.is_added(name):
             return ""
         (origin,) = {_origin(point) for point in self._points() if point.name == name} or {"another package"}
@@ -134,17 +128,14 @@ class Registry(Generic[RowType]):
 
     @contextmanager
     def fence(self, name: str) -> Iterator[None]:
-        """Fence another package's code within the block.
-
-        See `supervision.fence`.
-        """
+        """Fence another package's code within the block; see `supervision.fence`."""
         with fence(self.title(name)) if self.is_added(name) else nullcontext():
             yield
 
     def call(self, name: str, expected: type[_Answer], *arguments: Any) -> _Answer:
         """Call the function of a member.
 
-        If another package adds the member, the call is fenced and the type is checked.
+        If another package adds the member, the call is fenced and the answer's type is checked.
         """
         function = self.load(name)
         if not self.is_added(name):
@@ -152,9 +143,9 @@ class Registry(Generic[RowType]):
         return call_fenced(self.title(name), expected, function, *arguments)
 
     def identify(self, name: str) -> dict[str, Identity]:
-        """Return the identity of another package's member.
+        """Return the identity of another package's member by its name for messages.
 
-        The name is for messages. Returns {} for a member of this package.
+        Returns {} for a member of this package.
         """
         return {f"{self.kind} {name!r}": identity_of(self.load(name))} if self.is_added(name) else {}
 
@@ -201,10 +192,7 @@ class Registry(Generic[RowType]):
         return "\n".join(f"{row.name}: {row.summary}" for row in self)
 
     def _broken(self, row: RowType, error: BaseException) -> BaseException:
-        """Return the error of a broken row.
-
-        A bug in this package, a setting in another package.
-        """
+        """Return the error of a broken row: a bug in this package, a setting in another package."""
         reason = f"{type(error).__name__}: {shorten_message(error)}"
         if row.name in self._own:
             if not row.remedy:
@@ -238,10 +226,7 @@ def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
 
 
 def replace_options(options: _Options, changes: Mapping[str, object]) -> _Options:
-    """Return options with other values by name.
-
-    Raises SettingError for an unknown name.
-    """
+    """Return options with other values by name, or raise SettingError for an unknown name."""
     names = [option.name for option in fields(options)]
     for name in changes:
         if name not in names:
@@ -250,10 +235,7 @@ def replace_options(options: _Options, changes: Mapping[str, object]) -> _Option
 
 
 def import_object(reference: str) -> Any:
-    """Import an object or module by reference.
-
-    A reference is "package.module:attribute", or "package.module".
-    """
+    """Import "package.module:attribute" or "package.module"."""
     module, _, attribute = reference.partition(":")
     return reduce(getattr, attribute.split(".") if attribute else [], import_module(module))
 
@@ -295,10 +277,7 @@ def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bo
 
 @lru_cache(maxsize=32)
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Return the entry points of installed packages.
-
-    `path`, where they are looked for, is a cache key.
-    """
+    """Return the entry points of installed packages; `path`, where they are looked for, is a cache key."""
     if group not in _read_declarations(path) and not any(map(os.path.isfile, path)):  # a file is an archive of packages
         return ()
     return tuple(sorted(_all_entry_points(path).select(group=group), key=attrgetter("name", "value")))
@@ -306,20 +285,14 @@ def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 
 @lru_cache(maxsize=4)
 def _read_declarations(path: tuple[str, ...]) -> str:
-    """Return what packages in some folders declare.
-
-    Reading is faster than importing `importlib.metadata`.
-    """
+    """Return what packages in some folders declare; reading is faster than importing `importlib.metadata`."""
     files = chain.from_iterable(Path(folder).glob("*-[iI][nN][fF][oO]/entry_points.txt") for folder in path)
     return "\n".join(file.read_text("utf-8", "replace") for file in files if os.access(file, os.R_OK))
 
 
 @lru_cache(maxsize=4)
 def _all_entry_points(path: tuple[str, ...]) -> Any:
-    """Return the entry points of all groups.
-
-    Each search reads the files of all packages, so one search serves all.
-    """
+    """Return the entry points of all groups in one search, because each search reads the files of all packages."""
     from importlib.metadata import entry_points  # slow to import, and rarely needed
 
     return entry_points()

@@ -42,10 +42,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit(source: Path) -> str | None:
-    """Return the commit of the repository with `source`.
-
-    Returns None for an installed copy.
-    """
+    """Return the commit of the repository with `source`, None for an installed copy."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(source.parent), *arguments]

@@ -19,17 +19,14 @@ def add_processor_time(seconds: float) -> None:
 
 
 def processor_time_s() -> float:
-    """Return the processor time so far, in s.
-
-    That of this process and of those that worked for it.
-    """
+    """Return the processor time so far of this process and those that worked for it, in s."""
     return time.process_time() + _others_s
 
 
 class Stopwatch:
     """Seconds per phase.
 
-    A nested phase counts only for itself, and time outside phases for "else".
+    A nested phase counts only for itself; time outside phases counts for "else".
     """
 
     def __init__(self) -> None:
@@ -55,10 +52,7 @@ class Stopwatch:
             self._switch(outer)
 
     def lap(self) -> dict[str, float]:
-        """Return the times since the last lap, in s.
-
-        Wall time per phase, and processor time.
-        """
+        """Return wall time per phase and processor time since the last lap, in s."""
         self._switch(self._phase)
         processor_s = processor_time_s()
         seconds = {**self._seconds, PROCESSOR: processor_s - self._processor_since_s}

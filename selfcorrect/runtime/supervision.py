@@ -21,17 +21,12 @@ _place_listeners: list[Callable[[str], None]] = []
 
 
 class EndedError(InputError):
-    """A call ended its process, or took too long.
-
-    The same call is not tried again.
-    """
+    """A call ended its process, or took too long, and is not tried again."""
 
 
 @contextmanager
 def forbid_exit(who: str = "it") -> Iterator[None]:
-    """Turn `sys.exit` into an InputError about `who`.
-
-    Exceptions of unusual kinds, too.
+    """Turn `sys.exit` and unusual exceptions into an InputError about `who`.
 
     Ctrl-C stays Ctrl-C, but a KeyboardInterrupt that the code raises does not.
     """
@@ -57,10 +52,7 @@ def _describe_place(error: BaseException) -> str:
 
 @contextmanager
 def _watch_interrupts() -> Iterator[Callable[[], bool]]:
-    """Yield a function that detects Ctrl-C.
-
-    It tells whether Ctrl-C may have come.
-    """
+    """Yield a function that tells whether Ctrl-C may have come."""
     is_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     if not is_main_thread or not callable(handler):  # no interrupt arrives here, unless native code handles it
@@ -84,9 +76,8 @@ def _watch_interrupts() -> Iterator[Callable[[], bool]]:
 def fence(who: str) -> Iterator[None]:
     """Turn errors of other code into an InputError.
 
-    The error is about `who`, such as "format 'x' of y 1.0".
-
-    Errors that are sentences for the caller stay, and so do Ctrl-C and failures of the disk or the machine.
+    The error is about `who`, such as "format 'x' of y 1.0". Errors that are sentences for the caller stay, and so do
+    Ctrl-C and failures of the disk or the machine.
     """
     try:
         with forbid_exit(who):
@@ -98,10 +89,7 @@ def fence(who: str) -> Iterator[None]:
 
 
 def call_fenced(who: str, expected: type[_Answer], function: Callable[..., Any], *arguments: Any) -> _Answer:
-    """Call other code; see `fence`.
-
-    The answer must have the expected type.
-    """
+    """Call other code in a `fence`, and check that the answer has the expected type."""
     with fence(who):
         answer = function(*arguments)
         if not isinstance(answer, expected):
