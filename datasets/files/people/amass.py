@@ -39,7 +39,7 @@ PARTS_OF_POSES = {
 def write_gmr(path: Path, motion: Motion) -> None:
     """Write SMPL-X parameters for robot retargeting.
 
-    The file has all names that GMR, ProtoMotions and MimicKit read. A motion with a rate that is no multiple of 30 is
+    The file has all names that GMR, ProtoMotions and MimicKit read. A motion whose rate is not a multiple of 30 is
     resampled to the next multiple, with a warning: GMR (commit 0df3d88) plays slower files at 30, and leaves out whole
     frames of faster files.
     """
@@ -84,7 +84,7 @@ def write_amass(path: Path, motion: Motion, layout: Layout | None = None) -> Non
 def put_on_average_body(motion: Motion, layout: Layout) -> Motion:
     """Put an SMPL motion on the layout's average body.
 
-    The feet stay in the same positions. A warning tells of the change.
+    The feet stay in the same positions. A warning reports the change.
     """
     posed = replace(motion, skeleton=layout.average())
     placed = keep_feet_in_place(motion, posed)

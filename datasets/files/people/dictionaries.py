@@ -128,7 +128,7 @@ def _join_frames(path: Path, frames: list[Path]) -> Results:
 def find_frame_files(path: Path) -> list[Path]:
     """Find the files of a motion's frames, in order.
 
-    They are the .json files with the same name up to a number.
+    These are the .json files with the same name up to a number.
     """
     name = _NUMBERED.fullmatch(path.name)
     if name is None:
@@ -138,10 +138,7 @@ def find_frame_files(path: Path) -> list[Path]:
 
 
 def _sort_by_number(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Sort numbered files by name and number.
-
-    The name goes up to the number.
-    """
+    """Group files by their name up to a number, sorted by number."""
     numbered: dict[str, dict[int, Path]] = {}
     for file in files:
         if name := _NUMBERED.fullmatch(file.name):
@@ -151,10 +148,7 @@ def _sort_by_number(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 @lru_cache(maxsize=1)
 def _find_first_files(folder: Path, changed_ns: int) -> frozenset[Path]:
-    """Return each name's first numbered file in a folder.
-
-    The folder was last changed at the time, which the cache needs.
-    """
+    """Return each name's first numbered file in a folder; `changed_ns`, the folder's last change, is a cache key."""
     del changed_ns
     return frozenset(files[0] for files in _sort_by_number(folder.glob("*.json")).values())
 
@@ -176,10 +170,7 @@ def _is_json(path: Path) -> bool:
 
 
 def is_later_frame(path: Path) -> bool:
-    """Return whether another file has the first frame.
-
-    The frame belongs to the motion of this .json file.
-    """
+    """Return whether a .json file is a later frame of a motion whose first frame is another file."""
     if not _is_json(path) or _NUMBERED.fullmatch(path.name) is None:
         return False
     try:
@@ -190,10 +181,7 @@ def is_later_frame(path: Path) -> bool:
 
 
 def _stack_frames_of_people(results: Results) -> Results:
-    """Stack people's arrays over the frames.
-
-    Only files that are a list of frames change.
-    """
+    """Stack people's arrays over the frames of a file that is a list of frames."""
     if sam3d.recognises_sam3d(results.shapes):  # whose reader stacks them
         return results
     stacked = stack_frames(results)
@@ -217,19 +205,13 @@ CHARACTERS = {
 
 
 def _find_character(results: Results) -> str:
-    """Return the program behind robots or characters.
-
-    Returns "" if the file has none.
-    """
+    """Return the program behind robots or characters, "" if the file has none."""
     words = {word for name in _collect_names(results) for word in name.split(".")}
     return next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
 
 
 def recognises(path: Path) -> bool:
-    """Return whether a file holds motions, or explains itself.
-
-    A reader explains damage and robots.
-    """
+    """Return whether a file holds motions, or damage or robots that a reader explains."""
     try:
         results = _stack_frames_of_people(_open_results(path))
         return bool(_find_character(results)) or _find_reader(results) is not None
@@ -251,10 +233,7 @@ def holds_people(path: Path) -> bool:
 
 
 def holds_objects(path: Path) -> bool:
-    """Return whether a .npy file holds Python objects.
-
-    Dictionaries are objects; plain numbers are not.
-    """
+    """Return whether a .npy file holds Python objects, such as dictionaries, not plain numbers."""
     if path.suffix.lower() != ".npy":
         return False
     try:
@@ -266,9 +245,9 @@ def holds_objects(path: Path) -> bool:
 
 
 def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] | None:
-    """Return the reader of a file.
+    """Return the reader of a file, None if no layout fits.
 
-    Returns None if no layout fits. Raises InputError if a layout fits, but one of its values is not an array.
+    Raises InputError if a layout fits, but one of its values is not an array.
     """
     if sam3d.recognises_sam3d(results.shapes):
         return sam3d.open_sam3d
@@ -302,29 +281,20 @@ def _open_joint_positions(results: Results, reading: Reading, key: str) -> Motio
 
 
 def _collect_names(results: Results) -> dict[str, None]:
-    """Return the names of all values in a file.
-
-    The names of dictionaries and lists on the way are among them, in order.
-    """
+    """Return the names of all values in a file, in order, including dictionaries and lists on the way."""
     names = (*results.shapes, *results.numbers, *results.others)
     return {start: None for name in names for start in accumulate(name.split("."), "{}.{}".format)}
 
 
 def _check_arrays(results: Results, names: Iterable[str]) -> None:
-    """Raise InputError unless all values are numeric arrays.
-
-    Objects, text and missing values are refused.
-    """
+    """Raise InputError if a value is not a numeric array, such as an object, text or missing value."""
     for name in names:
         if name not in results.shapes:
             raise InputError(f"{results.path}: expected {name} to be an array of numbers")
 
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Describe a file of unknown layout.
-
-    The sentence names what it holds, and the nearest layouts.
-    """
+    """Describe a file of unknown layout: its content and the nearest layouts."""
     names = ["".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST]) for name in shapes]
     contents = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
     more = f" and {len(contents) - _LISTED} more" if len(contents) > _LISTED else ""

@@ -19,7 +19,7 @@ _IN_FRAME = re.compile(r"(?P<before>(?:[^.]*[^.\d][^.]*\.)?)(?P<frame>\d+)\.(?P<
 class FramesOfPeople(Results):
     """Results with each array joined over the frames.
 
-    "0.people.1.transl" (3,), "1.people.1.transl" (3,) … are "people.1.transl" (T, 3).
+    For example, "0.people.1.transl" (3,), "1.people.1.transl" (3,) … become "people.1.transl" (T, 3).
     """
 
     def __init__(self, results: Results, frames: Mapping[str, list[str]]) -> None:
@@ -45,8 +45,8 @@ class FramesOfPeople(Results):
 def stack_frames(results: Results) -> Results:
     """Stack the arrays of all frames.
 
-    Files that are not a list of frames are returned unchanged. An array counts if all frames have it in the same shape:
-    people who are not in all frames are left out.
+    Files that are not a list of frames are returned unchanged. An array is stacked if all frames have it in the same
+    shape, so people who are not in all frames are left out.
     """
     by_name: dict[str, dict[int, str]] = {}
     for name in results.shapes:

@@ -84,7 +84,8 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
 def _open_kit_rows(path: Path, array: np.ndarray, reading: Reading) -> MotionFile:
     """Open KIT-ML's rows as joints in the file's unit.
 
-    Its contacts are not read: feet that move faster than a fraction of a millimetre per frame are no contacts there.
+    Their contacts are not read, because KIT-ML counts no foot that moves faster than a fraction of a millimetre per
+    frame.
     """
     if (reading.up or "y").rstrip("!") != "y":
         raise InputError(f"{path}: KIT-ML's rows are y up; leave out --up")
@@ -98,10 +99,7 @@ def _open_kit_rows(path: Path, array: np.ndarray, reading: Reading) -> MotionFil
 
 
 def _find_sides(positions: np.ndarray) -> RowBody:
-    """Decide which of KIT-ML's sides is left.
-
-    Left and right follow from joints (T, 21, 3) whose toes point ahead.
-    """
+    """Decide which of KIT-ML's sides is left, from joints (T, 21, 3) whose toes point ahead."""
     right_hip, left_hip = KIT_BODY.hips
     toes, ankles = list(KIT_BODY.contact_joints[1::2]), [18, 13]
     ahead = (positions[:, toes] - positions[:, ankles]).mean(axis=1)
@@ -118,10 +116,7 @@ depth of contacts or the root's height below zero."""
 
 
 def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
-    """Refuse standardised rows.
-
-    Their rotations are not unit vectors, because columns were centred and scaled.
-    """
+    """Refuse standardised rows: rotations are not unit vectors if columns were centred and scaled."""
     if rows.shape[1] not in (_COLUMNS, _KIT_COLUMNS) or not len(rows):
         return
     groups = columns(joint_count(rows))
@@ -139,25 +134,19 @@ def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
 def write_rows(path: Path, motion: Motion) -> None:
     """Write a motion as HumanML3D rows (T − 1, 263).
 
-    The rows are at 20 fps, with HumanML3D's bone lengths, and start at the origin facing +z.
+    The motion is at 20 fps, with HumanML3D's bone lengths, and starts at the origin facing +z.
     """
     rows = encode(body_joints(resample(motion, FPS)), TARGET_OFFSETS_M)
     write_npy(path, rows.astype(np.float32))
 
 
 def write_joints(path: Path, motion: Motion) -> None:
-    """Write a motion as joints (T, 22, 3).
-
-    Positions are in metres, at 20 fps.
-    """
+    """Write a motion as joints (T, 22, 3) in m, at 20 fps."""
     write_npy(path, _joints_on_floor_m(motion).astype(np.float32))
 
 
 def _joints_on_floor_m(motion: Motion) -> np.ndarray:
-    """Return joints (T, 22, 3) with the soles' depth removed.
-
-    The rate is 20 fps, and joints are lowered by the depth of the soles below the toe joints.
-    """
+    """Return joints (T, 22, 3) at 20 fps, lowered by the depth of the soles below the toe joints."""
     return body_joints(resample(motion, FPS)) - (0.0, motion.skeleton.usual_sole_m, 0.0)
 
 
@@ -192,9 +181,9 @@ def _floats(path: Path) -> np.ndarray:
 
 
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
-    """Build a motion from joints (T, 22, 3).
+    """Build a motion from joints (T, 22, 3) in m, y up, at 20 fps.
 
-    Joints are in metres, y up, at 20 fps; the skeleton is made for the motion.
+    The skeleton is made for the motion.
     """
     check_within(f"{source}:", joints_m, _LARGEST)
     fitted = fit_body(joints_m, FPS, SMPL_BODY.average())
@@ -204,7 +193,7 @@ def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
 def open_mdm(path: Path, reading: Reading) -> MotionFile:
     """Open the motions of an MDM file.
 
-    Prompts become text, and frames beyond the lengths stay.
+    Prompts become text, and frames beyond the stated lengths are kept.
     """
     content = _check_mdm(path, read_pickled_npy(path))
     joints = content["motion"]
@@ -238,10 +227,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
 
 
 def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
-    """Check an MDM dictionary.
-
-    Raises InputError unless motions and lengths are valid.
-    """
+    """Return an MDM dictionary, or raise InputError unless motions and lengths are valid."""
     if not isinstance(content, dict) or not {"motion", "lengths"} <= set(content):
         got = "none"
         if isinstance(content, dict):
@@ -261,10 +247,7 @@ def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
 
 
 def write_mdm(path: Path, motion: Motion) -> None:
-    """Write a motion as MDM's `results.npy`.
-
-    The file holds a single sample.
-    """
+    """Write a motion as MDM's `results.npy` of a single sample."""
     joints_m = np.moveaxis(_joints_on_floor_m(motion), 0, -1)
     content = {
         "motion": joints_m[None].astype(np.float32),

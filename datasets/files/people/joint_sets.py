@@ -77,10 +77,7 @@ _DIRECTIONS = {
 
 @dataclass(frozen=True)
 class JointSet:
-    """Joints in file order, each with its parent.
-
-    The root's parent is "".
-    """
+    """Joints in file order, each with its parent, "" for the root."""
 
     name: str
     fps: float
@@ -132,10 +129,7 @@ def _direction(name: str) -> tuple[float, float, float]:
 
 
 def _limb(side: str, start: str, *joints: str) -> tuple[tuple[str, str], ...]:
-    """Return the joints of one limb.
-
-    It belongs to one side and hangs from the joint `start`.
-    """
+    """Return the joints of one side's limb, which hangs from the joint `start`."""
     names = [f"{side}_{joint}" for joint in joints]
     return tuple(zip(names, [start, *names[:-1]], strict=True))
 
@@ -174,10 +168,7 @@ _FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 
 
 def _arm(side: str, *fingers: str, hand: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
-    """Return an arm's joints from the collar on.
-
-    Each finger has three joints.
-    """
+    """Return an arm's joints from the collar on, with three joints per finger."""
     joints = _limb(side, "spine3", "collar", *_ARM, *hand)
     for finger in fingers:
         joints += _limb(side, f"{side}_wrist", *(f"{finger}{number}" for number in (1, 2, 3)))
@@ -237,10 +228,7 @@ _LIKELIER = 0.5
 
 
 def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> None:
-    """Refuse keypoints that look like a joint set.
-
-    They have the number of joints (T, J, 3) of a joint set, but limbs of a keypoint set.
-    """
+    """Refuse keypoints (T, J, 3) with as many joints as a joint set, but the limbs of a keypoint set."""
     if len(joints) not in _KEYPOINTS:
         return
     keypoints, left, right = _KEYPOINTS[len(joints)]
@@ -258,10 +246,7 @@ def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> No
 
 
 def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]]) -> float:
-    """Measure how uneven left and right bones are.
-
-    The relative measure counts changes of length and differences from the opposite side.
-    """
+    """Measure how much bones change in length and differ from the opposite side, as a relative number."""
     lengths = []
     for bones in (left, right):
         starts, ends = np.array(bones).T
@@ -274,9 +259,9 @@ def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], rig
 
 
 def measure_bones(positions: np.ndarray, joints: JointSet) -> float:
-    """Measure how badly a joint set fits (T, J, 3).
+    """Measure how badly a joint set fits positions (T, J, 3).
 
-    It is 0 for rigid, symmetric and short bones. The measure is the sum of three shares of the length of all bones:
+    The result is 0 for rigid, symmetric and short bones. It is the sum of three shares of the length of all bones:
     changes of lengths with time, differences from left to right, and the length beyond the shortest tree.
     """
     names = [name for name, _ in joints.joints]
@@ -293,10 +278,7 @@ def measure_bones(positions: np.ndarray, joints: JointSet) -> float:
 
 
 def _measure_distances(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Measure the distances between joints (T, J, 3).
-
-    Returns their means and deviations (J, J).
-    """
+    """Return mean distances between joints (T, J, 3) and their deviations, both (J, J)."""
     distances = norms(positions[:, :, None] - positions[:, None])
     return distances.mean(axis=0), distances.std(axis=0)
 
@@ -334,10 +316,7 @@ def select_joint_set(path: Path, array: np.ndarray) -> tuple[JointSet, tuple[str
 
 
 def _find_body(positions: np.ndarray) -> JointSet | None:
-    """Find a body in joints of unknown order.
-
-    Joints (T, J, 3) are named by the body of their tree. Returns None without a body.
-    """
+    """Find a body in joints (T, J, 3) of unknown order, named by the body of their tree; None without a body."""
     if not np.ptp(positions, axis=(0, 1)).any():
         return None
     means, deviations = _measure_distances(positions)
@@ -357,10 +336,7 @@ def _find_body(positions: np.ndarray) -> JointSet | None:
 
 
 def _hang_body(positions: np.ndarray, tree: csr_array, root: int) -> tuple[list[int], Motion]:
-    """Order joints from a root outwards.
-
-    Returns the order of the joints (T, J, 3) along the tree, and the motion with parts.
-    """
+    """Order joints (T, J, 3) from a root outwards along the tree; also returns the motion with parts."""
     order, parents = breadth_first_order(tree, root, directed=False)
     order = order.tolist()
     above = [-1, *(order.index(parents[joint]) for joint in order[1:])]
@@ -381,7 +357,7 @@ def open_joints(
 ) -> MotionFile:
     """Open a motion of joint positions.
 
-    It is written back in the file's unit, axes and number type.
+    The file is written back in its unit, axes and number type.
 
     Args:
         array: (T, J, 3) numbers of the file, in the file's order.
@@ -437,9 +413,9 @@ def open_joints(
 
 
 def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Reading) -> tuple[float, tuple[str, ...]]:
-    """Find the unit of joint positions in metres.
+    """Find the unit of joint positions in m, from the reading, the joint set or the legs.
 
-    The reading, the joint set or the legs decide; there is a note if the legs do.
+    There is a note if the legs decide.
     """
     if reading.metres_per_unit:
         return reading.metres_per_unit, ()
@@ -454,10 +430,9 @@ def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Rea
 
 
 def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
-    """Report how far rigid bones move joints.
+    """Report how far rigid bones move joints, if by half a millimetre or more.
 
-    There is no note below half a millimetre. fits: joints (T, J, 3) of each motion, world, metres, as in the file and
-    as fitted.
+    `fits` has joints (T, J, 3) of each motion, in the world in m, as in the file and as fitted.
     """
     most_mm = 0.0
     total_mm = 0.0
@@ -477,7 +452,7 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
 def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[float, str]:
     """Infer the unit that gives legs human length.
 
-    It is a power of ten of a metre; a note says so.
+    The unit is a power of ten of a metre, returned with a note.
 
     Args:
         positions: (T, J, 3) positions of the joints, in the file's unit.

@@ -16,7 +16,7 @@ _SAME = 1e-8
 
 
 def keep_positions(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> np.ndarray:
-    """Move numbers of a file as places moved.
+    """Move numbers of a file as positions moved.
 
     Args:
         old: Numbers of the file, as many as `before_m` has.
@@ -36,8 +36,6 @@ def keep_rotations(
     old: np.ndarray, before: np.ndarray | None, after: np.ndarray, *, matrices: bool = False
 ) -> np.ndarray:
     """Return rotations that keep their numbers where unchanged.
-
-    They are rotation vectors or matrices of quaternions.
 
     Args:
         old: (T, …) rotation vectors or matrices of the file.
@@ -65,7 +63,7 @@ def keep_rotations(
 def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
     """Return matrices (..., 3, 3) from two rows (..., 6).
 
-    They are made orthonormal (Zhou et al. 2019). Rows that are zero or parallel give no rotations.
+    Matrices are made orthonormal (Zhou et al. 2019). Rows that are zero or parallel give no rotations.
     """
     first = normalize_safely(rows[..., :3])
     second = rows[..., 3:] - (first * rows[..., 3:]).sum(axis=-1, keepdims=True) * first
@@ -74,10 +72,7 @@ def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def check_rotations(what: str, matrices: np.ndarray) -> None:
-    """Raise InputError unless matrices (T, ..., 3, 3) are rotations.
-
-    The error names the first bad frame.
-    """
+    """Raise InputError at the first bad frame unless matrices (T, ..., 3, 3) are rotations."""
     is_rotation = np.linalg.det(matrices.astype(float)) > 0.5
     if not is_rotation.all():
         raise InputError(f"{what} in frame {np.argwhere(~is_rotation)[0][0]}")

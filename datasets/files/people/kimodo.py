@@ -49,10 +49,7 @@ BODIES = {len(body): body for body in (SOMA_77, SOMA_30, SMPL_BODY.average())}
 
 
 def open_kimodo(results: Results, reading: Reading) -> MotionFile:
-    """Open a Kimodo motion.
-
-    Its bones follow from the motion.
-    """
+    """Open a Kimodo motion, whose bones follow from the motion."""
     path = results.path
     places = results.array(_KEYS[0])
     matrices = results.array(_KEYS[1])
@@ -92,10 +89,7 @@ def _find_body(path: Path, places: np.ndarray, matrices: np.ndarray) -> Skeleton
 
 
 def _feet(results: Results, frames: int) -> np.ndarray | None:
-    """Return foot contacts (T, 2) from a file's labels.
-
-    They are left and right, from the labels of heels and toes; None without labels.
-    """
+    """Return left and right foot contacts (T, 2) from labels of heels and toes, None without labels."""
     shape = results.shapes.get("foot_contacts", ())
     if len(shape) != 2 or shape[0] != frames or shape[1] % 2 or not shape[1]:
         return None
@@ -111,7 +105,7 @@ def motion_of_poses(
 ) -> Motion:
     """Build a motion from world positions and orientations.
 
-    Its bones have the mean lengths.
+    The bones have the mean lengths.
 
     Args:
         label: Name of the motion in messages.
@@ -150,10 +144,7 @@ _WRITTEN = ("posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts"
 
 
 def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
-    """Return a motion's arrays as Kimodo writes them.
-
-    They are y up.
-    """
+    """Return a motion's arrays as Kimodo writes them, y up."""
     joints_m, orientations = pose_joints(motion)
     smooth_m = motion.root_m.copy()
     level_m = smooth_m[:, [0, 2]]
@@ -189,10 +180,7 @@ def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
 def _write_arrays(
     old: Mapping[str, np.ndarray], before: Motion, after: Motion, contacts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return a file's arrays with another motion.
-
-    `after` replaces `before`, in the file's world.
-    """
+    """Return a file's arrays with motion `after` in place of `before`, in the file's world."""
     after_arrays = {**arrays_of(after), "foot_contacts": contacts}
     fitting = [name for name, array in after_arrays.items() if name in old and array.shape[1:] == old[name].shape[1:]]
     new = {name: after_arrays[name] for name in fitting}
@@ -214,7 +202,7 @@ def _write_arrays(
 def write_kimodo(path: Path, motion: Motion) -> None:
     """Write a motion as Kimodo does.
 
-    It has 30 frames per second, on SOMA's joints or else on SMPL-X's 22.
+    The rate is 30 fps, on SOMA's joints or else on SMPL-X's 22.
     """
     motion = resample(motion, _FPS)
     if motion.skeleton.names not in (SOMA_77.names, SOMA_30.names):

@@ -38,9 +38,9 @@ _LARGEST = 1e6
 
 
 def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
-    """Open the motion of MotionStreamer rows.
+    """Open the motion of MotionStreamer rows, y up.
 
-    It is y up; joints turn as in the file, on bones of mean length.
+    Joints turn as in the file, on bones of mean length.
 
     Args:
         rows: (T, 272) its numbers.
@@ -90,19 +90,16 @@ def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
 
 
 def _matrices(path: Path, values: np.ndarray) -> np.ndarray:
-    """Return matrices (T, J, 3, 3) from two rows.
-
-    The first two rows are (T, J, 6); matrices are made orthonormal.
-    """
+    """Return matrices (T, J, 3, 3) from their first two rows (T, J, 6), made orthonormal."""
     matrices = matrices_of_rows(values)
     check_rotations(f"{path}: no rotations", matrices)
     return matrices
 
 
 def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
-    """Return a motion as rows (T, 272).
+    """Return a motion on SMPL's joints as rows (T, 272), y up.
 
-    It is y up, on SMPL's joints; `headings` are rotations (T, 3, 3) that face each frame to +z.
+    `headings` are rotations (T, 3, 3) that face each frame to +z.
     """
     smpl_motion = to_smpl(motion)
     joints_m = joint_positions(smpl_motion)
@@ -124,7 +121,7 @@ def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
 def write_motionstreamer(path: Path, motion: Motion) -> None:
     """Write a motion at 30 fps.
 
-    It starts at the origin and faces +z.
+    The motion starts at the origin and faces +z.
     """
     motion = resample(motion, _FPS)
     first_frame = to_smpl(motion.frames(0, 1))

@@ -38,10 +38,7 @@ _READ = {*_SIZES, "connector1", "connector2"}
 
 
 class _Document:
-    """Segments and frames of a file's first subject.
-
-    They are collected while the XML elements pass.
-    """
+    """Segments and frames of a file's first subject, collected while the XML elements pass."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,7 +57,7 @@ class _Document:
     def doctype(self, name: str, _public: str | None, _system: str | None) -> None:
         """Refuse declarations, which MVNX does not have.
 
-        Entities could grow without limit or name other files.
+        Their entities could grow without limit or name other files.
         """
         raise InputError(f"{self.path}: declares a document type ({name[:30]}); expected MVNX, which has none")
 
@@ -129,10 +126,7 @@ class _Document:
 
 
 def open_mvnx(path: Path, reading: Reading) -> MotionFile:
-    """Read the first subject of an MVNX file.
-
-    The skeleton has the suit's segments.
-    """
+    """Read an MVNX file's first subject, on the suit's segments."""
     document, notes = _read_document(path)
     count = len(document.segments)
     if not document.frames or not count:

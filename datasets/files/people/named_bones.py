@@ -89,10 +89,7 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
 
 
 def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
-    """Return a file's bones in order, and their tree.
-
-    Parents come first; the tree has names but no lengths yet.
-    """
+    """Return a file's bones in order, parents first, and their tree with names but no lengths yet."""
     texts = read_npz(results.path, ("bone_names",)).get("bone_names", np.array([]))
     names = [str(name) for name in texts.ravel()]
     parents = results.array("parent_indices").ravel()

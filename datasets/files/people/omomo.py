@@ -79,10 +79,7 @@ def _find_orientations(places: np.ndarray) -> np.ndarray:
 
 
 def _find_local_rotations(orientations: np.ndarray) -> Rotation:
-    """Convert world orientations (T, 52, 4) to local rotations.
-
-    The result has 51 T rotations in the parents' frames.
-    """
+    """Convert world orientations (T, 52, 4) to 51 T local rotations in the parents' frames."""
     names = [name for name, _ in _JOINTS.joints]
     parents = [names.index(parent) for _, parent in _JOINTS.joints[1:]]
     local = compose(invert(orientations[:, parents]), orientations[:, 1:])

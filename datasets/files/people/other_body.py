@@ -24,7 +24,7 @@ _BLEND_S = 0.1
 def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
     """Fit a root path that keeps standing feet in place.
 
-    Places are scaled by the ratio of the lengths of legs, about the floor and the first place of the root.
+    The root path is scaled by the ratio of the leg lengths, about the floor and the root's first position.
 
     Args:
         original: The motion on its own body, y up.
@@ -55,10 +55,7 @@ def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
 
 
 def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float) -> np.ndarray:
-    """Interpolate foot errors (T, 3) between stances.
-
-    off_m is (T, 2, K, 3): by how much standing points are off.
-    """
+    """Interpolate foot errors (T, 3) between stances, from errors `off_m` (T, 2, K, 3) of standing points."""
     weights = observation.standing
     total = weights.sum((1, 2))
     means_m = (off_m * weights[..., None]).sum((1, 2)) / np.maximum(total, 1e-9)[:, None]
@@ -71,9 +68,9 @@ def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float
 
 
 def _integrate_slide(off_m: np.ndarray, observation: Observation) -> np.ndarray:
-    """Integrate how far standing points slide (T, 3).
+    """Integrate how far standing points slide (T, 3), from their errors `off_m` (T, 2, K, 3).
 
-    off_m is (T, 2, K, 3): by how much the points are off. Nothing slides while no foot stands.
+    Nothing slides while no foot stands.
     """
     weights = np.minimum(observation.standing[1:], observation.standing[:-1])
     steps_m = (np.diff(off_m, axis=0) * weights[..., None]).sum((1, 2))

@@ -69,10 +69,7 @@ class RowsOfNumbers(Results):
         self.shapes = {name: array.shape for name, array in self._arrays.items()}
 
     def _decode(self) -> np.ndarray:
-        """Decode the rotations of all joints.
-
-        They are rotation vectors (T, J, 3) or matrices (T, J, 3, 3).
-        """
+        """Decode all joint rotations as rotation vectors (T, J, 3) or matrices (T, J, 3, 3)."""
         shape = (len(self._rows), len(self.layout.layout.names), 3)
         if not self.layout.has_matrices:
             vectors = np.zeros(shape, self._rows.dtype)
@@ -106,10 +103,7 @@ class RowsOfNumbers(Results):
 
 
 def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
-    """Open the motion in rows (T, D), y up.
-
-    The rows are of a kind in `ROWS`.
-    """
+    """Open the motion in rows (T, D) of a kind in `ROWS`, y up."""
     if not len(rows):
         raise InputError(f"{path}: expected at least one row")
     results = RowsOfNumbers(path, rows)

@@ -58,10 +58,7 @@ def recognises_sam3d(shapes: Mapping[str, tuple[int, ...]]) -> bool:
 
 
 def open_sam3d(results: Results, reading: Reading) -> MotionFile:
-    """Open a motion per person, y up.
-
-    The body has SMPL's joints.
-    """
+    """Open a motion per person, y up, on SMPL's joints."""
     path = results.path
     results, prefixes = _stack_people(results)
     counts = [results.shapes.get(f"{prefix}{JOINTS}", (0,))[0] for prefix in prefixes]
@@ -115,10 +112,7 @@ class _Person:
         return self.results.array(name) if name in self.results.shapes else None
 
     def make_changes(self, motion: Motion) -> dict[str, np.ndarray]:
-        """Return the arrays with another motion.
-
-        Joints that did not move keep their numbers.
-        """
+        """Return the arrays with another motion; joints that did not move keep their numbers."""
         if len(motion) != len(self.motion):
             raise InputError(f"{self.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
         before_m, before = pose_joints(self.y_up.restore(self.motion))
@@ -154,10 +148,7 @@ class _Person:
         return changes
 
     def _find_nearest_joints(self, points_m: np.ndarray) -> np.ndarray:
-        """Find the nearest joint (P,) of each point (P, 3).
-
-        The first frame decides.
-        """
+        """Find the nearest joint (P,) of each point (P, 3) in the first frame."""
         from scipy.spatial import KDTree  # takes long to import
 
         seen_m = np.where(np.isfinite(points_m), points_m, 0.0)  # points that nobody saw are not finite
@@ -167,10 +158,7 @@ class _Person:
 
 @dataclass(frozen=True, eq=False)
 class _Moves:
-    """Part poses before and after a change.
-
-    The poses are in the camera's frame.
-    """
+    """Part poses before and after a change, in the camera's frame."""
 
     before_m: np.ndarray
     after_m: np.ndarray
@@ -211,10 +199,7 @@ def _numbers(label: str, key: str, array: np.ndarray | None, shape: tuple[int, .
 
 
 def _stack_people(results: Results) -> tuple[Results, list[str]]:
-    """Stack each person's frames.
-
-    Returns the file, and the prefixes of the people's arrays.
-    """
+    """Stack each person's frames; also returns the prefixes of the people's arrays."""
     ends = [name.removesuffix(JOINTS) for name in results.shapes if name.rpartition(".")[2] == JOINTS]
     shapes = {len(results.shapes[f"{end}{JOINTS}"]) for end in ends}
     if shapes == {3}:
@@ -245,10 +230,7 @@ def _stack_people(results: Results) -> tuple[Results, list[str]]:
 
 
 def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
-    """Return each frame's people, by frame keys.
-
-    People are array prefixes.
-    """
+    """Return the array prefixes of each frame's people, by frame keys."""
     paths = [tuple(end.split(".")[:-1]) for end in ends]
     depth = len(paths[0])
     shared = depth

@@ -137,9 +137,9 @@ TOOLS = (
 
 
 def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
-    """Detect the program whose keys a file has.
+    """Detect the program whose keys a file has, and the prefixes of people.
 
-    Also returns the prefixes of people; None for other files.
+    Returns None for other files.
     """
     names = dict.fromkeys(names)
     for tool in TOOLS:
@@ -298,10 +298,7 @@ def _find_pelvis_m(tool: Tool, pelvis_m: np.ndarray, rotations: np.ndarray) -> n
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
-    """Return a skeleton with so many joints.
-
-    Also returns the root's rest position in the body model's coordinates.
-    """
+    """Return a skeleton of `joints` joints, and the root's rest position in the body model's coordinates."""
     if joints == len(SOMA_77):
         return SOMA_77, np.zeros(3)
     layout = LAYOUTS[joints]
@@ -317,10 +314,7 @@ def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
 def _camera_of(
     results: Results, tool: Tool, prefix: str, frames: int
 ) -> tuple[FrameChanges, int | None, tuple[str, ...]]:
-    """Return the mapping from a program's world.
-
-    Also returns the vertical axis of that world, and notes.
-    """
+    """Return the mapping from a program's world, the vertical axis of that world, and notes."""
     if not tool.camera:
         return FrameChanges(), tool.up, ()
     near = [path_below(folder, tool.camera) for folder in (results.path.parent, results.path.parent.parent)]
@@ -340,10 +334,7 @@ def _camera_of(
 
 
 def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
-    """Note frames in which a person is not seen.
-
-    Only frames between the first and the last frame of the video count.
-    """
+    """Note the video's frames, between a person's first and last, in which the person is not seen."""
     for name in _FRAME_NAMES:
         if results.shapes.get(f"{prefix}{name}") != (count,):
             continue
@@ -365,10 +356,7 @@ _CAMERAS = ((("world_cam_R", "world_cam_T"), Y_UP), (("pred_cam_R", "pred_cam_T"
 
 
 def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
-    """Return the map from camera frame to world.
-
-    It has rotations and shifts (T, 3); the vertical axis of the world comes with it.
-    """
+    """Return rotations and shifts (T, 3) from camera frame to world, and the world's vertical axis."""
     results = open_results(path)
     names, up = next((row for row in _CAMERAS if set(row[0]) <= results.shapes.keys()), _CAMERAS[-1])
     if not set(names) <= results.shapes.keys():
@@ -401,7 +389,7 @@ def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.n
 def _merge_root(label: str, tool: Tool, arrays: dict[str, np.ndarray], root: np.ndarray) -> np.ndarray:
     """Merge root rotations (T, 4) stored separately.
 
-    The first rotations must equal `root`, or be zero.
+    The first joint's rotations in the file must equal `root`, or be zero.
     """
     array = arrays[tool.root]
     check_real(label, tool.root, array, _LARGEST)
@@ -451,10 +439,7 @@ def _scale(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> float:
 def _body(
     label: str, tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading
 ) -> tuple[Body | None, tuple[str, ...]]:
-    """Return the body of shape and body model.
-
-    It is None for an average person; notes come with it.
-    """
+    """Return the body of shape and body model, None for an average person, and notes."""
     if (model := body_model_of(reading)) is None:
         return None, (FileNote("average body, as the file holds no bone lengths", "--body-model"),)
     from selfcorrect.motion.body.body_model import make_body
@@ -522,9 +507,6 @@ def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np
 
 
 def _match_type(array: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """Convert an array to its old number type.
-
-    The type changes if it cannot hold the values.
-    """
+    """Convert an array to its old number type, unless that cannot hold the values."""
     can_hold = old.dtype.kind == "f" or np.array_equal(array, array.round())
     return array.astype(old.dtype) if can_hold else array

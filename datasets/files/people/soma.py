@@ -46,10 +46,7 @@ def _part(name: str) -> str:
 
 
 def _offset_m(name: str, part: str) -> np.ndarray:
-    """Return an average joint's offset from its parent.
-
-    It is (3,), in metres.
-    """
+    """Return an average joint's offset (3,) from its parent, in m."""
     average = SMPL_BODY.average()
     if part == "pelvis":
         return np.zeros(3)
@@ -68,10 +65,7 @@ def _offset_m(name: str, part: str) -> np.ndarray:
 
 
 def _build_average() -> Skeleton:
-    """Build an average adult in T-pose.
-
-    It serves files without bone lengths; fingers and face are rough.
-    """
+    """Build an average adult in T-pose for files without bone lengths; fingers and face are rough."""
     joints = _joints()
     names = tuple(name for name, _ in joints)
     parents = [names.index(parent) if parent else -1 for _, parent in joints]
@@ -83,7 +77,7 @@ def _build_average() -> Skeleton:
 def _remove_joints(skeleton: Skeleton, removed: set[str]) -> Skeleton:
     """Remove joints from a skeleton.
 
-    The other joints hang from the nearest joint that was above.
+    The other joints hang from the nearest remaining joint above.
     """
     joints = [joint for joint, name in enumerate(skeleton.names) if name not in removed]
     parents = []
