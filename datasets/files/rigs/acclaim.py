@@ -43,10 +43,7 @@ _FRAMES_AT_END = 4
 
 @dataclass(frozen=True, eq=False)
 class _Bone:
-    """A bone of the skeleton, or the root.
-
-    The root has no length.
-    """
+    """A bone of the skeleton, or the root, which has no length."""
 
     name: str
     reach: np.ndarray
@@ -59,10 +56,7 @@ class _Bone:
 
 @dataclass(frozen=True, eq=False)
 class _Acclaim:
-    """The skeleton in an ASF file.
-
-    Parents come first; the root is bone 0.
-    """
+    """The skeleton in an ASF file, parents first; the root is bone 0."""
 
     bones: tuple[_Bone, ...]
     parents: tuple[int, ...]
@@ -88,10 +82,7 @@ class _Line:
 
 
 def open_acclaim(path: Path, reading: Reading) -> MotionFile:
-    """Read an AMC motion, y up.
-
-    The skeleton is in the ASF file beside it.
-    """
+    """Read an AMC motion, y up, on the skeleton in the ASF file beside it."""
     text, _ = read_bvh_text(path)
     skeleton_path = _find_skeleton(path, text)
     skeleton = _parse_skeleton(skeleton_path)
@@ -117,7 +108,7 @@ def open_acclaim(path: Path, reading: Reading) -> MotionFile:
 def _find_skeleton(path: Path, text: str) -> Path:
     """Find the ASF file of an AMC file.
 
-    It is named inside, has the same name or its beginning, or is the only one in the folder.
+    The AMC file states the ASF file's name, or has a name that begins like it, or the folder has only one ASF file.
     """
     candidates = list_files(path.parent, ".asf")
     stem = path.stem.lower()
@@ -283,10 +274,7 @@ def _parse_frames(
 
 
 def _find_layout(path: Path, words: Sequence[str], skeleton: _Acclaim) -> tuple[list[tuple[int, int]], int]:
-    """Find where each bone's numbers begin in a frame.
-
-    Returns positions with bones, and the number of words in a frame.
-    """
+    """Return where each bone's numbers begin in a frame, and the number of words in a frame."""
     places = {bone.name: place for place, bone in enumerate(skeleton.bones)}
     layout: list[tuple[int, int]] = []
     at = 1
@@ -302,10 +290,7 @@ def _find_layout(path: Path, words: Sequence[str], skeleton: _Acclaim) -> tuple[
 
 
 def _parse_numbers(words: Sequence[str]) -> np.ndarray:
-    """Parse words as numbers.
-
-    All are NaN if any word is not a number.
-    """
+    """Parse words as numbers, all NaN if any word is not a number."""
     try:
         return np.array(words, dtype=float)
     except ValueError:
@@ -313,10 +298,7 @@ def _parse_numbers(words: Sequence[str]) -> np.ndarray:
 
 
 def _turn(order: str, angles_deg: np.ndarray) -> np.ndarray:
-    """Compose rotations about fixed axes, first axis first.
-
-    The axes do not turn with the body.
-    """
+    """Compose rotations about fixed axes, first axis first; the axes do not turn with the body."""
     return from_euler_angles(order[::-1], angles_deg[..., ::-1])
 
 
@@ -328,10 +310,7 @@ def _make_motion(
     degrees_per_unit: float,
     fps: float,
 ) -> Motion:
-    """Build the motion in the file's unit.
-
-    End sites follow the bones.
-    """
+    """Build the motion in the file's unit, with end sites after the bones."""
     frames = len(values[0])
     rotations = identity_rotations(frames, len(skeleton.bones) + len(ends))
     root = np.zeros((frames, 3))
@@ -357,10 +336,7 @@ def _make_motion(
 
 
 def _resolve_unit(motion: Motion, stated_m: float, reading: Reading) -> tuple[float, tuple[str, ...]]:
-    """Resolve the unit in metres.
-
-    The option decides, else the stated unit if it makes a person, else the likeliest unit.
-    """
+    """Resolve the unit in m: the option, else the stated unit if it makes a person, else the likeliest unit."""
     if reading.metres_per_unit:
         return reading.metres_per_unit, ()
     if BODY_M[0] < measure_stature(motion) * stated_m < BODY_M[1]:

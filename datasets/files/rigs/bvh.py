@@ -130,10 +130,7 @@ def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> 
 
 
 def _find_rest_positions(offsets: np.ndarray, parents: Sequence[int]) -> np.ndarray:
-    """Return joint positions (J, 3) at zero rotation.
-
-    The root is at the origin.
-    """
+    """Return joint positions (J, 3) at zero rotation, with the root at the origin."""
     places = np.zeros_like(offsets)
     for joint, parent in enumerate(parents):
         if parent >= 0:
@@ -164,7 +161,7 @@ def _channel_values(
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
     """Split channel values into positions and rotations.
 
-    Positions (T, 3), in file units, are of joints with position channels; rotations (T, J, 4) are of all joints.
+    Returns positions (T, 3), in file units, of joints with position channels, and rotations (T, J, 4) of all joints.
     """
     rotations = identity_rotations(len(values), len(channels))
     positions: dict[int, np.ndarray] = {}
@@ -182,10 +179,7 @@ def _channel_values(
 
 
 def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[int, list[int], str]]:
-    """Yield each joint's columns of a channel kind.
-
-    The axes come in order.
-    """
+    """Yield each joint's columns of a channel kind, with the axes in order."""
     start = 0
     for joint, names in enumerate(channels):
         places = [place for place, name in enumerate(names) if name.endswith(kind)]
@@ -196,10 +190,7 @@ def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[i
 
 
 def _turning_joints(channels: Sequence[tuple[str, ...]]) -> dict[str, tuple[list[int], list[list[int]]]]:
-    """Group joints by their order of rotation axes.
-
-    Each joint comes with the columns of its angles.
-    """
+    """Group joints by their order of rotation axes, each with the columns of its angles."""
     turning: dict[str, tuple[list[int], list[list[int]]]] = {}
     for joint, columns, axes in _columns(channels, "rotation"):
         joints, joint_columns = turning.setdefault(axes, ([], []))
@@ -213,9 +204,7 @@ def _axis_numbers(axes: str) -> list[int]:
 
 
 def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str = "ZYX") -> RiggedMotion:
-    """Prepare a motion for writing as BVH.
-
-    Only the root has position channels.
+    """Prepare a motion for writing as BVH; only the root has position channels.
 
     Args:
         metres_per_unit: Length of the file's unit, by default a centimetre.
@@ -246,7 +235,7 @@ def write_bvh(path: Path, clip: RiggedMotion) -> None:
 def layer_between(before: str, after: str, source: str) -> str:
     """Return the additive layer between two BVH texts.
 
-    It has what must be added to the channels of one file to get those of the other.
+    The layer added to the channels of `before` gives those of `after`.
 
     Args:
         after: Text of another clip with the same channels, such as the correction.
@@ -276,10 +265,7 @@ def layer_between(before: str, after: str, source: str) -> str:
 
 
 def _format_lines(clip: RiggedMotion) -> Iterator[str]:
-    """Yield the file's lines.
-
-    Frames come line by line, because a long motion's text is larger than its numbers.
-    """
+    """Yield the file's lines, frame by frame, because a long motion's text is larger than its numbers."""
     values = _values_of(clip)
     ends = np.cumsum([len(names) for names in clip.channels])
     columns: list[int] = []
@@ -293,10 +279,7 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
 
 
 def format_channels(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]:
-    """Yield formatted columns of values (T, C).
-
-    Some lines come at a time, with six decimals.
-    """
+    """Yield formatted columns of values (T, C), some lines at a time, with six decimals."""
     row_format = " ".join(["%.6f"] * len(columns))
     for start in range(0, len(values), _ROWS):
         rows = values[start : start + _ROWS].take(columns, axis=1)
@@ -338,8 +321,8 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
 def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return joint names that BVH can hold.
 
-    A name is a single line without braces, is not empty, and is not repeated. Marks of comments are written as `_`
-    where readers see a comment, at the beginning and after a blank.
+    Such a name is a single line without braces, is not empty, and is not repeated. Comment marks become `_` where
+    readers see a comment, at the beginning and after a blank.
     """
     written: list[str] = []
     for name in names:
@@ -350,10 +333,7 @@ def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int, can_end: bool) -> list[str]:
-    """Format a joint and all joints below.
-
-    `can_end`: whether end sites may be added.
-    """
+    """Format a joint and all joints below; `can_end` says whether end sites may be added."""
     skeleton = clip.motion.skeleton
     if joint in clip.end_sites:
         return _format_braces("End Site", clip.offsets[joint], [], depth)
@@ -369,10 +349,7 @@ def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: i
 
 
 def _format_braces(title: str, offset: np.ndarray, content: Sequence[str], depth: int) -> list[str]:
-    """Format a title, and an offset in braces.
-
-    The braces hold the offset (3,) and the content.
-    """
+    """Format a title, and an offset (3,) and the content in braces."""
     margin = "\t" * depth
     x, y, z = offset.round(6) + 0.0
     return [f"{margin}{title}", f"{margin}{{", f"{margin}\tOFFSET {x:.6f} {y:.6f} {z:.6f}", *content, f"{margin}}}"]
@@ -381,9 +358,9 @@ def _format_braces(title: str, offset: np.ndarray, content: Sequence[str], depth
 def find_leaf_end_m(skeleton: Skeleton, joint: int) -> np.ndarray:
     """Find where a leaf joint's body part ends.
 
-    The end (3,) is in the joint's frame, in metres. The end has the direction and length that an average body has,
-    whatever the rest pose: relative to the legs above a neck, relative to the last two bones elsewhere. Fingers, and
-    joints that are no part of the body, end a fingertip further along the same bone.
+    The end (3,) is in the joint's frame, in m. It has the direction and length that an average body has, whatever the
+    rest pose: relative to the legs above a neck, relative to the last two bones elsewhere. Fingers, and joints that are
+    not part of the body, end a fingertip further along the same bone.
     """
     part = skeleton.parts[joint]
     bone_m = skeleton.offsets_m[joint]

@@ -100,10 +100,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
 
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
-    """Resample a clip with too few frames.
-
-    A clip of key poses is sampled between its frames as between keys.
-    """
+    """Resample a clip of key poses between its few frames, as between keys."""
     own_fps = clip.motion.fps
     if own_fps >= KEY_POSES_FPS or len(clip.motion) < 2:
         return clip
@@ -117,10 +114,8 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
 def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
     """Decide whether a rate of 1 fps is true.
 
-    It is believed if the file states it and poses differ too much for the usual rate. Other clips get a note on the
-    usual rate, which is assumed.
-
-    Between frames of a recording bodies move little, and onwards; between key poses far, and anywhere.
+    It is true if the file states it and poses differ too much for the usual rate. Other clips get a note that the usual
+    rate is assumed. Between frames of a recording bodies move little, and onwards; between key poses far, and anywhere.
     """
     if clip.placeholder_rate is None:
         return clip
@@ -140,8 +135,8 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
 def body_of(clip: RiggedMotion) -> Motion:
     """Return the motion from the pelvis downwards.
 
-    Above it there may be joints of a scene or a prop. If parts of the body are not below the pelvis, return the whole
-    motion on a tree that hangs on the pelvis.
+    Joints above the pelvis may belong to a scene or a prop. If parts of the body are not below the pelvis, the result
+    is the whole motion on a tree that hangs on the pelvis.
     """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
@@ -165,7 +160,7 @@ def body_of(clip: RiggedMotion) -> Motion:
 
 
 def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
-    """Find legs that stretch, and joints that follow.
+    """Find joints that follow, and legs that stretch.
 
     Such legs reach further in the file than rigid bones do.
     """
@@ -213,7 +208,7 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
 def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
     """Return the clip with another number of frames.
 
-    The clip itself is returned if it has this length, or a single frame.
+    A clip of this length, or of a single frame, is returned itself.
     """
     own_frames = len(clip.motion)
     if frames == own_frames or own_frames < 2 or frames < 2:
@@ -232,10 +227,7 @@ def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMoti
 
 
 def _check_rigid(clip: RiggedMotion, joint: int) -> None:
-    """Refuse stretching bones between joint and root.
-
-    A skeleton cannot hang from such a joint.
-    """
+    """Refuse stretching bones between joint and root, because a skeleton cannot hang from such a joint."""
     path = clip.motion.skeleton.path_to_root(joint)[:-1]
     moving = [above for above in path if above in clip.stretches_m]
     if any(np.ptp(clip.stretches_m[above], axis=0).max() > _HELD_M for above in moving):
@@ -244,9 +236,6 @@ def _check_rigid(clip: RiggedMotion, joint: int) -> None:
 
 
 def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a joint's world positions and orientations.
-
-    They are (T, 3) and (T, 4), with the positions in the file.
-    """
+    """Return a joint's world positions (T, 3) in the file and orientations (T, 4)."""
     positions_m, orientations = world_poses_of(clip)
     return positions_m[:, joint], orientations[:, joint]

@@ -100,10 +100,9 @@ def read_bvh_text(path: Path) -> tuple[str, str]:
 
 
 def decode(content: bytes, source: str) -> tuple[str, str]:
-    """Decode text and detect its encoding.
+    """Decode text and detect its encoding, which the format does not state.
 
-    Names are the same bytes when encoded again. The format does not state the encoding. Latin-1 decodes anything and is
-    therefore tried last.
+    Names are the same bytes when encoded again. Latin-1 decodes anything and is therefore tried last.
 
     Returns:
         The text, and the name of the encoding for Python.
@@ -135,10 +134,7 @@ def decode(content: bytes, source: str) -> tuple[str, str]:
 
 
 def byte_order_mark(encoding: str) -> bytes:
-    """Return the byte-order mark of an encoding.
-
-    UTF-16 has one; the result is empty for other encodings.
-    """
+    """Return the byte-order mark of UTF-16, nothing for other encodings."""
     return "\ufeff".encode(encoding) if encoding.startswith("utf-16") else b""
 
 
@@ -189,10 +185,7 @@ class _Scanner:
         return 1 + self.text.count("\n", 0, self.word_at)
 
     def peek(self) -> str:
-        """Return the next word without moving on.
-
-        Returns "" at the end.
-        """
+        """Return the next word without moving on, "" at the end."""
         return self._find_word()[1]
 
     def next(self, expected: str) -> str:
@@ -216,10 +209,7 @@ class _Scanner:
         return _COMMENT_AFTER_NAME.sub("", match.group().strip(BLANKS))
 
     def read_numbers(self, count: int, keyword: str) -> list[float]:
-        """Read the next words as finite numbers.
-
-        Raises InputError for other words.
-        """
+        """Read the next words as finite numbers, or raise InputError."""
         start = self.word_at
         values = []
         while len(values) <= count and (numbers := self.split_numbers(self.peek())):
@@ -231,9 +221,9 @@ class _Scanner:
         return values
 
     def split_numbers(self, word: str) -> list[float]:
-        """Split a word into numbers.
+        """Split a word into numbers, which may lack blanks between them.
 
-        Blanks between them may be missing. Returns [] if anything is not a finite number.
+        Returns [] if anything is not a finite number.
         """
         parts = [word] if np.isfinite(self.number(word)) else _TOUCHING.split(word)
         numbers = [self.number(part) for part in parts]
@@ -250,7 +240,7 @@ class _Scanner:
     def replace_decimal_commas(self, text: str) -> str:
         """Replace decimal commas by points.
 
-        This happens only if all numbers are written with commas, as in many languages.
+        Text changes only if all numbers are written with commas, as in many languages.
         """
         if "," not in text or _DECIMAL_POINT.search(text):
             return text
@@ -260,10 +250,7 @@ class _Scanner:
         return replaced
 
     def fail(self, expected: str) -> InputError:
-        """Return the error for the last word.
-
-        It shows the rest of the line.
-        """
+        """Return the error for the last word, with the rest of the line."""
         line = self.text[self.word_at : self.word_at + 200].partition("\n")[0]
         got = " ".join(line.split())[:60]
         return InputError(f"{self.source}, line {self.line}: expected {expected}, got {got!r}")
@@ -273,10 +260,7 @@ class _Scanner:
         self.notes[FileNote(f"damaged file: {damage}", topic="damage")] = None
 
     def _find_word(self) -> re.Match[str]:
-        """Match the next word.
-
-        The match is empty at the end.
-        """
+        """Match the next word; the match is empty at the end."""
         match = _WORD.match(self.text, self.at)
         assert match is not None, "the pattern matches the empty text, too"
         return match
@@ -354,10 +338,7 @@ def _parse_channels(scanner: _Scanner) -> tuple[str, ...]:
 
 
 def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
-    """Number the end sites of a parent.
-
-    Returns the names of all joints. Other names must be unique.
-    """
+    """Number the end sites of a parent, and return all joint names; other names must be unique."""
     lines: dict[str, int] = {}
     for joint in joints:
         if joint.is_end:
@@ -382,10 +363,7 @@ def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
 
 
 def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float]:
-    """Parse the frame count and frame rate.
-
-    `fps` overrules the file.
-    """
+    """Parse the frame count and frame rate; `fps` overrules the file."""
     keyword = scanner.next("MOTION").upper()
     if keyword == "ROOT":
         raise scanner.fail("MOTION after the first skeleton (a file with several roots holds several people)")
@@ -413,10 +391,7 @@ def _read_field(scanner: _Scanner, label: str, expected: str) -> str:
 
 
 def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
-    """Resolve the frame rate.
-
-    A given `fps` overrules the frame time as written.
-    """
+    """Resolve the frame rate; `fps` overrules the frame time as written."""
     frame_time_s = scanner.number(time)
     own_fps, assumption = 1.0, ""
     if time != _ONE_SECOND:
@@ -442,11 +417,9 @@ def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
 def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
     """Infer the frame rate from a frame time.
 
-    Returns None if there is no frame time; the text says what was assumed, "" for nothing. digits: the frame time as
-    written.
-
+    Returns None if there is no frame time, and what was assumed, "" for nothing. `digits` is the frame time as written.
     Programs that do not know the frame time write 0 or 1. A large number is in milliseconds or is the frame rate,
-    whatever makes the frame rate usual.
+    whichever makes the frame rate usual.
     """
     if frame_time_s in (0, 1):
         return SAMPLED_FPS, " is a placeholder"
@@ -462,10 +435,7 @@ def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
 
 
 def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
-    """Parse the complete rows of a motion (T, channels).
-
-    frames: the number of rows that the file states.
-    """
+    """Parse the complete rows of a motion (T, channels); the file states `frames` rows."""
     values = _read_plain_rows(scanner, frames, channels)
     if values is not None:
         return values
@@ -515,11 +485,11 @@ def _read_plain_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarra
 
 
 def is_end_sound(lines: Sequence[str], channels: int) -> bool:
-    """Return whether a file's last number is complete.
+    """Return whether a file's last number is complete, if the last line has no end.
 
-    It is asked of files without a last line end. A complete number has as many decimals as all numbers in the last
-    rows, or at least as many digits as any number there, or equals the numbers above. The end of an incomplete row, or
-    a word that is no number, does not matter, because such a row is left out.
+    A complete number has as many decimals as all numbers in the last rows, or at least as many digits as any number
+    there, or equals the numbers above. The end of an incomplete row, or a word that is not a number, does not matter,
+    because such a row is left out.
     """
     *words, end = " ".join(lines[-_ROWS_BEFORE_END:]).split()
     if sum(len(line.split()) for line in lines) % channels or np.isnan(_number(end)):
@@ -540,10 +510,7 @@ def _count_digits(word: str) -> int:
 
 
 def _load_even_rows(lines: Sequence[tuple[int, str]], channels: int) -> np.ndarray | None:
-    """Load lines that hold one row each.
-
-    Returns None if the count of numbers differs.
-    """
+    """Load lines that hold one row each; None if the count of numbers differs."""
     try:
         values = np.loadtxt([line for _, line in lines], comments=None, ndmin=2)  # noqa: TID251 - of lines
     except ValueError:

@@ -54,8 +54,8 @@ class _Stack:
 def open_fbx(path: Path, reading: Reading) -> MotionFile:
     """Read a file's animation stacks, y up.
 
-    Motions are in metres, at the file's frame rate. Written as .glb, with an animation for each, or for a single motion
-    as .bvh; meshes are not written.
+    Motions are in m, at the file's frame rate. They are written as .glb, with an animation for each, or as .bvh if
+    there is a single motion; meshes are not written.
     """
     with requires_extra("FBX"):
         if find_spec("ufbx") is None:
@@ -107,10 +107,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
 def _find_tree(
     path: Path, bones: Sequence[int], parents: Sequence[int], names: Sequence[str]
 ) -> tuple[list[int], tuple[str, ...]]:
-    """Find the largest tree of bones.
-
-    There is a note if other trees may be bodies.
-    """
+    """Find the largest tree of bones, with a note if other trees may be bodies."""
     people = _separate_people(bones, parents, names)
     skeleton = max(people, key=len) if len(people) > 1 else bones
     try:
@@ -144,10 +141,7 @@ def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequen
 
 
 def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float, opening_s: float) -> list[np.ndarray]:
-    """Sample a rig's transforms in each stack.
-
-    They are translation, rotation and scale (J, T, 10).
-    """
+    """Return a rig's translations, rotations and scales (J, T, 10) in each stack."""
     request = {"stacks": [(stack.index, stack.frames) for stack in stacks], "nodes": rig.nodes, "fps": fps}
     sizes = [10 * len(rig.nodes) * stack.frames for stack in stacks]
     sampling_s = _SAMPLING_S + _SAMPLING_S_PER_VALUE * sum(sizes) / 10
@@ -157,10 +151,7 @@ def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float, opening_
 
 
 def _find_tracks(path: Path, rig: Rig, poses: np.ndarray) -> Tracks:
-    """Find the tracks that move among (J, T, 10).
-
-    The numbers are translation, rotation and scale of a rig's nodes.
-    """
+    """Find the tracks that move among translations, rotations and scales (J, T, 10) of a rig's nodes."""
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, name in enumerate(rig.names):
         check_within(f"{path}: {name} is", poses[joint], LARGEST)

@@ -43,10 +43,7 @@ _ALONG = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Follower:
-    """A joint that keeps its pose on a leader.
-
-    Poses are stored for T frames.
-    """
+    """A joint that keeps its pose on a leader over T frames."""
 
     joint: int
     leader: int
@@ -66,10 +63,7 @@ class Follower:
         return clip if orientation is None else _turn_joint(clip, self.joint, compose(to_parent, orientation))
 
     def pose(self, position_m: np.ndarray, orientation: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the joint's world pose on the leader.
-
-        Positions are (T, 3), orientations (T, 4).
-        """
+        """Return the joint's world positions (T, 3) and orientations (T, 4) on the leader."""
         frames = len(position_m)
         places_m = self.places_m
         turns = self.turns
@@ -82,10 +76,7 @@ class Follower:
 
 @dataclass(frozen=True, eq=False)
 class TwistBone:
-    """A joint that shares another joint's twist.
-
-    The share is constant over T frames.
-    """
+    """A joint that shares another joint's twist, by a constant share over T frames."""
 
     joint: int
     leader: int
@@ -124,10 +115,7 @@ class TwistLink:
     """(T,) twist of the leader."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Share a changed twist between both joints.
-
-        All joints keep their positions.
-        """
+        """Share a changed twist between both joints; all joints keep their positions."""
         turns = clip.motion.rotations[:, self.joint]
         leader_turns = clip.motion.rotations[:, self.leader]
         rows = slice(None) if len(turns) == len(self.twists_rad) else slice(1)
@@ -147,9 +135,9 @@ Following: TypeAlias = Follower | TwistBone | TwistLink | StretchedLeg
 
 
 def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
-    """Find joints that follow parts of the body.
+    """Find joints that follow parts of the body by position or by twist.
 
-    They are no parts themselves, and follow by position or by twist.
+    The joints are not parts themselves.
     """
     skeleton = clip.motion.skeleton
     followers = _find_placed_followers(clip)
@@ -202,10 +190,7 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
 
 
 def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Find the axis of a joint's rotations (T, 4).
-
-    Returns the axis (3,), or None without one, and the angles (T,).
-    """
+    """Return the axis (3,) of rotations (T, 4), None without one, and the angles (T,)."""
     if np.abs(turns - turns[0]).max() < _TWISTS_RAD / 4:
         return None, np.zeros(len(turns))
     some = turns[:: max(1, len(turns) // _FRAMES_OF_TWIST)]
@@ -220,19 +205,13 @@ def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
 
 
 def _is_share(angles_rad: np.ndarray, share: float, total_rad: np.ndarray) -> bool:
-    """Return whether angles are a constant share.
-
-    All are (T,).
-    """
+    """Return whether angles (T,) are a constant share of `total_rad` (T,)."""
     off_rad = np.abs(angles_rad - share * total_rad)
     return bool(off_rad.max() < _STEADY_RAD and off_rad.mean() < _STEADY * np.abs(angles_rad).mean())
 
 
 def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
-    """Find the body part with which a joint twists.
-
-    It is the parent or a sibling. Returns None without a common twist.
-    """
+    """Find the parent or sibling part with which a joint twists, None without a common twist."""
     skeleton = motion.skeleton
     parent = skeleton.parents[joint]
     turns = motion.rotations[:, joint]
@@ -257,10 +236,7 @@ def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
 
 
 def _measure_twists_rad(turns: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """Measure the twist (T,) about an axis (3,).
-
-    Rotations are (T, 4).
-    """
+    """Measure the twist (T,) of rotations (T, 4) about an axis (3,)."""
     return 2 * np.arctan2(turns[:, :3] @ axis, turns[:, 3])
 
 
@@ -278,7 +254,7 @@ def _wrap(angles_rad: np.ndarray) -> np.ndarray:
 def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
     """Find moving joints that keep their position on a part.
 
-    They are no parts, and move in the parent's frame. Of parts that a joint follows, the nearest part leads.
+    The joints are not parts, and move in the parent's frame. Of several parts that a joint follows, the nearest leads.
     """
     skeleton = clip.motion.skeleton
     helpers = _find_helpers(clip)
@@ -304,10 +280,7 @@ def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
 
 
 def _find_helpers(clip: RiggedMotion) -> list[int]:
-    """List joints without part that move by themselves.
-
-    They move in the parent's frame.
-    """
+    """List joints without part that move in the parent's frame."""
     helpers = []
     for joint, track_m in clip.stretches_m.items():
         if not clip.motion.skeleton.parts[joint] and np.ptp(track_m, axis=0).max() > _MOVES_M:
@@ -316,9 +289,9 @@ def _find_helpers(clip: RiggedMotion) -> list[int]:
 
 
 def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tuple[str, ...]:
-    """Note moving joints near the body that stay uncorrected.
+    """Note moving joints near the body that stay uncorrected, if any.
 
-    There is no note without such joints. Joints that hang from a limb move with the limb.
+    Joints that hang from a limb move with the limb.
     """
     skeleton = clip.motion.skeleton
     following = {follower.joint for follower in followers if not isinstance(follower, StretchedLeg)}
@@ -335,10 +308,7 @@ def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tup
 
 
 def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedMotion:
-    """Put followers on their leaders after a change.
-
-    They have the same poses on the leaders as before.
-    """
+    """Put followers on their leaders after a change, in the same poses as before."""
     for follower in followers:
         clip = follower.apply(clip)
     return clip

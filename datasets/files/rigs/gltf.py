@@ -51,7 +51,7 @@ _TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5
 def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
     """Write motions as .glb or .gltf animations.
 
-    The first is a binary file, the second text with the numbers in base64.
+    .glb is binary, .gltf is text with the numbers in base64.
 
     Args:
         *more: Other animations; all move the first one's skeleton, so that all joints have to be the same.
@@ -67,8 +67,8 @@ def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
 def write_vrma(path: Path, motion: Motion) -> None:
     """Write a VRM animation, which moves any avatar.
 
-    The file has SMPL's joints, with a T-pose as rest pose. Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises
-    InputError if the motion lacks parts of SMPL's body.
+    The file has SMPL's joints, with a T-pose as rest pose. Raises InputError if the motion lacks parts of SMPL's body.
+    Source: Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0".
     """
     body = to_smpl(motion)
     bones = {}
@@ -108,10 +108,7 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
 
 
 def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
-    """Return the joints as nodes at rest.
-
-    Nodes are in the skeleton's order, with the lowest joint on the floor.
-    """
+    """Return nodes at rest in the skeleton's order, with the lowest joint on the floor."""
     nodes: list[dict[str, Any]] = []
     for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True):
         node = {"name": name, "translation": offset_m.tolist()}
@@ -126,8 +123,8 @@ def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
 def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorNumbers) -> dict[str, Any]:
     """Attach a skin and visible bones to the joints.
 
-    Joints are posed as in the first frame, and put with a mesh below an armature. Returns mesh, skin and colour. The
-    armature is the last node. The skin is bound to the rest pose; glTF keeps that pose as inverse matrices.
+    Joints are posed as in the first frame, and put with a mesh below an armature, the last node. Returns mesh, skin and
+    colour. The skin is bound to the rest pose; glTF keeps that pose as inverse matrices.
     """
     joints = range(len(nodes))
     for joint in joints:
@@ -148,10 +145,9 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorN
 
 
 def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None:
-    """Build an octahedron for each bone at rest.
+    """Build an octahedron for each bone at rest, from the parent to the joint.
 
-    It stretches from the parent to the joint, with separate vertices so that edges look sharp. Returns None without a
-    visible bone.
+    Vertices are separate so that edges look sharp. Returns None without a visible bone.
     """
     lengths_m = norms(skeleton.offsets_m)
     ends = 1 + np.flatnonzero(lengths_m[1:] >= _SHORTEST_M)
@@ -182,10 +178,7 @@ def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None
 
 
 def _animation(motion: Motion, numbers: AccessorNumbers) -> dict[str, Any]:
-    """Build the animation of root translation and rotations.
-
-    It is linear between frames.
-    """
+    """Build the animation of root translation and rotations, linear between frames."""
     time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
     rotations = make_continuous(motion.rotations)
     samplers = [{"input": time, "output": numbers.add(motion.root_m)}]

@@ -66,7 +66,7 @@ class _Clip:
 def open_gltf(path: Path, reading: Reading) -> MotionFile:
     """Read the motions of a glTF file.
 
-    When written back, only these animations change.
+    When the file is written back, only these animations change.
     """
     document = read_document(path)
     try:
@@ -134,10 +134,9 @@ def _find_bodies(document: Document) -> list[_Body]:
 
 
 def _find_bind_positions(document: Document, rig: Rig) -> dict[str, np.ndarray]:
-    """Return joint positions in the bind pose.
+    """Return joint positions (3,) in the bind pose by joint name.
 
-    The skin with most joints decides; positions (3,) are by joint name. Nothing but the comparison of rest poses
-    depends on these, so that a damaged skin shows none.
+    The skin with most joints decides. A damaged skin gives none, because only the comparison of rest poses needs them.
     """
     skins = [skin for skin in document.items("skins") if set(skin["joints"]) & set(rig.nodes)]
     skin = max(skins, key=lambda skin: len(set(skin["joints"]) & set(rig.nodes)), default={})
@@ -191,10 +190,7 @@ def _moved_nodes(animation: dict[str, Any]) -> set[int]:
 
 
 def _vrm_bones(document: Document) -> dict[str, int]:
-    """Return the nodes of VRM bones by name.
-
-    Any version of the format is read.
-    """
+    """Return the nodes of VRM bones by name, in any version of the format."""
     extensions = document.content.get("extensions") or {}
     for name in ("VRMC_vrm_animation", "VRMC_vrm"):
         if name in extensions:
@@ -233,9 +229,9 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return the channels that move the rig.
+    """Return the channels that move the rig, and their samplers.
 
-    If several move a property, the last one counts. Samplers come with them.
+    If several move a property, the last one counts.
     """
     content = document.items("animations")[animation]
     nodes = set(rig.nodes)
@@ -248,10 +244,7 @@ def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[s
 
 
 def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
-    """Return the key times of an animation's tracks.
-
-    An accessor's times are read once.
-    """
+    """Return the key times of an animation's tracks; an accessor's times are read once."""
     accessors = [sampler["input"] for _, sampler in _channels(document, rig, animation)]
     times_s = {accessor: numbers(document, accessor)[:, 0] for accessor in dict.fromkeys(accessors)}
     return [times_s[accessor] for accessor in accessors]
@@ -337,10 +330,7 @@ def _spline(
 
 
 def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
-    """Return times (T,) and changed channel values.
-
-    Channels that equal the rig at rest are left out.
-    """
+    """Return times (T,) and changed channel values, without channels that equal the rig at rest."""
     rig = clip.rig
     body = clip.animation.body.view.restore(changed)
     rigged = with_body(clip.animation.clip, body, find_all_followers(clip.animation.clip))

@@ -83,10 +83,7 @@ def read_document(path: Path) -> Document:
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:
-    """Return the JSON and the numbers of a .glb.
-
-    The first chunk of either kind counts.
-    """
+    """Return the JSON and the numbers of a .glb, from the first chunk of either kind."""
     chunks: dict[bytes, bytes] = {}
     start = 12
     while start + 8 <= len(data):
@@ -120,10 +117,7 @@ def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: byte
 
 
 def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, bytes]) -> bytes:
-    """Read a buffer.
-
-    `beside` holds files that were read for earlier buffers.
-    """
+    """Read a buffer; `beside` holds files that were read for earlier buffers."""
     uri = entry.get("uri")
     if uri is None:
         return chunk
@@ -176,10 +170,7 @@ def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class AccessorNumbers:
-    """A document's first buffer, and its accessors.
-
-    Arrays are added to both.
-    """
+    """A document's first buffer and its accessors; arrays are added to both."""
 
     content: dict[str, Any] = field(default_factory=dict)
     buffer: bytearray = field(default_factory=bytearray)
@@ -221,8 +212,8 @@ AnimationTracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
 def with_tracks(document: Document, tracks: Mapping[int, AnimationTracks]) -> Document:
     """Return the file with other channel values.
 
-    If a channel has as many floating-point values at these times already, the new values replace the old in place.
-    Otherwise the values are added at the end of the first buffer, and so is a missing channel.
+    If a channel already has as many floating-point values at these times, the new values replace the old in place.
+    Otherwise they are added at the end of the first buffer, and so is a missing channel.
     """
     buffers = [bytearray(buffer) for buffer in document.buffers]
     changed = Document(copy.deepcopy(document.content), tuple(buffers))
@@ -245,10 +236,7 @@ def _change_animation(
     times_s: np.ndarray,
     tracks: dict[tuple[int, str], np.ndarray],
 ) -> None:
-    """Change an animation's channels.
-
-    `uses`: number of channels that use each accessor.
-    """
+    """Change an animation's channels; `uses` is the number of channels that use each accessor."""
     channels = {}
     for channel in animation["channels"]:
         channels[channel["target"].get("node"), channel["target"]["path"]] = channel
@@ -269,9 +257,9 @@ def _change_animation(
 def _try_replace_values(
     document: Document, uses: Mapping[int, int], sampler: dict[str, Any], times_s: np.ndarray, values: np.ndarray
 ) -> bool:
-    """Replace a sampler's values in place, if possible.
+    """Replace a sampler's values in place, if possible, and return whether they were replaced.
 
-    Values must be plain, at these times, and unshared. Returns whether they were replaced.
+    The values must be plain, at these times, and unshared.
     """
     accessor = document.items("accessors")[sampler["output"]]
     keys_s = numbers(document, sampler["input"])[:, 0]
@@ -288,7 +276,7 @@ def _try_replace_values(
 def write_document(path: Path, document: Document) -> None:
     """Write a file as .gltf or .glb.
 
-    .gltf is text with the numbers in base64; other suffixes are written as the binary .glb.
+    .gltf is text with the numbers in base64; other suffixes give the binary .glb.
     """
     content = copy.deepcopy(document.content)
     is_text = path.suffix.lower() == ".gltf"
@@ -304,10 +292,7 @@ def write_document(path: Path, document: Document) -> None:
 
 
 def binary(text: bytes, numbers: bytes | bytearray) -> bytes:
-    """Return a .glb file of two chunks.
-
-    Each is a multiple of four bytes long.
-    """
+    """Return a .glb file of two chunks, each a multiple of four bytes long."""
     text += b" " * (-len(text) % 4)
     numbers += b"\0" * (-len(numbers) % 4)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(numbers), b"BIN\0") + numbers

@@ -52,10 +52,7 @@ LEAST_LENGTH = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class RiggedMotion:
-    """A motion on a file's rig.
-
-    It has all that is needed to write the motion back unchanged.
-    """
+    """A motion on a file's rig, with all that is needed to write the motion back unchanged."""
 
     motion: Motion
     channels: tuple[tuple[str, ...], ...]
@@ -85,10 +82,7 @@ class RiggedMotion:
 
 @dataclass(frozen=True)
 class Rig:
-    """Nodes that are joints, or above joints.
-
-    They form a tree, parents first, in any unit.
-    """
+    """Nodes that are joints or above joints: a tree, parents first, in any unit."""
 
     nodes: tuple[int, ...]
     parents: tuple[int, ...]
@@ -140,7 +134,7 @@ class Rig:
     def find_rest_positions(self) -> dict[str, np.ndarray]:
         """Return each node's rest position (3,) by name.
 
-        The bind pose of a mesh counts, if any joint is bound.
+        If any joint is bound to a mesh, the bind pose counts.
         """
         if self.bind:
             return dict(self.bind)
@@ -154,10 +148,7 @@ class Rig:
         return dict(zip(self.names, places[0], strict=True))
 
     def apply_median_scales(self, tracks: Tracks) -> Self:
-        """Return the rig at rest with median scales.
-
-        The median is over an animation.
-        """
+        """Return the rig at rest with median scales over an animation."""
         rest = [dict(place) for place in self.rest]
         for (joint, kind), values in tracks.items():
             if kind == "scale":
@@ -167,7 +158,7 @@ class Rig:
     def check_scales(self, parts: Sequence[str], tracks: Tracks) -> None:
         """Refuse a body with uneven or changing scales.
 
-        An uneven scale bends all nodes below. `parts`: the body part of each node, "" for none.
+        An uneven scale bends all nodes below. `parts` is the body part of each node, "" for none.
         """
         paths = [list(_path_up(self.parents, joint)) for joint, part in enumerate(parts) if part]
         for joint in sorted(set(chain(*paths))):
@@ -186,8 +177,8 @@ class Rig:
     def find_bends(self, rotations: np.ndarray, tracks: Tracks) -> dict[int, np.ndarray]:
         """Find matrices (T, 3, 3) that scales apply below.
 
-        They map the translation of each joint below an uneven or changing scale. The results are in the parent's frame
-        without scales. As the formats have it, the scale of a node also acts across the frames of all nodes below.
+        The matrices map the translation of each joint below an uneven or changing scale, in the parent's frame without
+        scales. As the formats have it, the scale of a node also acts across the frames of all nodes below.
 
         Args:
             rotations: (T, J, 4) rotations of the nodes.
@@ -240,9 +231,9 @@ def _check_count(nodes: Collection[int]) -> None:
 
 
 def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
-    """Return the highest joint above a joint.
+    """Return the highest joint above a joint, or the joint itself if there is none.
 
-    It is the joint itself if there is none, within the levels that a skeleton may have.
+    The search stays within the levels that a skeleton may have.
     """
     top = joint
     for _ in range(MOST_LEVELS):
@@ -295,7 +286,7 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 def describe_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> str:
     """Describe joint names that a file cannot hold.
 
-    The note has the first new name; it is "" if none changed.
+    The note has the first new name; it is "" if no name changed.
     """
     changed = [(name, other) for name, other in zip(names, written, strict=True) if name != other]
     if not changed:
@@ -306,10 +297,7 @@ def describe_changed_names(kind: str, names: Sequence[str], written: Sequence[st
 
 
 def warn_of_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> None:
-    """Warn of joint names that a file cannot hold.
-
-    See `describe_changed_names`.
-    """
+    """Warn of joint names that a file cannot hold; see `describe_changed_names`."""
     if note := describe_changed_names(kind, names, written):
         warnings.warn(note, stacklevel=2)
 
@@ -340,7 +328,7 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
 
 
 def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | None) -> RiggedMotion:
-    """Build a rigged clip in metres.
+    """Build a rigged clip in m.
 
     Joints that move in the parent's frame have tracks, as the pelvis always does.
 

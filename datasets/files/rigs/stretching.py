@@ -44,7 +44,7 @@ _LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
 def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
     """Refuse a body whose bones change length.
 
-    World positions in place of local ones show in this way.
+    World positions in place of local ones show in changing lengths.
 
     Returns:
         A note if the trunk stretches far, because a rigid body does not.
@@ -88,8 +88,8 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
 def _inside_body(skeleton: Skeleton) -> list[int]:
     """List the joints inside the body.
 
-    They are below the body's top joint, and are parts of the body or lead to one. The top is the pelvis; if no joint is
-    the pelvis, the lowest joint that carries all parts: what moves it moves the whole body.
+    These joints are below the body's top joint, and are parts of the body or lead to one. The top is the pelvis; if no
+    joint is the pelvis, the top is the lowest joint that carries all parts, because what moves it moves the whole body.
     """
     is_part = np.array([bool(part) for part in skeleton.parts])
     carries = skeleton.descendants[:, is_part]
@@ -122,10 +122,7 @@ def _is_alike(vectors_m: np.ndarray, length_m: float) -> bool:
 
 
 def _joints_of_limbs(skeleton: Skeleton) -> set[int]:
-    """List the lower joints of limb bones.
-
-    These are the bones of arms and legs.
-    """
+    """List the lower joints of the bones of arms and legs."""
     joints: set[int] = set()
     for first, last in _LIMBS:
         for side in SIDES:
@@ -148,7 +145,7 @@ class _Leg(NamedTuple):
 class StretchedLeg:
     """A leg that stretches in some of T frames.
 
-    It reaches further in the file than rigid bones do.
+    The leg reaches further in the file than rigid bones do.
     """
 
     leg: _Leg
@@ -161,17 +158,14 @@ class StretchedLeg:
     def from_clips(cls, leg: _Leg, original: RiggedMotion, written: RiggedMotion) -> Self:
         """Measure what the rigid leg lacks.
 
-        The unchanged rigid body is compared with the original.
+        `written` has the rigid body unchanged, and is compared with the original.
         """
         joints = list(leg)
         turns = compose(invert(written.motion.rotations[:, joints]), original.motion.rotations[:, joints])
         return cls(leg, rotation_vectors(turns), _measure_reach_m(leg, written))
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Stretch the leg as in the file.
-
-        A leg that is bent now stays as it is.
-        """
+        """Stretch the leg as in the file; a leg that is bent now stays as it is."""
         if len(clip.motion) != len(self.reach_m):
             return clip
         share = np.clip(1 - (self.reach_m - _measure_reach_m(self.leg, clip)) / _BENDS_M, 0, 1)
@@ -205,10 +199,9 @@ def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def match_ankles_to_file(body: Motion, clip: RiggedMotion) -> Motion:
-    """Bend rigid legs to the file's ankles.
+    """Bend rigid legs to the file's ankles, because the file's bones may stretch.
 
-    The file's bones may stretch. body: the motion of the pelvis and all joints below, with the names of the clip's
-    joints.
+    `body` is the motion of the pelvis and all joints below, with the names of the clip's joints.
     """
     legs = find_stretching_legs(clip)
     if not legs:
@@ -225,7 +218,7 @@ def match_ankles_to_file(body: Motion, clip: RiggedMotion) -> Motion:
 def match_ankles_to_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
     """Put a clip's ankles where the rigid body has them.
 
-    The clip gets another motion of the body.
+    `body` is another motion of the clip's body.
     """
     legs = find_stretching_legs(clip)
     if not legs:
@@ -240,10 +233,7 @@ def match_ankles_to_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
 
 
 def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
-    """Find legs with a moving bone or socket.
-
-    It moves in the parent's frame.
-    """
+    """Find legs with a bone or socket that moves in the parent's frame."""
     skeleton = clip.motion.skeleton
     pelvis = skeleton.joint("pelvis")
     legs = []
@@ -298,10 +288,7 @@ def _reach(
 
 
 def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.ndarray:
-    """Return knee axes (T, 3).
-
-    hip: (T, 4) orientations of the thigh.
-    """
+    """Return knee axes (T, 3) from orientations `hip` (T, 4) of the thigh."""
     across = cross(thigh_m, shank_m)
     sine = norms(across) / np.maximum(norms(thigh_m) * norms(shank_m), 1e-12)
     usual = rotate(invert(hip), across).mean(axis=0)

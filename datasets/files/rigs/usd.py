@@ -41,9 +41,9 @@ _SAMPLING_S_PER_VALUE = 1e-3
 def open_usd(path: Path, reading: Reading) -> MotionFile:
     """Read the skeleton animations of a USD file.
 
-    Motions are y up, in metres, at the rate of the keys. Times are time codes over `timeCodesPerSecond`;
-    `framesPerSecond` changes no time. Attributes are read directly, because UsdSkel's own queries ignore animations
-    without scales. Written anew, without meshes.
+    Motions are y up, in m, at the rate of the keys. Times are time codes over `timeCodesPerSecond`; `framesPerSecond`
+    does not change times. Attributes are read directly, because UsdSkel's own queries ignore animations without scales.
+    The file is written anew, without meshes.
     """
     with requires_extra("USD"):
         if find_spec("pxr") is None:
@@ -119,10 +119,7 @@ _MOVES = 1e-6
 
 
 def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Find the largest joint tree.
-
-    Parents follow from the joints' paths, −1 for a root.
-    """
+    """Find the largest joint tree; parents follow from the joints' paths, −1 for a root."""
     place = {path: joint for joint, path in enumerate(joints)}
     if len(place) < len(joints):
         raise InputError("a skeleton has a joint twice")
@@ -181,10 +178,7 @@ def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: fl
 
 
 def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:
-    """Return valid, unique USD identifiers.
-
-    A warning names those that had to be changed.
-    """
+    """Return valid, unique USD identifiers, and warn of names that had to be changed."""
     identifiers: Sequence[str] = [name.encode(errors="replace").decode() for name in names]
     while identifiers != (valid := tuple(map(identifier, unique(identifiers)))):
         identifiers = valid
