@@ -443,10 +443,7 @@ def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m
 
 
 def _rotate_feet(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """Rotate feet (N, T, 2, K, 3) about the ankles.
-
-    Ankles are (N, T, 2, 3).
-    """
+    """Rotate feet (N, T, 2, K, 3) about the ankles (N, T, 2, 3)."""
     pivot_m = ankles_m[..., None, :]
     return pivot_m + rotate(turns[..., None, :], feet_m - pivot_m)
 

@@ -15,10 +15,7 @@ _ROUNDING = np.finfo(float).eps
 
 
 def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Correlate values with an odd number of weights.
-
-    Weights are (K,). Beyond the ends values are mirrored, the nearest, or 0.
-    """
+    """Correlate values with weights (K,), K odd; beyond the ends values are mirrored, the nearest, or 0."""
     weights = np.asarray(weights)
     middle = len(weights) // 2
     mirrored = weights[::-1]
@@ -49,10 +46,7 @@ def _sum_pairs(values: np.ndarray, weights: np.ndarray, combine: np.ufunc, axis:
 
 
 def gaussian_filter1d(values: np.ndarray, sigma: float, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Smooth values by a Gaussian.
-
-    Its standard deviation is `sigma` frames, and it ends after four of these.
-    """
+    """Smooth values by a Gaussian of `sigma` frames, cut off at four standard deviations."""
     return _sum_pairs(values, gaussian_weights(float(sigma)), np.add, axis, mode)
 
 
@@ -79,10 +73,7 @@ def maximum_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
 def minimum_filter1d(
     values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect", cval: float = 0.0, origin: int = 0
 ) -> np.ndarray:
-    """Return the minimum around each value.
-
-    It is the smallest of `size` values, centred `origin` frames before.
-    """
+    """Return the smallest of the `size` values centred `origin` frames before each."""
     first, *others = _list_neighbours(values, size, size // 2 + origin, axis, mode, cval)
     smallest = first.copy()
     for other in others:
@@ -91,10 +82,7 @@ def minimum_filter1d(
 
 
 def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Return the mean around each value.
-
-    It is over `size` values; beyond the ends values are the nearest, or else mirrored.
-    """
+    """Return the mean of the `size` values around each; beyond the ends values are the nearest, or else mirrored."""
     frames = values.shape[axis]
     before = size // 2
     margins = [(before, size - 1 - before)] + [(0, 0)] * (values.ndim - 1)
@@ -110,10 +98,7 @@ def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
 
 
 def median_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Return the median around each value.
-
-    It is over `size` values, and the larger of two middle values.
-    """
+    """Return the median of the `size` values around each: the larger one if there are two middle values."""
     neighbours = np.stack(_list_neighbours(values, size, size // 2, axis, mode))
     return np.partition(neighbours, size // 2, axis=0)[size // 2]
 
@@ -147,10 +132,7 @@ def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _list_neighbours(
     values: np.ndarray, count: int, before: int, axis: int, mode: str, cval: float = 0.0
 ) -> list[np.ndarray]:
-    """List `count` neighbours of each value.
-
-    They lie along an axis, the first of them `before` frames earlier.
-    """
+    """List `count` neighbours of each value along an axis, the first of them `before` frames earlier."""
     frames = values.shape[axis]
     if not frames:
         return [values] * count
@@ -164,10 +146,7 @@ def _list_neighbours(
 
 @lru_cache(maxsize=64)
 def _list_beyond(frames: int, count: int, before: int, mode: str) -> np.ndarray:
-    """List the frames that stand for missing ones.
-
-    These lie before the first and after the last frame.
-    """
+    """List the frames that stand for those missing before the first and after the last frame."""
     beyond = np.append(np.arange(-before, 0), np.arange(frames, frames + count - 1 - before))
     if mode == "reflect":
         beyond %= 2 * frames

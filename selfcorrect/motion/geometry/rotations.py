@@ -17,10 +17,7 @@ and third angle is known."""
 
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Multiply quaternions (..., 4), broadcast against each other.
-
-    `second` is turned by `first`.
-    """
+    """Multiply quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
     if kernel := find_kernel("compose", first, second):
         products = empty_product(first, second)
         kernel(first, second, products)
@@ -37,10 +34,7 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Rotate vectors (..., 3) by quaternions (..., 4).
-
-    They are broadcast against each other.
-    """
+    """Rotate vectors (..., 3) by quaternions (..., 4), broadcast against each other."""
     if kernel := find_kernel("rotate", rotations, vectors):
         turned = empty_product(rotations, vectors)
         kernel(rotations, vectors, turned)
@@ -165,10 +159,7 @@ def steps_between(orientations: np.ndarray) -> np.ndarray:
 
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
-    """Convert quaternions (..., 4) to rotation vectors (..., 3).
-
-    Vectors are in radians, at most half a turn.
-    """
+    """Convert quaternions (..., 4) to rotation vectors (..., 3) in radians, at most half a turn."""
     x = rotations[..., 0]
     y = rotations[..., 1]
     z = rotations[..., 2]
@@ -181,10 +172,7 @@ def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
 
 
 def quaternions(vectors: np.ndarray) -> np.ndarray:
-    """Convert rotation vectors (..., 3) to quaternions (..., 4).
-
-    Vectors are in radians; quaternions have length 1.
-    """
+    """Convert rotation vectors (..., 3) in radians to unit quaternions (..., 4)."""
     half = 0.5 * norms(vectors)
     angle = half / np.pi
     angle = np.pi * np.where(angle == 0, 1e-20, angle)  # as `np.sinc` has it
@@ -195,10 +183,7 @@ def quaternions(vectors: np.ndarray) -> np.ndarray:
 
 
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return angles (...) between rotations (..., 4).
-
-    Angles are in radians, at most half a turn; rotations broadcast against each other.
-    """
+    """Return angles (...) between rotations (..., 4) in radians, at most half a turn; rotations are broadcast."""
     first_to_second = compose(invert(first), second)
     sine = norms(first_to_second[..., :3])
     cosine = np.abs(first_to_second[..., 3])
@@ -266,18 +251,12 @@ def from_matrices(matrices: np.ndarray) -> np.ndarray:
 
 
 def _scale_to_unit(rotations: np.ndarray) -> np.ndarray:
-    """Scale quaternions (..., 4) to length 1.
-
-    Their squares are summed in order.
-    """
+    """Scale quaternions (..., 4) to length 1. Squares are summed in order."""
     return rotations / norms(rotations)[..., None]
 
 
 def matrix_columns(rotations: np.ndarray) -> np.ndarray:
-    """Convert quaternions to 6-D rotations (..., 6).
-
-    These are the first two columns of the matrix; quaternions are (..., 4) xyzw.
-    """
+    """Convert quaternions (..., 4) xyzw to 6-D rotations (..., 6): the first two columns of the matrix."""
     return to_matrices(rotations)[..., :2].reshape(*rotations.shape[:-1], 6)
 
 

@@ -30,10 +30,7 @@ _Array = TypeVar("_Array", bound="np.ndarray | None")
 
 
 def align(array: _Array) -> _Array:
-    """Return an array that is aligned in memory.
-
-    It is copied if it is not, as in packed records, because kernels refuse that.
-    """
+    """Copy an array that is not aligned in memory, as in packed records, because kernels refuse such arrays."""
     return array if array is None or array.flags.aligned else array.copy()  # type: ignore[return-value]
 
 
@@ -53,18 +50,12 @@ def standard_lengths(vectors: np.ndarray, directions: int) -> np.ndarray:
 
 
 def normalize_safely(vectors: np.ndarray) -> np.ndarray:
-    """Scale vectors (..., K) to length 1.
-
-    They become shorter than that if they were shorter than 1e-12.
-    """
+    """Scale vectors (..., K) to length 1. Vectors shorter than 1e-12 stay shorter than 1."""
     return vectors / np.maximum(norms(vectors), 1e-12)[..., None]
 
 
 def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return scalar products (...) of vectors (..., K).
-
-    They are broadcast against each other.
-    """
+    """Return scalar products (...) of vectors (..., K), broadcast against each other."""
     total = first[..., 0] * second[..., 0]
     for axis in range(1, first.shape[-1]):
         total += first[..., axis] * second[..., axis]
@@ -72,9 +63,9 @@ def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def sum_points(vectors: np.ndarray) -> np.ndarray:
-    """Sum vectors over points.
+    """Sum vectors (..., P, K) over points.
 
-    The result is (..., K), from (..., P, K); NumPy's own sum takes several times as long for few points.
+    NumPy's own sum takes several times as long for few points.
     """
     total = vectors[..., 0, :].copy()
     for point in range(1, vectors.shape[-2]):
@@ -83,34 +74,22 @@ def sum_points(vectors: np.ndarray) -> np.ndarray:
 
 
 def split_components(vectors: np.ndarray) -> np.ndarray:
-    """Split vectors (..., K) into components (K, ...).
-
-    Each is in contiguous memory, where sums take less time.
-    """
+    """Split vectors (..., K) into components (K, ...), each in contiguous memory, where sums take less time."""
     return np.ascontiguousarray(vectors.transpose(-1, *range(vectors.ndim - 1)))
 
 
 def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return cosines (...) between vectors (..., K).
-
-    They are 0 where a vector vanishes.
-    """
+    """Return cosines (...) between vectors (..., K), 0 where a vector vanishes."""
     return np.einsum("...i,...i", first, second) / np.maximum(norms(first) * norms(second), 1e-12)
 
 
 def angles_rad(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return angles (...) between vectors (..., K).
-
-    They are right angles where a vector vanishes.
-    """
+    """Return angles (...) between vectors (..., K) in radians, right angles where a vector vanishes."""
     return np.arccos(np.clip(cosines(first, second), -1.0, 1.0))
 
 
 def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return cross products (..., 3).
-
-    Vectors (..., 3) are broadcast against each other.
-    """
+    """Return cross products of vectors (..., 3), broadcast against each other."""
     if kernel := find_kernel("cross", first, second):
         products = empty_product(first, second)
         kernel(first, second, products)
@@ -119,10 +98,7 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def largest_components(vectors: np.ndarray) -> np.ndarray:
-    """Return the largest absolute component (...).
-
-    Vectors are (..., K).
-    """
+    """Return the largest absolute component (...) of vectors (..., K)."""
     largest = np.abs(vectors[..., 0])
     for axis in range(1, vectors.shape[-1]):
         largest = np.maximum(largest, np.abs(vectors[..., axis]))
@@ -188,10 +164,7 @@ def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.
 
 
 def find_distinct(values: np.ndarray) -> np.ndarray:
-    """Return distinct values, sorted.
-
-    NumPy's own function imports masked arrays, which takes 20 ms.
-    """
+    """Return distinct values, sorted. NumPy's own function imports masked arrays, which takes 20 ms."""
     ordered = np.sort(values, axis=None)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
 

@@ -27,7 +27,7 @@ class FloorView:
     given: Motion
     """The motion in its own world."""
     turned: TurnedWorld | None = None
-    """The turned world, or None. None if the world was not turned."""
+    """The turned world, or None if the world was not turned."""
     lowest_m: float = 0.0
     """Height of the lowest ground, in m along the floor's normal."""
     plane: GroundPlane = LEVEL
