@@ -61,10 +61,7 @@ def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
 
 
 def note_overruled_names(skeleton: Skeleton) -> tuple[str, ...]:
-    """Note limb joints whose names were overruled.
-
-    There is no note without such joints.
-    """
+    """Note limb joints whose names were overruled, if any."""
     overruled = []
     for name, part, named_part in zip(skeleton.names, skeleton.parts, parts_from_names(skeleton.names), strict=True):
         if "_" in part and "_" in named_part and strip_side(part) != strip_side(named_part):
@@ -80,13 +77,13 @@ def has_parts_outside_pelvis(skeleton: Skeleton) -> bool:
 
 
 def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]:
-    """Complete trunk and collars that names leave open.
+    """Complete trunk and collars that names leave open, from the tree.
 
-    The tree decides. The pelvis is the nearest joint that bears both hips. Joints between the pelvis and the joint that
-    bears both arms are the spine if none is named so. Above that, joints called spine are neck and head if no joint is
-    called neck, and the last joint below the head is the neck. A single joint between chest and shoulder is the collar,
-    and the joint at the far end of the forearm is the wrist. An end site that is nearer to the ankle than a foot is
-    long is no toe joint.
+    The pelvis is the nearest joint that bears both hips. Joints between the pelvis and the joint that bears both arms
+    are the spine if none is named so. Above that, joints called spine are neck and head if no joint is called neck, and
+    the last joint below the head is the neck. A single joint between chest and shoulder is the collar, and the joint at
+    the far end of the forearm is the wrist. An end site that is nearer to the ankle than a foot is long is not a toe
+    joint.
     """
     part_joints = {part: joint for joint, part in reversed(list(enumerate(parts))) if part}
     lengths = norms(skeleton.offsets_m)
@@ -131,8 +128,8 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
 def _find_pelvis(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
     """Find the pelvis by name or structure.
 
-    By structure, it is the joint outside the limbs where the paths between hips and neck meet. Any joint may be the
-    root.
+    By structure, the pelvis is the joint outside the limbs where the paths between hips and neck meet. Any joint may be
+    the root.
     """
     if "pelvis" in part_joints or not {"left_hip", "right_hip"} <= set(part_joints):
         return part_joints.get("pelvis")
@@ -148,10 +145,7 @@ def _find_pelvis(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
 
 
 def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
-    """Find the nearest joint above both arms.
-
-    Returns None if the arms are unknown.
-    """
+    """Find the nearest joint above both arms, None if the arms are unknown."""
     for part in ("collar", "shoulder"):
         if {f"left_{part}", f"right_{part}"} <= set(part_joints):
             above_right = skeleton.path_to_root(part_joints[f"right_{part}"])[1:]
@@ -193,10 +187,7 @@ def _complete_spine(
 def _believe_names(
     joint_names: Sequence[JointName], by_shape: tuple[str, ...], by_name: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Believe the sides, neck and head in names.
-
-    All other parts follow from shape.
-    """
+    """Believe the sides, neck and head in names; all other parts follow from shape."""
     parts = by_shape
     agreements = []
     for name, part in zip(joint_names, parts, strict=True):

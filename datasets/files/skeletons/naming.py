@@ -97,8 +97,8 @@ class JointName:
 def parts_from_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return each joint's body part by name.
 
-    It is "" where none is recognised; joints come in the skeleton's order. The end site of a foot serves as toe joint
-    where the skeleton has no other.
+    Parts are in the skeleton's order, "" where none is recognised. The end site of a foot serves as toe joint where the
+    skeleton has no other.
     """
     joint_names = split_names(names)
     legs = _find_limbs(joint_names, LEG_PARTS, _LEG_SCHEMES)
@@ -127,18 +127,15 @@ def parts_from_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def split_names(names: tuple[str, ...]) -> tuple[JointName, ...]:
-    """Split joint names into side and core.
-
-    What nearly all names share is removed first.
-    """
+    """Split joint names into side and core, after removing what nearly all names share."""
     return tuple(map(_split_name, remove_shared_affixes(names)))
 
 
 def remove_shared_affixes(names: Sequence[str]) -> list[str]:
     """Remove namespaces and shared affixes.
 
-    These are the beginning, end and numbers that most names have. An end site keeps the ending `_end`. The same prefix
-    is removed from the parent's name and from the end site's name.
+    These are the beginning, end and numbers that most names have. An end site keeps the ending `_end`, and loses the
+    same prefix as its parent.
     """
     shortened = [_NAMESPACE.sub("", name) for name in names]
     ends = [match[0] if (match := _END_SITE.search(name)) else "" for name in shortened]
@@ -156,10 +153,7 @@ def remove_shared_affixes(names: Sequence[str]) -> list[str]:
 
 
 def _cut_shared_words(names: Sequence[str], *, from_end: bool = False) -> list[str]:
-    """Cut the words most names begin or end with.
-
-    None of them may name a body part.
-    """
+    """Cut the words most names begin or end with, unless a word names a body part."""
     order = -1 if from_end else 1
     words = [tuple(_WORD.findall(name)[::order]) for name in names]
     distinct = set(words)
@@ -192,10 +186,7 @@ def _simplify(name: str) -> str:
 def _find_limbs(
     joint_names: tuple[JointName, ...], limb_parts: tuple[str, ...], schemes: tuple[tuple[str, ...], ...]
 ) -> Mapping[str, int]:
-    """Find both arms or legs by name.
-
-    The scheme that fits most joints decides.
-    """
+    """Find both arms or legs by name; the scheme that fits most joints decides."""
     best: dict[str, int] = {}
     for scheme in schemes:
         patterns = [re.compile(rf"(?:{pattern}){_FIRST_OF_SEVERAL}") for pattern in scheme]
@@ -212,8 +203,8 @@ def _find_limbs(
 def spine_parts(joints: Sequence[int]) -> dict[str, int]:
     """Assign up to three parts to spine joints.
 
-    They are the lowest, a middle one, and the highest, which bears the arms. Two joints are spine1 and spine3, a single
-    joint is spine3.
+    The joints are the lowest, a middle one, and the highest, which bears the arms. Two joints are spine1 and spine3, a
+    single joint is spine3.
     """
     if not joints:
         return {}
@@ -224,17 +215,14 @@ def spine_parts(joints: Sequence[int]) -> dict[str, int]:
 
 
 def is_prop_name(name: JointName) -> bool:
-    """Return whether a name is not a body part.
-
-    Hair, capes and swords are examples.
-    """
+    """Return whether a name is not a body part, such as hair, a cape or a sword."""
     return bool(_PROP_NAME.fullmatch(name.core))
 
 
 def has_animal_names(joint_names: tuple[JointName, ...]) -> bool:
     """Return whether names describe an animal.
 
-    A joint is called a wing, paw or the like, and none is part of a person's arm.
+    A joint is then called a wing, paw or the like, and none is part of a person's arm.
     """
     if _find_limbs(joint_names, ARM_PARTS, _ARM_SCHEMES):
         return False

@@ -48,7 +48,7 @@ class RigProfile:
 def key_of_rig(skeleton: Skeleton) -> str:
     """Return a key that equal rigs share.
 
-    They have the same joints, and offsets that differ by rounding only.
+    Equal rigs have the same joints, and offsets that differ by rounding only.
     """
     joints = repr((skeleton.names, skeleton.parents, skeleton.parts))
     offsets = np.round(skeleton.offsets_m, 4) + 0.0  # no negative zeros
@@ -58,7 +58,7 @@ def key_of_rig(skeleton: Skeleton) -> str:
 def group_by_rig(motions: Iterable[Motion]) -> dict[str, list[Motion]]:
     """Group the beginnings of motions by rig.
 
-    Only rigs that at least two motions share are returned, by `key_of_rig`.
+    The result has only rigs that at least two motions share, by `key_of_rig`.
     """
     by_rig: dict[str, list[Motion]] = defaultdict(list)
     for motion in motions:
@@ -67,19 +67,13 @@ def group_by_rig(motions: Iterable[Motion]) -> dict[str, list[Motion]]:
 
 
 def profile_of(by_rig: Mapping[str, Sequence[Motion]]) -> RigProfile:
-    """Learn a profile from grouped motions.
-
-    `group_by_rig` returns the groups.
-    """
+    """Learn a profile from the groups of `group_by_rig`."""
     return RigProfile({rig: estimate_foot_frames(clips) for rig, clips in by_rig.items()})
 
 
 @dataclass(frozen=True)
 class CommonFloor:
-    """The common floor of a rig's clips.
-
-    It is the median of the floors that the clips show.
-    """
+    """The common floor of a rig's clips: the median of the floors that the clips show."""
 
     clips: int
     """Number of clips that show a floor."""
@@ -92,10 +86,7 @@ class CommonFloor:
 
     @classmethod
     def from_clips(cls, clips: Sequence[Motion], profile: RigProfile) -> Self | None:
-        """Find the common floor under a profile's feet.
-
-        Returns None if fewer than two clips show a floor.
-        """
+        """Find the common floor under a profile's feet, None if fewer than two clips show a floor."""
         grounds = [observe_ground(profile.on_rig(clip)) for clip in clips]
         shown_m = [ground.floor_to_zero_m for ground in grounds if ground.is_shown and ground.is_stood_on]
         heights_m = np.array([height_m for height_m in shown_m if height_m is not None])
@@ -118,10 +109,7 @@ def encode_profile(profile: RigProfile) -> dict[str, object]:
 
 
 def read_profile(path: Path) -> RigProfile:
-    """Read a rig profile.
-
-    Raises InputError if the file holds none.
-    """
+    """Read a rig profile, or raise InputError if the file holds none."""
     return _parse_profile(path, read_bytes(path))
 
 

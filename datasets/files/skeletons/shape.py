@@ -110,7 +110,7 @@ def parts_from_shape(
 ) -> tuple[str, ...] | None:
     """Infer each joint's body part from shape.
 
-    It is "" where none is recognised. Returns None if the skeleton is not a human body.
+    The part is "" where none is recognised. Returns None if the skeleton is not a human body.
 
     Args:
         joint_names: Meanings of names; joints that these call hair, a cape or a sword are no parts.
@@ -137,10 +137,7 @@ def parts_from_shape(
 
 
 def measure_bend(motion: Motion, path: Sequence[int]) -> float:
-    """Measure how bent a path of joints mostly is.
-
-    It is the share of length that bends take.
-    """
+    """Measure how bent a path of joints mostly is, as the share of length that bends take."""
     graph = _Graph.from_motion(motion)
     distances = norms(graph.places[:, path[-1]] - graph.places[:, path[0]])
     return 1 - float(np.median(distances)) / max(float(graph.lengths[list(path[1:])].sum()), 1e-9)
@@ -203,10 +200,7 @@ class _Graph:
 
     @cached_property
     def _depths(self) -> dict[tuple[int, int], float]:
-        """Longest path length per joint and neighbour.
-
-        The path starts with the bone between the two.
-        """
+        """Longest path length per joint and neighbour, including the bone between the two."""
         depths: dict[tuple[int, int], float] = {}
         stack = [(joint, next_joint) for joint, near in enumerate(self.neighbours) for next_joint in near]
         while stack:
@@ -221,10 +215,7 @@ class _Graph:
 
     @cached_property
     def long_branches(self) -> tuple[tuple[int, ...], ...]:
-        """Neighbours that start a long enough limb.
-
-        They are listed for each joint.
-        """
+        """Neighbours of each joint that start a long enough limb."""
         longest = max(self._depths.values(), default=0.0)
         least = _SHORTEST_LIMB * longest
         branches: list[tuple[int, ...]] = []
@@ -233,10 +224,7 @@ class _Graph:
         return tuple(branches)
 
     def chain(self, joint: int, next_joint: int) -> list[int]:
-        """Follow the longest path through a neighbour.
-
-        It includes the joint and the neighbour.
-        """
+        """Follow the longest path through a neighbour, including the joint and the neighbour."""
         chain = [joint, next_joint]
         while further := self.beyond(chain[-2], chain[-1]):
             deepest = max(further, key=lambda neighbour: self._depths[chain[-1], neighbour])
@@ -268,10 +256,7 @@ class _Graph:
                 yield chain[:_LONGEST_CHAIN], index
 
     def ways(self, joint: int, closed: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the paths to each reachable joint.
-
-        They start at a joint and do not pass `closed`; the first is the joint itself.
-        """
+        """Yield the paths from a joint to each reachable joint, first itself, that do not pass `closed`."""
         stack = [[joint]]
         while stack:
             way = stack.pop()
@@ -294,10 +279,7 @@ class _End:
 
 @dataclass(frozen=True, eq=False)
 class _Limb:
-    """A leg or an arm.
-
-    Its joints are hip, knee and ankle, or shoulder, elbow and wrist.
-    """
+    """A leg (hip, knee, ankle) or an arm (shoulder, elbow, wrist)."""
 
     score: float
     joints: tuple[int, int, int]
@@ -333,10 +315,7 @@ class _Pair:
         return float(first.sizes[:2].sum() + second.sizes[:2].sum()) / 2
 
     def places(self, joint_places: np.ndarray, index: int) -> np.ndarray:
-        """Return a joint of both limbs (T, 2, 3).
-
-        `joint_places` (T, J, 3) has all joints.
-        """
+        """Return a joint of both limbs (T, 2, 3) from the positions of all joints (T, J, 3)."""
         joints = [limb.joints[index] for limb in self.limbs]
         return joint_places[:, joints]
 
@@ -360,10 +339,7 @@ class _Body:
 
 
 def _rarity(proportion: str, value: float) -> float:
-    """Return how rare a proportion is.
-
-    It is a logarithm of density, 0 at the usual proportion.
-    """
+    """Return how rare a proportion is, as a logarithm of density, 0 at the usual proportion."""
     usual, deviation = _USUAL[proportion]
     deviations = np.log(max(value, 1e-3) / usual) / deviation
     return max(-0.5 * deviations**2, _UNHEARD_OF)
@@ -372,9 +348,9 @@ def _rarity(proportion: str, value: float) -> float:
 def _find_pairs(
     graph: _Graph, start: int, closed: Sequence[int], kind: str, leg: float | None = None
 ) -> Iterator[_Pair]:
-    """Yield likely pairs of limbs at a joint.
+    """Yield likely pairs of limbs at a joint that pass no `closed` joint.
 
-    They pass no `closed` joint. `kind` is "leg" or "arm"; `leg` is the length of the legs that the body already has.
+    `kind` is "leg" or "arm"; `leg` is the length of the legs that the body already has.
     """
     branches = [joint for joint in graph.long_branches[start] if joint not in closed]
     if len(branches) < 2:
@@ -391,10 +367,7 @@ def _find_pairs(
 
 
 def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float, tuple[_Limb, _Limb]]:
-    """Choose the most usual and even pair.
-
-    Returns the score and the pair.
-    """
+    """Choose the most usual and even pair; returns the score and the pair."""
     first_sizes = np.array([limb.sizes for limb in firsts])
     second_sizes = np.array([limb.sizes for limb in seconds])
     first_scores = np.array([limb.score for limb in firsts])
@@ -408,10 +381,7 @@ def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float,
 
 
 def _evenness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Score how evenly sized two limbs are.
-
-    Sizes are (..., 4); the score is a logarithm.
-    """
+    """Score how evenly sized two limbs are, as a logarithm; sizes are (..., 4)."""
     long_bones = first[..., :2] + second[..., :2]
     least = 0.1 * long_bones.sum(-1, keepdims=True)  # short sockets and feet may differ more
     ratios = np.maximum(first, least) / np.maximum(second, least)
@@ -423,10 +393,7 @@ def _evenness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | None) -> list[_Limb]:
-    """Find likely joints of a limb.
-
-    The three joints are on paths from a joint through a branch.
-    """
+    """Find likely triples of limb joints on paths from a joint through a branch."""
     limbs: list[_Limb] = []
     for chain, fork in graph.limb_chains(start, branch, kind):
         bones = [graph.bone(joint, next_joint) for joint, next_joint in pairwise(chain)]
@@ -457,10 +424,10 @@ def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | 
 
 
 def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, lower: float, kind: str) -> _End:
-    """Find the foot or palm beyond a joint.
+    """Find the foot or palm beyond the joint `low`.
 
-    The joint is `low`, on a chain with distances `along` (C,) from its start. The part lies on the chain. An unusual
-    palm lies where a palm is most usual, or the hand holds something.
+    The joint is on a chain with distances `along` (C,) from its start, and so is the part. An unusual palm lies where a
+    palm is most usual, or the hand holds something.
     """
     beyond = along[low:] - along[low]
     is_far = beyond > SHORTEST_END * lower
@@ -484,7 +451,7 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
 
 
 def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.ndarray:
-    """Score (C, C) chain sections as a bone.
+    """Score chain sections (C, C) as a bone.
 
     A bone is straight, of constant length, and no limb branches off between its ends.
     """
@@ -513,10 +480,7 @@ def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
 
 
 def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
-    """Score the body's build and posture.
-
-    The proportions of limbs are scored elsewhere.
-    """
+    """Score the body's build and posture; the proportions of limbs are scored elsewhere."""
     hips = legs.places(graph.all_positions, 0)
     shoulders = arms.places(graph.all_positions, 0)
     ankles = legs.places(graph.all_positions, 2)
@@ -538,10 +502,7 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
 
 
 def _has_many_legs(graph: _Graph, body: _Body) -> bool:
-    """Return whether more than two legs start together.
-
-    A spider is an example.
-    """
+    """Return whether more than two legs start together, as a spider's do."""
     start = body.legs.start
     lengths: dict[int, float] = {}
     for branch in graph.neighbours[start]:
@@ -554,10 +515,7 @@ def _has_many_legs(graph: _Graph, body: _Body) -> bool:
 
 
 def _is_bird(graph: _Graph, body: _Body) -> bool:
-    """Return whether the body is a bird.
-
-    A bird's trunk always leans far forward, below a long neck.
-    """
+    """Return whether the body is a bird, whose trunk always leans far forward, below a long neck."""
     hips = body.legs.places(graph.all_positions, 0).mean(axis=1)
     shoulders = body.arms.places(graph.all_positions, 0).mean(axis=1)
     ankles = body.legs.places(graph.all_positions, 2).mean(axis=1)
@@ -572,10 +530,7 @@ def _is_bird(graph: _Graph, body: _Body) -> bool:
 
 
 def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
-    """Name the joint of each part.
-
-    The first leg is taken as the left leg.
-    """
+    """Name the joint of each part; the first leg is taken as the left leg."""
     leg_order = (0, 1)
     arm_order = leg_order if _agree_on_sides(graph, body) else leg_order[::-1]
     part_joints = {"pelvis": body.legs.start}
@@ -595,18 +550,12 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
-    """Select joints that turn.
-
-    Returns all joints if none turns.
-    """
+    """Select joints that turn, or all joints if none turns."""
     return [joint for joint in joints if graph.turns_rad[joint] > _STILL_RAD] or list(joints)
 
 
 def _agree_on_sides(graph: _Graph, body: _Body) -> bool:
-    """Return whether arms and legs agree on sides.
-
-    Shoulders lie as the hips do.
-    """
+    """Return whether arms and legs agree on sides: shoulders lie as the hips do."""
     hips = body.legs.places(graph.places, 0)
     shoulders = body.arms.places(graph.places, 0)
     across_hips = hips[:, 0] - hips[:, 1]
@@ -640,10 +589,7 @@ def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
-    """Follow the chain from arms to head top.
-
-    The top is the highest joint by heights (J,).
-    """
+    """Follow the chain from the arms to the top of the head, the highest joint by `heights` (J,)."""
     chest = body.trunk[-1]
     closed = [*body.trunk[-2:-1], *body.arms.branches]
     if len(body.trunk) == 1:
@@ -654,10 +600,10 @@ def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
 
 
 def _measure_from_shoulders(graph: _Graph, body: _Body) -> tuple[np.ndarray, np.ndarray]:
-    """Measure joints relative to the shoulders.
+    """Measure joints relative to the shoulders, in leg lengths.
 
-    Returns heights along the trunk and distances aside, in leg lengths. Heights (J,) are upper quartiles over time,
-    distances (J,) along the line between the hips are lower quartiles.
+    Returns heights (J,) along the trunk, as upper quartiles over time, and distances (J,) aside along the line between
+    the hips, as lower quartiles.
     """
     hips = body.legs.places(graph.places, 0)
     shoulders = body.arms.places(graph.places, 0).mean(axis=1)

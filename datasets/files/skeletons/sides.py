@@ -34,11 +34,10 @@ _LIMBS = {1.0: LEG_PARTS[:3], -1.0: ARM_PARTS[1:]}
 
 
 def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
-    """Correct swapped left and right parts.
+    """Correct swapped left and right parts, with a note for each exchange.
 
-    There is a note for each exchange. Arms are exchanged if the line through the shoulders runs against that through
-    the hips. Both sides are exchanged only if two of toes, knees and elbows contradict the names by a margin, and the
-    mean of all does.
+    Arms are exchanged if the line through the shoulders runs against that through the hips. Both sides are exchanged
+    only if two of toes, knees and elbows contradict the names by a margin, and the mean of all does.
     """
     notes = []
     if _has_swapped_arms(motion):
@@ -51,20 +50,14 @@ def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
 
 
 def _swap_parts(motion: Motion, endings: tuple[str, ...]) -> Motion:
-    """Swap left and right in some parts.
-
-    They end in one of the words.
-    """
+    """Swap left and right in the parts that end in one of some words."""
     skeleton = motion.skeleton
     parts = tuple(swap_sides(part) if part.endswith(endings) else part for part in skeleton.parts)
     return replace(motion, skeleton=replace(skeleton, parts=parts))
 
 
 def _has_swapped_arms(motion: Motion) -> bool:
-    """Return whether the arms are swapped.
-
-    The shoulders then lie against the hips most of the time; nobody twists so far.
-    """
+    """Return whether shoulders lie against the hips most of the time, because nobody twists so far."""
     places_m = _find_positions(motion)
     if not {"hip", "shoulder"} <= places_m.keys():
         return False
@@ -73,10 +66,7 @@ def _has_swapped_arms(motion: Motion) -> bool:
 
 
 def has_swapped_sides(motion: Motion) -> bool:
-    """Return whether the left side is really right.
-
-    The body shows it.
-    """
+    """Return whether the body shows that the left side is really right."""
     cosines_to_left = sorted(measure_sides(motion))
     if len(cosines_to_left) < _FEWEST_WITNESSES:
         return False
@@ -86,7 +76,8 @@ def has_swapped_sides(motion: Motion) -> bool:
 def measure_sides(motion: Motion) -> list[float]:
     """Measure the evidence for left and right.
 
-    It is the mean cosine between the line from right to left hip and what toes, knees and elbows show as left.
+    The evidence is the mean cosine between the line from right to left hip and what toes, knees and elbows show as
+    left.
     """
     places_m = _find_positions(motion)
     if not {"hip", "shoulder"} <= places_m.keys():
@@ -104,10 +95,7 @@ def measure_sides(motion: Motion) -> list[float]:
 
 
 def _find_positions(motion: Motion) -> dict[str, np.ndarray]:
-    """Return left and right part positions (T, 2, 3).
-
-    Some frames are shown, by the part's name without side.
-    """
+    """Return left and right positions (T, 2, 3) in some frames, by the part's name without side."""
     if not len(motion):
         return {}
     positions_m = joint_positions(sample_frames(motion))
@@ -116,10 +104,7 @@ def _find_positions(motion: Motion) -> dict[str, np.ndarray]:
 
 
 def _find_directions(places_m: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Find which way toes, knees and elbows point.
-
-    Returns directions (T, 3), and the frames (T,) that show any.
-    """
+    """Return directions (T, 3) in which toes, knees and elbows point, and the frames (T,) that show any."""
     directions: list[tuple[np.ndarray, np.ndarray]] = []
     if "ankle" not in places_m:
         return directions

@@ -65,8 +65,9 @@ _MOST_FRAMES = 2048
 def measure_stature(motion: Motion) -> float:
     """Measure a body's stature along its limbs.
 
-    The stature is in the unit of the offsets, and at least 1e-12. The rest pose may be any pose. Of statures by legs,
-    arms and trunk the median counts. A skeleton without legs is as long as the joints lie apart in the motion.
+    The stature is in the unit of the offsets, and at least 1e-12. The rest pose may be any pose. The result is the
+    median of the statures by legs, arms and trunk. A skeleton without legs is as long as the joints lie apart in the
+    motion.
     """
     statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
     if statures:
@@ -76,9 +77,9 @@ def measure_stature(motion: Motion) -> float:
 
 
 def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
-    """Measure mean lengths of legs, arms and trunk.
+    """Measure mean lengths of legs, arms and trunk along the bones.
 
-    They run along the bones, and come with their shares of a person's stature.
+    Lengths come with their shares of a person's stature.
     """
     bones = norms(skeleton.offsets_m)
     limbs = {}
@@ -97,7 +98,7 @@ def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
 def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
     """Choose the likeliest unit for a body size.
 
-    Returns it in metres, with a note that names the unit and its alternatives.
+    Returns the unit in m, with a note that names the unit and its alternatives.
     """
     shares = _SHARES
     if set(names) >= _CMU_NAMES:
@@ -119,7 +120,7 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
 def infer_unit(motion: Motion) -> tuple[float, str]:
     """Infer the likeliest unit of a motion.
 
-    Returns it in metres, with a note that names the unit. A body without a person's size in any usual unit is scaled,
+    Returns the unit in m, with a note that names the unit. A body without a person's size in any usual unit is scaled,
     because floors, contacts and masses are a person's.
     """
     size = measure_stature(motion)
@@ -136,8 +137,9 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     """Refuse a root in another unit than the bones.
 
     The motion is y up. In the wrong unit the body is as much too high as too fast. In the right unit the body is on a
-    floor at 0, and the foot that stands moves less. Without a fault, ways change with the unit. With a fault, ways were
-    as much too long or short: the limit is the mean of the logarithms. A floor that the reading names may be anywhere.
+    floor at 0, and the foot that stands moves less. Without a fault, paths change with the unit. With a fault, paths
+    were as much too long or short: the limit is the mean of the logarithms. A floor that the reading names may be
+    anywhere.
 
     Raises:
         InputError: The positions fit the bones in another usual unit only; names the unit.
@@ -176,10 +178,7 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
         return np.array([vertical_m, norms(root_ways_m / ratio + foot_ways_m).mean()]) + _STILL_M
 
     def measure_misfit(ratio: float) -> float:
-        """Compare the slips at another scale with the present.
-
-        The ratio is 1 at the limit, and infinity if the root rests.
-        """
+        """Compare the slips at another scale with the present: 1 at the limit, infinity if the root rests."""
         shares = measure_slips_m(ratio) / measure_slips_m(1.0)
         if stands and shares.min() < _SLIPS_ALIKE:
             return 0.0

@@ -111,10 +111,7 @@ _MOST_FRAMES = 8192
 
 @dataclass(frozen=True, eq=False)
 class TracedBody:
-    """A body whose vertical axis is unknown.
-
-    Positions are (T, …), in metres.
-    """
+    """A body whose vertical axis is unknown, with positions (T, …) in m."""
 
     joints_m: np.ndarray
     """(T, B, 3) positions of the body's joints."""
@@ -242,9 +239,7 @@ def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
 
 
 def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | None, among: Sequence[int]) -> UpAxis:
-    """Resolve a body's vertical axis.
-
-    The body decides, or else the format.
+    """Resolve a body's vertical axis: the body decides, or else the format.
 
     Args:
         body: Body in the file's world, None if legs or neck are not known. A body without length of legs shows nothing.
@@ -292,17 +287,11 @@ class _Witness:
     """(6,) by axis."""
 
     def find_lead(self, axis: int, candidates: Sequence[int]) -> float:
-        """Return an axis' lead in log-odds.
-
-        It is the lead over all other candidates.
-        """
+        """Return an axis' lead over all other candidates, in log-odds."""
         return float(self.log_odds[axis] - max(self.log_odds[other] for other in candidates if other != axis))
 
     def get_evidence(self, candidates: Sequence[int]) -> AxisEvidence | None:
-        """Return the witness' axis and its lead.
-
-        Returns None if it is for no axis.
-        """
+        """Return the witness' axis and its lead, None if it favours no axis."""
         axis = max(candidates, key=lambda candidate: self.log_odds[candidate])
         lead = self.find_lead(axis, candidates)
         return AxisEvidence(f"by {self.name} (+{lead:.1f})", axis) if lead > _SPEAKS else None
@@ -324,10 +313,7 @@ def _leave_out_upside_down(among: Sequence[int], body: TracedBody, witnesses: Se
 
 
 def _find_witnesses(body: TracedBody) -> list[_Witness]:
-    """Find what a body shows of its vertical axis.
-
-    Witnesses are the format, the rest pose and the motion in the file's world.
-    """
+    """Find what format, rest pose and motion show of the vertical axis, in the file's world."""
     upwards = normalize_safely(body.upwards_m[body.moments])
     low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
     is_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0) > _OFTEN
@@ -350,10 +336,7 @@ def _find_witnesses(body: TracedBody) -> list[_Witness]:
 
 
 def _mark(axis: int | None) -> np.ndarray:
-    """Return (6,) with 1 at an axis.
-
-    All are zero for None.
-    """
+    """Return (6,) with 1 at an axis, all zero for None."""
     return (np.arange(len(AXES)) == axis).astype(float)
 
 
@@ -371,7 +354,7 @@ def _find_strains(body: TracedBody) -> np.ndarray:
 def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, speeds_per_s: np.ndarray) -> float:
     """Score how badly a body stands along `up`.
 
-    It stands badly if its lowest joints are not level, not still, or not below the centre of mass.
+    A body stands badly if its lowest joints are not level, not still, or not below the centre of mass.
 
     Args:
         joints: (T, J, 3) places of joints, in lengths of a leg.
@@ -398,10 +381,7 @@ def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, sp
 
 
 def _find_flights(body: TracedBody) -> np.ndarray:
-    """Find axes (6,) along which the body falls freely.
-
-    None counts if there are several.
-    """
+    """Find axes (6,) along which the body falls freely; none if there are several."""
     window = max(_FEWEST_FLIGHT_FRAMES, int(_FLIGHT_S * body.fps))
     if len(body.centre_m) < max(_FEWEST_FLIGHT_FRAMES, _FLIGHT_S * body.fps):
         return np.zeros(len(AXES))
@@ -465,7 +445,7 @@ def _rest_axis(motion: Motion) -> int | None:
     """Return the axis of a standing rest pose.
 
     Returns None if the body does not stand, or if that is unknown. Rest poses along x are common in y-up worlds, where
-    each bone lies along its own x axis, so they show nothing.
+    each bone lies along its own x axis, so they are not evidence.
     """
     skeleton = motion.skeleton
     neck = skeleton.joint("neck")
@@ -480,10 +460,7 @@ def _rest_axis(motion: Motion) -> int | None:
 
 
 def _with_even_feet(motion: Motion) -> Motion:
-    """Return the motion with equal feet.
-
-    Both feet are taken as blocks if only one has toes.
-    """
+    """Return the motion with equal feet: both are taken as blocks if only one has toes."""
     toes = {"left_foot", "right_foot"}
     if len(toes & set(motion.skeleton.parts)) != 1:
         return motion
