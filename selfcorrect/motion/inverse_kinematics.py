@@ -22,10 +22,11 @@ _EXACT_M = 1e-4
 _GIVEN_M = 0.002
 """Maximum distance of an end that keeps the limb's bend, in m. Near full length, a limb that is a millimetre shorter
 has the middle joint two centimetres aside."""
-_REACH = 0.9985
-"""Maximum reach of a limb, as a share of its length. The limb must reach further than the file's bend allows."""
-_STRAIGHT_M = 0.02
-"""Offset of a middle joint that bends as usual, in m. It is nearer to the line between the ends of the limb."""
+MAXIMUM_REACH = 0.9985
+"""Maximum reach of a limb, as a share of its full length. Knees and elbows snap beyond it."""
+STRAIGHT_M = 0.02
+"""Distance of a knee or elbow from the line between the ends of its limb, in m. A straighter limb bends the usual
+way."""
 
 
 def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
@@ -99,7 +100,7 @@ def _bend_limb(
     wanted_m = norms(to_end_m)
     posed_reach_m = norms(posed_m[:, 2] - start_m)
     softened_m = wanted_m + _GIVEN_M * np.tanh((posed_reach_m - wanted_m) / _GIVEN_M)
-    reach_m = np.minimum(softened_m, np.maximum(posed_reach_m, _REACH * (upper_m + lower_m)))
+    reach_m = np.minimum(softened_m, np.maximum(posed_reach_m, MAXIMUM_REACH * (upper_m + lower_m)))
     reach_m = np.maximum(reach_m, max(abs(upper_m - lower_m), 1e-6))
     before_m = np.clip((upper_m**2 - lower_m**2 + reach_m**2) / (2 * reach_m), -upper_m, upper_m)
     aside_m = np.sqrt(upper_m**2 - before_m**2)
@@ -118,8 +119,8 @@ def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, 
     usual = rotate(invert(trunk), across_m).mean(axis=0) + np.array([0.0, 0.0, 1e-6 * forward])
     usual = rotate(trunk, np.broadcast_to(normalize_safely(usual), across_m.shape))
     usual = usual - dot(usual, along)[:, None] * along
-    straight = np.clip(1 - norms(across_m) / _STRAIGHT_M, 0.0, 1.0)[:, None]
-    return normalize_safely(across_m + _STRAIGHT_M * straight**2 * (3 - 2 * straight) * usual)
+    straight = np.clip(1 - norms(across_m) / STRAIGHT_M, 0.0, 1.0)[:, None]
+    return normalize_safely(across_m + STRAIGHT_M * straight**2 * (3 - 2 * straight) * usual)
 
 
 def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:

@@ -15,17 +15,15 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.rotations import compose, rotate, shortest_turn
 from selfcorrect.motion.geometry.vectors import dot, norms
+from selfcorrect.motion.inverse_kinematics import MAXIMUM_REACH, STRAIGHT_M
 from selfcorrect.motion.kinematics import local_rotations, pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
 from .curves import smoothstep
 
-MAXIMUM_REACH = 0.9985
-"""Maximum share of the full leg length. Beyond, knees snap."""
-
 _STRAIGHTEST = 0.9999
-"""The same share of limbs that must reach."""
+"""Maximum reach of limbs that must reach, as a share of their full length."""
 
 _YIELDING_S = 0.05
 """Smoothing time of a body that gives way to short limbs, in s."""
@@ -38,9 +36,6 @@ _FIRMNESS = 3.0
 
 _FOLDED_M = 0.01
 """Minimum hip-ankle distance of a folded leg, in m beyond the difference of the leg's two bones."""
-
-_STRAIGHT_M = 0.02
-"""Knee offset from the hip-ankle line, in m. Below it, the forward direction defines the plane of the leg."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +274,7 @@ def _solve_two_bones(
     aside_m = np.sqrt(np.maximum(thigh_m**2 - before_knee_m**2, 0.0))
     bend = _reject_from_axis(thighs_m, along)
     straight = _reject_from_axis(forward, along)
-    bend = bend + _STRAIGHT_M * smoothstep(1 - _length(bend) / _STRAIGHT_M) * straight
+    bend = bend + STRAIGHT_M * smoothstep(1 - _length(bend) / STRAIGHT_M) * straight
     bend = bend / np.maximum(_length(bend), 1e-9)
     new_knees_m = hips_m + before_knee_m * along + aside_m * bend
     return new_knees_m, hips_m + reached_m * along

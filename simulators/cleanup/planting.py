@@ -12,11 +12,12 @@ from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import compose, rotate, slerp
 from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.geometry.vectors import UP, median, norms, sum_points
+from selfcorrect.motion.inverse_kinematics import MAXIMUM_REACH
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.perception.observation import observe, observe_feet
 
 from ..body.curves import FRAME_S, blur
-from ..body.leg_ik import MAXIMUM_REACH, Legs, solve_leg_ik
+from ..body.leg_ik import Legs, solve_leg_ik
 from ..body.soft_legs import solve_soft_legs
 from ..body.soles import corner_positions, frame_speeds, split_by_foot, stance_velocities
 from ..stages.values import choose_motions

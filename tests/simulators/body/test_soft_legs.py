@@ -12,11 +12,12 @@ from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
 from selfcorrect.motion.body.surface import world_sole_points
+from selfcorrect.motion.inverse_kinematics import MAXIMUM_REACH
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s, jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, solve_leg_ik
+from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.body.soft_legs import SOFT_LEGS, move_ankles_to, solve_soft_legs
 from selfcorrect.simulators.corrector import KinematicCorrector
 
