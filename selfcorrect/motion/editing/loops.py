@@ -53,17 +53,14 @@ def is_loop(motion: Motion) -> bool:
 def gap_m(motion: Motion) -> float:
     """Measure the gap between first and last pose.
 
-    It is the largest distance of a joint, up to travel over the floor and a rotation.
+    The gap is the largest distance of a joint, up to travel over the floor and a rotation about the vertical.
     """
     first, last = _ends(motion)
     return float(norms(joint_positions(last) - joint_positions(first)).max())
 
 
 def _ends(motion: Motion) -> tuple[Motion, Motion]:
-    """Return the first and the last frame.
-
-    The last frame is moved back to the first.
-    """
+    """Return the first frame, and the last frame moved back to the first."""
     last = turn(motion.frames(len(motion) - 1, len(motion)), -turn_per_cycle_rad(motion))
     away_m = (last.root_m - motion.root_m[:1]) * ALONG_FLOOR
     return motion.frames(0, 1), replace(last, root_m=last.root_m - away_m)
@@ -163,9 +160,6 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
 
 
 def ease(count: int) -> np.ndarray:
-    """(count,) weights from near 0 to 1.
-
-    They are flat at both ends.
-    """
+    """Weights (count,) from near 0 to 1, flat at both ends."""
     share = np.arange(1, count + 1) / count
     return share**2 * (3 - 2 * share)

@@ -82,10 +82,7 @@ def heading_rad(orientations: np.ndarray) -> np.ndarray:
 
 
 def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
-    """Rotate about the vertical through the origin.
-
-    A batch takes a common angle, or an angle per motion (N,).
-    """
+    """Rotate about the vertical through the origin, by a common angle or an angle per motion (N,)."""
     angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
     rotation = quaternions(angles[..., None, None] * UP)
     rotations = moving.rotations.copy()
@@ -123,10 +120,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 
 
 def resample(motion: Motion, fps: float) -> Motion:
-    """Resample a motion to another frame rate.
-
-    It runs from the first frame to the last frame that fits.
-    """
+    """Resample a motion to another frame rate, from the first frame to the last that fits."""
     if fps == motion.fps:
         return motion
     frame_bytes = 8 * (3 + 4 * len(motion.skeleton))
@@ -144,10 +138,7 @@ def frame_count(seconds: float, fps: float) -> int:
 
 
 def retime(motion: Motion, speed: float) -> Motion:
-    """Play a motion `speed` times as fast.
-
-    The frame rate stays the same.
-    """
+    """Play a motion `speed` times as fast at the same frame rate."""
     return replace(resample(motion, motion.fps / speed), fps=motion.fps)
 
 

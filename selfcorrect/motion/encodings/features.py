@@ -25,10 +25,7 @@ cm/s, about 3 degrees."""
 
 @dataclass(frozen=True, eq=False)
 class FeatureCodec:
-    """Codec between motion windows and normalised features.
-
-    All windows have one skeleton and frame rate.
-    """
+    """Codec between normalised features and motion windows of one skeleton and frame rate."""
 
     is_redundant: ClassVar[bool] = False
     """True if features can contradict each other. They describe a motion several times over."""
@@ -51,10 +48,7 @@ class FeatureCodec:
 
     @classmethod
     def fit(cls, batch: MotionBatch) -> Self:
-        """Fit the codec to motions.
-
-        It has their skeleton, frame rate and statistics.
-        """
+        """Fit the codec to the skeleton, frame rate and statistics of motions."""
         features = torch.from_numpy(encode_features(batch)).flatten(0, 1)
         std = features.std(dim=0, correction=0).clamp_min(STD_FLOOR)
         return cls(batch.skeleton, batch.fps, features.mean(dim=0), std)
@@ -100,10 +94,7 @@ class FeatureCodec:
 
 
 def encode_features(batch: MotionBatch) -> np.ndarray:
-    """Return motion features (N, T, D) in units.
-
-    All motions must fill their T frames.
-    """
+    """Return motion features (N, T, D) in units. All motions must fill their T frames."""
     count, frames = batch.root_m.shape[:2]
     if np.any(batch.lengths != frames):
         raise InputError(f"features need windows of one length, got {batch.lengths.min()} to {frames} frames")

@@ -57,10 +57,7 @@ TARGET_OFFSETS_M = BONE_AXES * np.array(
 
 @dataclass(frozen=True, eq=False)
 class RowBody:
-    """The joints that rows describe.
-
-    They are as in the reference implementation.
-    """
+    """The joints that rows describe, as in the reference implementation."""
 
     parents: tuple[int, ...]
     bone_axes: np.ndarray
@@ -84,10 +81,7 @@ class RowBody:
         object.__setattr__(self, "bone_before", before)
 
     def exchange_sides(self) -> Self:
-        """Exchange left and right hip and shoulder.
-
-        This serves joints that are a mirror image.
-        """
+        """Exchange left and right hip and shoulder, for joints that are a mirror image."""
         return replace(self, hips=self.hips[::-1], shoulders=self.shoulders[::-1])
 
 
@@ -125,10 +119,7 @@ _RIGHT_LEG = [SMPL_22.index("right_knee"), SMPL_22.index("right_ankle")]
 
 
 def columns(joints: int = 22) -> dict[str, slice]:
-    """Return the slice of each column group.
-
-    Names are those above, for a skeleton of `joints` joints.
-    """
+    """Return the slice of each column group by the names above, for a skeleton of `joints` joints."""
     widths = {
         "yaw rate": 1,
         "velocity": 2,
@@ -263,10 +254,7 @@ def decode_contacts(vectors: np.ndarray) -> np.ndarray:
 
 
 def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the root's facing and path.
-
-    Facing is (..., T), rad; the path is (..., T, 3), m.
-    """
+    """Return the root's facing (..., T) in rad and path (..., T, 3) in m."""
     slices = columns(joint_count(vectors))
     facing_rad = np.zeros(vectors.shape[:-1])
     facing_rad[..., 1:] = -2 * np.cumsum(vectors[..., :-1, 0], axis=-1)
@@ -307,10 +295,7 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def _six_of_bones(orientations: list[Rotation], body: RowBody) -> np.ndarray:
-    """(T, J − 1, 6) rotations relative to the bone before.
-
-    They are the concatenated first two columns of the matrix.
-    """
+    """Rotations (T, J − 1, 6) relative to the bone before: the first two columns of the matrix, concatenated."""
     matrices = []
     for before, bone in zip(body.bone_before[1:], orientations[1:], strict=True):
         bone_to_before = orientations[before].inv() * bone
@@ -344,10 +329,7 @@ def _forward(joints_m: np.ndarray, hips_sign: int, body: RowBody) -> np.ndarray:
 
 
 def _heading_rad(forward: np.ndarray) -> np.ndarray:
-    """Return angles (...) from +z about +y.
-
-    They are 0 for zero and vertical directions.
-    """
+    """Return angles (...) from +z about +y, 0 for zero and vertical directions."""
     return np.arctan2(forward[..., 0], forward[..., 2])
 
 

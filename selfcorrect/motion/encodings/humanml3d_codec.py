@@ -56,10 +56,7 @@ class HumanML3DCodec(FeatureCodec):
 
     @classmethod
     def fit(cls, batch: MotionBatch) -> Self:
-        """Fit the codec to motions.
-
-        It has their skeleton, frame rate and statistics.
-        """
+        """Fit the codec to the skeleton, frame rate and statistics of motions."""
         unfitted = cls(batch.skeleton, batch.fps, torch.zeros(COLUMN_COUNT).double(), torch.ones(COLUMN_COUNT).double())
         rows = unfitted._encode_rows(batch).reshape(-1, COLUMN_COUNT)
         std = rows.std(axis=0)
@@ -130,10 +127,7 @@ class HumanML3DCodec(FeatureCodec):
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """Points in the place of SMPL's 22 joints.
-
-    Each is fixed to a joint.
-    """
+    """Points in the place of SMPL's 22 joints, each fixed to a joint."""
 
     joints: tuple[int, ...]
     """(22,) the joint that carries each landmark."""
@@ -189,10 +183,7 @@ class Landmarks:
         return rest_m, [self.of_joint[child] for child in children] + fixed
 
     def place(self, skeleton: Skeleton, batch: MotionBatch) -> np.ndarray:
-        """Place the landmarks in the world (N, T, 22, 3).
-
-        Their unit is the metre.
-        """
+        """Place the landmarks (N, T, 22, 3) in the world, in metres."""
         positions_m, orientations = forward_kinematics(skeleton, batch.root_m, batch.rotations)
         joints = list(self.joints)
         return positions_m[:, :, joints] + rotate(orientations[:, :, joints], self.offsets_m)

@@ -1,7 +1,4 @@
-"""Realism and diversity of motions, reported together.
-
-They are measured against a reference of real motions.
-"""
+"""Realism and diversity of motions, measured together against a reference of real motions."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -28,10 +25,7 @@ class MotionEvaluator:
 
     @classmethod
     def fit(cls, reference: MotionBatch, labels: np.ndarray) -> Self:
-        """Fit the evaluator to canonical real windows.
-
-        They have equal length, and labels (N,) int64.
-        """
+        """Fit the evaluator to canonical real windows of equal length with labels (N,) int64."""
         kinematic = MotionEmbedding.fit(kinematic_features, reference)
         geometric = MotionEmbedding.fit(geometric_features, reference)
         ground = MotionEmbedding.fit(ground_features, reference)

@@ -115,17 +115,14 @@ def _stand_on_ground(
 
 
 def _depth_below_floor(heights_m: np.ndarray) -> np.ndarray:
-    """Return the depth below 0, beyond the tolerance.
-
-    It is 0 within the tolerance.
-    """
+    """Return the depth below 0 beyond the tolerance, 0 within the tolerance."""
     return np.where(heights_m < -TOLERANCE_M, -heights_m, 0.0)
 
 
 def _skate(soles_m: np.ndarray) -> np.ndarray:
     """Return foot skate (N, T−1), in metres.
 
-    It is the mean horizontal displacement of the sole corners (N, T, P, 3) that stay on the floor.
+    Foot skate is the mean horizontal displacement of the sole corners (N, T, P, 3) that stay on the floor.
     """
     is_down = soles_m[..., 1] <= TOLERANCE_M
     stays_down = is_down[:, 1:] & is_down[:, :-1]
@@ -169,10 +166,7 @@ JERK = Unit("m/s³", "m/s³")
 
 @dataclass(frozen=True)
 class MotionFigure:
-    """A figure of a single motion.
-
-    It has key, title, unit and digits for records and tables.
-    """
+    """A figure of a single motion, with key, title, unit and digits for records and tables."""
 
     key: str
     """Name in records, in SI units."""

@@ -62,10 +62,7 @@ def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
 
 @lru_cache(maxsize=8)
 def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
-    """Return the joints of each of `JERK_PARTS`.
-
-    Parts of which the skeleton has no joint are left out.
-    """
+    """Return the joints of each of `JERK_PARTS`, leaving out parts of which the skeleton has no joint."""
     joints_of = {}
     for name, parts in JERK_PARTS.items():
         joints = [joint for joint, part in enumerate(skeleton.parts) if part in parts or strip_side(part) in parts]
@@ -75,18 +72,12 @@ def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
 
 
 def joint_jerks_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return joint jerks (..., T − 3, J) in m/s³.
-
-    Joints are (..., T, J, 3); jerks are third differences.
-    """
+    """Return jerks (..., T − 3, J) of joints (..., T, J, 3) in m/s³, as third differences."""
     return norms(np.diff(joints_m, 3, axis=-3)) * fps**3
 
 
 def jerk_by_part_m_s3(moving: Motion | MotionBatch) -> dict[str, np.ndarray]:
-    """Return each part's mean jerk (...), m/s³.
-
-    It is over frames, and 0 for motions of fewer than four frames.
-    """
+    """Return each part's mean jerk (...) over frames, in m/s³; 0 for motions of fewer than four frames."""
     jerks = joint_jerks_m_s3(joint_positions(moving), moving.fps)
     count = max(jerks.shape[-2], 1)
     joints_of = joints_by_part(moving.skeleton)

@@ -76,8 +76,5 @@ def find_belts_m_s(before: Motion, after: Motion) -> tuple[np.ndarray, np.ndarra
 
 
 def _travel_m_s(motion: Motion) -> np.ndarray:
-    """Return the root's mean horizontal velocity (2,).
-
-    It is along x and z.
-    """
+    """Return the root's mean horizontal velocity (2,) along x and z."""
     return (motion.root_m[-1] - motion.root_m[0])[[0, 2]] / max(motion.seconds, 1e-9)

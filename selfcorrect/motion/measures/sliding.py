@@ -28,10 +28,7 @@ _STEP_S = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Footing:
-    """Foot heights and speeds of N motions.
-
-    There are T frames; the left foot comes first.
-    """
+    """Foot heights and speeds of N motions of T frames, the left foot first."""
 
     lowest_m: np.ndarray
     """(N, T) lowest height of the body above 0."""
