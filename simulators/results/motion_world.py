@@ -49,10 +49,7 @@ class MotionWorld:
 
     @classmethod
     def join(cls, worlds: Sequence[MotionWorld]) -> MotionWorld:
-        """Join the worlds of a motion's parts.
-
-        The result is in the frames of the motion.
-        """
+        """Join the worlds of a motion's parts, in the frames of the motion."""
         lowest_m = [world.lowest_ground_m for world in worlds]
         return cls(
             lowest_ground_m=next((height_m for height_m in reversed(lowest_m) if height_m is not None), None),

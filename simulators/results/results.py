@@ -323,10 +323,7 @@ class CorrectedMotion:
 
     @property
     def reason(self) -> str:
-        """Why the motion must not be used.
-
-        It is "" if it may be used.
-        """
+        """Why the motion must not be used; "" if it may be used."""
         return "" if self.failure is None else str(self.failure)
 
     def see_level(self, motion: Motion) -> tuple[Motion, Motion]:
@@ -338,10 +335,7 @@ class CorrectedMotion:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """All assumptions and observations.
-
-        The remarks, and what the facts say in words.
-        """
+        """All assumptions and observations: the remarks, and notes on the facts."""
         large_moves = self.large_moves if self.accepted else ()
         notes = [
             *note_world(self.world),
@@ -353,10 +347,7 @@ class CorrectedMotion:
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """All figures in a table.
-
-        Figures before and after are under NAME_before and NAME_after.
-        """
+        """All figures in one table; those before and after are under NAME_before and NAME_after."""
         errors = {}
         for name in {**self.before, **self.after}:
             if name in self.before:

@@ -116,10 +116,7 @@ class Timeline:
         )
 
     def find_residual_spans(self) -> list[ResidualSpan]:
-        """Find times of residual force or moment.
-
-        They act on the root.
-        """
+        """Find times in which a residual force or moment acts on the root."""
         acts = (self.residual_force_bodyweights > 0) | (self.residual_torque_nm > 0)
         residual_spans = []
         for first, last in spans(acts, round(LONGEST_GAP_S * self.fps)):

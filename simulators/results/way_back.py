@@ -140,10 +140,7 @@ def join(
 
 
 def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Average the figures of corrections.
-
-    Only figures that all have count, weighted, by field of `CorrectedMotion`.
-    """
+    """Average figures by field of `CorrectedMotion`, weighted; only figures that all corrections have count."""
     means = {}
     for field in ("before", "after", "residual", "figures"):
         means[field] = average_tables([getattr(correction, field) for correction in corrections], weights)
@@ -151,9 +148,6 @@ def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[in
 
 
 def average_tables(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:
-    """Average tables of figures.
-
-    Only figures that all have count, weighted.
-    """
+    """Average tables of figures, weighted; only figures that all tables have count."""
     shared = [name for name in (tables[0] if tables else ()) if all(name in table for table in tables)]
     return {name: float(np.average([table[name] for table in tables], weights=weights)) for name in shared}

@@ -45,10 +45,7 @@ _MAX_LOW_GRAVITY_FACTOR = 2.0
 
 
 def adapt_settings(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
-    """Adapt settings to a scene.
-
-    They have its friction, and a softer drive that does not undo its effects.
-    """
+    """Adapt settings to a scene: its friction, and a softer drive that does not undo its effects."""
     if scene.is_plain:
         return settings
     drive = replace(
@@ -69,10 +66,7 @@ def adapt_settings(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
 
 
 def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
-    """Adapt a body to a scene.
-
-    It has the scene's mass, gravity and load.
-    """
+    """Adapt a body to the mass, gravity and load of a scene."""
     if scene.is_plain:
         return body
     x, y, z = (scene.gravity_m_s2 * rotate(_slope_to_upright(scene), np.array([0.0, -1.0, 0.0]))).tolist()
@@ -97,19 +91,13 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
 
 
 def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
-    """Return the push (S, 3) at times (S,).
-
-    The push is in the floor's frame.
-    """
+    """Return the push (S, 3) at times (S,), in the floor's frame."""
     is_pushed = (times_s >= scene.push_from_s) & (times_s < scene.push_from_s + scene.push_lasts_s)
     return is_pushed[:, None] * rotate(_slope_to_upright(scene), np.asarray(scene.push_n, dtype=float))
 
 
 def _slope_to_upright(scene: Scene) -> np.ndarray:
-    """Return the rotation (4,) from slope to upright.
-
-    It turns the floor's normal to the upward direction, in the floor's frame.
-    """
+    """Return the rotation (4,) from the floor's normal to the upward direction, in the floor's frame."""
     return Ground(slope_deg=scene.slope_deg, uphill_deg=scene.uphill_deg).to_floor
 
 
@@ -146,10 +134,7 @@ def _link_with_hand(body: Humanoid, side: str) -> int:
 
 
 def _add_load(body: Humanoid, load_kg: float) -> Humanoid:
-    """Add a load to a body's hands.
-
-    Half of it, as a point, is at the far end of the link of each hand.
-    """
+    """Add a load to a body's hands: half as a point at the far end of each hand's link."""
     half_kg = 0.5 * load_kg
     mass_kg = body.mass_kg.copy()
     centre_m = body.centre_m.copy()

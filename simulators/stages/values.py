@@ -153,10 +153,7 @@ class TrackingResult:
 
 
 def select_motions(motions: MotionBatch, indices: Sequence[int]) -> MotionBatch:
-    """Select some motions of a batch.
-
-    The batch itself is returned if those are all.
-    """
+    """Select some motions of a batch; all of them give the batch itself."""
     if len(indices) == len(motions):
         return motions
     return MotionBatch.stack([motions[index] for index in indices])

@@ -56,10 +56,7 @@ def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
 
 
 def _measure_from_hips(motion: Motion, joints: list[int]) -> np.ndarray:
-    """Return knees and ankles seen from hips.
-
-    They are (T, 2, 6), of both legs; joints: hip, knee, ankle of each.
-    """
+    """Return hip-relative knees and ankles (T, 2, 6) of both legs; joints: hip, knee, ankle of each."""
     positions_m = joint_positions(motion, joints).reshape(len(motion), 2, 3, 3)
     return (positions_m[:, :, 1:] - positions_m[:, :, :1]).reshape(len(motion), 2, 6)
 
@@ -90,10 +87,7 @@ def _measure_bends_m(both_m: np.ndarray) -> np.ndarray:
 
 
 def _find_exchanged(bends_m: np.ndarray, fps: float) -> np.ndarray:
-    """Find frames (T,) with exchanged legs.
-
-    They are fewer than half of the frames.
-    """
+    """Find frames (T,) with exchanged legs, fewer than half of all frames."""
     price_m = (_EXCHANGE_M_S * np.array([[0.0, 1.0], [1.0, 0.0]]) + _FRAME_M_S * np.array([0.0, 1.0])) / fps
     total_m = price_m.copy()  # by the names in the first two frames
     best = np.empty((bends_m.shape[-1], 2, 2), dtype=int)

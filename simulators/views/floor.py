@@ -86,10 +86,7 @@ class MotionOnFloor:
         return self.seen.plane
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Restore a correction to the original world.
-
-        It stays in the level world if it stays level.
-        """
+        """Restore a correction to the original world, or to the level world if it stays level."""
         world = replace(correction.world, plane=self.plane, is_levelled=self.levels, not_levelled=self.not_levelled)
         correction = replace(correction, remarks=(*self._remark_on_plane(), *correction.remarks), world=world)
         if self.motion is self.given:
@@ -101,10 +98,7 @@ class MotionOnFloor:
         return self.move_floor_to_zero(replace(placed, motion=replace(placed.motion, ground=self.given.ground)))
 
     def _remark_on_plane(self) -> Iterator[Note]:
-        """Yield remarks on plane and height.
-
-        The motion is seen on the plane.
-        """
+        """Yield remarks on the plane and height on which the motion is seen."""
         if self.plane.is_tilted:
             yield Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg)
         elif self.seen.estimated.is_bent and not self.not_levelled:

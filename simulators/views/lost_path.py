@@ -110,10 +110,7 @@ def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
 
 
 def _smooth_robustly(velocities_m_s: np.ndarray, fps: float) -> np.ndarray:
-    """Smooth velocities (T, 2) robustly over time.
-
-    A velocity far from its neighbours hardly counts.
-    """
+    """Smooth velocities (T, 2) over time; a velocity far from its neighbours hardly counts."""
 
     def smooth(values: np.ndarray) -> np.ndarray:
         return gaussian_filter1d(values, _SMOOTH_S * fps, axis=0, mode="nearest")

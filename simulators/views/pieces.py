@@ -41,10 +41,7 @@ def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
 
 
 def split_into_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
-    """View the pieces of a long motion.
-
-    They have at most `piece_frames`, and overlap by a second.
-    """
+    """View a long motion as pieces of at most `piece_frames` that overlap by a second."""
     if is_one_piece(motion, piece_frames):
         return CorrectionView.from_part(motion)
     with_feet = replace(motion, feet=get_foot_frames(motion))
@@ -54,10 +51,7 @@ def split_into_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> Corre
 
 
 def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of equally long pieces.
-
-    They cover a motion; lengths are about equal.
-    """
+    """Yield ranges of about equal length that cover a motion."""
     count = max(1, -(-(frames - overlap) // max(longest - overlap, 1)))
     edges = np.linspace(0, frames - overlap, count + 1).round().astype(int)
     for start, stop in pairwise(edges):

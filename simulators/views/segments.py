@@ -75,10 +75,7 @@ class TPoseEnds:
         return self.motion.frames(self.opening, len(self.motion) - self.closing)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Restore the correction of the whole motion.
-
-        The correction of the rest is given.
-        """
+        """Restore the correction of the whole motion from that of the rest."""
         if not (self.opening or self.closing):
             return correction
         motion = self.motion
@@ -112,10 +109,7 @@ class TPoseEnds:
         )
 
     def _share_of_correction(self) -> np.ndarray:
-        """Return the corrected share (T,) per frame.
-
-        It is the share of the corrected motion in each frame of the rest.
-        """
+        """Return the share (T,) of the corrected motion in each frame of the rest."""
         frames = np.arange(len(self.rest))
         fading_frames = _FADING_S * self.motion.fps
         share = np.ones(len(frames))
@@ -127,10 +121,7 @@ class TPoseEnds:
 
 
 def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
-    """Count opening T-pose frames.
-
-    Also returns whether the motion leaves the last smoothly.
-    """
+    """Count opening T-pose frames; also return whether the motion leaves the last one smoothly."""
     rest = motion
     while len(rest) >= SHORTEST_FRAMES and (frames := count_t_pose_frames(rest)):
         rest = rest.frames(frames, len(rest))
@@ -193,10 +184,7 @@ class Segment:
 
 
 def split_into_takes(motion: Motion, settings: CleanupSettings) -> CorrectionView:
-    """View a motion's takes.
-
-    Takes come in order, loops unrolled.
-    """
+    """View a motion's takes in order, with loops unrolled."""
     splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
     starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion), len(motion))
     if len(starts) > 1:
@@ -229,10 +217,7 @@ def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
 def _merge_segments(
     motion: Motion, segments: Sequence[Segment], corrections: Sequence[CorrectedMotion], *, same_travel: bool
 ) -> CorrectedMotion:
-    """Merge the corrections of segments.
-
-    The first failing segment rejects the motion.
-    """
+    """Merge the corrections of segments; the first failing segment rejects the motion."""
     restored = []
     for segment, correction in zip(segments, corrections, strict=True):
         restored.append(segment.restore(correction, same_travel=same_travel))
@@ -247,10 +232,7 @@ def _merge_segments(
 
 
 def _mean_residual(timeline: Timeline) -> dict[str, float]:
-    """Return a timeline's mean residual wrench.
-
-    The first frame does not count, because no step leads there.
-    """
+    """Return a timeline's mean residual wrench without the first frame, because no step leads there."""
     if len(timeline) < 2:
         return {}
     return {
@@ -260,10 +242,7 @@ def _mean_residual(timeline: Timeline) -> dict[str, float]:
 
 
 def _supports_within(supports: Sequence[Support], frames: slice) -> Iterator[Support]:
-    """Yield the supports used within frames.
-
-    Frames are counted from the first of them.
-    """
+    """Yield the supports used within frames, counted from the first of these frames."""
     last = frames.stop - frames.start - 1
     for support in supports:
         if support.first < frames.stop and support.last >= frames.start:

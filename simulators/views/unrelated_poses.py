@@ -63,10 +63,7 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
 
 
 def _measure_steps_m(motion: Motion) -> np.ndarray:
-    """Measure mean joint steps (T − 1,).
-
-    Steps from frame to frame are relative to the root.
-    """
+    """Measure mean joint steps (T − 1,) from frame to frame, relative to the root."""
     return norms(np.ascontiguousarray(np.diff(_find_poses_m(motion), axis=0))).mean(axis=1)
 
 
@@ -77,10 +74,7 @@ def _find_poses_m(motion: Motion) -> np.ndarray:
 
 
 def _count_new_poses(poses_m: np.ndarray, steps_m: np.ndarray, jumps: np.ndarray) -> int:
-    """Count new poses around jumps (N,).
-
-    They differ from the pose before the last one.
-    """
+    """Count new poses around jumps (N,): those that differ from the pose before the last one."""
     count = min(len(jumps), 1) + 1
     for before, after in pairwise(jumps):
         distance_m = float(norms(poses_m[after + 1] - poses_m[before]).mean())
@@ -100,10 +94,7 @@ class _PoseLibrary:
     corrected: Sequence[tuple[int, int]]
 
     def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
-        """Merge corrections around unrelated poses.
-
-        The poses stay; a stretch that fails rejects the motion.
-        """
+        """Merge corrections around unrelated poses, which stay; a stretch that fails rejects the motion."""
         root_m = self.motion.root_m.copy()
         rotations = self.motion.rotations.copy()
         remarks = []
@@ -123,10 +114,7 @@ class _PoseLibrary:
 
 
 def skip_unrelated_poses(motion: Motion) -> CorrectionView:
-    """View a motion beside unrelated poses.
-
-    Parts that are too short to be corrected stay, too.
-    """
+    """View a motion beside unrelated poses; parts too short to be corrected stay unchanged, too."""
     unrelated = find_unrelated_poses(motion)
     if not unrelated:
         return CorrectionView.from_part(motion)
