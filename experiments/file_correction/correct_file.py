@@ -33,9 +33,9 @@ from selfcorrect.storage.files.writing import append_suffix, explain_write_error
 
 from ..jobs.input_keys import are_unchanged, digest_sidecars, make_input_key
 from ..jobs.targets import FOREIGN
+from .controls import finish_correction, prepare_motion
 from .describe import describe_correction
 from .file_result import WRITTEN, FileContent, FileFigures, FileResult, FileState, merge_results
-from .motions import finish_correction, prepare_motion
 from .options import CorrectionOptions
 from .written_motion import measure_written
 

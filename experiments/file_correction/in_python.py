@@ -18,9 +18,9 @@ from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from ..jobs.targets import place_of
 from .batch import correct_into
+from .controls import finish_correction, prepare_motion
 from .correct_file import find_wrong_pace, open_input, play_at_gravity
 from .file_result import FileResult
-from .motions import finish_correction, prepare_motion
 from .options import DEFAULT_OPTIONS, CorrectionOptions
 from .written_motion import measure_written
 
