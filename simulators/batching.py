@@ -68,10 +68,7 @@ def _batch_key(motion: Motion) -> Hashable:
 
 
 def _group_by(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[list[int]]:
-    """Group indices by equal key.
-
-    Groups are in the order of their first index.
-    """
+    """Group indices by equal key, in the order of each group's first index."""
     groups = defaultdict[Hashable, list[int]](list)
     for index in indices:
         groups[key(index)].append(index)
@@ -80,10 +77,7 @@ def _group_by(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[li
 
 @remember_by_object
 def find_input_failure(motion: Motion) -> Failure | None:
-    """Return why a motion cannot be corrected.
-
-    Returns None if it can.
-    """
+    """Return why a motion cannot be corrected, or None if it can."""
     if len(motion) < SHORTEST_FRAMES:
         return Failure(FailureKind.TOO_SHORT, value=len(motion), limit=SHORTEST_FRAMES)
     if np.isfinite(motion.rotations).all() and np.isfinite(motion.root_m).all():

@@ -184,10 +184,7 @@ class KeptStretch:
         return raises_m
 
     def _raise_motion(self, raises_m: Sequence[float]) -> Motion:
-        """Raise the motion as its parts are.
-
-        Between parts the rise is a straight line.
-        """
+        """Raise the motion as its parts are, along a straight line between parts."""
         knots = np.ravel([(start, stop - 1) for start, stop in self.spans])
         raised_m = np.interp(np.arange(len(self.motion)), knots, np.repeat(raises_m, 2))
         return raise_motion(self.motion, raised_m)
@@ -418,10 +415,7 @@ def _gained_height_m(before: Mapping[str, float], after: Mapping[str, float]) ->
 
 
 def _added_slide_m_s(correction: CorrectedMotion) -> float:
-    """Return how much faster standing feet slide.
-
-    It is 0 if that was not measured.
-    """
+    """Return how much faster standing feet slide; 0 if that was not measured."""
     if not correction.accepted or "skate_m_s" not in correction.after:
         return 0.0
     added_m_s = correction.after["skate_m_s"] - correction.before.get("skate_m_s", 0.0)

@@ -326,10 +326,7 @@ def _ground_m(posed: PosedMotions, foot: StandingFoot, heights_m: np.ndarray) ->
 
 
 def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> Motion:
-    """Displace ankles by (T, 2, 3).
-
-    They move as far as legs reach; feet do not turn.
-    """
+    """Displace ankles by (T, 2, 3) as far as legs reach; feet do not turn."""
     frames = np.flatnonzero(displacements_m.any(axis=(1, 2)))
     if not len(frames):
         return motion
@@ -370,10 +367,7 @@ def _check_reach(motion: Motion, contacts: Contacts) -> None:
 
 
 def _limit_reach(motion: Motion, joint: int, places_m: np.ndarray) -> np.ndarray:
-    """Limit wrist positions (T, 3) to reach.
-
-    None is further from its shoulder than an arm and a leg are long.
-    """
+    """Limit wrist positions (T, 3): none is further from its shoulder than an arm and a leg are long."""
     positions_m, _ = pose_joints(motion)
     limb = Legs.ending_at(motion.skeleton, joint)
     legs_m = _lengths_m(Legs.from_skeleton(motion.skeleton), positions_m).max(axis=1)
@@ -385,9 +379,6 @@ def _limit_reach(motion: Motion, joint: int, places_m: np.ndarray) -> np.ndarray
 
 
 def _lengths_m(limbs: Legs, positions_m: np.ndarray) -> np.ndarray:
-    """Return limb lengths (T, L).
-
-    Joints are (T, J, 3).
-    """
+    """Return limb lengths (T, L), from joints (T, J, 3)."""
     upper_m, middle_m, end_m = (positions_m[:, list(joints)] for joints in (limbs.hips, limbs.knees, limbs.ankles))
     return norms(middle_m - upper_m) + norms(end_m - middle_m)

@@ -149,10 +149,7 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
 
 
 def select_evaluation_engine(made_by: str) -> str | None:
-    """Select an engine that did not make the motions.
-
-    It is the first that is installed; None without one.
-    """
+    """Select the first installed engine that did not make the motions; None without one."""
     for name in ENGINES.names:
         if name != made_by:
             try:

@@ -184,19 +184,13 @@ class StabilizeFloor:
 
 
 def _note_gliding_feet(motion: Motion) -> tuple[Note, ...]:
-    """Note feet that glide on the floor.
-
-    They are not planted.
-    """
+    """Note feet that glide on the floor and are not planted."""
     speed_m_s = round(float(norms(observe(motion).glide_m_s)), 1)
     return (Note(NoteKind.FEET_GLIDE, speed_m_s),) if speed_m_s else ()
 
 
 def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarray:
-    """Integrate velocities (T − 1, 2) into paths (N, T, 3).
-
-    There are N velocities, along x and z.
-    """
+    """Integrate N velocities (T − 1, 2), along x and z, into paths (N, T, 3)."""
     paths_m = np.zeros((len(velocities_m_s), len(velocities_m_s[0]) + 1, 3))
     paths_m[:, 1:, [0, 2]] = np.cumsum(velocities_m_s, axis=1) / fps
     return paths_m
@@ -377,10 +371,7 @@ def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> 
 
 
 def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.ndarray:
-    """Extract the fast swing (S, 2) of a drift.
-
-    It stays within a distance of the beginning.
-    """
+    """Extract the fast swing (S, 2) of a drift, which stays within a distance of the beginning."""
     path_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
     for over_s in (None, *_SLOWEST_S):
         swing_m = path_m if over_s is None else _remove_slow_part(path_m, over_s * fps)
@@ -391,10 +382,7 @@ def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.nda
 
 
 def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
-    """Remove the slow part of a path (S, 2).
-
-    Slow is slower than a number of frames; the result begins and ends at 0.
-    """
+    """Remove what is slower than `frames` from a path (S, 2); the result begins and ends at 0."""
     slow_m = gaussian_filter1d(path_m, frames, axis=0, mode="nearest")
     share = np.linspace(0.0, 1.0, len(path_m))[:, None]
     fast_m = path_m - slow_m
@@ -512,10 +500,7 @@ def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> 
 def _drift_confidence(
     standing: StanceEvidence, drift_m_s: np.ndarray, required: DriftEvidence, *, steady: bool
 ) -> float:
-    """Return the confidence in a drift (S, 2).
-
-    A confidence is from 0 to 1.
-    """
+    """Return the confidence, from 0 to 1, in a drift (S, 2)."""
     still_with_drift = standing.stationary_share(drift_m_s, required.still_m_s)
     still_without = standing.stationary_share(np.zeros_like(drift_m_s), required.still_m_s)
     fewest_still = min(required.fewest_still, _FEWEST_STEADY) if steady else required.fewest_still
@@ -526,10 +511,7 @@ def _drift_confidence(
 
 
 def _fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) -> tuple[np.ndarray, bool]:
-    """Fit a steady or changing drift (S, 2).
-
-    It makes most points still. Also returns whether it is steady.
-    """
+    """Fit the steady or changing drift (S, 2) that makes most points still; also return whether it is steady."""
     changing_m_s = _fit_changing_drift(standing, required.stiffness * (fps / 30) ** 4)
     steady_m_s = np.broadcast_to(_fit_steady_drift(standing), changing_m_s.shape)
     still_if_steady = standing.stationary_share(steady_m_s, required.still_m_s)
@@ -539,10 +521,7 @@ def _fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) ->
 
 
 def _fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
-    """Find the densest velocity (2,) by mean shift.
-
-    Standing points have velocities (Comaniciu and Meer 2002).
-    """
+    """Find the densest velocity (2,) of standing points by mean shift (Comaniciu and Meer 2002)."""
     all_weights = standing.weights.ravel()
     heavy = np.argsort(-all_weights, kind="stable")[: 6 * _MOST_STARTS]
     points = standing.velocity_m_s.reshape(-1, 2)[heavy]
@@ -559,10 +538,7 @@ def _fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
 
 
 def _fit_changing_drift(standing: StanceEvidence, stiffness: float) -> np.ndarray:
-    """Fit a smooth velocity (S, 2) robustly.
-
-    It fits standing points, with outliers excluded step by step.
-    """
+    """Fit a smooth velocity (S, 2) to standing points, with outliers excluded step by step."""
     mean_m_s, total = standing.mean_velocity(standing.weights)
     habit_m_s = total @ mean_m_s / total.sum()
     drift_m_s = mean_m_s
@@ -577,29 +553,20 @@ def _fit_changing_drift(standing: StanceEvidence, stiffness: float) -> np.ndarra
 
 
 def _travel_velocity(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the body's velocity (S, 2) without drift.
-
-    It is smoothed over steps.
-    """
+    """Return the body's velocity (S, 2) without drift, smoothed over steps."""
     velocity_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps - drift_m_s
     return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
 
 
 def _rolling_bias(travel_m_s: np.ndarray) -> np.ndarray:
-    """Return the drift (S, 2) that rolling feet feign.
-
-    The body travels by (S, 2).
-    """
+    """Return the drift (S, 2) that rolling feet feign in a body that travels by (S, 2)."""
     speed_m_s = norms(travel_m_s)[..., None]
     share = np.minimum(1.0, _ROLLING_M_S / np.maximum(speed_m_s, 1e-9))
     return _ROLLING * travel_m_s * share
 
 
 def _ambiguous_drift(drift_m_s: np.ndarray, fps: float) -> np.ndarray:
-    """Return the drift (S, 2) that rolling may explain.
-
-    It is part of a changing drift (S, 2).
-    """
+    """Return the part of a changing drift (S, 2) that rolling may explain."""
     if len(drift_m_s) < _LONG_S * fps:
         return np.zeros_like(drift_m_s)
     slow_m_s = gaussian_filter1d(drift_m_s, _SLOWLY_S * fps, axis=0, mode="reflect")

@@ -341,10 +341,7 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.n
 
 
 def _values_at_frames(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Return each foot's values at given frames.
-
-    Values are (N, T, 2, 3), frames (N, T, 2).
-    """
+    """Return each foot's values (N, T, 2, 3) at given frames (N, T, 2)."""
     return np.take_along_axis(values, frames[..., None], axis=1)
 
 
@@ -418,10 +415,7 @@ def limit_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -
 
 
 def limit_drag(moves_m: np.ndarray) -> np.ndarray:
-    """Limit how far locks drag feet.
-
-    Displacements (N, T, 2, 3) are softly bounded along the floor.
-    """
+    """Softly bound displacements (N, T, 2, 3) along the floor, so that locks do not drag feet far."""
     distances_m = norms(moves_m[..., [0, 2]])[..., None]
     sizes = np.maximum(distances_m, 1e-9) / SOFT_DRAG_LIMIT_M
     shares = np.tanh(sizes) / sizes
@@ -481,10 +475,7 @@ def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float
 
 
 def _airborne_share(stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return how fully a foot keeps its height.
-
-    The share (T,) follows from its stances (T,).
-    """
+    """Return how fully a foot keeps its height (T,), from its stances (T,)."""
     if not stands.any():
         return np.zeros(len(stands))
     first_s, last_s = _AIRBORNE_S

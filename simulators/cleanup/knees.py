@@ -54,10 +54,7 @@ def unflip_knees(motions: MotionBatch) -> MotionBatch:
 
 
 def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return a leg's rotations (T, K, 4) without flips.
-
-    Joints come hip first; offsets_m: (K, 3) of the joints.
-    """
+    """Return a leg's rotations (T, K, 4), hip first, without flips; offsets_m: (K, 3) of the joints."""
     hip = leg[:, 0]
     knee = leg[:, 1]
     thigh_m = offsets_m[1]
@@ -128,10 +125,7 @@ def _find_flipped_frames(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, f
 
 
 def _twists_rad(rotations: np.ndarray, line: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
-    """Return accumulated twists (T,) about a line.
-
-    Rotations are (T, 4), the line is (T, 3); only valid steps (T - 1,) count.
-    """
+    """Return accumulated twists (T,) of rotations (T, 4) about a line (T, 3); only valid steps (T - 1,) count."""
     turns = compose(rotations[1:], invert(rotations[:-1]))
     axes = normalize_safely(line[1:] + line[:-1])
     steps_rad = np.where(is_valid, _angles_about(turns, axes), 0.0)
@@ -139,20 +133,14 @@ def _twists_rad(rotations: np.ndarray, line: np.ndarray, is_valid: np.ndarray) -
 
 
 def _angles_about(rotations: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Return angles (T,) of rotations about axes.
-
-    Angles are at most half a turn; rotations are (T, 4), axes (T, 3) or (3,).
-    """
+    """Return angles (T,) of rotations (T, 4) about axes (T, 3) or (3,), at most half a turn."""
     along_axis = np.sum(rotations[:, :3] * axes, axis=-1)
     angles_rad = 2 * np.arctan2(along_axis, rotations[:, 3])
     return (angles_rad + np.pi) % (2 * np.pi) - np.pi
 
 
 def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
-    """Count extra half turns in twists (T,).
-
-    A half turn is a jump by about as much within `apart` frames.
-    """
+    """Count extra half turns in twists (T,): jumps by about as much within `apart` frames."""
     last = len(twists_rad) - 1
     frames = np.append(np.arange(0, last, apart), last)
     unwrapped_rad = np.unwrap(twists_rad[frames], period=np.pi)

@@ -78,10 +78,7 @@ def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
 
 
 def _heights_m(ground: Ground | None, points_m: np.ndarray) -> np.ndarray:
-    """Return point heights (...) above the ground.
-
-    The ground is known, or at y = 0; points are (..., 3).
-    """
+    """Return heights (...) of points (..., 3) above the known ground, or else above y = 0."""
     return points_m[..., 1] if ground is None else ground.above_m(points_m)
 
 
@@ -124,10 +121,7 @@ def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np
 
 
 def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
-    """List the bones that can be raised.
-
-    Each has its upper and lower joint, and the surface radius around the lower.
-    """
+    """List the bones that can be raised: upper joint, lower joint, surface radius around the lower."""
     lengths_m = norms(skeleton.offsets_m)
     bones = []
     for side in SIDES:

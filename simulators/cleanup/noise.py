@@ -231,10 +231,7 @@ def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> floa
 
 
 def _is_calmer(before: Motion, after: Motion) -> bool:
-    """Return whether a motion became calmer.
-
-    The body has less jerk than before, and no foot clearly more.
-    """
+    """Return whether the body has less jerk than before, and no foot clearly more."""
     jerks_before = norms(np.diff(joint_positions(before), 3, axis=0)).mean(axis=0)
     jerks_after = norms(np.diff(joint_positions(after), 3, axis=0)).mean(axis=0)
     feet = list(before.skeleton.pair("ankle") or ())
@@ -243,10 +240,7 @@ def _is_calmer(before: Motion, after: Motion) -> bool:
 
 
 def _keep_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -> MotionBatch:
-    """Keep the calmer of two motions.
-
-    Returns calm motions, but the original ones of those changed (N,) whose joints gain jerk.
-    """
+    """Return calm motions, but the original ones of those changed (N,) whose joints gain jerk."""
     jerk_before = norms(np.diff(joint_positions(motions), 3, axis=1)).mean((1, 2))
     jerk_after = norms(np.diff(joint_positions(calm), 3, axis=1)).mean((1, 2))
     is_rougher = changed & (jerk_after > _MORE_THAN_ROUNDING * jerk_before)
@@ -308,10 +302,7 @@ def shrink_noise(values: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _project_onto_subspace(values: np.ndarray, window: int) -> np.ndarray:
-    """Project channels (T, K) onto a common subspace.
-
-    Their windows lie in it.
-    """
+    """Project channels (T, K) onto a common subspace in which their windows lie."""
     window = min(window, len(values) // 3)
     mean = values.mean(0)
     windows = sliding_window_view(values - mean, window, axis=0)
@@ -329,10 +320,7 @@ def _project_onto_subspace(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _signal_shares(singular: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the signal share of singular values.
-
-    They are a matrix's; noise has unit variance.
-    """
+    """Return the signal share of a matrix's singular values; noise has unit variance."""
     small, large = sorted(shape)
     ratio = small / large
     scaled = np.maximum(singular, 1e-9) / (_CAUTION * np.sqrt(large))

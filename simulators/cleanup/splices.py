@@ -116,10 +116,7 @@ def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
 
 
 def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: int, longest: int) -> int:
-    """Find the frame after a spike.
-
-    The spike follows the frame `before`; 0 if none follows.
-    """
+    """Find the frame after a spike that follows the frame `before`; 0 if none follows."""
     if steps_rad[before] < _SPIKE_RAD:
         return 0
     for after in range(before + 2, min(before + longest + 2, len(orientations))):
@@ -196,10 +193,7 @@ def _remove_steps(motion: Motion, steps: Sequence[int]) -> Motion:
 
 
 def _is_end_near(motion: Motion, joined: Motion) -> bool:
-    """Return whether a joined motion ends nearby.
-
-    It ends near to where it did with splices, and faces about the same way.
-    """
+    """Return whether a joined motion ends near to where it did with splices and faces about the same way."""
     away_m = np.linalg.norm((joined.root_m[-1] - motion.root_m[-1])[[0, 2]])
     turn_rad = turn_angles(motion.rotations[-1, 0], joined.rotations[-1, 0])
     return bool(away_m <= _WITHIN_M and turn_rad <= _WITHIN_RAD)

@@ -116,10 +116,7 @@ class PosedMotions:
         return np.array(standing)
 
     def is_flat(self, tilt_rad: float) -> np.ndarray:
-        """Return which feet (N, T, 2) are flat.
-
-        They are tilted by less than an angle.
-        """
+        """Return which feet (N, T, 2) are tilted by less than an angle."""
         return self.normals[..., 1] > np.cos(tilt_rad)
 
     def stands_on(self, ground_m: np.ndarray | float) -> np.ndarray:
@@ -147,10 +144,7 @@ def has_boxes(motions: MotionBatch) -> bool:
 
 
 def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
-    """Find the ground boxes under the feet.
-
-    Feet stand on them, or nearly; boxes are in the order of time.
-    """
+    """Find the ground boxes on which feet stand, or nearly, in the order of time."""
     ground = posed.motions.ground
     assert ground is not None
     gap = round(_BOX_GAP_S * posed.motions.fps)

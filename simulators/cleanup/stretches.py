@@ -327,26 +327,17 @@ def find_parts(skeleton: Skeleton) -> list[Part]:
 
 
 def _roughness_m(positions_m: np.ndarray) -> np.ndarray:
-    """Return each point's largest second difference (K,).
-
-    Points are (T, K, 3).
-    """
+    """Return the largest second difference (K,) of each point (T, K, 3)."""
     return norms(np.diff(positions_m, 2, axis=0)).max(axis=0)
 
 
 def _world_roughness_m(motion: Motion, frames: slice) -> float:
-    """Return the mean world roughness of joints.
-
-    It is the largest second difference of their positions in some frames.
-    """
+    """Return the mean over joints of the largest second difference of their world positions in some frames."""
     return float(_roughness_m(joint_positions(motion.select_frames(frames))).mean())
 
 
 def _shakes_m2(motion: Motion, start: int, stop: int) -> float:
-    """Return the mean squared second difference.
-
-    It is over all joints, from `start` to `stop` (exclusive).
-    """
+    """Return the mean squared second difference over all joints, from `start` to `stop` (exclusive)."""
     positions_m = joint_positions(motion.frames(max(start - 2, 0), stop + 2))
     return float(np.square(np.diff(positions_m, 2, axis=0)).mean())
 

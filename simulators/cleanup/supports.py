@@ -199,10 +199,7 @@ def _find_supports_of_motion(
 def _find_rests_by_round(
     body: Humanoid, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, lowest_m: float, *, skip_feet: bool
 ) -> list[list[Rest]]:
-    """Find the rests of each round's parts.
-
-    Joints are at (T, J, 3), contact points at (T, C, 3).
-    """
+    """Find the rests of each round's parts, from joints (T, J, 3) and contact points (T, C, 3)."""
     rests_by_round = []
     for parts in _ROUNDS[int(skip_feet) :]:
         rests = []
@@ -258,10 +255,7 @@ def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, i
 
 
 def _misses_support(rest: Rest, missing: np.ndarray, fps: float) -> bool:
-    """Return whether a rest lacks a support.
-
-    Unexplained forces are (T,).
-    """
+    """Return whether a rest lacks a support, from unexplained forces (T,)."""
     lacking = missing > rest.missing
     if lacking.sum() < round(_FEWEST_S * fps):
         return False
@@ -349,19 +343,13 @@ def _can_rest(
 
 
 def _is_steady_grip(points_m: np.ndarray) -> bool:
-    """Return whether a hand grips steadily.
-
-    The hand is at (T, 3); what it grips does not swing.
-    """
+    """Return whether a hand (T, 3) grips something that does not swing."""
     distances_m = norms(points_m - median(points_m, axis=0))
     return bool((distances_m < _SWINGS_M).all())
 
 
 def _make_support(part: str, points_m: np.ndarray, first: int) -> Support:
-    """Make the support under a part's points.
-
-    Points (T, K, 3) count that are near the support's height.
-    """
+    """Make the support under a part's points (T, K, 3); only points near the support's height count."""
     top_m = float(median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + REST_LEVEL_M]
     margin_m = _MARGIN_OF_SEAT_M if part == "seat" else _MARGIN_M

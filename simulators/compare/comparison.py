@@ -331,19 +331,13 @@ def _find_standing_height_m(features: MotionFeatures, around: Surroundings, stan
 
 
 def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:
-    """Return a belt's path (T, 3).
-
-    Its velocity is (2,), along x and z.
-    """
+    """Return the path (T, 3) of a belt whose velocity is (2,), along x and z."""
     times_s = np.arange(len(motion)) / motion.fps
     return np.outer(times_s, np.insert(velocity_m_s, 1, 0.0))
 
 
 def _drop_short_runs(is_lost: np.ndarray, fps: float) -> np.ndarray:
-    """Drop short losses of contact (T, K).
-
-    Losses of `_SHORTEST_S` or longer stay.
-    """
+    """Drop losses of contact (T, K) that are shorter than `_SHORTEST_S`."""
     lasting = np.zeros_like(is_lost)
     for column, lost in enumerate(is_lost.T):
         for start, stop in find_runs(lost, _SHORTEST_S * fps):

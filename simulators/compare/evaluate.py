@@ -218,10 +218,7 @@ def drop_failed_tracks(tracked: TrackingResult, settings: TrackerSettings) -> tu
 
 
 def _restore_rigid_joints(original: MotionBatch, corrected: MotionBatch) -> MotionBatch:
-    """Restore the rotations of rigid joints.
-
-    Files do not hold other rotations.
-    """
+    """Restore the rotations of rigid joints, because files do not hold other rotations."""
     names = corrected.skeleton.names
     rigid = [joint for joint, name in enumerate(names) if name in corrected.skeleton.rigid]
     if not rigid:
@@ -239,10 +236,7 @@ def joint_distances_m(first: MotionBatch, second: MotionBatch) -> np.ndarray:
 
 
 def _unexplained_force_note(residual: Mapping[str, float]) -> tuple[Note, ...]:
-    """Note a large unexplained force.
-
-    It is among a motion's residual forces.
-    """
+    """Note a large unexplained force among a motion's residual forces."""
     force = residual.get("unexplained_force_bodyweights", 0.0)
     return (Note(NoteKind.UNEXPLAINED, force),) if force > UNEXPLAINED_BODYWEIGHTS else ()
 
