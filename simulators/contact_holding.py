@@ -143,10 +143,7 @@ def _move(motion: Motion, path_m: np.ndarray) -> Motion:
 
 
 def _find_wrist(motion: Motion, hand: str) -> int:
-    """Find a hand's wrist.
-
-    Raises InputError for a skeleton without it.
-    """
+    """Find a hand's wrist; raise InputError for a skeleton without it."""
     joint = motion.skeleton.joint(f"{hand.split()[0]}_wrist")
     if joint is None:
         raise InputError(f"{motion.source}: has no wrist for contacts of the {hand}; leave them out")
@@ -208,10 +205,7 @@ def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
 
 
 def _displacements_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
-    """Return displacements (F, 2) into a contact.
-
-    They are x and z, and none if the foot slides.
-    """
+    """Return displacements (F, 2) into a contact, along x and z; none if the foot slides."""
     if contact.kind == "slides":
         return np.zeros((len(foot.weights), 2))
     return foot.displacements_m(foot.place_m if contact.position_m is None else np.array(contact.position_m))

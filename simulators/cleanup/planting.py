@@ -148,10 +148,7 @@ def _revert_gainless_planting(
 
 
 def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
-    """Find motions (N,) that still slide fast.
-
-    They were planted, and slide on standing feet: long slides take two rounds.
-    """
+    """Find planted motions (N,) that still slide fast on standing feet: long slides take two rounds."""
     slides = np.zeros(len(planted), dtype=bool)
     for index in range(len(planted)):
         is_planted = not np.array_equal(given.motions.rotations[index], planted.rotations[index])
@@ -281,10 +278,7 @@ def _plant_feet_softly(
 
 
 def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
-    """Plant feet in each frame.
-
-    Legs follow, however fast they must.
-    """
+    """Plant feet in each frame; legs follow, however fast they must."""
     motions = posed.motions
     fps = motions.fps
     legs = Legs.from_skeleton(motions.skeleton)
