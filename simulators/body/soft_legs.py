@@ -210,10 +210,7 @@ def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, 
 
 
 def _knee_speeds_rad_s(positions_m: np.ndarray, legs: Legs, fps: float) -> np.ndarray:
-    """Return knee speeds (N, T − 1, 2).
-
-    They are angular, of posed joints (N, T, J, 3).
-    """
+    """Return angular knee speeds (N, T − 1, 2) of posed joints (N, T, J, 3)."""
     thighs_m = positions_m[..., legs.knees, :] - positions_m[..., legs.hips, :]
     shanks_m = positions_m[..., legs.ankles, :] - positions_m[..., legs.knees, :]
     angles_rad = np.arctan2(norms(cross(thighs_m, shanks_m)), dot(thighs_m, shanks_m))
@@ -221,10 +218,7 @@ def _knee_speeds_rad_s(positions_m: np.ndarray, legs: Legs, fps: float) -> np.nd
 
 
 def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
-    """Return quaternions (..., 4) about axes (..., 3).
-
-    Angles are (...); axes have length 1.
-    """
+    """Return quaternions (..., 4) of angles (...) about unit axes (..., 3)."""
     half = 0.5 * angles_rad[..., None]
     return np.concatenate([np.sin(half) * axes, np.cos(half)], axis=-1)
 
@@ -325,17 +319,11 @@ class _ReachProblem:
 
     @cached_property
     def level_m2(self) -> np.ndarray:
-        """Squared horizontal distances from hips to targets.
-
-        The targets are of the ankles.
-        """
+        """Squared horizontal distances from hips to the ankles' targets."""
         return self.targets_m[0] ** 2 + self.targets_m[2] ** 2
 
     def first_bends_rad(self) -> np.ndarray:
-        """Return bends that reach the targets.
-
-        Knees are not overstretched.
-        """
+        """Return bends that reach the targets without overstretching knees."""
         constant_m2, cosine_m2, sine_m2 = self.squares_m2
         largest_m2 = np.maximum(np.hypot(cosine_m2, sine_m2), 1e-9)
         distance_m2 = self.level_m2 + self.targets_m[1] ** 2
@@ -462,10 +450,7 @@ def _clip_to_unit(values: np.ndarray) -> np.ndarray:
 
 
 def _average_around_frames(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:
-    """Return mean jerks (N, T, K) around frames.
-
-    Jerks are (N, T − 3, K).
-    """
+    """Return mean jerks (N, T, K) around frames from jerks (N, T − 3, K)."""
     return smooth_gaussian(thirds_to_frames(jerks_m_s3), JERK_AROUND_S * fps)
 
 

@@ -55,10 +55,7 @@ def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: n
 
 
 def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
-    """Split corners (..., P, 3) by foot.
-
-    They are (..., 2, P / 2, 3) then, left foot first.
-    """
+    """Split corners (..., P, 3) by foot into (..., 2, P / 2, 3), left foot first."""
     return corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3)
 
 
@@ -138,10 +135,7 @@ def fit_soles(
 
 
 def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
-    """Return speeds (N, T, 2) at frames.
-
-    Velocities (N, T − 1, 2, 2) are between frames.
-    """
+    """Return speeds (N, T, 2) at frames from velocities (N, T − 1, 2, 2) between frames."""
     between = norms(velocity_m_s)
     padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
     return 0.5 * (padded[:, 1:] + padded[:, :-1])

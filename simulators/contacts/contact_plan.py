@@ -43,10 +43,7 @@ _REGULARISATION = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class ContactPlan:
-    """A motion explained by floor forces.
-
-    What remains comes with it.
-    """
+    """A motion explained by floor forces, and what remains unexplained."""
 
     needs: Demand
     """Forces that the motion demands."""
@@ -330,10 +327,7 @@ def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
 
 
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
-    """Return the net wrench (N, T, 6).
-
-    Forces and arms are (N, T, C, 3).
-    """
+    """Return the net wrench (N, T, 6) of forces and arms (N, T, C, 3)."""
     moments_nm = cross(arms_m, force_n)
     return np.concatenate([sum_points(force_n), sum_points(moments_nm)], axis=-1)
 
@@ -389,10 +383,7 @@ def _find_soft_points(body: Humanoid) -> np.ndarray:
 
 
 def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
-    """Return which links (C,) are selected.
-
-    It is like `np.isin`, in a tenth of the time.
-    """
+    """Return which links (C,) are selected, like `np.isin` but in a tenth of the time."""
     return (links[:, None] == np.array(selected, dtype=int)).any(axis=1)
 
 
@@ -436,10 +427,7 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
 
 
 def _yield_distance_m(support: Support) -> float:
-    """Return how far a part gives way.
-
-    The part rests on a support.
-    """
+    """Return how far a part that rests on a support gives way."""
     if support.part.endswith("foot"):
         return 0.0
     return ELSEWHERE_M if support.is_grip else SOFT_PART_GIVES_M

@@ -19,10 +19,7 @@ from ..body.humanoid import Humanoid
 
 @dataclass(frozen=True, eq=False)
 class Demand:
-    """Forces that a motion demands.
-
-    They must act on a body so that it moves as it does.
-    """
+    """Forces that must act on a body so that it moves as it does."""
 
     positions_m: np.ndarray
     """(N, T, L, 3) of the links, world."""

@@ -137,10 +137,7 @@ class _StateViews(NamedTuple):
 
 
 class MuJoCoWorld:
-    """MuJoCo in this process.
-
-    There is a model for each body, and a state for each motion.
-    """
+    """MuJoCo in this process: a model for each body, and a state for each motion."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -318,10 +315,7 @@ class MuJoCoWorld:
         return self._places_m[:, links]
 
     def loads_n(self) -> np.ndarray:
-        """Return the vertical forces on each link.
-
-        The surroundings exert them.
-        """
+        """Return the vertical forces that the surroundings exert on each link."""
         row_count = _ROWS_OF_NORMAL_FORCE[self.settings.mujoco.cone]
         for body in self._running:
             build = self._builds[body]
@@ -385,10 +379,7 @@ def _write_hold(hold: Hold) -> str:
 
 
 def _collision_bit(link: int) -> int:
-    """Return a link's collision flag.
-
-    Its supports share the flag; the floor's is 1.
-    """
+    """Return a link's collision flag, shared with its supports; the floor's is 1."""
     return 2 << link
 
 

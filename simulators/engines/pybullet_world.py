@@ -125,17 +125,11 @@ class PyBulletWorld:
         return np.array([simulation.velocities_rad_s() for simulation in self._used])
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Return the joint positions of some links.
-
-        They are not the centres of mass.
-        """
+        """Return the joint positions of some links, not their centres of mass."""
         return np.array([simulation.positions_m(links) for simulation in self._used])
 
     def loads_n(self) -> np.ndarray:
-        """Return the vertical forces on each link.
-
-        The surroundings exert them.
-        """
+        """Return the vertical forces that the surroundings exert on each link."""
         return np.array([simulation.loads_n() for simulation in self._used])
 
 
@@ -296,10 +290,7 @@ class Simulation:
         self.bullet.stepSimulation()
 
     def root(self) -> list[float]:
-        """Return the root's state.
-
-        It has position, orientation, velocity and angular velocity.
-        """
+        """Return the root's position, orientation, velocity and angular velocity."""
         position_m, orientation = self.bullet.getBasePositionAndOrientation(self.body_id)
         velocity_m_s, angular_rad_s = self.bullet.getBaseVelocity(self.body_id)
         return [*position_m, *orientation, *velocity_m_s, *angular_rad_s]
@@ -321,10 +312,7 @@ class Simulation:
         return [state[4] for state in states]
 
     def loads_n(self) -> list[float]:
-        """Return the vertical forces on each link.
-
-        The surroundings exert them.
-        """
+        """Return the vertical forces that the surroundings exert on each link."""
         loads_n = [0.0] * (len(self._joints) + 1)
         for contact in self.bullet.getContactPoints(self.body_id):
             link = contact[3]
@@ -429,10 +417,7 @@ def _write_sphere(centre_m: np.ndarray, radius_m: float) -> str:
 
 
 def _write_capsule(capsule: Capsule) -> str:
-    """Write a capsule as URDF.
-
-    URDF's capsules lie along z around the origin.
-    """
+    """Write a capsule as URDF, whose capsules lie along z around the origin."""
     start_m, end_m = np.array(capsule.ends_m)
     axis_m = end_m - start_m
     length_m = float(np.linalg.norm(axis_m))

@@ -49,18 +49,12 @@ class Reference:
         )
 
     def rotations(self, times_s: np.ndarray) -> np.ndarray:
-        """Return rotations (S, N, L, 4) at times (S,).
-
-        They are unit quaternions; times are clipped to the duration.
-        """
+        """Return unit quaternions (S, N, L, 4) at times (S,), clipped to the duration."""
         raw = self.quaternions.evaluate(np.clip(times_s, 0.0, self.seconds))
         return raw / np.linalg.norm(raw, axis=-1, keepdims=True)
 
     def positions_m(self, times_s: np.ndarray) -> np.ndarray:
-        """Return root positions (S, N, 3) at times (S,).
-
-        Times are clipped to the duration.
-        """
+        """Return root positions (S, N, 3) at times (S,), clipped to the duration."""
         return self.root_m.evaluate(np.clip(times_s, 0.0, self.seconds))
 
 
@@ -100,18 +94,12 @@ def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> n
 
 
 def format_numbers(numbers: Iterable[float]) -> str:
-    """Format numbers as an XML attribute.
-
-    It is an engine's.
-    """
+    """Format numbers as an attribute in an engine's XML."""
     return " ".join(f"{number:.9g}" for number in numbers)
 
 
 class RootState(NamedTuple):
-    """Root states at the centres of mass.
-
-    They are arrays (..., 3), orientations (..., 4).
-    """
+    """Root states at the centres of mass: arrays (..., 3), and orientations (..., 4)."""
 
     position_m: np.ndarray
     orientation: np.ndarray
@@ -120,10 +108,7 @@ class RootState(NamedTuple):
 
 
 class World(Protocol):
-    """N humanoids on separate floors.
-
-    Floors are at height 0, under gravity.
-    """
+    """N humanoids on separate floors at height 0, under gravity."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
         """Build bodies that do not meet.
@@ -196,10 +181,7 @@ class World(Protocol):
         ...
 
     def rotations(self) -> np.ndarray:
-        """Return all joint rotations (N, J, 4).
-
-        They are quaternions xyzw.
-        """
+        """Return all joint rotations (N, J, 4) as quaternions xyzw."""
         ...
 
     def velocities_rad_s(self) -> np.ndarray:
@@ -207,15 +189,9 @@ class World(Protocol):
         ...
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Return joint positions (N, K, 3) of links.
-
-        There are K links, without the root.
-        """
+        """Return joint positions (N, K, 3) of K links, without the root."""
         ...
 
     def loads_n(self) -> np.ndarray:
-        """Return the vertical forces (N, L) on links.
-
-        The surroundings exerted them in the last step.
-        """
+        """Return the vertical forces (N, L) that the surroundings exerted on links in the last step."""
         ...

@@ -1,7 +1,4 @@
-"""Requirements for a human body on earth.
-
-A motion must meet them to be corrected.
-"""
+"""Requirements that a motion must meet to be corrected: a human body on Earth."""
 
 import numpy as np
 

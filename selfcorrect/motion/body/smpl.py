@@ -61,10 +61,7 @@ class Layout:
     """Parent indices, as in `Skeleton`."""
 
     def skeleton(self, offsets_m: np.ndarray) -> Skeleton:
-        """Return the skeleton with rest offsets (J, 3).
-
-        Offsets are in metres.
-        """
+        """Return the skeleton with rest offsets (J, 3) in metres."""
         parts = tuple(name if name in SMPL_22 else "" for name in self.names)
         return Skeleton(self.names, self.parents, np.asarray(offsets_m, dtype=float), parts)
 

@@ -52,10 +52,7 @@ instead."""
 
 @dataclass(frozen=True, eq=False)
 class SolePoints:
-    """P corner points of the soles.
-
-    The left foot comes first, and each foot from heel to toe tip.
-    """
+    """P corner points of the soles, the left foot first, each foot from heel to toe tip."""
 
     joints: np.ndarray
     """(P,) int64 joints that carry the points."""
@@ -81,10 +78,7 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 
 
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
-    """Return each foot corner's joint and offset.
-
-    `side` 0 is left.
-    """
+    """Return the joint and offset of each corner of a foot; `side` 0 is left."""
     name = SIDES[side]
     size = skeleton.size
     ankle = skeleton.joint(f"{name}_ankle")
