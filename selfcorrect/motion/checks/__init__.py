@@ -1,4 +1,1 @@
-"""Rules that find physically implausible motion.
-
-They tell in which frames, at which joints, and by how much.
-"""
+"""Rules that find physically implausible motion: in which frames, at which joints, and by how much."""

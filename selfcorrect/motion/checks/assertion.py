@@ -12,9 +12,7 @@ _FINDINGS_SHOWN = 10
 def assert_plausible(
     motions: Sequence[Motion] | MotionBatch, select: Sequence[str] = (), ignore: Sequence[str] = (), allowed: int = 0
 ) -> None:
-    """Raise AssertionError if motions break rules of `check`.
-
-    `allowed` of them may. The error names those that do.
+    """Raise AssertionError if more than `allowed` motions break rules of `check`.
 
     Args:
         select: Codes or names of the rules to apply, or first letters of codes; by default all.

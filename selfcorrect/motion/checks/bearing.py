@@ -96,7 +96,7 @@ def estimate_body_rise_m(
 
 
 def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
-    """Find feet that hold the body (T, 2).
+    """Find feet (T, 2) that hold the body.
 
     Such a foot stays in place over the floor as the lowest part of the body. Knees, hands or hips that are lower bear
     the weight of a body that kneels, lies or sits on the floor. A hand above the neck that does not move may hold a
@@ -119,10 +119,7 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
 
 
 def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float) -> np.ndarray:
-    """Measure how far bearing feet rise per step.
-
-    The result is (T − 1,). It is 0 unless a foot bears weight in both frames.
-    """
+    """Measure how far bearing feet rise per step (T − 1,), 0 unless a foot bears weight in both frames."""
     steps_m = np.diff(heights_m, axis=0)
     is_borne = holds[1:] & holds[:-1] & (np.abs(steps_m) < _FASTEST_M_S / fps)
     return np.where(is_borne, steps_m, 0.0).sum(axis=1) / np.maximum(is_borne.sum(axis=1), 1)
@@ -137,10 +134,7 @@ def _falls_freely(features: MotionFeatures, heights_m: np.ndarray, stretch: slic
 
 
 def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how the body rises while feet bear weight.
-
-    A fall counts, too.
-    """
+    """Measure how far the body rises or falls while feet bear weight."""
     heights_m = features.sole_heights_m
     holds = find_holding_feet(features, heights_m)
     if not holds.any():
@@ -151,10 +145,7 @@ def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
 
 
 def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Measure the path of feet that slide under weight.
-
-    They slide without a pause: no low point of a sole stands still.
-    """
+    """Measure the path of feet that slide under weight without a pause: no low point of a sole stands still."""
     speeds_m_s = estimate_stance_speeds_m_s(features)
     slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDES_M_S)
     way_m = np.zeros(len(features))
@@ -167,7 +158,7 @@ def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
 def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
     """Estimate the speed (T,) of bearing feet.
 
-    It is the speed along the floor of their slowest low point, infinite if no foot bears weight. Stances are those of
+    This is the speed along the floor of their slowest low point, infinite if no foot bears weight. Stances are those of
     the observation that slides do not change. A body that rests on other parts has none.
     """
     heights_m = features.sole_heights_m

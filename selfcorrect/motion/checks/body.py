@@ -1,6 +1,5 @@
-"""Rules of the body: limbs, joint limits, T-poses, size.
+"""Rules of the body: intersecting limbs, joint limits, T-poses, size and vertical axis.
 
-Limbs may intersect, joints exceed their limits, rigs hold a T-pose, or size and vertical axis be implausible.
 Implausible size or axis shows that a file was read in the wrong unit or with the wrong axis up.
 """
 
@@ -34,10 +33,7 @@ _ADULT_LEG_M = 0.82
 
 
 def interpenetration_m(features: MotionFeatures) -> Measurement | None:
-    """Measure how deep non-adjacent bones intersect.
-
-    The depth is scaled to the size of an adult.
-    """
+    """Measure how deep non-adjacent bones intersect, scaled to the size of an adult."""
     bones = {name: ends for name, parts in _BONES.items() if (ends := features.places(*parts)) is not None}
     pairs = [pair for pair in combinations(bones, 2) if not _are_adjacent(*pair)]
     if not pairs:
@@ -51,10 +47,7 @@ def interpenetration_m(features: MotionFeatures) -> Measurement | None:
 
 
 def _are_adjacent(first: str, second: str) -> bool:
-    """Return whether two bones meet in a joint.
-
-    Hips and shoulders count as if they had no width.
-    """
+    """Return whether two bones meet in a joint, as if hips and shoulders had no width."""
     if first.split()[0] == second.split()[0]:
         return True
     hips = {"trunk", "left thigh", "right thigh"}
@@ -67,10 +60,7 @@ def _thickness_m(bone: str) -> float:
 
 
 def _leg_m(features: MotionFeatures) -> float:
-    """Return the longer leg's length.
-
-    It is thigh plus shank; an adult's if both legs are unknown.
-    """
+    """Return the longer leg's length, thigh plus shank; an adult's if both legs are unknown."""
     lengths_m = [0.0]
     for side in SIDES:
         leg_m = _leg_positions_m(features, side)
@@ -80,18 +70,12 @@ def _leg_m(features: MotionFeatures) -> float:
 
 
 def _leg_positions_m(features: MotionFeatures, side: str) -> np.ndarray | None:
-    """(T, 3, 3) positions of hip, knee and ankle.
-
-    They are None if the skeleton lacks a joint of the limb.
-    """
+    """(T, 3, 3) positions of hip, knee and ankle; None if the skeleton lacks a joint of the limb."""
     return features.places(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
 
 
 def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the distances (T,) of segments (T, 2, 3).
-
-    The nearest points of the lines are clamped (Ericson 2005, §5.1.9).
-    """
+    """Return the distances (T,) of segments (T, 2, 3): clamped nearest points of lines (Ericson 2005, §5.1.9)."""
     d1 = first[:, 1] - first[:, 0]
     d2 = second[:, 1] - second[:, 0]
     r = first[:, 0] - second[:, 0]
@@ -108,10 +92,7 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def overextension_deg(features: MotionFeatures) -> Measurement | None:
-    """Measure overextended knees and elbows.
-
-    Knees bend forwards, or knees and elbows fold further than soft tissue admits.
-    """
+    """Measure knees that bend forwards, and knees and elbows that fold further than soft tissue admits."""
     names = []
     angles_deg = []
     for side in SIDES:
@@ -140,10 +121,7 @@ _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
 
 
 def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
-    """(T,) hyperextension of a knee about its hinge.
-
-    It is negative for a knee bent as knees are.
-    """
+    """(T,) hyperextension of a knee about its hinge, negative for a knee bent as knees are."""
     leg_m = _leg_positions_m(features, side)
     hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
@@ -162,10 +140,9 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
 
 
 def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
-    """(3,) axis of a knee's bend in the thigh's frame.
+    """(3,) axis of a knee's bend in the thigh's frame; None if nothing determines the axis.
 
     It follows from the body's left (T, 3) in that frame. The axis differs from rig to rig, and often from leg to leg.
-    None if nothing determines the axis.
     """
     mean = leftwards.mean(axis=0)
     length = float(np.linalg.norm(mean))
@@ -259,10 +236,7 @@ def t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def count_t_pose_frames(motion: Motion) -> int:
-    """Count T-pose frames before a jump to the motion.
-
-    Returns 0 if there are none.
-    """
+    """Count T-pose frames before a jump to the motion; 0 if there are none."""
     if not _begins_in_t_pose(motion):
         return 0
     features = MotionFeatures(motion)
@@ -273,10 +247,9 @@ def count_t_pose_frames(motion: Motion) -> int:
 
 
 def count_held_t_pose_frames(motion: Motion) -> int:
-    """Count rigid T-pose frames before a smooth departure.
+    """Count rigid T-pose frames before a smooth departure; 0 if there are none.
 
-    Returns 0 if there are none. People who stand in a T are never rigid. A motion that never leaves the T-pose has none
-    either.
+    People who stand in a T are never rigid. A motion that never leaves the T-pose has none either.
     """
     if not _begins_in_t_pose(motion):
         return 0
@@ -292,10 +265,7 @@ def _begins_in_t_pose(motion: Motion) -> bool:
 
 
 def _find_turning_steps(rotations: np.ndarray, fps: float) -> np.ndarray:
-    """Return which steps (T − 1,) turn any joint.
-
-    Rotations are (T, J, 4).
-    """
+    """Return in which steps (T − 1,) any joint turns, from rotations (T, J, 4)."""
     turns = np.abs(np.diff(rotations, axis=0)).max(axis=(1, 2), initial=0.0)
     return np.asarray(turns * fps >= _RIGID_PER_S)
 
@@ -306,10 +276,7 @@ def _count_rigid_steps(fps: float) -> float:
 
 
 def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
-    """(T,) largest angle between a limb and a T.
-
-    It is None if the skeleton lacks a limb.
-    """
+    """(T,) largest angle between a limb and a T; None if the skeleton lacks a limb."""
     places = features.places("pelvis", "neck", *(part for bone in _T_BONES for part in bone))
     if places is None:
         return None
@@ -321,10 +288,7 @@ def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _has_jump(features: MotionFeatures, step: int) -> bool:
-    """Return whether a joint jumps in a step.
-
-    It exceeds human speed, or is suddenly as fast as only fast joints are.
-    """
+    """Return whether a joint exceeds human speed in a step, or is suddenly as fast as only fast joints are."""
     if not 0 <= step < len(features) - 1:
         return False
     start = max(step - 1, 0)
@@ -337,10 +301,7 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
 
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether a pose is rigid for a while.
-
-    No joint turns within frames `start` to `stop` (exclusive).
-    """
+    """Return whether no joint turns within frames `start` to `stop` (exclusive)."""
     is_moving = _find_turning_steps(features.frames(start, stop).rotations[:, features.joints[1:]], features.fps)
     return bool(find_runs(~is_moving, _count_rigid_steps(features.fps)))
 
@@ -420,9 +381,9 @@ _USUAL_M = 1.35
 
 
 def size_factor(features: MotionFeatures) -> float | None:
-    """Return the body's size relative to an adult's.
+    """Return the body's size relative to an adult's: the ratio or its inverse, at least 1.
 
-    The ratio, or its inverse, is at least 1; it compares the distance from head to ankle along the bones.
+    The ratio compares the distance from head to ankle along the bones.
     """
     head = features.skeleton.joint("head")
     ankle = features.skeleton.joint("left_ankle")
@@ -436,7 +397,7 @@ def size_factor(features: MotionFeatures) -> float | None:
 def lying_share(features: MotionFeatures) -> float | None:
     """Return the share of frames in which the body lies.
 
-    It lies stretched out or stands on the head, as if another axis were vertical.
+    The body lies stretched out or stands on the head, as if another axis were vertical.
     """
     places = features.places("pelvis", "neck", "left_ankle", "right_ankle")
     if places is None:

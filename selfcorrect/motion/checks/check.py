@@ -23,10 +23,7 @@ from .rules import RULE_TABLE, RULES, all_rules
 
 @dataclass(frozen=True)
 class RuleChoice:
-    """The rules to check.
-
-    Each is chosen by code, by name, or by the first letters of its code; `ignore` wins over `select`.
-    """
+    """The rules to check, chosen by code, name, or first letters of the code; `ignore` wins over `select`."""
 
     select: tuple[str, ...] = ()
     """The rules to check; empty for all."""
@@ -46,17 +43,11 @@ class RuleChoice:
                 raise SettingError(f"the threshold of {word} must be a finite number, got {value}")
 
     def narrow(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
-        """Return the choice with another selection.
-
-        `select` replaces the selection if given, and `ignore` adds to the ignored rules.
-        """
+        """Return the choice with `select` as the selection, if given, and with `ignore` added to the ignored rules."""
         return replace(self, select=tuple(select) or self.select, ignore=(*self.ignore, *ignore))
 
     def tolerate_height(self, error_m: float) -> Self:
-        """Tolerate an uncertain floor height.
-
-        The floor of the motion may be so far from y = 0. A threshold that was chosen stays.
-        """
+        """Tolerate a floor that may be as far as `error_m` from y = 0; a threshold that was chosen stays."""
         floor_rule = next(rule for rule in RULES if rule.code == "F4")
         if any(_matches(word, floor_rule) for word in self.thresholds):
             return self
@@ -110,10 +101,7 @@ def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Findings, rule by rule, and unmeasured rules.
-
-    There is a sentence for each rule that could not be measured.
-    """
+    """Findings, rule by rule, and a sentence for each rule that could not be measured."""
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
@@ -125,9 +113,7 @@ class CheckResult:
 def check_with(
     motion: Motion, choice: RuleChoice, infer: Callable[[Motion], Surroundings] | None = None
 ) -> CheckResult:
-    """Apply the chosen rules to a motion.
-
-    The rules of physics are applied elsewhere.
+    """Apply the chosen rules to a motion, except those of physics, which are applied elsewhere.
 
     Args:
         choice: The rules to apply, with their thresholds.
@@ -154,10 +140,7 @@ _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "F10", "F11"
 
 
 def check_samples(motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:
-    """Check a motion without its repeated frames.
-
-    Findings are at the frames of the motion.
-    """
+    """Check a motion without its repeated frames; findings are at the frames of the motion."""
     repeats = FrameRepeats.from_motion(motion)
     samples = repeats.prepare(motion, "keep")
     result = check(samples)
@@ -173,9 +156,9 @@ def check_samples(motion: Motion, check: Callable[[Motion], CheckResult]) -> Che
 
 
 def check_features(features: MotionFeatures, choice: RuleChoice) -> CheckResult:
-    """Apply the chosen rules to motion features.
+    """Apply the chosen rules to features of a motion in its surroundings.
 
-    The motion is seen in its surroundings. The rules of physics are applied elsewhere; see `check_with`.
+    The rules of physics are applied elsewhere; see `check_with`.
     """
     if features.given.height_error_m:
         choice = choice.tolerate_height(features.given.height_error_m)

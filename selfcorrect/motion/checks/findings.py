@@ -1,7 +1,4 @@
-"""Rules and findings as data.
-
-Sentences are built where they are shown.
-"""
+"""Rules and findings as data; sentences are built where they are shown."""
 
 import math
 from collections.abc import Callable
@@ -17,10 +14,7 @@ from ..perception.motion_features import MotionFeatures
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Values (T, K) of a rule, and K names.
-
-    The K things are joints, bones or feet.
-    """
+    """Values (T, K) of a rule, and the names of K joints, bones or feet."""
 
     values: np.ndarray
     """(T, K), or (1, K) for the whole motion."""
@@ -35,10 +29,7 @@ error."""
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule with a threshold.
-
-    The rule is broken while its measurement exceeds the threshold for at least `least_s`.
-    """
+    """A rule, broken while its measurement exceeds the threshold for at least `least_s`."""
 
     code: str
     """Stable identifier, by which rules are chosen."""
@@ -98,10 +89,7 @@ class Finding:
 
     @property
     def severity(self) -> float:
-        """Ratio of value to threshold.
-
-        It is 1 unless the threshold is positive.
-        """
+        """Ratio of value to threshold; 1 unless the threshold is positive."""
         return self.value / self.threshold if self.threshold > 0 else 1.0
 
     def words(self) -> str:
@@ -135,10 +123,7 @@ def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> 
 
 
 def _check_answer(measured: Measurement | np.ndarray | float, frames: int, thing: str) -> Measurement:
-    """Check what a rule has measured.
-
-    It has values for all frames, or one value for all.
-    """
+    """Check that a rule has measured values for all frames, or one value for all."""
     things = measured.things if isinstance(measured, Measurement) else (thing,)
     values = np.asarray(measured.values if isinstance(measured, Measurement) else measured)
     if values.dtype.kind not in "biuf":

@@ -1,4 +1,4 @@
-"""Rules of the floor: depth, floating, sliding, tilt.
+"""Rules of the floor.
 
 Bodies may be below or above the floor, slide or glide on it; floors may lean, or not be at y = 0.
 """
@@ -76,17 +76,12 @@ def depth_m(features: MotionFeatures) -> Measurement:
 
 
 def hover_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how high the body hovers.
-
-    It hovers if it does not fall as in flight between leaving the floor and coming back.
-    """
+    """Measure how high the body hovers: off the floor, but not falling as in flight, until it comes back."""
     return np.where(find_unsupported_frames(features, features.clear_m, HIGH_SOLES_M), features.clear_m, 0.0)
 
 
 def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_m: float) -> np.ndarray:
-    """Find frames (T,) without support.
-
-    The body is above the ground there, and does not fall as in flight.
+    """Find frames (T,) in which the body is above the ground but does not fall as in flight.
 
     Args:
         features: Features of a motion of T frames.
@@ -129,10 +124,7 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _measure_drawn_feet_m_s(features: MotionFeatures) -> np.ndarray:
-    """Measure how fast (T,) feet are drawn along.
-
-    A flat foot goes far along the floor between two stances; 0 elsewhere.
-    """
+    """Measure how fast (T,) flat feet are drawn far along the floor between two stances; 0 elsewhere."""
     fps = features.fps
     speeds_m_s = np.zeros(len(features))
     heights_m = features.feet_m[..., 1]
@@ -221,8 +213,8 @@ def _find_low_points(features: MotionFeatures) -> tuple[np.ndarray, np.ndarray]:
 def is_lifted(features: MotionFeatures) -> bool:
     """Return whether inferred supports lift the body.
 
-    It steps onto or off supports with both feet at once, without falling. People step onto a stool with a single foot,
-    or jump. If the body of a file is lifted, the inferred supports are wrong.
+    The body steps onto or off supports with both feet at once, without falling. People step onto a stool with a single
+    foot, or jump. If the body of a file is lifted, the inferred supports are wrong.
     """
     if not features.has_feet or len(features) < 2:
         return False
@@ -242,10 +234,9 @@ def is_lifted(features: MotionFeatures) -> bool:
 
 
 def floor_offset_m(features: MotionFeatures) -> float | None:
-    """Measure how far the floor is from y = 0.
+    """Measure how far the floor is from y = 0, beyond the floor's error and what deep soles explain.
 
-    The distance is beyond the floor's error and what deep soles explain. The distance is None for a body on several
-    grounds, or whose floor is not known.
+    Returns None for a body on several grounds, or whose floor is not known.
     """
     floor_m = features.ground.near_m
     if floor_m is None or features.around.supports or features.given.ground is not None:
@@ -255,9 +246,7 @@ def floor_offset_m(features: MotionFeatures) -> float | None:
 
 
 def find_level_under(features: MotionFeatures, first: int, last: int | None) -> float | None:
-    """Find the level under a floating body.
-
-    It is the height of a level floor that the body would stand on.
+    """Find the height of a level floor that a floating body would stand on.
 
     Args:
         first: First frame of floating.
@@ -274,19 +263,15 @@ def find_level_under(features: MotionFeatures, first: int, last: int | None) -> 
 
 
 def gliding_m_s(features: MotionFeatures) -> np.ndarray:
-    """Measure how fast a standing body glides.
-
-    The body stands for two seconds; the speed is along the floor.
-    """
+    """Measure how fast along the floor a body glides that stands for two seconds."""
     speeds_m_s = norms(features.observation.standing_glide_m_s)
     return np.append(speeds_m_s, speeds_m_s[-1:])
 
 
 def floor_tilt_deg(features: MotionFeatures) -> float | None:
-    """Measure the tilt of the ground plane.
+    """Measure the angle between the horizontal and the plane that feet stand on.
 
-    It is the angle between the horizontal and the plane that feet stand on; None if nothing shows the plane, or if the
-    ground rises or sinks in time beneath standing feet.
+    Returns None if nothing shows the plane, or if the ground rises or sinks in time beneath standing feet.
     """
     if features.observation.rises_underfoot:
         return None

@@ -1,7 +1,6 @@
-"""Hips that do not sink as the legs bend.
+"""Hips that do not sink as the legs bend, so that the feet rise from the floor.
 
-They stay at their height, so that the feet rise from the floor. So squats look that were retargeted to another body.
-The rule that finds them and the cure share these functions.
+So squats look that were retargeted to another body. The rule that finds them and the cure share these functions.
 """
 
 from collections.abc import Iterator
@@ -110,10 +109,7 @@ def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[
 
 
 def _is_tall(features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool:
-    """Return whether the hips stand tall on the floor.
-
-    They are as high over the ankles as in standing while the feet are on the floor (T,).
-    """
+    """Return whether the hips are as high over the ankles as in standing while the feet are on the floor (T,)."""
     places_m = features.places("left_hip", "left_ankle", "right_hip", "right_ankle")
     if places_m is None:
         return False
@@ -123,9 +119,7 @@ def _is_tall(features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool
 
 
 def _find_unsupported_spans(features: MotionFeatures, heights_m: np.ndarray) -> Iterator[slice]:
-    """Yield the frames of a floating body.
-
-    It is off the floor without falling.
+    """Yield the frames of a body that is off the floor without falling.
 
     Args:
         heights_m: (T,) height of the body's lowest point.

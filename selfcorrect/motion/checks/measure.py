@@ -1,7 +1,4 @@
-"""Physical errors of a motion, in total and per frame.
-
-`correct` and `check` report these figures.
-"""
+"""Physical errors of a motion, in total and per frame, as `correct` and `check` report them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,9 +21,9 @@ from .findings import Finding
 
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """Physical errors of a motion of T frames.
+    """Physical errors of a motion of T frames and J joints.
 
-    There are J joints. Feet are left first, and NaN while they do not stand.
+    Feet are left first, and NaN while they do not stand.
     """
 
     penetration_by_frame_m: np.ndarray
@@ -99,10 +96,7 @@ def measure(motion: Motion, before: Motion | None = None) -> Measures:
 
 
 def measure_errors(motion: Motion, before: Motion | None = None) -> Measures:
-    """Measure physical errors without looking for slips.
-
-    Otherwise this is `measure`.
-    """
+    """Measure physical errors as `measure` does, but without looking for slips."""
     features = reference = MotionFeatures(motion)
     if before is not None:
         check_kind("before", before, Motion)
@@ -116,9 +110,7 @@ def measure_errors(motion: Motion, before: Motion | None = None) -> Measures:
 def measure_features(
     features: MotionFeatures, reference: MotionFeatures, stands: np.ndarray, cuts: Sequence[int] = ()
 ) -> Measures:
-    """Measure a motion against reference stances.
-
-    Feet should stand where the feet of the reference do.
+    """Measure a motion whose feet should stand where the feet of the reference do.
 
     Args:
         features: Features of T frames.
@@ -142,10 +134,7 @@ def measure_features(
 
 
 def _measure_jerks_m_s3(features: MotionFeatures, first: int, last: int) -> np.ndarray:
-    """Measure each joint's jerk in a take.
-
-    The result is (last − first − 3, J), with 0 rows for fewer than four frames.
-    """
+    """Measure each joint's jerk (last − first − 3, J) in a take, with 0 rows for fewer than four frames."""
 
     def measure(frames: np.ndarray) -> np.ndarray:
         return joint_jerks_m_s3(features.find_positions_m(frames[0], frames[-1] + 4), features.fps)

@@ -1,7 +1,4 @@
-"""Rules of physics: the force that contacts cannot give.
-
-It is (T, 3), in body weights, y up.
-"""
+"""Rules of physics: the force (T, 3) that contacts cannot give, in body weights, y up."""
 
 import numpy as np
 

@@ -1,6 +1,7 @@
 """The rule of pace: playback speed against real time.
 
-It is measured in flights, in which bodies fall at 9.81 m/s², or else in walking, where they are inverted pendulums.
+The speed is measured in flights, in which bodies fall at 9.81 m/s², or else in walking, where they are inverted
+pendulums.
 """
 
 import numpy as np
@@ -40,10 +41,10 @@ _DEEP_M = 0.08
 
 
 def pace(features: MotionFeatures) -> float | None:
-    """Measure playback speed relative to real time.
+    """Measure playback speed relative to real time; None if neither flights nor walking determine it.
 
-    Returns None if neither flights nor walking determine it. Walks with usual steps count as real time. Other walks run
-    at the pace of a pendulum only if this makes their steps usual: two signs are required, and they must agree.
+    Walks with usual steps count as real time. Other walks run at the pace of a pendulum only if this makes their steps
+    usual: two signs are required, and they must agree.
     """
     if not features.has_feet:
         return None
@@ -57,10 +58,7 @@ def pace(features: MotionFeatures) -> float | None:
 
 @remember_by_object
 def flight_pace(features: MotionFeatures) -> float | None:
-    """Measure playback speed in flights.
-
-    It is relative to real time. Returns None if no flight is usable.
-    """
+    """Measure playback speed relative to real time in flights; None if no flight is usable."""
     falls_m_s2 = []
     weights = []
     shortest = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
@@ -76,19 +74,13 @@ def flight_pace(features: MotionFeatures) -> float | None:
 
 
 def find_gravity_m_s2(features: MotionFeatures) -> float:
-    """Estimate gravity from flights.
-
-    It is smaller in slow motion.
-    """
+    """Estimate gravity from flights; it is smaller in slow motion."""
     shown = flight_pace(features)
     return GRAVITY_M_S2 if shown is None else GRAVITY_M_S2 * min(shown, 1.0) ** 2
 
 
 def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
-    """Measure how fast the body falls in a flight.
-
-    It is the downward acceleration of the centre of mass; None unless the path is a parabola.
-    """
+    """Measure the downward acceleration of the centre of mass in a flight; None unless the path is a parabola."""
     heights = features.centre_m[start:stop, 1]
     times = np.arange(len(heights)) / features.fps
     curve, slope, level = np.polyfit(times, heights, 2)
@@ -116,29 +108,20 @@ def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: flo
 
 
 def _does_dive(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether a flight begins or ends sunken.
-
-    The body is deep in the floor just before it or just after it.
-    """
+    """Return whether the body is deep in the floor just before or just after a flight."""
     frames = max(1, round(_NEAR_S * features.fps))
     return bool(features.lowest_m[max(start - frames, 0) : stop + frames].min() < -_DEEP_M)
 
 
 def _does_walk(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether a body walks, at whatever height.
-
-    Feet stay in their place beneath a body that travels.
-    """
+    """Return whether feet stay in place beneath a body that travels, at whatever height."""
     speeds_m_s = norms(np.gradient(features.centre_m[start:stop, [0, 2]], 1 / features.fps, axis=0))
     is_still = features.observation.along_m_s[start:stop].min(axis=1) < _STILL_SHARE * speeds_m_s
     return bool(speeds_m_s.mean() > _TRAVELS_M_S and is_still.mean() > 0.5)
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:
-    """Measure how far time is off from gravity.
-
-    It is the factor, less 1, by which time runs too fast or too slow.
-    """
+    """Measure the factor, less 1, by which time runs too fast or too slow compared with gravity."""
     speed = pace(features)
     if speed is None:
         return None
@@ -147,8 +130,5 @@ def pace_deviation(features: MotionFeatures) -> Measurement | None:
 
 
 def rate_factor(features: MotionFeatures) -> float:
-    """Compare the recording's frame rate with 35 fps.
-
-    The ratio, or its inverse, is at least 1.
-    """
+    """Compare the recording's frame rate with 35 fps: the ratio or its inverse, at least 1."""
     return max(features.fps / 35.0, 35.0 / features.fps)

@@ -72,10 +72,9 @@ def measure_reference(motion: Motion) -> dict[str, float]:
 
 
 def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
-    """Count how often contact labels flicker in stance.
+    """Count how often contact labels go and come back while the foot stays on the floor.
 
-    A label goes and comes back while the foot stays on the floor. Programs derive the labels: of toes that are low
-    above the floor, and slow.
+    Programs derive the labels: of toes that are low above the floor, and slow.
     """
     heights_m = features.observation.feet_m[:, :, -1, 1] - floor_m
     speeds_m_s = features.observation.speeds_of(features.given)
@@ -88,10 +87,7 @@ def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
 
 
 def rate_reference(figures: Mapping[str, float]) -> dict[str, float]:
-    """Rate each figure as a multiple of its limit.
-
-    The worst comes first; figures that are not shown are left out.
-    """
+    """Rate each figure as a multiple of its limit, worst first; figures that are not shown are left out."""
     ratios = {key: abs(figures[key]) / limit for key, limit in LIMITS.items()}
     ratios["pace"] = (max(figures["pace"], 1 / max(figures["pace"], 1e-3)) - 1) / _PACES_OFF
     ratios["fps"] = max(figures["fps"] / _RATES[1], _RATES[0] / figures["fps"])

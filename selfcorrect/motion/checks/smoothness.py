@@ -1,7 +1,4 @@
-"""Rules of continuity.
-
-They find jitter, spikes, splices, repeated frames, and motions that do not move.
-"""
+"""Rules of continuity: jitter, spikes, splices, repeated frames, and motions that do not move."""
 
 import numpy as np
 
@@ -54,10 +51,7 @@ def noise_m(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
-    """(T − 4, B) typical size of differences.
-
-    Differences of one order are seen per axis, around frames 2 to T − 3.
-    """
+    """(T − 4, B) typical size per axis of differences of one order, around frames 2 to T − 3."""
     differences = norms(np.diff(features.body_m, order, axis=0)) / np.sqrt(3.0)
     inner = differences[1:-1] if order == 2 else differences
     window = min(len(inner), max(5, round(_WINDOW_S * features.fps)))
@@ -95,9 +89,9 @@ def wandering_m(features: MotionFeatures) -> float | None:
 
 
 def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
-    """Measure the shared random walk at a stride.
+    """Measure the shared random walk within a second, with a step every `stride` frames.
 
-    Its size is within a second, with a step every `stride` frames; the body's remainder is included.
+    The body's remainder is included.
     """
     differences_m = features.body_m[..., [0, 2]]
     for _ in range(4):
@@ -128,19 +122,13 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
 
 def jump_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how far the whole body jumps.
-
-    It jumps between neighbouring frames, to stay there or to come back at once.
-    """
+    """Measure how far the whole body jumps between neighbouring frames, to stay there or to come back at once."""
     spike_of_median_joint_m = median(spike_m(features).values, axis=1)
     return np.maximum(_splice_m(features), spike_of_median_joint_m)
 
 
 def _splice_m(features: MotionFeatures) -> np.ndarray:
-    """Measure splices (T,).
-
-    The value is the mean distance by which joints go further in a step than in the longer of the steps around it.
-    """
+    """Measure splices (T,): the mean distance by which joints go further in a step than in the longer one around it."""
     steps = features.steps_m
     around = (steps[:-2] + steps[2:]) / 2
     excess = norms(steps[1:-1] - around) - norms(steps[2:] - steps[:-2])
@@ -148,10 +136,7 @@ def _splice_m(features: MotionFeatures) -> np.ndarray:
 
 
 def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
-    """Measure runs of identical frames.
-
-    The value of a frame is the length of its run, if the body moves elsewhere.
-    """
+    """Measure the length of each frame's run of identical frames, if the body moves elsewhere."""
     is_still = np.abs(features.steps_m).max(axis=(1, 2)) < 1e-6
     if is_still.all():
         return None
@@ -162,8 +147,5 @@ def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
 
 
 def stillness_m(features: MotionFeatures) -> float:
-    """Measure how little the body moves.
-
-    The value is the negative of the largest range of any joint.
-    """
+    """Measure how little the body moves: the negative of the largest range of any joint."""
     return -float(np.ptp(features.body_m, axis=0).max())

@@ -86,10 +86,7 @@ _ENOUGH_STEPS = 4
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """K steps of a walk.
-
-    There are fractional frames (K + 1,) of the largest distance between the feet, and step lengths (K,).
-    """
+    """K steps: fractional frames (K + 1,) of the largest distance between the feet, and step lengths (K,)."""
 
     frames: np.ndarray
     lengths: np.ndarray
@@ -98,10 +95,7 @@ class Walk:
 
 
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
-    """Find the longest walk.
-
-    The body walks forwards on the floor. Returns None if the run of steps is too short.
-    """
+    """Find the longest walk forwards on the floor; None if the run of steps is too short."""
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
@@ -132,30 +126,21 @@ def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
 
 
 def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
-    """(T, 2) unit vectors in the hips' direction.
-
-    They are x and z, from vectors (T, 3) from right to left hip.
-    """
+    """(T, 2) unit vectors ahead of the hips, x and z, from vectors (T, 3) from right to left hip."""
     ahead_m = np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1)
     facing = _smooth(ahead_m, _WAY_S, fps)
     return normalize_safely(facing)
 
 
 def _find_turning_frames(values: np.ndarray, least: float) -> np.ndarray:
-    """Find the frames where values turn back.
-
-    Values (T,) are further from 0 than `least` there.
-    """
+    """Find the frames where values (T,) turn back, further from 0 than `least`."""
     slopes = np.diff(values)
     turn = np.flatnonzero((slopes[:-1] * slopes[1:] <= 0) & (slopes[:-1] != 0)) + 1
     return turn[np.abs(values[turn]) > least]
 
 
 def _find_peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Find fractional peak frames by parabolas.
-
-    Values are (T,); peaks are near `frames`.
-    """
+    """Find fractional peak frames of values (T,) near `frames`, by parabolas."""
     before = values[frames - 1]
     peak = values[frames]
     after = values[frames + 1]
@@ -165,10 +150,9 @@ def _find_peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def walking_pace(features: MotionFeatures) -> float | None:
-    """Measure playback speed in a walk.
+    """Measure playback speed in a walk relative to real time; None if it cannot be determined.
 
-    It is relative to real time; None if it cannot be determined. A walk that tips over at none of the paces tried, or
-    at all, determines no speed.
+    A walk that tips over at none of the paces tried, or at all, determines no speed.
     """
     walk = find_longest_walk(features)
     if walk is None or _is_noisy(features):
@@ -202,10 +186,7 @@ def has_unusual_steps(features: MotionFeatures) -> bool:
 
 
 def has_usual_steps_at(features: MotionFeatures, speed: float) -> bool:
-    """Return whether steps would be usual at a speed.
-
-    Time would run at that speed; the error of a pendulum is allowed for.
-    """
+    """Return whether steps would be usual if time ran at a speed, allowing for the error of a pendulum."""
     walk = find_longest_walk(features)
     if walk is None:
         return False
@@ -232,10 +213,10 @@ def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
 
 
 def walk_ratio(walk: Walk, fps: float) -> float:
-    """Return step length over step frequency.
+    """Return step length over step frequency, both dimensionless.
 
-    Both are dimensionless. People keep the ratio constant at any walking speed. Sekiya and Nagasaki 1998,
-    "Reproducibility of the walking patterns of normal young adults".
+    People keep the ratio constant at any walking speed. Sekiya and Nagasaki 1998, "Reproducibility of the walking
+    patterns of normal young adults".
     """
     step_s = float(median(np.diff(walk.frames))) / fps
     return float(median(walk.lengths)) * step_s * float(np.sqrt(GRAVITY_M_S2 / walk.leg_m))
@@ -247,10 +228,9 @@ def _is_noisy(features: MotionFeatures) -> bool:
 
 
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
-    """(P, F) distance of the zero moment point.
+    """(P, F) distance of the zero moment point to the convex hull of the soles on the floor.
 
-    It is measured to the convex hull of the soles on the floor. The point is given for each of the P `_PACES`, in the F
-    frames of a span where only feet touch the floor.
+    The point is given for each of the P `_PACES`, in the F frames of a span where only feet touch the floor.
     """
     places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
     velocities_m_s = np.gradient(places_m, 1 / features.fps, axis=0)
