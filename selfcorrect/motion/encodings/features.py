@@ -1,8 +1,8 @@
-"""Motion features that generative models learn.
+"""Motion features that generative models learn: a vector per frame.
 
-They are a vector per frame. A frame has D = 3 + 6 J numbers. First comes root velocity along x and z (m/s, backward
-difference; the first frame repeats the second's), then root height (m). Then comes a 6-D rotation (see
-`matrix_columns`) per joint in the skeleton's order: r00 r01 r10 r11 r20 r21.
+A frame has D = 3 + 6 J numbers. First comes root velocity along x and z (m/s, backward difference; the first frame
+repeats the second's), then root height (m). Then comes a 6-D rotation (see `matrix_columns`) per joint in the
+skeleton's order: r00 r01 r10 r11 r20 r21.
 """
 
 from dataclasses import dataclass
@@ -54,10 +54,10 @@ class FeatureCodec:
         return cls(batch.skeleton, batch.fps, features.mean(dim=0), std)
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Encode windows as normalised features (N, T, D).
+        """Encode windows of T frames each as normalised features (N, T, D), float32.
 
-        They are float32; all windows must have T frames. Only the horizontal position of the first frame is lost.
-        Windows for training should be canonical (see `transforms.canonicalise`); encoding does not turn them.
+        Only the horizontal position of the first frame is lost. Windows for training should be canonical (see
+        `transforms.canonicalise`); encoding does not turn them.
         """
         self.check_body(batch)
         return ((torch.from_numpy(encode_features(batch)) - self.mean) / self.std).float()
@@ -72,18 +72,14 @@ class FeatureCodec:
             )
 
     def decode(self, values: Tensor) -> MotionBatch:
-        """Decode normalised features (N, T, D) into windows.
+        """Decode normalised features (N, T, D) into windows that start at the horizontal origin.
 
-        They start at the horizontal origin. Rotations are made orthonormal again by Gram-Schmidt, so any finite
-        features give a motion.
+        Rotations are made orthonormal again by Gram-Schmidt, so any finite features give a motion.
         """
         return decode_features(self.skeleton, self.in_units(values), self.fps)
 
     def in_units(self, values: Tensor) -> np.ndarray:
-        """Return normalised features in their units.
-
-        They are float64, from (N, T, D). Raises InputError if any is not finite.
-        """
+        """Return normalised features (N, T, D) in their units, float64; raises InputError if any is not finite."""
         if values.ndim != 3 or values.shape[2] != len(self.mean):
             raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
         if not torch.isfinite(values).all():

@@ -142,10 +142,10 @@ def joint_count(vectors: np.ndarray) -> int:
 
 
 def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.ndarray:
-    """Give bones the target lengths and keep directions.
+    """Give bones the target lengths and keep directions; the root path scales with the legs.
 
-    The root path scales with the legs. joints_m: (T, 22, 3) in the world; target_offsets_m: (22, 3); only the lengths
-    count. A bone without length has no direction, and continues the bone before.
+    joints_m: (T, 22, 3) in the world; target_offsets_m: (22, 3); only the lengths count. A bone without length has no
+    direction, and continues the bone before.
     """
     lengths_m = norms(target_offsets_m)
     leg_bones_m = joints_m[0, _RIGHT_LEG] - joints_m[0, _PARENTS[_RIGHT_LEG]]
@@ -163,10 +163,10 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
 
 
 def canonical(joints_m: np.ndarray, *, keep_height: bool = False, body: RowBody = HUMANML3D_BODY) -> np.ndarray:
-    """Move joints to the floor and origin.
+    """Move joints (T, J, 3) to the floor and origin.
 
-    The lowest joint (T, J, 3) is on the floor, and frame 0 stands at the origin facing +z. keep_height: Leave heights
-    as they are.
+    The lowest joint is on the floor, and frame 0 stands at the origin facing +z. keep_height: Leave heights as they
+    are.
     """
     root_x, _, root_z = joints_m[0, 0]
     placed = joints_m - [root_x, 0 if keep_height else joints_m[..., 1].min(), root_z]
@@ -227,10 +227,9 @@ def encode(
 
 
 def decode_joints(vectors: np.ndarray) -> np.ndarray:
-    """Decode rows (..., T, 12 J − 1) into joints.
+    """Decode rows (..., T, 12 J − 1) into joints (..., T + 1, J, 3), in metres, y up.
 
-    Joints are (..., T + 1, J, 3), in metres, y up. The root starts at the origin facing +z. The velocities of the last
-    row lead to the last frame.
+    The root starts at the origin facing +z. The velocities of the last row lead to the last frame.
     """
     joints = joint_count(vectors)
     facing_rad, root_m = _root(vectors)
@@ -245,9 +244,9 @@ def decode_joints(vectors: np.ndarray) -> np.ndarray:
 
 
 def decode_contacts(vectors: np.ndarray) -> np.ndarray:
-    """Decode foot contacts (T, 2) from rows.
+    """Decode foot contacts (T, 2), left first, each from 0 to 1, from rows (T, 12 J − 1).
 
-    Each is from 0 to 1, left first, and is the ankle's or the toe's; rows are (T, 12 J − 1).
+    A contact is the ankle's or the toe's.
     """
     labels = np.clip(vectors[..., columns(joint_count(vectors))["contacts"]], 0.0, 1.0)
     return labels.reshape(*vectors.shape[:-1], 2, 2).max(axis=-1)
@@ -282,10 +281,7 @@ def _bone_orientations(joints_m: np.ndarray, root: Rotation, body: RowBody) -> l
 
 
 def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return the shortest rotations from an axis.
-
-    They are quaternions (T, 4) xyzw, not normalised, from a unit axis (3,) to directions (T, 3).
-    """
+    """Return the shortest rotations (T, 4) from a unit axis (3,) to directions (T, 3): xyzw, not normalised."""
     lengths = norms(directions)[..., None]
     real = lengths + directions @ axis[:, None]
     quaternions = np.concatenate([np.cross(axis, directions), real], axis=-1)
@@ -305,10 +301,7 @@ def _six_of_bones(orientations: list[Rotation], body: RowBody) -> np.ndarray:
 
 
 def _smooth_facing_rad(joints_m: np.ndarray, body: RowBody) -> np.ndarray:
-    """(T,) heading as in the reference implementation.
-
-    The hips are the wrong way round; frame 0 is +z by definition.
-    """
+    """(T,) heading as in the reference implementation: hips the wrong way round, frame 0 at +z by definition."""
     forward = gaussian_filter1d(_forward(joints_m, -1, body), FACING_SMOOTHING_FRAMES, axis=0, mode="nearest")
     facing_rad = _heading_rad(forward)
     facing_rad[0] = 0
@@ -316,9 +309,9 @@ def _smooth_facing_rad(joints_m: np.ndarray, body: RowBody) -> np.ndarray:
 
 
 def _forward(joints_m: np.ndarray, hips_sign: int, body: RowBody) -> np.ndarray:
-    """Return directions (..., 3) ahead of the body.
+    """Return horizontal directions (..., 3) ahead of the body, across its left to right.
 
-    They are horizontal, across its left to right, and zero where left and right cancel or coincide.
+    They are zero where left and right cancel or coincide.
     """
     right_shoulder, left_shoulder = body.shoulders
     right_hip, left_hip = body.hips

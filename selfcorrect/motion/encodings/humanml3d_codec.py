@@ -65,10 +65,7 @@ class HumanML3DCodec(FeatureCodec):
         return cls(batch.skeleton, batch.fps, torch.from_numpy(rows.mean(axis=0)), torch.from_numpy(std))
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Encode windows as normalised columns (N, T, 263).
-
-        They are float32; all windows must have T frames.
-        """
+        """Encode windows of T frames each as normalised columns (N, T, 263), float32."""
         self.check_body(batch)
         return ((torch.from_numpy(self._encode_rows(batch)) - self.mean) / self.std).float()
 
@@ -99,10 +96,7 @@ class HumanML3DCodec(FeatureCodec):
         return np.stack([humanml3d.encode(window_m, fps=self.fps, keep_height=True) for window_m in extended_m])
 
     def _fit_skeleton(self, landmarks_m: np.ndarray) -> MotionBatch:
-        """Fit motions to landmarks (N, T, 22, 3).
-
-        Their landmarks lie as nearly as possible in the given directions.
-        """
+        """Fit motions to landmarks (N, T, 22, 3), so that theirs lie as nearly as possible in the given directions."""
         skeleton = self.skeleton
         count, frames = landmarks_m.shape[:2]
         points_m = landmarks_m.reshape(count * frames, len(SMPL_22), 3)
@@ -138,8 +132,8 @@ class Landmarks:
     def of_skeleton(cls, skeleton: Skeleton) -> Self:
         """Return the landmarks of a skeleton.
 
-        They are joints where the skeleton has them, toe tips and head where it lacks those joints, and points between
-        joints elsewhere.
+        Landmarks are joints where the skeleton has them, toe tips and head where it lacks those joints, and points
+        between joints elsewhere.
 
         Raises:
             InputError: The skeleton lacks a part that every body needs.
@@ -172,10 +166,7 @@ class Landmarks:
         return {joint: index for index, joint in enumerate(self.joints) if is_joint[index]}
 
     def around(self, skeleton: Skeleton, joint: int) -> tuple[np.ndarray, list[int]]:
-        """Return the landmarks that turn with a joint.
-
-        Positions (K, 3) are in the joint's frame, in metres; indices come with them.
-        """
+        """Return indices of the landmarks that turn with a joint, and positions (K, 3) in its frame, in metres."""
         children = [child for child in skeleton.children[joint] if child in self.of_joint]
         fixed = [index for index in range(len(SMPL_22)) if self.joints[index] == joint]
         fixed = [index for index in fixed if index != self.of_joint.get(joint)]

@@ -48,10 +48,7 @@ _TRACKS_PX = 300
 
 
 def _make_axes() -> np.ndarray:
-    """Return a camera's axes as rows (3, 3).
-
-    They are right, up and backward, in the world; azimuth 0 is in front of +z.
-    """
+    """Return a camera's axes right, up and backward in the world, as rows (3, 3); azimuth 0 is in front of +z."""
     azimuth, elevation = np.radians([40.0, 14.0])
     level = np.cos(elevation)
     towards = np.array([np.sin(azimuth) * level, np.sin(elevation), np.cos(azimuth) * level])
@@ -64,9 +61,9 @@ _AXES = _make_axes()
 
 @dataclass(frozen=True)
 class Camera:
-    """Camera that looks at a point above the floor.
+    """Camera that looks at a point above the floor from `distance_m` away.
 
-    It is `distance_m` away. view_m is the height of the picture's content at the distance of that point.
+    view_m is the height of the picture's content at the distance of that point.
     """
 
     distance_m: float = 7.0
@@ -74,19 +71,13 @@ class Camera:
     target_height_m: float = 0.88
 
     def project_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Project points (..., 3) to (..., 2).
-
-        They are relative to the target, and projected onto the plane of the target.
-        """
+        """Project points (..., 3), relative to the target, onto the plane of the target (..., 2)."""
         in_camera = points_m @ _AXES.T
         return in_camera[..., :2] / (1 - in_camera[..., 2] / self.distance_m)[..., None]
 
 
 def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
-    """Fit a camera to all panels.
-
-    It shows whole bodies in all frames, and follows the middle of all.
-    """
+    """Fit a camera that shows whole bodies of all panels in all frames, and follows the middle of all."""
     camera = Camera()
     path_m = camera_path_m(panels)
     around_m = [points_m for panel in panels for points_m in _around_path_m(panel, path_m)]
@@ -107,10 +98,7 @@ _TITLE_SHARE = 0.1
 
 
 def _around_path_m(panel: PicturePanel, path_m: np.ndarray) -> list[np.ndarray]:
-    """(K, 3) all points around the camera's path.
-
-    Points of a panel's bodies are relative to the positions on the floor (T, 3) that the camera looks at.
-    """
+    """(K, 3) all points of a panel's bodies, relative to the floor positions (T, 3) that the camera looks at."""
     around = []
     for body in [panel.motion] if panel.before is None else [panel.motion, panel.before]:
         _, points_m = pose_figure(body)
@@ -121,10 +109,7 @@ def _around_path_m(panel: PicturePanel, path_m: np.ndarray) -> list[np.ndarray]:
 
 
 def _move_back(camera: Camera, projected_m: Sequence[np.ndarray]) -> Camera:
-    """Move the camera back until points are in sight.
-
-    Points are at (K, 2).
-    """
+    """Move the camera back until points (K, 2) are in sight."""
     low = np.min([points_m.min(axis=0) for points_m in projected_m], axis=0) - _EDGE_M
     high = np.max([points_m.max(axis=0) for points_m in projected_m], axis=0) + _EDGE_M
     half_m = camera.view_m / 2
@@ -158,9 +143,7 @@ def animate(panels: Sequence[PicturePanel], *, size_px: int = 360) -> np.ndarray
 
 
 def film_strip(panels: Sequence[PicturePanel], *, pictures: int = 8, size_px: int = 240) -> np.ndarray:
-    """Draw each motion as a row of moments.
-
-    They are evenly spaced in time, and seen as in `animate`.
+    """Draw each motion as a row of moments, evenly spaced in time, and seen as in `animate`.
 
     Args:
         panels: The motions, with titles and what else is drawn.
@@ -188,10 +171,7 @@ _PALETTE_FRAMES = 8
 
 
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write frames as MP4 or GIF.
-
-    Frames are (T, height, width, 3) uint8; every suffix but .mp4 means GIF.
-    """
+    """Write frames (T, height, width, 3) uint8 as MP4 or GIF; every suffix but .mp4 means GIF."""
     if path.suffix == ".mp4":
         with requires_extra("MP4"):
             import imageio.v3 as imageio
@@ -248,10 +228,7 @@ def draw_motions(
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A panel as a figure, with its camera.
-
-    There are T frames, and B bones between P points.
-    """
+    """A panel as a figure, with its camera, T frames, and B bones between P points."""
 
     panel: PicturePanel
     camera: Camera
@@ -281,10 +258,7 @@ class _View:
 
 
 def _make_views(panels: Sequence[PicturePanel]) -> list[_View]:
-    """Return the view of each panel.
-
-    All share a camera if any is compared with another.
-    """
+    """Return the view of each panel; all share a camera if any is compared with another."""
     if any(panel.before is not None for panel in panels):
         camera = fit_camera(panels)
         path_m = camera_path_m(panels)
@@ -293,10 +267,7 @@ def _make_views(panels: Sequence[PicturePanel]) -> list[_View]:
 
 
 def _draw_panel(view: _View, moments: np.ndarray, size_px: int, title: str) -> np.ndarray:
-    """Draw a motion at some moments.
-
-    Pictures are (len(moments), size, size, 3); beyond the end, the last pose holds.
-    """
+    """Draw a motion at some moments, as (len(moments), size, size, 3); beyond the end, the last pose holds."""
     canvas_px = size_px * SUPERSAMPLING
     pictures = []
     for moment in moments:
@@ -326,10 +297,7 @@ def _draw_panel(view: _View, moments: np.ndarray, size_px: int, title: str) -> n
 def _fit_title(
     title: str, canvas_px: int, largest: int = 18
 ) -> tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont]:
-    """Fit a title and its font.
-
-    The font is the largest that fits; the middle of a title too long for any font is left out.
-    """
+    """Fit a title and the largest font; the middle of a title too long for any font is left out."""
     font = load_font(canvas_px // largest)
     for size in range(largest, 34, 4):
         font = load_font(canvas_px // size)
@@ -345,10 +313,7 @@ def _fit_title(
 
 @dataclass(frozen=True, eq=False)
 class _Canvas:
-    """A camera on a square canvas.
-
-    It has a target (3,) and the size of the canvas.
-    """
+    """A camera with a target (3,) on a square canvas of a given size."""
 
     camera: Camera
     target_m: np.ndarray
@@ -367,10 +332,7 @@ class _Canvas:
 
 
 def _draw_floor(draw: ImageDraw.ImageDraw, canvas: _Canvas) -> None:
-    """Draw floor tiles around the target.
-
-    They fade into the paper.
-    """
+    """Draw floor tiles around the target that fade into the paper."""
     radius_m = max(FLOOR_RADIUS_M, 1.2 * canvas.camera.view_m)
     tile_m = TILE_M * max(1, round(radius_m / (MOST_TILES * TILE_M)))  # a body that flies far shows no more of them
     first = np.floor((canvas.target_m[[0, 2]] - radius_m) / tile_m).astype(int)
@@ -389,10 +351,7 @@ def _draw_floor(draw: ImageDraw.ImageDraw, canvas: _Canvas) -> None:
 
 
 def _draw_tops(draw: ImageDraw.ImageDraw, canvas: _Canvas, tops_m: Sequence[np.ndarray]) -> None:
-    """Draw what carries a body.
-
-    Tops are (4, 3), the furthest first; level tops are drawn as blocks on the floor.
-    """
+    """Draw tops (4, 3) that carry a body, the furthest first; level tops are drawn as blocks on the floor."""
     towards = _AXES[2]
     for corners_m in sorted(tops_m, key=lambda corners_m: float((corners_m @ towards).max())):
         bottom_m = corners_m * ALONG_FLOOR if np.ptp(corners_m[:, 1]) < 1e-6 else corners_m
@@ -416,10 +375,7 @@ def _blend(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame: int) -> None:
-    """Draw the pose of a frame.
-
-    The shadow comes first, then bones from far to near, then marks of joints that moved.
-    """
+    """Draw the pose of a frame: the shadow, then bones from far to near, then marks of joints that moved."""
     figure = view.figure
     points_m = view.points_m[frame]
     ground, scale, _ = canvas.project(points_m * ALONG_FLOOR)
@@ -441,10 +397,7 @@ def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame:
 
 
 def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, colour: Colour) -> None:
-    """Draw two discs and the area between.
-
-    The discs are centred at (2, 2), with radii (2,), in pixels.
-    """
+    """Draw two discs, centred at (2, 2) with radii (2,), in pixels, and the area between."""
     along = ends[1] - ends[0]
     length = float(np.linalg.norm(along))
     if length > abs(radii[1] - radii[0]):  # else a disc is inside its neighbour

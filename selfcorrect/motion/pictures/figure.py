@@ -1,6 +1,6 @@
-"""Figures: skeletons as solid bodies.
+"""Figures: skeletons as capsules between points that joints carry.
 
-They are capsules between points that joints carry. All pictures draw these.
+All pictures draw these.
 """
 
 from dataclasses import dataclass
@@ -88,20 +88,14 @@ class Figure:
 
 
 def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
-    """Return a motion's figure and its points.
-
-    The points are in the world, (T, P, 3).
-    """
+    """Return a motion's figure and its points (T, P, 3) in the world."""
     motion = level_feet(motion)
     figure = make_figure(motion.skeleton)
     return figure, figure.points_m(motion)
 
 
 def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
-    """Return when each foot stands (T, 2).
-
-    A figure without feet never stands.
-    """
+    """Return when each foot stands (T, 2); never for a figure without feet."""
     has_feet = (figure.feet >= 0).any()
     return observe(motion).touches if has_feet else np.zeros((len(motion), 2), dtype=bool)
 
@@ -150,10 +144,7 @@ def make_figure(skeleton: Skeleton) -> Figure:
 
 
 def _radii_m(skeleton: Skeleton) -> list[float]:
-    """Return the body radius around each joint.
-
-    A joint without a part inside the body is as thick as the parent.
-    """
+    """Return the body radius around each joint; a joint without a part inside the body is as thick as the parent."""
     inside = [bool(part) for part in skeleton.parts]
     for joint in reversed(range(1, len(skeleton))):
         inside[skeleton.parents[joint]] |= inside[joint]
@@ -169,10 +160,9 @@ def _radii_m(skeleton: Skeleton) -> list[float]:
 
 
 def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarray]]]]:
-    """Return both edges of each sole.
+    """Return both edges of each sole from heel to toe tip, as points of joints, with the foot's number.
 
-    They run from heel to toe tip, as points of joints, with the foot's number. The edges lie so far inside the shoe
-    that capsules around touch the shoe's surface. There are none without ankles.
+    The edges lie so far inside the shoe that capsules around touch the shoe's surface. There are none without ankles.
     """
     if skeleton.pair("ankle") is None:
         return []
@@ -190,10 +180,7 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
 
 
 def _colour(skeleton: Skeleton, joint: int) -> Colour:
-    """Return the colour of a joint's side.
-
-    It follows from its part, or the part of the nearest ancestor with one (fingers).
-    """
+    """Return the colour of a joint's side, by its part or that of the nearest ancestor with one (fingers)."""
     while not skeleton.parts[joint] and skeleton.parents[joint] >= 0:
         joint = skeleton.parents[joint]
     part = skeleton.parts[joint]

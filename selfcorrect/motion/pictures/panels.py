@@ -1,7 +1,4 @@
-"""Panels: motions to be shown.
-
-They have titles, what carries them, and the motions that they are compared with.
-"""
+"""Panels: motions to be shown, with titles, what carries them, and the motions that they are compared with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +15,7 @@ from ..support import Support
 
 @dataclass(frozen=True)
 class PicturePanel:
-    """A titled motion and what carries it.
-
-    Carriers besides the floor are drawn all the time.
-    """
+    """A titled motion and what carries it; carriers besides the floor are drawn all the time."""
 
     motion: Motion
     title: str = ""
@@ -33,10 +27,7 @@ class PicturePanel:
 
     @property
     def tops_m(self) -> list[np.ndarray]:
-        """Corners (4, 3) of what carries the body.
-
-        These are the boxes and the slope of a known ground, and supports.
-        """
+        """Corners (4, 3) of what carries the body: boxes and the slope of a known ground, and supports."""
         ground = self.motion.ground
         tops_m = [] if ground is None else [*ground.slope_m(self.motion.root_m), *ground.tops_m()]
         has_ground = bool(tops_m)
@@ -49,8 +40,8 @@ class PicturePanel:
 def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[PicturePanel]:
     """Make a panel for each motion.
 
-    Possible corrections of the first motion are compared with it. They have its joints, frames and frame rate; and then
-    a single camera shows them all, so that shifts are seen.
+    Possible corrections of the first motion, of the same joints, frames and frame rate, are compared with it. Then a
+    single camera shows them all, so that shifts are seen.
     """
     first = motions[0]
     panels = []
@@ -65,7 +56,8 @@ def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[Pictur
 def is_unchanged(panel: PicturePanel) -> bool:
     """Return whether a panel's motion is unchanged.
 
-    No joint is then more than `UNCHANGED_M` away from the motion that it is compared with, if any.
+    No joint is then more than `UNCHANGED_M` away from the motion that it is compared with. False if it is compared with
+    none.
     """
     if panel.before is None:
         return False
@@ -76,7 +68,7 @@ def is_unchanged(panel: PicturePanel) -> bool:
 def camera_path_m(panels: Sequence[PicturePanel]) -> np.ndarray:
     """Return the path (T, 3) of the camera's target.
 
-    It is the middle of the positions on the ground below the roots. It is smoothed over half a second. Without a known
+    This is the middle of the positions on the ground below the roots, smoothed over half a second. Without a known
     ground the height of places is 0.
     """
     motions = [panel.motion for panel in panels]

@@ -1,7 +1,4 @@
-"""Players: motions on an HTML page.
-
-The page needs no network, no server and no package but the browser.
-"""
+"""Players: motions on an HTML page that needs no network, no server and no package but the browser."""
 
 import base64
 import io
@@ -46,10 +43,7 @@ FASTEST_FPS = 60.0
 
 @dataclass(frozen=True)
 class PlayerPage:
-    """A self-contained page that plays motions.
-
-    Notebooks show it in place.
-    """
+    """A self-contained page that plays motions; notebooks show it in place."""
 
     html: str
 
@@ -80,9 +74,9 @@ def encode_scene(
     marked: bool = True,
     scheme: Literal["light", "auto"] = "light",
 ) -> str:
-    """Encode the page's content as JSON.
+    """Encode the page's content as JSON that replaces `SCENE_MARK` in `TEMPLATE`.
 
-    The JSON cannot end a script element. It replaces `SCENE_MARK` in `TEMPLATE`.
+    The JSON cannot end a script element.
 
     Args:
         together: Use one camera for all panels if any of them may be a correction of the first.
@@ -112,10 +106,7 @@ def encode_scene(
 
 
 def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[str]:
-    """Draw each motion's foot tracks as PNG addresses.
-
-    They have one scale; motions without feet have none.
-    """
+    """Draw foot tracks of motions as PNG addresses, at one scale; motions without feet have none."""
     drawn = [FootTracks.from_motion(panel.motion, title) for panel, title in zip(panels, titles, strict=True)]
     tracks = [track for track in drawn if track is not None]
     width_px, height_px = _TRACKS_PX
@@ -131,9 +122,7 @@ def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[
 def _describe_panel(
     panel: PicturePanel, original: PicturePanel, before: Motion | None, *, marked: bool
 ) -> dict[str, Any]:
-    """Describe what a page draws of a panel.
-
-    The motion was resampled from that of the original panel.
+    """Describe what a page draws of a panel, resampled from the motion of the original panel.
 
     Args:
         before: The motion of which it may be a correction; its feet decide which foot stands when.
@@ -169,10 +158,7 @@ def _describe_panel(
 
 
 def _solid(corners_m: np.ndarray) -> list[list[float]]:
-    """Return a box below a surface.
-
-    It has its middle and half its edges, from corners (4, 3) down to y = 0 if level.
-    """
+    """Return a box below a surface: its middle and half edges, from corners (4, 3) down to y = 0 if level."""
     across_m = (corners_m[1] - corners_m[0]) / 2
     along_m = (corners_m[3] - corners_m[0]) / 2
     is_level = np.ptp(corners_m[:, 1]) < 1e-6
@@ -194,10 +180,7 @@ def _bones(figure: Figure) -> list[list[float]]:
 
 
 def _at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | None:
-    """Return values at the frames drawn.
-
-    Values are at `rate` times as many frames; None if there are none.
-    """
+    """Return values at the frames drawn, from `rate` times as many frames; None if there are none."""
     if values is None or not len(values):
         return None
     nearest = (np.arange(frames) * rate).round().astype(int)

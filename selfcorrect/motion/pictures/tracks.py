@@ -38,10 +38,7 @@ class FootTracks:
 
     @classmethod
     def from_motion(cls, motion: Motion, title: str = "") -> "FootTracks | None":
-        """Return a motion's tracks, or None.
-
-        There are none without two feet.
-        """
+        """Return a motion's tracks, or None without two feet."""
         figure, points_m = pose_figure(motion)
         soles_m = [points_m[:, np.unique(figure.bones[figure.feet == foot])][..., [0, 2]] for foot in (0, 1)]
         if not all(sole_m.size for sole_m in soles_m):
@@ -57,17 +54,12 @@ class FootTracks:
         return cls(title, np.stack([sole_m.mean(axis=1) for sole_m in soles_m], axis=1), tuple(streaks))
 
     def lengths_m(self) -> list[float]:
-        """Return each streak's length in metres.
-
-        It is the largest distance from its first position.
-        """
+        """Return each streak's length in metres: the largest distance from its first position."""
         return [float(norms(path_m - path_m[0]).max()) for _, path_m in self.streaks]
 
 
 def draw_tracks(tracks: Sequence[FootTracks], *, width_px: int, height_px: int) -> np.ndarray:
-    """Draw tracks beside each other.
-
-    They have one scale, and are seen in one direction.
+    """Draw tracks beside each other, at one scale and seen in one direction.
 
     Args:
         width_px: Width of the whole picture.
@@ -90,19 +82,13 @@ def draw_tracks(tracks: Sequence[FootTracks], *, width_px: int, height_px: int) 
 
 
 def _direction(places_m: np.ndarray) -> np.ndarray:
-    """Return the main direction (2,) of positions.
-
-    It is a unit vector along which positions (K, 2) are spread most.
-    """
+    """Return the unit vector (2,) along which positions (K, 2) are spread most."""
     centred = places_m - places_m.mean(axis=0)
     return np.linalg.eigh(centred.T @ centred)[1][:, 1]
 
 
 def _draw(track: FootTracks, turn: np.ndarray, size_px: np.ndarray) -> np.ndarray:
-    """Draw one motion's tracks.
-
-    A matrix (2, 2) turns them to the picture's axes and scales them to pixels.
-    """
+    """Draw one motion's tracks; a matrix (2, 2) turns them to the picture's axes and scales them to pixels."""
     places = track.paths_m @ turn.T
     middle = (places.reshape(-1, 2).max(axis=0) + places.reshape(-1, 2).min(axis=0)) / 2
 
