@@ -193,10 +193,7 @@ class ArmSettings:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Fields that differ from their defaults, by name.
-
-        The strength γ has the name of its operator.
-        """
+        """Fields that differ from their defaults, by name; the strength γ has the name of its operator."""
         changes = {name: value for name, value in vars(self).items() if value != getattr(ArmSettings, name)}
         if "strength" in changes:
             changes[self.operator] = changes.pop("strength")
@@ -204,10 +201,7 @@ class ArmSettings:
 
     @property
     def key(self) -> str:
-        """Name of the arm, or all its axes.
-
-        The key in rows, mappings and folders of a study.
-        """
+        """Name of the arm, or all its axes: the key in rows, mappings and folders of a study."""
         if self.name:
             return self.name
         corrector = name_function(self.corrector).replace("+", "-then-")
@@ -245,10 +239,7 @@ class ArmSettings:
 
     @property
     def synthetic_ratio(self) -> float:
-        """λ, synthetic samples per real sample.
-
-        It is 0 for real data only, infinite without real data, NaN if λ varies.
-        """
+        """λ, synthetic samples per real sample: 0 for real data only, infinite without real data, NaN if λ varies."""
         ratio, _ = POLICY_WORDS.get(self.kind, (math.nan, ""))
         return float(self.policy.partition(":")[2] or 1) if ratio is None else ratio
 
@@ -259,10 +250,7 @@ class ArmSettings:
 
     @property
     def title(self) -> str:
-        """Name of the arm, or its description.
-
-        Policy and treatment describe it.
-        """
+        """Name of the arm, or its policy and treatment."""
         return self.treatment if self.is_baseline else ", ".join(filter(None, (self.group, self.treatment)))
 
     @property
@@ -278,18 +266,12 @@ class ArmSettings:
 
     @property
     def treatment(self) -> str:
-        """The title within a group.
-
-        Name of the arm, or all but the data policy in words.
-        """
+        """Title within a group: the arm's name, or all but the data policy in words."""
         return self.name or ("baseline (real data only)" if self.is_baseline else self._describe_treatment())
 
     @property
     def line(self) -> str:
-        """All but the synthetic share in words.
-
-        It is "" for an arm that has no place on a line by share.
-        """
+        """All but the synthetic share in words; "" for an arm that has no place on a line by share."""
         kind, _, value = self.policy.partition(":")
         return self._describe_treatment() if kind == "augment" or (kind == "replace" and not value) else ""
 
@@ -339,10 +321,7 @@ def name_policy(policy: str) -> str:
 
 
 def name_function(reference: str) -> str:
-    """Name a function in folders.
-
-    package.module:function or FILE.py:function as "package.module.function".
-    """
+    """Name package.module:function or FILE.py:function in folders, as "package.module.function"."""
     path, _, function = reference.rpartition(":")
     return f"{Path(path).name.removesuffix('.py')}.{function}" if path else function
 

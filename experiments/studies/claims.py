@@ -29,10 +29,7 @@ ClaimOutcome = Literal["holds", "fails", "undecided"]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number per seed that is read from curves.
-
-    Arithmetic of quantities is done within each seed.
-    """
+    """A number per seed that is read from curves; arithmetic of quantities is done within each seed."""
 
     per_seed: Callable[[Curves], np.ndarray]
     """Curves → (S,)."""
@@ -110,26 +107,17 @@ def initial_value(arm: str, key: str) -> Quantity:
 
 
 def final_value(arm: str, key: str) -> Quantity:
-    """Return an arm's quantity at the end.
-
-    The end is the last generation.
-    """
+    """Return an arm's quantity at the last generation."""
     return value_at(arm, key, -1)
 
 
 def final_change(arm: str, key: str) -> Quantity:
-    """Return an arm's change over all generations.
-
-    The change is from generation 0 to the last.
-    """
+    """Return an arm's change from generation 0 to the last."""
     return final_value(arm, key) - initial_value(arm, key)
 
 
 def final_difference(arm: str, than: str, key: str) -> Quantity:
-    """Return two arms' difference at the end.
-
-    The end is the last generation.
-    """
+    """Return two arms' difference at the last generation."""
     return final_value(arm, key) - final_value(than, key)
 
 
@@ -150,19 +138,13 @@ def late_mean(arm: str, key: str, count: int) -> Quantity:
 
 
 def ratio_of_means(numerator: Quantity, denominator: Quantity) -> MeasureCurves:
-    """Return the ratio of two means.
-
-    The seeds are the same. With Fieller's interval.
-    """
+    """Return the ratio of two means over the same seeds, with Fieller's interval."""
     return lambda curves: ratio_interval(numerator.measure(curves), denominator.measure(curves))
 
 
 @dataclass(frozen=True)
 class Check:
-    """A claim that was checked.
-
-    The statement, the prediction, what was measured, and the outcome.
-    """
+    """A checked claim: the statement, the prediction, what was measured, and the outcome."""
 
     statement: str
     outcome: ClaimOutcome
@@ -182,10 +164,7 @@ class Statement(Protocol):
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement that a quantity is between two values.
-
-    It is checked in a run.
-    """
+    """A statement that a quantity is between two values, checked in a run."""
 
     statement: str
     measure: MeasureCurves

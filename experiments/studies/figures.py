@@ -137,10 +137,7 @@ def curve_grid(columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Met
 
 
 def _split_group(group: str, arms: Sequence[ArmCurves]) -> dict[str, Sequence[ArmCurves]]:
-    """Split a group into parts.
-
-    Parts have three arms each, beside the arms that all other arms are compared with.
-    """
+    """Split a group into parts of three arms, each beside the arms that all others are compared with."""
     beside = [arm for arm in arms if COLOURS.get(arm.title) in (GREY, VERMILION)]
     others = [arm for arm in arms if arm not in beside]
     starts = range(0, len(others), 3)
@@ -261,9 +258,9 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
 
 
 def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
-    """Return a figure with its panels.
+    """Return a figure with its panels by row and column.
 
-    Panels stand by row and column, a single column as two, many columns below each other.
+    A single column stands as two, many columns below each other.
     """
     wide = min(max(columns, 2), MOST_COLUMNS)
     high = ceil(rows / 2) if columns == 1 else rows * ceil(columns / wide)
@@ -336,10 +333,7 @@ def opening_curves(
 
 
 def _name_lines(panel: Axes, metric: Metric, levels: Levels) -> None:
-    """Name all lines beside the panel.
-
-    They come in the order of line ends; the level of real motion is drawn, too.
-    """
+    """Name all lines beside the panel in the order of line ends, and draw the level of real motion."""
     _draw_levels(panel, metric, levels)
     _clip(panel, metric)
     ends = {}
@@ -367,10 +361,7 @@ def _clip(panel: Axes, metric: Metric) -> None:
 
 
 def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
-    """Draw the levels of real data.
-
-    They are dotted and black for held-out data, dashed and grey for a memoriser.
-    """
+    """Draw the levels of real data: dotted and black if held out, dashed and grey for a memoriser."""
     for label, values in levels.items():
         colour, stroke = MEMORISER_LOOK if label == MEMORISER else REAL_LOOK
         if metric.key in values:
@@ -380,7 +371,7 @@ def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
 def as_svg(figure: Figure) -> str:
     """Return a figure as SVG.
 
-    It has no XML header and is the same for the same figure; coordinates have two decimals.
+    No XML header, coordinates with two decimals, and the same text for the same figure.
     """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
@@ -432,10 +423,7 @@ def _(panel: Panel) -> Figure:
 
 
 class PlainNumbers(LogFormatter):
-    """Plain labels of a logarithmic axis.
-
-    They have no formulas; `STYLE` leaves such labels unchanged.
-    """
+    """Plain labels of a logarithmic axis, without formulas; `STYLE` leaves such labels unchanged."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""

@@ -1,7 +1,4 @@
-"""Everything that a study measured.
-
-It is collected from the run folder, with all that is evaluated.
-"""
+"""Everything that a study measured, collected from the run folder, with all that is evaluated."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +42,7 @@ class Pair:
 class Outcome:
     """Everything measured and evaluated.
 
-    It has curves of the arms of every task, what real data score, and the differences of arms.
+    Curves of the arms of every task, what real data score, and the differences of arms.
     """
 
     curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]
@@ -94,10 +91,7 @@ class Outcome:
         return {title: mean_scores(scores) for title, scores in self.floors.items() if title in drawn}
 
     def groups(self) -> Iterator[tuple[str, str, list[ArmSettings]]]:
-        """Yield groups of arms.
-
-        A group has the task, its title and the arms; the baseline is in every group.
-        """
+        """Yield groups: a task, its title and its arms; the baseline is in every group."""
         for task, arms in self.curves.items():
             looping = [arm for arm in arms if not arm.is_baseline]
             for group in dict.fromkeys(arm.group for arm in looping or arms):
@@ -144,10 +138,7 @@ class Outcome:
 
 
 def list_effects_by_share(outcome: Outcome) -> list[verdict.Effect]:
-    """List corrected against uncorrected arms.
-
-    Their effects are at all synthetic ratios, if there are several.
-    """
+    """List effects of corrected against uncorrected arms at all synthetic ratios, if there are several."""
     effects_by_line: dict[tuple[str, str, str], list[Sequence[verdict.Effect]]] = {}
     for pair, effects in zip(outcome.pairs, outcome.effects, strict=True):
         if pair.arm.line and pair.plain.line not in ("", pair.arm.line):

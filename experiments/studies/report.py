@@ -67,10 +67,7 @@ class PageClip:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a page.
-
-    SVG text is in figures, everything else is plain text.
-    """
+    """Section of a page; figures hold SVG text, everything else is plain text."""
 
     title: str = ""
     text: str = ""
@@ -100,10 +97,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Page(ABC):
-    """Contents of a study's page.
-
-    A page stays in the process that runs the study.
-    """
+    """Contents of a study's page, which stays in the process that runs the study."""
 
     title: str
     """Question of the study."""
@@ -117,17 +111,11 @@ class Page(ABC):
         """Return the sections, the answer first."""
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:
-        """Add real data's scores and the pairs.
-
-        The pairs are compared.
-        """
+        """Add real data's scores, and compare the pairs."""
         return measured
 
     def list_final(self, outcome: Outcome) -> Mapping[str, float]:
-        """Return the final figures.
-
-        The last generation has them; sweeps of W&B aim at them.
-        """
+        """Return the figures of the last generation, at which sweeps of W&B aim."""
         return {}
 
 
@@ -154,10 +142,7 @@ def render_page(title: str, sections: Sequence[Section], refresh_s: int | None =
 
 
 def _mark_code(text: str) -> Markup:
-    """Mark up code in a text.
-
-    What stands between backticks becomes code in HTML.
-    """
+    """Mark up what stands between backticks as code in HTML."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
@@ -171,10 +156,7 @@ def answer_sections(outcome: Outcome, answer: str) -> list[Section]:
 
 
 def difference_section(outcome: Outcome, text: str) -> Section:
-    """Return the section with differences.
-
-    It has the means of all arms, with paired differences from the references.
-    """
+    """Return the section with the means of all arms and their paired differences from the references."""
     return Section(
         "Differences",
         table=differences_table(outcome),
@@ -206,10 +188,7 @@ def table_section(title: str, text: str, table: Table) -> Section:
 
 
 def closing_sections(study: Study, outcome: Outcome, facts: Mapping[str, str], notes: Sequence[str]) -> list[Section]:
-    """Return the closing sections.
-
-    They say how the study was run, and how to read the page.
-    """
+    """Return the closing sections: how the study was run, and how to read the page."""
     seeds = list(dict.fromkeys(run.seed for run in study.seeds))
     counts = {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(study.generations)}
     made = Section("How it was made", facts={"Command": outcome.command, **counts, **facts})
@@ -241,10 +220,7 @@ class Comparison:
     """Figures of the last generation, the aims of sweeps of W&B."""
 
     def to_frame(self) -> Any:
-        """Return the measurements as a table.
-
-        There is a row per task, arm, seed and generation, as in `Summary.to_frame`.
-        """
+        """Return a table with a row per task, arm, seed and generation, as in `Summary.to_frame`."""
         return self.summary.to_frame()
 
     def __str__(self) -> str:
@@ -314,10 +290,7 @@ def write_report(
 
 
 def _write_figures(folder: Path, sections: Sequence[Section]) -> list[Path]:
-    """Write section figures as SVG.
-
-    Sections with an id are written. Returns the files.
-    """
+    """Write figures of sections with an id as SVG, and return the files."""
     written = []
     for section in sections:
         for svg in section.figures if section.id else ():
@@ -347,10 +320,7 @@ def _summary(outcome: Outcome, settings: Mapping[str, object], jobs_by_machine: 
 
 
 def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> dict[str, float]:
-    """Return each phase's total seconds.
-
-    They are over all arms, seeds and generations, as far as these were recorded.
-    """
+    """Return each phase's total seconds over all arms, seeds and generations, as far as recorded."""
     spent_s: dict[str, float] = {}
     for phase in ("train", "sample", "correct", "trace", "evaluate", "mix", "else"):
         seconds = [arm.values.get(f"seconds_{phase}", 0.0) for arms in curves.values() for arm in arms.values()]
@@ -359,10 +329,7 @@ def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> d
 
 
 def find_core_hours(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> float | None:
-    """Return the total processor time in hours.
-
-    All generations count; None if some generation did not record the time.
-    """
+    """Return the processor hours of all generations, None if some generation did not record the time."""
     total_s = 0.0
     for arm in [arm for arms in curves.values() for arm in arms.values()]:
         processor_s = arm.values.get(f"seconds_{PROCESSOR}")
@@ -392,10 +359,7 @@ class RunningReport:
         self._failed = False
 
     def update(self) -> None:
-        """Write the page if it is due.
-
-        The interval has passed and there is no finished report.
-        """
+        """Write the page if the interval has passed and there is no finished report."""
         if self._failed or time.monotonic() < self._due_s:
             return
         try:
@@ -408,10 +372,7 @@ class RunningReport:
 
 
 def _write_running_report(study: Study, page: Page, folder: Path, command: str) -> None:
-    """Write report.html about committed generations.
-
-    A browser loads the page again and again.
-    """
+    """Write report.html about committed generations; a browser reloads the page again and again."""
     runs = study.runs(folder)
     measured = list_measured(study, folder)
     metrics = [make_metric(key) for key in page.early or measured if key in measured]

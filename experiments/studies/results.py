@@ -1,7 +1,4 @@
-"""Measurements, ready to draw and judge.
-
-They are curves of arms, and the contents of figures.
-"""
+"""Measurements, ready to draw and judge: curves of arms, and the contents of figures."""
 
 from __future__ import annotations
 
@@ -27,10 +24,7 @@ FEWEST_RATIOS = 3
 
 @dataclass(frozen=True)
 class ArmCurves:
-    """All that was measured in an arm.
-
-    There are S seeds and generations 0 … G.
-    """
+    """All that was measured in an arm, for S seeds and generations 0 … G."""
 
     name: str
     group: str
@@ -73,10 +67,7 @@ def find_aims(
 
 
 def mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return each metric's mean over seeds.
-
-    Only seeds that have a score count; NaN if no seed has one.
-    """
+    """Return each metric's mean over the seeds that have a score, NaN if none has."""
     means = {}
     for key, values in scores.items():
         known = values[np.isfinite(values)]
@@ -85,19 +76,13 @@ def mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def ratio_label(share: float) -> str:
-    """Return λ of a synthetic share as text.
-
-    0.5 is "1", 1 is "∞".
-    """
+    """Return λ of a synthetic share as text: 0.5 is "1", 1 is "∞"."""
     return "∞" if share >= 1 else f"{share / (1 - share):.3g}"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a panel.
-
-    It is over x: values per seed (S, X), a prediction (X,), or both.
-    """
+    """One line of a panel over x: values per seed (S, X), a prediction (X,), or both."""
 
     name: str
     values: np.ndarray | None = None
@@ -126,10 +111,7 @@ class Drawable(Protocol):
     def title(self) -> str: ...
 
     def draw(self) -> Figure:
-        """Return the figure in report style.
-
-        matplotlib draws it.
-        """
+        """Return the matplotlib figure in report style."""
         ...
 
 

@@ -136,10 +136,7 @@ def arms_of(
 
 
 def _plain(name: str, arms: Mapping[str, Arm]) -> str:
-    """Return the same arm without correction.
-
-    Its name is returned, "" for none.
-    """
+    """Return the name of the same arm without correction, "" for none."""
     if arms[name].correction is None:
         return ""
     plain = replace(arms[name], correction=None, correct_real=False)
@@ -166,10 +163,7 @@ def _check_evaluations(options: ComparisonOptions, first: Mapping[str, Task], st
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedTask(StudyTask[Task]):
-    """A user's task with all arms.
-
-    Each job works on copies, so that none changes another.
-    """
+    """A user's task with all arms; each job works on copies, so that none changes another."""
 
     packed: bytes
     """All tasks and arms."""
@@ -202,10 +196,7 @@ class ComparisonStudy(Study):
     tasks: Mapping[str, ComparedTask]
 
     def try_code(self, names: Sequence[str]) -> None:
-        """Try all user models and correctors.
-
-        They are tried on two real and on two generated samples.
-        """
+        """Try all user models and correctors on two real and two generated samples."""
         seed_stream = self.seeds[0].stream
         stream = seed_stream.child("trial")
         inputs = next(iter(self.tasks.values())).inputs
@@ -219,10 +210,7 @@ class ComparisonStudy(Study):
                     try_correction(loop_arm.correction, model, task.real, stream)
 
     def check_folder(self, root: Path, *, accept_changed: bool) -> None:
-        """Refuse to leave out a recorded arm.
-
-        The others would be compared with another arm.
-        """
+        """Refuse to leave out a recorded arm, because the others would be compared with another arm."""
         left_out: dict[str, None] = {}
         for run in self.runs(root):
             names = {folder_name(arm.key) for arm in self.arms(run.task)}
@@ -243,10 +231,7 @@ class ComparisonStudy(Study):
 
 @dataclass(frozen=True)
 class RealScores(Measure[Task]):
-    """Scores of memoriser and held-out data.
-
-    A task may have some.
-    """
+    """Scores of memoriser and held-out data, for tasks that have some."""
 
     def measure(self, run: SeedRun, arm: ArmSettings | None, task: Task, progress: Progress) -> Mapping[str, object]:
         """Return the scores.
@@ -273,10 +258,7 @@ class Calibration(Measure[Task]):
     """What the sampler of generation 0 keeps."""
 
     def measure(self, run: SeedRun, arm: ArmSettings | None, task: Task, progress: Progress) -> Mapping[str, object]:
-        """Measure what the sampler keeps.
-
-        The result is empty for a model or data that do not tell.
-        """
+        """Measure what the sampler keeps; empty if the model or data do not tell."""
         stream = run.stream.child("calibration")
         if len(task.real) > MOST_CALIBRATED:
             return {}
@@ -291,10 +273,7 @@ class Calibration(Measure[Task]):
 
 
 def _scores_of(task: Task, data: Samples, stream: Stream) -> dict[str, float]:
-    """Return real data's mean score per quality.
-
-    They are scored as if a model had drawn them.
-    """
+    """Return real data's mean score per quality, as if a model had drawn the data."""
     return {name: float(np.mean(np.asarray(value))) for name, value in _evaluate_real(task, data, stream).items()}
 
 

@@ -1,7 +1,4 @@
-"""Inputs of a comparison.
-
-They are tasks and arms, ready or made for each seed, and the way to other processes.
-"""
+"""Inputs of a comparison: tasks and arms, ready or made for each seed, and how they reach other processes."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,10 +64,7 @@ class ArmEntry:
     """True for a loop without a model: training samples of the right label are drawn at random and copied."""
 
     def make(self, task: Task, stream: Stream) -> tuple[Task, Arm]:
-        """Make the arm of a seed's task.
-
-        The task comes with it; it has another model if the arm copies.
-        """
+        """Make the arm of a seed's task, and the task, which has another model if the arm copies."""
         source = self.source
         arm = source if isinstance(source, Arm) else _call(source, (task, stream), Arm, f"arm {self.name!r}")
         if self.strength is not None and arm.correction is not None:
@@ -111,7 +105,7 @@ class ComparisonInputs:
     def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
         """Return the identities of user code.
 
-        Names are for messages; first: the tasks of the first seed.
+        Names are for messages; `first` has the tasks of the first seed.
         """
         codes: dict[str, Any] = {}
         for name in self.tasks:
@@ -144,7 +138,7 @@ class ComparisonInputs:
 def name_arms(arms: Any) -> Mapping[str, Any]:
     """Return arms by name.
 
-    Arms in a list are named by settings; raises SettingError where that is neither.
+    Arms in a list are named by their settings. Raises SettingError for neither a list nor a mapping.
     """
     if isinstance(arms, Mapping):
         return arms
@@ -158,10 +152,7 @@ def name_arms(arms: Any) -> Mapping[str, Any]:
 
 
 def pack(inputs: ComparisonInputs) -> bytes:
-    """Pack tasks and arms for other processes.
-
-    Raises SettingError if copies are impossible.
-    """
+    """Pack tasks and arms for other processes; raises SettingError if they cannot be copied."""
     try:
         return cloudpickle.dumps(inputs)
     except Exception as error:  # whatever an object raises that is not made to be copied
@@ -171,10 +162,7 @@ def pack(inputs: ComparisonInputs) -> bytes:
 
 
 def _correctors(corrector: Any) -> Iterator[Any]:
-    """Yield the correctors inside a corrector.
-
-    It is one itself, or a chain or a control of the library calls some.
-    """
+    """Yield the correctors inside a corrector: itself, or those that a chain or control of the library calls."""
     if parts := getattr(corrector, "parts", ()):
         for part in parts:
             yield from _correctors(part)
@@ -183,10 +171,7 @@ def _correctors(corrector: Any) -> Iterator[Any]:
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, who: str) -> Any:
-    """Call a user's function and check its answer.
-
-    SettingError names the function's error and the place.
-    """
+    """Call a user's function and check its answer; SettingError names the function's error and the place."""
     try:
         value = function(*arguments)
     except SelfcorrectError:

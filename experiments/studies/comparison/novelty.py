@@ -1,7 +1,6 @@
-"""Measure the novelty of evaluated samples.
+"""Measure how far evaluated samples lie from the training data.
 
-It is how far they lie from the training data. The evaluation draws the samples anyway, so the measure costs no sampling
-and changes no other score.
+The evaluation draws the samples anyway, so the measure costs no sampling and changes no other score.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,10 +35,7 @@ def measure_novelty_of(task: Task) -> Task:
 
 @dataclass(frozen=True)
 class RecordingCandidate(Candidate):
-    """A candidate that records drawn samples.
-
-    It keeps some of those that its evaluation draws.
-    """
+    """A candidate that records some of the samples that its evaluation draws."""
 
     draws: list[Tensor] = field(default_factory=list)
     """For each draw at most `MOST_SAMPLES` of its values, (N, *event)."""
@@ -74,19 +70,13 @@ class NoveltyEvaluation:
 
     @cached_property
     def _spacing(self) -> float:
-        """Median spacing of the training samples.
-
-        It is the median distance of a training sample to the nearest other training sample, NaN for fewer than two.
-        """
+        """Median distance of a training sample to the nearest other one, NaN for fewer than two."""
         if len(self.training) < 2:
             return float("nan")
         return float(self._distances_to_training(_select_evenly(self.training.values), rank=2).median())
 
     def _distances_to_training(self, values: Tensor, rank: int) -> Tensor:
-        """Return distances to the training samples (N,).
-
-        The nearest sample counts, or one of another rank.
-        """
+        """Return distances (N,) to the nearest training sample, or to one of another rank."""
         vectors = values.flatten(1).double().cpu()
         nearest = torch.full((len(vectors), rank), torch.inf, dtype=torch.float64)
         for start in range(0, len(self.training), _PIECE):

@@ -1,7 +1,4 @@
-"""The report of a comparison.
-
-It shows a headline, curves and tables of user arms, whatever the evaluation measures.
-"""
+"""The report of a comparison: headline, curves and tables of user arms, whatever the evaluation measures."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,10 +89,7 @@ class ComparisonPage(Page):
         ]
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:
-        """Add scores of real data and pairs.
-
-        Raises SettingError if a quality of an option is missing.
-        """
+        """Add scores of real data and pairs; raises SettingError if a quality of an option is missing."""
         curves = measured.curves
         values = [arm.values for arms in curves.values() for arm in arms.values()]
         keys = list_measured(study, measured.folder)
@@ -134,10 +128,7 @@ class ComparisonPage(Page):
         )
 
     def list_final(self, outcome: Outcome) -> dict[str, float]:
-        """List each arm's judged mean.
-
-        It is over seeds, at the last generation.
-        """
+        """List each arm's judged mean over seeds at the last generation."""
         figures = {}
         for task, arms in outcome.curves.items():
             for arm, curves in arms.items():
@@ -147,10 +138,7 @@ class ComparisonPage(Page):
         return figures
 
     def _make_metric(self, key: str, curves: Sequence[np.ndarray]) -> Metric:
-        """Make a metric from its curves.
-
-        Raises SettingError for a value in curves (S, T + 1) beyond the bounds of users.
-        """
+        """Make a metric from its curves (S, T + 1); raises SettingError for a value beyond the user's bounds."""
         bounds = self.options.bounds.get(key, UNBOUNDED)
         _check_bounds(key, bounds, curves)
         better: Direction | Literal["neutral"] = self.options.better.get(key, "neutral")
@@ -177,10 +165,7 @@ class ComparisonPage(Page):
 def make_comparison_page(
     arms: Sequence[ArmSettings], references: Mapping[str, str], options: ComparisonOptions, generations: int
 ) -> ComparisonPage:
-    """Return the page of a comparison.
-
-    It shows users' arms.
-    """
+    """Return the page of a comparison of users' arms."""
     primary = {"primary": options.primary} if options.primary else {}
     counts = {"seeds": options.seeds, "first_seed": options.first_seed, "generations": generations}
     return ComparisonPage(
@@ -193,9 +178,9 @@ def make_comparison_page(
 
 
 def _tabulate_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
-    """Return scores (S,) of all seeds.
+    """Return each metric's scores (S,) of all seeds, NaN for a seed without.
 
-    Each metric has them, NaN for a seed without; scores: metric → score of each seed.
+    scores: metric → score of each seed.
     """
     keys = dict.fromkeys(key for score in scores for key in score)
     return {key: np.array([score.get(key, np.nan) for score in scores], dtype=float) for key in keys}
@@ -212,10 +197,7 @@ LOOP_TEXT = (
 
 
 def describe_calibrations(study: Study, outcome: Outcome) -> list[str]:
-    """Describe what each task's sampler keeps.
-
-    It is the sampler of generation 0, as a mean over seeds.
-    """
+    """Describe what each task's sampler keeps at generation 0, as a mean over seeds."""
     sentences = []
     for task in outcome.curves:
         contents = read_measures(study, CALIBRATION_FILE, task, outcome.folder)
@@ -235,10 +217,7 @@ def describe_calibrations(study: Study, outcome: Outcome) -> list[str]:
 
 
 def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
-    """Return all curves by claim name.
-
-    It is the arm, after the task where there are several.
-    """
+    """Return all curves by claim name: the arm, after the task if there are several."""
     curves_by_name = {}
     for task, arms in outcome.curves.items():
         for arm, curves in arms.items():
@@ -248,10 +227,7 @@ def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
 
 
 def share_section(outcome: Outcome) -> Section:
-    """Return the section by synthetic share.
-
-    It has the judged metrics; they are over generations if only one share was run.
-    """
+    """Return the section of judged metrics by synthetic share, or over generations if only one share was run."""
     picture = share_picture(outcome, outcome.judged_metrics, [arm.line for arm in _arms(outcome)])
     words = SHARE_CAPTION
     if not picture:
@@ -261,10 +237,7 @@ def share_section(outcome: Outcome) -> Section:
 
 
 def describe_levels(levels: Levels) -> str:
-    """Describe the horizontal lines of figures.
-
-    The text says what a missing line means, too.
-    """
+    """Describe the horizontal lines of figures, and what a missing line means."""
     if not levels:
         return ""
     words = "The dashed grey line is a memoriser, which draws its training samples: to reach it is no sign of quality."
@@ -284,10 +257,7 @@ def _check_bounds(key: str, bounds: Bounds, curves: Sequence[np.ndarray]) -> Non
 def _list_unmeasured(
     curves: Mapping[str, Mapping[ArmSettings, ArmCurves]], titles: Mapping[str, str], metrics: Sequence[Metric]
 ) -> Iterator[str]:
-    """Yield what was not measured everywhere.
-
-    There is a sentence for each arm and quality without a value at the last generation in some seeds.
-    """
+    """Yield a sentence for each arm and quality without a value at the last generation in some seeds."""
     for task, arms in curves.items():
         for arm in arms.values():
             for metric in metrics:
@@ -300,10 +270,7 @@ def _list_unmeasured(
 
 
 def _count_digits(values: Sequence[np.ndarray]) -> int:
-    """Return decimals for three significant digits.
-
-    The largest value decides.
-    """
+    """Return decimals for three significant digits of the largest value."""
     largest = max((float(np.nanmax(np.abs(curve))) for curve in values if np.isfinite(curve).any()), default=0.0)
     return 2 if largest == 0 or not math.isfinite(largest) else min(max(2 - math.floor(math.log10(largest)), 0), 6)
 

@@ -1,7 +1,4 @@
-"""`sc.compare_runs` for two finished runs.
-
-Their arms are compared seed by seed.
-"""
+"""`sc.compare_runs` compares the arms of two finished runs seed by seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,10 +30,7 @@ BESIDE_SCORES = ("seconds_", "real_count", "synthetic_", "drawn_count", "rejecte
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Differences between two runs' arms.
-
-    They are second − first, paired by seed.
-    """
+    """Differences between two runs' arms: second − first, paired by seed."""
 
     disagreements: Sequence[str]
     """Differences of settings, versions, seeds and arms between the runs, a sentence each."""
@@ -116,10 +110,7 @@ def _check_data(folders: Sequence[Path], seeds: Sequence[int]) -> list[str]:
 
 
 def _read_data_identities(folder: Path) -> dict[str, Any]:
-    """Read the data identities of each seed.
-
-    They are the latest, by the seed's folder and the name of the data.
-    """
+    """Read the latest data identities of each seed, by the seed's folder and the name of the data."""
     identities = {}
     for path in sorted(folder.glob(f"*/seed-*/{IDENTITIES_FILE}")) if folder.is_dir() else ():
         for name, versions in read_with_digest(path).items():
@@ -200,10 +191,7 @@ def _find_aims(summary: Summary, task: str) -> dict[str, float]:
 
 
 def _restrict(summary: Summary, seeds: Sequence[int], end: int) -> Summary:
-    """Restrict a summary to seeds and generations.
-
-    Its curves and scores are of some seeds, up to generation `end`.
-    """
+    """Restrict a summary's curves and scores to some seeds, up to generation `end`."""
     rows = [seed - summary.first_seed for seed in seeds]
     arms = {}
     for task, group in summary.arms.items():
@@ -221,10 +209,7 @@ def _restrict(summary: Summary, seeds: Sequence[int], end: int) -> Summary:
 def _choose_metrics(
     summaries: Sequence[Summary], pairs: Sequence[tuple[ArmCurves, ArmCurves]], scores: Sequence[str], primary: str
 ) -> list[Metric]:
-    """Choose the scores to compare.
-
-    The primary one comes first.
-    """
+    """Choose the scores to compare, the primary one first."""
     measured = [key for key in pairs[0][0].values if all(key in curves.values for pair in pairs for curves in pair)]
     measured = [key for key in measured if not key.startswith(BESIDE_SCORES)]
     named = [key for key in (primary, *scores) if key]
