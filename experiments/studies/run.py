@@ -1,7 +1,4 @@
-"""Run a study and write its report.
-
-Only the unfinished part in the run folder is run.
-"""
+"""Run the unfinished part of a study and write its report."""
 
 import sys
 import threading
@@ -139,8 +136,8 @@ def _describe_failure(name: str, error: Exception, jobs: Sequence[Job]) -> str:
 class _Observer:
     """Calls a user's function per generation.
 
-    It gets the row of each once, when the job reports the commit. An error of the function is a warning, once, and ends
-    no run.
+    The function gets the row of each once, when the job reports the commit. An error of the function is a warning,
+    once, and ends no run.
     """
 
     def __init__(self, study: Study, observe: Observe | None) -> None:

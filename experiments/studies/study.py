@@ -41,10 +41,7 @@ LOOP_RESOURCES = Resources(memory_gb=2.0)
 
 @dataclass(frozen=True)
 class SeedRun:
-    """A task and seed of a study.
-
-    It knows the place of the results.
-    """
+    """A task and seed of a study, with the path of the results."""
 
     task: str
     seed: int
@@ -72,10 +69,7 @@ class SeedRun:
 
     @property
     def data_folder(self) -> Path:
-        """Folder of results shared by a seed.
-
-        They depend only on the seed's data.
-        """
+        """Folder of results that depend only on a seed's data."""
         return self.root / "real" / f"seed-{self.seed}"
 
     def arm_folder(self, arm: ArmSettings) -> Path:
@@ -88,10 +82,7 @@ TaskType = TypeVar("TaskType", bound=Task)
 
 @dataclass(frozen=True, kw_only=True)
 class StudyTask(ABC, Generic[TaskType]):
-    """A task of a study with all arms.
-
-    It travels to other processes, so all fields can be pickled.
-    """
+    """A task of a study with all arms; all fields can be pickled, because it travels to other processes."""
 
     arms: Sequence[ArmSettings]
     generations: int
@@ -109,34 +100,22 @@ class StudyTask(ABC, Generic[TaskType]):
 
     @abstractmethod
     def make_arm(self, arm: ArmSettings, task: TaskType, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
-        """Make a seed's arm and its task.
-
-        The loop takes both; the task is another one if the arm changes it.
-        """
+        """Make a seed's arm and the loop's task, which is another one if the arm changes it."""
 
     @abstractmethod
     def describe(
         self, run: SeedRun, arm: ArmSettings | None, task: TaskType, loop_arm: Arm | None
     ) -> Mapping[str, object]:
-        """Describe what an arm's results depend on.
-
-        These are JSON values; without an arm they are those of generation 0.
-        """
+        """Describe what an arm's results depend on as JSON values; without an arm, those of generation 0."""
 
     def identify_data(self, run: SeedRun, task: TaskType) -> Mapping[str, Identity]:
-        """Identify the data of a seed.
-
-        Names are for messages.
-        """
+        """Identify the data of a seed; names are for messages."""
         return {}
 
 
 @dataclass(frozen=True)
 class Measure(ABC, Generic[TaskType]):
-    """A measurement beside the loop.
-
-    It is made once and kept as a JSON file with a digest.
-    """
+    """A measurement beside the loop, made once and kept as a JSON file with a digest."""
 
     name: str
     """Name in jobs and messages."""
@@ -163,10 +142,7 @@ class Measure(ABC, Generic[TaskType]):
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """Tasks × arms × seeds.
-
-    A study travels to other processes, so all fields can be pickled.
-    """
+    """Tasks × arms × seeds; all fields can be pickled, because a study travels to other processes."""
 
     name: str
     """Name on a terminal."""
@@ -189,23 +165,14 @@ class Study:
     """What each job asks for."""
 
     def extends(self, recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
-        """Return True if a config extends another.
-
-        It asks for all that a recorded config asks for, and for more.
-        """
+        """Return True if a config asks for all that a recorded config asks for, and perhaps more."""
         return False
 
     def try_code(self, names: Sequence[str]) -> None:
-        """Try new user code before a run.
-
-        The run folder does not know the code of these names.
-        """
+        """Try new user code, of names that the run folder does not know, before a run."""
 
     def check_folder(self, root: Path, *, accept_changed: bool) -> None:
-        """Refuse to leave out recorded results.
-
-        Raises RunFolderError if a run folder has results that this study would leave out.
-        """
+        """Raise RunFolderError if a run folder has results that this study would leave out."""
 
     def runs(self, root: Path) -> list[SeedRun]:
         """Return all tasks and seeds below a run folder."""
@@ -222,20 +189,14 @@ class Study:
 
     @property
     def titles(self) -> dict[str, str]:
-        """Titles of tasks in tables.
-
-        They have keys; "" for a task that needs no title.
-        """
+        """Titles of tasks in tables, by key; "" for a task that needs no title."""
         titles = {}
         for key, task in self.tasks.items():
             titles[key] = task.title if key in task.title or not task.title else f"{task.title} ({key})"
         return titles
 
     def is_done(self, run: SeedRun, arm: ArmSettings | None = None) -> bool:
-        """Return True if an arm is done.
-
-        It needs no preparation then; by default it is generation 0.
-        """
+        """Return True if an arm, by default generation 0, is done and needs no preparation."""
         if self.keep != "measured":
             return False
         if arm is not None:
@@ -250,10 +211,7 @@ class Study:
         return FolderReader(run.arm_folder(arm))
 
     def latest(self, run: SeedRun, arm: ArmSettings) -> int:
-        """Return an arm's last committed generation.
-
-        It is −1 for none.
-        """
+        """Return an arm's last committed generation, −1 for none."""
         return self.record(run, arm).latest
 
 
@@ -296,10 +254,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
 
 
 def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
-    """Train, commit and measure generation 0.
-
-    All arms of a task and seed share it.
-    """
+    """Train, commit and measure generation 0, which all arms of a task and seed share."""
     length = study.tasks[run.task].generations
     if study.is_done(run):
         progress("start", 0, length)
@@ -323,10 +278,7 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
 
 
 def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) -> None:
-    """Run one arm to its last generation.
-
-    It continues from the last generation on disk.
-    """
+    """Run one arm from the last generation on disk to its last generation."""
     study_task = study.tasks[run.task]
     length = study_task.generations
     if study.is_done(run, arm):
@@ -374,10 +326,7 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
 
 
 def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Measure, progress: Progress) -> None:
-    """Make a measurement in a separate job.
-
-    A failure after an arm costs only the figures.
-    """
+    """Make a measurement in a separate job, so that a failure after an arm costs only the figures."""
     try:
         write_measure(study, measure, run, arm, None, progress)
     except Exception as error:
@@ -413,20 +362,14 @@ def write_measure(
 
 
 def _report_earlier(progress: Progress, latest: int, length: int) -> None:
-    """Report generations of earlier calls.
-
-    "start" has the number, so that none counts as speed.
-    """
+    """Report generations of earlier calls; "start" has the number, so that none counts as speed."""
     progress("start", max(min(latest, length), 0), length)
     for generation in range(1, min(latest, length) + 1):
         progress("generation", generation, length)
 
 
 def _require_kept(store: FolderStore, loop_arm: Arm) -> None:
-    """Raise RunFolderError if files are gone.
-
-    A finished arm cannot go on then, because files were not kept.
-    """
+    """Raise RunFolderError if a finished arm cannot go on because files were not kept."""
     has_all = store.has_whole_model(store.latest) and (not reads_past(loop_arm.policy) or store.has_samples(1))
     if 0 < store.latest < loop_arm.generations and not has_all:
         raise RunFolderError(

@@ -1,7 +1,4 @@
-"""Rows and curves from a run folder.
-
-The run is one of a study.
-"""
+"""Rows and curves from a study's run folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +16,7 @@ from .study import SeedRun, Study
 
 
 def list_measured(study: Study, root: Path) -> list[str]:
-    """List what generation 0 measured.
-
-    Keys are in the evaluation's order; there are none before there is a generation 0.
-    """
+    """List what generation 0 measured, in the evaluation's order; empty before there is a generation 0."""
     firsts = [FolderReader(run.first_folder) for run in study.runs(root)]
     return [*next((first.metrics(0) for first in firsts if first.latest >= 0), ())]
 
@@ -55,10 +49,7 @@ def make_rows(study: Study, run: SeedRun, arm: ArmSettings) -> list[dict[str, An
 
 
 def _read_figures(study: Study, run: SeedRun, arm: ArmSettings) -> dict[int, dict[str, Any]]:
-    """Read figures measured beside the loop.
-
-    They are generation → figures.
-    """
+    """Read figures measured beside the loop, as generation → figures."""
     figures: dict[int, dict[str, Any]] = {}
     for measure in study.measures:
         path = measure.path(run, arm)
@@ -69,20 +60,14 @@ def _read_figures(study: Study, run: SeedRun, arm: ArmSettings) -> dict[int, dic
 
 
 def read_measures(study: Study, file: str, task: str, root: Path) -> list[dict[str, Any]]:
-    """Read what a `Measure` has measured.
-
-    There is a result for each seed of a task, and nothing for a seed without the file.
-    """
+    """Read a `Measure`'s result for each seed of a task; a seed without the file has none."""
     measure = next(measure for measure in study.measures if measure.file == file)
     paths = [measure.path(run) for run in study.runs(root) if run.task == task]
     return [read_with_digest(path) if path.exists() else {} for path in paths]
 
 
 def collect_curves(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[ArmSettings, ArmCurves]]:
-    """Collect the curves of all arms.
-
-    Tasks that have no generation 0 of any seed are left out.
-    """
+    """Collect the curves of all arms, without tasks that have no generation 0 of any seed."""
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {}
     for task in dict.fromkeys(run.task for run in runs):
         task_runs = [run for run in runs if run.task == task]
@@ -112,17 +97,11 @@ def collect_arm(study: Study, arm: ArmSettings, runs: Sequence[SeedRun], *, whol
 
 
 def group_of(study: Study, task: str, arm: ArmSettings) -> str:
-    """Return an arm's group.
-
-    Its curves belong to it in tables and sentences.
-    """
+    """Return the group of an arm's curves in tables and sentences."""
     return ", ".join(filter(None, (study.tasks[task].title, arm.group)))
 
 
 def axes_of(study: Study, task: str, arm: ArmSettings) -> dict[str, object]:
-    """Return an arm's axes.
-
-    The number of real training samples is among them where it is known.
-    """
+    """Return an arm's axes, with the number of real training samples where it is known."""
     counts = study.tasks[task].real_counts
     return {**arm.axes, "real_count": counts[arm.key]} if arm.key in counts else arm.axes

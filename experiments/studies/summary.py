@@ -79,10 +79,7 @@ class Summary:
                     yield {**who, "seed": self.first_seed + seed, "generation": generation, **values}
 
     def to_frame(self) -> Any:
-        """Return the rows as a DataFrame.
-
-        It is pandas', or a pyarrow Table where pandas is not installed.
-        """
+        """Return the rows as a pandas DataFrame, or a pyarrow Table if pandas is not installed."""
         rows = list(self.rows())
         columns = {name: [row.get(name, math.nan) for row in rows] for name in _columns(rows)}
         try:
@@ -94,10 +91,7 @@ class Summary:
         return pandas.DataFrame(columns)
 
     def to_csv(self) -> str:
-        """Return the rows as CSV.
-
-        A cell is empty for what was not measured.
-        """
+        """Return the rows as CSV; a cell is empty for what was not measured."""
         return format_rows(list(self.rows()))
 
     def _count(self, name: str) -> int:
@@ -108,18 +102,12 @@ class Summary:
 
 
 def realised_name(name: str, axes: Container[str]) -> str:
-    """Return a quantity's name beside axes.
-
-    An example is the realised λ beside the λ asked for.
-    """
+    """Return a quantity's name beside axes, such as the realised λ beside the λ asked for."""
     return f"realised_{name}" if name in axes else name
 
 
 def format_rows(rows: Sequence[Mapping[str, object]]) -> str:
-    """Format rows as CSV.
-
-    All columns are there; NaN becomes an empty cell.
-    """
+    """Format rows as CSV with all columns; NaN becomes an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
     writer.writeheader()
@@ -133,10 +121,7 @@ def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def write_summary(path: Path, summary: Summary) -> None:
-    """Write a summary as JSON.
-
-    It has a digest, numbers to five digits, and NaN as null.
-    """
+    """Write a summary as JSON with a digest, numbers to five digits, and NaN as null."""
     arms = {name: [_encode_curves(curves) for curves in group] for name, group in summary.arms.items()}
     content = {
         "format": FORMAT,
@@ -172,10 +157,7 @@ def read_summary(path: str | Path) -> Summary:
 
 
 def _match_floors(tasks: Iterable[str], floors: Mapping[str, object]) -> dict[str, str]:
-    """Match tasks with titles of real data.
-
-    The titles tell which, as of summaries of version 0.2.
-    """
+    """Match tasks with titles of real data by the titles, as in summaries of version 0.2."""
     titles = [*floors][::-1]
     return {task: title for task in tasks for title in titles if title.endswith(f", {task}")}
 
@@ -229,10 +211,7 @@ def join_summaries(summaries: Sequence[Summary], *, different_code: bool = False
 
 
 def _describe_code(summary: Summary) -> str:
-    """Describe the code behind a summary.
-
-    Its version and commit made it.
-    """
+    """Describe the version and commit of the code behind a summary."""
     version = summary.made.get("packages", {}).get("selfcorrect", "of unknown version")
     return f"selfcorrect {version}, commit {summary.made.get(COMMIT) or 'unknown'}"
 
@@ -245,10 +224,7 @@ def _same(summary: Summary) -> tuple[Any, ...]:
 
 
 def _concatenate_values(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Concatenate values over all seeds.
-
-    They are quantity → (S, …), from quantities over some seeds each.
-    """
+    """Concatenate quantities over some seeds each into quantity → (S, …) over all seeds."""
     return {key: np.concatenate([seed_values[key] for seed_values in values]) for key in values[0]}
 
 

@@ -33,10 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class PageRow:
-    """A row of a table.
-
-    A row without cells is a heading.
-    """
+    """A row of a table; without cells it is a heading."""
 
     title: str
     cells: Sequence[Cell]
@@ -55,10 +52,7 @@ class Table:
 
 
 def last_generation_table(outcome: Outcome, metrics: Sequence[Metric]) -> Table:
-    """Tabulate the last generation.
-
-    It has quantities of all arms with intervals, and what real data score on top.
-    """
+    """Tabulate quantities of all arms at the last generation, with intervals and real data's scores on top."""
 
     def list_cells(arm: ArmCurves) -> list[Cell]:
         return [last_cell(arm.values.get(metric.key), metric) for metric in metrics]
@@ -68,10 +62,7 @@ def last_generation_table(outcome: Outcome, metrics: Sequence[Metric]) -> Table:
 
 
 def differences_table(outcome: Outcome) -> Table:
-    """Tabulate differences from the reference.
-
-    It has means at the last generation by arm and judged metric, with the differences.
-    """
+    """Tabulate means at the last generation by arm and judged metric, with differences from the reference."""
     effects = {(id(effect.arm), effect.metric.key): effect for pair in outcome.effects for effect in pair}
     metrics = outcome.judged_metrics
 
@@ -83,10 +74,7 @@ def differences_table(outcome: Outcome) -> Table:
 
 
 def _add_floors(table: Table, metrics: Sequence[Metric], floors: Mapping[str, Mapping[str, np.ndarray]]) -> Table:
-    """Add real data's scores to a table.
-
-    They stand on top.
-    """
+    """Add real data's scores on top of a table."""
     rows = []
     for title, scores in floors.items():
         known = {key: values[np.isfinite(values)] for key, values in scores.items()}
@@ -136,10 +124,7 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
 
 
 def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable[[ArmCurves], Sequence[Cell]]) -> Table:
-    """Return a table with a row per arm.
-
-    Arms stand under the title of the group.
-    """
+    """Return a table with a row per arm, under the title of its group."""
     table = Table(id, "Arm", columns)
     for task, title, arms in outcome.groups():
         if title:
@@ -149,10 +134,7 @@ def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable
 
 
 def claims_table(id: str, checks: Sequence[Check]) -> Table:
-    """Tabulate statements and their checks.
-
-    There is what was predicted and measured; see `CLAIMS_TEXT`.
-    """
+    """Tabulate statements with what was predicted and measured; see `CLAIMS_TEXT`."""
     table = Table(id, "Statement", ["Predicted", "Measured, 95 % interval", "Outcome"])
     for check in checks:
         mark = "" if check.published else " (ours)"
@@ -199,10 +181,7 @@ def loop_cells(curves: ArmCurves) -> list[Cell]:
 
 
 def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
-    """Write each table as CSV.
-
-    Files lie below `folder`, and are returned.
-    """
+    """Write each table as CSV below `folder`, and return the files."""
     (folder / FOLDER).mkdir(exist_ok=True)
     written = []
     for table in tables:
@@ -212,10 +191,9 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
 
 
 def format_text(table: Table, *, intervals: bool = True) -> list[str]:
-    """Format a table for a terminal.
+    """Format a table as lines of aligned text for a terminal, with heads on several lines.
 
-    It is lines of aligned text, with heads on several lines. Columns that do not fit beside each other stand below each
-    other, with an empty line between.
+    Columns that do not fit beside each other stand below each other, with an empty line between.
     """
     rows = []
     for row in table.rows:
@@ -242,19 +220,13 @@ def format_text(table: Table, *, intervals: bool = True) -> list[str]:
 
 
 def fit_screen(line: str) -> str:
-    """Wrap a line to the screen.
-
-    It is prose; lines that fit stay.
-    """
+    """Wrap a line of prose to the screen; lines that fit stay."""
     screen = shutil.get_terminal_size((120, 24)).columns
     return line if len(line) <= screen else textwrap.fill(line, screen, break_long_words=False, break_on_hyphens=False)
 
 
 def _split_columns(widths: Sequence[int]) -> list[list[int]]:
-    """Split columns into parts that fit.
-
-    Each part of the table fits on the screen, with column 0.
-    """
+    """Split columns into parts that fit on the screen, each with column 0."""
     screen = shutil.get_terminal_size((120, 24)).columns
     parts = [[0]]
     taken = widths[0]
@@ -274,7 +246,7 @@ _HEAD_CHARACTERS = 11
 def csv_of(table: Table) -> str:
     """Return a table as CSV.
 
-    It has a column for the group of rows, and a column or two for each column, value and interval.
+    There is a column for the group of rows, and one or two for each column: value and interval.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

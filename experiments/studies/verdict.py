@@ -33,10 +33,7 @@ JUDGEMENT = (
 
 @dataclass(frozen=True)
 class Effect:
-    """The difference of an arm from its reference.
-
-    One metric is compared, at the last generation.
-    """
+    """The difference of an arm from its reference in one metric at the last generation."""
 
     arm: ArmCurves
     reference: ArmCurves
@@ -87,10 +84,7 @@ def effects(
 
 
 def _test_pair(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float, rounding: float) -> Effect:
-    """Test a pair in one metric.
-
-    The p-value is unadjusted; the word is empty if a test can decide.
-    """
+    """Test a pair in one metric; the p-value is unadjusted, and the word is empty if a test can decide."""
     values = np.array([arm.last(metric.key), reference.last(metric.key)])
     error = rounding * float(np.abs(values).max(axis=1).sum() + np.nan_to_num(2 * abs(aim)))
     if metric.better in DISTANCES:
@@ -114,10 +108,7 @@ def _test_pair(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float,
 
 
 def _adjust(effect: Effect, p_value: float) -> Effect:
-    """Adjust an effect's p-value and word.
-
-    The word is that of a test that can decide.
-    """
+    """Adjust an effect's p-value, and its word if a test can decide."""
     word = effect.word
     rises = effect.change.estimate > 0
     if not word and p_value > _LEVEL:
@@ -130,10 +121,7 @@ def _adjust(effect: Effect, p_value: float) -> Effect:
 
 
 def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
-    """Count the seeds that agree.
-
-    The result is the number with the most frequent direction of change, such as "3 of 3 seeds lower".
-    """
+    """Count the seeds with the most frequent direction of change, such as "3 of 3 seeds lower"."""
     lower_count = int((changes < 0).sum())
     higher_count = int((changes > 0).sum())
     if not lower_count and not higher_count:
@@ -145,10 +133,7 @@ def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
 
 
 def tabulate(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
-    """Return a row per effect, for frames.
-
-    It has a separate 95 % interval and the adjusted p-value.
-    """
+    """Return a row per effect, with a separate 95 % interval and the adjusted p-value, for frames."""
     rows = []
     for effect in effects:
         row: dict[str, str | float] = {
@@ -186,10 +171,7 @@ ONE_SEED = "One seed proves nothing. These numbers show that the program works; 
 
 
 def headline(results: Sequence[Effect]) -> str:
-    """Summarise the effects in a sentence.
-
-    It says in how many comparisons each metric became better and worse; "" without comparisons.
-    """
+    """Say in how many comparisons each metric became better and worse; "" without comparisons."""
     if not results:
         return ""
     seeds = min(len(effect.arm.last(effect.metric.key)) for effect in results)

@@ -1,7 +1,4 @@
-"""A study in Weights & Biases.
-
-There is a run for each arm and seed as it goes on, and one for the whole.
-"""
+"""A study in Weights & Biases: a run for each arm and seed as it goes on, and one for the whole."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -20,18 +17,12 @@ from .tables import FOLDER
 
 
 def name_wandb_group(folder: Path) -> str:
-    """Name a study's W&B group.
-
-    It is the folder's name and the beginning of its identity.
-    """
+    """Name a study's W&B group by the folder's name and the beginning of its identity."""
     return f"{folder.name}-{read_identity(folder)[:8]}"
 
 
 def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()) -> TrackedRun:
-    """Return the W&B run of one arm.
-
-    One seed is in a run, with fields and tags to filter by, from a row for each generation.
-    """
+    """Return the W&B run of one arm and seed, with fields and tags to filter by, and a row per generation."""
     who = {study.task_word: run.task, **axes_of(study, run.task, arm), "seed": run.seed, "arm": arm.key}
     return TrackedRun(
         name=f"{run.task} {arm.key} seed {run.seed}",
@@ -44,10 +35,7 @@ def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricR
 
 
 def log_arm(log: WandbLog, study: Study, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
-    """Log an arm's committed generations.
-
-    The last time its run ends.
-    """
+    """Log an arm's committed generations; the last time, end its run."""
 
     def update() -> None:
         tracked = arm_run(study, run, arm, make_rows(study, run, arm))

@@ -1,4 +1,1 @@
-"""Published self-consuming loops at toy scale.
-
-Each is a preset of the common loop engine.
-"""
+"""Published self-consuming loops at toy scale, each a preset of the common loop engine."""

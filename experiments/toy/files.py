@@ -16,9 +16,9 @@ from selfcorrect.storage.files.digests import compute_digest
 
 
 def select_toys(names: Sequence[str]) -> list[str]:
-    """Select the toy files to run.
+    """Select the toy files to run, each once.
 
-    Each comes once. Raises SettingError for a file that does not exist, and for none.
+    Raises SettingError for a file that does not exist, and for none.
     """
     expected = "a toy loop is a Python file, such as examples/loops/gaussian_correct.py in a clone of the repository"
     if not names:
@@ -30,10 +30,7 @@ def select_toys(names: Sequence[str]) -> list[str]:
 
 
 def name_toy(reference: str) -> str:
-    """Name a toy by its file.
-
-    `my_loop.py` is "my-loop".
-    """
+    """Name a toy by its file: `my_loop.py` is "my-loop"."""
     return Path(reference).stem.replace("_", "-")
 
 
@@ -86,18 +83,12 @@ _digests: dict[str, str] = {}
 
 
 def digest_toy(module: ModuleType) -> str:
-    """Return a digest of a toy's code.
-
-    It covers the toy's file, the file's modules, and the versions of imported packages.
-    """
+    """Return a digest of the toy's file, its modules, and the versions of imported packages."""
     return compute_digest(json.dumps(asdict(identity_of(module))).encode())
 
 
 def _check_modules(name: str, path: Path) -> None:
-    """Check which modules a toy imports.
-
-    Raises SettingError if a toy would import another file than the module beside the toy.
-    """
+    """Raise SettingError if a toy would import another file than the module beside the toy."""
     for module, file in find_modules(name, path).items():
         beside = importlib.machinery.PathFinder.find_spec(module, [str(path.parent)]) if "." not in module else None
         if beside is not None and beside.origin and file and Path(file).resolve() != Path(beside.origin).resolve():

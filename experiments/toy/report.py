@@ -1,7 +1,4 @@
-"""The report of toy loops.
-
-One page has the outcome, figures, statements and collapse profiles of each.
-"""
+"""The report of toy loops: a page with outcome, figures, statements and collapse profiles of each."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -55,10 +52,7 @@ class ToyPage(Page):
     toys: Mapping[str, LoadedToy]
 
     def show(self, study: Study, outcome: Outcome) -> list[Section]:
-        """Return the page.
-
-        results.json and seeds.csv have the outcomes beside it.
-        """
+        """Return the page; results.json and seeds.csv beside it have the outcomes."""
         finished = []
         for name, toy in self.toys.items():
             if not is_toy_finished(study, toy, outcome.folder):
@@ -95,10 +89,7 @@ def make_toy_page(toys: Mapping[str, LoadedToy], study: Study) -> ToyPage:
 
 
 def _list_seed_rows(study: Study, toys: Sequence[LoadedToy], root: Path) -> list[dict[str, Any]]:
-    """List a row per arm and seed.
-
-    It has the axes and what its last generation measured.
-    """
+    """List a row per arm and seed, with the axes and what its last generation measured."""
     rows: list[dict[str, Any]] = []
     for toy in toys:
         axes = {arm.key: axes_of(study, task, arm) for task in toy.sources for arm in study.arms(task)}
@@ -113,10 +104,7 @@ def _list_seed_rows(study: Study, toys: Sequence[LoadedToy], root: Path) -> list
 
 
 def _write_results(study: Study, finished: Sequence[FinishedToy], folder: Path) -> list[Path]:
-    """Write the outcomes of toys.
-
-    There is a row for each of their seeds. Returns the files.
-    """
+    """Write the outcomes of toys, with a row for each of their seeds, and return the files."""
     json_rows = [to_json_row(item.toy, item.result) for item in finished]
     write_atomically(folder / RESULTS, json.dumps(to_json(json_rows), indent=1, allow_nan=False) + "\n")
     seed_rows = _list_seed_rows(study, [item.toy for item in finished], folder)
@@ -137,10 +125,7 @@ def to_json_row(toy: LoadedToy, result: Result) -> dict[str, Any]:
 
 
 def ends_section(item: FinishedToy) -> Section:
-    """Return the section with a toy's ends.
-
-    It says where the arms ended, with the figures.
-    """
+    """Return the section that says where a toy's arms ended, with the figures."""
     toy = item.toy
     ends = item.result.ends
     table = Table(f"{toy.name}-ends", ends.title, ends.columns)

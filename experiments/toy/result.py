@@ -26,10 +26,7 @@ Drawings: TypeAlias = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Ends:
-    """Where the arms ended.
-
-    There is a row of cells for each.
-    """
+    """Where the arms ended, with a row of cells for each."""
 
     columns: Sequence[str]
     rows: Mapping[str, Sequence[str]]
@@ -73,10 +70,7 @@ def make_result(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
 
 
 def write_reading(checks: Sequence[Check]) -> str:
-    """Summarise how many statements hold.
-
-    It says which fail or are undecided.
-    """
+    """Summarise how many statements hold, and which fail or are undecided."""
     sentences = [f"{sum(check.outcome == 'holds' for check in checks)} of {len(checks)} statements hold."]
     for outcome, word in (("fails", "Not borne out"), ("undecided", "Undecided")):
         statements = [check.statement for check in checks if check.outcome == outcome]
@@ -113,10 +107,7 @@ def title_arms(arms: ArmTitles) -> Mapping[str, str]:
 
 
 def group_arms(toy: Toy, curves: Curves) -> dict[str, Mapping[str, str]]:
-    """Group arms by title.
-
-    The result is group → title → arm; without groups "" has all arms.
-    """
+    """Group arms as group → title → arm; without groups "" has all arms."""
     if isinstance(toy.groups, Mapping):
         return {group: title_arms(arms) for group, arms in toy.groups.items()}
     groups: dict[str, dict[str, str]] = {group: {} for group in toy.groups or ()}
@@ -165,10 +156,7 @@ def _tabulate_arms(toy: Toy, curves: Curves, columns: Sequence[Column]) -> Ends:
 
 
 def _format_end(column: Column, arm: str, curves: Curves) -> str:
-    """Format the end of an arm.
-
-    It is the last generation, or generation 0, which all arms share.
-    """
+    """Format the end of an arm: the last generation, or generation 0, which all arms share."""
     if arm != START:
         return column.format_cell(curves[arm])
     shared = next(table for table in curves.values() if column.key in table)
@@ -197,10 +185,7 @@ def _make_law_lines(predicted: Mapping[str, np.ndarray], measured: Mapping[str, 
 
 
 def _make_panels(toy: Toy, curves: Curves) -> Iterator[Panel]:
-    """Yield the panels of a toy.
-
-    There is one for each quantity and group of arms that have it.
-    """
+    """Yield a toy's panels, one for each quantity and group of arms that have it."""
     columns = [column for column in toy.columns if column.panel]
     for group, arms in group_arms(toy, curves).items():
         for column in columns:
@@ -227,10 +212,7 @@ def _make_panels(toy: Toy, curves: Curves) -> Iterator[Panel]:
 
 
 def _show_drawings(drawings: Drawings) -> Iterator[Pictures | Scatter]:
-    """Yield the drawings of a toy.
-
-    They are images of every generation, and points of the last.
-    """
+    """Yield the drawings of a toy: images of every generation, and points of the last."""
     images = {arm: pages for arm, pages in drawings.items() if pages.ndim == 4}
     points = {arm: pages[-1] for arm, pages in drawings.items() if pages.ndim != 4}
     for arm, pages in images.items():

@@ -1,7 +1,4 @@
-"""Toy loops as one study.
-
-There is a task for each bundle of arms, and a seed for each stream of a bundle.
-"""
+"""Toy loops as one study, with a task for each bundle of arms and a seed for each stream of a bundle."""
 
 from __future__ import annotations
 
@@ -88,10 +85,7 @@ class Floors(Measure[Task]):
 
 @dataclass(frozen=True)
 class ShownSamples(Measure[Task]):
-    """Samples to look at, in one seed.
-
-    A generation of the first seed draws them.
-    """
+    """Samples to look at, drawn by a generation of the first seed."""
 
     sources: Mapping[str, BundleSource]
 
@@ -117,10 +111,7 @@ def _load_toy(reference: str, settings: bytes, code: str) -> Toy:
 
 @lru_cache(maxsize=1)
 def make_setup(source: BundleSource, stream: Stream) -> Setup:
-    """Make task and arms of a seed.
-
-    The process keeps both for the next job.
-    """
+    """Make task and arms of a seed; the process keeps both for the next job."""
     return source.bundle.setup(stream)
 
 
@@ -215,10 +206,7 @@ def _make_study_task(source: BundleSource, toy: LoadedToy) -> BundleTask:
 
 
 def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Load the curves (S, T + 1) of a toy.
-
-    Every arm has curves, with the seeds of one arm stacked.
-    """
+    """Load the curves (S, T + 1) of a toy for every arm, with the seeds of one arm stacked."""
     parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for run in toy.runs(root):
         first = FolderReader(run.first_folder)
@@ -233,10 +221,7 @@ def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str,
 
 
 def load_drawings(study: Study, toy: LoadedToy, root: Path) -> Drawings:
-    """Load the drawings of a toy.
-
-    There is one of each generation of each arm; of arms with one name, the first is drawn.
-    """
+    """Load a drawing of each generation of each arm; of arms with one name, the first is drawn."""
     drawings: dict[str, np.ndarray] = {}
     for run in toy.runs(root):
         for arm in study.arms(run.task):
@@ -253,27 +238,18 @@ def derive_result(study: Study, toy: LoadedToy, root: Path) -> Result:
 
 
 def is_toy_finished(study: Study, toy: LoadedToy, root: Path) -> bool:
-    """Return True if a toy is finished.
-
-    All its arms are done.
-    """
+    """Return True if all arms of a toy are done."""
     return all(study.is_done(run, arm) for run in toy.runs(root) for arm in study.arms(run.task))
 
 
 def load_settings(reference: str, *, quick: bool = False) -> Any:
-    """Load a toy's settings.
-
-    The path of the file is given; quick: the small ones for a quick look.
-    """
+    """Load a toy's settings from the file at `reference`; quick: the small ones for a quick look."""
     small = load_toy_module(reference).QUICK
     return small if quick else type(small)()
 
 
 def _declare(reference: str, settings: Any) -> Toy:
-    """Declare a toy.
-
-    Raises SettingError if the code of the file fails.
-    """
+    """Declare a toy; raises SettingError if the code of the file fails."""
     module = load_toy_module(reference)
     try:
         return module.toy(settings)
@@ -284,10 +260,7 @@ def _declare(reference: str, settings: Any) -> Toy:
 
 
 def _digest(code: str, settings: Any) -> str:
-    """Return a digest of all inputs.
-
-    A result depends on settings, files named there, the toy's code, and software.
-    """
+    """Return a digest of all inputs of a result: settings, files named there, the toy's code, and software."""
     parts = [repr(settings), asdict(identity_of(settings)), code, digest_software(CODE_OF_TOYS)]
     return compute_digest(json.dumps(parts).encode())[:8]
 
@@ -295,7 +268,7 @@ def _digest(code: str, settings: Any) -> str:
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:
     """Return quantities (S, T + 1).
 
-    S = 1 for a single number, NaN in generation 0 for quantities of the loop.
+    S = 1 for a single number; NaN in generation 0 for quantities of the loop.
     """
     rows = [first.metrics(0), *(record.metrics(generation) for generation in range(1, record.latest + 1))]
     names = {**rows[0], **rows[-1]}

@@ -41,10 +41,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Arms that share generation 0.
-
-    They are run once for each stream. Seeds of bundles with the same arms add up.
-    """
+    """Arms that share generation 0, run once for each stream; seeds of bundles with the same arms add up."""
 
     setup: Callable[[Stream], Setup]
     streams: Sequence[Stream]
@@ -53,10 +50,7 @@ class Bundle:
 
 
 def bundle_replicates(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle:
-    """Return arms that hold all seeds.
-
-    The models have seeds as replicates, and are run once.
-    """
+    """Return arms whose models have the seeds as replicates, and are run once."""
     return Bundle(setup, [streams(seed).child(name)])
 
 
@@ -105,10 +99,9 @@ class Column:
     """Title of a column of the table with the predictions at the last generation, "" for none."""
 
     def format_cell(self, table: Mapping[str, np.ndarray], generation: int = -1) -> str:
-        """Format the cell of an arm.
+        """Format the cell of an arm, "" if it lacks the quantity.
 
-        It is "" for an arm without the quantity. table: quantity → (S, T + 1); generation: the last generation that
-        counts, −1 for all.
+        table: quantity → (S, T + 1); generation: the last generation that counts, −1 for all.
         """
         if self.key not in table:
             return ""
