@@ -33,9 +33,9 @@ def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray 
 
 
 def second_difference_bands(weights: np.ndarray) -> np.ndarray:
-    """Return the bands (3, T, ...) of D′WD.
+    """Return the upper bands (3, T, ...) of D′WD for second differences D of ≥ 4 values.
 
-    They are upper bands, in the form of `solveh_banded`, for second differences D of ≥ 4 values.
+    The bands have the form of `solveh_banded`.
 
     Args:
         weights: (T − 2, ...) weights W of the differences.
@@ -51,10 +51,7 @@ def second_difference_bands(weights: np.ndarray) -> np.ndarray:
 
 
 def apply_transposed_second_difference(values: np.ndarray) -> np.ndarray:
-    """Return D′ times values (T − 2, ...).
-
-    D takes second differences; the result is (T, ...).
-    """
+    """Return D′ times values (T − 2, ...), as (T, ...), where D takes second differences."""
     result = np.zeros((len(values) + 2, *values.shape[1:]))
     result[:-2] += values
     result[1:-1] -= 2 * values
@@ -64,10 +61,9 @@ def apply_transposed_second_difference(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class NaturalSpline:
-    """Natural cubic splines at equal time steps.
+    """Natural cubic splines through T ≥ 4 values at equal time steps.
 
-    They pass through T ≥ 4 values. SciPy's `CubicSpline` gives the same to rounding; importing it takes as long as
-    cleaning up a window of motion.
+    SciPy's `CubicSpline` gives the same to rounding; importing it takes as long as cleaning up a window of motion.
     """
 
     values: np.ndarray
@@ -88,10 +84,7 @@ class NaturalSpline:
         return cls(values, curvature, fps)
 
     def evaluate(self, times_s: np.ndarray) -> np.ndarray:
-        """Return the values (S, ...) at times (S,).
-
-        Times lie between the first and the last knot.
-        """
+        """Return the values (S, ...) at times (S,) between the first and the last knot."""
         knots = times_s * self.fps
         before = np.minimum(knots.astype(int), len(self.values) - 2)
         after_share = (knots - before).reshape(-1, *[1] * (self.values.ndim - 1))
@@ -104,24 +97,18 @@ class NaturalSpline:
 
 
 def smoothstep(share: np.ndarray) -> np.ndarray:
-    """Return a cubic blend: 0 below 0, 1 above 1, without kinks."""
+    """Return a cubic blend without kinks, 0 below 0 and 1 above 1."""
     share = np.clip(share, 0.0, 1.0)
     return share * share * (3 - 2 * share)
 
 
 def smooth_gaussian(values: np.ndarray, frames: float) -> np.ndarray:
-    """Smooth values (N, T, …) over time by a Gaussian.
-
-    frames: its standard deviation.
-    """
+    """Smooth values (N, T, …) over time by a Gaussian with a standard deviation of `frames`."""
     return gaussian_filter1d(values, frames, axis=1, mode="nearest")
 
 
 def thirds_to_frames(thirds: np.ndarray) -> np.ndarray:
-    """Return third differences at frames.
-
-    Values (N, T, …) follow from those (N, T − 3, …) of third differences; the first and last are repeated.
-    """
+    """Return third differences (N, T − 3, …) at frames (N, T, …); the first and last are repeated."""
     return np.concatenate([thirds[:, :1], thirds, thirds[:, -1:], thirds[:, -1:]], axis=1)
 
 

@@ -91,7 +91,7 @@ def segment_of(part: str) -> BodySegment:
 
 @dataclass(frozen=True)
 class Capsule:
-    """A collision capsule of link `link`, end points in the link's frame, in metres."""
+    """A collision capsule of link `link`, with end points in the link's frame, in metres."""
 
     link: int
     ends_m: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -100,7 +100,7 @@ class Capsule:
 
 @dataclass(frozen=True, eq=False)
 class ContactPoints:
-    """C points where a body can touch the floor: spheres of radius 0 or more."""
+    """C points where a body can touch the floor, spheres of radius 0 or more."""
 
     links: np.ndarray
     """(C,) link that carries each point."""
@@ -113,10 +113,7 @@ class ContactPoints:
         return len(self.links)
 
     def lowest_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-        """Return the lowest points (..., C, 3) in the world.
-
-        Link poses in the world are (..., L, 3) and (..., L, 4).
-        """
+        """Return the lowest points (..., C, 3) in the world of link poses (..., L, 3) and (..., L, 4) there."""
         turned_m = rotate(orientations.take(self.links, -2), self.offsets_m)
         down_m = self.radii_m[:, None] * UP
         return positions_m.take(self.links, -2) + turned_m - down_m
@@ -152,10 +149,7 @@ class Humanoid:
     """Acceleration of gravity, world."""
 
     def link_view(self, motion: Moving) -> JointSubset[Moving]:
-        """Return the view of a motion's links only.
-
-        The motion is on the whole skeleton.
-        """
+        """Return the view of the links only, of a motion on the whole skeleton."""
         return JointSubset(self.tree, self.joints, motion)
 
     def select_links(self, motion: Moving) -> Moving:
@@ -189,34 +183,28 @@ class Humanoid:
 
     @property
     def weight_n(self) -> float:
-        """Body weight on Earth without the load: the unit of forces."""
+        """Body weight on Earth without the load; the unit of forces."""
         return (self.total_mass_kg - self.load_kg) * GRAVITY_M_S2
 
     @cached_property
     def trunk_and_thighs(self) -> np.ndarray:
-        """Links that carry a lying or sitting body: trunk and thighs."""
+        """Links of trunk and thighs, which carry a lying or sitting body."""
         return np.array([link for link, part in enumerate(self.tree.parts) if part in BULKY_PARTS])
 
     def with_up_from(self, ground: Ground | None) -> Self:
-        """Return the body with a ground's gravity.
-
-        Gravity acts along the ground's vertical.
-        """
+        """Return the body with gravity along the ground's vertical."""
         if ground is None or not ground.in_floor_frame:
             return self
         x, y, z = (-GRAVITY_M_S2 * ground.up).tolist()
         return replace(self, gravity_m_s2=(x, y, z))
 
     def with_minimum_inertia(self, minimum_kgm2: float) -> Self:
-        """Return the body with bounded moments of inertia.
-
-        None is below `minimum_kgm2`, as light links need in a coarse solver.
-        """
+        """Return the body with no moment of inertia below `minimum_kgm2`, as light links need in a coarse solver."""
         return replace(self, inertia_kgm2=np.maximum(self.inertia_kgm2, minimum_kgm2))
 
 
 def estimate_mass_kg(skeleton: Skeleton) -> float:
-    """Estimate a body's mass in kilograms from its shape, or else from stature and normal weight."""
+    """Estimate a body's mass in kilograms from the shape, or else from stature and normal weight."""
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 
@@ -268,10 +256,7 @@ def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: Sole
 
 
 def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
-    """Check that leg bones can bend.
-
-    Thigh and shank must be long enough, and in metres.
-    """
+    """Check that leg bones can bend: thigh and shank must be long enough, and in metres."""
     for side in ("left", "right"):
         for upper, lower in (("hip", "knee"), ("knee", "ankle")):
             ends = [skeleton.parts.index(f"{side}_{part}") for part in (upper, lower)]
@@ -291,10 +276,7 @@ def _find_driven_joints(skeleton: Skeleton) -> np.ndarray:
 
 
 def _assign_links(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
-    """Return the link that carries each joint.
-
-    It is an index into `joints`: the joint's link, or else its parent's.
-    """
+    """Return the link that carries each joint, as an index into `joints`: the joint's link, or else its parent's."""
     link_of_driven = {joint: link for link, joint in enumerate(joints.tolist())}
     link_of: list[int] = []
     for joint, parent in enumerate(skeleton.parents):
@@ -314,9 +296,9 @@ def _build_link_tree(skeleton: Skeleton, rest_m: np.ndarray, joints: np.ndarray,
 
 
 def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
-    """Return each part's mass in percent (J,).
+    """Return each part's mass (J,) in percent, from the table.
 
-    Percentages are the table's. The mass of a part that the skeleton lacks goes to the nearest ancestor there.
+    The mass of a part that the skeleton lacks goes to the nearest ancestor there.
     """
     percent = np.zeros(len(skeleton))
     for part, parent in zip(SMPL_22, SMPL_22_PARENTS, strict=True):
@@ -330,10 +312,7 @@ def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
 
 
 def _segment_vector_m(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
-    """Return the vector (3,) along a segment.
-
-    It runs from a joint to the segment's end, in the joint's frame, in metres.
-    """
+    """Return the vector (3,) from a joint to the segment's end, in the joint's frame, in metres."""
     segment = segment_of(skeleton.parts[joint])
     is_on_foot = soles.joints == joint
     if is_on_foot.any():
@@ -390,9 +369,9 @@ def _assemble_links(
 
 
 def _rod_inertia(mass_kg: float, axis_m: np.ndarray, radius_m: float) -> np.ndarray:
-    """Return a rod's inertia (3,).
+    """Return a rod's inertia (3,), the diagonal of a solid cylinder's.
 
-    It is the diagonal of a solid cylinder's; each rounded end counts as half a radius of length.
+    Each rounded end counts as half a radius of length.
     """
     length_m = float(np.linalg.norm(axis_m))
     direction = axis_m / max(length_m, 1e-9)
@@ -403,10 +382,7 @@ def _rod_inertia(mass_kg: float, axis_m: np.ndarray, radius_m: float) -> np.ndar
 
 
 def _capsule(skeleton: Skeleton, joint: int, reach_m: np.ndarray, link: int, joint_m: np.ndarray) -> Capsule:
-    """Return the collision capsule of a segment.
-
-    The joint is at `joint_m` in the link's frame.
-    """
+    """Return the collision capsule of a segment, whose joint is at `joint_m` in the link's frame."""
     segment = segment_of(skeleton.parts[joint])
     if segment.across_m:
         half_m = np.array([segment.across_m, 0.0, 0.0])

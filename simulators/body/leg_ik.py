@@ -1,7 +1,4 @@
-"""Two-bone inverse kinematics of both legs.
-
-Ankles go to targets, and everything above the hips stays.
-"""
+"""Two-bone inverse kinematics of both legs: ankles go to targets, and everything above the hips stays."""
 
 from __future__ import annotations
 
@@ -40,10 +37,9 @@ _FOLDED_M = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Legs:
-    """Joints and masks of both legs.
+    """Joints (2,) of both legs, left first, and masks (2, J) of the joints that move with thigh, shank and foot.
 
-    Joints are (2,), left first; masks (2, J) are the joints that move with thigh, shank and foot. Another limb of two
-    bones uses the same names.
+    Another limb of two bones uses the same names.
     """
 
     hips: np.ndarray
@@ -77,9 +73,7 @@ class Legs:
 
     @classmethod
     def ending_at(cls, skeleton: Skeleton, joint: int) -> Legs:
-        """Find the two-bone limb that ends at a joint.
-
-        Arrays have (1,) instead of (2,).
+        """Find the two-bone limb that ends at a joint; arrays have (1,) instead of (2,).
 
         Raises:
             InputError: There are no two bones above the joint.
@@ -163,9 +157,7 @@ def turn_segments(
     shank_turns: np.ndarray,
     foot_turns: np.ndarray | None,
 ) -> np.ndarray:
-    """Turn thighs, shanks and feet in the world.
-
-    Returns local rotations (..., J, 4) of a posed skeleton.
+    """Turn thighs, shanks and feet in the world; returns local rotations (..., J, 4) of a posed skeleton.
 
     Args:
         orientations: (..., J, 4) of the joints, world.
@@ -214,9 +206,9 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
 
 
 def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
-    """Return the least shifts (T, 3) towards targets.
+    """Return the least shifts (T, 3) with which the ends of limbs (K,) reach positions (T, K, 3).
 
-    They let the ends of limbs (K,) reach positions (T, K, 3); joints are (T, J, 3).
+    Joints are (T, J, 3).
     """
     shift_m = np.zeros((len(positions_m), 3))
     for index in list(range(len(limbs))) * _ROUNDS:

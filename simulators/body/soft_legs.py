@@ -56,7 +56,7 @@ _REDUCTIONS = 6
 class SoftLegSettings:
     """Weights of knees, ankles and pelvis.
 
-    They were set on CMU's training clips at 30, 60 and 120 frames per second. Weights multiply squares, in metres,
+    The weights were set on CMU's training clips at 30, 60 and 120 frames per second. They multiply squares, in metres,
     radians and seconds, against the square of a standing ankle's distance.
     """
 
@@ -109,8 +109,6 @@ def solve_soft_legs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Solve legs that reach for ankles softly.
 
-    Returns rises of the body and local rotations.
-
     Args:
         positions_m: (N, T, J, 3) joints of the posed skeleton with the knees to follow, world.
         orientations: (N, T, J, 4) of the joints, world.
@@ -160,9 +158,7 @@ def solve_soft_legs(
 def move_ankles_to(
     motions: MotionBatch, before: MotionBatch, ankles_m: np.ndarray, feet: np.ndarray, firmness: np.ndarray
 ) -> MotionBatch:
-    """Bend legs as before towards ankle targets.
-
-    Ankles reach the targets as far as legs then can.
+    """Bend legs as before towards ankle targets, which ankles reach as far as legs then can.
 
     Args:
         motions: N motions of T frames.
@@ -185,9 +181,9 @@ def move_ankles_to(
 
 
 def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """Return knee axes (N, T, 2, 3) in the world.
+    """Return knee axes (N, T, 2, 3), unit vectors in the world that are fixed in the joints above.
 
-    They are unit vectors, fixed in the joints above. A motion shows the axes where knees are bent.
+    A motion shows the axes where knees are bent.
 
     Args:
         thighs_m: (N, T, 2, 3) from hips to knees.
@@ -210,7 +206,7 @@ def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, 
 
 
 def _knee_speeds_rad_s(positions_m: np.ndarray, legs: Legs, fps: float) -> np.ndarray:
-    """Return angular knee speeds (N, T − 1, 2) of posed joints (N, T, J, 3)."""
+    """Return angular speeds (N, T − 1, 2) of knees, from posed joints (N, T, J, 3)."""
     thighs_m = positions_m[..., legs.knees, :] - positions_m[..., legs.hips, :]
     shanks_m = positions_m[..., legs.ankles, :] - positions_m[..., legs.knees, :]
     angles_rad = np.arctan2(norms(cross(thighs_m, shanks_m)), dot(thighs_m, shanks_m))
@@ -218,17 +214,16 @@ def _knee_speeds_rad_s(positions_m: np.ndarray, legs: Legs, fps: float) -> np.nd
 
 
 def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
-    """Return quaternions (..., 4) of angles (...) about unit axes (..., 3)."""
+    """Return quaternions (..., 4) about axes (..., 3) of length 1 by angles (...)."""
     half = 0.5 * angles_rad[..., None]
     return np.concatenate([np.sin(half) * axes, np.cos(half)], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
 class _ReachProblem:
-    """Targets of a motion's legs.
+    """Targets of a motion's legs: arrays (T, 2) and vectors (3, T, 2).
 
-    They are arrays (T, 2) and vectors (3, T, 2). A knee that bends by a further angle takes the shank to fixed +
-    cos(angle) across + sin(angle) turned.
+    A knee that bends by a further angle takes the shank to fixed + cos(angle) across + sin(angle) turned.
     """
 
     thighs_m: np.ndarray
@@ -294,10 +289,7 @@ class _ReachProblem:
 
     @cached_property
     def squares_m2(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Squared leg lengths after further bends.
-
-        There is a constant, and the factors of cosine and sine of the angle.
-        """
+        """Squared leg lengths after further bends: a constant, and the factors of cosine and sine of the angle."""
         middle_m = self.thighs_m + self.fixed_m
         constant_m2 = _dots(middle_m, middle_m) + _dots(self.across_m, self.across_m)
         return constant_m2, 2 * _dots(middle_m, self.across_m), 2 * _dots(middle_m, self.turned_m)
@@ -309,17 +301,14 @@ class _ReachProblem:
         return np.arctan2(-sine_m2, cosine_m2)
 
     def knee_angles_rad(self, bends_rad: np.ndarray) -> np.ndarray:
-        """Return knee angles (T, 2), bent further.
-
-        They are between thighs and shanks, bend further by (T, 2), and are never negative.
-        """
+        """Return angles (T, 2) between thighs and shanks, bent further by (T, 2) and never negative."""
         shanks_m = self.fixed_m + np.cos(bends_rad) * self.across_m + np.sin(bends_rad) * self.turned_m
         lengths_m2 = np.sqrt(_dots(self.thighs_m, self.thighs_m) * _dots(shanks_m, shanks_m))
         return np.arccos(np.clip(_dots(self.thighs_m, shanks_m) / np.maximum(lengths_m2, 1e-12), -1.0, 1.0))
 
     @cached_property
     def level_m2(self) -> np.ndarray:
-        """Squared horizontal distances from hips to the ankles' targets."""
+        """Squared horizontal distances from hips to the targets of the ankles."""
         return self.targets_m[0] ** 2 + self.targets_m[2] ** 2
 
     def first_bends_rad(self) -> np.ndarray:
@@ -336,10 +325,7 @@ class _ReachProblem:
 
 @dataclass(frozen=True, eq=False)
 class _LegPose:
-    """Legs with bent knees under a rising body.
-
-    Knees are bent further by (T, 2), and the body rises by (T,).
-    """
+    """Legs with knees bent further by (T, 2) under a body that rises by (T,)."""
 
     bends_rad: np.ndarray
     rises_m: np.ndarray
@@ -363,10 +349,9 @@ class _LegPose:
         return cls(bends_rad, rises_m, cosine, sine, length_m, up_m, distance_m)
 
     def knees_m(self, reach: _ReachProblem) -> np.ndarray:
-        """Return the knees (3, T, 2).
+        """Return the knees (3, T, 2) in the frame of a body that does not rise.
 
-        Knees are in the frame of a body that does not rise. A leg swings by two half turns: about the leg's axis, and
-        about the middle between leg and target.
+        A leg swings by two half turns: about the leg's axis, and about the middle between leg and target.
         """
         bent_m = reach.thighs_m + reach.fixed_m + self.cosine * reach.across_m + self.sine * reach.turned_m
         leg = bent_m / self.length_m
@@ -424,9 +409,7 @@ def _limit_knee_speeds(reach: _ReachProblem, bends_rad: np.ndarray) -> np.ndarra
 
 
 def _spread_factors(reach: _ReachProblem, pose: _LegPose) -> tuple[np.ndarray, np.ndarray]:
-    """Return factors that smooth fast or rough knees.
-
-    They multiply the smoothness around such frames. Also returns the excess of speed.
+    """Return factors that multiply the smoothness around frames with fast or rough knees.
 
     Returns:
         (T − 2, 2) factors, and (T − 1, 2) in [0, 1] how far knees are too fast.
@@ -450,15 +433,14 @@ def _clip_to_unit(values: np.ndarray) -> np.ndarray:
 
 
 def _average_around_frames(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:
-    """Return mean jerks (N, T, K) around frames from jerks (N, T − 3, K)."""
+    """Return mean jerks (N, T, K) around frames, from jerks (N, T − 3, K)."""
     return smooth_gaussian(thirds_to_frames(jerks_m_s3), JERK_AROUND_S * fps)
 
 
 def _gauss_newton_step(reach: _ReachProblem, pose: _LegPose, smoothness: np.ndarray, braking: np.ndarray) -> np.ndarray:
-    """Return a Gauss-Newton step (T, 3).
+    """Return a Gauss-Newton step (T, 3) of both bends and the rise of a motion.
 
-    It changes both bends and the rise of a motion. smoothness: (T − 2, 2) factors of the weight of knees' smoothness;
-    braking: (T − 1, 2) weight of the knees' speed.
+    smoothness: (T − 2, 2) factors of the weight of knees' smoothness; braking: (T − 1, 2) weight of the knees' speed.
     """
     _, cosine_m2, sine_m2 = reach.squares_m2
     weights = reach.weights

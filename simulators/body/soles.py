@@ -60,10 +60,7 @@ def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
 
 
 def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return velocities of each foot's lowest corners.
-
-    They are horizontal (N, T − 1, 2 feet, 2), in m/s, x and z.
-    """
+    """Return horizontal velocities (N, T − 1, 2 feet, 2) of each foot's lowest corners, in m/s, x and z."""
     weights = lowness_weights(feet_m[..., 1])
     weights = weights[:, 1:] + weights[:, :-1]
     weights /= weights.sum(-1, keepdims=True)
@@ -73,9 +70,9 @@ def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     """Return velocities of each standing foot's held part.
 
-    They are horizontal (N, T − 1, 2 feet, 2), in m/s, x and z. It consists of the slowest of the lower corners. Soles
-    are stiff here, unlike people's: if someone rolls over the ball of the foot, the tips of the toes seem to be lowest,
-    and to slide.
+    Velocities are horizontal (N, T − 1, 2 feet, 2), in m/s, x and z. The held part consists of the slowest of the lower
+    corners. Soles are stiff here, unlike people's: if someone rolls over the ball of the foot, the tips of the toes
+    seem to be lowest, and to slide.
     """
     weights = lowness_weights(feet_m[..., 1], _HELD_WITHIN_M)
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
@@ -85,18 +82,15 @@ def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def lowness_weights(heights_m: np.ndarray, within_m: float = _TOUCHES_WITHIN_M) -> np.ndarray:
-    """Return weights (..., K) of low corners.
+    """Return weights (..., K) of low corners at heights (..., K).
 
-    The lowest has 1, and weights fall exponentially above it; heights are (..., K).
+    The lowest has 1, and weights fall exponentially above it.
     """
     return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / within_m)
 
 
 def sole_normals(soles: SolePoints) -> np.ndarray:
-    """Return each sole's upward normal (2, 3).
-
-    Normals are in the frame of the ankle, taken from heel to the next corners.
-    """
+    """Return each sole's upward normal (2, 3) in the ankle's frame, taken from heel to the next corners."""
     offsets_m = split_by_foot(soles.offsets_m)
     heel_m = offsets_m[:, 0]
     next_m = offsets_m[:, 2]
@@ -135,17 +129,16 @@ def fit_soles(
 
 
 def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
-    """Return speeds (N, T, 2) at frames from velocities (N, T − 1, 2, 2) between frames."""
+    """Return speeds (N, T, 2) at frames, from velocities (N, T − 1, 2, 2) between frames."""
     between = norms(velocity_m_s)
     padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
     return 0.5 * (padded[:, 1:] + padded[:, :-1])
 
 
 def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNS_M_S, most: float = 3.0) -> np.ndarray:
-    """Return factors on speed bounds in fast motions.
+    """Return factors on the speed bounds of standing feet in fast motions.
 
-    The bounds are those of standing feet. It is the speed of the root in units of `from_m_s`, smoothed over half a
-    second.
+    The factor is the speed of the root in units of `from_m_s`, smoothed over half a second.
 
     Args:
         root_m: (N, T, 3) roots.

@@ -43,7 +43,7 @@ _REGULARISATION = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class ContactPlan:
-    """A motion explained by floor forces, and what remains unexplained."""
+    """A motion explained by floor forces, and what remains."""
 
     needs: Demand
     """Forces that the motion demands."""
@@ -97,9 +97,7 @@ def plan_contacts(
 
 
 def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inset: float) -> np.ndarray:
-    """Move loaded sole corners inwards.
-
-    Corners that can carry move towards the middle of the foot.
+    """Move sole corners that can carry towards the middle of the foot.
 
     Args:
         points_m: (N, T, C, 3) contact points.
@@ -146,9 +144,7 @@ def contact_activation(
     settings: ContactSettings = PLAN.contacts,
     lacking: float | np.ndarray = 0.0,
 ) -> np.ndarray:
-    """Return how well points can carry.
-
-    It is less with height and with horizontal speed, squared.
+    """Return how well points can carry: less with height and with horizontal speed, squared.
 
     Args:
         heights_m: (N, T, C) of points above the ground beneath.
@@ -169,10 +165,7 @@ def contact_activation(
 
 
 def _share_below(values: np.ndarray, bounds: FrameBounds) -> np.ndarray:
-    """Return shares between two bounds.
-
-    The share is 1 below the lower bound, 0 above the upper, and linear between.
-    """
+    """Return shares: 1 below the lower bound, 0 above the upper, and linear between."""
     low, high = bounds
     return np.clip((high - values) / (high - low), 0.0, 1.0)
 
@@ -184,9 +177,7 @@ def solve_contact_forces(
     friction: float,
     settings: ForceSettings = PLAN.contacts,
 ) -> np.ndarray:
-    """Solve contact forces closest to a wrench.
-
-    They lie within friction cones (y up).
+    """Solve contact forces within friction cones (y up) that are closest to a wrench.
 
     Args:
         wrench: (N, T, 6) force and moment about a point.
@@ -217,10 +208,7 @@ def solve_contact_forces(
 
 
 def _move_frames_last(values: np.ndarray) -> np.ndarray:
-    """Reverse the axes of values (F, ...).
-
-    Neighbours in memory are of neighbouring frames then.
-    """
+    """Reverse the axes of values (F, ...), so that neighbours in memory are of neighbouring frames."""
     return np.ascontiguousarray(values.T)
 
 
@@ -292,27 +280,18 @@ def _multiply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 def _wrench_of(forces: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
-    """Return weighted wrenches (6, F) of forces: E.
-
-    Scaled forces are (3, C, F).
-    """
+    """Return weighted wrenches (6, F) of scaled forces (3, C, F): E."""
     moments = np.cross(levers, forces, axis=0)
     return np.concatenate([np.sum(scale * forces, axis=1), np.sum(moments, axis=1)])
 
 
 def _forces_of(wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
-    """Return scaled forces (3, C, F) of wrenches: Eᵀ.
-
-    Weighted wrenches (6, F) pull them.
-    """
+    """Return scaled forces (3, C, F) that weighted wrenches (6, F) pull: Eᵀ."""
     return scale * wrench[:3, None] + np.cross(wrench[3:, None], levers, axis=0)
 
 
 def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
-    """Project forces (3, ...) onto friction cones.
-
-    Their horizontal part is at most `friction` times the vertical (y).
-    """
+    """Project forces (3, ...) onto friction cones: horizontal part at most `friction` times the vertical (y)."""
     x, normal, z = forces
     tangent = np.sqrt(x * x + z * z)
     along_cone = (normal + friction * tangent) / (1 + friction**2)
@@ -344,10 +323,7 @@ ELSEWHERE_M = 0.08
 
 
 def find_carried_links(body: Humanoid, part: str) -> list[int]:
-    """Find the links a support may touch.
-
-    The support carries a part; hands are frozen onto the forearms.
-    """
+    """Find the links that may touch a support of a part; hands are frozen onto the forearms."""
     links = []
     for name in CARRIED_PARTS[part]:
         links.append(body.tree.joint(name.replace("wrist", "elbow")))
@@ -356,11 +332,10 @@ def find_carried_links(body: Humanoid, part: str) -> list[int]:
 
 @lru_cache(maxsize=64)
 def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
-    """Find a part's contact points (C,).
+    """Find a body's contact points, as a mask (C,), that a support of a part carries.
 
-    The mask has those of the body that a support of the part carries. Of limbs these are the points at the joint that
-    gives the part its name. All of a hand is beyond the elbow, and the furthest point grips; all of the pelvis and of
-    the trunk may lie.
+    Of limbs these are the points at the joint that gives the part its name. All of a hand is beyond the elbow, and the
+    furthest point grips; all of the pelvis and of the trunk may lie.
     """
     points = body.contact_points
     is_on_part = _is_among(points.links, find_carried_links(body, part))
@@ -383,14 +358,12 @@ def _find_soft_points(body: Humanoid) -> np.ndarray:
 
 
 def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
-    """Return which links (C,) are selected, like `np.isin` but in a tenth of the time."""
+    """Return which links (C,) are selected, like `np.isin`, in a tenth of the time."""
     return (links[:, None] == np.array(selected, dtype=int)).any(axis=1)
 
 
 def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequence[Support]]) -> np.ndarray:
-    """Return contact points above floor or support.
-
-    Heights are those above what is beneath.
+    """Return contact points with heights above the floor or support beneath.
 
     Args:
         body: Body with C contact points.
@@ -409,10 +382,7 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
 
 
 def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support]) -> np.ndarray:
-    """Return the ground height (T, C) beneath points.
-
-    Points are (T, C, 3). Soft parts on a support give way.
-    """
+    """Return the ground height (T, C) beneath points (T, C, 3); soft parts on a support give way."""
     ground_m = np.zeros(points_m.shape[:-1])
     for support in supports:
         frames = slice(support.first, support.last + 1)

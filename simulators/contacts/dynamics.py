@@ -1,7 +1,6 @@
-"""Inverse dynamics: required forces and joint torques.
+"""Inverse dynamics: the forces and joint torques that a motion demands of a body.
 
-A motion demands the forces of a body. Arrays carry motions N, frames T, links L; everything is in the motion's world (y
-up).
+Arrays carry motions N, frames T, links L; everything is in the motion's world (y up).
 """
 
 from dataclasses import dataclass
@@ -36,9 +35,7 @@ class Demand:
 
 
 def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
-    """Compute the forces that motions demand.
-
-    Newton's and Euler's equations of every link give them.
+    """Compute the forces that motions demand, by Newton's and Euler's equations of every link.
 
     Args:
         motions: N motions of T frames on the body's tree.
@@ -67,20 +64,14 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
 
 
 def _smooth_accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
-    """Return smoothed accelerations of points.
-
-    They are second derivatives along natural splines; points are (N, T, ..., 3).
-    """
+    """Return smoothed second derivatives of points (N, T, ..., 3) along natural splines."""
     spline = NaturalSpline.from_values(np.swapaxes(points_m, 0, 1), fps)
     curvature = np.swapaxes(spline.curvature, 0, 1)
     return smooth_gaussian(curvature, smoothing_s * fps)
 
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
-    """Return each link's rate of angular momentum.
-
-    It is (N, T, L, 3), about the link's centre, smoothed.
-    """
+    """Return each link's smoothed rate of angular momentum (N, T, L, 3) about the link's centre."""
     # Like `rotations.turns`, which takes several times as long for all links of many motions.
     turns = compose(orientations[:, 1:], invert(orientations[:, :-1]))
     steps = rotation_vectors(turns) * fps
@@ -93,10 +84,7 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
 
 
 def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
-    """Return the whole body's inertia (N, T, 3, 3).
-
-    Its unit is kg m², about the centre of mass, as if the body were frozen.
-    """
+    """Return the whole body's inertia (N, T, 3, 3) in kg m², about the centre of mass, as if frozen."""
     orientations = needs.orientations
     centres_m = needs.positions_m + rotate(orientations, body.centre_m)
     arms_m = centres_m - needs.centre_m[:, :, None]
@@ -110,9 +98,7 @@ def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
 
 
 def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
-    """Return joint torques that move the body.
-
-    With contacts, they move it as demanded.
+    """Return joint torques that, with contacts, move the body as demanded.
 
     Args:
         contact_n: (..., C, 3) contact forces, world.
