@@ -1,7 +1,4 @@
-"""The answer of the motion experiment.
-
-The question, the tested differences, and sentences about them.
-"""
+"""The answer of the motion experiment: the question, the tested differences, and sentences about them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -91,7 +88,7 @@ def judge_outcome(outcome: Outcome) -> Outcome:
 def select_questions(outcome: Outcome) -> list[list[Metric]]:
     """Select the metrics that answer the question.
 
-    They are evaluated, and of realism and diversity, and of the feet, as far as measured.
+    They are the evaluated metrics of realism and diversity, and those of the feet, as far as measured.
     """
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     feet = [replace(find_metric(key), better="neutral") for key in FOOT_METRICS]
@@ -115,10 +112,7 @@ def _pair_loops(outcome: Outcome) -> list[Pair]:
 
 
 def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
-    """Select the pairs with only a corrector.
-
-    Full strength counts if any pair has it; else all such pairs count.
-    """
+    """Select the pairs with only a corrector: those at full strength if there are any, else all."""
     with_corrector = [pair for pair in pairs if pair.arm.corrector == corrector]
     plain = [pair for pair in with_corrector if pair.arm == ArmSettings(pair.arm.policy, corrector, pair.arm.strength)]
     full = [pair for pair in plain if math.isinf(pair.arm.strength)]
@@ -153,10 +147,7 @@ def format_answer(outcome: Outcome) -> str:
 
 
 def conclude(outcome: Outcome) -> list[str]:
-    """Say plainly what correctors change in each loop.
-
-    Artefacts of the feet, and diversity.
-    """
+    """Say plainly what correctors change in each loop, in artefacts of the feet and in diversity."""
     sentences = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
         if pair.arm.corrector == "none" or pair.plain.corrector != "none":
@@ -181,19 +172,13 @@ def _mean_last(curves: ArmCurves, effect: verdict.Effect) -> float:
 
 
 def _loses_coverage(curves: ArmCurves, baseline: ArmCurves) -> bool:
-    """Return True if coverage falls below the baseline.
-
-    The final coverage counts.
-    """
+    """Return True if the final coverage falls below the baseline."""
     change = mean_interval(curves.last("coverage") - baseline.last("coverage"))
     return change.is_below(0.0)
 
 
 def _describe_loops(outcome: Outcome) -> str:
-    """Describe the uncorrected loops' coverage.
-
-    The last generation is tested against real data.
-    """
+    """Describe the uncorrected loops' coverage at the last generation, tested against real data."""
     endings = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
         if pair.plain != BASELINE:
@@ -207,10 +192,7 @@ def _describe_loops(outcome: Outcome) -> str:
 
 
 def _select_corrected_effects(outcome: Outcome) -> list[verdict.Effect]:
-    """Select the effects the answer rests on.
-
-    Correctors are preferred; without any, all effects are returned.
-    """
+    """Select the effects the answer rests on: those of correctors, or all if there are none."""
     corrected = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
         if pair.arm.corrector != "none":
@@ -260,7 +242,7 @@ def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effec
 def _describe_effect(effect: verdict.Effect, reference: str) -> str:
     """Describe an effect with its interval.
 
-    An example is "coverage is 0.07 instead of 0.27 (−0.20 [−0.24, −0.16])".
+    For example "coverage is 0.07 instead of 0.27 (−0.20 [−0.24, −0.16])".
     """
     digits = effect.metric.digits
     value = f"{effect.arm.last(effect.metric.key).mean():.{digits}f}"
@@ -281,10 +263,7 @@ def _describe_change(effect: verdict.Effect) -> str:
 
 
 def _format_interval(effect: verdict.Effect) -> str:
-    """Format a change with its interval.
-
-    The number of seeds stands where nothing is decided.
-    """
+    """Format a change with its interval, or with the number of seeds where nothing is decided."""
     if "seeds" in effect.word:
         return effect.word
     digits = effect.metric.digits
@@ -320,10 +299,7 @@ def select_shown_pairs(outcome: Outcome) -> list[Pair]:
 
 
 def select_pictured_arms(outcome: Outcome) -> dict[str, list[ArmSettings]]:
-    """Select the arms of the first picture.
-
-    For each denoiser, they are real data only, and the group of the shown pair.
-    """
+    """Select the arms of the first picture: for each denoiser, real data only and the group of the shown pair."""
     arms_by_task = {}
     for pair in select_shown_pairs(outcome):
         group = [arm for arm in outcome.curves[pair.task] if arm.group == pair.arm.group]

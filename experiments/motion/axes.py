@@ -72,10 +72,7 @@ class Axes:
     arms: Annotated[tuple[str, ...], arg(help=_ARMS_HELP)] = ()
 
     def refine(self, settings: MotionSettings) -> MotionSettings:
-        """Return settings with these axes.
-
-        Raises SettingError for a combination that makes no sense.
-        """
+        """Return settings with these axes; raises SettingError for a combination that makes no sense."""
         template = next(iter(settings.arms.values()))
         arms = {}
         for denoiser in dict.fromkeys(self.denoiser or settings.arms):
@@ -153,10 +150,7 @@ def budget(arm: ArmSettings) -> str:
 
 
 def _uses_corrector(arm: ArmSettings) -> bool:
-    """Return False if a corrector has no effect.
-
-    It corrects training samples, and the arm has none.
-    """
+    """Return False if a corrector of training samples has no effect, because the arm has none."""
     return arm.corrector == "none" or arm.place != "data" or arm.correct_real or _is_loop(arm)
 
 
@@ -179,10 +173,7 @@ def _replace_policies(arms: Sequence[ArmSettings], policies: Sequence[str]) -> l
 
 
 def _replace_correctors(arms: Sequence[ArmSettings], correctors: Sequence[str]) -> list[ArmSettings]:
-    """Replace the correctors of arms.
-
-    Plain loops get a corrector if none is corrected.
-    """
+    """Replace the correctors of arms; plain loops get a corrector if none is corrected."""
     names = [name for name in dict.fromkeys(correctors) if name != "none"]
     templates = list(arms)
     if all(arm.corrector == "none" for arm in arms):
@@ -199,10 +190,7 @@ def _vary_corrected(arms: Sequence[ArmSettings], field: str, values: Sequence[ob
 
 
 def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[ArmSettings]:
-    """Add each possible remedy to each loop.
-
-    Arms without a remedy stay.
-    """
+    """Add each possible remedy to each loop, and keep the arms without a remedy."""
     extended = []
     for arm in arms:
         if arm.remedy != "none":

@@ -1,7 +1,4 @@
-"""Cost of a motion experiment with a transformer.
-
-Operations, memory and GPU hours, without PyTorch.
-"""
+"""Cost of a motion experiment with a transformer: operations, memory and GPU hours, without PyTorch."""
 
 import math
 from dataclasses import dataclass
@@ -29,20 +26,14 @@ class TransformerCost:
 
     @property
     def forward(self) -> float:
-        """Operations to predict one sequence.
-
-        They are two per multiplication and addition.
-        """
+        """Operations to predict one sequence, two per multiplication and addition."""
         width, tokens = self.config.width, self.frames + 1
         layer = 16 * width**2 * tokens + 4 * tokens**2 * width
         return self.config.depth * layer + 4 * self.frames * self.features * width
 
     @property
     def step(self) -> float:
-        """Operations of an optimiser step.
-
-        The forward pass, and a backward pass of twice the operations.
-        """
+        """Operations of an optimiser step: the forward pass, and a backward pass of twice the operations."""
         return 3 * self.config.batch_size * self.forward
 
     @property
@@ -53,10 +44,7 @@ class TransformerCost:
 
     @property
     def training_bytes(self) -> float:
-        """Memory of training.
-
-        It holds weights, gradients, both moments of Adam, the average, and activations of a batch.
-        """
+        """Memory of training: weights, gradients, both moments of Adam, the average, and activations of a batch."""
         width, tokens = self.config.width, self.frames + 1
         weights = self.config.depth * 8 * width**2 + 2 * self.features * width
         heads = 4
@@ -65,10 +53,7 @@ class TransformerCost:
 
 
 def describe_cost(settings: MotionSettings) -> str:
-    """State operations, memory and GPU hours.
-
-    Returns "" unless all networks are transformers.
-    """
+    """State operations, memory and GPU hours; "" unless all networks are transformers."""
     operations = 0.0
     memory = 0.0
     for denoiser, arms in settings.arms.items():

@@ -65,10 +65,7 @@ def _read_config(part: Path) -> dict[str, Any]:
 
 
 def _join_settings(parts: Sequence[tuple[Path, Mapping[str, Any]]]) -> MotionSettings:
-    """Return the settings of all seeds.
-
-    parts: by their first seeds.
-    """
+    """Return the settings of all seeds; `parts` are ordered by their first seeds."""
     (first, config), *_ = parts
     fixed = _without_seeds(config)
     for part, other in parts[1:]:
@@ -89,10 +86,7 @@ def _without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_software(parts: Sequence[Path]) -> list[str]:
-    """Return the differences of software.
-
-    Raises SettingError if user code differs.
-    """
+    """Return the differences of software; raises SettingError if user code differs."""
     identities = [read_with_digest(part / IDENTITIES_FILE) for part in parts if (part / IDENTITIES_FILE).exists()]
     if any(others != identities[0] for others in identities[1:]):
         raise SettingError("the runs were made with different code of yours (correctors and the like); run one again")

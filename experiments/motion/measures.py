@@ -1,7 +1,4 @@
-"""Measurements beside the loop.
-
-The root force that samples need, and scores of real data.
-"""
+"""Measurements beside the loop: the root force that samples need, and scores of real data."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,4 @@
-"""Motions to look at.
-
-Samples of each arm for the player, and as BVH files.
-"""
+"""Motions to look at: samples of each arm for the player, and as BVH files."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -97,10 +94,7 @@ class _Showcase:
         return [batch[index] for index in range(len(batch))]
 
     def show_samples(self, arm: ArmSettings, generation: int, *, side_by_side: bool) -> None:
-        """Add samples as files or clips.
-
-        They are shown in motion if asked for.
-        """
+        """Add samples as files, or as clips if they are shown in motion."""
         draws = DRAWS_PER_LABEL if side_by_side else 1
         motions = self.draw_samples(self.labels.repeat_interleave(draws), arm, generation)
         title = arm.title if generation else "all arms start here"
@@ -173,8 +167,5 @@ def show_motions(
 
 
 def file_name(label: str) -> str:
-    """Return a label as part of file names.
-
-    An example is "climb/jump".
-    """
+    """Return a label, such as "climb/jump", as part of file names."""
     return re.sub(r"[^\w.-]+", "-", label)

@@ -1,7 +1,4 @@
-"""Generators of users and of other packages.
-
-A generative model is enough for all arms of the motion experiment.
-"""
+"""Generators of users and of other packages; a generative model is enough for all arms of the motion experiment."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -30,26 +27,17 @@ _GIVEN = ("frames", "features", "classes", "device")
 
 
 def load_generator(name: str) -> Callable[..., Any]:
-    """Load a generator's function.
-
-    Its name is an entry point, package.module:function or FILE.py:function.
-    """
+    """Load a generator's function by entry point, package.module:function or FILE.py:function."""
     return import_callable(name, "generator") if ":" in name else GENERATORS.load(name)
 
 
 def identify_generator(name: str) -> dict[str, Identity]:
-    """Return the identity of a generator's code.
-
-    Its name is for messages.
-    """
+    """Return the identity of a generator's code; its name is for messages."""
     return {name_in_messages(name): identity_of(load_generator(name))}
 
 
 def takes_settings(function: Callable[..., Any]) -> bool:
-    """Return True for a function of settings.
-
-    It takes settings and stream, and returns all that the arms of a seed share.
-    """
+    """Return True for a function of settings and stream that returns all that the arms of a seed share."""
     return list(inspect.signature(function).parameters)[:1] == ["settings"]
 
 

@@ -31,10 +31,7 @@ def _loops(policies: Iterable[str], *correctors: str) -> tuple[ArmSettings, ...]
 
 
 def _half_strength(policy: str, corrector: str = "kinematic", remedy: str = "lineages") -> ArmSettings:
-    """Return an arm with corrections at half strength.
-
-    Samples go half the way to the correction, with a remedy.
-    """
+    """Return an arm with a remedy whose samples go half the way to the correction."""
     return ArmSettings(policy, corrector, 1.0, operator="interpolation", remedy=remedy)
 
 
@@ -58,20 +55,14 @@ def select_controls(
 
 
 def count_ancestral_steps(denoiser: str) -> int:
-    """Return a network's ancestral control steps.
-
-    Own generators have none of these arms.
-    """
+    """Return a network's ancestral control steps; own generators have none of these arms."""
     if denoiser not in preset_names():
         return ANCESTRAL_STEPS
     return max(ANCESTRAL_STEPS, preset(denoiser).config.sampling_steps)
 
 
 def _add_controls(denoiser: str, arms: tuple[ArmSettings, ...]) -> tuple[ArmSettings, ...]:
-    """Add sampling controls to arms.
-
-    They are controls of the uncorrected loop with the largest synthetic share and of the baseline.
-    """
+    """Add sampling controls of the uncorrected loop with the largest synthetic share and of the baseline."""
     loops = [arm for arm in arms if arm == ArmSettings(arm.policy) and arm.kind not in STATIC]
     loop = max(loops, key=lambda arm: arm.synthetic_share)
     controls = select_controls(loop.policy, count_ancestral_steps(denoiser))
@@ -80,10 +71,7 @@ def _add_controls(denoiser: str, arms: tuple[ArmSettings, ...]) -> tuple[ArmSett
 
 
 def drop_controls(settings: MotionSettings) -> MotionSettings:
-    """Drop control arms.
-
-    They are sampled otherwise or have no model.
-    """
+    """Drop control arms, which are sampled otherwise or have no model."""
     arms = {}
     for denoiser, own_arms in settings.arms.items():
         arms[denoiser] = tuple(arm for arm in own_arms if not arm.sampling and arm.remedy != "copying")
@@ -415,10 +403,7 @@ PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
 
 
 def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> MotionSettings:
-    """Return settings with a protocol's optimiser steps.
-
-    Raises SettingError if the preset has no such protocol.
-    """
+    """Return settings with a protocol's optimiser steps; SettingError if the preset has no such protocol."""
     for count, protocols in PROTOCOL_STEPS.items():
         if name == f"paper-{count}":
             initial_steps, steps = protocols[protocol]
@@ -428,9 +413,6 @@ def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> Motio
 
 
 def select_settings(name: str) -> MotionSettings:
-    """Return a preset's settings.
-
-    The engine is one that is installed.
-    """
+    """Return a preset's settings with an engine that is installed."""
     settings = PRESETS[name]
     return replace(settings, engine=find_engine(settings.engine))

@@ -109,10 +109,7 @@ class MotionPage(Page):
     """Sentence below the answer, "" for none."""
 
     def show(self, study: Study, outcome: Outcome) -> list[Section]:
-        """Return the page of a finished experiment.
-
-        Motions are written beside the page.
-        """
+        """Return the page of a finished experiment; motions are written beside it."""
         first, *details = format_answer(outcome).splitlines()
         conclusion = "\n".join(conclude(outcome))
         numbers = [*details, *describe_parts(outcome), *filter(None, (self.closing,))]
@@ -182,10 +179,7 @@ class MotionPage(Page):
 
 
 def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> MotionPage:
-    """Return the page of a motion experiment.
-
-    It is named like the preset.
-    """
+    """Return the page of a motion experiment, named like the preset."""
     row = PRESET_ROWS.get(name)
     return MotionPage(
         title=format_question(settings.all_arms),
@@ -198,9 +192,9 @@ def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptio
 
 
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
-    """Return real data's scores.
+    """Return real data's scores, fresh real data first, then the memoriser.
 
-    Scores map title → metric → (S,); fresh real data come first, then the memoriser.
+    Scores map title → metric → (S,).
     """
     shared = [name for name in scores[0] if all(name in score for score in scores)]
     first = [name for name in (REAL_AGAINST_REAL, MEMORISER, CORRECTED_REAL) if name in shared]
@@ -212,18 +206,12 @@ def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
 
 
 def _list_measured_keys(outcome: Outcome) -> set[str]:
-    """List the metrics measured of any arm.
-
-    Their keys are returned.
-    """
+    """Return the keys of the metrics measured of any arm."""
     return {key for arms in outcome.curves.values() for curves in arms.values() for key in curves.values}
 
 
 def all_metrics_table(outcome: Outcome) -> Table:
-    """Tabulate all metrics of all arms.
-
-    The last generation is shown, with real data on top.
-    """
+    """Tabulate all metrics of all arms at the last generation, with real data on top."""
     evaluated = [*added_metrics(), *map(find_metric, (*DESCENT, *TRAINED)), *FIELD]
     measured = _list_measured_keys(outcome)
     explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
@@ -232,10 +220,7 @@ def all_metrics_table(outcome: Outcome) -> Table:
 
 
 def budgets_table(study: Study, outcome: Outcome) -> Table:
-    """Tabulate what correctors knew and loops did.
-
-    There is a row for each arm.
-    """
+    """Tabulate what correctors knew and loops did, with a row for each arm."""
     rows = []
     for denoiser, arms in outcome.curves.items():
         for arm, curves in arms.items():
@@ -260,10 +245,7 @@ BUDGET_TEXT = (
 
 
 def picture_section(outcome: Outcome) -> Section:
-    """Return the section with the first picture.
-
-    The picture is by synthetic share if several were run, else over generations.
-    """
+    """Return the section with the first picture, by synthetic share if several were run, else over generations."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     drawn = [find_metric(key) for key in PICTURED if all(key in curves.values for curves in all_curves)]
     asked = [ArmSettings("replace", name).treatment for name in ("none", *select_asked_correctors(list_arms(outcome)))]

@@ -1,7 +1,4 @@
-"""Score old runs with new metrics.
-
-What a run folder keeps is scored, for runs that are older than a metric.
-"""
+"""Score what a run folder keeps with new metrics, for runs that are older than a metric."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,10 +22,7 @@ from .task import MotionTask, motion_task, trained_model
 
 @dataclass(frozen=True)
 class KeptScores:
-    """Scores of one generation's samples.
-
-    Each belongs to an arm.
-    """
+    """Scores of one generation's samples, each of an arm."""
 
     task: str
     seed: int

@@ -149,10 +149,7 @@ class MotionSettings:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
 
     def _fill_in_steps(self) -> None:
-        """Fill in missing numbers of steps.
-
-        They are the presets'.
-        """
+        """Fill in missing numbers of steps from the presets."""
         for setting in ("steps", "initial_steps"):
             denoisers = (*DENOISER_PRESETS, *self.arms)
             defaults = {denoiser: getattr(self._preset(denoiser), setting) for denoiser in denoisers}
@@ -180,10 +177,7 @@ class MotionSettings:
             check_count(f"initial_steps for {denoiser}", steps, least_initial_steps, MOST)
 
     def check_generator(self) -> None:
-        """Raise SettingError for an uninstalled generator.
-
-        Its package is not installed.
-        """
+        """Raise SettingError for a generator whose package is not installed."""
         if self.generator and ":" not in self.generator[0] and self.generator[0] not in GENERATORS.names:
             raise SettingError(
                 f"the generator {self.generator[0]} needs a package of its own, or is FILE.py:function; in a clone of "
@@ -224,33 +218,21 @@ class MotionSettings:
 
     @property
     def own_correctors(self) -> list[str]:
-        """The correctors that are not built in.
-
-        Users and other packages bring them.
-        """
+        """The correctors of users and other packages."""
         return [name for name in dict.fromkeys(arm.corrector for arm in self.all_arms) if is_own(name)]
 
     @property
     def corrects_real(self) -> bool:
-        """Return True if real data are corrected.
-
-        Arms are trained on or evaluated against them.
-        """
+        """Return True if arms are trained on or evaluated against corrected real data."""
         return self.evaluate_corrected or any(arm.correct_real for arm in self.all_arms)
 
     @property
     def has_correctors(self) -> bool:
-        """Return True if anything is corrected.
-
-        It is an arm, or real data.
-        """
+        """Return True if an arm or real data are corrected."""
         return self.corrects_real or any(arm.corrector != "none" for arm in self.all_arms)
 
     def words(self, denoiser: str) -> str:
-        """Describe a denoiser's samples.
-
-        The denoiser's name is added where another has the same words.
-        """
+        """Describe a denoiser's samples, with its name where another has the same words."""
         character = self._preset(denoiser).character
         characters = [self._preset(name).character for name in self.arms]
         return character if characters.count(character) < 2 else f"{character} ({denoiser})"
@@ -274,10 +256,7 @@ class MotionSettings:
         return spell_infinity(values)
 
     def arm_settings(self, denoiser: str) -> dict[str, object]:
-        """Return the settings an arm depends on.
-
-        They are JSON values, beside the arm and the seed.
-        """
+        """Return the settings an arm depends on as JSON values, beside the arm and the seed."""
         return {
             **_fixed_settings(self.config()),
             "steps": self.steps[denoiser],
@@ -307,10 +286,7 @@ def _check_arms(arms: tuple[ArmSettings, ...], config: DiffusionConfig | None) -
 
 
 def find_engine(engine: str) -> str:
-    """Return an installed engine.
-
-    It is the preset's, or MuJoCo if that is PyBullet and not installed.
-    """
+    """Return an installed engine: the preset's, or MuJoCo if that is PyBullet and not installed."""
     return "mujoco" if engine == PUBLISHED_ENGINE and find_spec(PUBLISHED_ENGINE) is None else engine
 
 
@@ -347,10 +323,7 @@ def _fixed_settings(config: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_subset(part: object, superset: object) -> bool:
-    """Return True if `superset` contains `part`.
-
-    All entries are compared, at every depth.
-    """
+    """Return True if `superset` contains all entries of `part`, at every depth."""
     if isinstance(part, dict) and isinstance(superset, dict):
         return all(name in superset and _is_subset(value, superset[name]) for name, value in part.items())
     return part == superset
@@ -365,10 +338,7 @@ def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
 
 
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
-    """Return the settings of a recorded config.
-
-    A run folder records it.
-    """
+    """Return the settings of a config that a run folder records."""
     values: dict[str, Any] = {**USUAL, **config}
     arms = {comparison["denoiser"]: arms_from_config(comparison) for comparison in values.pop("comparisons")}
     values.pop(SAMPLER_KEY, None)

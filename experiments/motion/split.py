@@ -32,10 +32,7 @@ SPLIT_KEYS = ("recall", "coverage", "within_label_ratio")
 
 @dataclass(frozen=True)
 class LossSplit:
-    """A loss as a product of factors.
-
-    There are three, with 95 % intervals, of what a loop keeps of a measure.
-    """
+    """A loss as a product of three factors with 95 % intervals, of what a loop keeps of a measure."""
 
     metric: Metric
     kept: Interval
@@ -92,10 +89,7 @@ def split_losses(
 
 
 def format_factor(interval: Interval) -> str:
-    """Format a factor with its interval.
-
-    An example is "0.73 [0.60, 0.89]".
-    """
+    """Format a factor with its interval, such as "0.73 [0.60, 0.89]"."""
     if np.isnan(interval.low):
         return f"{interval.estimate:.2f}"
     return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
@@ -164,10 +158,7 @@ def describe_samplers(outcome: Outcome) -> list[str]:
 
 
 def _find_loops(arms: Mapping[ArmSettings, ArmCurves]) -> dict[tuple[tuple[str, float | str], ...], ArmSettings]:
-    """Find the uncorrected loop of each sampler.
-
-    It has a sample per real sample, or more, if possible.
-    """
+    """Find the uncorrected loop of each sampler, if possible with a sample per real sample or more."""
     loops = {}
     for arm in sorted(arms, key=lambda arm: arm.synthetic_ratio < 1):
         is_plain = arm == replace(ArmSettings(arm.policy), **arm.sampling) and arm.kind not in STATIC

@@ -1,7 +1,4 @@
-"""The motion experiment as a study.
-
-Denoisers × arms × seeds on real motions, and what real data score.
-"""
+"""The motion experiment as a study: denoisers × arms × seeds on real motions, and what real data score."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,10 +68,7 @@ class MotionStudyTask(StudyTask[MotionTask]):
         return motion_task(experiment, run.task, run.stream, sharing)
 
     def make_arm(self, arm: ArmSettings, task: MotionTask, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
-        """Make the loop's task and arm.
-
-        The arm has corrector, place and remedy.
-        """
+        """Make the loop's task, and its arm with corrector, place and remedy."""
         experiment = self.experiment
         first_model = task.model.load_state(FolderReader(run.first_folder).state(0))
         inputs = corrector_inputs(experiment, self.options, run, task, first_model, progress)
@@ -105,10 +99,7 @@ class MotionStudyTask(StudyTask[MotionTask]):
 
 @dataclass(frozen=True)
 class RealDataScores(Measure[MotionTask]):
-    """Scores of real data.
-
-    Corrected real data are scored if arms or evaluations correct real data.
-    """
+    """Scores of real data, also of corrected real data if arms or evaluations correct them."""
 
     experiment: MotionSettings
     options: RunOptions
@@ -147,10 +138,7 @@ class MotionStudy(Study):
     options: RunOptions
 
     def extends(self, recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
-        """Return True if a config extends another.
-
-        It has all arms, seeds and generations of the recorded config.
-        """
+        """Return True if a config has all arms, seeds and generations of the recorded config."""
         return extends(recorded, requested)
 
     def try_code(self, names: Sequence[str]) -> None:
@@ -198,10 +186,7 @@ def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: st
 
 
 def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, Identity]:
-    """Return the identities of a seed's data.
-
-    Names are for messages.
-    """
+    """Return the identities of a seed's data; names are for messages."""
     return {
         f"the real training data of seed {seed}": identity_of_data(real),
         f"what seed {seed} is compared against": identity_of_data(reference),
@@ -226,10 +211,7 @@ def corrector_inputs(
     first_model: GenerativeModel,
     progress: Progress,
 ) -> CorrectorInputs:
-    """Return the inputs of a seed's correctors.
-
-    first_model: of generation 0.
-    """
+    """Return the inputs of a seed's correctors; `first_model` is of generation 0."""
     stream = run.stream.child("corrector")
     return CorrectorInputs(
         task.codec,
@@ -280,10 +262,7 @@ def _try_generator(settings: MotionSettings) -> None:
 
 
 def _decide_device(name: str, where: Where) -> str:
-    """Decide the device of all jobs.
-
-    On a cluster, "auto" is a GPU if the jobs ask for one.
-    """
+    """Decide the device of all jobs; on a cluster, "auto" is a GPU if the jobs ask for one."""
     if RUNNERS.row(where.chosen).is_local:
         return str(choose_device(name))
     if name != "auto":

@@ -1,7 +1,4 @@
-"""Data, model and evaluator of the motion experiment.
-
-All arms of a denoiser and seed share them.
-"""
+"""Data, model and evaluator of the motion experiment, shared by all arms of a denoiser and seed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -50,10 +47,7 @@ WINDOWS_PER_LABEL = 70
 
 @dataclass(frozen=True, eq=False)
 class MotionData:
-    """Real windows of one seed.
-
-    They have no window in common.
-    """
+    """Real windows of one seed, without windows in common."""
 
     training: Windows
     """The n windows that the loop has."""
@@ -72,10 +66,7 @@ class MotionData:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MotionTask(Task):
-    """The loop's task, with its motions.
-
-    It has what is needed to read values as motions and to evaluate these.
-    """
+    """The loop's task, with what is needed to read values as motions and to evaluate these."""
 
     codec: FeatureCodec
     data: MotionData
@@ -94,24 +85,15 @@ class MotionTask(Task):
         return self.codec.decode(values)
 
     def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Score real windows as samples.
-
-        The evaluator's metrics are among the scores.
-        """
+        """Score real windows as samples; the evaluator's metrics are among the scores."""
         return novelty_of_samples(self.evaluator, self.data.training, batch, labels)
 
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
-        """Return a generator's scores of real data.
-
-        There are further scores if it has some: title → scores.
-        """
+        """Return a generator's further scores of real data, if it has some: title → scores."""
         return {}
 
     def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, float]:
-        """Return a generator's scores of a model.
-
-        They are further scores of the last model of an arm, if it has some.
-        """
+        """Return a generator's further scores of the last model of an arm, if it has some."""
         return {}
 
 
@@ -203,10 +185,7 @@ class SeedParts(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class MotionParts:
-    """Real data, evaluator and tasks of a seed.
-
-    There is a task for each denoiser.
-    """
+    """Real data, evaluator and tasks of a seed, a task for each denoiser."""
 
     settings: MotionSettings
     data: MotionData
@@ -245,10 +224,7 @@ class MotionParts:
         )
 
     def make_model(self, denoiser: str, real: Samples, classes: int, sharing: Sharing) -> GenerativeModel:
-        """Return the untrained model of real windows.
-
-        Values are (N, T, D), with labels of so many classes.
-        """
+        """Return the untrained model of real windows (N, T, D), with labels of so many classes."""
         device = choose_device(sharing.device)
         if self.own is not None:
             return self.own.make(real, classes, device)
@@ -266,10 +242,7 @@ class MotionParts:
 
 @lru_cache(maxsize=1)
 def load_parts(settings: MotionSettings, stream: Stream) -> SeedParts:
-    """Load what the arms of a seed share.
-
-    A generator that the settings name makes it, if any.
-    """
+    """Load what the arms of a seed share, made by a generator if the settings name one."""
     if not settings.generator:
         return MotionParts(settings, load_windows(settings, stream))
     name = settings.generator[0]
@@ -325,10 +298,7 @@ def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
 
 
 def _nearest_windows(evaluator: MotionEvaluator, training: Windows, others: Windows) -> Tensor:
-    """Return nearest training windows (M,).
-
-    They have the same label if there is one.
-    """
+    """Return nearest training windows (M,), of the same label if there is one."""
     vectors = evaluator.geometric(others.batch)
     known = evaluator.geometric(training.batch)
     labels = np.where(np.isin(others.labels, training.labels), others.labels, -1)
@@ -365,10 +335,7 @@ def _make_evaluation(
 
 
 def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent) -> Task:
-    """Return the task with an arm's sampling.
-
-    Raises SettingError if the arm changes a model that cannot change.
-    """
+    """Return the task with an arm's sampling; SettingError if the arm changes a model that cannot change."""
     model = task.model
     if not isinstance(model, MotionDiffusion):
         if arm.sampling:
@@ -383,10 +350,7 @@ def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent
 
 
 def trained_model(task: MotionTask, arm: ArmSettings, folder: Path, generation: int) -> GenerativeModel:
-    """Return the model of a committed generation.
-
-    A run folder has it; it has the arm's sampling and members.
-    """
+    """Return the model of a committed generation in a run folder, with the arm's sampling and members."""
     loop_arm = Arm(parse_policy(arm.policy, task.fresh_source), generations=1)
     loop_task, _ = with_remedy(sampled_task(task, arm), loop_arm, arm.remedy, RemedyInputs())
     return loop_task.model.load_state(FolderReader(folder).state(generation))

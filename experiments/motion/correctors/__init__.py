@@ -1,4 +1,1 @@
-"""Built-in and user correctors.
-
-They serve the motion experiment.
-"""
+"""Built-in and user correctors of the motion experiment."""

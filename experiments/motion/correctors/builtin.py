@@ -78,10 +78,7 @@ def physics(inputs: CorrectorInputs) -> Corrector:
 
 @dataclass(frozen=True)
 class SampleCorrector:
-    """A corrector of features (N, T, D).
-
-    It corrects the motions behind features, and reports progress.
-    """
+    """A corrector that corrects the motions behind features (N, T, D), and reports progress."""
 
     pipeline: Pipeline
     codec: FeatureCodec
@@ -108,10 +105,7 @@ def kinematic(inputs: CorrectorInputs) -> Corrector:
 
 @dataclass(frozen=True)
 class Reencoder:
-    """A corrector that only encodes motions anew.
-
-    It encodes every motion of features (N, T, D), changed or not.
-    """
+    """A corrector that encodes every motion of features (N, T, D) anew, changed or not."""
 
     change: Callable[[MotionBatch], MotionBatch]
     codec: FeatureCodec
@@ -140,10 +134,7 @@ def floor(inputs: CorrectorInputs) -> Corrector:
 
 @dataclass(frozen=True)
 class Damage:
-    """A positive control that damages samples.
-
-    Every sample gets an artefact of a known size.
-    """
+    """A positive control that gives every sample an artefact of a known size."""
 
     change: Callable[[MotionBatch, np.random.Generator], MotionBatch]
     codec: FeatureCodec
@@ -229,43 +220,28 @@ anchor_to_windows = partial(anchor_to_samples, real=True)
 
 
 def perturb_like_physics(inputs: CorrectorInputs) -> Corrector:
-    """Make a control of equal random moves.
-
-    Samples move as far as physics moves them, in random directions.
-    """
+    """Make a control that moves samples as far as physics does, in random directions."""
     return random_perturbation(physics(inputs), "random-perturbation")
 
 
 def reject_like_physics(inputs: CorrectorInputs) -> Corrector:
-    """Make the control that only rejects.
-
-    It rejects what physics rejects, and moves nothing.
-    """
+    """Make the control that rejects what physics rejects, and moves nothing."""
     return filter_of(physics(inputs), "filter")
 
 
 def residual_free(inputs: CorrectorInputs) -> Corrector:
-    """Make physics without root force.
-
-    Bodies that fall are rejected.
-    """
+    """Make physics without root force, which rejects bodies that fall."""
     return SampleCorrector(residual_free_pipeline(inputs.engine), inputs.codec, inputs.progress, "residual-free")
 
 
 def residual_free_fallback(inputs: CorrectorInputs) -> Corrector:
-    """Make physics with minimal root force.
-
-    There is none, except for bodies that fall: these get as little as necessary.
-    """
+    """Make physics without root force, except for bodies that fall: these get as little as necessary."""
     pipeline = residual_free_pipeline(inputs.engine, "balanced")
     return SampleCorrector(pipeline, inputs.codec, inputs.progress, "residual-free-fallback")
 
 
 def residual_free_verifier(inputs: CorrectorInputs) -> Corrector:
-    """Make the verifier of residual-free motion.
-
-    It rejects bodies that fall without root force, and moves nothing.
-    """
+    """Make the verifier that rejects bodies that fall without root force, and moves nothing."""
     return filter_of(residual_free(inputs), "residual-free-verifier")
 
 
@@ -291,9 +267,6 @@ def random_verifier(inputs: CorrectorInputs) -> Corrector:
 
 
 def low_pass(inputs: CorrectorInputs) -> Corrector:
-    """Make a filter as smooth as physics.
-
-    Samples of generation 0 are then as smooth as physics leaves them.
-    """
+    """Make a filter that leaves samples of generation 0 as smooth as physics does."""
     samples = _first_samples(inputs, LOW_PASS_SOURCE_COUNT)
     return as_smooth_as(physics(inputs), samples, inputs.codec, inputs.stream.child("low-pass"))

@@ -1,7 +1,4 @@
-"""Lift motion correctors to features.
-
-A loop works on features.
-"""
+"""Lift motion correctors to features, on which a loop works."""
 
 import copy
 from collections.abc import Sequence
@@ -21,10 +18,7 @@ from selfcorrect.simulators.results.results import CorrectedMotion, CorrectMotio
 
 @dataclass(frozen=True)
 class LiftedCorrector:
-    """A corrector of features (N, T, D).
-
-    It calls a function on the motions behind them.
-    """
+    """A corrector of features (N, T, D) that calls a function on the motions behind them."""
 
     function: CorrectMotions
     codec: FeatureCodec

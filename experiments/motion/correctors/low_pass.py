@@ -1,7 +1,4 @@
-"""A low-pass filter: physics' cheap rival.
-
-It leaves samples as smooth as physics does.
-"""
+"""A low-pass filter: physics' cheap rival, which leaves samples as smooth as physics does."""
 
 from dataclasses import dataclass
 
@@ -23,10 +20,7 @@ HALVINGS = 12
 
 @dataclass(frozen=True)
 class LowPass:
-    """Filters features in time without phase shift.
-
-    Rotations of windows are made valid again.
-    """
+    """Filters features in time without phase shift; rotations of windows are made valid again."""
 
     codec: FeatureCodec
     cutoff_hz: float

@@ -1,7 +1,4 @@
-"""Correctors of users and of other packages.
-
-They are called in a separate process or in this one, with the same results.
-"""
+"""Correctors of users and of other packages, called in a separate process or in this one with the same results."""
 
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -32,10 +29,7 @@ from .table import CORRECTORS, is_own, stages
 
 @dataclass(frozen=True)
 class CorrectorInputs:
-    """Inputs for making correctors.
-
-    Nothing here has seen held-out data.
-    """
+    """Inputs for making correctors, none of which has seen held-out data."""
 
     codec: FeatureCodec
     real: Samples
@@ -108,10 +102,7 @@ def _move_network(corrector: object, device: torch.device) -> None:
 
 
 def try_corrector(name: str, inputs: CorrectorInputs) -> None:
-    """Try a user's corrector in its own process.
-
-    See `try_correction`.
-    """
+    """Try a user's corrector in its own process; see `try_correction`."""
     with closing(make_sandbox(name, inputs.limit_s)) as sandbox:
         corrector = own_corrector(name, inputs, sandbox)
         place = getattr(corrector, "place", "")
@@ -119,10 +110,7 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> None:
 
 
 def own_identity(name: str, limit_s: float | None) -> Identity:
-    """Return the identity of a user's function.
-
-    It is loaded in a sandbox; SettingError if loading fails.
-    """
+    """Return the identity of a user's function, loaded in a sandbox; SettingError if loading fails."""
     with closing(make_sandbox(name, limit_s)) as sandbox:
         try:
             sandbox.call(load_in_sandbox, name)
@@ -152,10 +140,7 @@ class _Sandboxed:
 
     @property
     def repeatable(self) -> bool:
-        """False if the corrector does not repeat.
-
-        It declares that.
-        """
+        """False if the corrector declares that it does not repeat."""
         return self.sandbox.call(apply_in_sandbox, getattr, "repeatable", True)
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:

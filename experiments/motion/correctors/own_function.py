@@ -51,10 +51,7 @@ def load(name: str) -> OwnFunction:
 
 
 def _first_parameter(function: Callable[..., Any]) -> str:
-    """Return the first parameter's name.
-
-    A network takes values unless that parameter is `motion`.
-    """
+    """Return the first parameter's name; a network takes values unless that is `motion`."""
     network = getattr(function, "forward", None) if _is_network(function) else None
     try:
         first = next(iter(inspect.signature(network or function).parameters), "samples")
@@ -74,7 +71,7 @@ def _is_network(function: object) -> bool:
 def load_in_sandbox(memory: Memory, name: str) -> tuple[str, str, str]:
     """Load the function in the sandbox.
 
-    Returns the name of the first parameter, the function's name, and file and line if known.
+    Returns the names of the first parameter and the function, and file and line if known.
     """
     report_place("its module")
     own = load(name)
@@ -83,10 +80,7 @@ def load_in_sandbox(memory: Memory, name: str) -> tuple[str, str, str]:
 
 
 def make_in_sandbox(memory: Memory, name: str, inputs: object) -> str:
-    """Make the corrector in the sandbox.
-
-    The loaded function makes it from inputs. Returns the corrector's name.
-    """
+    """Let the loaded function make the corrector from inputs in the sandbox, and return the corrector's name."""
     report_place("the corrector that it makes")
     with fence(f"corrector {name!r}"):
         memory["corrector"] = memory["corrector"](inputs)
@@ -94,10 +88,7 @@ def make_in_sandbox(memory: Memory, name: str, inputs: object) -> str:
 
 
 def apply_in_sandbox(memory: Memory, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Apply a function to the sandbox's corrector.
-
-    The corrector may keep something between calls.
-    """
+    """Apply a function to the sandbox's corrector, which may keep something between calls."""
     return function(memory["corrector"], *arguments)
 
 

@@ -1,7 +1,4 @@
-"""The table of correctors by name.
-
-They are imported when used; other packages can add some.
-"""
+"""The table of correctors by name, imported when used; other packages can add some."""
 
 from dataclasses import dataclass
 
@@ -170,10 +167,7 @@ CORRECTORS = Registry(
 
 
 def stages(name: str) -> list[str]:
-    """Split a name into its correctors.
-
-    The order stays: "low-pass+physics" are two.
-    """
+    """Split a name into its correctors, in order: "low-pass+physics" are two."""
     return name.split(THEN)
 
 
@@ -205,8 +199,5 @@ def corrector_row(name: str) -> CorrectorRow:
 
 
 def is_own(name: str) -> bool:
-    """Return True unless a corrector is built in.
-
-    It is a user's or another package's.
-    """
+    """Return True for a user's or another package's corrector."""
     return ":" in name or any(CORRECTORS.is_added(stage) for stage in stages(name))
