@@ -296,10 +296,7 @@ def _measure_stretch(before: Motion, after: Motion, shapes: tuple[np.ndarray, np
 
 
 def _find_bones(skeleton: Skeleton, joints: Sequence[int], body: Sequence[int]) -> list[tuple[int, int]]:
-    """Return bones as index pairs into `body`.
-
-    Both ends are among the joints.
-    """
+    """Return bones between the joints as index pairs into `body`."""
     place_of_joint = {joints[index]: place for place, index in enumerate(body)}
     bones = []
     for joint, place in place_of_joint.items():
@@ -374,10 +371,7 @@ def _find_cut_s(shapes: tuple[np.ndarray, np.ndarray], before: Motion, after: Mo
 
 
 def _measure_pose_error(shapes: tuple[np.ndarray, np.ndarray], places: np.ndarray) -> float:
-    """Return the mean difference of shapes.
-
-    The first (T, J) from the second at frames (T,); infinite if few exist.
-    """
+    """Return the mean difference of shapes: the first (T, J) from the second at frames (T,); infinite if few exist."""
     is_shared = (places >= 0) & (places <= len(shapes[1]) - 1)
     if is_shared.sum() <= len(places) / 2:
         return np.inf
@@ -451,10 +445,7 @@ def _compare_rest(
 
 
 def _find_rest_positions(skeleton: Skeleton, rest: RestFrames | None) -> np.ndarray:
-    """Return joint positions (J, 3) at rest.
-
-    Returns NaN where the file does not say.
-    """
+    """Return joint positions (J, 3) at rest, NaN where the file does not say."""
     if rest is None:
         return skeleton.rest_positions_m
     return np.array([rest.get(name, np.full(3, np.nan)) for name in skeleton.names])
@@ -488,10 +479,7 @@ def pair_files(inputs: Sequence[Path], against: Path) -> list[tuple[Path, Path]]
 def format_differences(
     differences: Sequence[Difference], tolerance_mm: float, form: Literal["text", "json", "junit"]
 ) -> str:
-    """Format the differences of all files.
-
-    As lines, as JSON, or as JUnit XML with a test case per file.
-    """
+    """Format the differences of all files as lines, JSON, or JUnit XML with a test case per file."""
     if form == "json":
         values = [difference.to_values(tolerance_mm) for difference in differences]
         return json.dumps(to_json(values), indent=1, allow_nan=False)

@@ -1,7 +1,4 @@
-"""Check motion files against the rules.
-
-File by file, so that memory does not grow with their number.
-"""
+"""Check motion files against the rules, file by file, so that memory does not grow with their number."""
 
 from __future__ import annotations
 
@@ -33,10 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeededForce:
-    """The root residual that a motion needs.
-
-    Means over frames, in an engine.
-    """
+    """The root residual that a motion needs in an engine; means over frames."""
 
     force_bodyweights: float
     moment_nm: float
@@ -174,10 +168,7 @@ def _infer_surroundings(motion: Motion) -> Surroundings:
 
 
 def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:
-    """Measure the root residual of a motion.
-
-    Returns None and a note if that fails.
-    """
+    """Measure the root residual of a motion; returns None and a note if that fails."""
     from selfcorrect.simulators.feasibility import RootResidual, compute_needed_residual
 
     measure = partial(compute_needed_residual, motion, engine)

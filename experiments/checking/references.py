@@ -40,10 +40,7 @@ class ReferenceRow:
 
     @property
     def worst(self) -> float:
-        """Largest ratio.
-
-        It is 0 if no figure was measured.
-        """
+        """Largest ratio, 0 if no figure was measured."""
         return next(iter(self.ratios.values()), 0.0)
 
     @property
@@ -99,10 +96,7 @@ def _summarize_heights(rows: Sequence[ReferenceRow]) -> str:
 
 
 def to_reference_csv(rows: Sequence[ReferenceRow]) -> str:
-    """Return the table as CSV in SI units.
-
-    A cell is empty if the figure was not measured.
-    """
+    """Return the table as CSV in SI units; a cell is empty if the figure was not measured."""
     stream = io.StringIO()
     keys = [figure.key for figure in REFERENCE_FIGURES]
     writer = csv.writer(stream, lineterminator="\n")
@@ -115,9 +109,6 @@ def to_reference_csv(rows: Sequence[ReferenceRow]) -> str:
 
 
 def list_left_out(rows: Sequence[ReferenceRow]) -> str:
-    """Return the paths of unfit clips, the worst first.
-
-    A path per line, of files with a figure beyond a limit.
-    """
+    """Return the paths of clips with a figure beyond a limit, one a line, the worst first."""
     paths = dict.fromkeys(str(row.path) for row in rows if row.hurts)
     return "".join(f"{path}\n" for path in paths)

@@ -1,7 +1,4 @@
-"""Reports of findings.
-
-They are text, JSON, JUnit XML, or a picture of the worst moments.
-"""
+"""Reports of findings as text, JSON, JUnit XML, or a picture of the worst moments."""
 
 from __future__ import annotations
 
@@ -44,10 +41,7 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def format_lines(checked: CheckedFile) -> Iterator[str]:
-    """Yield the lines about a file.
-
-    There are none without findings, measured residuals or notes.
-    """
+    """Yield the lines about a file; none without findings, measured residuals or notes."""
     if checked.error:
         yield f"{checked.path}: unreadable: {remove_path(checked.error, checked.path)}"
     if checked.flaw:
@@ -74,10 +68,7 @@ def _format_needed(checked: CheckedFile) -> Iterator[str]:
 
 
 def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
-    """Summarise all files in a sentence.
-
-    It says how many have findings, by which rules, and how many could not be read.
-    """
+    """Say how many files have findings, by which rules, and how many could not be read."""
     broken, unreadable, refused = _count_files(all_checked)
     rules = Counter[str]()
     for checked in all_checked:
@@ -97,10 +88,7 @@ def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
 
 
 def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int, int]:
-    """Count files with problems.
-
-    They break rules, could not be read, or could be read but are refused by `correct`.
-    """
+    """Count files that break rules, could not be read, or could be read but are refused by `correct`."""
     broken = sum(bool(checked.all_findings) for checked in all_checked)
     unreadable = sum(bool(checked.error) for checked in all_checked)
     refused = sum(bool(checked.flaw) for checked in all_checked)
@@ -138,10 +126,7 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
 
 
 def to_junit(all_checked: Sequence[CheckedFile]) -> str:
-    """Return JUnit XML with a test case per file.
-
-    A failure lists the findings.
-    """
+    """Return JUnit XML with a test case per file; a failure lists the findings."""
     from xml.etree import ElementTree  # slow to import
 
     _, unreadable, refused = _count_files(all_checked)
@@ -162,10 +147,7 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
 
 
 def write_xml(root: ElementTree.Element) -> str:
-    """Return an XML document with escaped characters.
-
-    They are those that XML does not have.
-    """
+    """Return an XML document in which characters that XML does not have are escaped."""
     from xml.etree import ElementTree  # slow to import
 
     ElementTree.indent(root)

@@ -126,10 +126,7 @@ class BatchRecord:
     """A sentence for each recording that could not be read."""
 
     def is_kept(self, key: str, files: Mapping[str, FileFacts]) -> bool:
-        """Return whether the batch is already done.
-
-        files: those of the set.
-        """
+        """Return whether the batch of a set with `files` is already done."""
         return self.key == key and all(name in files and files[name].size == self.sizes[name] for name in self.sizes)
 
 
@@ -175,10 +172,7 @@ def make_shards(task: ShardTask, where: Where) -> ShardSet:
 
 
 def _find_kept(place: Place, batches: Sequence[ShardBatch], keys: Mapping[int, str]) -> dict[int, BatchRecord]:
-    """Return records of finished batches by number.
-
-    An earlier call has done them.
-    """
+    """Return records by number of the batches that an earlier call finished."""
     files = place.list_files()
     kept = {}
     for batch in batches:
@@ -193,10 +187,7 @@ def _find_kept(place: Place, batches: Sequence[ShardBatch], keys: Mapping[int, s
 
 
 def read_batch_record(place: Place, batch: ShardBatch) -> BatchRecord:
-    """Read a batch's record.
-
-    Raises DamagedError if it is missing or damaged.
-    """
+    """Read a batch's record; raises DamagedError if it is missing or damaged."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         path = Path(scratch, "record.json")
         if not place.fetch(batch.record_name, path):
@@ -258,7 +249,7 @@ def _claim(place: Place, task: ShardTask) -> Iterator[None]:
 class Listing:
     """The recordings of all sources, in order.
 
-    They are listed once in each process, because clips cannot be sent to another.
+    Each process lists them once, because clips cannot be sent to another.
     """
 
     task: ShardTask
@@ -272,10 +263,7 @@ class Listing:
         return _list_once(self)
 
     def make_key(self, batch: ShardBatch) -> str:
-        """Return a hash of a batch's inputs.
-
-        Its shards depend on all of them.
-        """
+        """Return a hash of all inputs on which a batch's shards depend."""
         task = self.task
         recordings = self.recordings()
         versions = [(recordings[number].name, recordings[number].version) for number in batch.recordings]
@@ -330,10 +318,7 @@ def pack_batch(listing: Listing, batch: ShardBatch, key: str, progress: Progress
 
 
 def _read_batch(listing: Listing, batch: ShardBatch, unread: list[str], progress: Progress) -> Iterator[NamedMotion]:
-    """Yield the motions of a batch.
-
-    `unread` gets a sentence for each recording that cannot be read.
-    """
+    """Yield the motions of a batch; `unread` gets a sentence for each recording that cannot be read."""
     total = len(batch.recordings)
     read = stream_tasks(partial(_read_recording, listing), batch.recordings, get_core_limit())
     for done_count, motions in enumerate(read, 1):
@@ -354,10 +339,7 @@ def _read_recording(listing: Listing, number: int) -> list[NamedMotion] | str:
 
 
 def list_recordings(source: str, task: ShardTask) -> list[Recording]:
-    """List the recordings of a source.
-
-    It is a dataset's folder, motion files, or a set at an address.
-    """
+    """List the recordings of a dataset's folder, of motion files, or of a set at an address."""
     if is_address(source):
         place = Place(source)
         files = place.list_files()
@@ -390,10 +372,7 @@ def _read_set(place: Place, name: str) -> list[NamedMotion]:
 
 
 def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
-    """Yield the motions of a clip.
-
-    Files in a plain `folder` get labels from the place there.
-    """
+    """Yield the motions of a clip; files in a plain `folder` get labels from the place there."""
     if clip.path.suffix.lower() == ".parquet":
         yield from read_named(clip.path)
         return

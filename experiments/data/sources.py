@@ -1,7 +1,4 @@
-"""Sources of motions.
-
-They are datasets, folders of motion files, and files, with recordings and a summary.
-"""
+"""Sources of motions: datasets, folders of motion files, and files, with recordings and a summary."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -92,10 +89,7 @@ def select_evenly(clips: Sequence[Clip], count: int) -> list[Clip]:
 
 
 def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterator[Motion]:
-    """Yield readable motions with a progress bar.
-
-    `complain` gets a sentence for each other file.
-    """
+    """Yield readable motions with a progress bar; `complain` gets a sentence for each other file."""
     return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
 
 
@@ -174,10 +168,7 @@ def _format_counts(counter: Counter) -> str:
 
 
 def summarise(clips: Sequence[Clip]) -> DataSummary:
-    """Summarise all recordings.
-
-    Files that cannot be read are included.
-    """
+    """Summarise all recordings, including files that cannot be read."""
     summary = DataSummary()
     complain = summary.unreadable.append
     for _ in map_readable(read_clips(clips, complain), summary.add, complain):
@@ -186,10 +177,7 @@ def summarise(clips: Sequence[Clip]) -> DataSummary:
 
 
 def measure_motion(motion: Motion) -> dict[str, float]:
-    """Measure a motion's length, speed and errors.
-
-    The speed is that of the root over the floor; errors are physical.
-    """
+    """Measure a motion's length, root speed over the floor, and physical errors."""
     path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
     errors = measure_errors(motion).errors
     return {

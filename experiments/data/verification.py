@@ -1,7 +1,4 @@
-"""Verify files against recorded digests.
-
-They are files of runs, corrected motions and shards.
-"""
+"""Verify files of runs, corrected motions and shards against recorded digests."""
 
 import os
 import tempfile
@@ -40,10 +37,7 @@ FileCheck: TypeAlias = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of a verification.
-
-    It has the number of files, damage, and files that could not be checked.
-    """
+    """The number of verified files, damage, and files that could not be checked."""
 
     files: int
     counts: dict[str, int]
@@ -63,10 +57,7 @@ class Verification:
         return "\n".join(lines)
 
     def _list_unread(self) -> list[str]:
-        """List files without a digest.
-
-        There is a line for each, and one for each folder of W&B, whose files W&B checks.
-        """
+        """List files without a digest, a line for each, and one for each folder of W&B, whose files W&B checks."""
         of_wandb = Counter(_wandb_folder(name) for name in self.unread)
         others = [name for name in self.unread if not _wandb_folder(name)]
         lines = [f"  {name}" for name in others[:_LISTED]]
@@ -99,10 +90,7 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
 
 
 def _wandb_folder(name: str) -> str:
-    """Return the W&B folder of a file.
-
-    It is "" for a file of anything else.
-    """
+    """Return the W&B folder of a file, "" for a file of anything else."""
     parts = name.split("/")
     return "/".join(parts[: parts.index("wandb") + 1]) if "wandb" in parts[:-1] else ""
 
@@ -132,10 +120,7 @@ def _check_generations(folder: Path) -> Iterator[FileCheck]:
 
 
 def _check_file(path: Path) -> Iterator[FileCheck]:
-    """Yield a file and what its digests cover.
-
-    It is a list of digests, a record, or a JSON file with a digest.
-    """
+    """Yield a list of digests, a record or a JSON file with a digest, and what its digests cover."""
     out = next((above.parent for above in path.parents if above.name == RECORDS), None)
     if path.name == SUMS:
         for file, fault in check_listing(path):

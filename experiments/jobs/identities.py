@@ -26,10 +26,7 @@ def identity_of_data(samples: Samples) -> Identity:
 
 @dataclass(frozen=True)
 class IdentityFile:
-    """Identities of a run folder's code and data.
-
-    It also lists all versions that were accepted.
-    """
+    """Identities of a run folder's code and data, with all versions that were accepted."""
 
     path: Path
 

@@ -103,10 +103,7 @@ def are_unchanged(digests: Mapping[str, str], source: Path) -> bool:
 
 
 def _digest_sidecar(folder: Path, name: str) -> str:
-    """Return the digest of a file or listing.
-
-    The digest of a folder is that of the names in it. Returns "" if there is none.
-    """
+    """Return the digest of a file, or of the names in a folder; "" if there is none."""
     path = folder / name
     if name.endswith(os.sep):
         names = [file.name for file in list_files(path.parent, path.suffix)]
@@ -118,10 +115,7 @@ def _digest_sidecar(folder: Path, name: str) -> str:
 
 
 def _digest_shared_file(path: Path) -> str:
-    """Digest a file that many inputs share.
-
-    The file is read again after any change.
-    """
+    """Digest a file that many inputs share; it is read again after any change."""
     if not path.is_file():
         return ""
     state = path.stat()
@@ -130,8 +124,5 @@ def _digest_shared_file(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _digest_state(path: Path, *state: int) -> str:
-    """Return the digest of a file in a state.
-
-    Nobody can set back the time of the last change (`st_ctime`).
-    """
+    """Return the digest of a file in a state; nobody can set back the time of the last change (`st_ctime`)."""
     return compute_file_digest(path)

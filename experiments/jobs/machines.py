@@ -1,7 +1,4 @@
-"""Processors and GPUs of a run's jobs.
-
-Simulated results differ between models.
-"""
+"""Processors and GPUs of a run's jobs, because simulated results differ between models."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -31,10 +28,7 @@ def record_machines(folder: Path, machines: Mapping[str, Machine]) -> None:
 
 
 def read_machines(folder: Path) -> dict[str, list[Machine]]:
-    """Return the machines of each job.
-
-    Returns {} without a record.
-    """
+    """Return the machines of each job, {} without a record."""
     path = folder / MACHINES_FILE
     values = read_with_digest(path) if path.exists() else {}
     return {job: [Machine(**machine) for machine in of_job] for job, of_job in values.items()}
@@ -47,10 +41,7 @@ def count_machines(machines: Iterable[Machine]) -> dict[str, int]:
 
 
 def describe_mixture(machines: Iterable[Machine]) -> str:
-    """Return a sentence on jobs of different machines.
-
-    Returns "" if all ran on the same processor and GPU.
-    """
+    """Return a sentence on jobs of different machines; "" if all ran on the same processor and GPU."""
     counts = count_machines(machines)
     if len(counts) < 2:
         return ""

@@ -98,10 +98,7 @@ class RemoteJob:
             return _pack_error(error)
 
     def _check_machine(self) -> None:
-        """Raise NodeError if this machine does not suit.
-
-        It has other software, or does not see the folder.
-        """
+        """Raise NodeError if this machine has other software, or does not see the folder."""
         node = platform.node()
         if differences := config_differences(self.software, describe_environment(), ("at the command", "there")):
             raise NodeError(f"{node} has other software, so results would differ: {' '.join(differences)}")
@@ -110,10 +107,7 @@ class RemoteJob:
 
 
 def _pack_error(error: Exception) -> Exception:
-    """Return an error that can be sent.
-
-    It has the traceback if it is a bug.
-    """
+    """Return an error that can be sent, with the traceback if it is a bug."""
     place = getattr(error, "place", "")
     bug = getattr(error, "bug", "") or internal_error_traceback(error)
     try:
@@ -126,20 +120,14 @@ def _pack_error(error: Exception) -> Exception:
 
 
 class Losses:
-    """Count losses of jobs.
-
-    Each counts since the job's last new generation, so that a long job may lose many nodes.
-    """
+    """Count losses since a job's last new generation, so that a long job may lose many nodes."""
 
     def __init__(self) -> None:
         self._losses = Counter[str]()
         self._reached: dict[str, int] = {}
 
     def note(self, event: Event) -> None:
-        """Note a job's progress.
-
-        Its start shows a generation whose report was lost with the node.
-        """
+        """Note a job's progress; its start shows a generation whose report was lost with the node."""
         if event.phase in ("start", "generation") and event.done > self._reached.get(event.job, -1):
             self._reached[event.job] = event.done
             self._losses[event.job] = 0

@@ -95,10 +95,7 @@ def _connection(options: Mapping[str, str]) -> Iterator[bool]:
 
 
 def _require_answer(address: str) -> None:
-    """Raise SettingError if no head answers.
-
-    Nothing answers at its address; Ray itself would try for a minute.
-    """
+    """Raise SettingError if no head answers at its address; Ray itself would try for a minute."""
     host, _, port = address.rpartition(":")
     if "://" in address or not port.isdigit():
         return
@@ -127,10 +124,7 @@ class _Jobs:
         self._attendant.start()
 
     def submit(self, job: Job) -> Future[Machine | None]:
-        """Start a job.
-
-        Raises SettingError if no node is large enough.
-        """
+        """Start a job; raises SettingError if no node is large enough."""
         future: Future[Machine | None] = Future()
         if not self._waits_for_nodes:
             _require_node(job)

@@ -88,10 +88,7 @@ def run_on_slurm(where: Where, folder: Path | None, show: Show) -> Iterator[Subm
 
 @dataclass(frozen=True)
 class SlurmWork:
-    """What a job of Slurm does.
-
-    After a preemption or at the time limit, Slurm queues it again.
-    """
+    """What a job of Slurm does; after a preemption or at the time limit, Slurm queues it again."""
 
     remote_job: RemoteJob
     reports: Path
@@ -106,10 +103,7 @@ class SlurmWork:
         return self.remote_job.run(send)
 
     def checkpoint(self) -> Any:
-        """Return the same work, to continue later.
-
-        It continues at the last commit.
-        """
+        """Return the same work, to continue at the last commit."""
         return submitit.helpers.DelayedSubmission(self)
 
 
@@ -165,10 +159,7 @@ class _Jobs:
         self._cancel([submitted.handle.job_id for submitted in self._running])
 
     def finish(self) -> None:
-        """Stop watching after all jobs have ended.
-
-        Jobs of an earlier command are cancelled, and the records removed.
-        """
+        """Stop watching after all jobs have ended; cancel jobs of an earlier command and remove the records."""
         self._is_over.set()
         self._attendant.join()
         self._cancel([entry["id"] for entry in self._earlier.values()])
@@ -185,10 +176,7 @@ class _Jobs:
                 return
 
     def _fail_all(self, error: Exception) -> None:
-        """Fail all jobs, because nobody watches them.
-
-        Each gets the error.
-        """
+        """Fail all jobs with the error, because nobody watches them."""
         futures = [submitted.future for submitted in self._running]
         with suppress(Empty):
             while True:
@@ -200,10 +188,7 @@ class _Jobs:
     # --- submissions
 
     def _submit_waiting(self) -> None:
-        """Submit waiting jobs as arrays.
-
-        There is an array for each kind of resources; jobs of an earlier command are left out.
-        """
+        """Submit waiting jobs, without those of an earlier command, as an array for each kind of resources."""
         groups: defaultdict[Resources, list[tuple[Job, Future[Machine | None]]]] = defaultdict(list)
         with suppress(Empty):
             while True:
@@ -269,10 +254,7 @@ class _Jobs:
         return executor
 
     def _read_earlier(self) -> dict[str, dict[str, str]]:
-        """Return running jobs of an earlier command.
-
-        They wait or run, by name.
-        """
+        """Return jobs of an earlier command that wait or run, by name."""
         try:
             recorded = read_with_digest(self._folder / _JOBS_FILE)["jobs"]
         except DamagedError:
@@ -300,10 +282,7 @@ class _Jobs:
                 self._resubmit_lost(submitted, self._states.get(str(submitted.handle.job_id), "gone"))
 
     def _ask_squeue(self) -> None:
-        """Ask for the states of all jobs.
-
-        They are this user's; a controller that does not answer is asked again later.
-        """
+        """Ask for the states of this user's jobs; a controller that does not answer is asked again later."""
         command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%r"]
         with suppress(OSError, subprocess.SubprocessError):
             done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
@@ -313,10 +292,7 @@ class _Jobs:
             self._asked_s = time.monotonic()
 
     def _has_ended(self, submitted: _Submitted) -> bool:
-        """Return whether a job's end is visible.
-
-        Slurm has ended it, and what it wrote would be visible by now.
-        """
+        """Return whether Slurm has ended a job and what it wrote would be visible by now."""
         state = self._states.get(str(submitted.handle.job_id))
         if state in _WAITING:
             submitted.ended_s = None
@@ -353,10 +329,7 @@ class _Jobs:
             submitted.future.set_result(ending)
 
     def _resubmit_lost(self, submitted: _Submitted, reason: str) -> None:
-        """Resubmit a lost job.
-
-        It is given up if it was lost too often or somebody cancelled it.
-        """
+        """Resubmit a lost job; give it up if it was lost too often or somebody cancelled it."""
         name = submitted.job.name
         if not reason.startswith("CANCELLED") and self._losses.may_repeat(name):
             self._started.put((submitted.job, submitted.future))

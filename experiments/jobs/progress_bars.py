@@ -1,7 +1,4 @@
-"""Progress of jobs on a terminal.
-
-A bar for all, and a bar for each job under way.
-"""
+"""Progress of jobs on a terminal: a bar for all, and a bar for each job under way."""
 
 from __future__ import annotations
 
@@ -29,10 +26,7 @@ _TICK_S = 1.0
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of a job in a phase.
-
-    Events travel between processes.
-    """
+    """Progress of a job in a phase; events travel between processes."""
 
     job: str
     phase: str
@@ -41,10 +35,7 @@ class Event:
 
 
 def reporter(send: Callable[[Event], None], job: str) -> Progress:
-    """Return a progress callback that sends few events.
-
-    At most one per `_PACE_S`, and always the last of a phase.
-    """
+    """Return a progress callback that sends at most one event per `_PACE_S`, and always the last of a phase."""
     latest_s = 0.0
 
     def report(phase: str, done_count: int, total: int) -> None:
@@ -63,10 +54,7 @@ def _is_live() -> bool:
 
 @contextmanager
 def show_elapsed(title: str) -> Iterator[None]:
-    """Show a title and the elapsed time.
-
-    Only the title if nobody watches.
-    """
+    """Show a title and the elapsed time, or only the title if nobody watches."""
     if not _is_live():
         print(title, file=sys.stderr)
         yield
@@ -88,10 +76,7 @@ def show_elapsed(title: str) -> Iterator[None]:
 
 
 class Bars:
-    """A bar for generations, and one per job.
-
-    The first has the time left. There are `rows` job bars at most.
-    """
+    """A bar for generations, with the time left, and one per job, at most `rows`."""
 
     def __init__(self, total: int, rows: int, title: str, unit: str) -> None:
         is_live = _is_live()
@@ -113,10 +98,7 @@ class Bars:
             bar.close()
 
     def show(self, event: Event) -> None:
-        """Move the bars on.
-
-        A generation that a job reports twice, because it was started twice, counts once.
-        """
+        """Move the bars on; a generation that a job reports twice, because it was started twice, counts once."""
         if event.phase == "generation":
             if event.done not in self._generations[event.job]:
                 self._generations[event.job].add(event.done)
@@ -146,10 +128,7 @@ class Bars:
         bar.update(event.done - bar.n)
 
     def _advance(self, *, is_kept: bool) -> None:
-        """Count a generation.
-
-        Generations of earlier calls are done, and no part of the speed.
-        """
+        """Count a generation; those of earlier calls are done, and no part of the speed."""
         if not is_kept:
             self.overall.update()
             return
@@ -159,10 +138,7 @@ class Bars:
         self.overall.refresh()
 
     def _count_first(self) -> None:
-        """Count a generation 0.
-
-        It trains longer than later generations and says nothing about later speed.
-        """
+        """Count a generation 0, which trains longer than later ones and says nothing about their speed."""
         if self.overall.n > self.overall.initial:
             self._advance(is_kept=True)
             return

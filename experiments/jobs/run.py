@@ -36,10 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A unit of work: `function(*arguments, progress)`.
-
-    function must be importable, and all arguments picklable.
-    """
+    """A unit of work `function(*arguments, progress)`; function must be importable, all arguments picklable."""
 
     name: str
     function: Callable[..., None]
@@ -149,10 +146,7 @@ def run_jobs(
 
 
 def require_runner(where: Where) -> None:
-    """Raise SettingError if jobs cannot run.
-
-    An unknown runner or option, or a missing package.
-    """
+    """Raise SettingError for an unknown runner or option, or a missing package."""
     RUNNERS.load(where.chosen)
     row = RUNNERS.row(where.chosen)
     if row.options is not None:
@@ -197,10 +191,7 @@ def do_job(job: Job, send: Show, threads: int) -> Machine | None:
 
 
 def use_one_thread() -> None:
-    """Use one thread here and in all children.
-
-    Sums depend on the number of threads.
-    """
+    """Use one thread here and in all children, because sums depend on the number of threads."""
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     threadpool_limits(1)  # for libraries that are loaded already, and do not read the environment again
     torch = sys.modules.get("torch")
@@ -266,10 +257,7 @@ class _Schedule:
 
 
 def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
-    """Return the longest path of generations after each job.
-
-    Long paths start first.
-    """
+    """Return the longest path of generations after each job; long paths start first."""
     lengths = {name: job.generations for name, job in jobs.items()}
     order = [*TopologicalSorter({name: job.after for name, job in jobs.items()}).static_order()]
     for name in reversed(order):
@@ -323,10 +311,7 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
 
 @contextmanager
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Run jobs in several processes of this machine.
-
-    There is one for each worker, and all end with this process.
-    """
+    """Run jobs in a process for each worker on this machine; all processes end with this one."""
     events = process_context().Queue()
     pool = start_processes(where.workers, _start_worker, events, where.threads, modules=where.modules)
     with _drain(events, show), pool:
@@ -359,10 +344,7 @@ _BACKLOG_S = 5.0
 
 @contextmanager
 def _drain(events: Queue[Event | None], show: Show) -> Iterator[None]:
-    """Show events while the body runs.
-
-    Events of a long backlog are dropped.
-    """
+    """Show events while the body runs; events of a long backlog are dropped."""
     shown = threading.Lock()
     is_over = threading.Event()
 

@@ -12,10 +12,7 @@ ANOTHER = "choose another place with --out, or give --overwrite"
 
 
 def place_of(path: Path) -> Path:
-    """Resolve the links of a path.
-
-    Links may lead nowhere or in a circle.
-    """
+    """Resolve the links of a path, which may lead nowhere or in a circle."""
     return Path(os.path.realpath(path))
 
 
@@ -43,19 +40,13 @@ def check_separate(outputs: Mapping[str, Path | None], inputs: Iterable[Path], o
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise SettingError if a path cannot be replaced.
-
-    It is a folder, a pipe, a device, or a link that leads nowhere.
-    """
+    """Raise SettingError if a path is a folder, a pipe, a device, or a link that leads nowhere."""
     if is_stream(path) or (os.path.lexists(path) and not path.is_file()):
         raise SettingError(f"{path}: is not a regular file, and only regular files are replaced; choose another file")
 
 
 def check_no_link(folders: Iterable[Path]) -> None:
-    """Raise SettingError if the records' folder is a link.
-
-    A link may lead anywhere.
-    """
+    """Raise SettingError if the records' folder is a link, which may lead anywhere."""
     for folder in folders:
         if folder.is_symlink():
             raise SettingError(f"{folder}: is a link, and records are kept only in folders; move it away")

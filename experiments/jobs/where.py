@@ -1,7 +1,4 @@
-"""Where jobs run, and what each asks for.
-
-Results do not depend on the place.
-"""
+"""Where jobs run, and what each asks for; results do not depend on the place."""
 
 from __future__ import annotations
 
@@ -16,10 +13,7 @@ GB = 10**9
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job asks for.
-
-    A runner starts the job where that much is free.
-    """
+    """What a job asks for; a runner starts the job where that much is free."""
 
     cores: int = 1
     """Cores."""
