@@ -97,10 +97,7 @@ class _CompiledBody:
         return self.model.geom_bodyid.tolist()
 
     def addresses(self) -> _Addresses:
-        """Return the addresses of our links and joints.
-
-        MuJoCo numbers bodies depth first.
-        """
+        """Return the addresses of our links and joints, because MuJoCo numbers bodies depth first."""
         bodies = np.array([self.model.body(str(link)).id for link in range(len(self.body))])
         joints = self.model.body_jntadr[bodies[1:]]
         poses = (self.model.jnt_qposadr[joints][:, None] + [1, 2, 3, 0]).ravel()  # wxyz, read as xyzw
@@ -120,10 +117,7 @@ class _Addresses(NamedTuple):
 
 
 class _StateViews(NamedTuple):
-    """State arrays in MuJoCo's own memory.
-
-    Each look-up in a state would make another array.
-    """
+    """State arrays in MuJoCo's own memory, because each look-up in a state would make another array."""
 
     pose: np.ndarray
     speeds: np.ndarray
@@ -186,18 +180,12 @@ class MuJoCoWorld:
         self._running: Sequence[int] = range(count)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Show supports and hide the others.
-
-        Slabs move into place or away; hands grip or release holds.
-        """
+        """Show supports and hide the others: slabs move into place or away; hands grip or release holds."""
         build = self._builds[body]
         data = self._data[body]
 
         def height_m(link: int) -> float:
-            """Return the height of a link's joint.
-
-            For the root it is the height of the origin.
-            """
+            """Return the height of a link's joint; for the root, that of the origin."""
             return float(data.xpos[self._addresses.bodies[link]][2])
 
         for slab, place_m in enumerate(build.colliders.slab_positions_m(supports, height_m)):
@@ -258,10 +246,7 @@ class MuJoCoWorld:
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Apply controls, then advance.
-
-        These are springs, torques and root wrenches; see `World`.
-        """
+        """Apply springs, torques and root wrenches, then advance; see `World`."""
         count = len(targets)
         self._running = running
         deflection_rad = rotation_vectors(compose(invert(targets), self.rotations()[:count]))
@@ -412,10 +397,7 @@ def _stiffness(part: str) -> float:
 
 
 def _subtree_inertia(body: Humanoid) -> np.ndarray:
-    """Return the inertia below each joint (L,).
-
-    All descendants count about the joint: means over axes in the rest pose.
-    """
+    """Return the inertia (L,) of all descendants about each joint: means over axes in the rest pose."""
     inertia = np.zeros(len(body))
     for top in range(len(body)):
         rest_m = {top: np.zeros(3)}

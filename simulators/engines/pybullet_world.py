@@ -20,10 +20,7 @@ from .world import Reference, RootState, format_numbers
 
 
 def _import_silently() -> Any:
-    """Import PyBullet without its output.
-
-    What the C code prints to standard error is discarded.
-    """
+    """Import PyBullet, discarding what the C code prints to standard error."""
     sys.stderr.flush()
     terminal = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
@@ -57,10 +54,7 @@ class PyBulletWorld:
         """Simulations of all bodies, and spare simulations."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Load the bodies.
-
-        Those already loaded without supports are reused; see `World`.
-        """
+        """Load the bodies; those already loaded without supports are reused. See `World`."""
         self._step_s = step_s
         while len(self.simulations) < len(bodies):
             self.simulations.append(Simulation(self.settings))
@@ -69,19 +63,13 @@ class PyBulletWorld:
             simulation.build(body, step_s, body_supports)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Show supports and hide the others.
-
-        Slabs move into place or away; hands grip or release holds.
-        """
+        """Show supports and hide the others: slabs move into place or away; hands grip or release holds."""
         self.simulations[body].show(supports)
 
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return leading targets and bounded torques.
-
-        Targets lead by a step over `erp`; torques are within the joints' limits. See `World`.
-        """
+        """Return targets that lead by a step over `erp`, and torques within the joints' limits; see `World`."""
         targets = reference.rotations(times_s + self._step_s / self.settings.bullet.joint_erp)[:, :, 1:]
         limits_nm = body.torque_limit_nm[1:, None]
         return targets, np.clip(torques_nm, -limits_nm, limits_nm)
@@ -101,10 +89,7 @@ class PyBulletWorld:
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Apply controls for a step, then advance.
-
-        These are motors, torques and root wrenches; see `World`.
-        """
+        """Apply motors, torques and root wrenches for a step, then advance; see `World`."""
         centres_m = self._roots[: len(targets), :3]
         columns = [values.tolist() for values in (targets, torques_nm, centres_m, force_n, torque_nm)]
         for body in running:
@@ -167,10 +152,7 @@ class Simulation:
             self._grips = {index: _Grip(body, hold) for index, hold in self._colliders.holds.items()}
 
     def _height_m(self, link: int) -> float:
-        """Return the height of a link's joint.
-
-        For the root it is the height of the centre.
-        """
+        """Return the height of a link's joint; for the root, that of the centre."""
         return self.positions_m([link])[0][2] if link else self.root()[2]
 
     def _make_slab(self, slab: Slab) -> int:
@@ -184,10 +166,7 @@ class Simulation:
         return box
 
     def show(self, supports: Collection[int]) -> None:
-        """Show supports and hide the others.
-
-        Slabs move into place or away; hands grip or release holds.
-        """
+        """Show supports and hide the others: slabs move into place or away; hands grip or release holds."""
         places_m = self._colliders.slab_positions_m(supports, self._height_m)
         for box, slab, place_m in zip(self._slabs, self._colliders.slabs.values(), places_m, strict=True):
             self.bullet.resetBasePositionAndOrientation(box, place_m, slab.orientation)
@@ -227,10 +206,7 @@ class Simulation:
         self._free_joints()
 
     def _free_joints(self) -> None:
-        """Switch off PyBullet's joint motors.
-
-        PyBullet puts one into every joint.
-        """
+        """Switch off the motor that PyBullet puts into every joint."""
         for joint in self._joints:
             self.bullet.setJointMotorControlMultiDof(
                 self.body_id,
@@ -323,10 +299,7 @@ class Simulation:
 
 
 class _Grip:
-    """A hand that may grip a hold.
-
-    It is gripped in place at first, then drawn to the hold.
-    """
+    """A hand that may grip a hold, in place at first, then drawn to the hold."""
 
     def __init__(self, body: Humanoid, hold: Hold) -> None:
         self._hold = hold
@@ -343,10 +316,7 @@ class _Grip:
         bullet.changeConstraint(self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N)
 
     def _make_constraint(self, body: int, bullet: Any) -> tuple[int, np.ndarray]:
-        """Constrain the hand to its position.
-
-        Returns the constraint with that position.
-        """
+        """Constrain the hand to its position, and return the constraint with that position."""
         state = bullet.getLinkState(body, self._joint, computeForwardKinematics=1)
         hand_m, _ = bullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
         constraint = bullet.createConstraint(
@@ -369,10 +339,7 @@ class _Grip:
 
 
 def _load_urdf(text: str, bullet: Any) -> int:
-    """Load a body from an in-memory file.
-
-    PyBullet needs a file; a killed process leaves none.
-    """
+    """Load a body from an in-memory file: PyBullet needs a file, and a killed process leaves none."""
     flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
     with open(os.memfd_create("body"), "w", encoding="utf-8") as file:
         file.write(text)
@@ -381,10 +348,7 @@ def _load_urdf(text: str, bullet: Any) -> int:
 
 
 def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
-    """Write a body as URDF.
-
-    Links are in order; soles touch the floor `sole_lowering_m` below the corners.
-    """
+    """Write a body as URDF, links in order; soles touch the floor `sole_lowering_m` below the corners."""
     links = [_write_link(body, link, sole_lowering_m) for link in range(len(body))]
     joints = [_write_joint(body, link) for link in range(1, len(body))]
     return "\n".join(['<robot name="humanoid">', *links, *joints, "</robot>"])

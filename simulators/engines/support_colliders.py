@@ -1,7 +1,4 @@
-"""Colliders of supports: slabs and holds.
-
-The frame is the simulator's. Slabs appear and vanish; hands grip holds.
-"""
+"""Colliders of supports, in the simulator's frame: slabs that appear and vanish, holds that hands grip."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -88,10 +85,7 @@ class Hold:
         )
 
     def next_hand_position_m(self, hand_m: np.ndarray) -> np.ndarray:
-        """Return a gripping hand's next position.
-
-        It is one frame later; the hand is at (3,).
-        """
+        """Return the position of a gripping hand, now at (3,), one frame later."""
         return hand_m + PULL * (self.place_m - hand_m)
 
 
@@ -118,20 +112,16 @@ class SupportColliders:
         return bool(self.slabs or self.holds)
 
     def slab_positions_m(self, shown: Collection[int], height_m: Callable[[int], float]) -> Iterator[Numbers]:
-        """Yield each slab's position.
+        """Yield each slab's position, which depends on the supports shown and the heights of links.
 
-        Some supports are shown; the heights of links decide. A slab stays absent while the carried link is below,
-        because the link would be pushed down.
+        A slab stays absent while the carried link is below, because the link would be pushed down.
         """
         for index, slab in self.slabs.items():
             yield slab.centre_m if index in shown and height_m(slab.links[0]) > slab.top_m else NOWHERE_M
 
 
 def find_present_supports(supports: Sequence[Support], frames: int) -> list[set[int]]:
-    """Find the supports present in each frame.
-
-    They are indices; a support is present from the frame before its first use on.
-    """
+    """Find the indices of supports present in each frame, from the frame before their first use on."""
     present = [set[int]() for _ in range(frames)]
     for index, support in enumerate(supports):
         for frame in range(max(0, support.first - 1), min(support.last + 1, frames)):

@@ -22,10 +22,7 @@ from ..body.humanoid import Humanoid
 
 @dataclass(frozen=True)
 class Reference:
-    """Splines through the reference motions.
-
-    They are natural cubic splines through root positions and unit quaternions of N bodies, constant beyond both ends.
-    """
+    """Natural cubic splines through the root positions and unit quaternions of N bodies, constant beyond both ends."""
 
     root_m: NaturalSpline
     """Spline to (N, 3)."""
@@ -69,9 +66,9 @@ def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
 
 
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
-    """Return angular velocities (S, ..., 3) of rotations.
+    """Return angular velocities (S, ..., 3), in the outer frame, of rotations (S, ..., 4).
 
-    Rotations are (S, ..., 4); velocities are in the outer frame, and differences as in `velocities_m_s`.
+    Differences are as in `velocities_m_s`.
     """
     rates = steps_between(rotations) / step_s
     return np.concatenate([rates[:1], rates])
@@ -130,9 +127,7 @@ class World(Protocol):
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute targets and torques for a reference.
-
-        Joints follow the reference.
+        """Compute targets and torques with which joints follow a reference.
 
         Args:
             reference: Splines through n motions.
@@ -145,9 +140,7 @@ class World(Protocol):
         ...
 
     def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
-        """Put all bodies into a state.
-
-        It does not depend on earlier states.
+        """Put all bodies into a state that does not depend on earlier states.
 
         Args:
             rotations: (N, J, 4) of the joints.

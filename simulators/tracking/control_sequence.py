@@ -1,7 +1,4 @@
-"""Control sequences of a simulation.
-
-They hold targets, feed-forward torques and goals of each step, all known before the start.
-"""
+"""Control sequences: targets, feed-forward torques and goals of each step, known before the simulation starts."""
 
 from __future__ import annotations
 
@@ -41,10 +38,7 @@ MAX_JACOBIAN_RAD_M = 8.0
 
 @dataclass(frozen=True, eq=False)
 class ControlSequence:
-    """Control of N bodies over S steps.
-
-    Everything is in the simulator's frame.
-    """
+    """Control of N bodies over S steps, in the simulator's frame."""
 
     goal_m: np.ndarray
     """(S + 1, N, 3) target of the root's centre of mass, at each step and after the last."""
@@ -86,10 +80,7 @@ class ControlSequence:
 
     @classmethod
     def concatenate(cls, sequences: Sequence[ControlSequence]) -> ControlSequence:
-        """Concatenate the sequences of all bodies.
-
-        Steps beyond the end of a shorter sequence are 0.
-        """
+        """Concatenate the sequences of all bodies; steps beyond the end of a shorter sequence are 0."""
         columns = []
         for field in fields(cls):
             columns.append(_concatenate_padded([getattr(sequence, field.name) for sequence in sequences]))
@@ -97,10 +88,7 @@ class ControlSequence:
 
 
 def _concatenate_padded(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Concatenate arrays (S, N, ...) along N.
-
-    They may have any S and N, and are padded with zeros along S.
-    """
+    """Concatenate arrays (S, N, ...) of any S and N along N, padded with zeros along S."""
     if len(parts) == 1:
         return parts[0]
     steps = max(map(len, parts))
@@ -166,10 +154,7 @@ def make_control_sequence(
 
 
 def _simulation_times_s(planned: MotionPlan, settings: TrackerSettings) -> np.ndarray:
-    """Return the times (S + 1,) of the steps.
-
-    The time after the last step is included.
-    """
+    """Return the times (S + 1,) of the steps, including that after the last step."""
     fps = planned.motions.fps
     substeps = settings.engine.steps_per_frame(fps)
     return np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
@@ -209,10 +194,7 @@ def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPl
 
 
 def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
-    """Return each leg's planned load (N, T, 2).
-
-    Loads are in [0, 1].
-    """
+    """Return each leg's planned load (N, T, 2) in [0, 1]."""
     body = planned.body
     corners_n = planned.contacts.force_n[:, :, : len(body.soles), 1]
     load_n = corners_n.reshape(*corners_n.shape[:2], 2, -1).sum(-1)

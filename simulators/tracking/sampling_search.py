@@ -75,27 +75,21 @@ def _search_motion(world: World, planned: MotionPlan, settings: TrackerSettings,
 
 
 def _is_close(simulated: SimulatedMotion, planned: MotionPlan, close_m: float) -> bool:
-    """Return whether a body follows the plan closely.
-
-    It holds out to the end, within a mean distance of the plan.
-    """
+    """Return whether a body follows the plan to the end, within a mean distance."""
     return simulated.lost_at is None and _mean_distance_m(simulated, planned) < close_m
 
 
 def _rank(simulated: SimulatedMotion, planned: MotionPlan) -> tuple[int, float]:
-    """Rank motions by duration, then by distance.
+    """Rank motions by duration, longest first, then by distance from the plan, closest first.
 
-    The key is smaller for motions that last longer, and then for those that are closer to the plan.
+    The key is smaller for better motions.
     """
     lasts = planned.frames if simulated.lost_at is None else simulated.lost_at
     return -lasts, _mean_distance_m(simulated, planned)
 
 
 def _mean_distance_m(simulated: SimulatedMotion, planned: MotionPlan) -> float:
-    """Return the joints' mean distance from the plan.
-
-    The motion is simulated.
-    """
+    """Return the simulated joints' mean distance from the plan."""
     return float(norms(joint_positions(simulated.motion) - joint_positions(planned.motions[0])).mean())
 
 
@@ -114,10 +108,7 @@ class Particles(PerBody):
 
     @classmethod
     def start_on(cls, trajectory: ReferenceTrajectory, step_s: float) -> Self:
-        """Return a particle at the trajectory's start.
-
-        It moves along.
-        """
+        """Return a particle at the trajectory's start that moves along."""
         first, second = trajectory.controls.rotations
         joints = first.shape[1]
         perturbations = Perturbations(
@@ -139,10 +130,7 @@ class Particles(PerBody):
         return len(self.rotations)
 
     def from_world(self, world: World) -> Self:
-        """Return the particles in a world's state.
-
-        Bodies of the world have that state.
-        """
+        """Return the particles in the state that a world's bodies have."""
         return replace(
             self,
             root=RootState(*(column.copy() for column in world.root())),
@@ -153,10 +141,7 @@ class Particles(PerBody):
 
 @dataclass(frozen=True, eq=False)
 class PoseHistory(PerBody):
-    """Particle poses (F, N, ...) over F frames.
-
-    The loads and the residual wrench that led there come with them.
-    """
+    """Particle poses (F, N, ...) over F frames, with the loads and the residual wrench that led there."""
 
     AXIS: ClassVar = 1
 
@@ -171,10 +156,7 @@ class PoseHistory(PerBody):
 
     @classmethod
     def from_world(cls, world: World, wrench: np.ndarray) -> Self:
-        """Return a world's poses as a frame.
-
-        `wrench` (N, steps, 6) has led there.
-        """
+        """Return a world's poses as a frame to which `wrench` (N, steps, 6) has led."""
         root = world.root()
         columns = (root.position_m, root.orientation, world.rotations(), world.loads_n(), wrench)
         return cls(*(column[None].copy() for column in columns))
@@ -198,19 +180,13 @@ class Beam(PerBody):
     """(N,) tracking cost, in m. It is infinite for particles that are lost."""
 
     def select_best(self, count: int) -> Self:
-        """Select the best particles.
-
-        They are not lost, and come best first: `count` of them at most.
-        """
+        """Select the best particles that are not lost: at most `count` of them, best first."""
         best = np.argsort(self.costs, kind="stable")[:count]
         return self.select(best[np.isfinite(self.costs[best])])
 
 
 def trace_history(beams: Sequence[Beam], particle: int) -> PoseHistory:
-    """Trace a particle's poses from the start.
-
-    It is a particle of the last beam.
-    """
+    """Trace the poses of a particle of the last beam from the start."""
     parts: list[PoseHistory] = []
     for beam in reversed(beams):
         parts.append(beam.poses.select(np.array([particle])))
@@ -247,10 +223,7 @@ class _BeamSearch:
         """Number of windows that were searched, with repetitions."""
 
     def find_motion(self) -> SimulatedMotion:
-        """Search window by window.
-
-        Returns the motion of the best particle.
-        """
+        """Search window by window, and return the motion of the best particle."""
         start = Particles.start_on(self._trajectory, self._step_s)
         self._reset_world(start)
         start_pose = PoseHistory.from_world(self._world, np.zeros((1, self._substeps, 6)))
@@ -275,10 +248,7 @@ class _BeamSearch:
         return self._make_simulated_motion(trace_history(beams, 0), None)
 
     def _end_fallback(self, beam: Beam, window: int) -> Beam:
-        """End the residual force after a window.
-
-        Particles that did well without it are returned, if any.
-        """
+        """End the residual force after a window; returns the particles that did well without it, if any."""
         if not self._bounds[window] or self._is_at_limit:
             return beam
         independent = self._succeed_without_residual(beam)
@@ -288,10 +258,9 @@ class _BeamSearch:
         return beam.select(independent)
 
     def _restart_window(self, window: int, attempts: int) -> int | None:
-        """Choose the window to restart from.
+        """Choose the window to restart from if all particles fell in a window; None to give up.
 
-        All particles fell in a window. Returns None to give up. From there on, more particles are tried, or a larger
-        residual force is allowed.
+        From there on, more particles are tried, or a larger residual force is allowed.
         """
         search = self._search
         bound = self._bounds[window]
@@ -333,18 +302,12 @@ class _BeamSearch:
         return max(0, window - max(self._search.backtrack_windows[0], 2 * windows_at_most))
 
     def _succeed_without_residual(self, beam: Beam) -> np.ndarray:
-        """Return particles that succeed without residual force.
-
-        They got none in a window, and are near the motion afterwards.
-        """
+        """Return particles that got no residual force in a window, and are near the motion afterwards."""
         had_residual = beam.poses.wrench.any(axis=(0, 2, 3))
         return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m))
 
     def _expand(self, parents: Particles, window: int) -> Beam:
-        """Simulate children in a window.
-
-        Returns the best; more are tried unless a child does well.
-        """
+        """Simulate children in a window, and return the best; more are tried unless a child does well."""
         search = self._search
         first_count = search.particle_counts[0]
         count = len(parents)
@@ -363,10 +326,7 @@ class _BeamSearch:
         return best
 
     def _rollout(self, parents: Particles, origins: np.ndarray, is_perturbed: np.ndarray, window: int) -> Beam:
-        """Roll out particles over a window.
-
-        They continue parents (`origins`); some get new perturbations.
-        """
+        """Roll out particles over a window: they continue parents (`origins`); some get new perturbations."""
         self._build_world(len(origins))
         particles = self._perturb(parents.select(origins), is_perturbed)
         shares = np.resize(self._search.fallback_shares, len(origins))
@@ -375,10 +335,7 @@ class _BeamSearch:
         return Beam(particles.from_world(self._world), origins, poses, costs)
 
     def _residual_costs(self, poses: PoseHistory) -> np.ndarray:
-        """Return residual costs (N,) in a window.
-
-        The residual wrenches cost.
-        """
+        """Return the costs (N,) of residual wrenches in a window."""
         wrenches = poses.wrench.reshape(*poses.wrench.shape[:3], 2, 3)
         sizes = np.linalg.norm(wrenches, axis=-1).mean(axis=(0, 2))
         return self._search.residual_cost_m * np.sum(sizes / self._controller.residual_limits, axis=-1)
@@ -391,10 +348,7 @@ class _BeamSearch:
             self._bodies = count
 
     def _perturb(self, particles: Particles, is_perturbed: np.ndarray) -> Particles:
-        """Perturb particles.
-
-        Perturbations decay, and new noise is added to some (N,).
-        """
+        """Perturb particles: perturbations decay, and new noise is added to some (N,)."""
         search = self._search
         parts = self._planned.body.tree.parts[1:]
         is_perturbed_joint = np.array([any(part.endswith(name) for name in PERTURBED_PARTS) for part in parts])
@@ -442,10 +396,7 @@ class _BeamSearch:
         return PoseHistory.concatenate_frames(poses)
 
     def _apply_command(self, steps: range, particles: Particles, bounds: np.ndarray) -> np.ndarray:
-        """Advance the world under a common command.
-
-        Some steps are taken. Returns the residual wrenches (N, 6).
-        """
+        """Advance the world by some steps under a common command; returns the residual wrenches (N, 6)."""
         nearest_frame = round(steps.start / self._substeps)
         bodies = BodyStates.from_world(self._world, self._planned.body)
         command = self._controller.command(
@@ -465,10 +416,7 @@ class _BeamSearch:
         return command.wrench
 
     def _compute_costs(self, frame: int) -> np.ndarray:
-        """Compute tracking costs (N,) at a frame.
-
-        They are infinite for lost particles.
-        """
+        """Compute tracking costs (N,) at a frame, infinite for lost particles."""
         trajectory = self._trajectory
         search = self._search
         step = frame * self._substeps
@@ -490,10 +438,7 @@ class _BeamSearch:
         return np.where(is_near & (costs < search.prune_cost_m), costs, np.inf)
 
     def _make_simulated_motion(self, history: PoseHistory, lost_at: int | None) -> SimulatedMotion:
-        """Make a particle's simulated motion.
-
-        A lost particle holds the last pose.
-        """
+        """Make a particle's simulated motion; a lost particle holds the last pose."""
         planned = self._planned
         rows = np.minimum(np.arange(planned.frames), len(history.centre_m) - 1)
         wrench = np.zeros((planned.frames - 1, self._substeps, 6))

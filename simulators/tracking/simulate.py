@@ -27,10 +27,7 @@ from .tracker import track_motions
 def simulate_plans(
     world: World, plans: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies that follow their plans.
-
-    They do so with residual force or without.
-    """
+    """Simulate bodies that follow their plans, with residual force or without."""
     turns = [_turns_to_front(plan, scene) for plan in plans]
     turned_plans = [_turn_plan(plan, turn) for plan, turn in zip(plans, turns, strict=True)]
     if settings.residual_free is None:
@@ -45,10 +42,7 @@ def simulate_plans(
 
 
 def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
-    """Return rotations (N, 4) to the front.
-
-    The turn is about y; the hips of N bodies first lie along x then.
-    """
+    """Return rotations (N, 4) about y after which the hips of N bodies first lie along x."""
     is_tilted = any(plan.body.gravity_m_s2[axis] for axis in (0, 2))
     if is_tilted or not scene.is_plain:
         return np.tile([0.0, 0.0, 0.0, 1.0], (len(plan), 1))
@@ -62,10 +56,7 @@ def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
 
 
 def _turn_plan(plan: MotionPlan, turns: np.ndarray) -> MotionPlan:
-    """Turn a plan about the origin.
-
-    Each of its N motions is turned by (N, 4).
-    """
+    """Turn each of a plan's N motions about the origin by (N, 4)."""
     of_frames = turns[:, None]
     of_points = turns[:, None, None]
     motions = plan.motions
@@ -113,9 +104,6 @@ def _turn_support(support: Support, turn: np.ndarray) -> Support:
 
 
 def _turn_simulated(simulated: SimulatedMotion, turn: np.ndarray) -> SimulatedMotion:
-    """Turn a simulated motion by (4,).
-
-    It turns about the world's origin.
-    """
+    """Turn a simulated motion by (4,) about the world's origin."""
     motion = TurnedWorld(turn).view(simulated.motion)
     return replace(simulated, motion=motion, wrench=_turn_wrenches(turn, simulated.wrench))

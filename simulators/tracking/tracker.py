@@ -1,7 +1,4 @@
-"""The tracker: simulated humanoids follow motions.
-
-Joint drives, feed-forward and a bounded root wrench move them.
-"""
+"""The tracker: joint drives, feed-forward and a bounded root wrench make simulated humanoids follow motions."""
 
 from __future__ import annotations
 
@@ -36,10 +33,7 @@ from .control_sequence import ControlSequence, make_control_sequence
 
 @dataclass(frozen=True, eq=False)
 class BodyTrajectories:
-    """Trajectories of N simulated bodies.
-
-    The frame is the simulator's: (T, N, ...) at frames, (S, N, ...) at steps.
-    """
+    """Trajectories of N simulated bodies in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps."""
 
     centre_m: np.ndarray
     orientations: np.ndarray
@@ -57,10 +51,7 @@ class BodyTrajectories:
         self.rotations[frame] = world.rotations()
 
     def to_simulated_motions(self, planned: MotionPlan, first: int) -> list[SimulatedMotion]:
-        """Return a plan's simulated motions.
-
-        The first of them belongs to body `first`.
-        """
+        """Return a plan's simulated motions, the first of which belongs to body `first`."""
         bodies = slice(first, first + len(planned))
         frames = planned.frames
         simulated_orientations = self.orientations[:frames, bodies]
@@ -105,10 +96,7 @@ def track_motions(
 def _track_longest_first(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene
 ) -> list[list[SimulatedMotion]]:
-    """Track plans sorted by length.
-
-    The longest comes first.
-    """
+    """Track plans sorted by length, longest first."""
     fps = planned[0].motions.fps
     substeps = settings.engine.steps_per_frame(fps)
     bodies = []
@@ -144,10 +132,7 @@ def _simulate(
     record: BodyTrajectories,
     settings: TrackerSettings,
 ) -> None:
-    """Step the bodies through their controls.
-
-    Each goes on for as many frames as it has, or until it is lost.
-    """
+    """Step each body through its controls for as many frames as it has, or until it is lost."""
     last = planned[0].frames - 1
     substeps = settings.engine.steps_per_frame(planned[0].motions.fps)
     frames = np.repeat([plan.frames for plan in planned], [len(plan) for plan in planned])
@@ -175,10 +160,7 @@ def _simulate(
 
 
 def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[int]]]:
-    """Return each body's present supports by frame.
-
-    A body without supports has no frames.
-    """
+    """Return each body's present supports by frame; a body without supports has no frames."""
     presence = []
     for plan in planned:
         for supports in plan.supports:
@@ -187,10 +169,7 @@ def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[
 
 
 class _Controller:
-    """Control of N bodies at each step.
-
-    It follows from their control sequence and their state.
-    """
+    """Control of N bodies at each step, from their control sequence and their state."""
 
     def __init__(self, planned: Sequence[MotionPlan], controls: ControlSequence, settings: TrackerSettings) -> None:
         fps = planned[0].motions.fps
@@ -245,10 +224,9 @@ class _Controller:
 
 @dataclass(frozen=True, eq=False)
 class _CompiledControl:
-    """Control of N bodies by compiled kernels.
+    """Control of N bodies by compiled kernels, which keep the errors of the feedback themselves.
 
-    It gives the bits of `RootWrench` and `LegFeedback` in a tenth of their time. It keeps the errors of the feedback by
-    itself.
+    They give the bits of `RootWrench` and `LegFeedback` in a tenth of their time.
     """
 
     steer: Callable[..., None]
@@ -327,10 +305,9 @@ class _CompiledControl:
 
 
 class RootWrench:
-    """Bounded wrench that pulls roots to goals.
+    """Bounded wrench that pulls roots to goals: springs and dampers, plus what contacts leave unexplained.
 
-    It has springs and dampers, plus what contacts leave unexplained. The methods take the states of the first n of the
-    bodies.
+    The methods take the states of the first n of the bodies.
     """
 
     def __init__(self, settings: DriveSettings, masses_kg: np.ndarray) -> None:
@@ -399,18 +376,12 @@ class RootWrench:
 
 
 class LegFeedback:
-    """Feedback that moves leg targets step by step.
-
-    N bodies have it in the simulator's frame, with low-passed errors.
-    """
+    """Feedback, with low-passed errors, that moves leg targets of N bodies step by step, in the simulator's frame."""
 
     def __init__(
         self, legs: Legs, controls: ControlSequence, step_s: float, settings: FeedbackSettings = PLAN.feedback
     ) -> None:
-        """Take the legs and the time between steps.
-
-        legs: the legs of the bodies' tree.
-        """
+        """Take the legs of the bodies' tree and the time between steps."""
         self._controls = controls
         self._settings = settings
         self.joints = legs.joints - 1
@@ -424,19 +395,14 @@ class LegFeedback:
 
     @property
     def constants(self) -> np.ndarray:
-        """(5,) rates and limits of the feedback.
-
-        They are the rates of stance, swing and turn, the limit of shifts, and the share of uprighting.
-        """
+        """(5,) rates of stance, swing and turn, the limit of shifts, and the share of uprighting."""
         rates = (self._stand_rate, self._swing_rate, self._turn_rate)
         return np.array([*rates, self._settings.target_limit_m, self._settings.uprighting])
 
     def move(
         self, step: int, frame: int, goal: RootState, root: RootState, tilt_rad: np.ndarray, ankles_m: np.ndarray
     ) -> np.ndarray:
-        """Return joint targets with moved legs.
-
-        A step's targets are returned, with those of the legs moved.
+        """Return a step's joint targets, with those of the legs moved.
 
         Args:
             goal: Where the roots of the first n bodies should be.
@@ -467,9 +433,9 @@ class LegFeedback:
         return targets
 
     def _stance_shift_m(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
-        """Return stance shifts (n, 2, 2) of ankle targets.
+        """Return stance shifts (n, 2, 2) of ankle targets over the floor, in proportion to their load.
 
-        With their load, they move over the floor to where the feet stand.
+        Targets move to where the feet stand.
         """
         stand_m = self._stand_m[: len(off_m)]
         stand_m += self._stand_rate * (off_m - stand_m)
@@ -480,10 +446,7 @@ class LegFeedback:
     def _swing_lift_m(
         self, loaded: np.ndarray, targets_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
     ) -> np.ndarray:
-        """Return swing lifts (n, 2) of ankle targets.
-
-        Targets rise by as much as root and tilt put them too low.
-        """
+        """Return swing lifts (n, 2) of ankle targets, by as much as root and tilt put them too low."""
         ahead_m = targets_m - goal_m[:, None]
         tilted_m = tilt_rad[:, :1] * ahead_m[..., 1] - tilt_rad[:, 1:2] * ahead_m[..., 0]
         too_high_m = (root_m[:, 2] - goal_m[:, 2])[:, None] - tilted_m

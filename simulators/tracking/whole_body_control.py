@@ -93,10 +93,10 @@ def _centre_velocities_m_s(
     orientations: np.ndarray,
     moments_m: np.ndarray,
 ) -> np.ndarray:
-    """Return centre-of-mass velocities (N, 3).
+    """Return centre-of-mass velocities (N, 3) relative to the root's joint.
 
-    They are relative to the root's joint. Each joint's rotation carries the mass that hangs there. `moments_m` (N, L,
-    3) are the centres of the links, each times the link's share of the mass.
+    Each joint's rotation carries the mass that hangs there. `moments_m` (N, L, 3) are the centres of the links, each
+    times the link's share of the mass.
     """
     descendants = body.tree.descendants.astype(float)
     joint_rad_s = rotate(orientations[:, 1:], velocities_rad_s)
@@ -108,19 +108,13 @@ def _centre_velocities_m_s(
 
 @dataclass(frozen=True, eq=False)
 class PerBody:
-    """Values with a row per body.
-
-    There are N bodies; values are arrays, states of roots, and more such values.
-    """
+    """Values with a row for each of N bodies: arrays, states of roots, and more such values."""
 
     AXIS: ClassVar = 0
     """Axis of the bodies in arrays."""
 
     def select(self, bodies: np.ndarray) -> Self:
-        """Return rows of some bodies.
-
-        Rows may repeat.
-        """
+        """Return rows of some bodies, which may repeat."""
         selected = [_select_values(getattr(self, field.name), bodies, self.AXIS) for field in fields(self)]
         return type(self)(*selected)
 
@@ -182,10 +176,7 @@ class TrackingError:
 
     @classmethod
     def at_step(cls, trajectory: ReferenceTrajectory, step: int, bodies: BodyStates) -> Self:
-        """Return deviations from a step.
-
-        Bodies deviate from the trajectory there.
-        """
+        """Return deviations of bodies from a step of the trajectory."""
         controls = trajectory.controls
         return cls(
             root_m=bodies.positions_m[:, 0] - trajectory.positions_m[step, 0],
@@ -196,10 +187,7 @@ class TrackingError:
         )
 
     def capture_point_error_m(self, height_m: float) -> np.ndarray:
-        """Return capture-point errors (N, 2).
-
-        The centres of mass of bodies are at a height.
-        """
+        """Return capture-point errors (N, 2) of bodies with centres of mass at a height."""
         pendulum_m = max(height_m, MIN_CENTRE_HEIGHT_M)
         seconds = np.sqrt(pendulum_m / GRAVITY_M_S2)
         return self.centre_m[:, :2] + self.centre_m_s[:, :2] * seconds
@@ -251,9 +239,7 @@ class WholeBodyController:
         perturbations: Perturbations,
         bounds: np.ndarray,
     ) -> Actuation:
-        """Compute the control of some steps.
-
-        The state at the first step decides.
+        """Compute the control of some steps from the state at the first.
 
         Args:
             steps: Simulation steps with the same control.
@@ -280,10 +266,7 @@ class WholeBodyController:
     def _residual_wrench(
         self, wanted_wrench: np.ndarray, forces_n: np.ndarray, arms_m: np.ndarray, bounds: np.ndarray
     ) -> np.ndarray:
-        """Return the bounded residual wrench (N, 6).
-
-        It is the part of the wanted wrench that the floor cannot give; bounds are (N,).
-        """
+        """Return the part (N, 6), within bounds (N,), of the wanted wrench that the floor cannot give."""
         if not bounds.any():
             return np.zeros_like(wanted_wrench)
         moments_nm = cross(arms_m, forces_n)
@@ -320,9 +303,7 @@ class WholeBodyController:
     def solve_floor_forces_n(
         self, step: int, bodies: BodyStates, wrench: np.ndarray, contact_height_m: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Solve floor forces closest to a wrench.
-
-        They act on the corners of the soles.
+        """Solve floor forces on the corners of the soles that are closest to a wrench.
 
         Args:
             wrench: (N, 6) wanted force and moment.
@@ -396,10 +377,7 @@ class WholeBodyController:
         leg_errors_m: np.ndarray,
         perturbations: Perturbations,
     ) -> np.ndarray:
-        """Return displacements (N, 2, 3) of ankle targets.
-
-        They are seen from the pelvis; the leg errors are updated.
-        """
+        """Return displacements (N, 2, 3) of ankle targets, seen from the pelvis; the leg errors are updated."""
         controls = self._trajectory.controls
         settings = self._settings
         loaded = controls.loaded[step, 0]
