@@ -97,7 +97,7 @@ class NaturalSpline:
 
 
 def smoothstep(share: np.ndarray) -> np.ndarray:
-    """Return a cubic blend without kinks, 0 below 0 and 1 above 1."""
+    """Return a cubic blend: 0 below 0, 1 above 1, without kinks."""
     share = np.clip(share, 0.0, 1.0)
     return share * share * (3 - 2 * share)
 

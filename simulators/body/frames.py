@@ -25,7 +25,7 @@ def to_simulator(vectors_world: np.ndarray) -> np.ndarray:
 
 
 def from_simulator(vectors_simulator: np.ndarray) -> np.ndarray:
-    """Convert vectors (..., 3) from z up to y up."""
+    """Convert vectors (..., 3) from z up to y up: the inverse of `to_simulator`."""
     x, y, z = np.moveaxis(vectors_simulator, -1, 0)
     return np.stack([x, z, -y], axis=-1)
 
@@ -36,23 +36,23 @@ def wrenches_to_simulator(wrenches_world: np.ndarray) -> np.ndarray:
 
 
 def wrenches_from_simulator(wrenches_simulator: np.ndarray) -> np.ndarray:
-    """Convert wrenches (..., 6), force and moment, from z up to y up."""
+    """Convert wrenches (..., 6) from z up to y up: the inverse of `wrenches_to_simulator`."""
     pairs = wrenches_simulator.reshape(*wrenches_simulator.shape[:-1], 2, 3)
     return from_simulator(pairs).reshape(wrenches_simulator.shape)
 
 
 def orientations_to_simulator(orientations_world: np.ndarray) -> np.ndarray:
-    """Convert a body's orientations (..., 4), quaternions xyzw, from y up to z up."""
+    """Convert a body's quaternions (..., 4) xyzw from y up to z up."""
     return normalize(compose(Y_UP_TO_Z_UP, orientations_world))
 
 
 def orientations_from_simulator(orientations_simulator: np.ndarray) -> np.ndarray:
-    """Convert a body's orientations (..., 4), quaternions xyzw, from z up to y up."""
+    """Convert a body's quaternions (..., 4) xyzw from z up to y up."""
     return normalize(compose(invert(Y_UP_TO_Z_UP), orientations_simulator))
 
 
 def tensors_to_simulator(tensors_world: np.ndarray) -> np.ndarray:
-    """Convert second-order tensors (..., 3, 3) from y up to z up."""
+    """Convert tensors (..., 3, 3) of second order from y up to z up."""
     return TO_SIMULATOR @ tensors_world @ TO_SIMULATOR.T
 
 
@@ -68,7 +68,7 @@ _ERROR_SIGNS = np.array([1.0, -1.0, -1.0, 1.0])
 
 
 def rotation_error(goal: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """Return small rotation vectors (..., 3) that turn `actual` into `goal`, in the outer frame."""
+    """Return small rotation vectors (..., 3), in the outer frame, that turn `actual` into `goal`."""
     twice = np.where((goal * actual).sum(axis=-1, keepdims=True) >= 0, 2.0, -2.0)
     products = goal.take(_GOAL_COMPONENTS, -1) * actual.take(_ACTUAL_COMPONENTS, -1)
     return twice * (products * _ERROR_SIGNS).sum(axis=-1)

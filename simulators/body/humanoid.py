@@ -91,7 +91,7 @@ def segment_of(part: str) -> BodySegment:
 
 @dataclass(frozen=True)
 class Capsule:
-    """A collision capsule of link `link`, with end points in the link's frame, in metres."""
+    """A collision capsule of link `link`, end points in the link's frame, in metres."""
 
     link: int
     ends_m: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -100,7 +100,7 @@ class Capsule:
 
 @dataclass(frozen=True, eq=False)
 class ContactPoints:
-    """C points where a body can touch the floor, spheres of radius 0 or more."""
+    """C points where a body can touch the floor: spheres of radius 0 or more."""
 
     links: np.ndarray
     """(C,) link that carries each point."""
@@ -183,12 +183,12 @@ class Humanoid:
 
     @property
     def weight_n(self) -> float:
-        """Body weight on Earth without the load; the unit of forces."""
+        """Body weight on Earth without the load: the unit of forces."""
         return (self.total_mass_kg - self.load_kg) * GRAVITY_M_S2
 
     @cached_property
     def trunk_and_thighs(self) -> np.ndarray:
-        """Links of trunk and thighs, which carry a lying or sitting body."""
+        """Links that carry a lying or sitting body: trunk and thighs."""
         return np.array([link for link, part in enumerate(self.tree.parts) if part in BULKY_PARTS])
 
     def with_up_from(self, ground: Ground | None) -> Self:
@@ -204,7 +204,7 @@ class Humanoid:
 
 
 def estimate_mass_kg(skeleton: Skeleton) -> float:
-    """Estimate a body's mass in kilograms from the shape, or else from stature and normal weight."""
+    """Estimate a body's mass in kilograms from its shape, or else from stature and normal weight."""
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 

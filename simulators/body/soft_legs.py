@@ -214,7 +214,7 @@ def _knee_speeds_rad_s(positions_m: np.ndarray, legs: Legs, fps: float) -> np.nd
 
 
 def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
-    """Return quaternions (..., 4) about axes (..., 3) of length 1 by angles (...)."""
+    """Return quaternions (..., 4) of angles (...) about unit axes (..., 3)."""
     half = 0.5 * angles_rad[..., None]
     return np.concatenate([np.sin(half) * axes, np.cos(half)], axis=-1)
 

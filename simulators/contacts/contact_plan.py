@@ -43,7 +43,7 @@ _REGULARISATION = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class ContactPlan:
-    """A motion explained by floor forces, and what remains."""
+    """A motion explained by floor forces, and what remains unexplained."""
 
     needs: Demand
     """Forces that the motion demands."""
@@ -358,7 +358,7 @@ def _find_soft_points(body: Humanoid) -> np.ndarray:
 
 
 def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
-    """Return which links (C,) are selected, like `np.isin`, in a tenth of the time."""
+    """Return which links (C,) are selected, like `np.isin` but in a tenth of the time."""
     return (links[:, None] == np.array(selected, dtype=int)).any(axis=1)
 
 
