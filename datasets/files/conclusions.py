@@ -19,10 +19,7 @@ from .skeletons.vertical import WORDS, UpAxis
 
 @dataclass(frozen=True)
 class Conclusion:
-    """An answer to a question about a file.
-
-    It comes with its evidence.
-    """
+    """An answer to a question about a file, with its evidence."""
 
     question: str
     answer: str

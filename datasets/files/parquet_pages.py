@@ -89,10 +89,7 @@ class _Header:
 
 
 def read_pages(stream: BinaryIO, start: int, length: int) -> Iterator[ParquetPage]:
-    """Yield the pages in a part of a file.
-
-    Raises InputError if anything else is there.
-    """
+    """Yield the pages in a part of a file; raises InputError if anything else is there."""
     end = start + length
     while start < end:
         stream.seek(start)

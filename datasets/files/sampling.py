@@ -73,10 +73,7 @@ def rate_of_period(period: str) -> float:
 
 
 def round_rate(fps: float, tolerance: float = _FPS_ROUNDING) -> float:
-    """Round a frame rate that is nearly whole.
-
-    The tolerance is relative.
-    """
+    """Round a frame rate that is nearly whole; the tolerance is relative."""
     rounded = float(round(fps))
     return rounded if abs(fps - rounded) < tolerance * fps else fps
 
