@@ -3,8 +3,8 @@
 The headers say how much memory a page takes; the footer may say anything. A page is allocated as the page's header
 says, so these headers bound what reading takes, and the footer does not. Headers are structs of Thrift's compact
 protocol: pairs of a field's type and number, and a value (parquet-format, `PageHeader`). PyArrow shows the footer only,
-and decodes whole pages: a file of 12 KB took 384 MB for a batch of 100 rows (`iter_batches` without buffers). Reading
-headers takes 4 % of the time in which a file is read.
+and decodes whole pages, so batches of few rows do not bound the memory. Reading headers takes 4 % of the time in which
+a file is read.
 """
 
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ class FileNote(str):
     words: str
     """The sentence without the option."""
     answer: str
-    """The sentence without the option and without what it is about."""
+    """The sentence without its subject and without the option."""
     option: str
     """Option that overrules the assumption; "" if the note is not on an assumption."""
     topic: NoteTopic

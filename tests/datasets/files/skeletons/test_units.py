@@ -15,6 +15,7 @@ from posed_motions import crouching, walking
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.skeletons.file_note import FileNote
 from selfcorrect.datasets.files.skeletons.units import unit_of
 from selfcorrect.motion.views import ScaledBody
 
@@ -134,3 +135,10 @@ def test_high_bodies_are_read(tmp_path: Path) -> None:
     for motion in (walk, standing()):
         write_bvh(tmp_path / "still.bvh", clip_of(replace(motion, root_m=0.0 * motion.root_m)))
         sc.load_motion(tmp_path / "still.bvh")
+
+
+def test_note_holds_unit_as_answer() -> None:
+    unit_m, note = unit_of(170.0, ())
+    assert isinstance(note, FileNote)
+    assert note.answer.startswith(f"{unit_m:g} m ")
+    assert note.words == f"unit {note.answer}"
