@@ -1,4 +1,4 @@
-"""Curves over time: smoothers, splines, blends and Gaussian blurs."""
+"""Curves over time: smoothers, splines, blends and Gaussian filters."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,11 +8,11 @@ import numpy as np
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, solve_banded
 
 FRAME_S = 1 / 30
-"""Time unit of some durations, in s, whatever the motion's frame rate."""
+"""Unit of some durations, in s: a frame at 30 fps, whatever the motion's frame rate."""
 
 
 def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:
-    """Smooth values by a Whittaker smoother.
+    """Smooth values with a Whittaker smoother.
 
     The curve u minimises Σ w |u − values|² + smoothness Σ |second difference of u|² (Eilers 2003).
 
@@ -33,12 +33,13 @@ def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray 
 
 
 def second_difference_bands(weights: np.ndarray) -> np.ndarray:
-    """Return the upper bands (3, T, ...) of D′WD for second differences D of ≥ 4 values.
-
-    The bands have the form of `solveh_banded`.
+    """Return the upper bands of D′WD, where D takes second differences.
 
     Args:
-        weights: (T − 2, ...) weights W of the differences.
+        weights: (T − 2, ...) weights W of the differences of T ≥ 4 values.
+
+    Returns:
+        (3, T, ...) in the layout of SciPy's `solveh_banded`.
     """
     bands = np.zeros((3, len(weights) + 2, *weights.shape[1:]))
     bands[0, 2:] = weights
@@ -51,7 +52,7 @@ def second_difference_bands(weights: np.ndarray) -> np.ndarray:
 
 
 def apply_transposed_second_difference(values: np.ndarray) -> np.ndarray:
-    """Return D′ times values (T − 2, ...), as (T, ...), where D takes second differences."""
+    """Return D′ times values (T − 2, ...) as an array (T, ...), where D takes second differences."""
     result = np.zeros((len(values) + 2, *values.shape[1:]))
     result[:-2] += values
     result[1:-1] -= 2 * values
@@ -63,7 +64,8 @@ def apply_transposed_second_difference(values: np.ndarray) -> np.ndarray:
 class NaturalSpline:
     """Natural cubic splines through T ≥ 4 values at equal time steps.
 
-    SciPy's `CubicSpline` gives the same to rounding; importing it takes as long as cleaning up a window of motion.
+    They equal SciPy's `CubicSpline` up to rounding. SciPy is not used, because its import takes as long as cleaning up
+    a window of motion.
     """
 
     values: np.ndarray
@@ -97,23 +99,26 @@ class NaturalSpline:
 
 
 def smoothstep(share: np.ndarray) -> np.ndarray:
-    """Return a cubic blend: 0 below 0, 1 above 1, without kinks."""
+    """Return 3x² − 2x³ of x clipped to [0, 1]: a blend from 0 to 1 without kinks."""
     share = np.clip(share, 0.0, 1.0)
     return share * share * (3 - 2 * share)
 
 
 def smooth_gaussian(values: np.ndarray, frames: float) -> np.ndarray:
-    """Smooth values (N, T, …) over time by a Gaussian with a standard deviation of `frames`."""
+    """Smooth values (N, T, …) over time with a Gaussian whose standard deviation is `frames`."""
     return gaussian_filter1d(values, frames, axis=1, mode="nearest")
 
 
 def thirds_to_frames(thirds: np.ndarray) -> np.ndarray:
-    """Return third differences (N, T − 3, …) at frames (N, T, …); the first and last are repeated."""
+    """Assign third differences (N, T − 3, …) to frames (N, T, …).
+
+    The first difference is repeated once at the start, and the last one twice at the end.
+    """
     return np.concatenate([thirds[:, :1], thirds, thirds[:, -1:], thirds[:, -1:]], axis=1)
 
 
 def blur(values: np.ndarray, thirtieths: float, fps: float) -> np.ndarray:
-    """Smooth values over time by a Gaussian.
+    """Smooth values over time with a Gaussian.
 
     Args:
         values: (N, T, …).

@@ -1,9 +1,9 @@
 """Conversions between y up and z up, and small rotations.
 
-The motion's world is y up, the simulator's is z up. Both are right-handed and share x. Joint rotations and all values
-in a link's frame are the same in both. Small rotations are arrays (..., 3) and (..., 4) xyzw of many bodies at the same
-time. They take few calls of NumPy, because they run at every step of a simulation. A body's result has the same bits in
-any company.
+The motion's world is y up, and the simulator's is z up. Both are right-handed and share x. Joint rotations and all
+values in a link's frame are the same in both. Small rotations are arrays (..., 3) and (..., 4) xyzw of many bodies at
+once. They make few NumPy calls, because they run at every simulation step. A body's result does not depend on the other
+bodies in the array, not even in the last bit.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ Y_UP_TO_Z_UP = from_euler_angles("X", np.array([90.0]))
 """Quaternion (4,) that rotates y up to z up."""
 
 TO_SIMULATOR = to_matrices(Y_UP_TO_Z_UP)
-"""Matrix (3, 3) of that turn."""
+"""Matrix (3, 3) of the same rotation."""
 
 
 def to_simulator(vectors_world: np.ndarray) -> np.ndarray:
@@ -57,25 +57,26 @@ def tensors_to_simulator(tensors_world: np.ndarray) -> np.ndarray:
 
 
 _GOAL_COMPONENTS = np.array([[0, 3, 1, 2], [1, 3, 2, 0], [2, 3, 0, 1]])
-"""Goal components of a rotation error, row by row. Each meets the actual component at the same index."""
+"""Components of the goal quaternion in the products of a rotation error; row i belongs to component i of the error.
+Each is multiplied by the actual component at the same index."""
 
 _ACTUAL_COMPONENTS = np.array([[3, 0, 2, 1], [3, 1, 0, 2], [3, 2, 1, 0]])
-"""Actual components of a rotation error, row by row."""
+"""Components of the actual quaternion in these products."""
 
 
 _ERROR_SIGNS = np.array([1.0, -1.0, -1.0, 1.0])
-"""Signs of the products of these components."""
+"""Signs of these products."""
 
 
 def rotation_error(goal: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """Return small rotation vectors (..., 3), in the outer frame, that turn `actual` into `goal`."""
+    """Return small rotation vectors (..., 3), in the outer frame, that rotate `actual` to `goal`."""
     twice = np.where((goal * actual).sum(axis=-1, keepdims=True) >= 0, 2.0, -2.0)
     products = goal.take(_GOAL_COMPONENTS, -1) * actual.take(_ACTUAL_COMPONENTS, -1)
     return twice * (products * _ERROR_SIGNS).sum(axis=-1)
 
 
 def small_rotation(turns_rad: np.ndarray) -> np.ndarray:
-    """Return quaternions (..., 4) of small rotation vectors (..., 3), exact up to the third order of their size."""
+    """Return quaternions (..., 4) of small rotation vectors (..., 3), with an error of third order."""
     quaternion = np.empty((*turns_rad.shape[:-1], 4))
     half = 0.5 * turns_rad
     quaternion[..., :3] = half

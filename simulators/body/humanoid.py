@@ -1,7 +1,7 @@
-"""The humanoid: an articulated body from a skeleton.
+"""An articulated rigid body built from a skeleton.
 
-Every joint that muscles drive becomes a rigid link; other joints (head, hands, fingers, twists) are frozen into the
-carrying link. Masses follow anthropometric tables, lengths the skeleton's bones.
+Every joint that muscles drive becomes a link. Other joints (head, hands, fingers, twist joints) are frozen into the
+link that carries them. Masses follow anthropometric tables, and lengths follow the skeleton's bones.
 """
 
 from dataclasses import dataclass, replace
@@ -24,41 +24,46 @@ BODY_MASS_INDEX_KG_M2 = 23.0
 """Body-mass index of an adult of normal weight, in kg/m². It lies between de Leva's women (20.5) and men (24.1)."""
 
 STRENGTH_OF_KG = 71.8
-"""Body mass that has the table's joint strengths, in kg. Strengths of other bodies scale with mass."""
+"""Body mass to which the table's joint strengths apply, in kg. Strength scales with body mass."""
 
 SOLE_RADIUS_M = 0.008
-"""Radius of the spheres between soles and floor."""
+"""Radius of the contact spheres at the soles' corners, in m."""
 
 LEG_BONE_M = (0.05, 1.5)
-"""Shortest and longest thigh or shank."""
+"""Minimum and maximum length of a thigh or shank, in m."""
 
 KINEMATIC_PARTS = frozenset({"", "neck", "head", "left_collar", "right_collar", "left_wrist", "right_wrist"})
 """Parts whose joints follow the motion kinematically. Freezing them costs no fidelity and saves nearly half of the
-solver's rows."""
+solver's constraint rows."""
 
 SPINE = ("spine1", "spine2", "spine3")
 """Joints of the spine. All but the lowest follow the motion kinematically, too."""
 
 BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "right_hip"})
+"""Parts of trunk and thighs, which carry a lying or sitting body."""
 
 
 @dataclass(frozen=True)
 class BodySegment:
-    """A body segment: mass, shape and strength.
+    """Mass, collision shape and strength of a body segment.
 
-    It has a share of the body's mass (de Leva 1996, rounded), and the strength of the joint at its base. The segment is
-    a capsule from the joint towards the first of the parts `ends` that the skeleton has. Without such a part the
-    capsule goes `length_m` further along the incoming bone. An `across_m` > 0 lays the capsule sideways, half that
-    wide. `centre` is where along the bone the centre of mass (and a sideways capsule) lies.
+    Mass shares are those of de Leva 1996, rounded. The shape is a capsule from the segment's joint along its bone.
     """
 
     mass_percent: float
+    """Share of the body's mass, in percent."""
     radius_m: float
+    """Radius of the capsule; 0 for none."""
     centre: float
+    """Position of the centre of mass along the bone, as a share of the bone. A sideways capsule lies there, too."""
     ends: tuple[str, ...] = ()
+    """Parts at which the capsule may end. The first that the skeleton has counts."""
     length_m: float = 0.0
+    """Length of the capsule, along the incoming bone, if the skeleton has none of these parts."""
     across_m: float = 0.0
+    """Half length of a capsule that lies sideways; 0 for a capsule along the bone."""
     torque_limit_nm: float = 0.0
+    """Strength of the joint at the segment's base."""
 
 
 _ONE_SIDE = {
@@ -82,7 +87,7 @@ _PERCENT = sum(segment.mass_percent * (2 if part.startswith("left_") else 1) for
 
 @lru_cache(maxsize=len(SMPL_22))
 def segment_of(part: str) -> BodySegment:
-    """Return the segment that starts at a part, left or right."""
+    """Return the table's segment for a part of either side."""
     segment = _ONE_SIDE[part.replace("right_", "left_")]
     if part.startswith("right_"):
         return replace(segment, ends=tuple(end.replace("left_", "right_") for end in segment.ends))
@@ -91,7 +96,7 @@ def segment_of(part: str) -> BodySegment:
 
 @dataclass(frozen=True)
 class Capsule:
-    """A collision capsule of link `link`, end points in the link's frame, in metres."""
+    """A collision capsule with end points in its link's frame."""
 
     link: int
     ends_m: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -100,20 +105,28 @@ class Capsule:
 
 @dataclass(frozen=True, eq=False)
 class ContactPoints:
-    """C points where a body can touch the floor: spheres of radius 0 or more."""
+    """The C points of a body that can touch the floor: spheres of radius 0 or more."""
 
     links: np.ndarray
-    """(C,) link that carries each point."""
+    """(C,) link of each point."""
     offsets_m: np.ndarray
-    """(C, 3) centres in the links' frames."""
+    """(C, 3) sphere centres in the links' frames."""
     radii_m: np.ndarray
-    """(C,) radius of each sphere, metres."""
+    """(C,) radius of each sphere, in m."""
 
     def __len__(self) -> int:
         return len(self.links)
 
     def lowest_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-        """Return the lowest points (..., C, 3) in the world of link poses (..., L, 3) and (..., L, 4) there."""
+        """Return the lowest point of each sphere.
+
+        Args:
+            positions_m: (..., L, 3) links, world.
+            orientations: (..., L, 4) links, world.
+
+        Returns:
+            (..., C, 3) in m, world.
+        """
         turned_m = rotate(orientations.take(self.links, -2), self.offsets_m)
         down_m = self.radii_m[:, None] * UP
         return positions_m.take(self.links, -2) + turned_m - down_m
@@ -123,37 +136,37 @@ class ContactPoints:
 class Humanoid:
     """An articulated body of L links.
 
-    Link 0 floats freely, each other hangs on a parent by a ball joint. Link frames are the joints' frames: parallel to
-    the world (x left, y up, z forward) at rest.
+    Link 0 floats freely, and each other link is attached to its parent by a ball joint. A link's frame is that of its
+    joint, which is parallel to the world at rest (x left, y up, z forward).
     """
 
     tree: Skeleton
     """The skeleton of the links."""
     joints: np.ndarray
-    """(L,) joint index of each link in the skeleton."""
+    """(L,) skeleton joint of each link."""
     mass_kg: np.ndarray
     """(L,) mass of each link."""
     centre_m: np.ndarray
     """(L, 3) centre of mass in the link's frame."""
     inertia_kgm2: np.ndarray
-    """(L, 3) moments of inertia about the centre, along the link's axes."""
+    """(L, 3) moments of inertia about the centre of mass, along the link's axes."""
     torque_limit_nm: np.ndarray
-    """(L,) strength of the joint that carries the link."""
+    """(L,) strength of each link's joint."""
     capsules: tuple[Capsule, ...]
-    """Shapes that can touch the floor beside the soles."""
+    """Collision shapes other than the soles."""
     soles: SolePoints
-    """The sole's corners, `soles.joints` counting links."""
+    """Corners of the soles. Their `joints` are indices of links."""
     load_kg: float = 0.0
-    """Mass of a carried load, in kg, as part of the links' masses."""
+    """Mass of a carried load, in kg. The links' masses include it."""
     gravity_m_s2: tuple[float, float, float] = (0.0, -GRAVITY_M_S2, 0.0)
-    """Acceleration of gravity, world."""
+    """Acceleration due to gravity, world."""
 
     def link_view(self, motion: Moving) -> JointSubset[Moving]:
-        """Return the view of the links only, of a motion on the whole skeleton."""
+        """Return the view that reduces a motion of the whole skeleton to the links."""
         return JointSubset(self.tree, self.joints, motion)
 
     def select_links(self, motion: Moving) -> Moving:
-        """Return the motion of only the links."""
+        """Reduce a motion of the whole skeleton to the links."""
         return self.link_view(motion).view(motion)
 
     @cached_property
@@ -199,12 +212,15 @@ class Humanoid:
         return replace(self, gravity_m_s2=(x, y, z))
 
     def with_minimum_inertia(self, minimum_kgm2: float) -> Self:
-        """Return the body with no moment of inertia below `minimum_kgm2`, as light links need in a coarse solver."""
+        """Return the body with moments of inertia of at least `minimum_kgm2`.
+
+        Lighter links would be unstable in a coarse solver.
+        """
         return replace(self, inertia_kgm2=np.maximum(self.inertia_kgm2, minimum_kgm2))
 
 
 def estimate_mass_kg(skeleton: Skeleton) -> float:
-    """Estimate a body's mass in kilograms from its shape, or else from stature and normal weight."""
+    """Return the mass from the body shape if known, or else the normal mass for the stature, in kg."""
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 
@@ -213,11 +229,12 @@ def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: Sole
 
     Args:
         skeleton: Skeleton with the pelvis as root.
-        mass_kg: Mass of the body; by default by the shape, or else the normal mass for the stature.
+        mass_kg: Mass of the body; by default that of `estimate_mass_kg`.
         soles: Corners of the soles; by default those of `sole_points`.
 
     Raises:
-        InputError: The skeleton lacks a part of the legs, the root is not the pelvis, or the legs are no human's.
+        InputError: The skeleton lacks a part of the legs, the root is not the pelvis, or a leg bone is too short or too
+            long for a person.
         SettingError: The mass is not positive.
     """
     if missing := [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]:
@@ -256,7 +273,7 @@ def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: Sole
 
 
 def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
-    """Check that leg bones can bend: thigh and shank must be long enough, and in metres."""
+    """Check that thighs and shanks have plausible lengths in metres."""
     for side in ("left", "right"):
         for upper, lower in (("hip", "knee"), ("knee", "ankle")):
             ends = [skeleton.parts.index(f"{side}_{part}") for part in (upper, lower)]
@@ -296,9 +313,9 @@ def _build_link_tree(skeleton: Skeleton, rest_m: np.ndarray, joints: np.ndarray,
 
 
 def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
-    """Return each part's mass (J,) in percent, from the table.
+    """Return the mass (J,) of each joint's part in percent, from the table.
 
-    The mass of a part that the skeleton lacks goes to the nearest ancestor there.
+    The mass of a part that the skeleton lacks is added to the nearest ancestor that it has.
     """
     percent = np.zeros(len(skeleton))
     for part, parent in zip(SMPL_22, SMPL_22_PARENTS, strict=True):
@@ -334,13 +351,13 @@ def _assemble_links(
     reach_m: dict[int, np.ndarray],
     masses_kg: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Assemble links from the carried segments.
+    """Assemble links from their segments.
 
     Args:
         rest_m: (J, 3) positions of the joints at rest.
         joints: (L,) joint of each link.
         link_of: (J,) link that carries each joint.
-        reach_m: Vector (3,) from each segment's joint to the end.
+        reach_m: Vector (3,) from each segment's joint to the segment's end.
         masses_kg: (J,) mass of each joint's part.
 
     Returns:
@@ -369,9 +386,9 @@ def _assemble_links(
 
 
 def _rod_inertia(mass_kg: float, axis_m: np.ndarray, radius_m: float) -> np.ndarray:
-    """Return a rod's inertia (3,), the diagonal of a solid cylinder's.
+    """Return the diagonal inertia (3,) of a rod with round ends.
 
-    Each rounded end counts as half a radius of length.
+    The rod counts as a solid cylinder, to which each end adds half a radius of length.
     """
     length_m = float(np.linalg.norm(axis_m))
     direction = axis_m / max(length_m, 1e-9)

@@ -1,4 +1,7 @@
-"""Two-bone inverse kinematics of both legs: ankles go to targets, and everything above the hips stays."""
+"""Analytic two-bone inverse kinematics of both legs.
+
+Ankles move to targets, and everything above the hips stays in place.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ from selfcorrect.motion.skeleton import Skeleton
 from .curves import smoothstep
 
 _STRAIGHTEST = 0.9999
-"""Maximum reach of limbs that must reach, as a share of their full length."""
+"""Maximum reach of limbs that do not slow down near full length, as a share of that length."""
 
 _YIELDING_S = 0.05
-"""Smoothing time of a body that gives way to short limbs, in s."""
+"""Smoothing time of the body's shift towards targets that limbs cannot reach, in s."""
 
 _ROUNDS = 12
-"""Number of rounds in which each limb shifts the body."""
+"""Number of rounds in which each limb in turn shifts the body."""
 
 _FIRMNESS = 3.0
 """Exponent that slows a leg near maximum reach. The higher it is, the later the leg slows."""
@@ -37,9 +40,9 @@ _FOLDED_M = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Legs:
-    """Joints (2,) of both legs, left first, and masks (2, J) of the joints that move with thigh, shank and foot.
+    """Joints of both legs, or of another limb with two bones.
 
-    Another limb of two bones uses the same names.
+    Joint indices are arrays (2,), left first. Masks (2, J) select the joints that move with thigh, shank and foot.
     """
 
     hips: np.ndarray
@@ -51,7 +54,7 @@ class Legs:
     bends: float = 1.0
     """Bend direction of straight limbs: 1 for forwards, like knees, and −1 for backwards, like elbows."""
     soft: bool = True
-    """True for limbs that slow down before full length."""
+    """Whether limbs slow down as they approach full length."""
 
     @property
     def joints(self) -> np.ndarray:
@@ -73,7 +76,7 @@ class Legs:
 
     @classmethod
     def ending_at(cls, skeleton: Skeleton, joint: int) -> Legs:
-        """Find the two-bone limb that ends at a joint; arrays have (1,) instead of (2,).
+        """Find the two-bone limb that ends at a joint, with arrays of (1,) instead of (2,).
 
         Raises:
             InputError: There are no two bones above the joint.
@@ -117,20 +120,20 @@ def solve_leg_ik(
     foot_turns: np.ndarray | None = None,
     limbs: Legs | None = None,
 ) -> np.ndarray:
-    """Move ankles to targets by leg rotations.
+    """Rotate legs so that ankles reach targets.
 
-    Returns local rotations; ankles get there as far as legs reach, and knees keep the same plane.
+    Ankles get as close as legs reach, and knees bend in the same direction as before.
 
     Args:
         positions_m: (..., J, 3) joints of the posed skeleton, world.
-        orientations: (..., J, 4) of the joints, world.
+        orientations: (..., J, 4) joints, world.
         root_shift_m: (..., 3) shift of root and hips since that pose; None without a shift.
-        ankles_m: (..., 2, 3) targets; further axes in front give several answers to one pose.
-        foot_turns: (..., 2, 4) turns of the feet, world; None for the same orientation.
+        ankles_m: (..., 2, 3) targets, world. Extra leading axes hold several targets for the same pose.
+        foot_turns: (..., 2, 4) rotations applied to the feet, world; None keeps their orientation.
         limbs: Limbs other than the legs.
 
     Returns:
-        (..., J, 4).
+        (..., J, 4) local rotations.
     """
     legs = limbs or Legs.from_skeleton(skeleton)
     hips_m = positions_m[..., legs.hips, :]
@@ -157,11 +160,16 @@ def turn_segments(
     shank_turns: np.ndarray,
     foot_turns: np.ndarray | None,
 ) -> np.ndarray:
-    """Turn thighs, shanks and feet in the world; returns local rotations (..., J, 4) of a posed skeleton.
+    """Rotate thighs, shanks and feet in the world.
 
     Args:
-        orientations: (..., J, 4) of the joints, world.
-        thigh_turns: (..., 2, 4), as those of shanks and feet.
+        orientations: (..., J, 4) joints, world.
+        thigh_turns: (..., 2, 4) rotations, world.
+        shank_turns: (..., 2, 4) rotations, world.
+        foot_turns: (..., 2, 4) rotations, world; None keeps the feet's orientation.
+
+    Returns:
+        (..., J, 4) local rotations.
     """
     world = orientations.copy()
     segments = [(thigh_turns, legs.with_thigh), (shank_turns, legs.with_shank)]
@@ -177,18 +185,18 @@ def turn_segments(
 def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> tuple[Motion, np.ndarray]:
     """Move joints of a motion to world positions.
 
-    The limbs of two bones follow. If these are too short, the whole body moves towards the places, and the ankles stay.
-    The joints keep the same orientation in the world.
+    The two-bone limb above each joint bends to reach its target. If a limb is too short, the whole body moves towards
+    the target while the ankles stay in place. The joints keep their orientation in the world.
 
     Args:
         motion: One motion of T frames.
         places_m: (T, K, 3) targets of the joints, world.
 
     Returns:
-        The motion, and the distance (T,) that the body gave way by.
+        The motion, and the distances (T,) in m by which the body moved.
 
     Raises:
-        InputError: A joint has no two bones above.
+        InputError: There are no two bones above a joint.
     """
     limbs = [Legs.ending_at(motion.skeleton, joint) for joint in joints]
     positions_m, orientations = pose_joints(motion)
@@ -206,9 +214,12 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
 
 
 def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
-    """Return the least shifts (T, 3) with which the ends of limbs (K,) reach positions (T, K, 3).
+    """Return the smallest body shifts (T, 3) that let limbs reach their targets.
 
-    Joints are (T, J, 3).
+    Args:
+        limbs: K limbs.
+        positions_m: (T, J, 3) joints, world.
+        places_m: (T, K, 3) targets of the limbs' ends, world.
     """
     shift_m = np.zeros((len(positions_m), 3))
     for index in list(range(len(limbs))) * _ROUNDS:
@@ -242,15 +253,16 @@ def _solve_two_bones(
     *,
     soft: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Solve knees and ankles (..., 3) for targets.
+    """Solve knees and ankles (..., 3) for ankle targets.
 
     Args:
-        hips_m: (..., 3) places of the hip joints.
-        thighs_m: (..., 3) from hip to knee before the move; with legs_m these give lengths and the plane of the knee.
+        hips_m: (..., 3) hips after the move.
+        thighs_m: (..., 3) from hip to knee before the move. Together with `legs_m`, these vectors give the bone lengths
+            and the plane of the knee.
         legs_m: (..., 3) from hip to ankle before the move.
         ankles_m: (..., 3) targets.
-        forward: (..., 3) direction of the knee's bend in a straight leg.
-        soft: Slow down before the leg is straight.
+        forward: (..., 3) bend direction of straight knees.
+        soft: Whether legs slow down as they approach full length.
     """
     thigh_m = _length(thighs_m)
     shank_m = _length(legs_m - thighs_m)
@@ -273,10 +285,18 @@ def _solve_two_bones(
 
 
 def _soften_reach(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.ndarray) -> np.ndarray:
-    """Return leg lengths that reach softly.
+    """Limit leg lengths smoothly near full reach.
 
-    Lengths are from hip to ankle, for a distance; before_m: lengths before. Legs that get shorter reach exactly. Others
-    approach `furthest_m` ever more slowly: near full length a leg that grows evenly would snap the knee.
+    Legs that get shorter reach their targets exactly. Others approach `furthest_m` ever more slowly, because near full
+    length a leg that lengthens at a steady rate would snap the knee.
+
+    Args:
+        distance_m: Distances from hip to ankle target.
+        before_m: Distances from hip to ankle before the move.
+        furthest_m: Maximum distances.
+
+    Returns:
+        Distances from hip to ankle.
     """
     room_m = np.maximum(furthest_m - before_m, 1e-6)
     growth_m = np.maximum(distance_m - before_m, 0.0)
@@ -289,5 +309,5 @@ def _length(vectors: np.ndarray) -> np.ndarray:
 
 
 def _reject_from_axis(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Return the part of vectors across unit directions."""
+    """Return the components of vectors perpendicular to unit directions."""
     return vectors - dot(vectors, direction)[..., None] * direction

@@ -1,9 +1,9 @@
-"""Smooth inverse kinematics of legs.
+"""Inverse kinematics of legs with smooth knee bends.
 
-The bend of knees changes slowly, and the pelvis gives way to both legs. Near full length a leg that grows by 5 mm
-stretches the knee by 15 degrees. Inverse kinematics frame by frame therefore snaps knees. Here both knees and the
-height of the pelvis are solved for all frames at once, by least squares: Gauss-Newton steps with banded matrices.
-Ankles miss targets by some millimetres where knees would otherwise snap.
+Solving frame by frame snaps knees: near full length, a leg that gets 5 mm longer stretches the knee by 15 degrees. Here
+both knee bends and the height of the pelvis are solved for all frames at once by least squares, in Gauss-Newton steps
+with banded matrices. Knee bends change slowly, and the pelvis gives way to both legs. Ankles miss their targets by some
+millimetres where knees would otherwise snap.
 """
 
 from __future__ import annotations
@@ -25,75 +25,78 @@ from .curves import apply_transposed_second_difference, blur, second_difference_
 from .leg_ik import Legs, knee_forward, shortest_turn, turn_segments
 
 _SWING = 0.1
-"""Weight of the distance of swinging ankles."""
+"""Weight of a swinging ankle's error, relative to a standing ankle's."""
 _KNEE_S = 0.03
-"""Time in which a knee's bend may change, in s. A radian weighs as much as `_LEVER_M`."""
+"""Time in which a knee's bend may change, in s."""
 _LEVER_M = 0.05
-"""Leg length change equal to a radian of knee bend for smoothness, in m."""
+"""Leg length change that weighs as much as a radian of knee bend in smoothness, in m."""
 _STRAIGHT_RAD = 0.14
 """Minimum bend of stretched knees, in rad. Knees that were straighter before may stay so."""
 _STRAIGHT = 0.01
-"""Weight of stretching knees further, per square radian."""
+"""Weight of stretching knees beyond that, per square radian."""
 _PELVIS_S = 0.12
-"""Time for a rise or fall of the pelvis."""
+"""Time in which the pelvis' height may change, in s."""
 _ROUGHER_M_S3 = 4.0
-"""Tolerated increase in knee jerk, in m/s³. Rougher changes are spread further."""
+"""Tolerated increase in knee jerk, in m/s³. Rougher changes are spread over more frames."""
 _SPREADING = 3.0
-"""Relative widening of a spread change in each step."""
+"""Maximum relative increase of the smoothness weight in a step, where knees are fast or rough."""
 _FIRST_STEPS = 3
-"""Gauss-Newton steps before knee speed and jerk are checked."""
+"""Number of Gauss-Newton steps before knee speed and jerk are checked."""
 _STEPS = 12
-"""Largest number of Gauss-Newton steps."""
+"""Maximum number of Gauss-Newton steps."""
 _FAR_TOO_FAST = 3.0
-"""Multiple of the speed that a knee may gain, from which on its bend is reduced."""
+"""Increase in a knee's speed above which its bend is reduced, in multiples of `SoftLegSettings.fastest_rad_s`."""
 _AROUND_S = 0.1
-"""Time before and after a frame in which knees are as fast before, and in which bends are reduced."""
+"""Time before and after a frame, in s, in which the knee's largest reference speed sets the limit, and in which bends
+are reduced."""
 _REDUCTIONS = 6
-"""Largest number of times that bends are halved."""
+"""Maximum number of times that bends are halved."""
 
 
 @dataclass(frozen=True)
 class SoftLegSettings:
-    """Weights of knees, ankles and pelvis.
+    """Weights and limits of knees and pelvis.
 
-    The weights were set on CMU's training clips at 30, 60 and 120 frames per second. They multiply squares, in metres,
-    radians and seconds, against the square of a standing ankle's distance.
+    The weights multiply squares in metres, radians and seconds, and are relative to the squared error of a standing
+    ankle. They were set on CMU's training clips at 30, 60 and 120 frames per second.
     """
 
     pelvis: float = 0.15
-    """Weight of the pelvis' height."""
+    """Weight of the pelvis' rise, and of changes in it."""
     fastest_rad_s: float = 0.8
-    """Maximum angular speed that a knee may gain, in rad/s. Faster changes are spread further."""
+    """Maximum increase in a knee's angular speed, in rad/s. Faster changes are spread over more frames."""
     rougher: float = 1.05
-    """Maximum ratio of knee jerk after and before."""
+    """Maximum ratio of knee jerk after the solve to that before."""
     braking: float = 3.0
-    """Weight that each step adds to the speed of fast knees. Nothing else holds knees at a motion's ends."""
+    """Weight of the speed of knees that are too fast, added in each step. At a motion's ends, nothing else limits that
+    speed."""
 
 
 SOFT_LEGS = SoftLegSettings()
-"""The defaults."""
+"""Default settings."""
 
 _FORWARD_WEIGHT = 0.1
-"""Sine of the knee bend below which the forward direction defines the axis."""
+"""Sine of the knee bend below which the forward direction determines the knee's axis."""
 
 _OVERSTRETCHED_RAD = 0.3
-"""Knees bent the other way by more are turned, not overstretched."""
+"""Maximum backward bend of an overstretched knee, in rad. Beyond it, the knee's axis is taken to have turned."""
 _TURNED = 0.5
-"""Largest cosine between the axis of a turned knee and the usual axis."""
+"""Maximum cosine between the axis of a turned knee and the usual axis."""
 
 _DAMPING_M2 = 1e-4
-"""Damping of a knee's squared lever, in m². Straight legs have a solution with it."""
+"""Damping added to a knee's squared lever, in m². Without it, straight legs would have no solution."""
 
 JERK_AROUND_S = 0.15
 """Smoothing time of jerk, in s."""
 
 _ALIKE = 0.03
-"""Tolerance for overstretched knees, in rad. They stay so if the legs get no shorter than by this further bend."""
+"""Further bend up to which an overstretched knee stays overstretched, in rad."""
 
 _CONVERGED = 1e-3
-"""Step size that shows convergence, in rad and m."""
+"""Step size below which the solver has converged, in rad and m."""
 
 _LONGEST_STEP_RAD = 0.35
+"""Maximum change of a knee's bend in a step, in rad."""
 
 
 def solve_soft_legs(
@@ -107,18 +110,18 @@ def solve_soft_legs(
     settings: SoftLegSettings = SOFT_LEGS,
     reference_m: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Solve legs that reach for ankles softly.
+    """Solve legs whose ankles follow targets with smooth knee bends.
 
     Args:
-        positions_m: (N, T, J, 3) joints of the posed skeleton with the knees to follow, world.
-        orientations: (N, T, J, 4) of the joints, world.
+        positions_m: (N, T, J, 3) joints of the posed skeleton, world. Knees stay close to this pose.
+        orientations: (N, T, J, 4) joints, world.
         ankles_m: (N, T, 2, 3) targets of the ankles.
-        foot_turns: (N, T, 2, 4) turns of the feet, world.
+        foot_turns: (N, T, 2, 4) rotations applied to the feet, world.
         firmness: (N, T, 2) 0 for feet that swing, 1 for feet that stand.
-        reference_m: (N, T, J, 3) joints whose knees show which jerk and speed are allowed; by default the positions.
+        reference_m: (N, T, J, 3) joints whose knee jerk and speed set the limits; by default `positions_m`.
 
     Returns:
-        (N, T) rises in m, and (N, T, J, 4) local rotations.
+        Rises (N, T) of the pelvis in m, and local rotations (N, T, J, 4).
     """
     legs = Legs.from_skeleton(skeleton)
     hips_m = positions_m[..., legs.hips, :]
@@ -158,11 +161,13 @@ def solve_soft_legs(
 def move_ankles_to(
     motions: MotionBatch, before: MotionBatch, ankles_m: np.ndarray, feet: np.ndarray, firmness: np.ndarray
 ) -> MotionBatch:
-    """Bend legs as before towards ankle targets, which ankles reach as far as legs then can.
+    """Move ankles to targets, with knees that bend as they did before.
+
+    Ankles get as close as such legs reach.
 
     Args:
         motions: N motions of T frames.
-        before: The same motions before changes, with the legs to follow.
+        before: The same motions before changes, whose legs are followed.
         ankles_m: (N, T, 2, 3) targets of the ankles, world.
         feet: (N, T, 2, 4) target orientations of the ankles, world.
         firmness: (N, T, 2) as for `solve_soft_legs`.
@@ -181,15 +186,18 @@ def move_ankles_to(
 
 
 def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """Return knee axes (N, T, 2, 3), unit vectors in the world that are fixed in the joints above.
+    """Estimate knee axes from the frames in which knees are bent.
 
-    A motion shows the axes where knees are bent.
+    The axes are fixed in the joints above, except where a knee has turned.
 
     Args:
         thighs_m: (N, T, 2, 3) from hips to knees.
         shanks_m: (N, T, 2, 3) from knees to ankles.
-        forward: (N, T, 2, 3) direction of the bend of straight knees.
+        forward: (N, T, 2, 3) bend direction of straight knees.
         above: (N, T, 2, 4) orientations of the joints above the knees.
+
+    Returns:
+        (N, T, 2, 3) unit vectors, world.
     """
     lengths_m2 = np.maximum((norms(thighs_m) * norms(shanks_m))[..., None], 1e-12)
     from_bend = cross(thighs_m, shanks_m) / lengths_m2
@@ -214,34 +222,34 @@ def _knee_speeds_rad_s(positions_m: np.ndarray, legs: Legs, fps: float) -> np.nd
 
 
 def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
-    """Return quaternions (..., 4) of angles (...) about unit axes (..., 3)."""
+    """Return quaternions (..., 4) of rotations by angles (...) about unit axes (..., 3)."""
     half = 0.5 * angles_rad[..., None]
     return np.concatenate([np.sin(half) * axes, np.cos(half)], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
 class _ReachProblem:
-    """Targets of a motion's legs: arrays (T, 2) and vectors (3, T, 2).
+    """Geometry and limits of a motion's legs, as arrays (T, 2) and vectors (3, T, 2).
 
-    A knee that bends by a further angle takes the shank to fixed + cos(angle) across + sin(angle) turned.
+    If a knee bends further by an angle, its shank becomes fixed + cos(angle) across + sin(angle) turned.
     """
 
     thighs_m: np.ndarray
     fixed_m: np.ndarray
-    """Part of the shanks along the knees' axes."""
+    """Components of the shanks along the knee axes."""
     across_m: np.ndarray
-    """The remaining part of the shanks."""
+    """Components of the shanks perpendicular to the knee axes."""
     turned_m: np.ndarray
-    """Shank part that turns with the knee, rotated by a right angle."""
+    """These components, rotated by a right angle about the knee axes."""
     hips_m: np.ndarray
     targets_m: np.ndarray
-    """Vectors from hips to ankle targets, for a body that does not rise."""
+    """Vectors from hips to ankle targets if the body does not rise."""
     weights: np.ndarray
     """Weights of squared ankle errors."""
     allowed_m_s3: np.ndarray
-    """Largest jerk of the knees around each frame."""
+    """Maximum knee jerk around each frame."""
     speeds_rad_s: np.ndarray
-    """(T − 1, 2) angular speeds of the knees before."""
+    """(T − 1, 2) angular speeds of the reference's knees."""
     fps: float
     settings: SoftLegSettings
 
@@ -267,10 +275,10 @@ class _ReachProblem:
             shanks_m: (T, 2, 3) from knees to ankles.
             axes: (T, 2, 3) unit axes of the knees.
             hips_m: (T, 2, 3) hips.
-            targets_m: (T, 2, 3) from the hips to the targets of the ankles.
+            targets_m: (T, 2, 3) from the hips to the ankle targets.
             firmness: (T, 2) 0 for feet that swing, 1 for those that stand.
-            reference_m_s3: (T, 2) jerk of the knees before.
-            reference_rad_s: (T − 1, 2) angular speeds of the knees before.
+            reference_m_s3: (T, 2) jerk of the reference's knees.
+            reference_rad_s: (T − 1, 2) angular speeds of the reference's knees.
         """
         fixed_m = dot(axes, shanks_m)[..., None] * axes
         return cls(
@@ -289,30 +297,30 @@ class _ReachProblem:
 
     @cached_property
     def squares_m2(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Squared leg lengths after further bends: a constant, and the factors of cosine and sine of the angle."""
+        """Coefficients of the squared leg lengths after further bends: constant, cosine and sine of the angle."""
         middle_m = self.thighs_m + self.fixed_m
         constant_m2 = _dots(middle_m, middle_m) + _dots(self.across_m, self.across_m)
         return constant_m2, 2 * _dots(middle_m, self.across_m), 2 * _dots(middle_m, self.turned_m)
 
     @cached_property
     def flexion_rad(self) -> np.ndarray:
-        """Bend of the knees before, negative for overstretched knees."""
+        """Knee bends before the solve, negative for overstretched knees."""
         _, cosine_m2, sine_m2 = self.squares_m2
         return np.arctan2(-sine_m2, cosine_m2)
 
     def knee_angles_rad(self, bends_rad: np.ndarray) -> np.ndarray:
-        """Return angles (T, 2) between thighs and shanks, bent further by (T, 2) and never negative."""
+        """Return unsigned angles (T, 2) between thighs and shanks after further bends (T, 2)."""
         shanks_m = self.fixed_m + np.cos(bends_rad) * self.across_m + np.sin(bends_rad) * self.turned_m
         lengths_m2 = np.sqrt(_dots(self.thighs_m, self.thighs_m) * _dots(shanks_m, shanks_m))
         return np.arccos(np.clip(_dots(self.thighs_m, shanks_m) / np.maximum(lengths_m2, 1e-12), -1.0, 1.0))
 
     @cached_property
     def level_m2(self) -> np.ndarray:
-        """Squared horizontal distances from hips to the targets of the ankles."""
+        """Squared horizontal distances from hips to ankle targets."""
         return self.targets_m[0] ** 2 + self.targets_m[2] ** 2
 
     def first_bends_rad(self) -> np.ndarray:
-        """Return bends that reach the targets without overstretching knees."""
+        """Return further bends (T, 2) that reach the targets without overstretching more knees."""
         constant_m2, cosine_m2, sine_m2 = self.squares_m2
         largest_m2 = np.maximum(np.hypot(cosine_m2, sine_m2), 1e-9)
         distance_m2 = self.level_m2 + self.targets_m[1] ** 2
@@ -325,7 +333,7 @@ class _ReachProblem:
 
 @dataclass(frozen=True, eq=False)
 class _LegPose:
-    """Legs with knees bent further by (T, 2) under a body that rises by (T,)."""
+    """Legs after further knee bends (T, 2) and body rises (T,)."""
 
     bends_rad: np.ndarray
     rises_m: np.ndarray
@@ -334,9 +342,9 @@ class _LegPose:
     length_m: np.ndarray
     """(T, 2) lengths of the legs."""
     up_m: np.ndarray
-    """(T, 2) height of ankle targets above the hips."""
+    """(T, 2) heights of ankle targets above the hips."""
     distance_m: np.ndarray
-    """(T, 2) distance from hips to ankle targets."""
+    """(T, 2) distances from hips to ankle targets."""
 
     @classmethod
     def from_bends(cls, reach: _ReachProblem, bends_rad: np.ndarray, rises_m: np.ndarray) -> _LegPose:
@@ -349,9 +357,10 @@ class _LegPose:
         return cls(bends_rad, rises_m, cosine, sine, length_m, up_m, distance_m)
 
     def knees_m(self, reach: _ReachProblem) -> np.ndarray:
-        """Return the knees (3, T, 2) in the frame of a body that does not rise.
+        """Return knee positions (3, T, 2), world.
 
-        A leg swings by two half turns: about the leg's axis, and about the middle between leg and target.
+        Each leg swings towards its target by two half turns: about its own axis, and about the bisector of leg and
+        target.
         """
         bent_m = reach.thighs_m + reach.fixed_m + self.cosine * reach.across_m + self.sine * reach.turned_m
         leg = bent_m / self.length_m
@@ -392,7 +401,8 @@ def _solve_reach(reach: _ReachProblem) -> tuple[np.ndarray, np.ndarray]:
 def _limit_knee_speeds(reach: _ReachProblem, bends_rad: np.ndarray) -> np.ndarray:
     """Reduce bends (T, 2) where knees are too fast.
 
-    Bends change slowly, but the angle of a knee does not where a thigh flips about its length. Ankles miss there.
+    Bends change slowly, but a knee's angle changes fast where its thigh flips about its length. There, the ankle misses
+    its target.
     """
     around = 2 * round(_AROUND_S * reach.fps) + 1
     fastest_before_rad_s = maximum_filter1d(reach.speeds_rad_s, around, axis=0)
@@ -409,10 +419,10 @@ def _limit_knee_speeds(reach: _ReachProblem, bends_rad: np.ndarray) -> np.ndarra
 
 
 def _spread_factors(reach: _ReachProblem, pose: _LegPose) -> tuple[np.ndarray, np.ndarray]:
-    """Return factors that multiply the smoothness around frames with fast or rough knees.
+    """Return factors on the smoothness weight around fast or rough knees.
 
     Returns:
-        (T − 2, 2) factors, and (T − 1, 2) in [0, 1] how far knees are too fast.
+        Factors (T − 2, 2), and by how much knees are too fast (T − 1, 2), in [0, 1].
     """
     fps = reach.fps
     after_rad_s = np.abs(np.diff(reach.flexion_rad + pose.bends_rad, axis=0)) * fps
@@ -440,7 +450,9 @@ def _average_around_frames(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:
 def _gauss_newton_step(reach: _ReachProblem, pose: _LegPose, smoothness: np.ndarray, braking: np.ndarray) -> np.ndarray:
     """Return a Gauss-Newton step (T, 3) of both bends and the rise of a motion.
 
-    smoothness: (T − 2, 2) factors of the weight of knees' smoothness; braking: (T − 1, 2) weight of the knees' speed.
+    Args:
+        smoothness: (T − 2, 2) factors on the smoothness weight of the knees.
+        braking: (T − 1, 2) weights of the knees' speed.
     """
     _, cosine_m2, sine_m2 = reach.squares_m2
     weights = reach.weights
@@ -480,5 +492,5 @@ def _gauss_newton_step(reach: _ReachProblem, pose: _LegPose, smoothness: np.ndar
 
 
 def _add_sides(values: np.ndarray) -> np.ndarray:
-    """Return sums (T,) over both legs."""
+    """Return sums (T,) of values (T, 2) over both legs."""
     return values[:, 0] + values[:, 1]

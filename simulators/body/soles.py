@@ -1,6 +1,6 @@
-"""Positions, velocities and thickness of moving soles.
+"""Positions, velocities and thickness of soles.
 
-Feet are arrays (N, T, 2, K, 3): motions, frames, left and right, the K corners of a foot from heel to toe tip.
+Feet are arrays (N, T, 2, K, 3): motion, frame, left and right foot, and the K corners of a sole from heel to toe tip.
 """
 
 from dataclasses import replace
@@ -15,29 +15,30 @@ from selfcorrect.motion.geometry.vectors import norms, percentile
 from .curves import smooth_gaussian, smoothstep
 
 _RUNS_M_S = 1.5
-"""Speed above which feet seem to slide in proportion, in m/s. Such feet land and leave within a frame or two."""
+"""Root speed above which the apparent sliding of standing feet grows in proportion, in m/s. At such speeds, feet land
+and lift off within a frame or two."""
 _TOUCHES_WITHIN_M = 0.008
-"""Height within which corners count as touching, in m above the lowest one."""
+"""Height over which the weight of a touching corner falls by a factor of e, in m."""
 _HELD_WITHIN_M = 0.02
-"""Height within which corners may be held, in m above the lowest one."""
+"""Height over which the weight of a held corner falls by a factor of e, in m."""
 _HELD_M_S = 0.05
-"""Speed range in which corners may be held, in m/s above the slowest one."""
+"""Speed scale of held corners, in m/s: weights are proportional to 1 / (this + corner speed)²."""
 
 _FLAT_S = 0.25, 1.0
-"""Durations of flat stance, in s. Up to the first, soles stay; from the second on, they are fully known. Both feet
-count together."""
+"""Durations of flat stance, in s, summed over both feet. Up to the first, soles are left unchanged; from the second on,
+the fit is trusted fully."""
 
 THICKEST_M = 0.025
-"""Largest change of a sole's thickness."""
+"""Maximum change in sole thickness, in m."""
 
 HOVER_PERCENTILE = 30
-"""Percentile of corner heights in flat stance that measures hovering."""
+"""Percentile of a corner's heights in flat stance that is taken as its hover height."""
 
 _BALL = 1
-"""Index of the corner pair at the ball."""
+"""Index of the corner pair at the ball of the foot."""
 
 _SPEED_BLUR_S = 0.25
-"""Smoothing time of body speeds, in s."""
+"""Standard deviation of the Gaussian that smooths the root's path before its speed is taken, in s."""
 
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
@@ -45,7 +46,7 @@ def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: n
 
     Args:
         positions_m: (..., J, 3) joints, world.
-        orientations: (..., J, 4) of the joints, world.
+        orientations: (..., J, 4) joints, world.
 
     Returns:
         (..., P, 3) in m.
@@ -60,7 +61,11 @@ def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
 
 
 def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return horizontal velocities (N, T − 1, 2 feet, 2) of each foot's lowest corners, in m/s, x and z."""
+    """Return each foot's horizontal velocity at its lowest corners.
+
+    Returns:
+        (N, T − 1, 2 feet, 2) in m/s, along x and z.
+    """
     weights = lowness_weights(feet_m[..., 1])
     weights = weights[:, 1:] + weights[:, :-1]
     weights /= weights.sum(-1, keepdims=True)
@@ -68,11 +73,13 @@ def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return velocities of each standing foot's held part.
+    """Return the horizontal velocity of each standing foot's held part.
 
-    Velocities are horizontal (N, T − 1, 2 feet, 2), in m/s, x and z. The held part consists of the slowest of the lower
-    corners. Soles are stiff here, unlike people's: if someone rolls over the ball of the foot, the tips of the toes
-    seem to be lowest, and to slide.
+    The slowest of the low corners are the held part. Soles are rigid here, unlike people's: when a person rolls over
+    the ball of the foot, the toe tips seem to be lowest and to slide.
+
+    Returns:
+        (N, T − 1, 2 feet, 2) in m/s, along x and z.
     """
     weights = lowness_weights(feet_m[..., 1], _HELD_WITHIN_M)
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
@@ -82,15 +89,25 @@ def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def lowness_weights(heights_m: np.ndarray, within_m: float = _TOUCHES_WITHIN_M) -> np.ndarray:
-    """Return weights (..., K) of low corners at heights (..., K).
+    """Weight corners by how low they are.
 
-    The lowest has 1, and weights fall exponentially above it.
+    The lowest corner has weight 1, and weights fall exponentially with the height above it.
+
+    Args:
+        heights_m: (..., K) corner heights.
+        within_m: Height over which weights fall by a factor of e.
+
+    Returns:
+        (..., K).
     """
     return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / within_m)
 
 
 def sole_normals(soles: SolePoints) -> np.ndarray:
-    """Return each sole's upward normal (2, 3) in the ankle's frame, taken from heel to the next corners."""
+    """Return each sole's upward normal (2, 3) in the ankle's frame.
+
+    The normal is perpendicular to the line from the heel to the next corner.
+    """
     offsets_m = split_by_foot(soles.offsets_m)
     heel_m = offsets_m[:, 0]
     next_m = offsets_m[:, 2]
@@ -104,15 +121,16 @@ def fit_soles(
 ) -> SolePoints:
     """Fit sole thickness at heel, ball and tip.
 
-    Both feet of the motion are alike. A corner pair that floats in flat stance is lowered by the 30th percentile of its
-    height there, measured from the lowest pair. If the thickness of soles is known, it is that at the ball: heel and
-    tip are moved towards it, up or down. Pairs are moved by less if feet are hardly ever flat, so that no single frame
-    decides.
+    A corner pair that floats in flat stance is lowered by the 30th percentile of its height there, measured from the
+    lowest pair. With `ball_known`, heights are measured from the pair at the ball, and heel and tip are moved to its
+    level, up or down. If feet are hardly ever flat, pairs are moved by less, so that no single frame decides. Both feet
+    get the same thickness.
 
     Args:
         soles: Soles with K corners per foot.
         heights_m: (T, 2, K) corners above the floor.
         flat: (T, 2) whether a foot stands flat.
+        ball_known: Whether the thickness at the ball is known.
     """
     few_s, enough_s = _FLAT_S
     flat_s = flat.sum() / fps
@@ -138,7 +156,7 @@ def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
 def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNS_M_S, most: float = 3.0) -> np.ndarray:
     """Return factors on the speed bounds of standing feet in fast motions.
 
-    The factor is the speed of the root in units of `from_m_s`, smoothed over half a second.
+    The factor is the floor speed of the smoothed root path, divided by `from_m_s`.
 
     Args:
         root_m: (N, T, 3) roots.
