@@ -1,6 +1,6 @@
-"""Ground that people describe: a floor and boxes.
+"""Ground described by a person: a floor and boxes.
 
-The floor is level or sloping; boxes are, for example, the steps of stairs.
+The floor is level or sloping. Boxes describe what stands on it, such as the steps of stairs.
 """
 
 from __future__ import annotations
@@ -19,36 +19,37 @@ from .geometry.vectors import UP
 from .support import level_corners_m
 
 STEEPEST_DEG = 30.0
-"""Largest slope of a floor that people walk on."""
+"""Maximum floor slope, in degrees: the steepest that people walk on."""
 DEEPEST_M = 0.25
-"""Maximum depth of a point on a box, in m. A point deeper inside than a step is high does not stand on the box: a hand
-in a wall."""
+"""Maximum depth of a standing point below a box's top, in m: the height of a step. A deeper point, such as a hand in a
+wall, does not stand on the box."""
 MOST_BOXES = 2000
+"""Maximum number of boxes."""
 
 _EDGE_M = 1e-6
 _SHALLOW_M = 0.03
-"""Depth at which a point surely stands on a top, in m. It may be however near to an edge."""
+"""Depth in m up to which a point stands on a top, however near it is to an edge."""
 
 
 FARTHEST_M = 1e5
-"""Bound of places and sizes, beyond any scene."""
+"""Maximum coordinate or size, in m, far beyond any scene."""
 MOST_DEG = 1e6
-"""Maximum angle, in degrees. Angles may be any number of turns."""
+"""Maximum angle, in degrees. Angles may exceed a full turn."""
 
 
 @dataclass(frozen=True)
 class GroundBox:
     """A solid box that people stand on.
 
-    It stands upright on the floor's slope.
+    Its sides are perpendicular to the floor, so the box leans if the floor slopes.
     """
 
     centre_m: tuple[float, ...]
-    """(3,) middle, world, y up."""
+    """Centre (3,) in the world, y up."""
     size_m: tuple[float, ...]
-    """(3,) extent along x, y (up) and z, before any rotation."""
+    """Extent (3,) along x, y (up) and z, before any rotation."""
     turn_deg: float = 0.0
-    """Turn about the upward axis, from +z towards +x."""
+    """Rotation about the up axis, in degrees from +z towards +x."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "centre_m", tuple(self.centre_m))
@@ -65,40 +66,36 @@ class GroundBox:
         return self.centre_m[1] + self.size_m[1] / 2
 
     def contains(self, points_m: np.ndarray) -> np.ndarray:
-        """Return which points (..., 3) are over the box.
+        """Return which points (..., 3) stand on the box.
 
-        Points inside count if they are nearer to the top than to the sides.
-
-        Points deeper than `DEEPEST_M` are beside the box, as are toes that touch the riser of a step.
+        A point counts if it is above the box, or inside and nearer to the top than to the sides. A point deeper than
+        `DEEPEST_M`, such as a toe that touches the riser of a step, is beside the box.
         """
         return _BoxTable.from_boxes([self]).hold(points_m)[..., 0]
 
 
 _PAIRS_AT_ONCE = 1_000_000
-"""Number of point-box pairs compared at once. Some ten arrays of this size are in memory."""
+"""Number of point-box pairs compared at once. About ten arrays of this size are in memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class _BoxTable:
-    """B boxes as arrays.
-
-    Points are compared with all boxes at once.
-    """
+    """Arrays of B boxes, for comparing points with all of them at once."""
 
     centres_m: np.ndarray
     """(B, 3)."""
     half_sizes_m: np.ndarray
     """(B, 3) half extents, with a margin for rounding."""
     cosines: np.ndarray
-    """(B,) of the turns about the upward axis."""
+    """(B,) cosines of the rotations about the up axis."""
     sines: np.ndarray
-    """(B,)."""
+    """(B,) sines of the same rotations."""
     tops_m: np.ndarray
-    """(B,) heights of the upper sides."""
+    """(B,) heights of the tops."""
 
     @classmethod
     def from_boxes(cls, boxes: Sequence[GroundBox]) -> _BoxTable:
-        """Return the table of some boxes."""
+        """Make the table of a sequence of boxes."""
         centres_m = np.array([box.centre_m for box in boxes]).reshape(-1, 3)
         sizes_m = np.array([box.size_m for box in boxes]).reshape(-1, 3)
         turns_rad = np.deg2rad([box.turn_deg for box in boxes])
@@ -112,10 +109,7 @@ class _BoxTable:
         )
 
     def find_near(self, points_m: np.ndarray) -> np.ndarray:
-        """Find boxes that may be beneath points.
-
-        Returns their indices; points are (..., 3).
-        """
+        """Return indices of boxes that may lie beneath points (..., 3)."""
         if not len(self.tops_m) or not points_m.size:
             return np.zeros(0, dtype=int)
         level_m = points_m.reshape(-1, 3)[:, [0, 2]]
@@ -125,13 +119,13 @@ class _BoxTable:
         return np.flatnonzero(~is_beyond.any(axis=1))
 
     def select(self, boxes: np.ndarray) -> _BoxTable:
-        """Return the table of some of the boxes."""
+        """Return the table of the boxes at these indices."""
         return _BoxTable(**{name: values[boxes] for name, values in vars(self).items()})
 
     def hold(self, points_m: np.ndarray) -> np.ndarray:
-        """(..., B) whether points are over each box.
+        """Return whether points (..., 3) stand on each box, (..., B).
 
-        Points (..., 3) inside count; see `GroundBox.contains`.
+        See `GroundBox.contains` for the rule.
         """
         x, y, z = np.moveaxis(points_m[..., None, :] - self.centres_m, -1, 0)
         half_x, half_y, half_z = self.half_sizes_m.T
@@ -143,9 +137,9 @@ class _BoxTable:
         return np.asarray((inside_m >= 0) & on_top & (deep_m <= np.minimum(2 * half_y, DEEPEST_M)))
 
     def highest_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Return the highest box beneath each point.
+        """Return the height (...) of the highest box beneath points (..., 3).
 
-        Heights are (...), of points (..., 3), and −∞ without a box.
+        Where no box is beneath, it is −∞.
         """
         flat_m = points_m.reshape(-1, 3)
         table = self.select(self.find_near(flat_m))
@@ -161,20 +155,21 @@ class _BoxTable:
 
 @dataclass(frozen=True)
 class Ground:
-    """Floor and boxes that carry a motion.
+    """The floor and boxes beneath a motion.
 
-    Coordinates are the motion's world: metres, y up. `load` reads JSON with these fields.
+    Coordinates are in the motion's world: metres, y up. `load` reads these fields from JSON.
     """
 
     boxes: tuple[GroundBox, ...] = ()
     floor_m: float = 0.0
-    """Height of the floor below the world's origin."""
+    """Height of the floor at the world's origin, in m."""
     slope_deg: float = 0.0
-    """Slope of the floor, and of the boxes there."""
+    """Slope of the floor and of the boxes on it, in degrees."""
     uphill_deg: float = 0.0
     """Uphill heading, in degrees: 0 is +z, 90 is +x."""
     in_floor_frame: bool = False
-    """True if y is the floor's normal. The world's up direction then leans; people leave this out."""
+    """True if y is the floor's normal, so that the world's up direction leans. People who describe a ground leave this
+    out."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "boxes", tuple(self.boxes))
@@ -191,13 +186,14 @@ class Ground:
     def load(cls, path: str | Path) -> Ground:
         """Read the ground from a JSON file.
 
-        Raises InputError if there is none.
+        Raises:
+            InputError: The file is missing or does not describe a ground.
         """
         return read_file_as(cls, Path(path))
 
     @cached_property
     def to_floor(self) -> np.ndarray:
-        """Quaternion (4,) that turns the floor's normal to y."""
+        """Quaternion (4,) that rotates the floor's normal to y."""
         heading_rad = np.deg2rad(self.uphill_deg)
         across = np.array([np.cos(heading_rad), 0.0, -np.sin(heading_rad)])
         return quaternions(np.deg2rad(self.slope_deg) * across)
@@ -209,16 +205,16 @@ class Ground:
 
     @property
     def up(self) -> np.ndarray:
-        """(3,) up direction in the frame of this ground."""
+        """Up direction (3,) of the world in this ground's frame."""
         return rotate(self.to_floor, UP) if self.in_floor_frame else UP
 
     @property
     def normal(self) -> np.ndarray:
-        """Normal (3,) of the floor in this ground's frame."""
+        """Floor normal (3,) in this ground's frame."""
         return UP if self.in_floor_frame else rotate(invert(self.to_floor), UP)
 
     def to_floor_frame(self, points_m: np.ndarray) -> np.ndarray:
-        """Convert points (..., 3) to the floor's frame."""
+        """Convert points (..., 3) from the world to the floor's frame."""
         if self.is_level:
             return points_m
         return points_m @ to_matrices(self.to_floor).T
@@ -230,17 +226,17 @@ class Ground:
         return compose(self.to_floor, orientations)
 
     def beneath_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Heights (...) of what lies beneath points (..., 3).
+        """Return the height (...) of the box or floor beneath points (..., 3).
 
-        Box or floor, measured along the floor's normal.
+        Heights are measured along the floor's normal.
         """
         ground = self.in_own_frame
         return np.maximum(ground.floor_m, ground._box_table.highest_m(self.to_floor_frame(points_m)))
 
     def boxes_near(self, points_m: np.ndarray) -> list[GroundBox]:
-        """Return the boxes that may be beneath points.
+        """Return the boxes that may lie beneath points, in their order.
 
-        Points are (..., 3). Points are in the floor's frame; boxes keep their order.
+        Points (..., 3) are in the floor's frame.
         """
         return [self.boxes[index] for index in self._box_table.find_near(points_m)]
 
@@ -249,17 +245,11 @@ class Ground:
         return _BoxTable.from_boxes(self.boxes)
 
     def above_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Return heights (...) above box or floor.
-
-        Points are (..., 3).
-        """
+        """Return the height (...) of points (..., 3) above the box or floor beneath them."""
         return self.to_floor_frame(points_m)[..., 1] - self.beneath_m(points_m)
 
     def standing_on(self, points_m: np.ndarray) -> np.ndarray:
-        """Replace heights by those above box or floor.
-
-        points: (..., 3) in the floor's frame.
-        """
+        """Convert points (..., 3) to the floor's frame, with heights above the box or floor beneath them."""
         standing_m = self.to_floor_frame(points_m).copy()
         standing_m[..., 1] -= self.beneath_m(points_m)
         return standing_m
@@ -275,9 +265,9 @@ class Ground:
         return replace(self, boxes=boxes, floor_m=floor_m, in_floor_frame=True)
 
     def with_lowest_floor(self, lowest_m: float) -> Ground:
-        """Shift the ground's lowest floor to y = 0.
+        """Return the ground with its lowest floor, at `lowest_m`, shifted to y = 0.
 
-        The ground is in the floor's frame. Everything at `lowest_m` and below becomes floor.
+        The result is in the floor's frame. Boxes whose tops are not above `lowest_m` become part of the floor.
         """
         boxes = []
         for box in self.in_own_frame.boxes:
@@ -287,9 +277,9 @@ class Ground:
         return replace(self, boxes=tuple(boxes), floor_m=0.0, in_floor_frame=True)
 
     def slope_m(self, around_m: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the corners (4, 3) of a sloping floor.
+        """Yield the corners (4, 3) of the floor around points (T, 3) in the world.
 
-        The floor is that around points (T, 3) in the world. A level floor at y = 0 yields nothing.
+        A level floor at y = 0 yields nothing.
         """
         if self.slope_deg or self.floor_m:
             points_m = self.to_floor_frame(around_m)

@@ -1,4 +1,8 @@
-"""Inverse kinematics: a skeleton and rotations from joint positions."""
+"""Inverse kinematics: a skeleton and rotations from joint positions.
+
+Bone directions are matched in closed form, joint by joint from the root. Where bones of constant length miss a wrist or
+an ankle, the two bones above it are bent until it is met.
+"""
 
 from dataclasses import replace
 
@@ -13,30 +17,31 @@ from .skeleton import Skeleton
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
 _FITS = 20
+"""Maximum number of iterations for a mean shape."""
 _CONVERGED_M = 1e-6
 _FRAMES_TO_FIT = 256
 _ENDS = {"left_ankle": 1.0, "right_ankle": 1.0, "left_wrist": -1.0, "right_wrist": -1.0}
-"""Ends of two-bone limbs, with their bend direction: the z of the middle joint's direction of bend, seen from the
-trunk."""
+"""Ends of two-bone limbs, with the usual bend direction of the middle joint: the sign of its z seen from the trunk."""
 _EXACT_M = 1e-4
+"""Distance below which an end is where it should be, in m."""
 _GIVEN_M = 0.002
-"""Maximum distance of an end that keeps the limb's bend, in m. Near full length, a limb that is a millimetre shorter
-has the middle joint two centimetres aside."""
+"""Distance over which an end's error may be kept instead of bending the limb, in m. Near full length, one millimetre of
+reach moves the middle joint sideways by two centimetres."""
 MAXIMUM_REACH = 0.9985
-"""Maximum reach of a limb, as a share of its full length. Knees and elbows snap beyond it."""
+"""Maximum reach of a limb, as a share of its full length. Beyond it, knees and elbows snap."""
 STRAIGHT_M = 0.02
-"""Distance of a knee or elbow from the line between the ends of its limb, in m. A straighter limb bends the usual
-way."""
+"""Distance of a knee or elbow from the line between its limb's ends, in m, below which the limb bends in its usual
+direction."""
 
 
 def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
-    """Fit a motion whose bones match joint directions.
+    """Fit rotations to the directions between joint positions.
 
-    Bones point as nearly as possible where those between the joints point. The fit is exact if the joints move as
-    `skeleton` can. Positions leave the twist along a bone open; twist is taken from the parent.
+    The fit is exact if `skeleton` can take these positions. Positions do not determine the twist about a bone, so twist
+    follows the parent.
 
     Args:
-        joints_m: (T, J, 3) joint positions, world, y up, metres.
+        joints_m: (T, J, 3) joint positions in the world, y up, in m.
 
     Raises:
         InputError: The joints have another shape or are not finite.
@@ -51,15 +56,15 @@ def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
 
 
 def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
-    """Fit a motion on bones of constant length.
+    """Fit a motion with constant bone lengths that meets wrists and ankles.
 
-    Wrists and ankles are where the joints are. This is `fit_motion` on the skeleton of `fit_skeleton`; then the two
-    bones above each wrist and ankle bend as far as possible. Middle joints stay as near to the given places as that
-    admits; hands and feet keep the same direction.
+    The skeleton is that of `fit_skeleton`, and rotations are those of `fit_motion`. Then the two bones above each wrist
+    and ankle are bent so that the end meets its position, as far as the limb can reach. Knees and elbows stay as close
+    as possible to their positions, and hands and feet keep their directions.
 
     Args:
-        joints_m: (T, J, 3) joint positions, world, y up, metres.
-        template: Skeleton with J joints; offsets give directions that the joints leave open.
+        joints_m: (T, J, 3) joint positions in the world, y up, in m.
+        template: Skeleton with J joints. Its offsets give the directions that the joints leave open.
 
     Raises:
         InputError: The joints have another shape or are not finite.
@@ -87,10 +92,16 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
 def _bend_limb(
     posed_m: np.ndarray, places_m: np.ndarray, trunk: np.ndarray, forward: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bend a posed limb to another end point.
+    """Bend a posed limb so that its end meets a target.
 
-    Both bones (T, 3) of the limb (T, 3, 3) are returned; its end moves to the end of `places_m` (T, 3, 3), world,
-    metres. trunk: (T, 4) orientations of the joint above; forward: see `_ENDS`.
+    Args:
+        posed_m: (T, 3, 3) start, middle and end of the posed limb in the world, in m.
+        places_m: (T, 3, 3) target positions of the same joints.
+        trunk: (T, 4) orientations of the joint above the limb.
+        forward: Usual bend direction, see `_ENDS`.
+
+    Returns:
+        The upper and the lower bone, each (T, 3).
     """
     start_m = posed_m[:, 0]
     upper_m = norms(posed_m[:, 1] - posed_m[:, 0]).max()
@@ -110,10 +121,11 @@ def _bend_limb(
 
 
 def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, forward: float) -> np.ndarray:
-    """Return the direction (T, 3) of a bend.
+    """Return the unit direction (T, 3) in which a limb bends.
 
-    Unit vectors are across `along` (T, 3), for middle joints (T, 3) seen from the limb's start. For joints that are all
-    but straight, return the average direction of the bend, seen from the trunk (T, 4).
+    It is perpendicular to the limb's axis `along` (T, 3) and points to the middle joint (T, 3), given relative to the
+    limb's start. Where the limb is almost straight, it blends into the clip's average bend direction relative to the
+    trunk (T, 4).
     """
     across_m = middle_m - dot(middle_m, along)[:, None] * along
     usual = rotate(invert(trunk), across_m).mean(axis=0) + np.array([0.0, 0.0, 1e-6 * forward])
@@ -124,11 +136,15 @@ def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, 
 
 
 def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:
-    """Fit a rest pose to joint distances.
+    """Fit bone offsets to joint positions.
 
-    It keeps distances of joints (T, J, 3), in metres: `template` with other offsets. Bones get the mean lengths. If
-    several bones hang on a joint, the mean shape over time is kept, turned to the template's (generalised Procrustes
-    analysis, Gower 1975); a single bone keeps the template's direction. Of long clips, some hundred frames are used.
+    Bones get their mean lengths over time. Where several bones meet at a joint, their offsets are the mean shape over
+    time, aligned to the template (generalised Procrustes analysis, Gower 1975). A single bone keeps the template's
+    direction. Long clips are sampled at some hundred frames.
+
+    Args:
+        joints_m: (T, J, 3) joint positions, in m.
+        template: Skeleton with J joints, returned with other offsets.
     """
     _check(joints_m, template)
     joints_m = joints_m[:: -(-len(joints_m) // _FRAMES_TO_FIT)]
@@ -147,13 +163,13 @@ def _check(joints_m: np.ndarray, skeleton: Skeleton) -> None:
 
 
 def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Return rotations that align rest and posed bones.
+    """Return rotations that align rest bones with posed bones.
 
-    Source: Kabsch 1976. Longer bones count for more; of equally good rotations the nearest to `before` is returned.
+    Longer bones weigh more. If the bones leave a rotation open, the one nearest to `before` is chosen (Kabsch 1976).
 
     Args:
-        rest_m: (C, 3) bones at rest, metres.
-        bones_m: (T, C, 3) posed bones, metres.
+        rest_m: (C, 3) bones at rest, in m.
+        bones_m: (T, C, 3) posed bones, in m.
         before: (T, 4) preferred rotations.
 
     Returns:
@@ -167,9 +183,9 @@ def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) 
 
 
 def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
-    """(C, 3) mean shape of bones (T, C, 3).
+    """Return the mean shape (C, 3) of bones (T, C, 3).
 
-    It has mean lengths, and is turned to the template (C, 3).
+    Bones have their mean lengths, and the shape is aligned to the template (C, 3).
     """
     lengths_m = norms(bones_m).mean(axis=0)[:, None]
     template_lengths_m = norms(template_m)[..., None]

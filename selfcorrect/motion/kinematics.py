@@ -1,6 +1,6 @@
-"""Forward kinematics and rotations over time.
+"""Forward kinematics, and rotations over time.
 
-Rotations are unit quaternions xyzw in arrays (..., J, 4).
+Rotations are unit quaternions xyzw in arrays of shape (..., J, 4).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,23 +16,23 @@ from .motion import SLAB, Motion, MotionBatch
 from .skeleton import Skeleton, compute_descendants, compute_generations
 
 _FRAMES_IN_CACHE = 512
-"""Number of frames whose signs are compared at once."""
+"""Number of frames whose signs are compared at once, so that they fit into the processor's cache."""
 
 
 def forward_kinematics(
     skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray, joints: Sequence[int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pose joints in the world.
+    """Compute world poses of joints.
 
-    Only K of them may be posed, which takes less time.
+    Posing only K of the J joints takes less time.
 
     Args:
-        root_m: (..., 3) root position, world, metres.
+        root_m: (..., 3) root position in the world, in m.
         rotations: (..., J, 4) rotations as in `Motion`.
         joints: Indices of the K joints; None for all.
 
     Returns:
-        Positions (..., J, 3) in metres and orientations (..., J, 4), both in the world; (..., K, …) of some joints.
+        Positions (..., K, 3) in m and orientations (..., K, 4), both in the world.
     """
     if kernel := find_kernel("pose", rotations):
         orientations = np.empty((*rotations.shape[:-2], len(skeleton) if joints is None else len(joints), 4))
@@ -54,7 +54,7 @@ def _pose_compiled(
 ) -> np.ndarray:
     """Pose joints with a compiled kernel.
 
-    Returns positions (..., K, 3), and writes orientations (..., K, 4) if wanted.
+    Returns positions (..., K, 3). If `orientations` (..., K, 4) is an array, the kernel writes orientations into it.
     """
     *shape, count, _ = rotations.shape
     posed, *tree = _make_kernel_tree(skeleton, None if joints is None else tuple(joints))
@@ -79,7 +79,8 @@ def _make_kernel_tree(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Prepare a joint tree for the kernels.
 
-    Returns the joints that are posed, offsets and parents of all joints, and the joints that are needed, parents first.
+    Returns the joints to pose, the offsets and parents of all joints, and the joints that must be computed, parents
+    first.
     """
     posed, order = _order_joints(skeleton.parents, joints)
     offsets_m = np.ascontiguousarray(skeleton.offsets_m, dtype=float)
@@ -88,9 +89,9 @@ def _make_kernel_tree(
 
 @lru_cache(maxsize=64)
 def _order_joints(parents: tuple[int, ...], joints: tuple[int, ...] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Order the joints to be posed.
+    """Return the joints to pose and the joints they depend on.
 
-    Returns them, and the joints up to the root that they need, generation by generation.
+    The second array includes all ancestors, ordered by depth.
     """
     posed = np.arange(len(parents), dtype=np.int32) if joints is None else np.array(joints, dtype=np.int32)
     is_needed = np.asarray(compute_descendants(parents)[:, posed].any(axis=1))
@@ -99,7 +100,7 @@ def _order_joints(parents: tuple[int, ...], joints: tuple[int, ...] | None) -> t
 
 
 def _pose_by_generation(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pose all joints as the kernels do.
+    """Pose all joints in NumPy, as the kernels do.
 
     Returns positions (..., J, 3) and orientations (..., J, 4).
     """
@@ -122,8 +123,10 @@ _POSES: WeakKeyDictionary[MotionBatch, tuple[np.ndarray, np.ndarray]] = WeakKeyD
 def cached_poses(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
     """Return a batch's poses, computed once.
 
-    Positions are (N, T, J, 3), orientations (N, T, J, 4), in the world, read-only. Poses live as long as their batch,
-    so ask for poses of short-lived batches.
+    They are kept as long as the batch lives, so use this for short-lived batches only.
+
+    Returns:
+        Read-only world positions (N, T, J, 3) in m and orientations (N, T, J, 4).
     """
     if (poses := _POSES.get(motions)) is None:
         poses = cache_poses(motions, *forward_kinematics(motions.skeleton, motions.root_m, motions.rotations))
@@ -133,14 +136,14 @@ def cached_poses(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
 def cache_poses(
     motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Store a batch's poses for `cached_poses`.
+    """Store known poses of a batch for `cached_poses`.
 
-    An example is a batch that was moved as a whole.
+    For example, the poses of a batch that was shifted as a whole follow from the batch before.
 
     Args:
         motions: N motions of T frames.
-        positions_m: (N, T, J, 3) world positions of all joints; becomes read-only.
-        orientations: (N, T, J, 4) world orientations of all joints; becomes read-only.
+        positions_m: (N, T, J, 3) world positions of all joints, which become read-only.
+        orientations: (N, T, J, 4) world orientations of all joints, which become read-only.
     """
     poses = _POSES[motions] = positions_m, orientations
     for values in poses:
@@ -151,7 +154,10 @@ def cache_poses(
 def pose_joints(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return world positions and orientations of joints.
 
-    A batch that was posed already is not posed again. joints: Indices of the joints; None for all.
+    Cached poses of a batch are reused.
+
+    Args:
+        joints: Indices of the joints; None for all.
     """
     if isinstance(motion, MotionBatch) and (poses := _POSES.get(motion)) is not None:
         return poses if joints is None else (poses[0].take(joints, axis=-2), poses[1].take(joints, axis=-2))
@@ -161,14 +167,14 @@ def pose_joints(motion: Motion | MotionBatch, joints: Sequence[int] | None = Non
 def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> np.ndarray:
     """Return joint positions in the world.
 
-    A batch that was posed already is not posed again.
+    Cached poses of a batch are reused.
 
     Args:
-        motion: A motion of T frames, or a batch of N such motions.
+        motion: A motion of T frames, or a batch of N motions.
         joints: Indices of J joints; None for all.
 
     Returns:
-        (T, J, 3) positions in metres, (N, T, J, 3) of a batch.
+        Positions (T, J, 3) in m, or (N, T, J, 3) of a batch.
     """
     check_kind("motion", motion, Motion, MotionBatch)
     if isinstance(motion, MotionBatch) and (poses := _POSES.get(motion)) is not None:
@@ -181,10 +187,7 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
 
 
 def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-    """Apply a function in chunks of rows.
-
-    Long arrays then need little extra memory.
-    """
+    """Apply a function to chunks of rows, so that long arrays need little extra memory."""
     count = len(arrays[0])
     if count <= SLAB:
         return function(*arrays)
@@ -199,9 +202,9 @@ def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.nd
 
 
 def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
-    """Convert world orientations to local rotations.
+    """Convert world orientations (..., J, 4) to local rotations.
 
-    Both are (..., J, 4); this is the inverse of forward kinematics.
+    This is the inverse of forward kinematics.
     """
     world = normalize(orientations)
     above = world.take(skeleton.parents[1:], -2)
@@ -212,10 +215,12 @@ def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
 def make_continuous(rotations: np.ndarray, axis: int = 0, out: np.ndarray | None = None) -> np.ndarray:
     """Flip quaternion signs so that rotations are continuous.
 
-    Neighbours (..., 4) along the time `axis` then lie in the same hemisphere.
+    Consecutive quaternions along the time `axis` then lie in the same hemisphere.
 
     Args:
-        out: The rotations themselves to change these in place; None for a copy.
+        rotations: Quaternions (..., 4).
+        axis: The time axis.
+        out: `rotations` to work in place; None for a copy.
     """
     result = rotations.copy() if out is None else out
     moved = np.moveaxis(result, axis, 0)

@@ -25,29 +25,29 @@ class Motion:
     root_m: np.ndarray
     """(T, 3) root position, world, metres."""
     rotations: np.ndarray
-    """(T, J, 4) unit quaternions xyzw; the root's in the world, each other joint's in the parent's frame."""
+    """(T, J, 4) unit quaternions xyzw. The root's are in the world, all others in the parent's frame."""
     fps: float
     """Frames per second."""
     label: str = ""
-    """Class name, "" for none."""
+    """Class name, or ""."""
     text: str = ""
-    """Caption, "" for none."""
+    """Captions, one per line, or ""."""
     source: str = field(default="", compare=False)
     """File that the motion was read from; "" if unknown."""
     feet: FootFrames | None = field(default=None, compare=False)
-    """Foot frames of the rig, if other motions of the rig showed these; None for an estimate from the motion."""
+    """Foot frames of the rig, if they are known from other motions of the rig. None estimates them from this motion."""
 
     contacts: np.ndarray | None = field(default=None, compare=False)
-    """(T, 2) contact of the left and the right foot from 0 to 1, as in the file; None if the file has none. ±inf: set
-    by a person, so that a correction infers nothing."""
+    """(T, 2) contact of the left and the right foot, from 0 to 1, or None if the file has none. Values of ±inf were
+    set by a person; a correction then infers none of its own."""
     ground: Ground | None = field(default=None, compare=False)
-    """Ground that a person specified; None for a floor at y = 0 and what the motion shows."""
+    """Ground that a person described. None for a floor at y = 0 and whatever ground the motion shows."""
     height_error_m: float = field(default=0.0, compare=False)
-    """Largest distance from y = 0 of seemingly standing feet because the person has bones of other lengths; 0 if the
-    lengths are known."""
+    """Largest distance of standing feet from y = 0 that may come from wrong bone lengths, in m. It is 0 if the person's
+    bone lengths are known."""
     keeps_height: bool = field(default=False, compare=False)
-    """True if the person's own body stands on a floor at y = 0, so that feet within `height_error_m` keep their
-    height."""
+    """True if the person, with their own bone lengths, stands on a floor at y = 0. Feet within `height_error_m` of the
+    floor then keep their height."""
 
     def __repr__(self) -> str:
         name = f"{self.source}, " if self.source else ""
@@ -84,47 +84,44 @@ class Motion:
 
     @property
     def seconds(self) -> float:
-        """Time between the first and the last frame, seconds."""
+        """Time from the first to the last frame, in seconds."""
         return (len(self) - 1) / self.fps
 
     def frames(self, start: int, stop: int) -> Self:
-        """Return frames `start` to `stop` (exclusive).
-
-        The motion itself if those are all.
-        """
+        """Return frames `start` to `stop` (exclusive), or the motion itself if these are all."""
         return self if start == 0 and stop >= len(self) else self.select_frames(slice(start, stop))
 
     def select_frames(self, frames: np.ndarray | slice) -> Self:
-        """Return the frames at some indices, in that order."""
+        """Return the motion with the frames at these indices, in that order."""
         contacts = None if self.contacts is None else self.contacts[frames]
         return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames], contacts=contacts)
 
 
 _NUMBERS = frozenset(map(np.dtype, ("float32", "float64", "int32", "int64")))
-"""Types of positions and rotations. Shorter types hold centimetres and degrees only."""
+"""Valid types of positions and rotations. Shorter types resolve only centimetres and degrees."""
 
 
 FPS_READ = (0.01, 1e5)
+"""Valid frame rates, in frames per second."""
 FURTHEST_READ_M = 1e12
+"""Maximum coordinate or bone length, in m."""
 LENGTHS_READ = (1e-6, 1e6)
-"""Valid range of the largest quaternion component. Quaternions are normalised on use; shorter ones have no
+"""Valid range of a quaternion's largest component. Quaternions are normalised when used, but a shorter one has no
 direction."""
 SLAB = 4096
-"""Number of frames processed at once. For a batch it is the number of motions."""
+"""Number of frames, or of motions in a batch, that are processed at once."""
 
 
 def captions(text: str) -> list[str]:
-    """Split a motion's `text` into captions.
-
-    There is a caption per line.
-    """
+    """Split a motion's `text` into captions, one per line."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def check_numbers(motion: Motion) -> Motion:
     """Return the motion if its numbers are valid.
 
-    Raises InputError if numbers are not finite, not rotations, or too large to work with.
+    Raises:
+        InputError: Bones, positions or rotations are not finite or too large, or quaternions are too short.
     """
     where = motion.source or "the motion"
     if not np.all(np.abs(motion.skeleton.offsets_m) <= FURTHEST_READ_M):
@@ -146,10 +143,7 @@ def check_numbers(motion: Motion) -> Motion:
 
 @dataclass(frozen=True, eq=False)
 class MotionBatch:
-    """N motions of one skeleton and frame rate.
-
-    They are padded at the end to T frames.
-    """
+    """N motions of one skeleton and frame rate, padded to T frames."""
 
     skeleton: Skeleton
     root_m: np.ndarray
@@ -157,14 +151,14 @@ class MotionBatch:
     rotations: np.ndarray
     """(N, T, J, 4) unit quaternions xyzw, as in `Motion`."""
     lengths: np.ndarray
-    """(N,) frames that count."""
+    """(N,) number of frames before the padding."""
     fps: float
     contacts: np.ndarray | None = None
-    """(N, T, 2) as in `Motion`, NaN if a file has none; None if no file has any."""
+    """(N, T, 2) as in `Motion`, with NaN for motions without contacts; None if no motion has any."""
     feet: FootFrames | None = None
-    """As in `Motion`; from the first motion."""
+    """As in `Motion`, from the first motion."""
     ground: Ground | None = None
-    """As in `Motion`; from the first motion."""
+    """As in `Motion`, from the first motion."""
 
     def __len__(self) -> int:
         return len(self.root_m)
@@ -172,7 +166,7 @@ class MotionBatch:
     def __getitem__(self, index: int) -> Motion:
         """Return one motion.
 
-        It is the same object each time, so that it is observed once.
+        It is the same object every time, so results that are cached per motion are computed once.
         """
         if index not in self._items:
             self._items[index] = self._select(index)
@@ -198,9 +192,10 @@ class MotionBatch:
 
     @classmethod
     def stack(cls, motions: Sequence[Motion]) -> Self:
-        """Stack motions, padding with the last frame.
+        """Stack motions, repeating the last frame of shorter ones.
 
-        They have the same skeleton and frame rate.
+        Raises:
+            InputError: The skeletons or frame rates differ.
         """
         first = motions[0]
         for index, motion in enumerate(motions):
@@ -221,10 +216,7 @@ class MotionBatch:
 
 
 def _stack_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray | None:
-    """Stack contacts for `MotionBatch.contacts`.
-
-    frames: (N, T) frames of each motion.
-    """
+    """Stack contacts for `MotionBatch.contacts`, given the frames (N, T) of each motion."""
     if all(motion.contacts is None for motion in motions):
         return None
     contacts = np.full((*frames.shape, 2), np.nan)
@@ -235,4 +227,4 @@ def _stack_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray
 
 
 Moving = TypeVar("Moving", Motion, MotionBatch)
-"""One motion (T, 3) or a batch (N, T, 3). The shapes are those of the root."""
+"""A motion, whose root has shape (T, 3), or a batch, whose roots have shape (N, T, 3)."""

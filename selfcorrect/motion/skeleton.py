@@ -1,4 +1,4 @@
-"""Skeletons: joints, their tree, and body parts."""
+"""Skeletons: joints, their tree, and the body parts they stand for."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ SIDES = ("left", "right")
 
 MOST_JOINTS = 4096
 MOST_LEVELS = 128
-"""Bounds of a skeleton's size, far beyond any character's, so that work and recursion are bounded too."""
+"""Maximum depth of the tree. With `MOST_JOINTS`, it limits work and recursion, and is far beyond any character."""
 
 SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 
 SOLE_BELOW_TOE_JOINT_M = 0.025
-"""Sole depth of an ordinary shoe, in m below the toe joint of an adult."""
+"""Depth of an adult's sole below the toe joint in an ordinary shoe, in m."""
 BOX_FOOT_SOLE_M = -0.05
-"""Sole height of a box foot, in m below the ankle of an adult whose foot is a box, without toe joints."""
+"""Height of an adult's sole relative to the ankle, in m, for a box foot without toe joints."""
 ADULT_LEG_M = 0.82
-"""Length of an adult's leg, in m: thigh and shank, as in SMPL's average body."""
+"""Length of an adult's thigh and shank, in m, from SMPL's average body."""
 
 Generations: TypeAlias = tuple[tuple[np.ndarray, np.ndarray], ...]
 
 
 @lru_cache(maxsize=32)
 def _children(parents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Compute `Skeleton.children`, shared between skeletons.
+    """Compute `Skeleton.children`.
 
-    Every motion has its own skeleton object, but many share a tree.
+    Every motion has its own skeleton object, but many share a tree, so the result is cached per tree.
     """
     below: list[list[int]] = [[] for _ in parents]
     for child, parent in enumerate(parents[1:], start=1):
@@ -73,26 +73,28 @@ def compute_generations(parents: tuple[int, ...]) -> Generations:
 class Skeleton:
     """A tree of J joints in a rest pose.
 
-    With all rotations at identity the body stands upright, y up, facing +z, the left side towards +x, arms anywhere.
+    With all rotations at identity, the body stands upright, y up, facing +z with its left side towards +x. Arms may
+    point anywhere.
     """
 
     names: tuple[str, ...]
     """J unique joint names."""
     parents: tuple[int, ...]
-    """J parent indices. Parents come before children; −1 is for the single root."""
+    """J parent indices. Parents come before their children; the only root is first and has −1."""
     offsets_m: np.ndarray
-    """(J, 3) joint positions in the parent's frame, in m. The root's is zero."""
+    """(J, 3) joint positions in the parent's frame, in m; zero for the root."""
     parts: tuple[str, ...]
-    """J part names from `SMPL_22`; "" where a joint has no counterpart (fingers, eyes, twists)."""
+    """J part names from `SMPL_22`, or "" for joints without a counterpart, such as fingers, eyes and twists."""
     soles_m: tuple[float, float] | None = None
-    """Depths of the left and the right sole below the toe joint, or below the ankle without a toe joint, metres; None
-    for an ordinary shoe."""
+    """Depths of the left and the right sole below the toe joint, or below the ankle if the foot has no toe joint, in m.
+    None for an ordinary shoe."""
     rigid: frozenset[str] = frozenset()
-    """Names of joints that cannot turn. Examples are the ends of a BVH file."""
+    """Names of joints that cannot rotate, such as the end sites of a BVH file."""
     mass_kg: float | None = None
-    """Mass of the body from its shape, in kg, or None."""
+    """Body mass that follows from the body's shape, in kg, or None."""
     usual_sole_m: float = SOLE_BELOW_TOE_JOINT_M
-    """Usual sole depth of an adult, in m below toe joints: 0 for files with toe joints on the floor, as HumanML3D's."""
+    """Usual depth of an adult's sole below the toe joint, in m. It is 0 for formats whose toe joints touch the floor,
+    such as HumanML3D."""
 
     def __repr__(self) -> str:
         return f"Skeleton({len(self.names)} joints)"
@@ -117,10 +119,7 @@ class Skeleton:
             raise InputError(f"unknown body parts {sorted(unknown)}, expected names from {SMPL_22}")
 
     def _levels(self) -> int:
-        """Number of joints on the longest branch.
-
-        Root and furthest joint are both counted.
-        """
+        """Count the joints on the longest branch, including the root."""
         levels = [1]
         for parent in self.parents[1:]:
             levels.append(levels[parent] + 1)
@@ -130,16 +129,13 @@ class Skeleton:
         return len(self.names)
 
     def joint(self, part: str) -> int | None:
-        """Return the joint of a body part.
-
-        An example is "left_knee". Returns None if no joint is that part.
-        """
+        """Return the joint of a body part such as "left_knee", or None."""
         return self._joint_of.get(part)
 
     def pair(self, part: str) -> tuple[int, int] | None:
-        """Return the left and right joint of a part.
+        """Return the left and right joint of a part such as "knee".
 
-        An example is "knee". Returns None if the skeleton lacks either.
+        Returns None if the skeleton lacks either joint.
         """
         left = self.joint(f"left_{part}")
         right = self.joint(f"right_{part}")
@@ -147,12 +143,12 @@ class Skeleton:
 
     @cached_property
     def _joint_of(self) -> dict[str, int]:
-        """The first joint of each part."""
+        """First joint of each part."""
         return {part: joint for joint, part in reversed([*enumerate(self.parts)])}
 
     @cached_property
     def mirror_map(self) -> np.ndarray:
-        """Index (J,) of each joint's left/right counterpart.
+        """Index (J,) of each joint's counterpart on the other side.
 
         Joints on the midline map to themselves.
         """
@@ -166,20 +162,20 @@ class Skeleton:
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
-        """The children of each joint."""
+        """Children of each joint."""
         return _children(self.parents)
 
     def path_to_root(self, joint: int) -> list[int]:
-        """Return a joint and its ancestors, root last."""
+        """Return a joint and its ancestors, the root last."""
         way = [joint]
         while way[-1]:
             way.append(self.parents[way[-1]])
         return way
 
     def path_between(self, top: int, low: int) -> list[int]:
-        """Return the joints from `top` (exclusive) down to `low`.
+        """Return the joints below `top` down to `low`, inclusive.
 
-        Returns [] if `low` is not below `top`.
+        The result is empty if `low` is not below `top`.
         """
         path = self.path_to_root(low)
         return path[: path.index(top)][::-1] if top in path else []
@@ -188,26 +184,21 @@ class Skeleton:
     def descendants(self) -> np.ndarray:
         """Descendants of each joint, (J, J) bool.
 
-        True if the column's joint is a descendant of the row's, or the same.
+        An entry is true if the column's joint is the row's joint or one of its descendants.
         """
         return compute_descendants(self.parents)
 
     @cached_property
     def generations(self) -> Generations:
-        """Joints and parents by depth below the root.
+        """Joints below the root and their parents, grouped by depth.
 
-        The root is left out.
-
-        A computation from parent to child needs a pass over these groups instead of a pass over all joints.
+        A computation from parents to children then takes one step per group instead of one per joint.
         """
         return compute_generations(self.parents)
 
     @cached_property
     def rest_positions_m(self) -> np.ndarray:
-        """Joint positions (J, 3) at rest, in m.
-
-        The root is at the origin.
-        """
+        """Joint positions (J, 3) at rest, in m, with the root at the origin."""
         positions_m = np.zeros_like(self.offsets_m)
         for joint, parent in enumerate(self.parents[1:], start=1):
             positions_m[joint] = positions_m[parent] + self.offsets_m[joint]
@@ -215,10 +206,7 @@ class Skeleton:
 
     @cached_property
     def leg_m(self) -> float:
-        """Leg length from hip to ankle, in m.
-
-        The mean of both legs; 0 for skeletons without legs.
-        """
+        """Mean leg length from hip to ankle, in m, or 0 without legs."""
         hips, ankles = self.pair("hip"), self.pair("ankle")
         if hips is None or ankles is None:
             return 0.0
@@ -228,31 +216,28 @@ class Skeleton:
 
     @property
     def size(self) -> float:
-        """Leg length as a share of an adult's.
+        """Leg length as a share of an adult's, or 1 without legs.
 
-        Feet have the same share. 1 for a body without legs.
+        Foot sizes are scaled by it, too.
         """
         return self.leg_m / ADULT_LEG_M or 1.0
 
     def same_as(self, skeleton: Skeleton) -> bool:
-        """Return whether both skeletons are the same.
-
-        Compared are joints, tree, parts, offsets, soles, rigid ends and mass.
-        """
+        """Return whether both skeletons have the same `identity`."""
         return self is skeleton or self.identity == skeleton.identity
 
     @cached_property
     def identity(self) -> Hashable:
-        """Hashable value, equal for equal skeletons."""
+        """Hashable value that is equal for equal skeletons.
+
+        It has joints, tree, parts, offsets, soles, rigid joints and mass.
+        """
         offsets_m = (self.offsets_m.astype(float) + 0.0).tobytes()  # no zero has a sign
         return self.names, *self.tree, offsets_m, self.soles_m, self.rigid, self.mass_kg, self.usual_sole_m
 
     @property
     def tree(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        """Parents and parts.
-
-        Equal for bodies that can be simulated together.
-        """
+        """Parents and parts. Bodies with equal trees can be simulated together."""
         return self.parents, self.parts
 
 
@@ -264,22 +249,22 @@ UNTURNED: Quaternion = (0.0, 0.0, 0.0, 1.0)
 class FootFrames:
     """Foot frames and soles of a rig in stance.
 
-    They need not be the rest pose's; the left foot comes first.
+    They may differ from the rest pose. The left foot comes first.
     """
 
     ankles: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
-    """Rotations (xyzw) of sole normals to the y axis. They turn vectors in an ankle's frame."""
+    """Rotations (xyzw) that take each sole's normal, given in the ankle's frame, to the y axis."""
     toes: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
-    """The same for toe joints, which are hinges: toes stand flat independently."""
+    """The same for the toe joints. Toes are hinges and can stand flat independently of the foot."""
     soles_m: tuple[float, float] | None = None
     """Depths of the soles, as in `Skeleton.soles_m`."""
     floor_m: float = 0.0
-    """Floor height below standing feet, in m. Feet have these soles."""
+    """Height in m of the floor that feet with these soles stand on."""
 
     def turns(self, skeleton: Skeleton) -> np.ndarray:
-        """(J, 4) rotations of each joint's frame.
+        """Return rotations (J, 4) of joint frames to foot frames.
 
-        They are the rotations of the joint's foot, and the identity outside the feet.
+        Joints of a foot get their foot's rotation, all others the identity.
         """
         turns = np.tile(np.array(UNTURNED), (len(skeleton), 1))
         for part, both in (("ankle", self.ankles), ("foot", self.toes)):
@@ -293,9 +278,9 @@ _WORDS = (SIDES, ("Left", "Right"), ("LEFT", "RIGHT"))
 
 
 def swap_sides(name: str) -> str:
-    """Return the counterpart's name on the other side.
+    """Return the name of the counterpart on the other side.
 
-    It may be a joint's or a part's name; names on the midline stay the same.
+    Works for names of joints and parts. Names on the midline stay the same.
     """
     for left, right in _WORDS:
         if left in name:
@@ -308,13 +293,10 @@ def swap_sides(name: str) -> str:
 
 
 def strip_side(part: str) -> str:
-    """Return the name of a part without the side."""
+    """Remove the side from a part's name."""
     return part.removeprefix("left_").removeprefix("right_")
 
 
 def smpl_22(offsets_m: np.ndarray) -> Skeleton:
-    """Return SMPL's 22-joint skeleton.
-
-    Offsets are (22, 3), in metres.
-    """
+    """Return SMPL's 22-joint skeleton with offsets (22, 3) in m."""
     return Skeleton(SMPL_22, SMPL_22_PARENTS, np.asarray(offsets_m, dtype=float), SMPL_22)

@@ -1,6 +1,6 @@
 """Supports: what carries a body besides the floor.
 
-They carry it for a while, such as steps, rungs, seats, and bars to grip.
+A support carries a body part for some frames. Steps, rungs, seats and bars to grip are supports.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ CARRIED_PARTS = {
     "left grip": ("left_wrist",),
     "right grip": ("right_wrist",),
 }
-"""Parts that a support can carry, with joints. The joints' surface or soles rest on it; grips hold a hand from any
-side."""
+"""Parts that a support can carry, with their joints. The sole or the surface around these joints rests on the support,
+except that a grip holds a hand from any side."""
 
 
 def level_corners_m(size_m: tuple[float, float], turn_deg: float) -> np.ndarray:
-    """Return the corners (4, 3) of a level rectangle.
+    """Return the corners (4, 3) of a level rectangle around the origin.
 
-    It lies around the origin, with an extent along x and z, and is turned about y.
+    Args:
+        size_m: Extent along x and z, before the rotation.
+        turn_deg: Rotation about y, in degrees from +z towards +x.
     """
     x_m = size_m[0] * np.array([-0.5, 0.5, 0.5, -0.5])
     z_m = size_m[1] * np.array([-0.5, -0.5, 0.5, 0.5])
@@ -45,17 +47,17 @@ def level_corners_m(size_m: tuple[float, float], turn_deg: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Support:
-    """A surface or hold that supports a part.
+    """A level surface or a grip that carries a part.
 
-    The surface is level. It carries the part from frame `first` to frame `last`.
+    It carries the part from frame `first` to frame `last`, inclusive.
     """
 
     part: str
     """One of `CARRIED_PARTS`."""
     top_m: tuple[float, float, float]
-    """Middle (3,) of the surface, world, y up."""
+    """Centre (3,) of the surface in the world, y up."""
     size_m: tuple[float, float]
-    """Extent along x and z."""
+    """Extent along x and z, before the rotation."""
     first: int
     last: int
     turn_deg: float = 0.0
@@ -63,7 +65,7 @@ class Support:
 
     @property
     def corners_m(self) -> np.ndarray:
-        """(4, 3) corners of the surface, world."""
+        """Corners (4, 3) of the surface in the world."""
         return level_corners_m((self.size_m[0], self.size_m[1]), self.turn_deg) + self.top_m
 
     @property
@@ -73,14 +75,11 @@ class Support:
 
     @property
     def is_grip(self) -> bool:
-        """True if a hand grips it.
-
-        Otherwise a part rests on it.
-        """
+        """True if a hand grips the support, false if a part rests on it."""
         return self.part.endswith("grip")
 
     def shift(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:
-        """Return the support shifted by `shift_m` (3,), `frames` later."""
+        """Return the support moved by `shift_m` (3,) and delayed by `frames`."""
         x, y, z = np.add(self.top_m, shift_m).tolist()
         return replace(self, top_m=(x, y, z), first=self.first + frames, last=self.last + frames)
 
@@ -89,24 +88,21 @@ class Support:
 class Surroundings:
     """Supports, ground and treadmill of a motion.
 
-    The file's world has them, as far as they were inferred.
+    They are in the world of the file, as far as they could be inferred.
     """
 
     supports: tuple[Support, ...] = ()
     """Steps, seats and holds."""
     ground_m: float | None = None
-    """Height of the lowest ground, in m; None if only the feet show it, and no supports do."""
+    """Height of the lowest ground, in m, or None if nothing but the feet shows it."""
     belt_m: np.ndarray | None = None
-    """(T, 3) path of a treadmill, or None. The body stays in place on it; the path is since frame 0."""
+    """Path (T, 3) that a treadmill has moved since frame 0, or None. The body stays in place on it."""
 
 
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Return the ground height below each joint.
+    """Return the ground height below each joint, (T, J) in m.
 
-    It is the height of the joint's support, or 0 for the floor.
-
-    Returns:
-        (T, J) heights, metres.
+    It is the height of the support that carries the joint, or 0 for the floor.
     """
     ground_m = np.zeros((frames, len(skeleton)))
     for support in supports:
@@ -118,10 +114,7 @@ def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: in
 
 
 def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Return ground heights (T, 2) beneath the feet.
-
-    The left foot comes first.
-    """
+    """Return ground heights (T, 2) below the left and the right foot, in m."""
     ground_m = np.zeros((frames, 2))
     for support in supports:
         if support.part.endswith("foot"):
@@ -130,7 +123,7 @@ def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
 
 
 def gripping(supports: Sequence[Support], frames: int) -> np.ndarray:
-    """(T,) bool, true while a hand grips something."""
+    """Return in which frames (T,) a hand grips something."""
     grips = np.zeros(frames, dtype=bool)
     for support in supports:
         grips[support.first : support.last + 1] |= support.is_grip

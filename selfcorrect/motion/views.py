@@ -1,11 +1,11 @@
-"""Views: changes of frame that can be undone.
+"""Views: invertible changes of a motion's frame.
 
-A motion is worked on in another frame and returned to the first. `view` shows a motion in another frame; `restore`
-takes any motion of that frame, however changed, to the frame of the first motion. The law is `restore(view(motion)) ==
-motion`, up to rounding and to the signs of quaternions.
+A motion is processed in another frame and then returned to its own. `view` converts a motion to the other frame;
+`restore` converts any motion of that frame back, even if it was changed there. Views satisfy `restore(view(motion)) ==
+motion` up to rounding and quaternion signs.
 
-A change that loses anything that `restore` would need is not a view. So leaning on a slope is none, because legs bend;
-nor is cutting off what a file has above the pelvis.
+A change that loses something which `restore` would need is not a view. Fitting a motion to a slope, which bends the
+legs, is not one, and neither is removing the joints above a file's pelvis.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ from .motion import Motion, Moving
 from .skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN, X_UP, X_DOWN = range(6)
-"""Worlds by vertical axis."""
+"""World frames, named by their vertical axis."""
 
 
 class FrameChange(Protocol):
-    """A change of frame and the way back."""
+    """A change of frame that can be undone."""
 
     def view(self, motion: Motion, /) -> Motion: ...
 
@@ -36,7 +36,7 @@ class FrameChange(Protocol):
 
 @dataclass(frozen=True)
 class FrameChanges:
-    """Several views in a row."""
+    """Several changes of frame, applied in order."""
 
     changes: tuple[FrameChange, ...] = ()
 
@@ -53,10 +53,10 @@ class FrameChanges:
 
 @dataclass(frozen=True, eq=False)
 class TurnedWorld:
-    """The world turned about the origin."""
+    """The world rotated about the origin."""
 
     turn: np.ndarray
-    """Quaternion (4,), or (T, 4) if it changes."""
+    """Quaternion (4,), or (T, 4) if the rotation changes over time."""
 
     def view(self, motion: Motion) -> Motion:
         rotations = motion.rotations.copy()
@@ -68,23 +68,23 @@ class TurnedWorld:
 
 
 def to_y_up(axis: int) -> TurnedWorld:
-    """Return the change to a world with y up.
+    """Return the change from a world with vertical axis `axis` to y up.
 
-    The other world has a vertical axis such as `Z_UP`.
+    The axis is a constant such as `Z_UP`.
     """
     about, angle_deg = _TURNS_TO_Y_UP[axis]
     return TurnedWorld(from_euler_angles(about, np.array([angle_deg])))
 
 
 _TURNS_TO_Y_UP = (("X", 0.0), ("X", -90.0), ("X", 180.0), ("X", 90.0), ("Z", 90.0), ("Z", -90.0))
-"""Rotation of each world to y up: an axis and an angle in degrees."""
+"""Rotation of each world to y up: axis and angle in degrees."""
 
 
 @dataclass(frozen=True, eq=False)
 class TurnedFrames:
-    """Joint frames turned in themselves.
+    """Joint frames rotated in place.
 
-    Zero rotation is then another pose. No joint moves.
+    No joint moves, but zero rotation means another pose.
     """
 
     turns: np.ndarray
@@ -105,13 +105,12 @@ class TurnedFrames:
 
 @dataclass(frozen=True, eq=False)
 class Rerooted:
-    """A tree that hangs on another joint.
+    """The same tree with another joint, `root`, as its root.
 
-    This is `root`, not the first joint of the skeleton. A joint of a tree carries the bones to all children. With
-    another root, the frames on the way to the root carry the bones that led there before. Each of these frames keeps
-    the same orientation, moves to the opposite end of the bone, and takes the name of the joint in that place. A rigid
-    joint stays in the place of the old root and carries what is left there. So every name stays in the same place.
-    Joints have no parts, and another order.
+    In the new tree, the frames on the path to the old root carry the bones in the opposite direction. Each of these
+    frames keeps its orientation, moves to the other end of its bone, and takes the name of the joint there. A rigid
+    joint takes the old root's position and carries its remaining children. So every name stays at its position. The new
+    tree has another joint order, and no parts.
     """
 
     skeleton: Skeleton
@@ -131,9 +130,9 @@ class Rerooted:
 
     @cached_property
     def order(self) -> list[int]:
-        """Index in the skeleton of each frame.
+        """Old index of each joint of the new tree.
 
-        Parents come before children; J stands in the place of the old root.
+        Parents come before their children. The index J stands for the rigid joint at the old root.
         """
         order = [self.root]
         for joint in order:
@@ -142,7 +141,7 @@ class Rerooted:
 
     @cached_property
     def tree(self) -> Skeleton:
-        """The skeleton with the other root."""
+        """The skeleton with the new root."""
         skeleton = self.skeleton
         way = skeleton.path_to_root(self.root)
         offsets_m = np.vstack([skeleton.offsets_m, -skeleton.offsets_m[way[-2]]])
@@ -167,10 +166,7 @@ class Rerooted:
 
     @cached_property
     def _parents(self) -> Sequence[int]:
-        """Each joint's parent in the new tree.
-
-        The parent of the joint in the place of the old root follows.
-        """
+        """New parent of each joint, and of the rigid joint at the old root."""
         way = self.skeleton.path_to_root(self.root)
         parents = [parent or len(self.skeleton) for parent in self.skeleton.parents]
         for below, joint in pairwise(way):
@@ -181,9 +177,9 @@ class Rerooted:
 
 @dataclass(frozen=True, eq=False)
 class JointOrder:
-    """A skeleton with joints in another order.
+    """A skeleton with its joints in another order.
 
-    The order is (J,), parents before children.
+    `order` has J joint indices, parents before their children.
     """
 
     skeleton: Skeleton
@@ -191,12 +187,11 @@ class JointOrder:
 
     @classmethod
     def canonical(cls, skeleton: Skeleton) -> Self:
-        """Return the order by anatomy and geometry.
+        """Return an order that does not depend on how a file lists its joints.
 
-        It does not depend on the order in which a file lists joints. Parts of the body come in SMPL's order, then all
-        other joints by position at rest. Solvers that visit joints in turn, and sums that round, would otherwise depend
-        on the file's order. Joints that are no parts and share a position keep the skeleton's order and only ride
-        along.
+        Joints of body parts come in SMPL's order, then all others by their rest position. Without it, solvers that
+        visit joints in turn, and rounding in sums, would depend on the file's order. Joints without a part that share a
+        position keep the skeleton's order; they affect no other joint.
         """
         order: list[int] = []
         waiting: list[tuple[tuple[float, ...], int]] = [((), 0)]
@@ -231,10 +226,10 @@ class JointOrder:
 
 @dataclass(frozen=True)
 class LevelFeet:
-    """Feet in frames that are level in stance.
+    """Feet with frames that are level in stance.
 
-    The y axis is up; soles have the depth of `feet`. No joint moves. The way back drops the depth of soles, because
-    motions of files carry none.
+    In stance, each foot's y axis points up, and soles have the depth given by `feet`. No joint moves. `restore` drops
+    the sole depth because motions from files do not have one.
     """
 
     feet: FootFrames
@@ -246,7 +241,7 @@ class LevelFeet:
         return self._turn(motion, None, back=True)
 
     def _turn(self, motion: Motion, soles_m: tuple[float, float] | None, *, back: bool) -> Motion:
-        """Turn joint frames into foot frames, or back."""
+        """Rotate joint frames to foot frames, or back."""
         if self.feet == FootFrames():
             return motion
         skeleton, parent_turns, turns_back = _turn_skeleton(motion.skeleton, self.feet, soles_m, back=back)
@@ -258,9 +253,9 @@ class LevelFeet:
 def _turn_skeleton(
     skeleton: Skeleton, feet: FootFrames, soles_m: tuple[float, float] | None, *, back: bool
 ) -> tuple[Skeleton, np.ndarray, np.ndarray]:
-    """Turn a skeleton for `LevelFeet`.
+    """Rotate a skeleton's frames for `LevelFeet`.
 
-    Returns it, the rotations (J, 4) of the joints' parents, and those of the joints, inverted.
+    Returns the skeleton, the rotations (J, 4) of each joint's parent, and the inverse rotations (J, 4) of each joint.
     """
     turns = invert(feet.turns(skeleton)) if back else feet.turns(skeleton)
     parent_turns = _parent_turns(skeleton, turns)
@@ -269,10 +264,7 @@ def _turn_skeleton(
 
 
 def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Compose rotations of few joints.
-
-    Rotations (T, J, 4) are turned by `first` (J, 4) after `last` (J, 4).
-    """
+    """Compose `first` (J, 4), rotations (T, J, 4) and `last` (J, 4), skipping joints where both are the identity."""
     few = np.flatnonzero((first[:, 3] != 1) | (last[:, 3] != 1))
     turned = rotations.astype(float)
     turned[:, few] = compose(first[few], compose(turned[:, few], last[few]))
@@ -280,16 +272,13 @@ def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) 
 
 
 def _parent_turns(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
-    """(J, 4) the turns of the joints' parents."""
+    """Return the rotation (J, 4) of each joint's parent."""
     return np.concatenate([[UNTURNED], turns[list(skeleton.parents[1:])]])
 
 
 @dataclass(frozen=True, eq=False)
 class ShiftedWorld:
-    """The world shifted by `shift_m`.
-
-    It is (3,) for all frames or (..., T, 3) for each frame.
-    """
+    """The world shifted by `shift_m`, (3,) or (..., T, 3) for each frame."""
 
     shift_m: np.ndarray
 
@@ -302,10 +291,7 @@ class ShiftedWorld:
 
 @dataclass(frozen=True)
 class ScaledBody:
-    """A body scaled by `size`.
-
-    It does the same, scaled, in the same time.
-    """
+    """The body scaled by `size`, performing the scaled motion in the same time."""
 
     size: float
 
@@ -322,15 +308,15 @@ class ScaledBody:
 
 @dataclass(frozen=True, eq=False)
 class JointSubset(Generic[Moving]):
-    """Some joints of the motion `whole`, as a tree.
+    """A tree of some joints of the motion `whole`.
 
-    Each has the joint's orientation in the world. All other joints (head, hands, fingers, twists) keep the local
-    rotations of `whole`.
+    Each joint keeps its world orientation. On `restore`, all other joints, such as head, hands, fingers and twists,
+    have their local rotations from `whole`.
     """
 
     tree: Skeleton
     joints: np.ndarray
-    """(L,) index in `whole` of each joint."""
+    """(L,) index of each joint in `whole`."""
     whole: Moving
     """The motion with all joints."""
 
