@@ -1,4 +1,1 @@
-"""Bodies around skeletons.
-
-These are surface and soles, SMPL, body models, and rest poses.
-"""
+"""Bodies around skeletons: surface and soles, SMPL, body models, rest poses."""

@@ -1,9 +1,9 @@
-"""Bodies of a given shape from SMPL models.
+"""Bodies of a given shape, from models of the SMPL family.
 
-Models of the SMPL family are read from the user's files. The package smplx and the model files are licensed by the Max
-Planck Institute for non-commercial research; smplx is imported only when a model is loaded. The files are available,
-after registration, at the web sites of SMPL, MANO (which has SMPL+H) and SMPL-X. These belong to the Max Planck
-Institute for Intelligent Systems in Tübingen.
+Models are read from the user's files. The package smplx and the model files are licensed by the Max Planck Institute
+for non-commercial research; smplx is imported only when a model is loaded. After registration, the files are available
+from the web sites of SMPL, MANO (for SMPL+H) and SMPL-X, run by the Max Planck Institute for Intelligent Systems in
+Tübingen.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ _NEEDED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table"
 _HANDS = {"hands_componentsl": (45, 45), "hands_componentsr": (45, 45), "hands_meanl": (45,), "hands_meanr": (45,)}
 _FRAMES_AT_ONCE = 64
 DENSITY_KG_M3 = 1000.0
-"""Density of a living body, in kg/m³, within 2 %. The lungs are half filled (Durnin and Womersley 1974: 1000 to 1075
-without air)."""
+"""Density of a living body with half-filled lungs, in kg/m³, within 2 %. Without air it is 1000 to 1075 (Durnin and
+Womersley 1974)."""
 
 
 @dataclass(frozen=True, eq=False)
 class BodyModel:
-    """A loaded body model: its joints, and smplx's module."""
+    """A loaded body model: its joints and the smplx module."""
 
     layout: Layout
     module: Any
@@ -47,12 +47,13 @@ class BodyModel:
 
 
 def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
-    """Load a SMPL, SMPL+H or SMPL-X model.
+    """Load a SMPL, SMPL+H or SMPL-X model from an .npz or .pkl file.
 
-    The file is an .npz or .pkl. Up to 10 shape coefficients are used of SMPL and SMPL+H, up to 16 of SMPL-X.
+    Up to 10 shape coefficients of SMPL and SMPL+H are used, and up to 16 of SMPL-X.
 
     Args:
-        allow_pickle: Read .pkl files, whose source you trust; only numbers are read, other objects are refused.
+        allow_pickle: Whether .pkl files may be read. Only numbers are read; other objects are refused. Allow it only
+            for files from a source that you trust.
 
     Raises:
         InputError: The file is not a body model.
@@ -69,7 +70,7 @@ def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
 
 
 def _read(path: Path, allow_pickle: bool) -> dict[str, Any]:
-    """Return the numeric arrays of a model file."""
+    """Read the numeric arrays of a model file."""
     if path.suffix == ".pkl":
         return read_pickled_numbers(path, allow_pickle=allow_pickle)
     if path.suffix != ".npz":
@@ -78,9 +79,9 @@ def _read(path: Path, allow_pickle: bool) -> dict[str, Any]:
 
 
 def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
-    """Pass a model's numbers to smplx.
+    """Pass a model's arrays to smplx.
 
-    They go through a plain .npz file, because smplx reads its own files with pickle allowed.
+    They go through a temporary .npz file because smplx reads the original files with pickle allowed.
     """
     import smplx
     from smplx.utils import Struct
@@ -101,10 +102,7 @@ def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
 
 
 def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
-    """Return the person of some shape coefficients.
-
-    `betas` is (B,); without it, the mean person is returned.
-    """
+    """Return the body with shape coefficients `betas` (B,), or the mean body."""
     joint_count = len(model.layout.names)
     rest_pose = _pose(model, np.zeros((1, joint_count, 3)))
     posed = model.module(betas=_betas(model, betas), **rest_pose)
@@ -116,9 +114,11 @@ def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
 
 
 def volume_m3(vertices_m: np.ndarray, faces: np.ndarray) -> float:
-    """Return the volume inside a closed surface.
+    """Return the volume inside a closed surface, by the divergence theorem.
 
-    Triangles (F, 3) connect vertices (V, 3); the divergence theorem gives the volume.
+    Args:
+        vertices_m: (V, 3) vertices, in m.
+        faces: (F, 3) vertex indices of the triangles.
     """
     first, second, third = np.moveaxis(vertices_m[faces] - vertices_m.mean(axis=0), 1, 0)
     return float(np.abs(np.sum(first * np.cross(second, third))) / 6)
@@ -128,12 +128,12 @@ def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) 
     """Pose the mesh of a body model.
 
     Args:
-        model: The body model; its triangles are `model.faces`.
+        model: The body model. Its triangles are `model.faces`.
         motion: Motion of T frames on this model's joints.
-        betas: (B,) shape coefficients; the mean person without.
+        betas: (B,) shape coefficients; None for the mean body.
 
     Returns:
-        (T, V, 3) vertices, world, y up, metres, float32.
+        (T, V, 3) float32 vertices in the world, y up, in m.
 
     Raises:
         InputError: The motion has other joints.
@@ -156,7 +156,7 @@ def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) 
 
 
 def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:
-    """(1, B) shape coefficients as the model takes them.
+    """Return shape coefficients (1, B) with the length that the model takes.
 
     Surplus coefficients are dropped, and missing ones are zero.
     """
@@ -168,7 +168,7 @@ def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:
 
 
 def _pose(model: BodyModel, rotations: np.ndarray) -> dict[str, torch.Tensor]:
-    """Return smplx' arguments for rotation vectors (T, J, 3)."""
+    """Return smplx's pose arguments for rotation vectors (T, J, 3)."""
     turns = torch.from_numpy(rotations.reshape(len(rotations), -1))
     fingers = turns.shape[1] - 90
     match model.layout.name:

@@ -1,4 +1,4 @@
-"""Requirements that a motion must meet to be corrected: a human body on Earth."""
+"""What a motion needs to be corrected: valid numbers and a human body."""
 
 import numpy as np
 
@@ -9,25 +9,27 @@ from ..motion import LENGTHS_READ, Motion
 from ..skeleton import SIDES
 
 REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in SIDES for part in ("hip", "knee", "ankle")))
+"""Parts that every body has."""
 _APART = (
     *((f"{side}_{upper}", f"{side}_{lower}") for side in SIDES
       for upper, lower in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))),
     ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"), ("pelvis", "neck"),
 )  # fmt: skip
-"""Pairs of parts that lie apart in every body."""
+"""Pairs of parts that are some distance apart in every body."""
 
 NO_BODY = "no human body"
-"""Message about a motion that is not a person's."""
+"""Start of the message about a motion that is not a person's."""
 
 FPS_RANGE = (1, 1000)
+"""Frame rates that can be corrected, in frames per second."""
 _SHORTEST_BONE_M = 1e-3
 _FURTHEST_M = 1e5
 
 
 def check_body(motion: Motion) -> None:
-    """Raise InputError unless a motion can be corrected.
+    """Raise InputError if a motion cannot be corrected.
 
-    The message is `find_flaw`'s. Other objects than motions are refused, too.
+    The message is that of `find_flaw`. Objects of other types are refused, too.
     """
     if not isinstance(motion, Motion):
         raise InputError(f"expected a Motion, got {type(motion).__name__}")
@@ -36,10 +38,7 @@ def check_body(motion: Motion) -> None:
 
 
 def find_flaw(motion: Motion) -> str:
-    """Return why a motion cannot be corrected.
-
-    Returns "" if correctors could work on it.
-    """
+    """Return why a motion cannot be corrected, or ""."""
     flaw = _find_flaw_in_numbers(motion)
     if not flaw and (reason := find_missing_body(motion)):
         flaw = f"{NO_BODY} ({reason})"
@@ -63,10 +62,7 @@ def _find_flaw_in_numbers(motion: Motion) -> str:
 
 
 def find_missing_body(motion: Motion) -> str:
-    """Return why a motion shows no human body.
-
-    Returns "" if it shows one.
-    """
+    """Return why a motion does not show a human body, or ""."""
     skeleton = motion.skeleton
     missing = [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]
     if not missing:
@@ -78,9 +74,9 @@ def find_missing_body(motion: Motion) -> str:
 
 
 def _find_flaw_in_rest(motion: Motion) -> str:
-    """Find bones without length in the rest pose.
+    """Return which bones have no length in the rest pose, or "".
 
-    Broken exports leave joints in one position that are apart in a body.
+    Broken exports collapse joints that are apart in every body.
     """
     skeleton = motion.skeleton
     rest_m = motion.skeleton.rest_positions_m
@@ -101,17 +97,17 @@ def _find_flaw_in_rest(motion: Motion) -> str:
 
 
 _LONG_TRUNK = 0.85
-"""Minimum ratio of trunk to leg of a quadruped. The leg is its two long bones; people's ratio is 0.45 to 0.75, dogs'
-about 1."""
+"""Minimum ratio of trunk to leg length in a quadruped. The leg is thigh and shank. The ratio is 0.45 to 0.75 in people
+and about 1 in dogs."""
 
 _RISING = 0.5
-"""Minimum cosine between a trunk and the legs below it."""
+"""Maximum cosine between a quadruped's trunk and its legs. In people the trunk continues the legs."""
 
 
 def is_quadruped(motion: Motion) -> bool:
     """Return whether the body is a quadruped.
 
-    Its trunk is as long as its legs, and lies across them most of the time.
+    A quadruped's trunk is as long as its legs, and is across them in most frames.
     """
     joints: list[int] = []
     for part in ("hip", "knee", "ankle", "shoulder"):

@@ -1,7 +1,7 @@
-"""Turns that make any skeleton's rest pose upright.
+"""Rotations of joint frames that make any skeleton's rest pose upright.
 
-In a file every joint may have an arbitrary frame, so that zero rotation is any pose. Code that is built on a skeleton
-relies on an upright rest pose (see `Skeleton`). Turning each joint's frame by a constant rotation changes no position.
+In a file, joints may have arbitrary frames, so zero rotation may be any pose. Other code relies on an upright rest pose
+(see `Skeleton`). Rotating each joint's frame by a constant changes the rest pose without changing any position.
 """
 
 from dataclasses import replace
@@ -23,30 +23,37 @@ _UP = np.array([0, 1.0, 0])
 _DOWN = np.array([0, -1.0, 0])
 _AHEAD = np.array([0, -0.3, 1.0])
 _TOES_AHEAD = np.array([0, -0.46, 1.0])
-"""Direction from ankle to toe joint of an average body."""
+"""Direction from ankle to toe joint in an average body."""
 _SPINE = ("pelvis", "spine1", "spine2", "spine3", "neck")
 _LIMBS = {"hip": ("knee", _DOWN, 12.0), "knee": ("ankle", _DOWN, 12.0), "ankle": ("foot", _TOES_AHEAD, 45.0)}
-"""Bone directions in a standing body, with tolerances. Bones run from part to part; tolerances are in degrees."""
+"""Bones from a part to the next one down the leg: that part, the bone's direction in a standing body, and a tolerance
+in degrees."""
 
 _TRUNK_DEG = 35.0
+"""Tolerance of the trunk's bones, in degrees."""
 _TWISTED_DEG = 60.0
-"""Deviation at which a bone hides its twist, in degrees. The twist is then inferred from the motion."""
+"""Deviation above which a bone says nothing about its twist, in degrees. The twist is then inferred from the motion."""
 
 _UNTWISTED_DEG = 20.0
-"""Maximum twist of an aligned joint about the bone, in degrees, relative to what the motion shows."""
+"""Maximum twist of an aligned joint about its bone, in degrees, relative to the twist in the motion."""
 _SPREADS = 2.0
-"""Maximum deviation of the parent's rotation, in median angles. The angles are between a rotation that the motion shows
-and its mean; the deviation counts beyond `_UNTWISTED_DEG`."""
+"""Tolerance of a parent's rotation beyond `_UNTWISTED_DEG`, in multiples of the joint's median deviation from its mean
+rotation in the motion."""
 
 _SHORTEST_BONE_M = 0.02
+"""Minimum bone length that defines a direction, in m."""
 _FRAMES_TO_FIT = 512
+"""Maximum number of frames from which rotations are inferred."""
 
 
 def find_upright_turns(motion: Motion) -> np.ndarray | None:
-    """Find rotations that make a rest pose upright.
+    """Find constant rotations of joint frames that make the rest pose upright.
 
-    They are constant (J, 4), and turn the joints' frames. Returns None if the pose is upright already. Raises
-    InputError if the skeleton lacks a part that every body has.
+    Returns:
+        (J, 4) quaternions, or None if the rest pose is already upright.
+
+    Raises:
+        InputError: The skeleton lacks a part that every body has.
     """
     turns = _UprightTurnSearch(motion).solve()
     if turn_angles(identity_rotations(1), turns).max() < 1e-9:
@@ -55,10 +62,10 @@ def find_upright_turns(motion: Motion) -> np.ndarray | None:
 
 
 class _UprightTurnSearch:
-    """Search for upright rotations.
+    """Search for rotations that make a rest pose upright.
 
-    From the root outwards, each joint keeps its parent's rotation if that serves. If a bone then lies far from where it
-    belongs, frames are arbitrary, and turns are inferred from the motion too.
+    From the root outwards, each joint takes its parent's rotation if that aligns its bone. If a bone is far from its
+    expected direction, the file's frames are considered arbitrary, and rotations are also inferred from the motion.
     """
 
     def __init__(self, motion: Motion) -> None:
@@ -116,9 +123,9 @@ class _UprightTurnSearch:
         return self._align_bones(joint, bones_m, directions, _TRUNK_DEG, before)
 
     def _turn_without_bone(self, joint: int, before: np.ndarray) -> np.ndarray:
-        """Return the rotation of a joint without a bone.
+        """Return `before`, unless the motion contradicts it.
 
-        It is `before`, unless the motion contradicts it.
+        This is the rotation of a joint without a bone of known direction.
         """
         if not self.is_arbitrary:
             return before
@@ -127,9 +134,9 @@ class _UprightTurnSearch:
         return shown if off_deg > _UNTWISTED_DEG + _SPREADS * self._spreads_deg[joint] else before
 
     def _bones(self, joint: int, end: int | None) -> np.ndarray:
-        """(1, 3) bone between two joints at rest.
+        """Return the bone (1, 3) between two joints at rest.
 
-        It is (0, 3) if the end is missing or in the same position.
+        The result is (0, 3) if the end is missing or coincides with the joint.
         """
         bone_m = np.zeros(3) if end is None else self.rest_m[end] - self.rest_m[joint]
         return bone_m[None] if np.linalg.norm(bone_m) > _SHORTEST_BONE_M else np.zeros((0, 3))
@@ -137,9 +144,9 @@ class _UprightTurnSearch:
     def _align_bones(
         self, joint: int, bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float, before: np.ndarray
     ) -> np.ndarray:
-        """Align bones (B, 3) with their directions.
+        """Align bones (B, 3) with their directions (B, 3).
 
-        Returns `before` if they are aligned within the tolerance, else the nearest rotation that aligns them.
+        Returns `before` if it aligns them within the tolerance, otherwise the nearest rotation that does.
         """
         if not len(bones_m):
             return before
@@ -165,10 +172,7 @@ class _UprightTurnSearch:
 
     @cached_property
     def _frames_to_body(self) -> np.ndarray:
-        """(T, J, 4) rotations from file frames to body frames.
-
-        The body has its joints in the same positions.
-        """
+        """Rotations (T, J, 4) from the file's joint frames to those of a body with the same joint positions."""
         step = -(-len(self.motion) // _FRAMES_TO_FIT)
         root_m = self.motion.root_m[::step]
         motion = replace(self.motion, root_m=root_m, rotations=self.motion.rotations[::step])
@@ -183,14 +187,14 @@ class _UprightTurnSearch:
 
     @cached_property
     def _mean_turns(self) -> np.ndarray:
-        """(J, 4) means of `_frames_to_body` over the motion."""
+        """Means (J, 4) of `_frames_to_body` over time."""
         of_joints = np.moveaxis(self._frames_to_body, 1, 0)
         # The mean maximizes the sum of squared cosines of the half angles to it (Markley et al. 2007).
         return np.linalg.eigh(of_joints.transpose(0, 2, 1) @ of_joints).eigenvectors[..., -1]
 
     @cached_property
     def _spreads_deg(self) -> np.ndarray:
-        """(J,) median angles between `_frames_to_body` and their means."""
+        """Median angles (J,) between `_frames_to_body` and their means, in degrees."""
         deviations_rad = turn_angles(self._mean_turns, self._frames_to_body)
         return np.degrees(median(deviations_rad, axis=0))
 
@@ -206,10 +210,7 @@ def _make_quarter_turns() -> np.ndarray:
 
 
 def _align(before: np.ndarray, bones_m: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return the aligning rotation nearest to `before`.
-
-    It aligns bones (B, 3) with their directions (B, 3).
-    """
+    """Return the rotation nearest to `before` that aligns bones (B, 3) with directions (B, 3)."""
     lengths_m = norms(bones_m)[..., None]
     targets_m = lengths_m * directions / norms(directions)[..., None]
     turns = aligning_turns(bones_m, targets_m[None], invert(before)[None])
@@ -217,8 +218,8 @@ def _align(before: np.ndarray, bones_m: np.ndarray, directions: np.ndarray) -> n
 
 
 def _largest_angle_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:
-    """Return the largest angle between bones and directions.
+    """Return the largest angle between bones (B, 3) and directions (B, 3).
 
-    Both are (B, 3). Bones without length are at right angles to all.
+    A bone without length counts as a right angle.
     """
     return float(np.degrees(angles_rad(bones_m, directions).max()))

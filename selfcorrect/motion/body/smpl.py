@@ -1,7 +1,7 @@
 """Skeletons of SMPL, SMPL+H and SMPL-X.
 
-SMPL+H has fingers; SMPL-X has fingers, jaw and eyes. Loper et al., "SMPL", 2015; Romero et al., "Embodied Hands", 2017;
-Pavlakos et al., "Expressive Body Capture", 2019.
+SMPL+H adds fingers; SMPL-X adds fingers, jaw and eyes. Sources: Loper et al., "SMPL", 2015; Romero et al., "Embodied
+Hands", 2017; Pavlakos et al., "Expressive Body Capture", 2019.
 """
 
 from collections.abc import Sequence
@@ -45,13 +45,13 @@ _KNUCKLES_M = {
 }
 _PHALANX_M = (0.028, -0.002, 0.002)
 AVERAGE_PELVIS_M = np.array([0.0, -0.225, 0.030])
-"""Rest position of an average pelvis, in m of the models' own coordinates. A posed root is at the translation plus
-this."""
+"""Rest position of an average pelvis in the models' coordinates, in m. The root of a posed body is at the model's
+translation plus this position."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A body model's joints in pose-parameter order."""
+    """A body model's joints, in the order of its pose parameters."""
 
     name: str
     """One of "SMPL-22" (body only), "SMPL", "SMPL-H" or "SMPL-X"."""
@@ -61,15 +61,14 @@ class Layout:
     """Parent indices, as in `Skeleton`."""
 
     def skeleton(self, offsets_m: np.ndarray) -> Skeleton:
-        """Return the skeleton with rest offsets (J, 3) in metres."""
+        """Return the skeleton with rest offsets (J, 3) in m."""
         parts = tuple(name if name in SMPL_22 else "" for name in self.names)
         return Skeleton(self.names, self.parents, np.asarray(offsets_m, dtype=float), parts)
 
     def average(self) -> Skeleton:
-        """Return an average adult of 1.7 m in T-pose.
+        """Return an average adult of 1.7 m in T-pose, for people whose body is unknown.
 
-        The adult stands in for people whose own body is unknown. Bone lengths come from a published HumanML3D clip,
-        made symmetric and rounded; fingers and face are rough.
+        Bone lengths come from a published HumanML3D clip, made symmetric and rounded. Fingers and face are approximate.
         """
         return self.skeleton(np.array([_offset_m(name) for name in self.names]))
 
@@ -105,7 +104,7 @@ SMPL = _layout("SMPL", "left_hand", "right_hand")
 SMPL_H = _layout("SMPL-H", *_hand("left"), *_hand("right"))
 SMPL_X = _layout("SMPL-X", "jaw", "left_eye", "right_eye", *_hand("left"), *_hand("right"))
 LAYOUTS = {len(layout.names): layout for layout in (SMPL_BODY, SMPL, SMPL_H, SMPL_X)}
-"""Layouts by number of joints: 22, 24, 52, 55."""
+"""Layouts by number of joints: 22, 24, 52 and 55."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,24 +114,24 @@ class Body:
     skeleton: Skeleton
     """The joints."""
     pelvis_m: np.ndarray
-    """(3,) rest position of the pelvis, in m of the model's coordinates. The root of a posed body is at the model's
-    translation plus this."""
+    """(3,) rest position of the pelvis in the model's coordinates, in m. The root of a posed body is at the model's
+    translation plus this position."""
     name: str
-    """Origin of the body."""
+    """Where the body comes from, such as the model's file."""
 
 
 def average_body(layout: Layout = SMPL_H) -> Body:
-    """Return the stand-in for an unknown body."""
+    """Return the body that stands in for an unknown one."""
     return Body(layout.average(), AVERAGE_PELVIS_M, f"average {layout.name}")
 
 
 def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
-    """Put a motion on a body model's joints.
+    """Convert a motion to a body model's joints.
 
-    The rest pose is the T-pose; the motion keeps its bone lengths. Joint positions stay where they are; joints that the
-    motion lacks are average and at rest, or share the bone from the joint above to the joint below. A skeleton of the
-    SMPL family keeps its rotations too, except for the difference between its rest pose and the T-pose. Bones of other
-    skeletons no longer turn about themselves.
+    The rest pose becomes the T-pose, with the motion's bone lengths. Joint positions are unchanged. A joint that the
+    motion lacks divides the bone between its neighbours, or is average and at rest if it is an end. Skeletons of the
+    SMPL family keep their rotations, except for the difference between their rest pose and the T-pose. Other skeletons
+    lose the twist of bones about themselves.
     """
     usual_sole_m = motion.skeleton.usual_sole_m
     is_smpl = motion.skeleton.names[:22] == SMPL_22
@@ -149,13 +148,13 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
 
 
 _BODY_SHAPES_DIFFER_RAD = np.radians(20)
-"""Tolerated difference between SMPL rest poses, in rad: T-poses whose bones lie a little differently."""
+"""Maximum difference between the bone directions of two T-poses, in rad."""
 
 
 def _remeasure_from_t_pose(motion: Motion) -> Motion:
-    """Measure poses from the T-pose.
+    """Express rotations relative to the T-pose.
 
-    The poses stay the same if the skeleton's own rest pose is another.
+    Poses are unchanged. This matters only if the skeleton's own rest pose is not a T-pose.
     """
     average = SMPL_BODY.average()
     skeleton = motion.skeleton
@@ -174,10 +173,12 @@ def _remeasure_from_t_pose(motion: Motion) -> Motion:
 
 
 def fit_body_parts(motion: Motion) -> Motion:
-    """Reduce a motion to the body parts it has.
+    """Reduce a motion to its body parts, with the T-pose as rest pose.
 
-    The rest pose is the T-pose, and joints stay in place. The joints are `SMPL_BODY`'s without the missing joints,
-    named as parts. Raises InputError if a joint is missing that every body needs.
+    Joint positions are unchanged. Joints are those of `SMPL_BODY` that the motion has, and are named by their parts.
+
+    Raises:
+        InputError: The motion lacks a joint that every body has.
     """
     missing = [part for part in REQUIRED_PARTS if motion.skeleton.joint(part) is None]
     if missing:
@@ -191,7 +192,7 @@ def fit_body_parts(motion: Motion) -> Motion:
 def _average_with(parts: Sequence[str]) -> Skeleton:
     """Return the average skeleton of some parts.
 
-    Each part hangs from its nearest ancestor among them.
+    Each part's parent is its nearest ancestor among them.
     """
     average = SMPL_BODY.average()
     joints = [SMPL_22.index(part) for part in parts]
@@ -206,10 +207,10 @@ def _average_with(parts: Sequence[str]) -> Skeleton:
 
 
 def _add_missing_parts(motion: Motion) -> Motion:
-    """Add missing parts to a motion of `fit_body_parts`.
+    """Add the missing joints of SMPL's 22 to a motion of `fit_body_parts`.
 
-    The result has all 22 joints; added joints do not turn in their parents. A missing joint between present joints
-    halves the bone from the joint above to the joints below; a missing end joint is average.
+    Added joints do not rotate relative to their parents. A joint that is missing between present ones divides the bone
+    between them equally; a missing end joint has its average offset.
     """
     average = SMPL_BODY.average()
     rest_m = np.zeros((len(SMPL_22), 3))
@@ -228,9 +229,10 @@ def _add_missing_parts(motion: Motion) -> Motion:
 
 
 def _present_ends(skeleton: Skeleton, joint: int, above_m: np.ndarray, levels: int) -> list[np.ndarray]:
-    """Return the first steps towards present joints.
+    """Return steps from a joint above towards present joints.
 
-    For each present joint next below a missing one, it is the first of equal steps on the way there, in metres.
+    For each present joint that comes next below the missing one, the bone from the joint above is divided into equal
+    steps, and the first of them is returned, in m.
     """
     steps_m: list[np.ndarray] = []
     for child in SMPL_BODY.average().children[joint]:
@@ -243,10 +245,12 @@ def _present_ends(skeleton: Skeleton, joint: int, above_m: np.ndarray, levels: i
 
 
 def body_joints(motion: Motion) -> np.ndarray:
-    """Return the world positions of body parts.
+    """Return world positions (T, 22, 3) of SMPL's body joints, in m.
 
-    They are (T, 22, 3), in metres. Parts that the skeleton lacks are where `to_smpl` has them. Raises InputError if a
-    part is missing that every body needs.
+    Joints that the skeleton lacks are where `to_smpl` adds them.
+
+    Raises:
+        InputError: The motion lacks a joint that every body has.
     """
     present = []
     joints = []

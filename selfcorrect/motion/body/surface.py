@@ -1,7 +1,7 @@
-"""Soles and head, which joints do not show.
+"""Soles and head: body surface that a skeleton does not describe.
 
-All points are plain data in the frame of the carrying joint. Joint frames coincide with the world in a rest pose (see
-`Skeleton`), so in these frames x is the body's left, y up and z forward.
+All points are given in the frame of the joint that carries them. Joint frames coincide with the world in a rest pose
+(see `Skeleton`), so x is the body's left, y up and z forward.
 """
 
 from dataclasses import dataclass
@@ -19,45 +19,44 @@ from ..skeleton import BOX_FOOT_SOLE_M, SIDES, Skeleton, strip_side
 HALF_FOOT_WIDTH_M = 0.045
 _HEEL_BEHIND_ANKLE_M = 0.055
 TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
-"""Dimensions of a rigid shoe on an adult's foot, in m. Together they describe a shoe around ankle and toe-base joints;
-other bodies' shoes have the size of the body."""
+"""Distance from toe joint to toe tip, in m. With the two lengths above, it describes a rigid shoe on an adult's foot
+around ankle and toe joints. Shoes of other bodies are scaled to their size."""
 
 HEEL_RADIUS_M = 0.03
-"""Radius of heels, in m. Soles with corners do not show it: a foot lands on the round heel and the corner does not lift
-it."""
+"""Radius of heels, in m. Soles are modelled with corners, but a foot lands on a round heel, whose contact point is
+higher than the corner."""
 
 BOX_FOOT_HEEL_M = -0.0435
 BOX_FOOT_TIP_M = 0.1335
-"""Toe tip of a box foot, in m. Together with `BOX_FOOT_SOLE_M` it describes the DeepMimic humanoid's foot, a box on the
-ankle: the foot of skeletons without toe joints."""
+"""Distance from ankle to toe tip of a box foot, in m. With `BOX_FOOT_HEEL_M` and `BOX_FOOT_SOLE_M`, it describes the
+foot of the DeepMimic humanoid, a box on the ankle. Skeletons without toe joints get this foot."""
 
 CORNERS_WITH_TOES = 6
-"""Number of corners of a foot with a toe joint: heel, ball and tip."""
+"""Number of corners of a foot with a toe joint: two each at heel, ball and tip."""
 
 HEAD_ABOVE_NECK_M = 0.175
 HEAD_ABOVE_HEAD_JOINT_M = 0.09
 HEAD_RADIUS_M = 0.09
 
 HIP_SHARE_OF_STATURE = 0.53
-"""Hip height of a standing adult, relative to stature. Source: Winter 2009, "Biomechanics and Motor Control", figure
-4.1."""
+"""Hip height of a standing adult as a share of stature (Winter 2009, "Biomechanics and Motor Control", figure 4.1)."""
 
 SURFACE_RADII_M = {
     "pelvis": 0.09, "spine1": 0.09, "spine2": 0.09, "spine3": 0.09, "neck": 0.05, "hip": 0.06, "knee": 0.05,
     "collar": 0.05, "shoulder": 0.045, "elbow": 0.035, "wrist": 0.035,
 }  # fmt: skip
-"""Distance from joint to surface of an adult, in m. Keys are body parts without the side; ankles and toes have soles
-instead."""
+"""Distance from joint to body surface in an adult, in m, by part without its side. Ankles and toes are missing because
+they have soles."""
 
 
 @dataclass(frozen=True, eq=False)
 class SolePoints:
-    """P corner points of the soles, the left foot first, each foot from heel to toe tip."""
+    """P corners of the soles: the left foot first, each from heel to toe tip."""
 
     joints: np.ndarray
     """(P,) int64 joints that carry the points."""
     offsets_m: np.ndarray
-    """(P, 3) positions in that joint's frame, metres."""
+    """(P, 3) positions in that joint's frame, in m."""
     side: np.ndarray
     """(P,) int64, 0 for left and 1 for right."""
 
@@ -69,8 +68,10 @@ class SolePoints:
 def sole_points(skeleton: Skeleton) -> SolePoints:
     """Return the corners of both soles.
 
-    They are heel, ball and toe tip with toe joints (6 per foot), heel and tip without (4). Raises InputError for a
-    skeleton without ankles.
+    A foot with a toe joint has 6 corners, two each at heel, ball and tip. A foot without has 4, at heel and tip.
+
+    Raises:
+        InputError: The skeleton has no ankles.
     """
     points = [(joint, offset, side) for side in (0, 1) for joint, offset in _foot_corners(skeleton, side)]
     joints, offsets_m, sides = zip(*points, strict=True)
@@ -78,7 +79,7 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 
 
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
-    """Return the joint and offset of each corner of a foot; `side` 0 is left."""
+    """Return joint and offset of each corner of a foot. Side 0 is left."""
     name = SIDES[side]
     size = skeleton.size
     ankle = skeleton.joint(f"{name}_ankle")
@@ -102,25 +103,22 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
 
 
 def _pair(middle_m: tuple[float, float, float], size: float) -> list[tuple[float, float, float]]:
-    """Return the two edge points beside a middle point.
-
-    The point is on the foot's middle line; the left edge comes first.
-    """
+    """Return the edge points left and right of a point on the foot's midline."""
     x, y, z = middle_m
     return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M * size, -HALF_FOOT_WIDTH_M * size)]
 
 
 def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray) -> np.ndarray:
-    """Return how far a round heel clears its corner.
+    """Return how much higher a round heel is than its corner.
 
-    The heel is higher in feet with toes up: r (sin θ + cos θ − 1).
+    If the toes are raised by an angle θ, it is r (sin θ + cos θ − 1), otherwise 0.
 
     Args:
-        heels_m: (..., 3) corners of the heels.
-        balls_m: (..., 3) balls of the feet, above the heels by an angle θ.
+        heels_m: (..., 3) heel corners.
+        balls_m: (..., 3) balls of the feet.
 
     Returns:
-        (...), 0 for feet with toes down.
+        (...) heights, in m.
     """
     feet_m = balls_m - heels_m
     sines = np.maximum(feet_m[..., 1], 0.0) / np.maximum(norms(feet_m), 1e-9)
@@ -136,7 +134,7 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
         orientations: (..., J, 4) world orientations of all joints, likewise.
 
     Returns:
-        (..., P, 3) positions of the P corners, metres.
+        (..., P, 3) positions of the P corners, in m.
 
     Raises:
         InputError: The skeleton has no ankles.
@@ -145,16 +143,16 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
 
 
 def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
-    """Return sole corners in the world (..., T, P, 3)."""
+    """Return the sole corners (..., T, P, 3) of a motion in the world, in m."""
     carriers = sole_points(motion.skeleton).joints
     joints = sorted(set(carriers.tolist()))
     return _place_soles(motion.skeleton, np.searchsorted(joints, carriers), *pose_joints(motion, joints))
 
 
 def find_sole_middles_m(corners_m: np.ndarray) -> np.ndarray:
-    """Find the middles (..., K / 2, 3) of corner pairs.
+    """Return the midpoint (..., K / 2, 3) of each pair of sole corners (..., K, 3).
 
-    Of a sole's corners (..., K, 3) these are heel, ball if the foot has a toe joint, and tip.
+    The points are heel, ball if the foot has a toe joint, and tip.
     """
     return corners_m.reshape(*corners_m.shape[:-2], -1, 2, 3).mean(axis=-2)
 
@@ -162,9 +160,9 @@ def find_sole_middles_m(corners_m: np.ndarray) -> np.ndarray:
 def _place_soles(
     skeleton: Skeleton, columns: np.ndarray, positions_m: np.ndarray, orientations: np.ndarray
 ) -> np.ndarray:
-    """Place sole corners (..., P, 3) from poses.
+    """Place sole corners (..., P, 3) in the world.
 
-    `columns` (P,) are the poses that carry the corners.
+    `columns` (P,) are the indices of the poses that carry the corners.
     """
     turned = rotate(orientations.take(columns, axis=-2), sole_points(skeleton).offsets_m)
     corners_m = positions_m.take(columns, axis=-2) + turned
@@ -172,10 +170,10 @@ def _place_soles(
 
 
 def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
-    """Bend toes to the floor under a planted ball.
+    """Bend toes so that they do not go below the floor.
 
-    Toes of sole corners (..., P, 3) are hinges, and bend while the ball of the foot is on the floor. Tips are no lower
-    than the floor at y = 0, or than the ball of the foot if that is lower.
+    Toes are hinges. The tips of sole corners (..., P, 3) are raised to the floor at y = 0, or to the height of the ball
+    if that is lower.
     """
     feet_m = corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3).copy()
     if feet_m.shape[-2] < CORNERS_WITH_TOES:
@@ -186,9 +184,9 @@ def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
 
 
 def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
-    """Return the head's joint and centre.
+    """Return the head's joint and centre, or None without a head.
 
-    The centre (3,) is in the joint's frame, in metres. Returns None without a head.
+    The centre (3,) is in the joint's frame, in m.
     """
     for part, above_m in (("head", HEAD_ABOVE_HEAD_JOINT_M), ("neck", HEAD_ABOVE_NECK_M)):
         joint = skeleton.joint(part)
@@ -198,9 +196,9 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
 
 
 def lowest_sole_at_rest_m(skeleton: Skeleton) -> float:
-    """Return the lowest sole height at rest.
+    """Return the height of the lowest sole corner at rest, relative to the root.
 
-    The root is at the origin, so the height is negative for a body that stands.
+    It is negative for a standing body.
     """
     soles = sole_points(skeleton)
     corners_m = skeleton.rest_positions_m[soles.joints] + soles.offsets_m
@@ -208,9 +206,9 @@ def lowest_sole_at_rest_m(skeleton: Skeleton) -> float:
 
 
 def stature_m(skeleton: Skeleton) -> float:
-    """Return the standing height from soles to crown.
+    """Return the standing height from soles to crown, in m.
 
-    It is estimated from the legs if the head is missing.
+    Without a head, it is estimated from hip height.
     """
     heights_m = skeleton.rest_positions_m[:, 1]
     lowest_m = lowest_sole_at_rest_m(skeleton)
@@ -229,12 +227,12 @@ def lowest_point_m(
     The point may be on the soles, on the surface around other joints, or on the head.
 
     Args:
-        soles_m: (..., P, 3) the body's `world_sole_points`.
+        soles_m: (..., P, 3) sole corners of the body, from `world_sole_points`.
         positions_m: (..., J, 3) world positions of all joints, as from `forward_kinematics`.
         orientations: (..., J, 4) world orientations of all joints, likewise.
 
     Returns:
-        (...) heights, metres.
+        (...) heights, in m.
     """
     lowest = soles_m[..., 1].min(axis=-1)
     radii_m = [SURFACE_RADII_M.get(strip_side(part), -np.inf) for part in skeleton.parts]

@@ -40,10 +40,10 @@ KERNELS = _import_kernels()
 
 
 def find_kernel(name: str, *arrays: np.ndarray) -> Callable[..., Any] | None:
-    """Find the compiled kernel for some arrays.
+    """Return a compiled kernel for these arrays, or None.
 
-    Returns None if NumPy has to compute. NumPy computes without kernels, with kernels of an older clone that lack the
-    function, and with arrays that are not of double precision.
+    None means that NumPy has to compute, because kernels are missing or disabled, an older build lacks this one, or an
+    array is not of double precision.
     """
     for array in arrays:
         if array.dtype != _DOUBLE:

@@ -1,7 +1,8 @@
-"""Filters over frames, and banded systems.
+"""Filters over frames, and solutions of banded systems.
 
-Filters give the bits of `scipy.ndimage`. Importing SciPy takes as long as correcting several clips, so that a compiled
-kernel solves banded systems, or `scipy.linalg` where there is none; the solutions differ by rounding.
+Filters agree with `scipy.ndimage` to the bit. They exist because importing SciPy takes as long as correcting several
+clips. For the same reason, a compiled kernel solves banded systems; without it, `scipy.linalg` does, and solutions
+differ by rounding.
 """
 
 from functools import lru_cache
@@ -11,11 +12,14 @@ import numpy as np
 from .compiled import find_kernel
 
 _ROUNDING = np.finfo(float).eps
-"""Largest difference of weights that count as equal."""
+"""Largest difference between weights that count as equal."""
 
 
 def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Correlate values with weights (K,), K odd; beyond the ends values are mirrored, the nearest, or 0."""
+    """Correlate values with an odd number of weights (K,).
+
+    Beyond the ends, `mode` "reflect" mirrors the values, "nearest" repeats the last one, and "constant" uses 0.
+    """
     weights = np.asarray(weights)
     middle = len(weights) // 2
     mirrored = weights[::-1]
@@ -30,9 +34,9 @@ def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int = -1, mode: s
 
 
 def _sum_pairs(values: np.ndarray, weights: np.ndarray, combine: np.ufunc, axis: int, mode: str) -> np.ndarray:
-    """Sum neighbours with symmetric or antisymmetric weights.
+    """Correlate with symmetric or antisymmetric weights (K,).
 
-    Of weights (K,), opposite ones are equal (`combine` adds) or differ in sign.
+    Opposite weights are equal (`combine` adds) or differ in sign (`combine` subtracts).
     """
     middle = len(weights) // 2
     neighbours = _list_neighbours(np.asarray(values, dtype=float), len(weights), middle, axis, mode)
@@ -46,13 +50,17 @@ def _sum_pairs(values: np.ndarray, weights: np.ndarray, combine: np.ufunc, axis:
 
 
 def gaussian_filter1d(values: np.ndarray, sigma: float, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Smooth values by a Gaussian of `sigma` frames, cut off at four standard deviations."""
+    """Smooth values with a Gaussian.
+
+    Args:
+        sigma: Standard deviation, in frames. The Gaussian is cut off at four standard deviations.
+    """
     return _sum_pairs(values, gaussian_weights(float(sigma)), np.add, axis, mode)
 
 
 @lru_cache(maxsize=64)
 def gaussian_weights(sigma: float) -> np.ndarray:
-    """Return a Gaussian's weights (K,), read-only."""
+    """Return the read-only weights (K,) of a Gaussian."""
     radius = int(4.0 * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 / (sigma * sigma) * offsets**2)
@@ -62,7 +70,7 @@ def gaussian_weights(sigma: float) -> np.ndarray:
 
 
 def maximum_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Return the largest of the `size` values around each."""
+    """Return the maximum of the `size` values around each value."""
     first, *others = _list_neighbours(values, size, size // 2, axis, mode)
     largest = first.copy()
     for other in others:
@@ -73,7 +81,7 @@ def maximum_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
 def minimum_filter1d(
     values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect", cval: float = 0.0, origin: int = 0
 ) -> np.ndarray:
-    """Return the smallest of the `size` values centred `origin` frames before each."""
+    """Return the minimum of `size` values, centred `origin` frames before each value."""
     first, *others = _list_neighbours(values, size, size // 2 + origin, axis, mode, cval)
     smallest = first.copy()
     for other in others:
@@ -82,7 +90,10 @@ def minimum_filter1d(
 
 
 def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Return the mean of the `size` values around each; beyond the ends values are the nearest, or else mirrored."""
+    """Return the mean of the `size` values around each value.
+
+    Beyond the ends, `mode` "nearest" repeats the last value; any other mode mirrors the values.
+    """
     frames = values.shape[axis]
     before = size // 2
     margins = [(before, size - 1 - before)] + [(0, 0)] * (values.ndim - 1)
@@ -98,7 +109,10 @@ def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
 
 
 def median_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Return the median of the `size` values around each: the larger one if there are two middle values."""
+    """Return the median of the `size` values around each value.
+
+    If two values are in the middle, the larger one is returned.
+    """
     neighbours = np.stack(_list_neighbours(values, size, size // 2, axis, mode))
     return np.partition(neighbours, size // 2, axis=0)[size // 2]
 
@@ -113,7 +127,9 @@ def remove_short_runs(is_set: np.ndarray, size: int, axis: int) -> np.ndarray:
 def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solve a positive definite banded system.
 
-    Upper bands are (K, T), the diagonal last; right sides are (T, …).
+    Args:
+        bands: (K, T) upper bands, the diagonal last.
+        right: (T, …) right-hand sides.
 
     Raises:
         LinAlgError: The matrix is not positive definite.
@@ -132,7 +148,10 @@ def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _list_neighbours(
     values: np.ndarray, count: int, before: int, axis: int, mode: str, cval: float = 0.0
 ) -> list[np.ndarray]:
-    """List `count` neighbours of each value along an axis, the first of them `before` frames earlier."""
+    """List `count` neighbours of each value along an axis.
+
+    The first is `before` frames earlier.
+    """
     frames = values.shape[axis]
     if not frames:
         return [values] * count
@@ -146,7 +165,7 @@ def _list_neighbours(
 
 @lru_cache(maxsize=64)
 def _list_beyond(frames: int, count: int, before: int, mode: str) -> np.ndarray:
-    """List the frames that stand for those missing before the first and after the last frame."""
+    """List the frames used in place of those beyond both ends."""
     beyond = np.append(np.arange(-before, 0), np.arange(frames, frames + count - 1 - before))
     if mode == "reflect":
         beyond %= 2 * frames

@@ -1,6 +1,6 @@
-"""Speeds along the floor: how fast points slide, whatever their height.
+"""Speeds along the floor: how fast points slide, at any height.
 
-All speeds of sliding feet are computed here. What differs elsewhere is which frames and which points count.
+Every measure of foot sliding uses these functions. Measures differ in the frames and points that they count.
 """
 
 import numpy as np
@@ -11,13 +11,13 @@ from .vectors import norms
 def floor_speeds_m_s(points_m: np.ndarray, fps: float, axis: int = 0, belt_m_s: np.ndarray | float = 0.0) -> np.ndarray:
     """Compute speeds along the floor at each frame.
 
-    They are central differences, and 0 for a single frame.
+    Speeds are central differences, or 0 if there is only one frame.
 
     Args:
-        points_m: (..., 3) points, world, with the T frames along `axis`.
+        points_m: (..., 3) points in the world, with T frames along `axis`.
         fps: Frames per second.
         axis: Axis of the frames.
-        belt_m_s: (..., 2) velocity along x and z of the belt from which the points are seen.
+        belt_m_s: (..., 2) velocity along x and z of the treadmill belt on which the points are seen.
     """
     if points_m.shape[axis] < 2:
         return np.zeros(points_m.shape[:-1])
@@ -27,8 +27,8 @@ def floor_speeds_m_s(points_m: np.ndarray, fps: float, axis: int = 0, belt_m_s: 
 def floor_speeds_between_m_s(
     points_m: np.ndarray, fps: float, axis: int = 0, belt_m_s: np.ndarray | float = 0.0
 ) -> np.ndarray:
-    """Compute speeds along the floor between frames.
+    """Compute T − 1 speeds along the floor between consecutive frames.
 
-    There are T − 1 of them, each since the frame before: see `floor_speeds_m_s`.
+    See `floor_speeds_m_s` for the arguments.
     """
     return norms(np.diff(points_m[..., [0, 2]], axis=axis) * fps - belt_m_s)

@@ -1,7 +1,7 @@
-"""Products of many rotations as quaternions xyzw.
+"""Operations on many rotations, as quaternions xyzw.
 
-SciPy's `Rotation` takes a quarter of a millisecond per call however few they are, and its import as long as correcting
-several clips.
+They replace SciPy's `Rotation`, because each of its calls takes at least a quarter of a millisecond, and its import
+takes as long as correcting several clips.
 """
 
 import numpy as np
@@ -12,12 +12,15 @@ from .vectors import LAST, NEXT, cross, dot, empty_product, normalize_safely, no
 _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 
 _GIMBAL_LOCK_RAD = 1e-7
-"""Tolerance of gimbal lock, in rad. Nearer to ±90° of the second Euler angle, only the sum or difference of the first
-and third angle is known."""
+"""Distance from gimbal lock, in rad. If the second Euler angle is closer to ±90°, only the sum or the difference of the
+first and the third angle is determined."""
 
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Multiply quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
+    """Multiply quaternions (..., 4), which are broadcast.
+
+    The product applies `second`, then `first`.
+    """
     if kernel := find_kernel("compose", first, second):
         products = empty_product(first, second)
         kernel(first, second, products)
@@ -34,7 +37,7 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Rotate vectors (..., 3) by quaternions (..., 4), broadcast against each other."""
+    """Rotate vectors (..., 3) by quaternions (..., 4), which are broadcast."""
     if kernel := find_kernel("rotate", rotations, vectors):
         turned = empty_product(rotations, vectors)
         kernel(rotations, vectors, turned)
@@ -52,29 +55,29 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 def identity_rotations(*shape: int) -> np.ndarray:
-    """Quaternions (*shape, 4) of rotations that turn nothing."""
+    """Return identity quaternions (*shape, 4)."""
     rotations = np.zeros((*shape, 4))
     rotations[..., 3] = 1.0
     return rotations
 
 
 def invert(rotations: np.ndarray) -> np.ndarray:
-    """Inverses (..., 4) of unit quaternions (..., 4)."""
+    """Return the inverses of unit quaternions (..., 4)."""
     return rotations * _CONJUGATE
 
 
 def normalize(rotations: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) scaled to length 1."""
+    """Scale quaternions (..., 4) to length 1."""
     return rotations / np.sqrt(np.einsum("...i,...i", rotations, rotations))[..., None]
 
 
 def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
     """Convert intrinsic Euler angles to quaternions.
 
-    The axes turn with the body. The bits are those of SciPy's `from_euler`, in a twelfth of its time.
+    The result agrees with SciPy's `from_euler` to the bit, in a twelfth of its time.
 
     Args:
-        axes: K letters out of XYZ, the outermost turn first.
+        axes: K letters out of XYZ, the outermost rotation first.
         angles_deg: (..., K) angles in degrees.
 
     Returns:
@@ -105,10 +108,10 @@ def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
 
 
 def to_euler_angles(axes: str, rotations: np.ndarray) -> np.ndarray:
-    """Convert quaternions to Euler angles (..., 3).
+    """Convert quaternions (..., 4) to Euler angles (..., 3) in degrees.
 
-    Angles are in degrees, about three different axes: the inverse of `from_euler_angles`. The second angle is between
-    −90° and 90°. At these the third angle is 0 (Bernardes and Viollet 2022).
+    This is the inverse of `from_euler_angles` for three different axes. The second angle is between −90° and 90°, and
+    the third is 0 if the second is at either bound (Bernardes and Viollet 2022).
     """
     outer, middle, inner = map("XYZ".index, axes)
     sign = 1.0 if (outer, middle) in ((0, 1), (1, 2), (2, 0)) else -1.0
@@ -151,15 +154,18 @@ def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray | float) -> n
 
 
 def steps_between(orientations: np.ndarray) -> np.ndarray:
-    """Return rotation vectors between consecutive orientations.
+    """Return rotation vectors (T − 1, ..., 3) between consecutive orientations (T, ..., 4).
 
-    They are (T − 1, ..., 3), in the outer frame, from each of the orientations (T, ..., 4) to the next.
+    Vectors are in the outer frame, in radians.
     """
     return rotation_vectors(compose(orientations[1:], invert(orientations[:-1])))
 
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
-    """Convert quaternions (..., 4) to rotation vectors (..., 3) in radians, at most half a turn."""
+    """Convert quaternions (..., 4) to rotation vectors (..., 3).
+
+    Vectors are in radians and at most half a turn long.
+    """
     x = rotations[..., 0]
     y = rotations[..., 1]
     z = rotations[..., 2]
@@ -183,7 +189,10 @@ def quaternions(vectors: np.ndarray) -> np.ndarray:
 
 
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return angles (...) between rotations (..., 4) in radians, at most half a turn; rotations are broadcast."""
+    """Return angles (...) between rotations (..., 4), which are broadcast.
+
+    Angles are in radians and at most half a turn.
+    """
     first_to_second = compose(invert(first), second)
     sine = norms(first_to_second[..., :3])
     cosine = np.abs(first_to_second[..., 3])
@@ -191,20 +200,14 @@ def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return the smallest rotations between directions.
-
-    Quaternions (..., 4) turn `before` into the directions of `after`.
-    """
+    """Return the smallest rotations (..., 4) that turn `before` (..., 3) into the direction of `after` (..., 3)."""
     before = normalize_safely(before)
     after = normalize_safely(after)
     return normalize_safely(np.concatenate([cross(before, after), 1 + dot(before, after)[..., None]], axis=-1))
 
 
 def to_matrices(rotations: np.ndarray) -> np.ndarray:
-    """Convert quaternions (..., 4) to matrices (..., 3, 3).
-
-    Quaternions are scaled to length 1.
-    """
+    """Convert quaternions (..., 4) of any length to matrices (..., 3, 3)."""
     x, y, z, w = split_components(_scale_to_unit(rotations))
     xx = x * x
     yy = y * y
@@ -226,7 +229,7 @@ def to_matrices(rotations: np.ndarray) -> np.ndarray:
 def from_matrices(matrices: np.ndarray) -> np.ndarray:
     """Convert matrices (..., 3, 3) to quaternions (..., 4).
 
-    Each quaternion's largest component comes first (Shepperd 1978).
+    Each quaternion's largest component is computed first (Shepperd 1978).
     """
     flat = matrices.reshape(-1, 3, 3)
     trace = flat[:, 0, 0] + flat[:, 1, 1] + flat[:, 2, 2]
@@ -251,20 +254,23 @@ def from_matrices(matrices: np.ndarray) -> np.ndarray:
 
 
 def _scale_to_unit(rotations: np.ndarray) -> np.ndarray:
-    """Scale quaternions (..., 4) to length 1. Squares are summed in order."""
+    """Scale quaternions (..., 4) to length 1, summing the squares in order."""
     return rotations / norms(rotations)[..., None]
 
 
 def matrix_columns(rotations: np.ndarray) -> np.ndarray:
-    """Convert quaternions (..., 4) xyzw to 6-D rotations (..., 6): the first two columns of the matrix."""
+    """Convert quaternions (..., 4) to 6-D rotations (..., 6).
+
+    A 6-D rotation is the first two columns of the rotation matrix.
+    """
     return to_matrices(rotations)[..., :2].reshape(*rotations.shape[:-1], 6)
 
 
 def from_matrix_columns(columns: np.ndarray) -> np.ndarray:
-    """Convert 6-D rotations (..., 6) to quaternions.
+    """Convert 6-D rotations (..., 6) to quaternions (..., 4).
 
-    Quaternions (..., 4) xyzw are the nearest in the sense of Gram-Schmidt. If a column vanishes or both are parallel,
-    another axis takes its place, so the result is always a rotation.
+    Columns are orthogonalised by Gram–Schmidt. If a column vanishes or both are parallel, a coordinate axis replaces
+    it, so the result is always a rotation.
     """
     pairs = columns.reshape(*columns.shape[:-1], 3, 2)
     first = _unit(pairs[..., 0], fallback=np.array([1.0, 0.0, 0.0]))
@@ -276,17 +282,11 @@ def from_matrix_columns(columns: np.ndarray) -> np.ndarray:
 
 
 def _reject(vectors: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Remove the part along a direction.
-
-    Vectors and unit directions are (..., 3).
-    """
+    """Remove the part of vectors (..., 3) along unit directions (..., 3)."""
     return vectors - np.sum(vectors * directions, axis=-1, keepdims=True) * directions
 
 
 def _unit(vectors: np.ndarray, fallback: np.ndarray) -> np.ndarray:
-    """Scale vectors (..., 3) to length 1.
-
-    `fallback`, at length 1, replaces vectors that vanish.
-    """
+    """Scale vectors (..., 3) to length 1, replacing those that vanish by `fallback`."""
     vectors = np.where(norms(vectors)[..., None] < 1e-9, fallback, vectors)
     return vectors / norms(vectors)[..., None]

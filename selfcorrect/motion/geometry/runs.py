@@ -1,12 +1,13 @@
-"""Runs of frames, and windows that hold throughout."""
+"""Runs of frames in which a condition holds."""
 
 import numpy as np
 
 
 def find_runs(holds: np.ndarray, shortest: float = 1) -> list[tuple[int, int]]:
-    """Find runs of True in (T,).
+    """Find runs of True in (T,) with at least `shortest` frames.
 
-    Returns start and stop (exclusive) of each run of `shortest` frames or more.
+    Returns:
+        Start and stop (exclusive) of each run.
     """
     padded = np.zeros(len(holds) + 2, dtype=bool)
     padded[1:-1] = holds
@@ -16,9 +17,10 @@ def find_runs(holds: np.ndarray, shortest: float = 1) -> list[tuple[int, int]]:
 
 
 def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
-    """Find runs of True, with small gaps allowed.
+    """Find runs of True in (T,), joining those at most `longest_gap` frames apart.
 
-    Returns first and last index of each run in a row (T,); runs at most `longest_gap` apart count together.
+    Returns:
+        First and last index of each run.
     """
     runs: list[tuple[int, int]] = []
     for start, stop in find_runs(holds):
@@ -29,9 +31,14 @@ def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
 
 
 def holds_throughout(holds: np.ndarray, frames: int) -> np.ndarray:
-    """Return where a condition holds for `frames` frames.
+    """Return where a condition holds for `frames` frames from there on.
 
-    The result (T − frames + 1, ...) says whether (T, ...) holds in a frame and the `frames` − 1 after it.
+    Args:
+        holds: (T, ...) whether the condition holds in each frame.
+        frames: Number of frames.
+
+    Returns:
+        (T − frames + 1, ...) bool, one per window.
     """
     counts = np.zeros((len(holds) + 1, *holds.shape[1:]), dtype=int)
     np.cumsum(holds, axis=0, out=counts[1:])

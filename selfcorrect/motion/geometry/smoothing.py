@@ -1,7 +1,7 @@
 """Savitzky–Golay filters: parabolas fitted to windows of frames.
 
-Source: Savitzky and Golay 1964. The numbers are `scipy.signal`'s, whose import takes as long as correcting several
-clips.
+The results are those of `scipy.signal`, whose import takes as long as correcting several clips (Savitzky and Golay
+1964).
 """
 
 from functools import lru_cache
@@ -18,12 +18,12 @@ def smooth_parabolic(values: np.ndarray, window: int, fps: float | None = None) 
     """Smooth values by parabolas, or return their velocity.
 
     Args:
-        values: (T, ...) values, at least as many frames as the window has.
+        values: (T, ...) values, with at least as many frames as the window.
         window: Odd number of frames, at least 3.
-        fps: Frames per second of velocities; None for the values themselves.
+        fps: Frames per second, to return velocities; None to return values.
 
     Returns:
-        (T, ...); near the ends, the parabola of the first or last window.
+        (T, ...) values or velocities. Near the ends, they come from the parabola of the first or last window.
     """
     result = correlate1d(values, parabola_weights(window, fps)[::-1], axis=0, mode="constant")
     half = window // 2
@@ -34,9 +34,9 @@ def smooth_parabolic(values: np.ndarray, window: int, fps: float | None = None) 
 
 @lru_cache(maxsize=64)
 def parabola_weights(window: int, fps: float | None = None) -> np.ndarray:
-    """Return the parabola's weights at the middle.
+    """Return the filter weights (window,) for the middle frame.
 
-    They are (window,), the last frame first, read-only.
+    They are read-only, with the last frame first.
     """
     half = window // 2
     places = np.arange(-half, window - half, dtype=float)[::-1]
@@ -47,10 +47,7 @@ def parabola_weights(window: int, fps: float | None = None) -> np.ndarray:
 
 
 def _evaluate_edge(values: np.ndarray, places: np.ndarray, fps: float | None) -> np.ndarray:
-    """Evaluate the parabola through all values (W, ...).
-
-    Returns it, or its velocity, at positions (K,) among these.
-    """
+    """Evaluate the parabola through values (W, ...), or its velocity, at frames (K,)."""
     window = len(values)
     columns, scales = _scale_powers(window)
     scaled = _solve_least_squares(columns, values.reshape(window, -1), window)
@@ -64,9 +61,9 @@ def _evaluate_edge(values: np.ndarray, places: np.ndarray, fps: float | None) ->
 
 @lru_cache(maxsize=64)
 def _scale_powers(window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return scaled powers of frames, and scales.
+    """Return powers of the frame index and their scales.
 
-    Square, linear and constant terms are (window, 3), each scaled to length 1; the scales are (3,).
+    Square, linear and constant terms are the columns of (window, 3), each scaled to length 1. The scales are (3,).
     """
     columns = np.arange(window, dtype=float)[:, None] ** _POWERS[::-1]
     scales = np.sqrt(np.sum(columns * columns, axis=0))

@@ -1,7 +1,7 @@
-"""Lengths and products of short vectors, and medians.
+"""Lengths and products of short vectors, medians and percentiles.
 
-There may be many vectors (..., K). Percentiles are here, too. NumPy's own functions take several times as long: they
-work along the last axis, and check what they sort. Bits are the same.
+NumPy's own functions give the same bits, but take several times as long on many short vectors (..., K), because they
+reduce along the last axis and check what they sort.
 """
 
 from collections.abc import Sequence
@@ -14,48 +14,54 @@ from .compiled import find_kernel
 UP = np.array([0.0, 1.0, 0.0])
 """Upward direction of the world."""
 ALONG_FLOOR = np.array([1.0, 0.0, 1.0])
-"""Factors that keep the level part of a vector, along x and z."""
+"""Factors that keep a vector's horizontal part, along x and z."""
 GRAVITY_M_S2 = 9.81
 """Gravitational acceleration on Earth, in m/s²."""
 
 NEXT = np.array([1, 2, 0])
+"""Index of the next of three components, cyclically."""
 LAST = np.array([2, 0, 1])
-"""Indices of the remaining two of three components."""
+"""Index of the one after the next."""
 
 _MEDIAN_CHI_SQUARE = {1: 0.4549, 2: 1.3863, 3: 2.3660}
-"""Median of a sum of squared normal deviates. Keys are the number of deviates."""
+"""Median of the sum of n squared standard normal variables, by n."""
 
 
 _Array = TypeVar("_Array", bound="np.ndarray | None")
 
 
 def align(array: _Array) -> _Array:
-    """Copy an array that is not aligned in memory, as in packed records, because kernels refuse such arrays."""
+    """Copy an array that is not aligned in memory.
+
+    Kernels refuse such arrays, which come from packed records.
+    """
     return array if array is None or array.flags.aligned else array.copy()  # type: ignore[return-value]
 
 
 def norms(vectors: np.ndarray) -> np.ndarray:
-    """Euclidean lengths (...) of vectors (..., K)."""
+    """Return Euclidean lengths (...) of vectors (..., K)."""
     return np.sqrt(dot(vectors, vectors))
 
 
 def standard_lengths(vectors: np.ndarray, directions: int) -> np.ndarray:
-    """Return lengths with deviation as median.
+    """Return vector lengths, scaled to have the standard deviation as their median.
 
-    The median of the lengths (...) of vectors (..., K) is their standard deviation along each direction. The vectors
-    vary as much in each of some directions, 1 to 3 and at most K. Their median hardly depends on outliers, and not on
-    how all vectors are turned.
+    If vectors (..., K) vary equally in `directions` directions, then the median of the scaled lengths is the standard
+    deviation along each. This estimate is robust to outliers and does not depend on the vectors' common orientation.
+
+    Args:
+        directions: Number of directions in which the vectors vary, from 1 to 3 and at most K.
     """
     return norms(vectors) / np.sqrt(_MEDIAN_CHI_SQUARE[directions])
 
 
 def normalize_safely(vectors: np.ndarray) -> np.ndarray:
-    """Scale vectors (..., K) to length 1. Vectors shorter than 1e-12 stay shorter than 1."""
+    """Scale vectors (..., K) to length 1, leaving those below 1e-12 shorter."""
     return vectors / np.maximum(norms(vectors), 1e-12)[..., None]
 
 
 def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return scalar products (...) of vectors (..., K), broadcast against each other."""
+    """Return dot products (...) of vectors (..., K), which are broadcast."""
     total = first[..., 0] * second[..., 0]
     for axis in range(1, first.shape[-1]):
         total += first[..., axis] * second[..., axis]
@@ -65,7 +71,7 @@ def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def sum_points(vectors: np.ndarray) -> np.ndarray:
     """Sum vectors (..., P, K) over points.
 
-    NumPy's own sum takes several times as long for few points.
+    For few points, NumPy's own sum takes several times as long.
     """
     total = vectors[..., 0, :].copy()
     for point in range(1, vectors.shape[-2]):
@@ -74,22 +80,22 @@ def sum_points(vectors: np.ndarray) -> np.ndarray:
 
 
 def split_components(vectors: np.ndarray) -> np.ndarray:
-    """Split vectors (..., K) into components (K, ...), each in contiguous memory, where sums take less time."""
+    """Split vectors (..., K) into contiguous components (K, ...), on which sums are faster."""
     return np.ascontiguousarray(vectors.transpose(-1, *range(vectors.ndim - 1)))
 
 
 def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return cosines (...) between vectors (..., K), 0 where a vector vanishes."""
+    """Return cosines (...) between vectors (..., K), or 0 if either vector vanishes."""
     return np.einsum("...i,...i", first, second) / np.maximum(norms(first) * norms(second), 1e-12)
 
 
 def angles_rad(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return angles (...) between vectors (..., K) in radians, right angles where a vector vanishes."""
+    """Return angles (...) between vectors (..., K), in rad. It is a right angle if either vector vanishes."""
     return np.arccos(np.clip(cosines(first, second), -1.0, 1.0))
 
 
 def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return cross products of vectors (..., 3), broadcast against each other."""
+    """Return cross products of vectors (..., 3), which are broadcast."""
     if kernel := find_kernel("cross", first, second):
         products = empty_product(first, second)
         kernel(first, second, products)
@@ -106,9 +112,9 @@ def largest_components(vectors: np.ndarray) -> np.ndarray:
 
 
 def empty_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return an empty array for products (..., K).
+    """Return an uninitialised array for products of two broadcast arrays.
 
-    Vectors or quaternions (..., L) are multiplied with vectors or quaternions (..., K).
+    Its last axis is that of `second`, (..., K).
     """
     shape = first.shape[:-1]
     if shape == second.shape[:-1]:
@@ -117,15 +123,15 @@ def empty_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def percentile(values: np.ndarray, percent: float, axis: int | None = None) -> np.ndarray:
-    """Return the percentile of values by linear interpolation.
+    """Return a percentile by linear interpolation.
 
     Args:
         values: Finite values of any shape.
         percent: Percentile, from 0 to 100.
-        axis: Axis along which it is taken; None for that of all values.
+        axis: Axis along which it is taken; None for all values.
 
     Returns:
-        The percentile, without the axis; NaN of no values.
+        The percentile, without the axis, or NaN if there are no values.
     """
     if axis is None:
         values = values.reshape(-1)
@@ -144,9 +150,9 @@ def percentile(values: np.ndarray, percent: float, axis: int | None = None) -> n
 
 
 def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.ndarray:
-    """Return the median along an axis.
+    """Return the median along an axis, or of all values if the axis is None.
 
-    It is over all values without an axis; NaN for no values, and where a value is NaN.
+    It is NaN if there are no values or any is NaN.
     """
     values = np.asarray(values)
     if axis is None:
@@ -164,16 +170,16 @@ def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.
 
 
 def find_distinct(values: np.ndarray) -> np.ndarray:
-    """Return distinct values, sorted. NumPy's own function imports masked arrays, which takes 20 ms."""
+    """Return the distinct values, sorted.
+
+    NumPy's own function imports masked arrays, which takes 20 ms.
+    """
     ordered = np.sort(values, axis=None)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
 
 
 def median_of_known(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Return the median of values that are not NaN.
-
-    It is along an axis, and NaN where all values are.
-    """
+    """Return the median along an axis, ignoring NaN. It is NaN where all values are."""
     counts = np.sum(~np.isnan(values), axis=axis, keepdims=True)
     ordered = np.sort(values, axis=axis)  # NaN come last
     low = np.take_along_axis(ordered, np.maximum(counts - 1, 0) // 2, axis)
