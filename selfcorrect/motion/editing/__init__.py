@@ -1,1 +1,1 @@
-"""Edits of motions: moved, turned, mirrored, resampled, looped."""
+"""Edits of motions: transforms, mirror images, resampling, loops."""

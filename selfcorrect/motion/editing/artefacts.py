@@ -1,6 +1,6 @@
 """Known artefacts, added on purpose.
 
-A measure must see them, and a corrector must remove them.
+They test whether measures notice them and correctors remove them.
 """
 
 from dataclasses import replace
@@ -12,10 +12,7 @@ from ..motion import MotionBatch
 
 
 def raise_bodies(batch: MotionBatch, height_m: float | np.ndarray) -> MotionBatch:
-    """Raise motions above the floor.
-
-    Negative heights sink them. One height holds for all, or each motion has its own (N,).
-    """
+    """Raise motions by a common height or by one per motion (N,). Negative heights lower them."""
     heights_m = np.broadcast_to(height_m, len(batch))
     return _move(batch, heights_m[:, None, None] * (0.0, 1.0, 0.0))
 
@@ -26,7 +23,7 @@ def offset_heights(batch: MotionBatch, deviation_m: float, rng: np.random.Genera
 
 
 def slide_bodies(batch: MotionBatch, speed_m_s: float, rng: np.random.Generator) -> MotionBatch:
-    """Slide each body along the floor at constant speed, in a random direction of its own."""
+    """Slide each body along the floor at constant speed, in a random direction."""
     angles = rng.uniform(0, 2 * np.pi, len(batch))
     directions = np.stack([np.cos(angles), np.zeros(len(batch)), np.sin(angles)], axis=-1)
     times_s = np.arange(batch.root_m.shape[1]) / batch.fps
@@ -34,17 +31,14 @@ def slide_bodies(batch: MotionBatch, speed_m_s: float, rng: np.random.Generator)
 
 
 def jitter_roots(batch: MotionBatch, deviation_m: float, rng: np.random.Generator) -> MotionBatch:
-    """Add independent noise to root positions.
-
-    The noise is normally distributed, for each coordinate in each frame.
-    """
+    """Add independent Gaussian noise to each root coordinate in each frame."""
     return _move(batch, deviation_m * rng.standard_normal(batch.root_m.shape))
 
 
 def jitter_joints(batch: MotionBatch, deviation_rad: float, rng: np.random.Generator) -> MotionBatch:
-    """Add independent rotation noise to joints.
+    """Add independent Gaussian rotation noise to each joint in each frame.
 
-    Angles around the three axes are normally distributed, for each joint in each frame.
+    `deviation_rad` is the standard deviation about each of the three axes.
     """
     turns = quaternions(deviation_rad * rng.standard_normal((*batch.rotations.shape[:-1], 3)))
     return replace(batch, rotations=compose(batch.rotations, turns))

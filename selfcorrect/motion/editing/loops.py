@@ -1,8 +1,8 @@
 """Loops: motions that end as they began.
 
-They stay in place, or travel over the floor. Filters, contacts and simulations treat the ends of a motion as ends. So a
-loop is unrolled: the loop's end comes before the first frame, and the loop's beginning after the last frame. Afterwards
-the loop is closed again.
+A loop stays in place or travels over the floor. Filters, contact detection and simulation treat the ends of a motion as
+ends, so a loop is unrolled first: frames of its end are put before the first frame, and frames of its beginning after
+the last. After the edit, the loop is closed again.
 """
 
 from dataclasses import replace
@@ -17,31 +17,32 @@ from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 
 GAP_M = 0.04
-"""Maximum joint distance between a loop's ends, in m. With these bounds one of CMU's 159 training clips is a loop;
-cycles cut from captures miss the start by centimetres."""
+"""Maximum distance between a joint's first and last position in a loop, in m. With this bound and `GAP_RAD`, one of
+CMU's 159 training clips is a loop; cycles cut from captures miss their start by centimetres."""
 GAP_RAD = float(np.radians(8.0))
-"""Maximum joint rotation between a loop's ends, in rad in the world. Limbs may twist."""
+"""Maximum rotation between a joint's first and last world orientation in a loop, in rad. It limits twists of limbs,
+too."""
 
 GAP_SHARE = 0.1
-"""Maximum distance of a loop's ends, relative to the path of joints in between. A standing body is near every earlier
-pose."""
+"""Maximum distance between a loop's ends, relative to the largest excursion of a joint. A body that stands still is
+always near its first pose."""
 EXACT_M = 0.001
-"""Distance of exact loop ends, in m. A file's rounding is as large; such ends are a loop's in any case."""
+"""Distance up to which ends always count as a loop's, in m. Rounding in files is as large."""
 
 _FEWEST_FRAMES = 5
-"""Least number of frames of a loop."""
+"""Minimum number of frames of a loop."""
 
 _IN_PLACE_M = 0.1
-"""Maximum travel of a body in place, in m."""
+"""Maximum travel of a loop in place, in m."""
 
 _ENDS_S = 0.5
-"""Time in which changes of the first and the last frame become alike, in s."""
+"""Time before the first and the last frame over which changes are blended, in s."""
 
 
 def is_loop(motion: Motion) -> bool:
     """Return whether a motion is a loop.
 
-    Its last pose is the first, up to travel over the floor and a rotation about the vertical.
+    Its last pose equals its first, up to travel over the floor and a rotation about the vertical.
     """
     if len(motion) < _FEWEST_FRAMES or not _turns_are_alike(motion):
         return False
@@ -51,27 +52,27 @@ def is_loop(motion: Motion) -> bool:
 
 
 def gap_m(motion: Motion) -> float:
-    """Measure the gap between first and last pose.
+    """Return the largest distance between a joint's first and last position.
 
-    The gap is the largest distance of a joint, up to travel over the floor and a rotation about the vertical.
+    Travel over the floor and rotation about the vertical are removed first.
     """
     first, last = _ends(motion)
     return float(norms(joint_positions(last) - joint_positions(first)).max())
 
 
 def _ends(motion: Motion) -> tuple[Motion, Motion]:
-    """Return the first frame, and the last frame moved back to the first."""
+    """Return the first frame, and the last one moved back onto it."""
     last = turn(motion.frames(len(motion) - 1, len(motion)), -turn_per_cycle_rad(motion))
     away_m = (last.root_m - motion.root_m[:1]) * ALONG_FLOOR
     return motion.frames(0, 1), replace(last, root_m=last.root_m - away_m)
 
 
 def match_loop_ends(edited: Motion, original: Motion) -> Motion:
-    """Match the ends of an edited loop.
+    """Bring the ends of an edited loop together again.
 
-    The ends of an edited motion in place become as near to each other as in the original, if these are near. Both ends
-    are then changed alike, towards the mean of both changes. The edited motion is returned unchanged if the gap did not
-    grow. A body that glides away on standing feet has other poses at the ends.
+    If the original's ends are near each other, the ends of the edited motion are moved to the mean of both changes. The
+    edited motion is returned unchanged if its gap did not grow, or if the original does not stay in place: a body that
+    glides away on standing feet ends in another pose.
     """
     if len(original) < _FEWEST_FRAMES or not _turns_are_alike(original):
         return edited
@@ -95,10 +96,10 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
 
 
 def _turns_are_alike(motion: Motion) -> bool:
-    """Return whether both ends have equal rotations.
+    """Return whether the root's height and all world orientations agree at both ends.
 
-    The root's height, and the world orientation of all joints, must be the same. Most motions fail a cheap test first:
-    in the parent's frame a joint turns by no more than both turn in the world.
+    A cheap test comes first, because most motions fail it: relative to its parent, a joint rotates by at most the sum
+    of both world rotations.
     """
     first = motion.rotations[0, 1:]
     last = motion.rotations[-1, 1:]
@@ -115,7 +116,7 @@ def _turns_are_alike(motion: Motion) -> bool:
 def unroll_loop(motion: Motion, margin: int) -> Motion:
     """Pad a loop with its own frames.
 
-    `margin` frames of the end come before the first frame, and of the beginning after the last.
+    `margin` frames of its end are put before the first frame, and as many of its beginning after the last.
     """
     steps = len(motion) - 1
     before = ceil(margin / steps)
@@ -127,16 +128,16 @@ def unroll_loop(motion: Motion, margin: int) -> Motion:
 
 
 def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bool = True) -> Motion:
-    """Close an edited loop, velocities included.
+    """Close an edited loop, so that velocities match as well.
 
-    The loop is cut out of the middle of the unrolled one. Towards the end the loop becomes what the edit made of the
-    frames before the beginning.
+    The loop is cut out of the unrolled motion. Towards its end, it is blended into the edited frames before its
+    beginning.
 
     Args:
-        edited: What was made of `unroll_loop(original, margin)`.
+        edited: The edited `unroll_loop(original, margin)`.
         original: The loop of T frames.
         margin: Number of unrolled frames at either end.
-        same_travel: Travel as the original does; otherwise as the edited motion.
+        same_travel: Travel as the original does; otherwise, as the edited motion does.
 
     Returns:
         The closed loop of T frames.
@@ -160,6 +161,6 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
 
 
 def ease(count: int) -> np.ndarray:
-    """Weights (count,) from near 0 to 1, flat at both ends."""
+    """Return weights (count,) that rise from near 0 to 1, with zero slope at both ends."""
     share = np.arange(1, count + 1) / count
     return share**2 * (3 - 2 * share)

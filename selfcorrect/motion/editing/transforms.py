@@ -1,4 +1,4 @@
-"""Transforms of motions: moving, turning, mirroring, resampling, cycles."""
+"""Transforms of motions: shifts, rotations, mirror images, resampling, cycles."""
 
 from dataclasses import replace
 
@@ -17,8 +17,8 @@ from ..skeleton import Skeleton
 def mirror(moving: Moving) -> Moving:
     """Exchange left and right.
 
-    The motion is reflected at the plane x = 0, on the same skeleton. Bones keep the lengths of the same side, so on a
-    symmetric skeleton this is an exact reflection.
+    The motion is reflected at the plane x = 0, on the same skeleton. Each side keeps its bone lengths, so the
+    reflection is exact if the skeleton is symmetric.
     """
     root_m = moving.root_m * np.array([-1.0, 1.0, 1.0])
     swapped = moving.rotations[..., moving.skeleton.mirror_map, :]
@@ -28,10 +28,12 @@ def mirror(moving: Moving) -> Moving:
 
 
 def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
-    """Put the same rotations on other bones.
+    """Transfer rotations to other bone lengths.
 
-    Both bodies have the same joints. The root's path is scaled by the bodies' heights above the soles, so that feet
-    that stand keep standing.
+    The root's path is scaled by the ratio of root heights above the soles, so standing feet keep standing.
+
+    Raises:
+        InputError: The skeletons have different joints.
     """
     if skeleton.names != motion.skeleton.names or skeleton.parents != motion.skeleton.parents:
         raise InputError(
@@ -46,20 +48,16 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
 
 
 def raise_motion(motion: Motion, height_m: float | np.ndarray) -> Motion:
-    """Raise a motion by heights.
-
-    `height_m` is one height, or (T,) heights; negative heights lower it.
-    """
+    """Raise a motion by one height or by heights (T,). Negative heights lower it."""
     root_m = motion.root_m.astype(float)
     root_m[:, 1] += height_m
     return replace(motion, root_m=root_m)
 
 
 def put_on_floor(batch: MotionBatch) -> MotionBatch:
-    """Put each motion's lowest point at height 0.
+    """Shift each motion vertically so that its lowest point over all frames is at 0.
 
-    The point is the body's lowest in all frames; motions are shifted vertically. Nothing else changes. The first frame
-    alone, as in published scripts, would push a window that starts in the air into the floor.
+    Published scripts use the first frame only, which pushes a window that starts in the air into the floor.
     """
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
@@ -72,17 +70,17 @@ def put_on_floor(batch: MotionBatch) -> MotionBatch:
 
 
 def heading_rad(orientations: np.ndarray) -> np.ndarray:
-    """Return the heading (...) of orientations (..., 4).
+    """Return the heading (...) of orientations (..., 4), 0 along +z.
 
-    It is the angle about the vertical, 0 along +z. The direction is the twist of the swing-twist decomposition: upright
-    bodies face where the forward axis points, a prone body where the head points, a supine body where the feet point.
-    Only a body exactly upside down has none and gets 0.
+    It is the twist about the vertical in the swing-twist decomposition. An upright body's heading is its forward axis,
+    a prone body's is where its head points, a supine body's where its feet point. Only a body exactly upside down has
+    no heading and gets 0.
     """
     return 2 * np.arctan2(orientations[..., 1], orientations[..., 3])
 
 
 def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
-    """Rotate about the vertical through the origin, by a common angle or an angle per motion (N,)."""
+    """Rotate motions about the vertical through the origin, by a common angle or by one per motion (N,)."""
     angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
     rotation = quaternions(angles[..., None, None] * UP)
     rotations = moving.rotations.copy()
@@ -91,22 +89,19 @@ def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
 
 
 def canonicalise(moving: Moving) -> Moving:
-    """Start above the origin, facing +z.
-
-    Heights and everything relative stay the same.
-    """
+    """Move motions so that they start above the origin, facing +z. Heights are unchanged."""
     start_m = moving.root_m[..., :1, :] * ALONG_FLOOR
     centred = replace(moving, root_m=moving.root_m - start_m)
     return turn(centred, -heading_rad(moving.rotations[..., 0, 0, :]))
 
 
 def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
-    """Read a motion at fractional frames.
+    """Evaluate a motion at fractional frames.
 
-    Between frames the root moves linearly and rotations take the shortest arc (slerp).
+    Root positions are interpolated linearly, and rotations by slerp.
 
     Args:
-        frames: (T',) fractional frames; frames beyond the ends are clamped.
+        frames: (T',) fractional frames. Those beyond the ends are clamped.
         fps: Frame rate of the result.
     """
     place = np.clip(frames, 0, len(motion) - 1)
@@ -120,7 +115,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 
 
 def resample(motion: Motion, fps: float) -> Motion:
-    """Resample a motion to another frame rate, from the first frame to the last that fits."""
+    """Resample a motion to another frame rate, from its first frame to the last that fits."""
     if fps == motion.fps:
         return motion
     frame_bytes = 8 * (3 + 4 * len(motion.skeleton))
@@ -129,24 +124,24 @@ def resample(motion: Motion, fps: float) -> Motion:
 
 
 def frame_count(seconds: float, fps: float) -> int:
-    """Count the frames from 0 to `seconds`.
+    """Count the frames from 0 to `seconds` at `fps`.
 
-    The clock has `fps` frames per second. A frame that comes too late by 1 % of a frame still counts: files round their
-    frame times, and a cycle must not lose its last frame to that.
+    A frame that is late by up to 1 % of a frame still counts. Files round their frame times, and a cycle must not lose
+    its last frame because of that.
     """
     return int(np.floor(seconds * fps + 0.01)) + 1
 
 
 def retime(motion: Motion, speed: float) -> Motion:
-    """Play a motion `speed` times as fast at the same frame rate."""
+    """Play a motion `speed` times as fast at its frame rate."""
     return replace(resample(motion, motion.fps / speed), fps=motion.fps)
 
 
 def close_cycle(motion: Motion) -> Motion:
     """Close a captured cycle exactly.
 
-    The last frame has the first pose, at the position and heading where the cycle ends. Captured cycles miss their
-    start by some degrees; the gap is spread evenly over all frames.
+    The last frame gets the first pose, at the position and heading where the cycle ends. Captured cycles miss their
+    start by some degrees; the difference is spread evenly over all frames.
     """
     share = np.linspace(0, 1, len(motion))[:, None, None]
     goal = motion.rotations[0].copy()
@@ -160,15 +155,15 @@ def close_cycle(motion: Motion) -> Motion:
 
 
 def turn_per_cycle_rad(motion: Motion) -> float:
-    """Net turn of a cycle about the vertical."""
+    """Return the rotation about the vertical from the first to the last frame."""
     return float(heading_rad(motion.rotations[-1, 0]) - heading_rad(motion.rotations[0, 0]))
 
 
 def repeat_cycle(motion: Motion, cycles: int) -> Motion:
     """Repeat a closed cycle.
 
-    `cycles` repetitions share ends and beginnings: `cycles` × (T − 1) + 1 frames. Each cycle starts where the last
-    cycle ended, and faces as it did.
+    Each repetition starts where the last one ended, with that heading. Repetitions share their first and last frames,
+    so the result has `cycles` × (T − 1) + 1 frames.
     """
     parts = [motion]
     following = motion

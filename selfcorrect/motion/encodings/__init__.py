@@ -1,1 +1,1 @@
-"""Motions as tensors, and back."""
+"""Motions encoded as tensors, and decoded again."""

@@ -1,8 +1,8 @@
-"""Motion features that generative models learn: a vector per frame.
+"""Motion features for generative models: one vector per frame.
 
-A frame has D = 3 + 6 J numbers. First comes root velocity along x and z (m/s, backward difference; the first frame
-repeats the second's), then root height (m). Then comes a 6-D rotation (see `matrix_columns`) per joint in the
-skeleton's order: r00 r01 r10 r11 r20 r21.
+A frame has D = 3 + 6 J numbers. The first two are the root's velocity along x and z, in m/s; it is a backward
+difference, and the first frame repeats the second one's. The third is the root's height, in m. Then follows each
+joint's 6-D rotation (see `matrix_columns`) in the skeleton's order: r00 r01 r10 r11 r20 r21.
 """
 
 from dataclasses import dataclass
@@ -19,24 +19,24 @@ from ..motion import MotionBatch
 from ..skeleton import Skeleton
 
 STD_FLOOR = 0.05
-"""Minimum standard deviation of a feature. Features that hardly vary in the training data are not blown up: 5 cm, 5
-cm/s, about 3 degrees."""
+"""Minimum standard deviation of a feature, so that features that hardly vary in the training data are not amplified. It
+means 5 cm, 5 cm/s or about 3 degrees."""
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureCodec:
-    """Codec between normalised features and motion windows of one skeleton and frame rate."""
+    """Codec between motion windows and normalised features, for one skeleton and frame rate."""
 
     is_redundant: ClassVar[bool] = False
-    """True if features can contradict each other. They describe a motion several times over."""
+    """True if features describe a motion several times over and can contradict each other."""
     skeleton: Skeleton
     """The skeleton of all motions."""
     fps: float
     """The frame rate of all motions."""
     mean: Tensor
-    """(D,) float64 feature means, fitted once on real training data and then frozen."""
+    """(D,) float64 means of the features, fitted once to real training data."""
     std: Tensor
-    """(D,) float64 standard deviations, likewise."""
+    """(D,) float64 standard deviations, fitted likewise."""
 
     def __post_init__(self) -> None:
         expected = (3 + 6 * len(self.skeleton),)
@@ -54,16 +54,16 @@ class FeatureCodec:
         return cls(batch.skeleton, batch.fps, features.mean(dim=0), std)
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Encode windows of T frames each as normalised features (N, T, D), float32.
+        """Encode windows of T frames as normalised float32 features (N, T, D).
 
         Only the horizontal position of the first frame is lost. Windows for training should be canonical (see
-        `transforms.canonicalise`); encoding does not turn them.
+        `transforms.canonicalise`), because encoding does not rotate them.
         """
         self.check_body(batch)
         return ((torch.from_numpy(encode_features(batch)) - self.mean) / self.std).float()
 
     def check_body(self, batch: MotionBatch) -> None:
-        """Refuse motions of another skeleton or frame rate."""
+        """Raise InputError if motions have another skeleton or frame rate."""
         if not batch.skeleton.same_as(self.skeleton) or batch.fps != self.fps:
             raise InputError(
                 f"these features are for a skeleton of {len(self.skeleton)} joints at {self.fps} frames per second, "
@@ -74,12 +74,16 @@ class FeatureCodec:
     def decode(self, values: Tensor) -> MotionBatch:
         """Decode normalised features (N, T, D) into windows that start at the horizontal origin.
 
-        Rotations are made orthonormal again by Gram-Schmidt, so any finite features give a motion.
+        6-D rotations are orthonormalised by Gram–Schmidt, so any finite features give a motion.
         """
         return decode_features(self.skeleton, self.in_units(values), self.fps)
 
     def in_units(self, values: Tensor) -> np.ndarray:
-        """Return normalised features (N, T, D) in their units, float64; raises InputError if any is not finite."""
+        """Return normalised features (N, T, D) in their units, as float64.
+
+        Raises:
+            InputError: The shape is another one, or a value is not finite.
+        """
         if values.ndim != 3 or values.shape[2] != len(self.mean):
             raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
         if not torch.isfinite(values).all():
@@ -90,7 +94,11 @@ class FeatureCodec:
 
 
 def encode_features(batch: MotionBatch) -> np.ndarray:
-    """Return motion features (N, T, D) in units. All motions must fill their T frames."""
+    """Return motion features (N, T, D) in their units.
+
+    Raises:
+        InputError: Some motions have fewer than T frames.
+    """
     count, frames = batch.root_m.shape[:2]
     if np.any(batch.lengths != frames):
         raise InputError(f"features need windows of one length, got {batch.lengths.min()} to {frames} frames")
@@ -103,9 +111,9 @@ def encode_features(batch: MotionBatch) -> np.ndarray:
 
 
 def decode_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> MotionBatch:
-    """Decode features into windows: inverse of `encode_features`.
+    """Decode features into windows that start at the horizontal origin.
 
-    Windows start at the horizontal origin.
+    This is the inverse of `encode_features`.
 
     Args:
         features: (N, T, D) features in their units.

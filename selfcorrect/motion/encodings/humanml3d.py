@@ -1,10 +1,10 @@
 """HumanML3D's representation: 263 numbers per frame.
 
-It describes 22 joints at 20 frames per second. Guo et al., "Generating Diverse and Natural 3D Human Motions from Text",
-CVPR 2022. Columns for J joints, 12 J − 1 in all (KIT-ML's 21 joints, in their own unit and at 12.5 frames per second,
-make 251):
+It describes 22 joints at 20 frames per second (Guo et al., "Generating Diverse and Natural 3D Human Motions from Text",
+CVPR 2022). J joints have 12 J − 1 columns. KIT-ML's 21 joints, in a unit of their own and at 12.5 frames per second,
+have 251:
 
-    yaw rate (1)            half the angle turned until the next frame, rad
+    yaw rate (1)            half the rotation until the next frame, rad
     velocity (2)            of the root in x and z until the next frame, m/frame, in the next frame's facing
     height (1)              of the root, m
     positions (3 (J − 1))   of the other joints, m: relative to the root in x and z, above the floor in y, facing +z
@@ -12,10 +12,10 @@ make 251):
     velocities (3 J)        of all joints until the next frame, m/frame, in this frame's facing
     contacts (4)            left ankle, left foot, right ankle, right foot: 1 where the joint moves less than √0.002 m
 
-T frames make T − 1 rows. The facing that everything is expressed in is smoothed over time, and starts at +z by
-definition. The reference computes the facing from hips right to left *plus* shoulders left to right, and this sum all
-but cancels the hips. The published statistics and models rest on that sum, so the sum is reproduced here. Only the
-clip's first facing (`canonical`) adds both in the same sense.
+T frames give T − 1 rows. Everything is expressed relative to the body's facing, which is smoothed over time and is +z
+in the first frame by definition. The reference implementation computes it from hips right to left *plus* shoulders left
+to right, so the hips almost cancel. The published statistics and models depend on this sum, so it is reproduced here.
+Only the first facing of a clip (`canonical`) adds both in the same sense.
 """
 
 from dataclasses import dataclass, field, replace
@@ -43,7 +43,7 @@ BONE_AXES = np.array(
     ],
     dtype=float,
 )  # fmt: skip
-"""(22, 3) bone directions at identity. The bone ends in the joint."""
+"""(22, 3) direction at identity of the bone that ends in each joint."""
 
 TARGET_OFFSETS_M = BONE_AXES * np.array(
     [
@@ -52,36 +52,36 @@ TARGET_OFFSETS_M = BONE_AXES * np.array(
         0.1316140, 0.1229843, 0.2568398, 0.2630919, 0.2660119, 0.2698763,
     ]
 )[:, None]  # fmt: skip
-"""(22, 3) offsets with HumanML3D's bone lengths. HumanML3D gives them to every clip."""
+"""(22, 3) offsets with the bone lengths that HumanML3D gives to every clip."""
 
 
 @dataclass(frozen=True, eq=False)
 class RowBody:
-    """The joints that rows describe, as in the reference implementation."""
+    """The joints described by rows, as in the reference implementation."""
 
     parents: tuple[int, ...]
     bone_axes: np.ndarray
-    """(J, 3) bone directions at identity. The bone ends in the joint."""
+    """(J, 3) direction at identity of the bone that ends in each joint."""
     arms: tuple[int, int]
-    """First joint of each arm. Rotations of arms are relative to the root."""
+    """First joint of each arm. Its rotation is relative to the root."""
     hips: tuple[int, int]
     """Right and left hip."""
     shoulders: tuple[int, int]
     """Right and left shoulder."""
     contact_joints: tuple[int, ...]
-    """Ankle and foot of the left, then of the right side."""
+    """Left ankle and foot, then right ankle and foot."""
     squared_contact_step: float
-    """Maximum squared step of a standing foot, in the unit of the rows."""
+    """Maximum squared step of a standing foot, in the squared unit of the rows."""
     fps: float = FPS
     bone_before: tuple[int, ...] = field(init=False)
-    """Joint whose bone a rotation is relative to."""
+    """Joint whose bone each rotation is relative to."""
 
     def __post_init__(self) -> None:
         before = tuple(0 if joint in self.arms else parent for joint, parent in enumerate(self.parents))
         object.__setattr__(self, "bone_before", before)
 
     def exchange_sides(self) -> Self:
-        """Exchange left and right hip and shoulder, for joints that are a mirror image."""
+        """Exchange left and right hip and shoulder, for mirrored joints."""
         return replace(self, hips=self.hips[::-1], shoulders=self.shoulders[::-1])
 
 
@@ -112,14 +112,14 @@ KIT_BODY = RowBody(
     squared_contact_step=0.05,
     fps=12.5,
 )  # fmt: skip
-"""KIT-ML's 21 joints. The published files hold their mirror image: the first leg and arm are on the right."""
+"""KIT-ML's 21 joints. The published files hold their mirror image, so the first leg and arm are the right ones."""
 
 _PARENTS = np.array(SMPL_22_PARENTS)
 _RIGHT_LEG = [SMPL_22.index("right_knee"), SMPL_22.index("right_ankle")]
 
 
 def columns(joints: int = 22) -> dict[str, slice]:
-    """Return the slice of each column group by the names above, for a skeleton of `joints` joints."""
+    """Return the slice of each column group, by the names above."""
     widths = {
         "yaw rate": 1,
         "velocity": 2,
@@ -134,7 +134,7 @@ def columns(joints: int = 22) -> dict[str, slice]:
 
 
 def joint_count(vectors: np.ndarray) -> int:
-    """Return the joint count of rows (..., 12 J − 1)."""
+    """Return the number of joints J that rows (..., 12 J − 1) describe."""
     joints, remainder = divmod(vectors.shape[-1] + 1, 12)
     if remainder or joints < 2:
         raise InputError(f"rows must have 12 J − 1 columns for J joints (263 for 22), got shape {vectors.shape}")
@@ -142,10 +142,13 @@ def joint_count(vectors: np.ndarray) -> int:
 
 
 def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.ndarray:
-    """Give bones the target lengths and keep directions; the root path scales with the legs.
+    """Give bones the target lengths, keeping their directions.
 
-    joints_m: (T, 22, 3) in the world; target_offsets_m: (22, 3); only the lengths count. A bone without length has no
-    direction, and continues the bone before.
+    The root's path is scaled with the legs. A bone without length has no direction and continues the bone before it.
+
+    Args:
+        joints_m: (T, 22, 3) joint positions in the world.
+        target_offsets_m: (22, 3) offsets, of which only the lengths are used.
     """
     lengths_m = norms(target_offsets_m)
     leg_bones_m = joints_m[0, _RIGHT_LEG] - joints_m[0, _PARENTS[_RIGHT_LEG]]
@@ -163,10 +166,12 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
 
 
 def canonical(joints_m: np.ndarray, *, keep_height: bool = False, body: RowBody = HUMANML3D_BODY) -> np.ndarray:
-    """Move joints (T, J, 3) to the floor and origin.
+    """Move joints (T, J, 3) to the floor and to the origin.
 
-    The lowest joint is on the floor, and frame 0 stands at the origin facing +z. keep_height: Leave heights as they
-    are.
+    The lowest joint is put on the floor. In frame 0, the body stands at the origin and faces +z.
+
+    Args:
+        keep_height: Leave heights unchanged.
     """
     root_x, _, root_z = joints_m[0, 0]
     placed = joints_m - [root_x, 0 if keep_height else joints_m[..., 1].min(), root_z]
@@ -185,16 +190,15 @@ def encode(
 ) -> np.ndarray:
     """Encode joints (T, J, 3) as rows (T − 1, 12 J − 1).
 
-    Joints are in metres, y up. At 20 fps and without `keep_height`, the rows agree with the reference implementation if
-    that is finite, except for turns through straight back. The reference gives those the wrong sign; the rows here
-    decode to the motion that was encoded.
+    Joints are in m, y up. At 20 fps and without `keep_height`, rows agree with the reference implementation where its
+    result is finite, except when the facing passes straight back. There, the reference has the wrong sign, and the rows
+    here decode to the encoded motion.
 
     Args:
-        target_offsets_m: (22, 3) skeleton with the bone lengths that a clip of 22 joints gets first; None keeps the
-            clip's.
-        fps: Frame rate, on which the largest step of a contact depends; None for the body's.
-        keep_height: Leave heights as they are; by default the lowest joint is put on the floor.
-        keep_place: Leave heights and directions as they are, as of joints that were decoded from rows.
+        target_offsets_m: (22, 3) offsets whose bone lengths a clip of 22 joints is given first; None to keep its own.
+        fps: Frame rate, which determines the largest step of a contact; None for the body's.
+        keep_height: Leave heights unchanged; by default, the lowest joint is put on the floor.
+        keep_place: Leave heights and directions unchanged, for joints that were decoded from rows.
         body: The J joints. KIT-ML's are in the unit of its files instead of metres.
     """
     count = len(body.parents)
@@ -227,9 +231,9 @@ def encode(
 
 
 def decode_joints(vectors: np.ndarray) -> np.ndarray:
-    """Decode rows (..., T, 12 J − 1) into joints (..., T + 1, J, 3), in metres, y up.
+    """Decode rows (..., T, 12 J − 1) into joints (..., T + 1, J, 3), in m, y up.
 
-    The root starts at the origin facing +z. The velocities of the last row lead to the last frame.
+    The root starts at the origin, facing +z. The last frame follows from the velocities of the last row.
     """
     joints = joint_count(vectors)
     facing_rad, root_m = _root(vectors)
@@ -244,16 +248,16 @@ def decode_joints(vectors: np.ndarray) -> np.ndarray:
 
 
 def decode_contacts(vectors: np.ndarray) -> np.ndarray:
-    """Decode foot contacts (T, 2), left first, each from 0 to 1, from rows (T, 12 J − 1).
+    """Decode rows (T, 12 J − 1) into foot contacts (T, 2) from 0 to 1, left first.
 
-    A contact is the ankle's or the toe's.
+    A foot is in contact if its ankle or its toe is.
     """
     labels = np.clip(vectors[..., columns(joint_count(vectors))["contacts"]], 0.0, 1.0)
     return labels.reshape(*vectors.shape[:-1], 2, 2).max(axis=-1)
 
 
 def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the root's facing (..., T) in rad and path (..., T, 3) in m."""
+    """Return the root's facing (..., T) in rad and its path (..., T, 3) in m."""
     slices = columns(joint_count(vectors))
     facing_rad = np.zeros(vectors.shape[:-1])
     facing_rad[..., 1:] = -2 * np.cumsum(vectors[..., :-1, 0], axis=-1)
@@ -265,10 +269,10 @@ def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bone_orientations(joints_m: np.ndarray, root: Rotation, body: RowBody) -> list[Rotation]:
-    """Return each joint's bone orientations (T,).
+    """Return the orientations (T,) of each joint's bone.
 
-    The bone's axis is swung into place from the world's. A bone without length continues the bone before, so that the
-    local rotation is the identity.
+    They are the shortest rotations from the bone's axis in the world to the bone. A bone without length takes the
+    orientation of the bone before it, so that its local rotation is the identity.
     """
     orientations = [root]
     for joint in range(1, len(body.parents)):
@@ -281,7 +285,10 @@ def _bone_orientations(joints_m: np.ndarray, root: Rotation, body: RowBody) -> l
 
 
 def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return the shortest rotations (T, 4) from a unit axis (3,) to directions (T, 3): xyzw, not normalised."""
+    """Return the shortest rotations (T, 4) from a unit axis (3,) to directions (T, 3).
+
+    Quaternions are xyzw and not normalised.
+    """
     lengths = norms(directions)[..., None]
     real = lengths + directions @ axis[:, None]
     quaternions = np.concatenate([np.cross(axis, directions), real], axis=-1)
@@ -291,7 +298,10 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def _six_of_bones(orientations: list[Rotation], body: RowBody) -> np.ndarray:
-    """Rotations (T, J − 1, 6) relative to the bone before: the first two columns of the matrix, concatenated."""
+    """Return rotations (T, J − 1, 6) relative to the bone before.
+
+    They are the first two columns of the matrix, concatenated.
+    """
     matrices = []
     for before, bone in zip(body.bone_before[1:], orientations[1:], strict=True):
         bone_to_before = orientations[before].inv() * bone
@@ -301,7 +311,10 @@ def _six_of_bones(orientations: list[Rotation], body: RowBody) -> np.ndarray:
 
 
 def _smooth_facing_rad(joints_m: np.ndarray, body: RowBody) -> np.ndarray:
-    """(T,) heading as in the reference implementation: hips the wrong way round, frame 0 at +z by definition."""
+    """Return the smoothed heading (T,) of the reference implementation.
+
+    Hips count with the wrong sign, and frame 0 faces +z by definition.
+    """
     forward = gaussian_filter1d(_forward(joints_m, -1, body), FACING_SMOOTHING_FRAMES, axis=0, mode="nearest")
     facing_rad = _heading_rad(forward)
     facing_rad[0] = 0
@@ -309,9 +322,9 @@ def _smooth_facing_rad(joints_m: np.ndarray, body: RowBody) -> np.ndarray:
 
 
 def _forward(joints_m: np.ndarray, hips_sign: int, body: RowBody) -> np.ndarray:
-    """Return horizontal directions (..., 3) ahead of the body, across its left to right.
+    """Return the horizontal direction (..., 3) in front of the body.
 
-    They are zero where left and right cancel or coincide.
+    It is perpendicular to the body's left-right axis, and zero where left and right cancel or coincide.
     """
     right_shoulder, left_shoulder = body.shoulders
     right_hip, left_hip = body.hips
@@ -322,7 +335,7 @@ def _forward(joints_m: np.ndarray, hips_sign: int, body: RowBody) -> np.ndarray:
 
 
 def _heading_rad(forward: np.ndarray) -> np.ndarray:
-    """Return angles (...) from +z about +y, 0 for zero and vertical directions."""
+    """Return angles (...) from +z about +y, or 0 for zero and vertical directions."""
     return np.arctan2(forward[..., 0], forward[..., 2])
 
 

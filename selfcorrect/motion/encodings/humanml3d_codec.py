@@ -1,12 +1,11 @@
 """HumanML3D's 263 columns for any body.
 
-The columns of this representation can contradict each other. HumanML3D describes a frame several times over, by joint
-positions, rotations, velocities and contacts. Published code makes the motion from root and positions alone, 67 of 263
-columns. A generative model draws all columns, so in samples the others need not agree with these. Columns of an encoded
-motion agree.
+HumanML3D describes a frame several times over: by joint positions, rotations, velocities and contacts. Published code
+makes the motion from root and positions alone, which are 67 of the 263 columns. A generative model samples all columns,
+so the others may contradict these in its samples. The columns of an encoded motion agree.
 
-The 22 joints are landmarks of the body: joints, or points that are fixed to joints where the skeleton lacks a joint of
-SMPL. Decoding fits the skeleton to the landmarks, so that motions have the same bones in every representation.
+The 22 joints are landmarks of the body: joints, or points fixed to a joint where the skeleton lacks a joint of SMPL.
+Decoding fits the skeleton to the landmarks, so motions have the same bones in every representation.
 """
 
 from dataclasses import dataclass
@@ -36,13 +35,13 @@ SMALLEST_STD = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class HumanML3DCodec(FeatureCodec):
-    """Codec between windows and HumanML3D's columns.
+    """Codec between motion windows and HumanML3D's columns.
 
-    Columns are normalised with one standard deviation per group. Encoding a decoded sample gives columns that agree:
-    only root and positions of the sample are left in them.
+    Columns are normalised with one standard deviation per group. If a sample is decoded and encoded again, its columns
+    agree with its root and positions; the sample's other columns are lost.
 
-    Heights are kept, unlike in HumanML3D, which puts the lowest joint of each clip on the floor. The columns of the
-    last frame lead to a frame after it, in which every joint moves on as before.
+    Unlike in HumanML3D, which puts the lowest joint of each clip on the floor, heights are kept. The columns of the
+    last frame refer to a frame after it, in which every joint continues at its last velocity.
     """
 
     is_redundant: ClassVar[bool] = True
@@ -65,15 +64,15 @@ class HumanML3DCodec(FeatureCodec):
         return cls(batch.skeleton, batch.fps, torch.from_numpy(rows.mean(axis=0)), torch.from_numpy(std))
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Encode windows of T frames each as normalised columns (N, T, 263), float32."""
+        """Encode windows of T frames as normalised float32 columns (N, T, 263)."""
         self.check_body(batch)
         return ((torch.from_numpy(self._encode_rows(batch)) - self.mean) / self.std).float()
 
     def decode(self, values: Tensor) -> MotionBatch:
         """Decode normalised columns (N, T, 263) into windows.
 
-        Windows start at the horizontal origin and face +z. Only root and positions are read. Bones keep their length,
-        so positions that no pose has become the nearest directions of bones.
+        Windows start at the horizontal origin, facing +z. Only root and positions are used. Bone lengths are those of
+        the skeleton; if no pose has these positions, bones take the nearest directions.
         """
         landmarks_m = humanml3d.decode_joints(self.in_units(values))[:, :-1]
         return canonicalise(self._fit_skeleton(landmarks_m))
@@ -96,7 +95,7 @@ class HumanML3DCodec(FeatureCodec):
         return np.stack([humanml3d.encode(window_m, fps=self.fps, keep_height=True) for window_m in extended_m])
 
     def _fit_skeleton(self, landmarks_m: np.ndarray) -> MotionBatch:
-        """Fit motions to landmarks (N, T, 22, 3), so that theirs lie as nearly as possible in the given directions."""
+        """Fit motions whose landmarks have the directions of (N, T, 22, 3), as nearly as possible."""
         skeleton = self.skeleton
         count, frames = landmarks_m.shape[:2]
         points_m = landmarks_m.reshape(count * frames, len(SMPL_22), 3)
@@ -121,19 +120,19 @@ class HumanML3DCodec(FeatureCodec):
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """Points in the place of SMPL's 22 joints, each fixed to a joint."""
+    """Points in place of SMPL's 22 joints, each fixed to a joint."""
 
     joints: tuple[int, ...]
-    """(22,) the joint that carries each landmark."""
+    """(22,) joint that carries each landmark."""
     offsets_m: np.ndarray
-    """(22, 3) positions in the joints' frames."""
+    """(22, 3) positions in these joints' frames."""
 
     @classmethod
     def of_skeleton(cls, skeleton: Skeleton) -> Self:
         """Return the landmarks of a skeleton.
 
-        Landmarks are joints where the skeleton has them, toe tips and head where it lacks those joints, and points
-        between joints elsewhere.
+        A landmark is the joint itself if the skeleton has it. Otherwise it is the toe tip or the head's centre for
+        those joints, and a point between joints for all others.
 
         Raises:
             InputError: The skeleton lacks a part that every body needs.
@@ -161,12 +160,16 @@ class Landmarks:
 
     @cached_property
     def of_joint(self) -> dict[int, int]:
-        """Joint → the landmark that lies in the joint."""
+        """Landmark at each joint that coincides with one."""
         is_joint = np.all(self.offsets_m == 0, axis=1)
         return {joint: index for index, joint in enumerate(self.joints) if is_joint[index]}
 
     def around(self, skeleton: Skeleton, joint: int) -> tuple[np.ndarray, list[int]]:
-        """Return indices of the landmarks that turn with a joint, and positions (K, 3) in its frame, in metres."""
+        """Return the landmarks that rotate with a joint.
+
+        Returns:
+            Positions (K, 3) in the joint's frame, in m, and the landmarks' indices.
+        """
         children = [child for child in skeleton.children[joint] if child in self.of_joint]
         fixed = [index for index in range(len(SMPL_22)) if self.joints[index] == joint]
         fixed = [index for index in fixed if index != self.of_joint.get(joint)]
@@ -174,7 +177,7 @@ class Landmarks:
         return rest_m, [self.of_joint[child] for child in children] + fixed
 
     def place(self, skeleton: Skeleton, batch: MotionBatch) -> np.ndarray:
-        """Place the landmarks (N, T, 22, 3) in the world, in metres."""
+        """Return landmark positions (N, T, 22, 3) in the world, in m."""
         positions_m, orientations = forward_kinematics(skeleton, batch.root_m, batch.rotations)
         joints = list(self.joints)
         return positions_m[:, :, joints] + rotate(orientations[:, :, joints], self.offsets_m)

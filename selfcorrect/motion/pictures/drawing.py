@@ -1,12 +1,12 @@
-"""Motions as pictures, film strips, GIF and MP4.
+"""Motions drawn as pictures, film strips, GIF and MP4.
 
-The bodies and colours are the same as on the page that plays motions. The body's left side is blue, the right side
-orange, the middle grey. Feet that stand are green, feet deeper than 2 cm in the floor red; steps and seats are light
-brown. Floor tiles measure half a metre. The camera follows the root over the floor, and is so far away that whole
-bodies are inside the picture at all times.
+Bodies and colours are those of the page that plays motions. The body's left side is blue, its right side orange, the
+middle grey. Standing feet are green; feet more than 2 cm below the floor are red; steps and seats are light brown.
+Floor tiles measure half a metre. The camera follows the root along the floor, from a distance at which the whole body
+is visible in every frame.
 
-A motion that is compared with another is drawn over the other: the compared motion in light grey, and joints that moved
-in violet.
+If a motion is compared with another, it is drawn over the other one. The other motion is light grey, and joints that
+moved are violet.
 """
 
 from collections.abc import Sequence
@@ -35,20 +35,23 @@ MOVED: Colour = (148, 52, 190)
 
 SUNK_M = -0.02
 MOVED_M = 0.02
-"""Joints that moved further than this are marked."""
+"""Distance from which on a joint counts as moved, in m."""
 MOST_TILES = 16
-"""Maximum number of tiles to the floor's edge."""
+"""Maximum number of tiles from the target to the floor's edge."""
 TILE_M = 0.5
 FLOOR_RADIUS_M = 3.0
 
 _LEGEND = f"grey: before; violet: moved by {100 * MOVED_M:.0f} cm; green: stands"
 _MARK_M = 0.028
 _TRACKS_PX = 300
-"""Height of the row with tracks of feet."""
+"""Height of the row of foot tracks, in pixels."""
 
 
 def _make_axes() -> np.ndarray:
-    """Return a camera's axes right, up and backward in the world, as rows (3, 3); azimuth 0 is in front of +z."""
+    """Return a camera's right, up and backward axes in the world, as rows (3, 3).
+
+    At azimuth 0, the camera would look from +z.
+    """
     azimuth, elevation = np.radians([40.0, 14.0])
     level = np.cos(elevation)
     towards = np.array([np.sin(azimuth) * level, np.sin(elevation), np.cos(azimuth) * level])
@@ -61,9 +64,9 @@ _AXES = _make_axes()
 
 @dataclass(frozen=True)
 class Camera:
-    """Camera that looks at a point above the floor from `distance_m` away.
+    """A camera at `distance_m` from a target above the floor.
 
-    view_m is the height of the picture's content at the distance of that point.
+    `view_m` is the height of the visible area at the target's distance.
     """
 
     distance_m: float = 7.0
@@ -71,13 +74,16 @@ class Camera:
     target_height_m: float = 0.88
 
     def project_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Project points (..., 3), relative to the target, onto the plane of the target (..., 2)."""
+        """Project points (..., 3), relative to the target, onto the target's plane (..., 2)."""
         in_camera = points_m @ _AXES.T
         return in_camera[..., :2] / (1 - in_camera[..., 2] / self.distance_m)[..., None]
 
 
 def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
-    """Fit a camera that shows whole bodies of all panels in all frames, and follows the middle of all."""
+    """Fit a camera that shows the whole bodies of all panels in all frames.
+
+    It follows their common middle.
+    """
     camera = Camera()
     path_m = camera_path_m(panels)
     around_m = [points_m for panel in panels for points_m in _around_path_m(panel, path_m)]
@@ -89,16 +95,16 @@ def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
 
 _FITTING_STEPS = 3
 _FITTED_FRAMES = 2000
-"""Number of frames, spread over a motion, whose bodies must be in sight. More would take memory."""
+"""Number of frames, evenly spread, in which bodies must be visible. More frames would need more memory."""
 
 _EDGE_M = 0.16
-"""Room around joints, for heads and hands."""
+"""Margin around joints, for heads and hands, in m."""
 _TITLE_SHARE = 0.1
-"""Share of a picture above joints that titles take."""
+"""Share of the picture's height that is reserved for titles."""
 
 
 def _around_path_m(panel: PicturePanel, path_m: np.ndarray) -> list[np.ndarray]:
-    """(K, 3) all points of a panel's bodies, relative to the floor positions (T, 3) that the camera looks at."""
+    """Return all points (K, 3) of a panel's bodies, relative to the camera's path (T, 3) on the floor."""
     around = []
     for body in [panel.motion] if panel.before is None else [panel.motion, panel.before]:
         _, points_m = pose_figure(body)
@@ -109,7 +115,7 @@ def _around_path_m(panel: PicturePanel, path_m: np.ndarray) -> list[np.ndarray]:
 
 
 def _move_back(camera: Camera, projected_m: Sequence[np.ndarray]) -> Camera:
-    """Move the camera back until points (K, 2) are in sight."""
+    """Move the camera back until all points (K, 2) are visible."""
     low = np.min([points_m.min(axis=0) for points_m in projected_m], axis=0) - _EDGE_M
     high = np.max([points_m.max(axis=0) for points_m in projected_m], axis=0) + _EDGE_M
     half_m = camera.view_m / 2
@@ -128,11 +134,11 @@ def _move_back(camera: Camera, projected_m: Sequence[np.ndarray]) -> Camera:
 def animate(panels: Sequence[PicturePanel], *, size_px: int = 360) -> np.ndarray:
     """Draw motions side by side, frame by frame.
 
-    A motion that ends early holds the last pose. One camera shows all panels if any is compared with another.
+    A motion that ends early holds its last pose. If any panel is compared with another, one camera is used for all.
 
     Args:
         panels: The motions, with titles and what else is drawn.
-        size_px: Height and width of a panel.
+        size_px: Height and width of a panel, in pixels.
 
     Returns:
         (T, height, width, 3) uint8.
@@ -143,11 +149,14 @@ def animate(panels: Sequence[PicturePanel], *, size_px: int = 360) -> np.ndarray
 
 
 def film_strip(panels: Sequence[PicturePanel], *, pictures: int = 8, size_px: int = 240) -> np.ndarray:
-    """Draw each motion as a row of moments, evenly spaced in time, and seen as in `animate`.
+    """Draw each motion as a row of pictures, evenly spaced in time.
+
+    The view is that of `animate`.
 
     Args:
         panels: The motions, with titles and what else is drawn.
-        size_px: Height and width of a picture.
+        pictures: Number of pictures in a row.
+        size_px: Height and width of a picture, in pixels.
 
     Returns:
         (height, width, 3) uint8.
@@ -171,7 +180,7 @@ _PALETTE_FRAMES = 8
 
 
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write frames (T, height, width, 3) uint8 as MP4 or GIF; every suffix but .mp4 means GIF."""
+    """Write frames (T, height, width, 3) uint8 as MP4, or as GIF if the suffix is not .mp4."""
     if path.suffix == ".mp4":
         with requires_extra("MP4"):
             import imageio.v3 as imageio
@@ -193,7 +202,7 @@ def draw_motions(
 ) -> None:
     """Draw motions as a picture or film.
 
-    A PNG has a row of moments for each motion, and the tracks of feet; a GIF or MP4 has all side by side.
+    A PNG has a row of pictures for each motion, and foot tracks below. A GIF or MP4 shows the motions side by side.
 
     Args:
         path: File to write, ending in .png, .gif or .mp4.
@@ -202,7 +211,7 @@ def draw_motions(
         overwrite: Replace the file if it exists.
 
     Raises:
-        SettingError: There are no motions, the suffix is another, or the file exists and `overwrite` is false.
+        SettingError: There are no motions, the suffix is another one, or the file exists and `overwrite` is false.
     """
     path = Path(path)
     motions = [motions] if isinstance(motions, Motion) else motions
@@ -228,7 +237,7 @@ def draw_motions(
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A panel as a figure, with its camera, T frames, and B bones between P points."""
+    """A panel's figure over T frames, with B bones between P points, and its camera."""
 
     panel: PicturePanel
     camera: Camera
@@ -238,11 +247,11 @@ class _View:
     points_m: np.ndarray
     """(T, P, 3) points of the figure."""
     planted: np.ndarray
-    """(T, B) bool, whether a bone's foot stands."""
+    """(T, B) bool, true if a bone belongs to a standing foot."""
     before_m: np.ndarray | None = None
-    """(T, P, 3) points of the motion of comparison."""
+    """(T, P, 3) points of the motion compared with."""
     moved: np.ndarray | None = None
-    """(T, J) bool, true if a joint moved."""
+    """(T, J) bool, true if a joint moved compared with that motion."""
 
     @classmethod
     def from_panel(cls, panel: PicturePanel, camera: Camera, path_m: np.ndarray) -> Self:
@@ -258,7 +267,7 @@ class _View:
 
 
 def _make_views(panels: Sequence[PicturePanel]) -> list[_View]:
-    """Return the view of each panel; all share a camera if any is compared with another."""
+    """Return a view of each panel, with one camera for all if any panel is compared with another."""
     if any(panel.before is not None for panel in panels):
         camera = fit_camera(panels)
         path_m = camera_path_m(panels)
@@ -267,7 +276,10 @@ def _make_views(panels: Sequence[PicturePanel]) -> list[_View]:
 
 
 def _draw_panel(view: _View, moments: np.ndarray, size_px: int, title: str) -> np.ndarray:
-    """Draw a motion at some moments, as (len(moments), size, size, 3); beyond the end, the last pose holds."""
+    """Draw a motion at some frames, as (len(moments), size, size, 3).
+
+    Frames beyond the end show the last pose.
+    """
     canvas_px = size_px * SUPERSAMPLING
     pictures = []
     for moment in moments:
@@ -297,7 +309,10 @@ def _draw_panel(view: _View, moments: np.ndarray, size_px: int, title: str) -> n
 def _fit_title(
     title: str, canvas_px: int, largest: int = 18
 ) -> tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont]:
-    """Fit a title and the largest font; the middle of a title too long for any font is left out."""
+    """Fit a title into the width, with the largest possible font.
+
+    If it is too long for the smallest font, its middle is left out.
+    """
     font = load_font(canvas_px // largest)
     for size in range(largest, 34, 4):
         font = load_font(canvas_px // size)
@@ -313,7 +328,7 @@ def _fit_title(
 
 @dataclass(frozen=True, eq=False)
 class _Canvas:
-    """A camera with a target (3,) on a square canvas of a given size."""
+    """A square canvas in pixels, seen by a camera with a target (3,)."""
 
     camera: Camera
     target_m: np.ndarray
@@ -322,7 +337,8 @@ class _Canvas:
     def project(self, points_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Project world points (..., 3) onto the canvas.
 
-        Returns positions (..., 2), pixels per metre (...) and nearness (...).
+        Returns:
+            Positions (..., 2) in pixels, pixels per metre (...), and nearness to the camera (...) in m.
         """
         in_camera = (points_m - self.target_m) @ _AXES.T
         distance = np.maximum(1 - in_camera[..., 2] / self.camera.distance_m, 0.05)  # behind the camera as at its lens
@@ -332,7 +348,7 @@ class _Canvas:
 
 
 def _draw_floor(draw: ImageDraw.ImageDraw, canvas: _Canvas) -> None:
-    """Draw floor tiles around the target that fade into the paper."""
+    """Draw floor tiles around the target, fading into the background."""
     radius_m = max(FLOOR_RADIUS_M, 1.2 * canvas.camera.view_m)
     tile_m = TILE_M * max(1, round(radius_m / (MOST_TILES * TILE_M)))  # a body that flies far shows no more of them
     first = np.floor((canvas.target_m[[0, 2]] - radius_m) / tile_m).astype(int)
@@ -351,7 +367,10 @@ def _draw_floor(draw: ImageDraw.ImageDraw, canvas: _Canvas) -> None:
 
 
 def _draw_tops(draw: ImageDraw.ImageDraw, canvas: _Canvas, tops_m: Sequence[np.ndarray]) -> None:
-    """Draw tops (4, 3) that carry a body, the furthest first; level tops are drawn as blocks on the floor."""
+    """Draw surfaces (4, 3) that carry a body, the furthest first.
+
+    A level surface is drawn as a block on the floor.
+    """
     towards = _AXES[2]
     for corners_m in sorted(tops_m, key=lambda corners_m: float((corners_m @ towards).max())):
         bottom_m = corners_m * ALONG_FLOOR if np.ptp(corners_m[:, 1]) < 1e-6 else corners_m
@@ -375,7 +394,7 @@ def _blend(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame: int) -> None:
-    """Draw the pose of a frame: the shadow, then bones from far to near, then marks of joints that moved."""
+    """Draw a frame's pose: the shadow, then bones from far to near, then marks on joints that moved."""
     figure = view.figure
     points_m = view.points_m[frame]
     ground, scale, _ = canvas.project(points_m * ALONG_FLOOR)
@@ -397,7 +416,10 @@ def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame:
 
 
 def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, colour: Colour) -> None:
-    """Draw two discs, centred at (2, 2) with radii (2,), in pixels, and the area between."""
+    """Draw a tapered capsule: two discs and the area between them.
+
+    Centres (2, 2) and radii (2,) are in pixels.
+    """
     along = ends[1] - ends[0]
     length = float(np.linalg.norm(along))
     if length > abs(radii[1] - radii[0]):  # else a disc is inside its neighbour

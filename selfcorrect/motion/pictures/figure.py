@@ -1,6 +1,6 @@
-"""Figures: skeletons as capsules between points that joints carry.
+"""Figures: skeletons drawn as capsules between points that joints carry.
 
-All pictures draw these.
+All pictures and pages draw motions as figures.
 """
 
 from dataclasses import dataclass
@@ -21,60 +21,61 @@ LEFT: Colour = (38, 112, 190)
 RIGHT: Colour = (226, 116, 32)
 MIDDLE: Colour = (96, 102, 112)
 PLANTED: Colour = (34, 150, 84)
-"""Colour of feet that stand."""
+"""Colour of standing feet."""
 SUNK: Colour = (214, 39, 40)
-"""Colour of what is below the floor."""
+"""Colour of feet below the floor."""
 PAPER: Colour = (250, 250, 248)
 INK: Colour = (40, 44, 52)
 GHOST: Colour = (205, 207, 212)
-"""Colour of a motion that another is compared with."""
+"""Colour of the motion that another is compared with."""
 
 _RADII_M = {
     "pelvis": 0.105, "spine1": 0.105, "spine2": 0.11, "spine3": 0.115, "neck": 0.055, "head": 0.055, "collar": 0.07,
     "shoulder": 0.055, "elbow": 0.042, "wrist": 0.033, "hip": 0.085, "knee": 0.055, "ankle": 0.042, "foot": 0.032,
 }  # fmt: skip
-"""Body radius around each joint, in m. Keys are parts without the side."""
+"""Body radius around each joint, in m, by part without its side."""
 
 FOOT_RADIUS_M = 0.028
 """Radius of the two capsules along a shoe's edges."""
 
 _INSIDE = 0.97
-"""Relative length of a capsule within the next. The colour of the next is seen there."""
+"""Radius of a capsule's end inside the next capsule, as a share, so that the next one's colour is visible there."""
 
 _FINGER_M = 0.012
 _POLE_M = 0.02
-"""Radius of joints that are no body part, in m. Skeletons without any known part have it, too."""
+"""Radius around joints of a skeleton without any body part, in m. With body parts, joints that are none have
+`_FINGER_M`."""
 
 _HEEL_AND_TIP = 2
-"""Number of sole points of a foot without toe joint."""
+"""Number of sole points along a foot without a toe joint."""
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
     """A skeleton as tapered capsules.
 
-    B capsules lie between P points; the first J points are the joints. The other points are the soles' corners, so that
-    capsules touch the floor where soles do, and the head's centre.
+    B capsules connect P points. The first J points are the joints. The others are the head's centre and points inside
+    the soles' corners, so that capsules touch the floor where the soles do.
     """
 
     skeleton: Skeleton
     carriers: np.ndarray
     """(P,) joints that carry the points."""
     offsets_m: np.ndarray
-    """(P, 3) positions in the frames of these joints."""
+    """(P, 3) positions in these joints' frames."""
     bones: np.ndarray
-    """(B, 2) points that a capsule joins."""
+    """(B, 2) points that each capsule connects."""
     radii_m: np.ndarray
     """(B, 2) radii at these points."""
     colours: tuple[Colour, ...]
-    """Colour of each capsule, given by its side."""
+    """Colour of each capsule, by side."""
     feet: np.ndarray
-    """(B,) 0 for left, 1 for right, −1 for neither foot."""
+    """(B,) foot of each capsule: 0 for left, 1 for right, −1 for neither."""
     toes: tuple[tuple[int, int], ...] = ()
-    """Points of balls and bending tips of feet with toe joints. They bend up at the floor: `with_bent_toes`."""
+    """Points of ball and tip, for feet with toe joints. Tips bend up at the floor, see `with_bent_toes`."""
 
     def points_m(self, motion: Motion) -> np.ndarray:
-        """The points in the world, (T, P, 3)."""
+        """Return the points in the world, (T, P, 3)."""
         return in_chunks(self._points_m, motion.root_m, motion.rotations)
 
     def _points_m(self, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
@@ -95,7 +96,7 @@ def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
 
 
 def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
-    """Return when each foot stands (T, 2); never for a figure without feet."""
+    """Return when each foot stands, (T, 2), or all false for a figure without feet."""
     has_feet = (figure.feet >= 0).any()
     return observe(motion).touches if has_feet else np.zeros((len(motion), 2), dtype=bool)
 
@@ -144,7 +145,10 @@ def make_figure(skeleton: Skeleton) -> Figure:
 
 
 def _radii_m(skeleton: Skeleton) -> list[float]:
-    """Return the body radius around each joint; a joint without a part inside the body is as thick as the parent."""
+    """Return the body radius around each joint.
+
+    Inside the body, a joint without a part has its parent's radius.
+    """
     inside = [bool(part) for part in skeleton.parts]
     for joint in reversed(range(1, len(skeleton))):
         inside[skeleton.parents[joint]] |= inside[joint]
@@ -160,9 +164,10 @@ def _radii_m(skeleton: Skeleton) -> list[float]:
 
 
 def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarray]]]]:
-    """Return both edges of each sole from heel to toe tip, as points of joints, with the foot's number.
+    """Return both edges of each sole from heel to toe tip, with the foot's number.
 
-    The edges lie so far inside the shoe that capsules around touch the shoe's surface. There are none without ankles.
+    An edge is a list of joints and points (3,) in their frames. Edges lie inside the shoe, so that capsules around them
+    touch its surface. There are none without ankles.
     """
     if skeleton.pair("ankle") is None:
         return []
@@ -180,7 +185,10 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
 
 
 def _colour(skeleton: Skeleton, joint: int) -> Colour:
-    """Return the colour of a joint's side, by its part or that of the nearest ancestor with one (fingers)."""
+    """Return the colour of a joint's side.
+
+    A joint without a part, such as a finger, has its nearest ancestor's.
+    """
     while not skeleton.parts[joint] and skeleton.parents[joint] >= 0:
         joint = skeleton.parents[joint]
     part = skeleton.parts[joint]

@@ -1,4 +1,4 @@
-"""Panels: motions to be shown, with titles, what carries them, and the motions that they are compared with."""
+"""Panels: motions to show, with titles, supports, and the motions to compare with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from ..support import Support
 
 @dataclass(frozen=True)
 class PicturePanel:
-    """A titled motion and what carries it; carriers besides the floor are drawn all the time."""
+    """A titled motion and its supports, which are drawn in all frames."""
 
     motion: Motion
     title: str = ""
     supports: tuple[Support, ...] = ()
     before: Motion | None = None
-    """The motion that it is compared with, of the same joints and frames."""
+    """The motion to compare with. It has the same joints and frames."""
     residual_bodyweights: np.ndarray | None = None
-    """(K ≤ T,) residual root force per frame, if a simulation measured it."""
+    """(K ≤ T,) residual root force per frame in body weights, if a simulation measured it."""
 
     @property
     def tops_m(self) -> list[np.ndarray]:
-        """Corners (4, 3) of what carries the body: boxes and the slope of a known ground, and supports."""
+        """Corners (4, 3) of surfaces that carry the body: boxes and slope of a known ground, and supports."""
         ground = self.motion.ground
         tops_m = [] if ground is None else [*ground.slope_m(self.motion.root_m), *ground.tops_m()]
         has_ground = bool(tops_m)
@@ -40,8 +40,8 @@ class PicturePanel:
 def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[PicturePanel]:
     """Make a panel for each motion.
 
-    Possible corrections of the first motion, of the same joints, frames and frame rate, are compared with it. Then a
-    single camera shows them all, so that shifts are seen.
+    A motion with the joints, frames and frame rate of the first one may be its correction, so it is compared with the
+    first. One camera then shows all, so that shifts are visible.
     """
     first = motions[0]
     panels = []
@@ -54,10 +54,10 @@ def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[Pictur
 
 
 def is_unchanged(panel: PicturePanel) -> bool:
-    """Return whether a panel's motion is unchanged.
+    """Return whether a panel shows an unchanged motion.
 
-    No joint is then more than `UNCHANGED_M` away from the motion that it is compared with. False if it is compared with
-    none.
+    It does if no joint is more than `UNCHANGED_M` away from the motion it is compared with. Without such a motion, the
+    result is false.
     """
     if panel.before is None:
         return False
@@ -66,10 +66,9 @@ def is_unchanged(panel: PicturePanel) -> bool:
 
 
 def camera_path_m(panels: Sequence[PicturePanel]) -> np.ndarray:
-    """Return the path (T, 3) of the camera's target.
+    """Return the path (T, 3) of the camera's target on the ground.
 
-    This is the middle of the positions on the ground below the roots, smoothed over half a second. Without a known
-    ground the height of places is 0.
+    It is the mean of the positions below the roots, smoothed over half a second. Without a known ground, heights are 0.
     """
     motions = [panel.motion for panel in panels]
     frames = np.arange(max(map(len, motions)))

@@ -1,4 +1,4 @@
-"""Players: motions on an HTML page that needs no network, no server and no package but the browser."""
+"""Players: motions on a self-contained HTML page, which needs only a browser."""
 
 import base64
 import io
@@ -26,24 +26,25 @@ TEMPLATE = Path(__file__).with_name("player.html")
 SCENE_MARK = '"{{ scene }}"'
 
 RESIDUAL = (132, 60, 200)
-"""Colour of a trunk held by residual force. The force is half of the body's weight, or more."""
+"""Colour of the trunk where residual force holds at least half of the body's weight."""
 
 STEP_M = 2.5e-4
-"""Resolution of positions, in m relative to the root: ±8 m fit into 16 bits."""
+"""Resolution of positions relative to the root, in m. 16 bits cover ±8 m."""
 
 _THIN_M = 0.01
-"""Thickness with which sloping surfaces are drawn."""
+"""Thickness of drawn sloping surfaces, in m."""
 
 _TRACKS_PX = (480, 150)
 """Width and height of a track picture, in pixels."""
 
 FASTEST_FPS = 60.0
-"""Maximum frame rate of the page, in fps. Motions of higher rates are thinned; the page interpolates between frames."""
+"""Maximum frame rate of the page, in frames per second. Faster motions are resampled. The page interpolates between
+frames."""
 
 
 @dataclass(frozen=True)
 class PlayerPage:
-    """A self-contained page that plays motions; notebooks show it in place."""
+    """A self-contained page that plays motions. Notebooks show it inline."""
 
     html: str
 
@@ -74,13 +75,13 @@ def encode_scene(
     marked: bool = True,
     scheme: Literal["light", "auto"] = "light",
 ) -> str:
-    """Encode the page's content as JSON that replaces `SCENE_MARK` in `TEMPLATE`.
+    """Encode the page's content as JSON to replace `SCENE_MARK` in `TEMPLATE`.
 
-    The JSON cannot end a script element.
+    The JSON cannot close a script element.
 
     Args:
         together: Use one camera for all panels if any of them may be a correction of the first.
-        marked: Colour and count faults, and let the floor hide nothing. Otherwise the page shows motions as they look.
+        marked: Colour and measure faults, and make the floor transparent. Otherwise, show motions as they look.
         scheme: "auto" is dark if the reader's system is.
     """
     fps = min(panels[0].motion.fps, FASTEST_FPS)
@@ -106,7 +107,10 @@ def encode_scene(
 
 
 def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[str]:
-    """Draw foot tracks of motions as PNG addresses, at one scale; motions without feet have none."""
+    """Draw foot tracks as PNG data addresses, all at one scale.
+
+    Motions without feet have none.
+    """
     drawn = [FootTracks.from_motion(panel.motion, title) for panel, title in zip(panels, titles, strict=True)]
     tracks = [track for track in drawn if track is not None]
     width_px, height_px = _TRACKS_PX
@@ -122,11 +126,13 @@ def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[
 def _describe_panel(
     panel: PicturePanel, original: PicturePanel, before: Motion | None, *, marked: bool
 ) -> dict[str, Any]:
-    """Describe what a page draws of a panel, resampled from the motion of the original panel.
+    """Describe what the page draws of a panel.
 
     Args:
-        before: The motion of which it may be a correction; its feet decide which foot stands when.
-        marked: With its faults.
+        panel: The panel, resampled to the page's frame rate.
+        original: The panel before resampling, from which faults are measured.
+        before: The motion that this one may be a correction of. Its feet decide which foot stands when.
+        marked: Include faults.
     """
     figure, points_m = pose_figure(panel.motion)
     root_m = panel.motion.root_m
@@ -158,7 +164,10 @@ def _describe_panel(
 
 
 def _solid(corners_m: np.ndarray) -> list[list[float]]:
-    """Return a box below a surface: its middle and half edges, from corners (4, 3) down to y = 0 if level."""
+    """Return the box below a surface with corners (4, 3): its centre and three half edges.
+
+    The box of a level surface reaches down to y = 0.
+    """
     across_m = (corners_m[1] - corners_m[0]) / 2
     along_m = (corners_m[3] - corners_m[0]) / 2
     is_level = np.ptp(corners_m[:, 1]) < 1e-6
@@ -180,7 +189,10 @@ def _bones(figure: Figure) -> list[list[float]]:
 
 
 def _at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | None:
-    """Return values at the frames drawn, from `rate` times as many frames; None if there are none."""
+    """Return values at the frames drawn, encoded, or None if there are no values.
+
+    There are `rate` values per drawn frame.
+    """
     if values is None or not len(values):
         return None
     nearest = (np.arange(frames) * rate).round().astype(int)

@@ -1,6 +1,6 @@
-"""Foot tracks from above.
+"""Foot tracks seen from above.
 
-A foot that stands leaves a dot; a foot that slides leaves a streak with its length.
+A foot that stands still leaves a dot. A foot that slides leaves a streak, labelled with its length.
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ SWING: Colour = (196, 197, 195)
 _GRID_M = 0.5
 _EDGE_M = 0.25
 _LABELLED_M = 0.01
-"""Shortest streak whose length is written beside it."""
+"""Shortest streak that is labelled with its length, in m."""
 SUPERSAMPLING = 2
-"""Scale at which pictures are drawn, to be averaged down for smooth edges."""
+"""Factor by which pictures are drawn larger, then averaged down for smooth edges."""
 
 
 @dataclass(frozen=True, eq=False)
 class FootTracks:
-    """Paths of two feet over the floor."""
+    """Paths of both feet over the floor."""
 
     title: str
     paths_m: np.ndarray
-    """(T, 2, 2) sole middles, left then right foot, x and z in the world."""
+    """(T, 2, 2) centres of the left and the right sole, x and z in the world."""
     streaks: tuple[tuple[int, np.ndarray], ...]
-    """Foot and slide (K, 2) of each stance, x and z in world metres, from its middle on. Steps are those of the point
-    of the sole that moves least in each frame, so that a foot that rolls leaves a dot."""
+    """Foot and slide (K, 2) of each stance, x and z in world metres, around the stance's mean position. In each frame
+    the sole's slowest point counts, so that a rolling foot leaves a dot."""
 
     @classmethod
     def from_motion(cls, motion: Motion, title: str = "") -> "FootTracks | None":
@@ -54,18 +54,19 @@ class FootTracks:
         return cls(title, np.stack([sole_m.mean(axis=1) for sole_m in soles_m], axis=1), tuple(streaks))
 
     def lengths_m(self) -> list[float]:
-        """Return each streak's length in metres: the largest distance from its first position."""
+        """Return each streak's length in m, the largest distance from its first position."""
         return [float(norms(path_m - path_m[0]).max()) for _, path_m in self.streaks]
 
 
 def draw_tracks(tracks: Sequence[FootTracks], *, width_px: int, height_px: int) -> np.ndarray:
-    """Draw tracks beside each other, at one scale and seen in one direction.
+    """Draw tracks side by side, at one scale and in one orientation.
 
     Args:
-        width_px: Width of the whole picture.
+        width_px: Width of the whole picture, in pixels.
+        height_px: Height of the picture, in pixels.
 
     Returns:
-        (height, width, 3) uint8, empty without tracks.
+        (height, width, 3) uint8, blank if there are no tracks.
     """
     if not tracks:
         return np.full((height_px, width_px, 3), PAPER, np.uint8)
@@ -82,13 +83,16 @@ def draw_tracks(tracks: Sequence[FootTracks], *, width_px: int, height_px: int) 
 
 
 def _direction(places_m: np.ndarray) -> np.ndarray:
-    """Return the unit vector (2,) along which positions (K, 2) are spread most."""
+    """Return the unit vector (2,) along which positions (K, 2) vary most."""
     centred = places_m - places_m.mean(axis=0)
     return np.linalg.eigh(centred.T @ centred)[1][:, 1]
 
 
 def _draw(track: FootTracks, turn: np.ndarray, size_px: np.ndarray) -> np.ndarray:
-    """Draw one motion's tracks; a matrix (2, 2) turns them to the picture's axes and scales them to pixels."""
+    """Draw one motion's tracks.
+
+    The matrix `turn` (2, 2) converts floor positions to the picture's axes and to pixels.
+    """
     places = track.paths_m @ turn.T
     middle = (places.reshape(-1, 2).max(axis=0) + places.reshape(-1, 2).min(axis=0)) / 2
 
@@ -117,7 +121,7 @@ def _draw(track: FootTracks, turn: np.ndarray, size_px: np.ndarray) -> np.ndarra
 
 
 def _draw_grid(draw: ImageDraw.ImageDraw, scale: float, size_px: np.ndarray) -> None:
-    """Draw lines half a metre apart around the middle."""
+    """Draw grid lines half a metre apart."""
     width, height = size_px.tolist()
     for offset in np.arange(-np.ceil(width / scale), np.ceil(width / scale) + 1) * _GRID_M * scale:
         draw.line((width / 2 + offset, 0, width / 2 + offset, height), GRID, SUPERSAMPLING)
@@ -132,5 +136,5 @@ def draw_disc(draw: ImageDraw.ImageDraw, middle: np.ndarray, radius: float, colo
 
 @lru_cache(maxsize=8)
 def load_font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """Return the font of all pictures in a size."""
+    """Return the font of all pictures at this size."""
     return ImageFont.load_default(size_px)
