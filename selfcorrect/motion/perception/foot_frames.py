@@ -1,8 +1,9 @@
-"""Where a rig's soles are, estimated from stances.
+"""A rig's foot frames and soles, estimated from stances.
 
-Soles are placed in the frames of ankles and toe joints, as if a rest pose stood flat on soles of an ordinary shoe (see
-`surface`). Rigs whose feet point down at rest stand with these frames tilted, and toe joints may lie in the sole. While
-a foot stands flat its sole's normal is up, and its toe joint as high as the sole is thick.
+Soles are placed relative to ankles and toe joints as if the rest pose stood flat on the soles of an ordinary shoe (see
+`surface`). But some rigs point their feet down at rest, so these frames are tilted in stance, and in others the toe
+joints lie in the sole. In a flat stance, the sole's normal points up, and the toe joint is as high as the sole is
+thick.
 """
 
 from __future__ import annotations
@@ -23,35 +24,35 @@ from .observation import Observation, observe
 from .stances import SAME_LEVEL_M
 
 IN_AIR_M = 0.03
-"""Minimum height of a sole's lowest point in the air, in m. Heels and toes roll below it."""
+"""Minimum height of the lowest point of a sole in the air, in m. Rolling heels and toes are below it."""
 
 _FLATTEST_PERCENTILE = 25
-"""Percentile of ankle rises that shows flat feet. Feet stand flat when ankles are lowest above their toe joints;
-otherwise they are on tiptoe or about to leave."""
+"""Percentile of the ankle's height above the toe joint that flat feet have. Feet are flat when the ankle is lowest;
+otherwise they are on tiptoe or about to leave the ground."""
 _AS_FLAT_M = 0.012
-"""Maximum difference from the rise of flat feet, in m."""
+"""Maximum deviation from that height in flat frames, in m."""
 _AS_FLAT_RAD = float(np.radians(10.0))
-"""Maximum angle from the normal of flat feet, in rad."""
+"""Maximum deviation from the mean normal in flat frames, in rad."""
 _FEWEST_FRAMES = 5
-"""Minimum number of flat frames that show a foot's frame."""
+"""Minimum number of flat frames to estimate a foot's frame."""
 _FEWEST_S = 0.15
-"""Minimum duration of flat stance that shows a foot's frame, in s."""
+"""Minimum duration of flat stance to estimate a foot's frame, in s."""
 _MOST_TILTED_RAD = float(np.radians(40.0))
-"""Maximum tilt of a standing foot from the rest pose, in rad. Further tilted feet stand on their edges or tips, or
-lie."""
+"""Maximum tilt of a flat foot relative to the rest pose, in rad. Beyond it, feet stand on their edges or tips, or lie.
+"""
 _SLOPES_RAD = float(np.radians(0.0)), float(np.radians(50.0))
-"""Slopes of flat feet from toe joint to ankle, in rad. Steeper feet stand on tiptoe."""
+"""Slope from toe joint to ankle of flat feet, in rad. Steeper feet are on tiptoe."""
 _STEEPER_RAD = float(np.radians(12.0))
-"""Slope difference of a foot on tiptoe, in rad relative to the other foot."""
+"""Slope beyond that of the other foot from which on a foot is on tiptoe, in rad."""
 
 _DEPTHS_M = {True: (0.0, SOLE_BELOW_TOE_JOINT_M, 0.05), False: (0.03, -BOX_FOOT_SOLE_M, 0.11)}
-"""Least, usual and largest sole depth, in m below toe joints, or (False) below ankles of feet without any."""
+"""Minimum, usual and maximum sole depth in m: below toe joints (True), or below ankles if there are none (False)."""
 _OFF_M = 0.01, 0.02
-"""Unexplained joint heights that show a wrong floor, in m. From the first on, the floor is off as well; from the second
-on, only the floor."""
+"""Toe joint heights, in m beyond what a sole explains, that show a wrong floor. From the first value on, the floor may
+be off as well; from the second on, the height says nothing about the sole."""
 
 _FLOORS_OFF_M = 0.015
-"""Tolerated floor error of a clip, in m. Such floors stay where they are."""
+"""Maximum difference between the sole depths of a motion and its rig that a floor error may explain, in m."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,70 +62,67 @@ class _Stance:
     normals: np.ndarray
     """(K, 3) up direction in the ankle's frame."""
     toe_normals: np.ndarray
-    """(K, 3) up direction in the frame of the toe joint, or of the ankle without one."""
+    """(K, 3) up direction in the frame of the toe joint, or of the ankle if there is none."""
     rises_m: np.ndarray
-    """(K,) ankle height above the toe joint, or above y = 0 without one."""
+    """(K,) ankle height above the toe joint, or above y = 0 if there is none."""
     reaches_m: np.ndarray
     """(K,) horizontal distance from ankle to toe joint."""
     heights_m: np.ndarray
-    """(K,) toe joint height: the ankle's without a toe joint."""
+    """(K,) height of the toe joint, or of the ankle if there is none."""
     clips: np.ndarray
-    """(K,) clip that each frame is from."""
+    """(K,) index of the clip that each frame belongs to."""
 
     def select_frames(self, frames: np.ndarray) -> _Stance:
-        """Return the stance with some of its frames."""
+        """Return the stance with only these frames."""
         return _Stance(**{name: values[frames] for name, values in vars(self).items()})
 
 
 @dataclass(frozen=True)
 class _Foot:
-    """Frame and sole of a foot."""
+    """Frame and sole of one foot."""
 
     ankle: np.ndarray
-    """(3,) normal of the sole in the ankle's frame."""
+    """(3,) sole normal in the ankle's frame."""
     toe: np.ndarray
     """(3,) sole normal in the toe joint's frame."""
     sole_m: float
-    """Depth of the sole below that joint."""
+    """Depth of the sole below the toe joint, or below the ankle if there is none."""
     sure: float
-    """Confidence in that depth, from 0 to 1."""
+    """Confidence in this depth, from 0 to 1."""
     slope_rad: float
     """Slope of the line from toe joint to ankle."""
 
     def reconcile_with(self, opposite: _Foot | None) -> _Foot:
-        """Return this foot, or a mirrored counterpart.
-
-        The mirror image of the counterpart is returned if it is flatter by far.
-        """
+        """Return this foot, or the mirrored opposite foot if that is much flatter."""
         if opposite is None or self.slope_rad < opposite.slope_rad + _STEEPER_RAD:
             return self
         return opposite.mirror()
 
     def reconciled_depth_m(self, opposite: _Foot) -> float:
-        """Depth of the sole, agreed with the opposite foot.
+        """Return the sole depth, reconciled with the opposite foot.
 
-        It moves towards the depth of the opposite foot as far as that is more certain, because shoes are alike.
+        Both shoes are alike, so the depth moves towards the opposite foot's if that is more certain.
         """
         return self.sole_m + max(opposite.sure - self.sure, 0.0) * (opposite.sole_m - self.sole_m)
 
     def mirror(self) -> _Foot:
-        """Return the foot of the opposite side."""
+        """Return the mirrored foot."""
         return replace(self, ankle=self.ankle * (-1, 1, 1), toe=self.toe * (-1, 1, 1))
 
 
 def level_feet(motion: Motion) -> Motion:
     """Return the motion with level foot frames.
 
-    They are level in stance, with soles of the depth that they show.
+    In stance, its foot frames are level, and its soles have the estimated depth.
     """
     return LevelFeet(get_foot_frames(motion)).view(motion)
 
 
 @remember_by_object
 def get_foot_frames(motion: Motion) -> FootFrames:
-    """Return a motion's foot frames.
+    """Return a motion's foot frames, estimating them if it has none.
 
-    If it carries none, they are estimated once from the motion.
+    An estimate is computed once per motion.
     """
     return motion.feet or estimate_foot_frames([motion])
 
@@ -132,8 +130,8 @@ def get_foot_frames(motion: Motion) -> FootFrames:
 def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
     """Fit a rig's foot frames to a motion.
 
-    The motion's soles are kept if they are nearly as deep. No floor is known to the centimetre, so a motion may stand a
-    little higher or lower than other motions of its rig.
+    The motion keeps its own sole depths if they are near the rig's. No floor is known to the centimetre, so a motion
+    may stand a little higher or lower than other motions of its rig.
     """
     soles_m = estimate_foot_frames([motion]).soles_m
     if soles_m is None or rig.soles_m is None:
@@ -145,11 +143,11 @@ def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
 
 
 def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
-    """Estimate foot frames of motions on one skeleton.
+    """Estimate the foot frames of motions on one skeleton.
 
-    They are the frames of its rest pose if the feet never stand flat. Depths explain how high toe joints are above y =
-    0 as far as soles can. Among several motions the median decides, with the usual depth as a further value, because
-    the floor of each may be off.
+    If feet never stand flat, the result is that of the rest pose. Sole depths explain the height of standing toe joints
+    above y = 0, within the depths that soles can have. If there are several motions, their median decides, and the
+    usual depth is one more value, because each floor may be off.
     """
     feet = _estimate_feet(motions, list(map(observe, motions)))
     if feet is None:
@@ -159,10 +157,9 @@ def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
 
 
 def estimate_feet_by_depth(motion: Motion, observation: Observation) -> tuple[FootFrames, float]:
-    """Estimate foot frames wherever the floor is.
+    """Estimate foot frames independently of the floor's height.
 
-    Also returns the mean depth of the soles below the joints there. Feet that never stand flat have the frames and
-    soles of their rest pose.
+    Also returns the mean depth of both soles in m. If feet never stand flat, the result is that of the rest pose.
     """
     feet = _estimate_feet([motion], [observation])
     least_m, usual_m, largest_m = sole_depths_m(motion.skeleton)
@@ -174,13 +171,13 @@ def estimate_feet_by_depth(motion: Motion, observation: Observation) -> tuple[Fo
 
 
 def measure_gap_m(motion: Motion, observation: Observation, feet_m: np.ndarray) -> float:
-    """Measure the gap between soles and observed ground.
+    """Measure the gap between modelled soles and observed ground, in m.
 
-    The soles are modelled. The gap is negative below the ground. A foot that stands on its heel may seem to stand on a
-    level of its own, far above its sole. It shows no gap while the other foot stands on the floor.
+    It is negative if soles are below the ground. A foot on its heel may seem to stand on a level of its own, far above
+    its sole. It is ignored if the other foot stands on the floor.
 
     Args:
-        feet_m: (≥ T, 2, C, 3) corners of its soles.
+        feet_m: (≥ T, 2, C, 3) sole corners.
     """
     gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
     is_off = (gaps_m > IN_AIR_M) & (observation.off_m > IN_AIR_M)
@@ -196,9 +193,9 @@ def measure_gap_m(motion: Motion, observation: Observation, feet_m: np.ndarray) 
 
 
 def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:
-    """Return least, usual and largest sole depth.
+    """Return minimum, usual and maximum sole depth, in m.
 
-    It is measured below toe joints, or below the ankles of feet without any.
+    They are measured below toe joints, or below ankles if there are none.
     """
     ankle, toe = _find_ankle_and_toe(skeleton, 0)
     least_m, usual_m, largest_m = _DEPTHS_M[toe != ankle]
@@ -216,9 +213,9 @@ def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -
 
 
 def _estimate_feet(motions: Sequence[Motion], observations: Sequence[Observation]) -> tuple[_Foot, _Foot] | None:
-    """Estimate both feet of motions.
+    """Estimate both feet of motions on one skeleton.
 
-    They have one skeleton. Returns None if the feet never stand flat.
+    Returns None if the feet never stand flat.
     """
     skeleton = motions[0].skeleton
     fps = motions[0].fps
@@ -240,7 +237,7 @@ def _estimate_feet(motions: Sequence[Motion], observations: Sequence[Observation
 
 
 def _find_stances(motion: Motion, clip: int, stands_flat: np.ndarray) -> list[_Stance]:
-    """Find when each foot of a motion stands."""
+    """Return each foot's stance in a motion."""
     skeleton = motion.skeleton
     count = min(len(motion), SLAB)
     joints = np.array([_find_ankle_and_toe(skeleton, side) for side in (0, 1)])
@@ -273,10 +270,7 @@ def _find_stances(motion: Motion, clip: int, stands_flat: np.ndarray) -> list[_S
 
 
 def _find_ankle_and_toe(skeleton: Skeleton, side: int) -> tuple[int, int]:
-    """Return a foot's ankle and toe joint.
-
-    The ankle is returned twice if there is no toe joint.
-    """
+    """Return a foot's ankle and toe joint, or the ankle twice if there is no toe joint."""
     ankle = skeleton.joint(f"{SIDES[side]}_ankle")
     toe = skeleton.joint(f"{SIDES[side]}_foot")
     assert ankle is not None
@@ -284,14 +278,14 @@ def _find_ankle_and_toe(skeleton: Skeleton, side: int) -> tuple[int, int]:
 
 
 def _minimum_flat_frames(fps: float) -> float:
-    """Frames of flat stance that show a foot's frame."""
+    """Return the number of flat frames needed to estimate a foot's frame."""
     return max(_FEWEST_FRAMES, _FEWEST_S * fps)
 
 
 def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
-    """Estimate a foot's frame and sole from stances.
+    """Estimate a foot's frame and sole from its stances in several clips.
 
-    Stances may be of several clips. Returns None if the foot is hardly ever flat.
+    Returns None if the foot is rarely flat.
     """
     fields = _Stance.__annotations__
     stance = _Stance(*(np.concatenate([getattr(part, name) for part in stances]) for name in fields))
@@ -320,7 +314,7 @@ def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fp
 
 
 def _is_tilted(normal: np.ndarray) -> bool:
-    """Return whether a sole's normal is far from vertical.
+    """Return whether a sole normal is far from vertical.
 
     The foot then stands on its edge or tip, or lies.
     """
@@ -328,13 +322,14 @@ def _is_tilted(normal: np.ndarray) -> bool:
 
 
 def _estimate_depth_m(heights_m: np.ndarray, bounds_m: tuple[float, float, float]) -> tuple[float, float]:
-    """Estimate a sole's depth and confidence.
+    """Estimate a sole's depth, with a confidence from 0 to 1.
 
-    Heights (N,) are of its standing toe joint in clips; confidence is from 0 to 1. It is the most likely depth, with a
-    normal distribution of depths and a Laplace distribution of the floors' heights: a single clip is explained by its
-    depth alone.
+    The estimate is the most likely depth, given a normal prior of depths and Laplace-distributed floor heights. The
+    depth alone then explains a single clip.
 
-    bounds_m: Least, usual and largest depth.
+    Args:
+        heights_m: (N,) height of the standing toe joint in each clip, in m.
+        bounds_m: Minimum, usual and maximum depth, in m.
     """
     least_m, usual_m, largest_m = bounds_m
     within_m = np.clip(heights_m, least_m, largest_m)
@@ -347,7 +342,7 @@ def _estimate_depth_m(heights_m: np.ndarray, bounds_m: tuple[float, float, float
 
 
 def _mean_direction(normals: np.ndarray) -> np.ndarray:
-    """The mean direction (3,) of unit vectors (K, 3)."""
+    """Return the mean direction (3,) of unit vectors (K, 3)."""
     total = normals.sum(0)
     return total / max(float(np.linalg.norm(total)), 1e-9)
 
@@ -357,10 +352,7 @@ def _angles_rad(normals: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 
 def _turn_onto_up(normal: np.ndarray) -> Quaternion:
-    """Return the smallest rotation of a normal to vertical.
-
-    It brings a unit vector (3,) onto the y axis.
-    """
+    """Return the smallest rotation of a unit vector (3,) to the y axis."""
     x, y, z = normal.tolist()
     turn = np.array([-z, 0.0, x, 1 + y])  # the axis is normal × y
     a, b, c, d = (turn / np.linalg.norm(turn)).tolist()

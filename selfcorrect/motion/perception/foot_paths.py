@@ -1,6 +1,7 @@
-"""Smooth paths of foot points.
+"""Smooth paths of heels and toes, with their velocities.
 
-Heels and toes come without noise and without a belt, smooth enough for velocities.
+Paths are smoothed just enough to give usable velocities. Velocities are relative to a treadmill belt if the motion
+shows one.
 """
 
 from __future__ import annotations
@@ -15,50 +16,47 @@ from ..geometry.vectors import UP, median, median_of_known, norms, percentile, s
 from ..skeleton import SOLE_BELOW_TOE_JOINT_M
 
 _NOISE_M_S = 0.08
-"""Largest noise of velocities."""
+"""Maximum noise of velocities, in m/s."""
 _WINDOWS_S = (0.07, 0.34)
-"""Shortest and longest time over which velocities are taken."""
+"""Shortest and longest window for velocities, in s."""
 RISES_M_S = 0.15
-"""Usual vertical speed of points that stand."""
+"""Usual vertical speed of standing points, in m/s."""
 _HEEL_BEHIND_ANKLE_M = 0.045
-"""Distance from ankle to heel along the sole."""
+"""Distance along the sole from ankle to heel, in m."""
 GLIDES_M_S = 0.4
-"""Least speed of ground that glides beneath a body."""
+"""Minimum speed of ground that glides beneath a body, in m/s."""
 _STAYS = 0.25
-"""Maximum travel speed on a belt, relative to the belt."""
+"""Maximum travel speed of a body on a treadmill, relative to the belt's speed."""
 _RIDES = 0.5
-"""Maximum velocity difference of a riding body, relative to the ground's speed."""
+"""Maximum velocity of a riding body relative to the ground, as a share of the ground's speed."""
 _GLIDES_LOW_M = 0.02
-"""Usual height of points that show a glide, in m above their lowest position."""
+"""Usual height of points that show a glide, in m above their lower envelope."""
 _AROUND_S = 0.6
-"""Half window of the lower envelope, in s."""
+"""Half the window of the lower envelope, in s."""
 
 
 @dataclass(frozen=True)
 class FootPaths:
-    """Paths of P foot points over T frames.
-
-    Points come foot by foot, heel before toe joint.
-    """
+    """Paths of P foot points over T frames, by foot, each from heel to toe joint."""
 
     places_m: np.ndarray
-    """(T, P, 3) places, as smooth as their velocities."""
+    """(T, P, 3) smoothed positions."""
     above_m: np.ndarray
-    """(T, P) heights above the lowest height nearby."""
+    """(T, P) heights above the point's lower envelope."""
     speeds_m_s: np.ndarray
-    """(T, P) speeds along the ground, seen from a belt, if any."""
+    """(T, P) horizontal speeds, relative to the belt if there is one."""
     rises_m_s: np.ndarray
-    """(T, P) speeds up or down."""
+    """(T, P) vertical speeds, without sign."""
     noise_m: np.ndarray
-    """(P,) standard deviation of the noise of places."""
+    """(P,) standard deviation of position noise."""
     speed_noise_m_s: np.ndarray
-    """(P,) standard deviation of the noise in speeds."""
+    """(P,) standard deviation of speed noise."""
     glide_m_s: np.ndarray
-    """(2,) belt velocity along x and z; 0 without a belt."""
+    """(2,) belt velocity along x and z, 0 if there is no belt."""
 
     @classmethod
     def from_points(cls, points_m: np.ndarray, fps: float) -> FootPaths:
-        """Return the smooth paths of points (T, P, 3)."""
+        """Compute smooth paths of points (T, P, 3)."""
         noise_m = estimate_noise_m(points_m)
         window, noise_share = _choose_window(noise_m, len(points_m), fps)
         places_m = points_m
@@ -82,9 +80,9 @@ class FootPaths:
 
 
 def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
-    """Estimate each path's noise (P,).
+    """Estimate the position noise (P,) of paths (T, P, 3), in m.
 
-    It is what a parabola over five frames leaves of paths (T, P, 3); 0 for fewer frames.
+    It is the residual of parabolas over five frames, or 0 for fewer frames.
     """
     if len(points_m) < 5:
         return np.zeros(points_m.shape[1])
@@ -95,9 +93,9 @@ def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
 
 
 def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, float]:
-    """Choose the shortest window with quiet velocities.
+    """Choose the shortest window whose velocities are not noisy.
 
-    Also returns their noise as a multiple of the position noise. The window is 0 for motions that are too short to have
+    Also returns the noise of velocities relative to that of positions. The window is 0 if the motion is too short for
     velocities.
     """
     if frames < 5:
@@ -113,10 +111,10 @@ def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, f
 
 
 def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarray:
-    """Estimate the velocity (2,) that most points share.
+    """Estimate the velocity (2,) that most points share while low and not moving vertically.
 
-    They share it while they are low and neither rise nor sink; it is 0 if they stand. The body stays behind, as on a
-    treadmill, or rides on what glides. A body that does neither slides, with feet that should stand.
+    It is the ground's velocity if the body stays behind, as on a treadmill, or travels with it. Otherwise the body
+    slides on feet that should stand, and the result is 0, as for feet that stand still.
     """
     level_m_s = velocities_m_s[..., [0, 2]].reshape(-1, 2)
     heights = above_m / _GLIDES_LOW_M
@@ -138,12 +136,12 @@ def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarr
 
 
 def find_heels_and_toes(joints_m: np.ndarray) -> np.ndarray:
-    """Find heels and toe joints (T, 2, 2, 3).
+    """Return heels and toe joints (T, 2, 2, 3), or ankles (T, 2, 1, 3) if there are no toe joints.
 
-    Feet without toe joints have ankles (T, 2, 1, 3). Heels lie on the sole of a foot that is flat where it moves least.
+    Heels are placed on the sole as if the foot were flat in the frames in which it moves least.
 
     Args:
-        joints_m: (T, 2, K, 3) ankles and toe joints, or ankles alone (K = 1).
+        joints_m: (T, 2, K, 3) ankles and toe joints, or only ankles (K = 1).
     """
     if joints_m.shape[2] < 2 or len(joints_m) < 2:
         return joints_m

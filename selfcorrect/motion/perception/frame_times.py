@@ -1,7 +1,4 @@
-"""Choice between a file's and its recording's frame times.
-
-This module loads nothing.
-"""
+"""Choice between the frame times of a file and of its recording. This module has no imports from the package."""
 
 from typing import Literal, TypeAlias
 

@@ -1,9 +1,9 @@
-"""Glide of people who stand.
+"""Gliding: standing people who drift over the floor.
 
-The feet keep their distance and move over the floor, and the root with them. Nobody who stands for seconds does so, on
-both feet or on one. In motion from speech, from avatars or from video it is drift of the root, too slow to be
-distinguished from how feet roll in a walk. So it is looked for only while neither foot steps, or while one foot stands
-and the other foot is nowhere still.
+Both feet move over the floor at a constant distance from each other, and the root moves with them. Nobody who stands on
+one or both feet for seconds can do so. In motion from speech, avatars or video, it is root drift, too slow to be
+distinguished from feet that roll in a walk. So it is detected only while neither foot steps, or while one foot stands
+and the other is never still.
 """
 
 import numpy as np
@@ -13,41 +13,42 @@ from ..geometry.runs import spans
 from ..geometry.vectors import norms
 
 _STAND_S = 2.0
-"""Minimum duration of a stand that shows a glide, in s. Neither foot steps in it."""
+"""Minimum duration of a stand without steps that can show a glide, in s."""
 _STAND_GAP_S = 0.1
-"""Longest interruption that does not end it."""
+"""Maximum interruption of a stand, in s."""
 _STEPS_M_S = 0.04
-"""Minimum relative speed of stepping feet, in m/s. They move against each other, or up or down."""
+"""Minimum speed of a stepping foot, relative to the other foot or vertically, in m/s."""
 _SLOWEST_GLIDE_M_S = 0.012
-"""Minimum mean speed of a glide, in m/s. CMU clips show none."""
+"""Minimum mean speed of a glide, in m/s. No CMU clip reaches it."""
 _RIDES_M_S = 0.3
-"""A faster stand is a ride."""
+"""Speed from which on a standing body rides, in m/s."""
 _SHORTEST_GLIDE_M = 0.04
-"""Shortest distance of a glide."""
+"""Minimum distance of a glide, in m."""
 _STRAIGHT_GLIDE = 0.6
-"""Minimum straightness of a glide: the share of the feet's path between its ends; swaying bodies come back."""
+"""Minimum straightness of a glide: distance between its ends over the length of the feet's path. Swaying bodies return.
+"""
 _SLOWEST_ALONE_M_S = 0.08
+"""Minimum mean speed of a glide on one leg, in m/s. Feet that turn in slow motion are slower."""
 _STRAIGHT_ALONE = 0.9
-"""Minimum straightness of a one-leg glide. Feet that turn in slow motion are slower."""
+"""Minimum straightness of a glide on one leg."""
 _ROOT_SHARES = (0.5, 2.0)
-"""Range of root distance, relative to foot distance."""
+"""Range of the root's distance relative to the feet's."""
 _STAND_SMOOTHED_S = 0.15
-"""Smoothing time of stand velocities, in s."""
+"""Smoothing time of foot velocities, in s."""
 _STAND_FADES_S = 0.3
-"""Time in which a glide begins and ends."""
+"""Time over which a glide fades in and out, in s."""
 
 
 def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
-    """Estimate how a standing body glides.
-
-    The velocity is zero outside stretches in which it stands.
+    """Estimate the velocity at which a standing body glides.
 
     Args:
-        joints_m: (T, 2, 3) toe joint, or ankle, of each foot, world.
-        root_m: (T, 3) root, world.
+        joints_m: (T, 2, 3) toe joint or ankle of each foot in the world, in m.
+        root_m: (T, 3) root in the world, in m.
+        fps: Frames per second.
 
     Returns:
-        (T − 1, 2) in m/s, x and z.
+        (T − 1, 2) velocity along x and z in m/s, zero unless the body stands.
     """
     glide_m_s = np.zeros((max(len(root_m) - 1, 0), 2))
     if len(root_m) < _STAND_S * fps:
@@ -73,16 +74,15 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
 def _estimate_glide(
     velocity_m_s: np.ndarray, stands: np.ndarray, root_m: np.ndarray, fps: float, slowest_m_s: float, straight: float
 ) -> np.ndarray:
-    """Estimate the glide velocity (S, 2) of standing feet.
-
-    They stand in some steps (S,); it is 0 in all others.
+    """Estimate the glide velocity (S, 2) of standing feet, zero where they do not stand.
 
     Args:
-        velocity_m_s: (S, 3) of the feet.
-        stands: (S,) whether these stand.
-        root_m: (S + 1, 3) root, world.
-        slowest_m_s: Least mean speed of a glide.
-        straight: Least share of the feet's way that the glide covers between its ends.
+        velocity_m_s: (S, 3) velocity of the feet.
+        stands: (S,) whether the feet stand.
+        root_m: (S + 1, 3) root in the world, in m.
+        fps: Frames per second.
+        slowest_m_s: Minimum mean speed of a glide.
+        straight: Minimum straightness of a glide.
     """
     feet_m_s = velocity_m_s[:, [0, 2]]
     glide_m_s = np.zeros_like(feet_m_s)

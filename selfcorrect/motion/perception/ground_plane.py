@@ -1,19 +1,19 @@
-"""The plane that feet stand on.
+"""The plane that feet stand on, which shows how far a world is tilted.
 
-It shows the tilt of a world without a level floor. Motion from a tilted camera or a wrongly levelled capture walks
-uphill and leans. The feet stand near a plane all the same. Two sources show the plane:
+A motion from a tilted camera, or from a capture that was levelled wrongly, walks uphill and leans. But its feet still
+stand near a plane. Two sources show that plane:
 
-* Places. The plane is fitted to the places of stances, robustly. The plane is believed only along directions where
-  places are far enough apart, and only if nearly all places are near the plane: feet on steps and curbs are not.
-* Posture. Gravity acts on the centre of mass, so on average it is above the middle between the stances of both feet,
-  but for the acceleration from the stances' beginning to the end; and standing soles are flat. In a world that is
-  tilted by an angle, both lean by that angle. The posture shows the tilt along directions where places do not, and is
-  believed only if the body, both soles and the heights of the two feet agree.
+* Positions. A plane is fitted robustly to the positions of stances. It is accepted only along directions in which
+  positions spread widely enough, and only if almost all positions are near the plane, unlike feet on steps and curbs.
+* Posture. Because of gravity, the centre of mass is above the middle between both feet's stances on average, apart from
+  the acceleration between the beginning and the end of stances. Standing soles are flat. In a world tilted by an angle,
+  both lean by that angle. Posture shows the tilt along directions in which positions do not. It is accepted only if the
+  body, both soles and the heights of both feet agree.
 
-No plane is believed if feet dive through the plane, as those of a body that crouches, leaps and lands elsewhere.
+A plane is rejected if feet would go through it, as in a body that crouches, leaps and lands elsewhere.
 
-A tilt may grow with time. Body and soles then lean more and more alike, whatever the rest pose of the feet, and the
-stances lie on a bent surface; the mean plane is taken.
+The tilt may grow over time. Then body and soles lean more and more in the same direction, whatever the feet's rest
+pose, and stances lie on a curved surface. The mean plane is used.
 """
 
 from __future__ import annotations
@@ -33,75 +33,78 @@ from ..skeleton import SIDES
 from .observation import Observation, observe
 
 TILTED_DEG = 3.5
-"""Minimum tilt of a floor, in degrees. Of pieces of 5 s of CMU's training clips 4 of 364 show more."""
+"""Minimum tilt that is corrected, in degrees. Of 364 pieces of 5 s from CMU's training clips, 4 have a larger one."""
 _STEEPEST_DEG = 20.0
-"""A steeper plane is a staircase."""
+"""Maximum tilt of a plane, in degrees. Steeper ones are stairs."""
 _SHORTEST_S = 0.1
-"""A stance lasts at least as long."""
+"""Minimum duration of a stance, in s."""
 _FEWEST_OF_FOOT = 2
-"""Minimum number of stances of each foot for a plane."""
+"""Minimum number of stances of each foot to fit a plane."""
 _OFF_M = 0.015
-"""Distance at which a stance loses weight, in m."""
+"""Distance from the plane at which a stance has half its weight, in m."""
 _NEAR_M = 0.022
-"""Maximum distance of most stances from a plane, in m. Feet may be as much deeper below it than below a level one."""
+"""Maximum distance of most stances from a plane, in m. It also limits how much deeper feet may be below this plane than
+below a level one."""
 _NEAR_PERCENTILE = 80
-"""Percentage of the stances that are that near."""
+"""Percentage of stances that must be that near."""
 _GROWTHS_AGREE = 0.35
-"""Maximum difference of slope growths, relative to the mean. Body and soles show them."""
+"""Maximum difference between the slope growth of body and soles, relative to their mean."""
 _LEAST_GROWTH = 0.06
-"""Minimum growth of a slope from the first to the last stance."""
+"""Minimum growth of the slope from the first to the last stance."""
 _BENDS = (0.5, 2.5)
-"""Range of the bend of stance heights, relative to the growth's. The growth bends the heights of feet that stand; a
-world that turns about a point has twice that."""
+"""Range of the measured curvature of stance heights, relative to what the growth of the tilt causes. It is 1 for feet
+that stand, and 2 if the world turns about a point."""
 _SPREAD_M = 0.06
-"""Minimum spread of stances that show a tilt, in m: a standard deviation along a direction."""
+"""Minimum standard deviation of stance positions along a direction that shows a tilt, in m."""
 _UNSURE_RAD = 0.018
-"""Largest standard error of a tilt that is believed."""
+"""Maximum standard error of a tilt that is accepted, in rad."""
 _TO_DEVIATION = 1.48
-"""Ratio of standard deviation to median magnitude. Numbers are normally distributed."""
+"""Ratio of standard deviation to median magnitude of a normal distribution."""
 _HEIGHT_ERROR_M = 0.006
-"""Minimum height error of stances on a plane, in m."""
+"""Minimum standard error of stance heights on a plane, in m."""
 _ROUNDS = 6
-"""Number of rounds that down-weight stances off the plane."""
+"""Number of reweighting iterations."""
 
 _LONGEST_S = 1.0
-"""A longer stance counts as one of this duration."""
+"""Duration beyond which a stance gains no more weight, in s."""
 _FORWARD_LEAN = 0.02
-"""Usual forward lean, as a slope: 0.045 for CMU's walkers, less for people who stand."""
+"""Usual forward lean, as a slope. It is 0.045 in CMU's walks, and less in standing people."""
 _FORWARD_SOLE = 0.03
-"""Usual forward slope of soles, relative to the rest pose: 0.07 in CMU's recordings, 0 if a rest pose stands flat."""
+"""Usual forward slope of soles relative to the rest pose. It is 0.07 in CMU's recordings, and 0 if the rest pose stands
+flat."""
 _LEAST_SIDEWAYS = 0.03
-"""Smallest slope to the side that a posture shows."""
+"""Minimum sideways slope that posture can show."""
 _LEAST_FORWARD = 0.09
-"""Minimum forward slope that posture shows. People lean forwards and backwards more than to the side."""
+"""Minimum forward slope that posture can show. People lean forwards and backwards more than sideways."""
 _AGREE_SIDEWAYS = 0.05
-"""Maximum difference of sideways slopes. Body and soles show them."""
+"""Maximum difference between the sideways slopes of body and soles."""
 _AGREE_FORWARD = 0.09
-"""Largest difference of the slopes forwards."""
+"""Maximum difference between the forward slopes of body and soles."""
 _AGREE_SHARE = 0.25
-"""Additional relative difference of the slopes."""
+"""Further difference that is tolerated, as a share of the slope."""
 _SOLES_AGREE = 0.15
-"""Maximum half difference of both soles' slopes."""
+"""Half the maximum difference between both soles' slopes."""
 _INCLINED = 0.2
 """Sole slope at which a stance has half its weight. Feet on tiptoe have such slopes."""
 _STEP_LEAN = 0.23
-"""Maximum half difference of sideways leans. The body leans over both feet: half the width of a step over the
+"""Half the maximum difference between the body's leans over the left and the right foot: half the step width over the
 height."""
 _FEET_AGREE_M = 0.02
-"""Maximum distance of a foot from the other's plane, in m."""
+"""Maximum distance between the planes of the left and the right foot, in m."""
 _LONG_M = 0.8
-"""Stance distance that overrules the body, in m. Such stances also show the slope of a ramp with inclined soles."""
+"""Distance between stances from which on they overrule the body's lean, in m. They then also show the slope of a ramp,
+on which soles are inclined."""
 _MANY_STANCES = 10
-"""So do this many stances."""
+"""Number of stances from which on they overrule the body's lean."""
 _CONTRADICTS = 0.08
-"""Minimum slope difference that contradicts stances. Body or soles show it."""
+"""Minimum difference of slopes by which body or soles contradict the stances."""
 _LEAN_SHARE = 0.7
-"""Weight of the body's slope in the mean."""
+"""Weight of the body's slope in the mean with the soles'."""
 _LONG_STANCES_S = 0.8
-"""Minimum total stance time for posture to count, in s. It holds for each foot."""
+"""Minimum total stance time of each foot for posture to count, in s."""
 _TALL = 0.92
-"""Minimum centre height that shows a forward tilt, as a share of the usual largest height: who crouches leans forwards
-and lifts the heels."""
+"""Minimum height of the centre of mass for posture to show a forward tilt, relative to its usual maximum. People who
+crouch lean forwards and lift their heels."""
 
 
 @dataclass(frozen=True)
@@ -109,24 +112,21 @@ class GroundPlane:
     """A plane that feet stand on."""
 
     normal: tuple[float, float, float]
-    """Upward normal, world."""
+    """Upward normal in the world."""
     stances: int
-    """Number of stances that show the plane."""
+    """Number of stances that the plane was estimated from."""
     is_bent: bool = False
-    """True for a mean of planes whose tilt changes."""
+    """True if it is the mean of a plane whose tilt changes over time."""
 
     @classmethod
     def from_slopes(cls, slopes: np.ndarray, stances: int) -> GroundPlane:
-        """Return the plane with slopes (2,).
-
-        It rises along x and z.
-        """
+        """Return the plane with slopes (2,) along x and z."""
         x, z = (-slopes / np.sqrt(1 + slopes @ slopes)).tolist()
         return cls((x, float(1 / np.sqrt(1 + slopes @ slopes)), z), stances)
 
     @property
     def tilt_deg(self) -> float:
-        """Angle between the plane and the level."""
+        """Angle between the plane and the horizontal, in degrees."""
         return float(np.degrees(np.arccos(np.clip(self.normal[1], -1.0, 1.0))))
 
     @property
@@ -136,10 +136,7 @@ class GroundPlane:
 
     @property
     def to_level(self) -> np.ndarray:
-        """Quaternion (4,) that levels the plane.
-
-        It is the smallest such rotation of the world.
-        """
+        """Smallest rotation (4,) of the world that levels the plane."""
         x, y, z = self.normal
         axis = np.array([-z, 0.0, x])
         length = float(np.linalg.norm(axis))
@@ -153,50 +150,48 @@ LEVEL = GroundPlane(normal=(0.0, 1.0, 0.0), stances=0)
 
 @dataclass(frozen=True)
 class _Stance:
-    """A stance.
+    """One stance of a foot.
 
-    Slopes and directions are horizontal vectors (2,), along x and z.
+    Slopes and directions are horizontal vectors (2,) along x and z.
     """
 
     side: int
-    """0 is left, 1 is right."""
+    """0 for left, 1 for right."""
     seconds: float
     middle_s: float
-    """Time of the stance's middle."""
+    """Time at the middle of the stance, in s."""
     place_m: np.ndarray
-    """(3,) mean position of the toe joint: the ankle's without a toe joint."""
+    """(3,) mean position of the toe joint, or of the ankle if there is none."""
     lean: np.ndarray
-    """Mean slope of the line from foot to centre of mass, against the vertical, less the slope of the body's
-    acceleration."""
+    """Mean slope, from the vertical, of the line from the foot to the centre of mass, minus the slope that the body's
+    acceleration explains."""
     sole: np.ndarray
-    """Mean slope of the sole: that of the ankle joint's upward axis at rest."""
+    """Mean slope of the sole, from the vertical: that of the axis of the ankle that points up at rest."""
     leftward: np.ndarray
-    """Direction from the right hip to the left."""
+    """Direction from the right hip to the left hip."""
     tallness: float
-    """Height of the centre of mass above the foot, as a share of the usual largest one of the motion."""
+    """Height of the centre of mass above the foot, relative to its usual maximum in the motion."""
 
     @property
     def weight(self) -> float:
-        """Weight among the stances of the foot."""
+        """Weight among stances of the same foot."""
         return min(self.seconds, _LONGEST_S)
 
     @property
     def sole_weight(self) -> float:
-        """Weight among the soles of these stances."""
+        """Weight of the stance's sole, lower if the sole is inclined."""
         return self.weight / (1 + float(self.sole @ self.sole) / _INCLINED**2)
 
 
 def estimate_ground_plane(motion: Motion, observation: Observation | None = None) -> GroundPlane:
-    """Estimate the ground plane of a motion.
-
-    The feet stand on it.
+    """Estimate the plane that feet stand on.
 
     Args:
-        motion: Motion of T frames; the first few thousand count.
-        observation: Observation of the motion; None to observe it.
+        motion: Motion of T frames. Only the first few thousand are used.
+        observation: Observation of the motion; None to compute it.
 
     Returns:
-        The plane; a level one if nothing shows a plane, feet dive through, or the plane is as steep as stairs.
+        The plane. It is level if nothing shows a plane, if feet would go through it, or if it is as steep as stairs.
     """
     if observation is None or len(motion) > SLAB:
         motion = motion.frames(0, SLAB)
@@ -216,19 +211,16 @@ def estimate_ground_plane(motion: Motion, observation: Observation | None = None
 
 
 def _measure_depth_m(feet_m: np.ndarray, stances: Sequence[_Stance], plane: GroundPlane) -> float:
-    """Measure how deep feet dive below a plane.
-
-    Feet are (T, 2, 3); the plane goes through most stances.
-    """
+    """Measure how deep feet (T, 2, 3) go below a plane through the median stance, in m."""
     stand_m = [np.dot(stance.place_m, plane.normal) for stance in stances]
     return float(median(np.array(stand_m)) - (feet_m @ plane.normal).min())
 
 
 def _fit_growing_tilt(stances: Sequence[_Stance], posture: _Posture) -> GroundPlane | None:
-    """Fit ground whose tilt grows steadily.
+    """Fit ground whose tilt grows at a constant rate.
 
-    Returns the mean plane of K stances, or None if body and soles show no growth. Along directions where places do not
-    show the mean, the first stances are taken to be level.
+    Returns the mean plane, or None if body and soles do not show a growth. Along directions in which positions do not
+    show the mean, the first stances are assumed to be level.
     """
     growth = _measure_growth(stances)
     if not growth.any():
@@ -250,10 +242,10 @@ def _fit_growing_tilt(stances: Sequence[_Stance], posture: _Posture) -> GroundPl
 
 
 def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
-    """Measure how the ground's slope grows.
+    """Measure how fast the ground's slope grows, (2,) per second.
 
-    The growth (2,) is per second, as body and soles show it alike; else 0. Both lean by a constant in the frame of the
-    body, for each foot, and by a part in the world that grows.
+    Leans of body and soles are each modelled as a constant per foot in the body's frame plus a linear growth in the
+    world. The result is 0 if the growths of body and soles disagree.
     """
     if len(stances) < 2 * _FEWEST_OF_FOOT:
         return np.zeros(2)
@@ -276,14 +268,14 @@ def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
 
 
 def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Posture) -> GroundPlane | None:
-    """Fit a plane to the places of K stances.
+    """Fit a plane to the positions of K stances.
 
     Args:
-        slopes: Slopes (2,) of the plane in directions where the places do not show a slope.
-        posture: The posture; places must not contradict it.
+        slopes: Slopes (2,) of the plane along directions in which positions do not show a slope.
+        posture: The posture, which positions must not contradict.
 
     Returns:
-        The plane, or None if the places are on none.
+        The plane, or None if the positions are not on a plane.
     """
     is_left = np.array([stance.side == 0 for stance in stances], dtype=bool)
     if is_left.all() or not is_left.any():
@@ -323,9 +315,9 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
 def _fit_along(
     across_m: np.ndarray, heights_m: np.ndarray, shown: np.ndarray, slopes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit slopes along shown directions.
+    """Fit slopes along the shown directions (D, 2), starting from slopes (2,).
 
-    Slopes (2,) differ from given slopes along directions (D, 2). Returns slopes and distances (K,).
+    Returns slopes (2,) and distances (K,) of the stances.
     """
     off_m = heights_m - across_m @ slopes
     if not len(shown):
@@ -335,13 +327,11 @@ def _fit_along(
 
 
 def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
-    """Find directions (D, 2) that show a slope.
-
-    Positions (K, 2) spread enough along them.
+    """Find directions (D, 2) along which positions (K, 2) spread enough to show a slope.
 
     Args:
-        across_m: Horizontal places of the stances.
-        error_m: Standard deviation of the stances' heights.
+        across_m: Horizontal stance positions, in m.
+        error_m: Standard deviation of stance heights, in m.
     """
     _, spreads, directions = np.linalg.svd(across_m, full_matrices=False)
     is_wide = spreads > _SPREAD_M * np.sqrt(len(across_m))
@@ -349,9 +339,9 @@ def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
 
 
 def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit heights robustly by positions.
+    """Fit heights (K,) as a linear function of positions (K, D), robustly.
 
-    Heights (K,) are linear functions of positions (K, D). Returns slopes (D,) and distances (K,).
+    Returns slopes (D,) and residuals (K,).
     """
     design = np.column_stack([along_m, np.ones(len(along_m))])
     weights = np.ones(len(along_m))
@@ -367,23 +357,20 @@ def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarra
 
 @dataclass(frozen=True)
 class _Posture:
-    """Slopes (2,) of a plane that makes posture upright.
-
-    They are along x and z.
-    """
+    """Slopes (2,), along x and z, of the plane on which the posture would be upright."""
 
     slopes: np.ndarray
-    """Slopes that body and soles share; 0 along directions where both disagree."""
+    """Slopes that body and soles agree on; 0 along directions in which they disagree."""
     lean_slopes: np.ndarray
-    """Those that the body shows."""
+    """Slopes that the body shows."""
     sole_slopes: np.ndarray
-    """Those that the soles show."""
+    """Slopes that the soles show."""
     is_known: bool
     """False if feet stand too briefly to show a lean."""
 
 
 def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
-    """Estimate the plane that makes posture usual."""
+    """Estimate the plane on which the posture would be usual."""
     feet = [[stance for stance in stances if stance.side == side] for side in (0, 1)]
     leftward = np.zeros(2)
     if all(feet):
@@ -414,20 +401,18 @@ def _measure_lean(
     usual_lean: float = 0.0,
     usual_sole: float = 0.0,
 ) -> tuple[float, float, float]:
-    """Measure how a body leans along a direction.
-
-    The direction is (2,); the lean is a slope.
+    """Measure the leans of body and soles along a direction, as slopes.
 
     Args:
-        feet: Stances of the left and the right foot.
-        direction: Horizontal unit vector of the slope.
-        least: Smallest lean that shows a tilt.
-        agree: Largest difference of the slopes of body and soles.
-        usual_lean: Slope of a body that stands on a level floor.
-        usual_sole: Slope of the soles in a rest pose.
+        feet: Stances of the left and of the right foot.
+        direction: Horizontal unit vector (2,).
+        least: Minimum lean that shows a tilt.
+        agree: Maximum difference between the slopes of body and soles.
+        usual_lean: Lean of a body on a level floor.
+        usual_sole: Slope of soles on a level floor.
 
     Returns:
-        The lean of the body, the lean of the soles, and the mean; the mean is 0 if both disagree or hardly lean.
+        The body's lean, the soles' lean and their mean. The mean is 0 if both disagree or the lean is small.
     """
     leans = [float(_average(foot, "lean") @ direction) - usual_lean for foot in feet]
     sole_slopes = [_average(foot, "sole", "sole_weight") for foot in feet]
@@ -445,19 +430,13 @@ def _measure_lean(
 
 
 def _average(foot: Sequence[_Stance], name: str, weight: str = "weight") -> np.ndarray:
-    """Return a field's weighted mean over stances.
-
-    The stances belong to one foot.
-    """
+    """Return the weighted mean of a field over one foot's stances."""
     values = [getattr(stance, name) for stance in foot]
     return np.average(values, axis=0, weights=[getattr(stance, weight) for stance in foot])
 
 
 def _find_stances(motion: Motion, stands: np.ndarray) -> list[_Stance]:
-    """Find the stances of both feet.
-
-    Toe joints show them, or ankles without toe joints.
-    """
+    """Find the stances of both feet, from toe joints, or from ankles if there are none."""
     skeleton = motion.skeleton
     shares = mass_shares(skeleton)
     joints = np.flatnonzero(shares)
@@ -498,8 +477,8 @@ def _find_stances(motion: Motion, stands: np.ndarray) -> list[_Stance]:
 
 
 def _clamp_height(height: float) -> float:
-    """Return a height, at least the divisor's minimum.
+    """Return a height that slopes can be divided by.
 
-    Slopes are divided by it; slopes of bodies that lie or stand on the head are steep.
+    It is limited because bodies that lie or stand on their heads would have arbitrarily steep slopes.
     """
     return max(height, 0.05)

@@ -1,8 +1,8 @@
-"""Channels that hold values while the body moves.
+"""Channels that hold each value for some frames while the body moves.
 
-They hold each value for some frames. Trackers and networks write the root, or some joints, at a lower rate than the
-pose. Then no frame repeats another one, but the channel does: its steps onto copies are zero, at regular intervals. Its
-samples stay, and curves through them replace the copies. All other channels stay as they are.
+Trackers and networks may write the root, or some joints, at a lower rate than the pose. Then no frame repeats another,
+but the channel does: its steps are zero at regular intervals. Its samples are kept and curves through them replace the
+copies. All other channels are unchanged.
 """
 
 from __future__ import annotations
@@ -20,24 +20,21 @@ from .repeats import FrameRepeats, find_exact_copies, find_noisy_copies
 _FLOOR = [0, 2]
 _HEIGHT = [1]
 _LEAST_STEP_M = 0.002
-"""Smallest usual step of a root that is held irregularly, in m."""
+"""Minimum median step of a root that is held irregularly, in m."""
 _LEAST_TURN = 0.004
-"""Smallest usual step of a joint that is held irregularly, in components of quaternions."""
+"""Minimum median step of a joint that is held irregularly, in quaternion components."""
 _FEW_NAMES = 3
-"""Largest number of joints that are named."""
+"""Maximum number of joints listed by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldChannels:
-    """Channels with copies, and their repair.
-
-    Curves through their samples replace the copies in a motion.
-    """
+    """Channels with copied values, and the motion without the copies."""
 
     motion: Motion
-    """The motion with even channels; the same object if no channel holds its values."""
+    """The motion with curves in place of copies, or the same object if no channel holds its values."""
     root_axes: tuple[int, ...] = ()
-    """Coordinates of the root that are held."""
+    """Root coordinates that are held."""
     joints: tuple[int, ...] = ()
     """Joints whose rotations are held."""
     spacing: float = 0.0
@@ -47,7 +44,7 @@ class HeldChannels:
     def from_motion(cls, motion: Motion) -> HeldChannels:
         """Find channels that hold their values.
 
-        None count where whole frames repeat.
+        If whole frames repeat, no channel counts.
         """
         root_m = motion.root_m.copy()
         rotations = motion.rotations.copy()
@@ -74,10 +71,7 @@ class HeldChannels:
         return cls(even, tuple(sorted(root_axes)), tuple(joints), max(spacings))
 
     def list_names(self) -> str:
-        """Return the held channels' names.
-
-        Only a few joints are named.
-        """
+        """List the held channels by name, or only their number if many joints are held."""
         names = [self.motion.skeleton.names[joint] for joint in self.joints]
         channels = ["the root's place"] if self.root_axes else []
         channels += names if len(names) <= _FEW_NAMES else [f"{len(names)} joints"]
@@ -88,9 +82,9 @@ class HeldChannels:
 
 
 def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRepeats]]:
-    """Yield channels that hold values, with samples.
+    """Yield channels that hold values, with their samples.
 
-    A channel is some root axes or a joint.
+    A channel is a list of root axes, or a joint.
     """
     if len(motion) < 2 or FrameRepeats.from_motion(motion).sources.size:
         return
@@ -110,10 +104,7 @@ def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRep
 
 
 def _extrapolate(path_m: np.ndarray, repeats: FrameRepeats) -> np.ndarray:
-    """Continue a path (T, 2) after its last sample.
-
-    It goes on as it went to that sample, because the body still travels.
-    """
+    """Extrapolate a path (T, 2) beyond its last sample at constant velocity, because the body still travels."""
     last = round(float(repeats.times[-1]))
     before = round(float(repeats.times[-2]))
     step_m = (path_m[last] - path_m[before]) / (last - before)

@@ -1,9 +1,10 @@
-"""White noise on single joints' rotations.
+"""White noise in the rotations of single joints.
 
-It shakes the ends of what they move. Second differences of white noise of variance r have the variance 6 r, fourth 70
-r, eighth 12870 r. All show the same noise of a joint that shakes. What people do in a rhythm, even a tremor, lies far
-below the highest frequency that the frames show, so that its eighth differences show much less. The rotations of
-captures are noisy, too, but the joints make up for each other, and head, hands and feet are quiet.
+Such noise shakes the end of the limb. The second, fourth and eighth differences of white noise with variance r have
+variances 6 r, 70 r and 12870 r, so all three give the same estimate of r for a joint that shakes. Rhythmic movement,
+even a tremor, is far below the highest frequency that the frames can show, so its eighth differences give a much
+smaller estimate. Rotations from captures are noisy, too, but joints compensate each other, so that head, hands and feet
+are quiet.
 """
 
 from __future__ import annotations
@@ -19,35 +20,33 @@ from ..motion import SLAB, Motion
 from ..skeleton import Skeleton
 
 _WHITE = 0.8
-"""Minimum noise ratio of successive differences, eighth to fourth and fourth to second. Below it, the motion is faster
-than the noise, and a smoother would cost more than it gains."""
+"""Minimum ratio of noise estimates from successive orders, eighth to fourth and fourth to second. Below it, the motion
+is faster than the noise, and smoothing would cost more than it gains."""
 _SHAKES_M = 0.0045
-"""Minimum noise at a joint's end, per axis, in m."""
+"""Minimum noise at a limb's end, per axis, in m."""
 _OWN = 0.75
-"""Minimum share of the noise that a joint explains. Joints that compensate each other stay below."""
+"""Minimum noise at a limb's end relative to what the joint alone would cause. Joints that compensate each other stay
+below."""
 _HAND_M = 0.15
 """Distance from a limb's last joint to its end, in m. Skeletons end at wrists, toes and heads."""
 _FEWEST_FRAMES = 45
-"""Smallest number of frames that tell noise from motion."""
+"""Minimum number of frames to distinguish noise from motion."""
 
 
 @dataclass(frozen=True, eq=False)
 class JointNoise:
-    """White noise of the joints that shake.
-
-    It is 0 for all other joints.
-    """
+    """White noise of joints that shake, 0 for all others."""
 
     rotations_rad: np.ndarray
-    """(J,) rotation noise of each joint, over all axes."""
+    """(J,) rotation noise of each joint over all axes, in rad."""
     ends_m: np.ndarray
-    """(J,) noise at the end of what a joint moves, per axis, as seen from the joint."""
+    """(J,) noise at the end of the limb that a joint moves, per axis, in m, as seen from the joint."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> JointNoise:
         """Estimate the noise of joints that shake.
 
-        Only the first frames of long motions count.
+        Only the first `SLAB` frames of a longer motion are used.
         """
         noise = cls(np.zeros(len(motion.skeleton)), np.zeros(len(motion.skeleton)))
         if len(motion) < _FEWEST_FRAMES:
@@ -85,10 +84,7 @@ class JointNoise:
 
 
 def _measure_levels(values: np.ndarray) -> np.ndarray:
-    """Measure noise (3, K) from differences.
-
-    It is per direction, by second, fourth and eighth differences of values (T, K, C).
-    """
+    """Estimate noise (3, K) per direction from second, fourth and eighth differences of values (T, K, C)."""
     levels = []
     for order, factor in ((2, 6.0), (4, 70.0), (8, 12870.0)):
         lengths = standard_lengths(np.diff(values, order, axis=0), 3)
@@ -97,18 +93,15 @@ def _measure_levels(values: np.ndarray) -> np.ndarray:
 
 
 def _is_white(levels: np.ndarray) -> np.ndarray:
-    """Return where levels are white noise.
-
-    Levels are (3, ...); the noise must hide what moves.
-    """
+    """Return where estimates (3, ...) are those of white noise that exceeds the motion."""
     second, fourth, eighth = levels
     return (eighth > _WHITE * fourth) & (fourth > _WHITE * second)
 
 
 def _find_leaves(skeleton: Skeleton) -> list[int]:
-    """Find the last part of each limb.
+    """Return the last body part of each limb, such as a wrist even if it has fingers.
 
-    An example is a wrist with fingers. If there is none, all joints without children are returned.
+    Without any parts, all joints without children are returned.
     """
     parts = {joint for joint, part in enumerate(skeleton.parts) if part}
     above = {ancestor for joint in parts for ancestor in skeleton.path_to_root(joint)[1:]}
@@ -116,10 +109,7 @@ def _find_leaves(skeleton: Skeleton) -> list[int]:
 
 
 def _is_beyond(skeleton: Skeleton, joint: int, leaf: int) -> bool:
-    """Return whether a joint moves a leaf.
-
-    The leaf itself counts.
-    """
+    """Return whether a leaf is a joint or one of its descendants."""
     while leaf > joint:
         leaf = skeleton.parents[leaf]
     return leaf == joint

@@ -1,6 +1,6 @@
 """Lifts: ground that carries a body up or down.
 
-It moves evenly, for longer than any flight, and carries both feet at once.
+A lift moves steadily, for longer than any flight lasts, and carries both feet at once.
 """
 
 import numpy as np
@@ -10,26 +10,31 @@ from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms
 
 _LIFT_S = 1.0
-"""Least duration of a ride on a lift."""
+"""Minimum duration of a ride, in s."""
 _LIFT_M = 1.0
-"""Minimum height of a ride, in m. Who pulls up on a bar raises both feet by less."""
+"""Minimum height of a ride, in m. A person who pulls up on a bar raises both feet by less."""
 _LIFT_M_S = 0.1
-"""Least mean speed of a ride."""
+"""Minimum mean speed of a ride, in m/s."""
 _STILL_LIFT_M_S = 0.01
-"""Ground that is slower does not move."""
+"""Speed below which the ground does not move, in m/s."""
 _TOGETHER_M_S = 0.15
-"""Maximum speed of a foot along a lift, and difference of the feet's vertical speeds, in m/s."""
+"""Maximum horizontal speed of a foot on a lift, and maximum deviation of its vertical speed from both feet's mean, in
+m/s."""
 _LIFT_M_S2 = 3.0
-"""Maximum usual acceleration of a lift, in m/s². A flight has gravity's acceleration."""
+"""Maximum median acceleration of a lift, in m/s². In a flight, it is gravity."""
 _LIFT_SMOOTHED_S = 0.1
 """Averaging time of foot speeds on a lift, in s."""
 
 
 def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:
-    """Estimate how far the ground has risen.
+    """Estimate how far the ground has risen since the first frame.
 
-    Heights (T,) are above the first frame, and zero unless a lift carries the body. joints_m: (T, P, 3) joints of both
-    feet, world.
+    Args:
+        joints_m: (T, P, 3) joints of both feet in the world, in m.
+        fps: Frames per second.
+
+    Returns:
+        (T,) heights in m, zero if no lift carries the body.
     """
     steps_m = np.zeros(len(joints_m))
     heights_m = joints_m[..., 1].mean(axis=1)

@@ -1,14 +1,14 @@
-"""Find repeated and interpolated frames.
+"""Detection of repeated and interpolated frames.
 
-Repeated frames copy the frame before; interpolated frames lie linearly between keys. Files written at another frame
-rate than the recording's repeat frames at regular intervals: 30 frames per second in 60 show each frame twice, 25 in 30
-every fifth frame twice. The recording was even, so samples are spread evenly over the file's frames. A recorder that
-misses frames repeats the last frame at irregular intervals. Then samples keep their frames, and only the copies are
-wrong.
+A repeated frame copies the frame before; an interpolated frame lies on a line between keys. Files whose frame rate
+differs from the recording's repeat frames at regular intervals: at 60 frames per second, a recording with 30 shows each
+frame twice, and at 30, a recording with 25 shows every fifth frame twice. The recording was even, so its samples are
+spread evenly over the file's frames. A recorder that misses frames repeats the last frame at irregular intervals. Then
+samples keep their times, and only the copies are wrong.
 
-Steps are compared with the largest neighbouring steps. Noise on top of copies makes all steps large, but not in the
-direction of the body's motion: the mean step onto copies along this direction is zero. So if nothing else shows a
-pattern, the means of all regular patterns are compared in relation to the noise.
+Steps are compared with the largest steps nearby. Noise added after copying makes all steps large, but it has no
+preferred direction: along the body's motion, the mean step onto a copy is zero. So if no pattern is found otherwise,
+the mean steps of all regular patterns are compared, relative to the noise.
 """
 
 from __future__ import annotations
@@ -28,77 +28,78 @@ from ..motion import SLAB, Motion
 from .frame_times import FrameTimes
 
 _LONGEST_PERIOD = 30
-"""Maximum number of frames in a period. It allows 29 in 30."""
+"""Maximum number of frames in a period, which allows 29 samples in 30 frames."""
 _BESIDE = (3, 8)
-"""Numbers of neighbouring steps for comparison. The first shows patterns that change, the second frames that stand up
-to eight times in a row."""
+"""Numbers of neighbouring steps to compare with. The smaller one finds patterns that change, the larger one finds
+samples that are held for up to eight frames."""
 _LOW = 0.45
-"""Maximum size of steps onto copies, relative to neighbouring steps, in the mean over a pattern's periods."""
+"""Maximum typical size of steps onto copies, relative to the largest steps nearby."""
 _HIGH = 0.7
-"""Other steps are larger than this share."""
+"""Minimum typical size of all other steps, relative to the largest steps nearby."""
 _LOW_OF_PART = 0.8
-"""Maximum size of partial steps onto copies, relative to steps onto samples, for the root and most joints."""
+"""Maximum size of steps onto copies relative to steps onto samples, for the root and for most joints."""
 _COPY = 0.3
-"""Maximum advance of steps onto copies, relative to the mean step along the path, in the median of the step's
-position."""
+"""Maximum advance of steps onto copies along the path, relative to the mean step, as a median over periods."""
 _SAMPLE = 0.4
-"""Steps onto samples go further than this."""
+"""Minimum advance of steps onto samples, likewise."""
 _AS_SPACED = 0.7
-"""Minimum advance of steps onto samples, relative to the samples' spacing, in the median of all."""
+"""Minimum median advance of steps onto samples, relative to the spacing of samples."""
 _CLEARLY = 10.0
-"""Minimum difference of both medians, in standard errors."""
+"""Minimum median step along a path, in standard errors of noise."""
 _WINDOW = 6
-"""Half window that shows the path, in frames. It serves long periods; for others, a whole period is taken."""
+"""Half window for the direction of the path, in frames, if periods are long. For short periods it is a multiple of the
+period."""
 _ALIKE = 0.3
-"""Maximum ratio of mean steps on both sides. Smaller ratios are those of a body that starts or stops."""
+"""Minimum ratio of the mean steps before and after a frame. Below it, the body starts or stops."""
 _SEARCHED = 4096
-"""Number of frames in the search for patterns."""
+"""Number of frames searched for patterns."""
 _STRAY = 0.1
-"""Maximum share of stray copies: copies outside a pattern, and frames inside that are no copies."""
+"""Maximum share of frames that contradict a pattern: copies outside, or samples where it has copies."""
 _LINEAR = 0.05
-"""Maximum velocity change between linear keys, relative to the changes at keys."""
+"""Maximum change of velocity between linear keys, relative to the change at keys."""
 _FEWEST_PERIODS = 3
-"""Smallest number of periods that show a pattern."""
+"""Minimum number of periods in a pattern."""
 _FEWEST_COPIES = 3
-"""Minimum number of copies for a pattern. They also show that a recorder misses frames."""
+"""Minimum number of copies, in a pattern or from a recorder that misses frames."""
 _FEW = 12
-"""Fewer copies do not show the noise on copies."""
+"""Minimum number of copies that suffice to estimate the noise on copies."""
 _UNCHANGED = 1e-6
-"""Maximum difference of exact copies, in m and components of quaternions."""
+"""Maximum difference between exact copies, in m and quaternion components."""
 _LONGEST_HOLD = 10
-"""Maximum number of irregular copies in a row."""
+"""Maximum number of consecutive irregular copies."""
 _FEWEST_HOLDS = 5
-"""Minimum number of samples with irregular copies."""
+"""Minimum number of samples that are held irregularly."""
 _HELD = 0.2
-"""Minimum number of irregular copies, relative to the steps that move."""
+"""Minimum number of irregular copies, relative to the number of steps that move."""
 _EVEN = 1.8
-"""Maximum ratio of speeds in a row, over copies or not, of a channel that moves evenly."""
+"""Maximum ratio between the speed across copies and the speeds nearby, if the channel moves evenly."""
 _MOSTLY_EVEN = 0.7
-"""Minimum share of samples with copies where it does."""
+"""Minimum share of held samples around which the channel moves evenly."""
 _LOST = 1.4
-"""Minimum ratio of a step after a missed frame, relative to the steps beside it."""
+"""Minimum ratio of steps that follow a copy to steps that follow a sample, if the recorder missed frames."""
 _DENSE_FPS = 24.0
-"""Minimum rate of separately corrected linear keys, in fps. Noise is not white in frames between keys."""
+"""Minimum rate of linear keys that are corrected on their own, in frames per second. Frames between keys have no white
+noise."""
 _SAMPLES_BETWEEN = 4
-"""Number of samples of the interpolation polynomial."""
+"""Number of samples in an interpolation polynomial."""
 
 
 @dataclass(frozen=True, eq=False)
 class FrameRepeats:
-    """Samples of a recording among frames."""
+    """Which frames are samples of the recording."""
 
     sources: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
-    """(T,) index of the sample in each frame; empty if every frame is a sample."""
+    """(T,) index of the sample that each frame shows. Empty if every frame is a sample."""
     times: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """(S,) time of each sample, in frames."""
     spacing: float = 0.0
-    """Frames per sample; 0 if not constant."""
+    """Frames per sample, or 0 if it is not constant."""
     is_linear: bool = False
-    """True if frames between samples are linear. Otherwise they are copies."""
+    """True if frames between samples are interpolated linearly, false if they are copies."""
     is_dense: bool = False
-    """True if linear keys are as dense as the frames of motions that are corrected by themselves."""
+    """True if linear keys are dense enough to be corrected on their own."""
     is_curved: bool = False
-    """True if frames between such keys are on curves."""
+    """True if frames between such keys lie on curves."""
 
     @classmethod
     def from_keys(cls, motion: Motion, spacing: int, *, is_curved: bool = False) -> FrameRepeats | None:
@@ -115,7 +116,7 @@ class FrameRepeats:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> FrameRepeats:
-        """Find a motion's samples, once."""
+        """Find a motion's samples. Results are cached."""
         if (repeats := _REPEATS.get(motion)) is None:
             repeats = _REPEATS[motion] = cls._find(motion)
         return repeats
@@ -144,9 +145,9 @@ class FrameRepeats:
 
     @classmethod
     def _from_copies(cls, is_copy: np.ndarray, spacing: float, ratios: np.ndarray) -> FrameRepeats:
-        """Return samples at frames that are not copies.
+        """Return the frames that are not copies as samples.
 
-        They stand there if the spacing is not constant.
+        If `spacing` is not constant, samples keep their frames' times.
         """
         times = np.flatnonzero(~is_copy).astype(float)
         if _catches_up(is_copy, ratios):
@@ -158,14 +159,14 @@ class FrameRepeats:
 
     @property
     def has_repeats(self) -> bool:
-        """Return True if frames repeat the frame before."""
+        """True if frames repeat the frame before."""
         return bool(len(self.sources)) and not self.is_linear
 
     @property
     def count(self) -> int:
-        """Count how often each sample stands.
+        """Number of frames that show each sample.
 
-        The count is 0 if that differs, and 1 without repeats.
+        It is 1 without repeats, and 0 if samples differ in it.
         """
         if not self.has_repeats:
             return 1
@@ -175,20 +176,20 @@ class FrameRepeats:
     def is_even(self, choice: FrameTimes) -> bool:
         """Return whether duplicated or interpolated frames are replaced.
 
-        By default they are if copies are uneven or keys are few.
+        By default ("auto"), they are if copies are uneven or keys are sparse.
         """
         if choice == "auto":
             return not self.is_dense if self.is_linear else self.count == 0
         return choice == "even"
 
     def are_all_kept(self, choice: FrameTimes) -> bool:
-        """Return whether all frames are kept in correction."""
+        """Return whether a correction keeps all frames."""
         return not len(self.sources) or (self.is_linear and choice == "keep")
 
     def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
         """Return the motion to correct.
 
-        It has the samples only, or other frames between samples.
+        It has only the samples, or new frames between the samples.
         """
         if self.are_all_kept(choice):
             return motion
@@ -197,9 +198,9 @@ class FrameRepeats:
         return self.fill(motion)
 
     def drop(self, motion: Motion) -> Motion:
-        """Return the samples alone, at their rate.
+        """Return the samples alone, at their own rate.
 
-        Copies that differ, as noise on top makes them, are averaged.
+        If noise makes copies differ, each sample is the mean of its copies.
         """
         samples = replace(motion.select_frames(self.starts), fps=motion.fps / self.spacing)
         if self.is_linear:
@@ -213,9 +214,9 @@ class FrameRepeats:
         return replace(samples, root_m=root_m, rotations=rotations / norms(rotations)[..., None])
 
     def fill(self, motion: Motion) -> Motion:
-        """Return a motion with frames from samples.
+        """Return the motion with frames interpolated between samples.
 
-        Samples that belong to a frame stay exactly the same.
+        Samples that coincide with a frame are unchanged.
         """
         filled = self.spread(motion.select_frames(self.starts), motion)
         root_m = filled.root_m.copy()
@@ -228,10 +229,7 @@ class FrameRepeats:
         return replace(motion, root_m=root_m, rotations=rotations)
 
     def spread(self, samples: Motion, motion: Motion) -> Motion:
-        """Return a motion with the samples' poses.
-
-        They are those at the times of its frames.
-        """
+        """Interpolate samples at the frame times of `motion`."""
         sample_rotations = make_continuous(samples.rotations)
         frames = self._clip_to_samples(len(motion))
         root_m = np.empty_like(motion.root_m)
@@ -245,26 +243,20 @@ class FrameRepeats:
         return replace(motion, root_m=root_m, rotations=rotations)
 
     def _clip_to_samples(self, count: int) -> np.ndarray:
-        """Clip frame times (T,) to the samples.
-
-        Those beyond are at the first or last sample.
-        """
+        """Return frame times (T,), clamped to the first and the last sample."""
         return np.clip(np.arange(count, dtype=float), self.times[0], self.times[-1])
 
     @property
     def starts(self) -> np.ndarray:
-        """Return the first frame that shows each sample."""
+        """First frame that shows each sample."""
         return np.flatnonzero(np.diff(self.sources, prepend=-1))
 
     def find_bounds(self) -> list[int]:
-        """Return where each sample first appears.
-
-        The number of frames follows.
-        """
+        """Return the first frame of each sample, and the number of frames."""
         return [*self.starts.tolist(), len(self.sources)]
 
     def describe(self, fps: float) -> str:
-        """Return a sentence on the repeats of a motion."""
+        """Describe the repeats in one sentence."""
         if self.count:
             return f"each frame stands {self.count} times in a row: checked at {fps / self.count:g} fps"
         copies = len(self.sources) - len(self.times)
@@ -275,16 +267,14 @@ _REPEATS: WeakKeyDictionary[Motion, FrameRepeats] = WeakKeyDictionary()
 
 
 def find_exact_copies(steps: np.ndarray, least_step: float) -> FrameRepeats | None:
-    """Find exact copies in a single channel.
-
-    Samples have exact copies after them, at regular intervals or not.
+    """Find exact copies in a single channel, at regular intervals or not.
 
     Args:
         steps: (T − 1,) size of the channel's steps.
-        least_step: Smallest usual step after irregular copies; smaller steps are those of rounded numbers.
+        least_step: Minimum median step after irregular copies. Smaller steps come from rounding.
 
     Returns:
-        The samples; None if the channel has no copies, or rests where it has copies.
+        The samples, or None if the channel has no copies, or has them because it rests.
     """
     is_same = steps < _UNCHANGED
     if is_same.sum() < _FEWEST_COPIES or is_same.all():
@@ -299,10 +289,10 @@ def find_exact_copies(steps: np.ndarray, least_step: float) -> FrameRepeats | No
 
 
 def _find_irregular_copies(steps: np.ndarray, is_same: np.ndarray, least_step: float) -> np.ndarray:
-    """Find copies (T,) at irregular intervals in a channel that moves on evenly beneath.
+    """Find copies (T,) at irregular intervals in a channel that otherwise moves on evenly.
 
-    The channel catches up after them: its speed, taken over the copies and the step after, is that of the time around.
-    A channel that rests goes on slowly. Longer rests are none of these copies.
+    After copies, the channel catches up: its speed across the copies and the next step equals the speed nearby. A
+    channel that rests continues slowly. Longer holds do not count as copies.
     """
     is_copy = np.zeros(len(steps) + 1, dtype=bool)
     for start, stop in find_runs(is_same):
@@ -325,28 +315,22 @@ def _find_irregular_copies(steps: np.ndarray, is_same: np.ndarray, least_step: f
 
 
 def _measure_steps(motion: Motion) -> np.ndarray:
-    """Measure each step (T − 1,) of the body.
-
-    The whole body counts, in metres and components of quaternions.
-    """
+    """Measure steps (T − 1,) of the whole body, in m and quaternion components."""
     turns = in_chunks(_measure_mean_turns, motion.rotations[:-1], motion.rotations[1:])
     shifts = np.square(np.diff(motion.root_m, axis=0)).sum(-1)
     return np.sqrt(turns + shifts)
 
 
 def _measure_mean_turns(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Measure mean square rotation differences (T,).
-
-    Rotations are (T, J, 4), with signs in the same hemisphere.
-    """
+    """Return the mean square difference (T,) between rotations (T, J, 4), with signs in the same hemisphere."""
     signs = np.where(np.einsum("...i,...i", after, before) < 0, -1.0, 1.0)
     return np.square(after * signs[..., None] - before).sum(-1).mean(-1)
 
 
 def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
-    """Return whether most of the body holds still.
+    """Return whether the root and most joints pause in copies (T,).
 
-    Root and most joints must move less onto copies (T,), not only a single part that moves a lot.
+    Otherwise a single part that moves far could decide.
     """
     shifts = norms(np.diff(motion.root_m, axis=0))
     turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
@@ -360,10 +344,15 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
 
 
 def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside: int) -> float:
-    """Compare steps onto copies with other steps.
+    """Return the typical step onto copies relative to steps onto samples.
 
-    The result is the typical step (S,) onto copies (S + 1,) over the typical step onto samples; NaN for a part at rest.
-    Both count in relation to the largest steps beside, of which the steps of an even motion are a large share, too.
+    The result is NaN for a part at rest. Both are taken relative to the largest steps nearby, so the ratio is not low
+    in an even motion.
+
+    Args:
+        steps: (S,) size of the part's steps.
+        is_copy: (S + 1,) whether each frame is a copy.
+        beside: Number of neighbouring steps to compare with.
     """
     ratios = _compare_with_neighbours(steps, beside)
     copies = ratios[is_copy[1:]]
@@ -374,20 +363,17 @@ def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside:
 
 
 def _pauses_midway(motion: Motion, is_copy: np.ndarray) -> bool:
-    """Return whether the body pauses without turning back.
-
-    It goes no further on the way onto copies (T,), rather than turn back there.
-    """
+    """Return whether the body pauses in copies (T,), rather than turning back there."""
     shares = _measure_shares(_stack_poses(motion), _WINDOW)
     known = shares[is_copy[1:] & np.isfinite(shares)]
     return not len(known) or _makes_no_progress(known, _COPY)
 
 
 def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.ndarray:
-    """Compare each step with its largest neighbour.
+    """Return each step (S,) relative to the largest steps nearby.
 
-    The ratio is (S,), and NaN where the body rests on either side. The smaller of the largest steps before and after
-    counts, so that no body that starts or stops seems to repeat.
+    The smaller of the largest steps before and after is used, so that a body that starts or stops does not seem to
+    repeat. The ratio is NaN if the body rests on either side.
     """
     if len(steps) < 2 * beside:
         return np.full(len(steps), np.nan)
@@ -400,13 +386,13 @@ def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.
 def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float]:
     """Find the shortest regular pattern of low steps.
 
-    Returns which frames (S + 1,) follow a low step, and how far apart low steps are. The distance is 0 without a
-    pattern.
-
     Args:
-        ratios: (S,) steps in relation to those beside, NaN where unknown.
-        low: Largest mean of low steps at the same place of all periods.
-        high: Least mean of other steps.
+        ratios: (S,) steps relative to those nearby, NaN where unknown.
+        low: Maximum typical low step, over all periods.
+        high: Minimum typical size of other steps.
+
+    Returns:
+        Which frames (S + 1,) follow a low step, and the number of frames per sample, or 0 if there is no pattern.
     """
     is_rare = np.count_nonzero(ratios < low) < 0.5 / _LONGEST_PERIOD * len(ratios)
     for period in () if is_rare else range(2, _LONGEST_PERIOD + 1):
@@ -423,19 +409,17 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
 
 
 def _fold(values: np.ndarray, period: int) -> np.ndarray:
-    """Fold values (S,) into rows of a period.
-
-    The last row is filled with NaN.
-    """
+    """Fold values (S,) into one row per period, filling the last with NaN."""
     folded = np.full((-(-len(values) // period), period), np.nan)
     folded.flat[: len(values)] = values
     return folded
 
 
 def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
-    """Find copies with noise on top in the path (T, D) of a single channel, at regular intervals; None without any.
+    """Find copies with added noise in a single channel's path (T, D), at regular intervals.
 
-    Steps onto copies must be small, too: a path that shakes makes no progress at times.
+    Steps onto copies must be small as well, because a path that shakes sometimes makes no progress. Returns None if
+    there are no copies.
     """
     patterns = list(_list_noisy_patterns(path[:_SEARCHED], lambda: path))
     if not patterns:
@@ -448,9 +432,9 @@ def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
 
 
 def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
-    """Find a pattern under noise.
+    """Find a pattern of copies whose noise may be as large as the steps.
 
-    Returns as `_find_pattern`, and the shares (S,) of `_measure_shares`; noise may be as large as the steps.
+    Returns the results of `_find_pattern`, and the shares (S,) of `_measure_shares`.
     """
     part = motion.frames(0, _SEARCHED)
     for is_copy, spacing, shares, window in _list_noisy_patterns(_stack_poses(part), lambda: _stack_poses(motion)):
@@ -491,22 +475,22 @@ def _list_noisy_patterns(
 
 
 def _stack_poses(motion: Motion) -> np.ndarray:
-    """Stack root and rotations (T, D).
+    """Stack root position and rotations (T, D).
 
-    They are continuous in time; all joints together weigh as much as the root.
+    Rotations are continuous over time, and all joints together weigh as much as the root.
     """
     rotations = make_continuous(motion.rotations).reshape(len(motion), -1)
     return np.concatenate([motion.root_m, rotations / np.sqrt(len(motion.skeleton))], axis=1)
 
 
 def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
-    """Measure each step (S,) along the local path.
+    """Measure the advance of each step (S,) along the path, relative to the mean step nearby.
 
-    It is over the mean step of the frames around, and NaN at ends and at rest.
+    It is NaN at both ends and at rest.
 
     Args:
         poses: (T, D) root and rotations of a motion.
-        window: Number of frames before and after the step; without the frames of the step.
+        window: Number of frames before and after the step, without the step's own.
     """
     steps = len(poses) - 1
     shares = np.full(steps, np.nan)
@@ -517,9 +501,9 @@ def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
 
 
 def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
-    """Measure shares without the ends.
+    """Measure the shares of `_measure_shares` without the ends.
 
-    They are as in `_measure_shares`: (T − 3 − 2 · window,) of values (T, …, D).
+    Values (T, …, D) give (T − 3 − 2 · window, …) shares.
     """
     still = 100 * _UNCHANGED**2
     means = poses[window:] - poses[:-window]
@@ -539,10 +523,7 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
 
 
 def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
-    """Return whether most of the body pauses.
-
-    Root and most joints must step less far along the way onto copies, not only the root.
-    """
+    """Return whether the root and most joints advance less onto copies."""
     onto_copies = is_copy[window + 2 : len(motion) - window - 1]
     root = _measure_shares_of(motion.root_m, window)[onto_copies]
     joints = _measure_shares_of(make_continuous(motion.rotations), window)
@@ -558,7 +539,7 @@ def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
 
 
 def _make_progress(shares: np.ndarray) -> np.ndarray:
-    """Return which of J joints (J,) step along their path, rather than to and fro by noise.
+    """Return which of J joints (J,) advance along their paths, rather than moving to and fro by noise.
 
     Args:
         shares: (S, J) steps onto samples, as in `_measure_shares`.
@@ -572,8 +553,12 @@ def _make_progress(shares: np.ndarray) -> np.ndarray:
 def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
     """Return whether steps onto copies are only noise.
 
-    Steps are (S + 1,). Steps backwards show the noise, or the spread of steps onto samples if few copies step
-    backwards.
+    The noise is estimated from backward steps, or from the spread of steps onto samples if few steps go backwards.
+
+    Args:
+        shares: (S,) steps, as in `_measure_shares`.
+        is_copy: (S + 1,) whether each frame is a copy.
+        spacing: Frames per sample.
     """
     is_known = np.isfinite(shares)
     copies = shares[is_copy[1:] & is_known]
@@ -592,11 +577,10 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
 
 
 def _makes_no_progress(shares: np.ndarray, largest: float) -> bool:
-    """Return whether steps onto copies advance nothing.
+    """Return whether steps (C,) onto copies do not advance.
 
-    Steps (C,) go no further along the way than `largest`, or than noise explains. Noise goes forwards as far as
-    backwards. Small steps that all go forwards are those of a body that moves in a rhythm, such as the steps at the top
-    of hops.
+    Their median must not exceed `largest`, or what noise explains. Noise goes forwards as often as backwards. Small
+    steps that all go forwards belong to a rhythmic motion, for example at the top of hops.
     """
     onward = float(median(shares))
     error = 1.2533 * float(median(np.abs(shares - onward))) / 0.6745 / np.sqrt(len(shares))  # of a median
@@ -604,9 +588,9 @@ def _makes_no_progress(shares: np.ndarray, largest: float) -> bool:
 
 
 def _find_low_steps(typical: np.ndarray, low: float, high: float) -> np.ndarray | None:
-    """Find which steps (P,) of a period are low.
+    """Return which steps (P,) of a period are low.
 
-    All must be low or high, and samples start as evenly as frames allow. The result is None otherwise.
+    The result is None unless every step is either low or high and samples are spaced as evenly as whole frames allow.
     """
     is_low = typical < low
     if is_low.all() or not is_low.any() or not np.logical_or(is_low, typical > high).all():
@@ -617,9 +601,9 @@ def _find_low_steps(typical: np.ndarray, low: float, high: float) -> np.ndarray 
 
 
 def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
-    """Find linearly interpolated frames (T,).
+    """Find frames (T,) on straight lines between regular keys.
 
-    They lie on straight lines between keys at regular intervals, returned in frames, or 0.
+    Also returns the spacing of keys in frames, or 0 if there are none.
     """
     shifts = np.square(np.diff(motion.root_m, 2, axis=0)).sum(-1)
     root_ratios = _compare_with_neighbours(np.sqrt(shifts))
@@ -633,7 +617,7 @@ def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
 def _catches_up(is_copy: np.ndarray, ratios: np.ndarray) -> bool:
     """Return whether the body catches up after copies.
 
-    Steps that follow copies are then larger than steps that follow samples, in the median.
+    It does if steps after copies are larger than steps after samples, by their medians.
     """
     is_step = ~is_copy[1:]
     follows_copy = is_copy[:-1]
@@ -645,10 +629,7 @@ def _catches_up(is_copy: np.ndarray, ratios: np.ndarray) -> bool:
 
 
 def _lagrange_weights(times: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return interpolation weights of the nearest samples.
-
-    For times (T,), samples and weights of the polynomial are (T, K).
-    """
+    """Return the nearest samples (T, K) and their interpolation weights (T, K)."""
     count = min(_SAMPLES_BETWEEN, len(times))
     first = np.clip(np.searchsorted(times, at, side="right") - count // 2, 0, len(times) - count)
     rows = first[:, None] + np.arange(count)

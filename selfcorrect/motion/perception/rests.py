@@ -1,6 +1,6 @@
-"""Rests: a part is slow at one height.
+"""Rests: frames in which a body part, such as a hand, is slow and at one height.
 
-Hands or the seat are such parts. A part that rests may be carried. Whether something carries it only forces show.
+A resting part may be supported. Only the forces can tell whether it is.
 """
 
 from collections.abc import Iterator
@@ -11,28 +11,27 @@ from ..geometry.runs import spans
 from ..geometry.vectors import norms
 
 REST_LEVEL_M = 0.03
-"""Maximum height range of a resting part, in m."""
+"""Maximum deviation of a resting part's height, in m."""
 _REST_GAP_S = 0.07
-"""Maximum movement within a rest, in s."""
+"""Maximum interruption of a rest, in s."""
 _FOOT_REST_M_S = 0.5
-"""Maximum speed of a resting foot, in m/s. It rests on a support."""
+"""Maximum speed of a resting foot, in m/s."""
 _FOOT_REST_S = 0.3
-"""Shortest time for which a foot rests."""
+"""Minimum duration of a foot's rest, in s."""
 _PART_REST_M_S = 0.3
-"""Maximum speed of another resting part, in m/s. It rests on a support."""
+"""Maximum speed of any other resting part, in m/s."""
 _PART_REST_S = 0.7
-"""Shortest time for which any other part rests."""
+"""Minimum duration of any other part's rest, in s."""
 
 
 def find_rests(points_m: np.ndarray, may_rest: np.ndarray, fps: float, *, is_foot: bool) -> Iterator[tuple[int, int]]:
-    """Yield the rests of a body part.
-
-    A rest has start and stop (exclusive).
+    """Yield start and stop (exclusive) of each rest of a body part.
 
     Args:
-        points_m: (T, K, 3) points of the part; the lowest point shows whether the part is still.
-        may_rest: (T,) whether its pose lets the part rest.
-        is_foot: Whether the part is a foot: feet rest for shorter times, and roll.
+        points_m: (T, K, 3) points of the part. The lowest one decides whether the part is still.
+        may_rest: (T,) whether the pose allows the part to rest.
+        fps: Frames per second.
+        is_foot: Whether the part is a foot. Feet rest for shorter times, and roll.
     """
     heights_m = points_m[..., 1].min(1)
     lowest = points_m[..., 1].argmin(1)[:, None]
@@ -45,10 +44,7 @@ def find_rests(points_m: np.ndarray, may_rest: np.ndarray, fps: float, *, is_foo
 
 
 def _find_level_runs(heights_m: np.ndarray, start: int, stop: int, shortest: int) -> Iterator[tuple[int, int]]:
-    """Yield runs of nearly constant height.
-
-    Frames run from `start` to `stop`; heights are (T,).
-    """
+    """Yield runs between frames `start` and `stop` in which heights (T,) are nearly constant."""
     if stop - start < shortest:
         return
     lower_median = (stop - start - 1) // 2

@@ -1,8 +1,9 @@
 """A hidden Markov model of standing.
 
-It gives the probability that points of the feet stand. It has two states, and learns its scales (EM). Evidence is
-relative: slow against the swings of the same motion and against its noise, low against the ground, and lasting. So feet
-that slide, that tremble or whose floor is elsewhere have stances, too.
+It infers the probability that each point of a foot stands. It has two states and learns its scales by expectation
+maximisation (EM). Evidence is relative: a standing point is slow compared with the swings and the noise of the same
+motion, low compared with the ground, and stands for some time. So stances are found even if feet slide or tremble, or
+if the floor is not at zero.
 """
 
 import numpy as np
@@ -11,46 +12,46 @@ from ..geometry.vectors import median, percentile
 from .foot_paths import GLIDES_M_S, RISES_M_S, FootPaths
 
 _REPEATS_S = 1 / 30
-"""Frame interval below which frames repeat, in s. They weigh less."""
+"""Frame interval below which consecutive frames are not independent, in s. Such frames weigh less."""
 _SWITCH_S = 0.8
-"""Usual time between changes of stance, in s."""
+"""Mean time between changes of stance, in s."""
 STANDS_M_S = 0.12
-"""Usual horizontal speed of points that stand."""
+"""Usual horizontal speed of standing points, in m/s."""
 _SLIDES_M_S = 0.8
-"""Largest horizontal speed at which feet slide."""
+"""Maximum horizontal speed of sliding feet, in m/s."""
 _SWINGS_M_S = 1.0
-"""Usual horizontal speed in a swing."""
+"""Usual horizontal speed in a swing, in m/s."""
 SINKS_M_S = 0.4
-"""Largest vertical speed of feet that stand."""
+"""Maximum vertical speed of standing feet, in m/s."""
 _LIFTS_M_S = 0.6
-"""Usual vertical speed in a swing."""
+"""Usual vertical speed in a swing, in m/s."""
 _ROLLS_FASTER = 2.0
-"""Speed factor of rolling feet that bear load. They roll over heel and toe."""
+"""Speed of feet that roll over heel and toe while bearing load, relative to standing feet."""
 _ROLLS_SHARE = 0.2
-"""Speed of rolling feet, relative to a swing."""
+"""Minimum speed scale of rolling feet, relative to a swing."""
 _HEIGHT_M = 0.015
-"""Usual deviation from the ground of points that stand."""
+"""Usual distance of standing points from the ground, in m."""
 _HIGH_M = 0.08
-"""Usual height above the ground of points that swing."""
+"""Usual height of swinging points above the ground, in m."""
 _PRIOR_S = 0.5
-"""Weight of prior scales, in s of observation."""
+"""Weight of the usual scales, in s of observation."""
 _TRIMMED = {1: 0.62, 2: 0.74}
-"""Mean square without the largest tenth, as a share of the full mean square, for normal (1) and Rayleigh (2)
+"""Mean square without the largest tenth, relative to the full mean square, for normal (1) and Rayleigh (2)
 distributions."""
 LIKELY = 0.5
-"""Probability at which a foot stands or bears load."""
+"""Probability above which a foot stands or bears load."""
 
 
 class StanceModel:
-    """Stance model of P points over T frames.
+    """A stance model of P points over T frames.
 
-    The points are those of `FootPaths`; the model has the scales that it has learned so far.
+    Points are those of `FootPaths`. The model keeps the scales that it has learned.
     """
 
     def __init__(self, paths: FootPaths, fps: float, parts: int) -> None:
-        """Take paths, with `parts` points per foot.
+        """Take paths with `parts` points per foot.
 
-        The last point of each foot shows the scales.
+        Scales are learned from each foot's last point.
         """
         self._paths = paths
         self._toes = slice(parts - 1, None, parts)
@@ -67,9 +68,9 @@ class StanceModel:
         self._height_m = _HEIGHT_M
 
     def learn_from_envelopes(self) -> np.ndarray:
-        """Learn standing from lower envelopes.
+        """Learn scales from heights above each point's own lower envelope.
 
-        The probability (T, P) follows from heights above each point's own lower envelope.
+        Returns the probability (T, P) of standing.
         """
         heights = self._height_evidence(self._paths.above_m, -2.0, 0.5)
         for _ in range(2):
@@ -79,32 +80,34 @@ class StanceModel:
         return standing
 
     def learn_from_ground(self, above_m: np.ndarray) -> np.ndarray:
-        """Learn standing from ground heights.
+        """Learn scales from heights (T, P) above the ground.
 
-        The probability and the heights above the ground are (T, P).
+        Returns the probability (T, P) of standing.
         """
         self._learn_on_ground(above_m)
         return self._learn_on_ground(above_m)
 
     def infer_standing(self, above_m: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-        """Infer standing with more evidence.
+        """Infer the probability (T, P) of standing with additional evidence.
 
-        The probability, the log odds of other evidence and the heights are (T, P).
+        Args:
+            above_m: (T, P) heights above the ground, in m.
+            evidence: (T, P) log odds of the other evidence.
         """
         heights = self._height_evidence(above_m, -6.0, 1.5)
         return self._infer(self._speed_evidence() + heights + evidence)
 
     def infer_resting(self, above_m: np.ndarray) -> np.ndarray:
-        """Infer standing on ground that may slide.
+        """Infer the probability (T, P) of standing on ground that may move horizontally.
 
-        The probability (T, P) follows from heights (T, P) and vertical speeds.
+        Only heights (T, P) above the ground and vertical speeds are used.
         """
         return self._infer(self._rise_evidence(self._rises_m_s) + self._height_evidence(above_m, -6.0, 1.5))
 
     def infer_bearing(self, above_m: np.ndarray) -> np.ndarray:
-        """Infer touching the ground.
+        """Infer the probability (T, P) of touching the ground, even while a foot rolls.
 
-        The probability (T, P) is high also while feet roll; above_m: (T, P).
+        `above_m` are heights (T, P) above the ground.
         """
         return self._infer(self._speed_evidence(rolls=True) + self._height_evidence(above_m, -6.0, 1.5))
 
@@ -128,9 +131,9 @@ class StanceModel:
         self._lifts_m_s = max(self._scale(up_m_s, 1 - stands, _LIFTS_M_S, 1), 2 * self._rises_m_s)
 
     def _speed_evidence(self, *, rolls: bool = False) -> np.ndarray:
-        """Return log ratios (T, P) of speeds.
+        """Return log ratios (T, P) of the speed's density in stance and in swing.
 
-        They compare densities in stance and in swing; rolls: in stances that roll.
+        With `rolls`, the stance may roll over heel and toe.
         """
         along_m_s = self.stands_m_s
         up_m_s = self._rises_m_s
@@ -142,18 +145,18 @@ class StanceModel:
         return np.clip(evidence_along, -6.0, 3.0) + self._rise_evidence(up_m_s)
 
     def _rise_evidence(self, up_m_s: float) -> np.ndarray:
-        """Return log ratios (T, P) of vertical speeds.
+        """Return bounded log ratios (T, P) of vertical speeds.
 
-        They are bounded, and have a scale of points that stand.
+        `up_m_s` is the vertical speed scale in stance.
         """
         up = np.hypot(up_m_s, self._paths.speed_noise_m_s)
         evidence = _log_ratio(self._paths.rises_m_s, up, np.maximum(self._lifts_m_s, 2 * up), 1)
         return np.clip(evidence, -4.0, 1.0)
 
     def _height_evidence(self, above_m: np.ndarray, least: float, most: float) -> np.ndarray:
-        """Return log ratios (T, P) of heights.
+        """Return log ratios (T, P) of heights, bounded by `least` and `most`.
 
-        They are bounded, with heavy tails below the ground, as toes dip.
+        Tails are heavy below the ground because toes dip into it.
         """
         scale_m = np.hypot(self._height_m, self._paths.noise_m)
         high_m = np.maximum(_HIGH_M, 2 * scale_m)
@@ -165,10 +168,12 @@ class StanceModel:
         return _forward_backward(evidence * self._share, self._switch)
 
     def _scale(self, values: np.ndarray, weights: np.ndarray, usual: float, degrees: int) -> float:
-        """Return the scale of weighted values.
+        """Return the scale of weighted values without their largest tenth.
 
-        Their largest tenth is left out, and the scale is drawn to the usual scale. degrees: 1 for normal, 2 for
-        Rayleigh distributions.
+        It is regularised towards the usual scale.
+
+        Args:
+            degrees: 1 for a normal distribution, 2 for a Rayleigh distribution.
         """
         likely = values[weights > LIKELY]
         trimmed = weights * (values <= percentile(likely, 90)) if likely.size else weights
@@ -179,18 +184,21 @@ class StanceModel:
 
 
 def _log_ratio(values: np.ndarray, small: np.ndarray, large: np.ndarray, degrees: int) -> np.ndarray:
-    """Return the log ratio of two densities.
+    """Return the log ratio of two densities with a small and a large scale.
 
-    They are normal (1 degree) or Rayleigh (2), of a small and a large scale.
+    They are normal (1 degree) or Rayleigh densities (2 degrees).
     """
     return degrees * np.log(large / small) - values**2 / 2 * (1 / small**2 - 1 / large**2)
 
 
 def _forward_backward(evidence: np.ndarray, switch: float) -> np.ndarray:
-    """Return the probability (T, P) of the first state.
+    """Return the posterior probability (T, P) of the first of two states.
 
-    There are two states, with log ratios (T, P) of evidence and a probability of switching. Products of transitions are
-    taken by doubling, so that no loop runs over frames.
+    Products of transition matrices are computed by doubling, so that no loop runs over frames.
+
+    Args:
+        evidence: (T, P) log ratios of both states' likelihoods.
+        switch: Probability of a change of state per frame.
     """
     likelihoods = np.stack([np.exp(np.minimum(evidence, 0)), np.exp(-np.maximum(evidence, 0))])
     stay = np.array([[1 - switch, switch], [switch, 1 - switch]])
@@ -201,9 +209,9 @@ def _forward_backward(evidence: np.ndarray, switch: float) -> np.ndarray:
 
 
 def _multiply_in_order(matrices: np.ndarray, *, is_reversed: bool) -> np.ndarray:
-    """Multiply matrices (2, 2, T, P) in order.
+    """Return cumulative products of matrices (2, 2, T, P), up to a factor.
 
-    Products run up to each frame, or from each frame on (is_reversed), up to a factor.
+    Products run up to each frame, or from each frame to the end if `is_reversed`.
     """
     products = matrices
     distance = 1

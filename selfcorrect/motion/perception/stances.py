@@ -1,4 +1,4 @@
-"""Foot stances, and the ground they show.
+"""Foot stances, and the ground heights that they show.
 
 Each stance has a single vote on the floor's height, however long it is.
 """
@@ -15,67 +15,71 @@ from .foot_paths import FootPaths
 from .stance_model import LIKELY, SINKS_M_S
 
 _MANY_VOTES = 0.2
-"""Minimum vote density of the floor, relative to the largest. The lowest such height counts."""
+"""Minimum density of votes for the floor, relative to the maximum. The floor is the lowest height that reaches it."""
 SAME_LEVEL_M = 0.05
-"""Maximum height of the same level, in m."""
+"""Maximum height difference within one level, in m."""
 _VOTE_WIDTH_M = 0.012
-"""Standard deviation of the height that a stance shows."""
+"""Standard deviation of the height that a stance shows, in m."""
 _CARRIES_S = 0.15
-"""Time after which a bearing foot may stand anywhere, in s."""
+"""Time for which a foot can bear the body only if something supports it, in s."""
 _ALONE_WEIGHS = 3.0
-"""Vote factor of feet that bear the body alone."""
+"""Vote of a foot that bears the body alone, relative to others."""
 _FULL_VOTE_S = 0.3
-"""A stance of this duration has a full vote."""
+"""Duration of a stance with a full vote, in s."""
 _LEVEL_WEIGHT = 0.6
-"""Minimum vote weight of another level."""
+"""Minimum total vote of a level other than the floor."""
 OFF_M = 0.02
-"""Distance of contradicting feet, in m. Feet that stand contradict the ground if they are further from it than this,
-beyond their noise."""
+"""Distance from the ground, beyond noise, at which standing feet contradict it, in m."""
 _FEWEST_ON_SLOPE = 5
-"""Minimum number of stances per point for a slope."""
+"""Minimum number of stances per point to fit a slope."""
 _RISES_M = 0.04
-"""Minimum steady rise of ground, in m. Captures are off by less."""
+"""Minimum steady rise of the ground, in m. Captures are off by less."""
 RISES_FAR_M = 0.5
-"""Minimum rise of far rising ground, in m. People climb as much, on ground that stands still beneath their feet."""
+"""Rise of the ground that people might also climb, on ground that stands still beneath their feet, in m."""
 _PART_S = 1.0
-"""Longest part of a stance that has a place of its own while the ground rises far."""
+"""Maximum duration of the parts into which a stance is split if the ground rises far, in s."""
 _STANCES_AGREE = 0.3
-"""Maximum difference of the rising speeds of standing feet and ground, relative to the ground's, where it rises
-further."""
+"""Maximum difference between the vertical speeds of standing feet and of ground that rises far, relative to the
+ground's."""
 _STEEPEST = 0.36
-"""Largest slope of ground that is not stairs."""
+"""Maximum slope of ground that is not stairs."""
 _OFF_PLANE_M = 0.03
-"""Maximum deviation of stances from a plane, in m. Beyond are stairs."""
+"""Maximum deviation of stances from a plane, in m. Beyond it, they are on stairs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stance:
-    """A point of a foot that stands."""
+    """A stance of one point of a foot."""
 
     foot: int
-    """0 for the left foot, 1 for the right foot."""
+    """0 for left, 1 for right."""
     part: int
-    """Index of the point. It is 0 for the heel, 1 for the toe joint; 0 for the ankle of feet without a toe joint."""
+    """Index of the point: 0 for the heel and 1 for the toe joint, or 0 for the ankle of a foot without a toe joint."""
     first: int
     last: int
-    """The last frame, inclusive."""
+    """Last frame, inclusive."""
     place_m: np.ndarray
-    """(3,) position of the point: the median over the slower half of the frames."""
+    """(3,) position of the point in the slower half of the frames: mean along the floor, median height."""
     weight: float
-    """Weight of the vote, at most 1."""
+    """Weight of its vote, at most 1."""
     carries: bool
-    """True if the foot carries the body. No other foot stands lower for a while."""
+    """True if the foot bears the body, because no other foot stands lower for a while."""
 
     @property
     def middle(self) -> float:
-        """The frame in its middle."""
+        """Middle frame."""
         return (self.first + self.last) / 2
 
 
 def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Stance]:
-    """Find runs in which points stand.
+    """Find the runs in which points stand.
 
-    They stand with a probability (T, F, K). Jumps to another level part them.
+    Jumps to another level separate runs.
+
+    Args:
+        standing: (T, F, K) probability that each of K points of F feet stands.
+        paths: Paths of these points.
+        fps: Frames per second.
     """
     feet, parts = standing.shape[1:]
     is_level = np.abs(paths.rises_m_s).reshape(standing.shape) < SINKS_M_S
@@ -121,13 +125,15 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
 def _find_positions_m(
     path_m: np.ndarray, speeds_m_s: np.ndarray, frames: np.ndarray, lengths: np.ndarray
 ) -> np.ndarray:
-    """Find where a point stands in each run.
+    """Find where a point stands in each run, (R, 3).
 
-    The frames are those whose speed (T,) is its median or less; positions are (T, 3), runs (R, 3). Heights are medians.
-    Places on the floor are means, which turn with the motion.
+    Only frames at or below the run's median speed count. Heights are medians. Horizontal positions are means, which
+    rotate with the motion.
 
     Args:
-        frames: (S,) the frames of all runs, in order.
+        path_m: (T, 3) path of the point.
+        speeds_m_s: (T,) speed of the point.
+        frames: (S,) frames of all runs, in order.
         lengths: (R,) number of frames of each run.
     """
     run = np.repeat(np.arange(len(lengths)), lengths)
@@ -141,9 +147,9 @@ def _find_positions_m(
 
 
 def _medians_in_runs(values: np.ndarray, run: np.ndarray) -> np.ndarray:
-    """Return each run's median (R,).
+    """Return the median (R,) of values (S,) in each run.
 
-    Values are (S,); run: (S,) index of the run of each, in order.
+    `run` (S,) is the run of each value, in order.
     """
     ordered = values[np.lexsort((values, run))]
     lengths = np.bincount(run)
@@ -152,9 +158,9 @@ def _medians_in_runs(values: np.ndarray, run: np.ndarray) -> np.ndarray:
 
 
 def _count_in_runs(holds: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Count frames per run (K, R).
+    """Count in how many frames of each run conditions (K, T) hold, (K, R).
 
-    Something, in (K, T), holds there, from starts (R,) to stops.
+    Runs are from starts (R,) to stops (R,).
     """
     counts = np.zeros((len(holds), holds.shape[1] + 1), dtype=int)
     np.cumsum(holds, axis=1, out=counts[:, 1:])
@@ -163,18 +169,15 @@ def _count_in_runs(holds: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> 
 
 @dataclass(frozen=True)
 class GroundSlope:
-    """Ground that slopes along x, z and time."""
+    """Ground that slopes along x and z and may rise over time."""
 
     middle: np.ndarray
-    """(3,) origin of measurement: x and z in metres, and seconds."""
+    """(3,) point of zero rise: x and z in m, and time in s."""
     slopes: np.ndarray
-    """(3,) slopes along x, z and in time. The last is in m/s; all are zero for level ground."""
+    """(3,) slopes along x and z, and the rise over time in m/s. All are zero for level ground."""
 
     def rises_m(self, places_m: np.ndarray, times_s: np.ndarray | float) -> np.ndarray:
-        """Return the rise at positions and times.
-
-        The ground beneath positions (..., 3) is higher at times (...) than in the middle.
-        """
+        """Return how much higher the ground is at positions (..., 3) and times (...) than in the middle, in m."""
         times_s = np.broadcast_to(times_s, places_m.shape[:-1])
         along = np.concatenate([places_m[..., [0, 2]], times_s[..., None]], axis=-1)
         return (along - self.middle) @ self.slopes
@@ -183,28 +186,28 @@ class GroundSlope:
 LEVEL_GROUND = GroundSlope(np.zeros(3), np.zeros(3))
 
 _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
-"""Prior precision of slopes, in units of an error of 0.01 m in heights: slopes of 0.1, a rate of 0.03 m/s, and a
-difference of 0.01 m between feet."""
+"""Prior precision of slopes, for height errors of 0.01 m. It corresponds to slopes of 0.1, a rate of 0.03 m/s, and a
+difference of 0.01 m between the feet."""
 
 
 def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
-    """Fit a slope to stances.
+    """Fit a slope to stances with `parts` points per foot.
 
-    Each foot has `parts` points. The slope is level unless another one explains stances far better.
+    The ground is level unless a slope explains the stances much better.
     """
     slope = _fit_ground(stances, parts, fps, (1.0, 1.0, 1.0))
     return slope if np.hypot(*slope.slopes[:2]) < _STEEPEST else LEVEL_GROUND
 
 
 def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> GroundSlope:
-    """Fit ground that rises or sinks steadily.
+    """Fit horizontal ground that rises or sinks at a constant rate.
 
-    It is level in space; level in time, too, unless a rise explains far more. Ground that slopes along a straight path
-    is the same to stances there. If it rises far, feet must rise as fast as the ground while they stand: who climbs
-    stands still in between.
+    The ground does not move unless a rise explains the stances much better. For stances along a straight path, sloping
+    ground looks the same. If the ground rises far, standing feet must rise as fast as it does, because people who climb
+    stand still in between.
 
     Args:
-        feet_m: (T, 2, K, 3) places of the K points of both feet.
+        feet_m: (T, 2, K, 3) positions of the K points of both feet.
     """
     slope = _fit_ground(stances, feet_m.shape[2], fps, (0.0, 0.0, 1.0))
     least_m = _RISES_M
@@ -220,10 +223,7 @@ def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> Groun
 
 
 def _split_long_stances(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> list[Stance]:
-    """Split stances that last over a second.
-
-    Each part is in a place of its own.
-    """
+    """Split stances into parts of at most `_PART_S`, each with a position of its own."""
     longest = max(round(_PART_S * fps), 1)
     split = []
     for stance in stances:
@@ -235,19 +235,16 @@ def _split_long_stances(stances: Sequence[Stance], feet_m: np.ndarray, fps: floa
 
 
 def rises_underfoot(slope: GroundSlope, stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> bool:
-    """Return whether standing feet rise with the ground.
+    """Return whether standing feet rise or sink as fast as the ground.
 
-    They rise or sink as fast as it does, as they do on no slope and no stairs.
+    They do not on a slope or on stairs.
     """
     speed_m_s = float(slope.slopes[2])
     return abs(_stance_rise_m_s(stances, feet_m, fps) - speed_m_s) < _STANCES_AGREE * abs(speed_m_s)
 
 
 def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> float:
-    """Return the usual upward speed in stance.
-
-    The foremost points of feet are seen; 0 without stances.
-    """
+    """Return the median vertical speed of the foremost points in stance, or 0 without stances."""
     speeds_m_s = []
     for stance in stances:
         if stance.part == feet_m.shape[2] - 1 and stance.weight > 0 and stance.last > stance.first:
@@ -257,9 +254,9 @@ def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) 
 
 
 def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[float, float, float]) -> GroundSlope:
-    """Fit ground along x, z or time.
+    """Fit ground that varies along x, z or time, where `along` is 1.
 
-    It changes along those that are 1, and is level if that explains hardly more.
+    The result is level ground if that explains the stances almost as well.
     """
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
     if len(rows) < _FEWEST_ON_SLOPE * parts:
@@ -274,10 +271,11 @@ def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[
 def _arrange_votes(
     stances: Sequence[Stance], parts: int, fps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Arrange the stances' votes for a fit.
+    """Arrange stance votes for a fit.
 
-    Returns what heights depend on, the heights (S,), the weights (S,), and the middle (3,). Columns (S, 4 + parts): x,
-    z and time from the middle, side of the body, and part of the foot.
+    Returns:
+        Rows (S, 4 + parts), heights (S,), weights (S,), and the middle (3,). Columns of rows are x, z and time from the
+            middle, the side of the body, and an indicator for each part of the foot.
     """
     stances = [stance for stance in stances if stance.weight > 0]
     places_m = np.array([stance.place_m for stance in stances]).reshape(-1, 3)
@@ -292,9 +290,9 @@ def _arrange_votes(
 def _fit_heights(
     rows: np.ndarray, heights_m: np.ndarray, weights: np.ndarray, used: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Fit heights (S,) robustly by columns.
+    """Fit heights (S,) robustly by the used columns (C,) of rows (S, C).
 
-    Columns (C,) of rows (S, C) may be unused. Returns coefficients and deviation.
+    Returns the coefficients and the root mean square deviation.
     """
     columns = rows * used
     precision = np.diag(1e-6 + 1 - used)
@@ -312,23 +310,23 @@ def _fit_heights(
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """Result of the votes on ground height."""
+    """Ground heights according to the stances' votes."""
 
     floors_m: np.ndarray
-    """(K,) height of each point's stance on the floor."""
+    """(K,) height of each point when it stands on the floor."""
     error_m: float
-    """Standard error of the height of the last point."""
+    """Standard error of the last point's height."""
     levels_m: np.ndarray
-    """(L,) heights of the ground's levels, lowest first. The last point's stances stand there."""
+    """(L,) heights of the last point when it stands on each level, the lowest first."""
 
 
 def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.ndarray, noise_m: float) -> Votes:
     """Count the votes of stances.
 
     Args:
-        votes_m: Heights of the votes, without a slope.
+        votes_m: Height that each stance votes for, with slopes removed.
         lowest_m: (T, K) height of each point of the lower foot.
-        noise_m: Standard deviation of the heights, from joint noise.
+        noise_m: Standard deviation of heights due to joint noise.
     """
     floors_m = percentile(lowest_m, 20, axis=0)
     error_m = SAME_LEVEL_M
@@ -351,13 +349,13 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
 
 
 _MOST_PAIRS = 2**22
-"""Number of vote pairs compared at once. Memory then does not grow with the square of votes."""
+"""Number of pairs of votes compared at once, so that memory does not grow with the square of their number."""
 
 
 def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float) -> tuple[float, np.ndarray]:
     """Find the lowest height with many votes.
 
-    Also returns the weights (S,) of the votes nearby.
+    Also returns the weights (S,) of votes near it.
     """
     rows = max(_MOST_PAIRS // len(heights_m), 1)
     densities = []
@@ -377,9 +375,9 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
 
 
 def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> np.ndarray:
-    """Find the levels (L,) of heights (S,).
+    """Find the levels (L,) of heights (S,), the lowest first.
 
-    The lowest comes first; a level with little weight counts only as floor.
+    A level with little weight counts only if it is the floor.
     """
     order = np.argsort(heights_m)
     starts = np.flatnonzero(np.diff(heights_m[order]) > SAME_LEVEL_M) + 1
@@ -396,7 +394,7 @@ def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> 
 def interpolate_ground(stances: Sequence[Stance], floors_m: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Interpolate ground heights (T, F K) between stances.
 
-    They are measured in stances. Points without a stance stand on the floor.
+    Heights are known in stances. A point without a stance is above the floor's height.
     """
     frames, feet, parts = shape
     ground_m = np.tile(floors_m, (frames, feet))
