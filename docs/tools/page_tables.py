@@ -23,6 +23,7 @@ from splits import FORCES, LOW_PASS, PHYSICS, REAL, read_results
 from tables import make_table
 
 from selfcorrect.experiments.motion.settings import arms_from_config
+from selfcorrect.experiments.studies.arm_words import describe_arm
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.results import MEMORISER, ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, format_rows
@@ -192,7 +193,7 @@ def _score_cell(values: np.ndarray | None, metric: Metric) -> str:
 
 
 def _label(arm: ArmSettings) -> str:
-    return "real data only" if arm == BASELINE else arm.title
+    return "real data only" if arm == BASELINE else describe_arm(arm)
 
 
 def cell(curves: ArmCurves, metric: Metric, summary: Summary) -> str:

@@ -13,6 +13,7 @@ from evidence import arms_by_name, format_interval
 from tables import SUMMARIES, make_table
 
 from selfcorrect.experiments.motion.split import LossSplit, format_factor, split_losses
+from selfcorrect.experiments.studies.arm_words import describe_policy
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, find_metric
@@ -243,7 +244,7 @@ def _differences_table(
     for arm, other in pairs:
         changes = [mean_interval(arms[arm.key].last(key) - arms[other.key].last(key)) for key in keys]
         cells = [format_interval(change, metric.digits) for change, metric in zip(changes, metrics, strict=True)]
-        rows.append([arm.group, *cells])
+        rows.append([describe_policy(arm), *cells])
     return make_table([title, *(metric.title for metric in metrics)], rows)
 
 

@@ -19,6 +19,7 @@ from selfcorrect.runtime.registry import import_callable
 from ..jobs.targets import place_of
 from ..studies.arms import ArmSettings
 from ..studies.comparison.arguments import ComparisonOptions
+from ..studies.loop_arms import make_loop_arm
 from .help_page import HelpPage
 from .inputs import RUNNER_OPTIONS, list_changed
 
@@ -117,7 +118,7 @@ class CompareCommand:
     def _make_arm(self, arm: ArmSettings) -> Arm:
         if arm.remedy != "none" or arm.sampling:
             raise SettingError("remedy and sampling are for `selfcorrect motion`; use bias or fitting in an arm")
-        return arm.make_arm(self.generations, self.steps, _correction(arm))
+        return make_loop_arm(arm, self.generations, self.steps, _correction(arm))
 
 
 def _correction(arm: ArmSettings) -> Correction | None:

@@ -26,6 +26,7 @@ from ..motion.axes import Axes, refuse_options
 from ..motion.cost import describe_cost
 from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, follow_protocol, select_settings
 from ..motion.settings import MotionSettings, RunOptions, find_engine, keep_methods
+from ..studies.arm_words import describe_arm
 from .help_page import HelpPage
 from .inputs import sources_must_exist
 
@@ -183,7 +184,7 @@ class MotionCommand:
     def _print_plan(self, settings: MotionSettings) -> None:
         for denoiser, arms in settings.arms.items():
             for arm in arms:
-                print(f"{denoiser}: {arm.title}")
+                print(f"{denoiser}: {describe_arm(arm)}")
         print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
         share = _count_generations(settings) / _count_generations(PRESETS[self.preset])
         print(f"{share:.2g} × the generations that the preset trains (preset: {PRESET_ROWS[self.preset].cost})")

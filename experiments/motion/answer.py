@@ -11,6 +11,7 @@ from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, Metric, find_met
 from selfcorrect.statistics import mean_interval
 
 from ..studies import verdict
+from ..studies.arm_words import describe_policy, describe_treatment
 from ..studies.arms import BASELINE, STATIC, ArmSettings
 from ..studies.outcome import Outcome, Pair
 from ..studies.results import ArmCurves
@@ -186,7 +187,7 @@ def _describe_loops(outcome: Outcome) -> str:
         for effect in effects:
             if effect.metric.key == "coverage":
                 value = effect.arm.last("coverage").mean()
-                endings.append(f"{value:.2f} ({pair.arm.group}: {_format_interval(effect)}, {effect.word})")
+                endings.append(f"{value:.2f} ({describe_policy(pair.arm)}: {_format_interval(effect)}, {effect.word})")
     real = np.mean([arms[BASELINE].last("coverage").mean() for arms in outcome.curves.values()])
     return f"Without correction, coverage ends at {', '.join(endings)}; the real-data baseline keeps {real:.2f}."
 
@@ -202,7 +203,7 @@ def _select_corrected_effects(outcome: Outcome) -> list[verdict.Effect]:
 
 def _name_pair(outcome: Outcome, pair: Pair) -> str:
     """Return words such as "with physics"."""
-    words = "without correction" if pair.plain == BASELINE else f"with {pair.arm.treatment}"
+    words = "without correction" if pair.plain == BASELINE else f"with {describe_treatment(pair.arm)}"
     return f"{words} ({outcome.titles[pair.task]})" if len(outcome.curves) > 1 else words
 
 
@@ -302,7 +303,7 @@ def select_pictured_arms(outcome: Outcome) -> dict[str, list[ArmSettings]]:
     """Select the arms of the first picture: for each denoiser, real data only and the group of the shown pair."""
     arms_by_task = {}
     for pair in select_shown_pairs(outcome):
-        group = [arm for arm in outcome.curves[pair.task] if arm.group == pair.arm.group]
+        group = [arm for arm in outcome.curves[pair.task] if describe_policy(arm) == describe_policy(pair.arm)]
         first = [BASELINE, pair.plain, pair.arm]
         arms_by_task[pair.task] = list(dict.fromkeys([*first, *group]))[:MOST_ARMS]
     return arms_by_task

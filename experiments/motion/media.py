@@ -17,6 +17,7 @@ from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import encode_scene
 from selfcorrect.runtime.progress import silent
 
+from ..studies.arm_words import describe_arm, describe_policy
 from ..studies.arms import BASELINE, ArmSettings
 from ..studies.outcome import Outcome, Pair
 from ..studies.report import PageClip, Section
@@ -97,7 +98,7 @@ class _Showcase:
         """Add samples as files, or as clips if they are shown in motion."""
         draws = DRAWS_PER_LABEL if side_by_side else 1
         motions = self.draw_samples(self.labels.repeat_interleave(draws), arm, generation)
-        title = arm.title if generation else "all arms start here"
+        title = describe_arm(arm) if generation else "all arms start here"
         name = f"{arm.key}-generation-{generation}" if generation else "generation-0"
         names = self.name_labels(self.labels)
         for text, motion in zip(names, motions[::draws], strict=True):
@@ -129,7 +130,8 @@ class _Showcase:
         for index, text in enumerate(self.name_labels(labels)):
             outcome = "corrected" if corrected.accepted[index] else "rejected"
             panels += [PicturePanel(before[index], f"{text}: sample"), PicturePanel(after[index], outcome)]
-        words = f"{self.settings.words(self.run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
+        loop = f"{self.settings.words(self.run.task)} denoiser, {describe_policy(arm)}, {arm.corrector}"
+        words = f"{loop}: generation {generation}"
         scene = encode_scene(panels, [panel.title for panel in panels])
         self.media.corrections.append(PageClip(words, scene))
 

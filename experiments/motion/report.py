@@ -11,6 +11,7 @@ from selfcorrect.loop.store.run_folder import REFERENCES_FILE
 from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, TRAINED, added_metrics, find_metric
 from selfcorrect.storage.files.strict_json import as_json
 
+from ..studies.arm_words import describe_arm, describe_treatment
 from ..studies.arms import BASELINE, ArmSettings
 from ..studies.figures import SHARE_CAPTION, looks, opening_curves, share_picture
 from ..studies.outcome import Outcome
@@ -224,7 +225,7 @@ def budgets_table(study: Study, outcome: Outcome) -> Table:
     rows = []
     for denoiser, arms in outcome.curves.items():
         for arm, curves in arms.items():
-            title = f"{study.tasks[denoiser].title}, {arm.title}"
+            title = f"{study.tasks[denoiser].title}, {describe_arm(arm)}"
             rows.append(PageRow(title, [Cell(budget(arm)), *loop_cells(curves)]))
     return Table("budgets", "Arm", ["Corrector knows", *LOOP_COLUMNS], rows)
 
@@ -248,7 +249,8 @@ def picture_section(outcome: Outcome) -> Section:
     """Return the section with the first picture, by synthetic share if several were run, else over generations."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     drawn = [find_metric(key) for key in PICTURED if all(key in curves.values for curves in all_curves)]
-    asked = [ArmSettings("replace", name).treatment for name in ("none", *select_asked_correctors(list_arms(outcome)))]
+    correctors = ("none", *select_asked_correctors(list_arms(outcome)))
+    asked = [describe_treatment(ArmSettings("replace", corrector)) for corrector in correctors]
     if picture := share_picture(outcome, drawn, asked):
         return Section(figures=[picture], caption=SHARE_CAPTION, id="answer")
     groups = {}

@@ -279,10 +279,20 @@ def _check_arms(arms: tuple[ArmSettings, ...], config: DiffusionConfig | None) -
         if arm.place != "data" and arm.corrector == "none":
             raise SettingError(f"the place {arm.place} needs a corrector, and the arm {arm.key} has none")
         if config is not None:
-            arm.change_config(config)
+            set_sampling(config, arm)
     names = [folder_name(arm.key) for arm in arms]
     if len(set(names)) != len(names):
         raise SettingError(f"an arm occurs twice in a comparison: {', '.join(names)}")
+
+
+def set_sampling(config: DiffusionConfig, arm: ArmSettings) -> DiffusionConfig:
+    """Return a model's settings with the sampling settings that an arm changes.
+
+    Raises:
+        SettingError: The settings cannot be combined.
+    """
+    names = {"guidance": "guidance_scale"}
+    return replace(config, **{names.get(name, name): value for name, value in arm.sampling.items()})
 
 
 def find_engine(engine: str) -> str:

@@ -21,10 +21,12 @@ from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, preset
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import Interval, jackknife_ratio
 
+from ..studies.arm_words import describe_policy
 from ..studies.arms import BASELINE, STATIC, ArmSettings
 from ..studies.outcome import Outcome
 from ..studies.results import ArmCurves
 from .presets import ANCESTRAL_STEPS, count_ancestral_steps, select_controls
+from .settings import set_sampling
 
 SPLIT_KEYS = ("recall", "coverage", "within_label_ratio")
 """Measures of diversity that are split."""
@@ -102,7 +104,7 @@ def describe_parts(outcome: Outcome) -> list[str]:
         for policy in dict.fromkeys(arm.policy for arm in arms if arm.policy != BASELINE.policy):
             curves_by_key = {arm.key: curves for arm, curves in arms.items()}
             splits = split_losses(curves_by_key, policy, steps=count_ancestral_steps(task))
-            sentences += describe_splits(splits, ArmSettings(policy).group)
+            sentences += describe_splits(splits, describe_policy(ArmSettings(policy)))
     return [*sentences, *describe_samplers(outcome)]
 
 
@@ -136,7 +138,7 @@ def describe_samplers(outcome: Outcome) -> list[str]:
         if task not in DENOISER_PRESETS:
             continue
         for sampling, arm in _find_loops(arms).items():
-            config = arm.change_config(preset(task).config)
+            config = set_sampling(preset(task).config, arm)
             model = MotionDiffusion(config, frames=1, features=1, classes=1)
             kept = ", ".join(
                 f"{model.variance_kept(variance):.2f} of a variance of {variance:g}" for variance in VARIANCES

@@ -36,6 +36,7 @@ from ..jobs.identities import identity_of_data
 from ..jobs.run import RUNNERS, use_one_thread
 from ..jobs.where import Resources, Where
 from ..studies.arms import ArmSettings
+from ..studies.loop_arms import make_loop_arm
 from ..studies.study import LOOP_RESOURCES, Measure, SeedRun, Study, StudyTask, seed_runs
 from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector
 from .correctors.table import corrector_row, is_own
@@ -78,7 +79,7 @@ class MotionStudyTask(StudyTask[MotionTask]):
             drops = not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free
             on_rejection = "drop" if drops else "redraw"
             correction = Correction(corrector, arm.strength, arm.operator, on_rejection=on_rejection)
-        loop_arm = arm.make_arm(experiment.generations, experiment.steps[run.task], correction, task.fresh_source)
+        loop_arm = make_loop_arm(arm, experiment.generations, experiment.steps[run.task], correction, task.fresh_source)
         placed_task, loop_arm = with_place(sampled_task(task, arm, progress), loop_arm, arm.place)
         remedy_inputs = RemedyInputs(embed=temporal_frequencies, finish=partial(finish_children, task.codec))
         return with_remedy(placed_task, loop_arm, arm.remedy, remedy_inputs)

@@ -34,9 +34,10 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.supervision import call_fenced
 
+from ..studies.arm_words import describe_arm
 from ..studies.arms import ArmSettings
 from .own_generator import OwnModel, load_generator, name_in_messages, takes_settings
-from .settings import MotionSettings
+from .settings import MotionSettings, set_sampling
 from .start import read_start
 
 CODECS = {"features": FeatureCodec, "humanml3d": HumanML3DCodec}
@@ -340,11 +341,11 @@ def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent
     if not isinstance(model, MotionDiffusion):
         if arm.sampling:
             raise SettingError(
-                f"the arm {arm.title} needs a diffusion model, got {type(model).__name__}; "
+                f"the arm {describe_arm(arm)} needs a diffusion model, got {type(model).__name__}; "
                 f"leave out {', '.join(arm.sampling)}"
             )
         return task
-    config = arm.change_config(model.config)
+    config = set_sampling(model.config, arm)
     model = replace(model, config=config, on_sampling_step=lambda step: progress("sample", step, config.sampling_steps))
     return replace(task, model=model)
 

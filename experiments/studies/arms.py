@@ -1,8 +1,7 @@
-"""Arms of a study as settings.
+"""Arms of a study as settings, which options, files and run folders hold as text.
 
-Files, options and folders of runs hold it as text.
-
-Nothing here imports PyTorch, so that commands can list arms at once.
+`arm_words` describes arms in reports, and `loop_arms` makes the loops that they stand for. Nothing here imports
+PyTorch, so that commands list arms at once.
 """
 
 from __future__ import annotations
@@ -11,20 +10,13 @@ import math
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from tyro.conf import Suppress
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.loop.arm_name import format_arm_name, format_title
-from selfcorrect.runtime.registry import import_callable
+from selfcorrect.loop.arm_name import format_arm_name
 from selfcorrect.storage.files.strict_json import read_as
-
-if TYPE_CHECKING:
-    from selfcorrect.loop.correctors.loop_correction import Correction
-    from selfcorrect.loop.models.diffusion.config import DiffusionConfig
-    from selfcorrect.loop.policy import FreshSource
-    from selfcorrect.loop.run import Arm
 
 SAMPLING_BOUNDS = {
     "guidance": (0.0, 100.0),
@@ -32,42 +24,35 @@ SAMPLING_BOUNDS = {
     "eta": (0.0, 1.0),
     "sampling_steps": (1, 1e4),
 }
-"""Numbers of sampling that an arm may change, lowest and highest."""
+"""Bounds of the sampling settings that are numbers: lowest, highest."""
 SAMPLING_SETTINGS = ("sampler", *SAMPLING_BOUNDS)
-"""Settings of sampling that an arm may change."""
+"""Sampling settings that an arm may change."""
 
-POLICY_WORDS = {
-    "real": (0.0, "real data only"),
-    "replace": (math.inf, "fully synthetic"),
-    "freeze": (math.inf, "fully synthetic"),
-    "renew": (math.inf, "fully synthetic, {} renewed"),
-    "augment": (None, "λ = {}"),
-    "augment_once": (None, "λ = {}"),
-    "accumulate": (None, "accumulate, λ = {}"),
+POLICY_RATIOS = {
+    "real": 0.0,
+    "replace": math.inf,
+    "freeze": math.inf,
+    "renew": math.inf,
+    "augment": None,
+    "augment_once": None,
+    "accumulate": None,
 }
-"""Policy → λ, None if the policy takes λ, and words with the number of the policy."""
-TAKES_RATIO = tuple(kind for kind, (ratio, _) in POLICY_WORDS.items() if ratio is None)
-"""Policies that take λ."""
+"""Data policy → its synthetic ratio λ, None if the policy takes λ as its number."""
+TAKES_RATIO = tuple(kind for kind, ratio in POLICY_RATIOS.items() if ratio is None)
+"""Data policies that take λ."""
 STATIC = ("freeze", "augment_once")
-"""Policies that keep the synthetic samples of generation 1 for ever."""
+"""Data policies that keep the synthetic samples of generation 1 for ever."""
 POSITIONS = ("policy", "corrector", "remedy")
 """Settings that need no name where a text names an arm, in this order."""
 TREATMENT = ("corrector", "remedy", "correct_real", "strength", "operator", "place")
-"""Fields that the reference of an arm lacks; one of the first three makes a treatment."""
-PLACE_WORDS = {
-    "sampler": "in the sampler",
-    "filter": "as a filter",
-    "preference": "as a preference",
-    "shuffled-preference": "as a shuffled preference",
-}
-"""Places of a corrector other than the training data, in words."""
+"""Fields that an arm's reference has at their defaults; an arm that changes one of the first three is treated."""
 
 
 @dataclass(frozen=True)
 class ArmSettings:
-    """One loop of a study.
+    """Settings of one loop of a study.
 
-    Code of your own is named package.module:attribute. What is suppressed is no option of the arms of `compare`.
+    User code is named package.module:attribute. Suppressed fields are not options of `compare`'s arms.
     """
 
     policy: str = "replace"
@@ -116,9 +101,7 @@ class ArmSettings:
 
     @classmethod
     def from_text(cls, text: str) -> ArmSettings:
-        """Read an arm from text.
-
-        Such as "replace,physics" or "augment:0.5,none,matched,steps=250".
+        """Read an arm from text such as "replace,physics" or "augment:0.5,none,matched,steps=250".
 
         Raises:
             SettingError: A setting is unknown, is given twice or has a wrong value.
@@ -140,56 +123,6 @@ class ArmSettings:
         if arm.name:
             raise SettingError(f"arm {text!r}: the settings name the arm; leave out name={arm.name}")
         return arm
-
-    @classmethod
-    def from_arm(cls, arm: Arm, name: str = "") -> ArmSettings:
-        """Return an arm's settings, by names."""
-        from selfcorrect.loop.bias import sample_plainly
-        from selfcorrect.loop.correctors.contract import name_of
-        from selfcorrect.loop.fitting import fit_plainly
-        from selfcorrect.loop.policy import format_policy
-
-        correction = arm.correction
-        return cls(
-            format_policy(arm.policy, digits=17),
-            correction.name if correction else "none",
-            correction.strength if correction else math.inf,
-            arm.correct_real,
-            operator=correction.operator if correction else "mixture",
-            from_scratch=arm.from_scratch,
-            bias="" if arm.bias is sample_plainly else name_of(arm.bias),
-            fitting="" if arm.fitting is fit_plainly else name_of(arm.fitting),
-            steps=arm.steps,
-            name=name,
-        )
-
-    def make_arm(
-        self,
-        generations: int,
-        steps: int,
-        correction: Correction | None = None,
-        fresh_source: FreshSource | None = None,
-    ) -> Arm:
-        """Return the loop's arm, without remedy.
-
-        Args:
-            steps: Optimiser steps per generation of an arm that sets none.
-        """
-        from selfcorrect.loop.bias import sample_plainly
-        from selfcorrect.loop.fitting import fit_plainly
-        from selfcorrect.loop.policy import parse_policy
-        from selfcorrect.loop.run import Arm
-
-        return Arm(
-            parse_policy(self.policy, fresh_source),
-            generations,
-            steps if self.steps is None else self.steps,
-            self.from_scratch,
-            bias=import_callable(self.bias, "sampling bias") if self.bias else sample_plainly,
-            correction=correction,
-            correct_real=self.correct_real,
-            fitting=import_callable(self.fitting, "fitting") if self.fitting else fit_plainly,
-        )
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -214,19 +147,12 @@ class ArmSettings:
         changes = self.changes
         return {name: changes[name] for name in SAMPLING_SETTINGS if name in changes}
 
-    def change_config(self, config: DiffusionConfig) -> DiffusionConfig:
-        """Return a model's settings with those of this arm.
-
-        Raises SettingError if they cannot be combined.
-        """
-        names = {"guidance": "guidance_scale"}
-        return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
-
     @property
     def plain(self) -> ArmSettings:
-        """Return the reference of the arm.
+        """Return the arm's reference.
 
-        Sampled alike, without correction and remedy; else sampled as usual.
+        It is the same arm without correction and remedy. For an arm that has neither, it is the arm's data policy,
+        sampled as usual.
         """
         if self.changes.keys().isdisjoint(TREATMENT[:3]):
             return ArmSettings(self.policy)
@@ -240,7 +166,7 @@ class ArmSettings:
     @property
     def synthetic_ratio(self) -> float:
         """λ, synthetic samples per real sample: 0 for real data only, infinite without real data, NaN if λ varies."""
-        ratio, _ = POLICY_WORDS.get(self.kind, (math.nan, ""))
+        ratio = POLICY_RATIOS.get(self.kind, math.nan)
         return float(self.policy.partition(":")[2] or 1) if ratio is None else ratio
 
     @property
@@ -249,66 +175,14 @@ class ArmSettings:
         return 1 - 1 / (1 + self.synthetic_ratio)
 
     @property
-    def title(self) -> str:
-        """Name of the arm, or its policy and treatment."""
-        return self.treatment if self.is_baseline else ", ".join(filter(None, (self.group, self.treatment)))
-
-    @property
-    def group(self) -> str:
-        """The data policy in words.
-
-        Arms of a group are shown together, as are all arms that have names.
-        """
-        if self.name:
-            return ""
-        _, words = POLICY_WORDS.get(self.kind, (math.nan, name_policy(self.policy)))
-        return words.replace("{}", self.policy.partition(":")[2])
-
-    @property
-    def treatment(self) -> str:
-        """Title within a group: the arm's name, or all but the data policy in words."""
-        return self.name or ("baseline (real data only)" if self.is_baseline else self._describe_treatment())
-
-    @property
-    def line(self) -> str:
-        """All but the synthetic share in words; "" for an arm that has no place on a line by share."""
-        kind, _, value = self.policy.partition(":")
-        return self._describe_treatment() if kind == "augment" or (kind == "replace" and not value) else ""
-
-    def _describe_treatment(self) -> str:
-        names = [name for name in (self.remedy, self.corrector) if name != "none"]
-        treatment = " + ".join(["static training set"] * (self.kind in STATIC) + names) or "uncorrected"
-        changes = self.changes
-        if self.place != "data":
-            changes["place"] = PLACE_WORDS.get(self.place, self.place)
-        return format_title(treatment, changes)
-
-    @property
     def is_baseline(self) -> bool:
         """Return True for plain training on real data alone."""
         return self.kind == "real" and self.changes.keys().isdisjoint((*TREATMENT[:3], *SAMPLING_SETTINGS))
 
-    @property
-    def axes(self) -> dict[str, object]:
-        """Return an arm's axes by W&B name."""
-        changes = self.changes
-        return {
-            "policy": self.kind,
-            "synthetic_ratio": self.synthetic_ratio,
-            "synthetic_share": self.synthetic_share,
-            "corrector": self.corrector,
-            "gamma": self.strength if self.corrector != "none" else 0.0,
-            "operator": self.operator,
-            "correct_real": self.correct_real,
-            "remedy": self.remedy,
-            **{name: changes[name] for name in ("place", "steps") if name in changes},
-            **{f"sampling.{name}": value for name, value in self.sampling.items()},
-        }
-
     def config(self) -> dict[str, object]:
-        """All settings as JSON values.
+        """Return all settings as JSON values.
 
-        Defaults of settings newer than the runs that recorded arms are left out.
+        Fields of `NEWER` are left out at their defaults, so that runs of earlier versions keep their configs.
         """
         changes = self.changes
         return {name: value for name, value in asdict(self).items() if name not in NEWER or name in changes}
@@ -339,11 +213,11 @@ def read_value(text: str) -> object:
 
 
 NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "name", "sampler")
-"""Fields of an arm that runs of earlier versions did not record."""
+"""Fields that runs of earlier versions did not record."""
 
 BASELINE = ArmSettings("real")
 
 
 def folder_name(name: str) -> str:
-    """A name as that of a folder."""
+    """Turn a name into that of a folder."""
     return re.sub(r"[^\w.+=-]+", "-", name).strip("-.").casefold()

@@ -19,6 +19,7 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import band
 
+from .arm_words import describe_line, describe_treatment
 from .results import FEWEST_RATIOS, MEMORISER, ArmCurves, Drawable, Line, Panel, Pictures, Scatter, ratio_label
 
 if TYPE_CHECKING:
@@ -196,8 +197,8 @@ def by_share(arms: Mapping[ArmSettings, ArmCurves]) -> dict[str, dict[float, Arm
     """
     lines: dict[str, dict[float, ArmCurves]] = {}
     for arm, curves in arms.items():
-        if arm.line:
-            lines.setdefault(arm.line, {})[arm.synthetic_share] = curves
+        if line := describe_line(arm):
+            lines.setdefault(line, {})[arm.synthetic_share] = curves
     baseline = next((curves for arm, curves in arms.items() if arm.is_baseline), None)
     start = {} if baseline is None else {0.0: baseline}
     return {title: start | line for title, line in lines.items() if len(line) >= FEWEST_RATIOS}
@@ -232,7 +233,7 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
             columns[outcome.titles.get(task, task)] = dict(sorted(lines.items(), key=lambda line: line[0] in judged))
     if not columns:
         return ""
-    palette = looks([arm.treatment for _, _, arms in outcome.groups() for arm in arms])
+    palette = looks([describe_treatment(arm) for _, _, arms in outcome.groups() for arm in arms])
     palette = looks([title for lines in columns.values() for title in lines]) | palette
     shares = sorted({share for lines in columns.values() for line in lines.values() for share in line})
     with mpl.rc_context(STYLE):

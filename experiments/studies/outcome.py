@@ -12,6 +12,7 @@ from selfcorrect.motion.measures.metrics import METRICS, Metric, added_metrics
 from selfcorrect.statistics import UNBOUNDED
 
 from . import verdict
+from .arm_words import describe_line, describe_policy
 from .arms import ArmSettings
 from .results import FEWEST_RATIOS, HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves, find_aims, mean_scores
 
@@ -94,8 +95,8 @@ class Outcome:
         """Yield groups: a task, its title and its arms; the baseline is in every group."""
         for task, arms in self.curves.items():
             looping = [arm for arm in arms if not arm.is_baseline]
-            for group in dict.fromkeys(arm.group for arm in looping or arms):
-                members = [arm for arm in arms if arm.is_baseline or arm.group == group]
+            for group in dict.fromkeys(describe_policy(arm) for arm in looping or arms):
+                members = [arm for arm in arms if arm.is_baseline or describe_policy(arm) == group]
                 yield task, ", ".join(filter(None, (self.titles.get(task, task), group))), members
 
     def columns(self) -> dict[str, list[ArmCurves]]:
@@ -141,7 +142,8 @@ def list_effects_by_share(outcome: Outcome) -> list[verdict.Effect]:
     """List effects of corrected against uncorrected arms at all synthetic ratios, if there are several."""
     effects_by_line: dict[tuple[str, str, str], list[Sequence[verdict.Effect]]] = {}
     for pair, effects in zip(outcome.pairs, outcome.effects, strict=True):
-        if pair.arm.line and pair.plain.line not in ("", pair.arm.line):
-            effects_by_line.setdefault((pair.task, pair.arm.line, pair.plain.line), []).append(effects)
+        line, plain_line = describe_line(pair.arm), describe_line(pair.plain)
+        if line and plain_line not in ("", line):
+            effects_by_line.setdefault((pair.task, line, plain_line), []).append(effects)
     lines = [line for line in effects_by_line.values() if len(line) >= FEWEST_RATIOS]
     return [effect for line in lines for effects in line for effect in effects]

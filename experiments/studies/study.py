@@ -27,6 +27,7 @@ from selfcorrect.storage.files.digests import read_with_digest, write_with_diges
 from ..jobs.identities import IdentityFile
 from ..jobs.run import Job
 from ..jobs.where import Resources
+from .arm_words import describe_arm
 from .arms import ArmSettings, folder_name
 from .measured_store import MEASURED_FILE, MeasuredStore
 
@@ -239,7 +240,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
         length = study.tasks[run.task].generations
         first = Job(f"{label} generation 0", run_first_generation, (study, run, accept_changed), 1)
         arm_jobs = {
-            arm: Job(f"{label} {arm.title}", run_arm, (study, run, arm), length, (first.name,))
+            arm: Job(f"{label} {describe_arm(arm)}", run_arm, (study, run, arm), length, (first.name,))
             for arm in study.arms(run.task)
         }
         jobs += [first, *arm_jobs.values()]
@@ -332,7 +333,9 @@ def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Me
     except Exception as error:
         if arm is None:
             raise
-        warnings.warn(f"the {measure.name} of {arm.title}, seed {run.seed}, was not measured: {error}", stacklevel=2)
+        warnings.warn(
+            f"the {measure.name} of {describe_arm(arm)}, seed {run.seed}, was not measured: {error}", stacklevel=2
+        )
     if arm is None:
         progress("generation", 0, study.generations)
 

@@ -10,6 +10,7 @@ from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.tracking import list_metrics
 from selfcorrect.storage.files.digests import read_with_digest
 
+from .arm_words import describe_policy, describe_treatment, list_axes
 from .arms import ArmSettings, folder_name
 from .results import ArmCurves
 from .study import SeedRun, Study
@@ -93,15 +94,18 @@ def collect_arm(study: Study, arm: ArmSettings, runs: Sequence[SeedRun], *, whol
         for seed, rows in enumerate(rows_by_seed):
             for row in rows:
                 values[key][seed, row["generation"]] = row.get(key, np.nan)
-    return ArmCurves(folder_name(arm.key), group_of(study, task, arm), arm.treatment, values, axes_of(study, task, arm))
+    return ArmCurves(
+        folder_name(arm.key), group_of(study, task, arm), describe_treatment(arm), values, axes_of(study, task, arm)
+    )
 
 
 def group_of(study: Study, task: str, arm: ArmSettings) -> str:
     """Return the group of an arm's curves in tables and sentences."""
-    return ", ".join(filter(None, (study.tasks[task].title, arm.group)))
+    return ", ".join(filter(None, (study.tasks[task].title, describe_policy(arm))))
 
 
 def axes_of(study: Study, task: str, arm: ArmSettings) -> dict[str, object]:
     """Return an arm's axes, with the number of real training samples where it is known."""
     counts = study.tasks[task].real_counts
-    return {**arm.axes, "real_count": counts[arm.key]} if arm.key in counts else arm.axes
+    axes = list_axes(arm)
+    return {**axes, "real_count": counts[arm.key]} if arm.key in counts else axes

@@ -16,6 +16,7 @@ from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.writing import write_atomically
 
 from . import verdict
+from .arm_words import describe_treatment
 from .claims import Check
 from .outcome import Outcome
 from .results import ArmCurves
@@ -129,7 +130,7 @@ def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable
     for task, title, arms in outcome.groups():
         if title:
             table.rows.append(PageRow(title, []))
-        table.rows.extend(PageRow(arm.treatment, cells(outcome.curves[task][arm])) for arm in arms)
+        table.rows.extend(PageRow(describe_treatment(arm), cells(outcome.curves[task][arm])) for arm in arms)
     return table
 
 

@@ -8,6 +8,7 @@ from selfcorrect.loop.store.tracking import MetricRow, TrackedRun, WandbLog
 from selfcorrect.storage.files.locks import read_identity
 from selfcorrect.storage.files.strict_json import spell_infinity
 
+from .arm_words import list_axes
 from .arms import ArmSettings
 from .report import REPORT
 from .study import SeedRun, Study
@@ -28,7 +29,7 @@ def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricR
         name=f"{run.task} {arm.key} seed {run.seed}",
         group=name_wandb_group(run.root),
         config=spell_infinity({**who, **study.tasks[run.task].settings, "version": version("selfcorrect")}),
-        rows=[{realised_name(name, arm.axes): value for name, value in row.items()} for row in rows],
+        rows=[{realised_name(name, list_axes(arm)): value for name, value in row.items()} for row in rows],
         tags=(run.task, arm.policy, arm.corrector, arm.remedy),
         job_type="arm",
     )

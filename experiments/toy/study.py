@@ -25,6 +25,7 @@ from selfcorrect.storage.files.strict_json import from_json, to_json
 
 from ..jobs.input_keys import CODE_OF_TOYS, digest_software
 from ..studies.arms import ArmSettings, folder_name
+from ..studies.loop_arms import read_loop_arm
 from ..studies.study import Measure, SeedRun, Study, StudyTask
 from .files import digest_toy, load_toy_module, name_toy
 from .result import Drawings, Result, make_result
@@ -197,7 +198,7 @@ def _make_study_task(source: BundleSource, toy: LoadedToy) -> BundleTask:
     lengths = []
     for name, declared in setup.arms.items():
         arm_task, loop_arm = declared if isinstance(declared, tuple) else (setup.task, declared)
-        arms.append(ArmSettings.from_arm(loop_arm, name))
+        arms.append(read_loop_arm(loop_arm, name))
         real_counts[name] = len(arm_task.real)
         lengths.append(loop_arm.generations)
     return BundleTask(

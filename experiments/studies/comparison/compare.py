@@ -30,6 +30,7 @@ from selfcorrect.storage.files.strict_json import as_json
 
 from ...jobs.identities import ACCEPT, identity_of_data
 from ..arms import ArmSettings, folder_name
+from ..loop_arms import read_loop_arm
 from ..report import Comparison
 from ..run import run_study
 from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
@@ -129,7 +130,7 @@ def arms_of(
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{title} has {count}" for title, count in lengths.items())
         raise SettingError(f"all arms of a comparison need the same number of generations: {listed}")
-    arms = tuple(ArmSettings.from_arm(loop_arm, name) for name, loop_arm in loop_arms.items())
+    arms = tuple(read_loop_arm(loop_arm, name) for name, loop_arm in loop_arms.items())
     baseline = next((arm.key for arm in arms if arm.is_baseline), "")
     references = {arm.key: _plain(arm.key, loop_arms) or baseline for arm in arms if not arm.is_baseline}
     return arms, references, next(iter(lengths.values()))

@@ -15,6 +15,7 @@ from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.statistics import UNBOUNDED, Bounds
 
 from .. import verdict
+from ..arm_words import describe_line
 from ..arms import ArmSettings
 from ..claims import check_claims
 from ..figures import SHARE_CAPTION, Levels, curve_grid, share_picture
@@ -228,7 +229,7 @@ def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
 
 def share_section(outcome: Outcome) -> Section:
     """Return the section of judged metrics by synthetic share, or over generations if only one share was run."""
-    picture = share_picture(outcome, outcome.judged_metrics, [arm.line for arm in _arms(outcome)])
+    picture = share_picture(outcome, outcome.judged_metrics, [describe_line(arm) for arm in _arms(outcome)])
     words = SHARE_CAPTION
     if not picture:
         picture = curve_grid(outcome.columns(), outcome.judged_metrics, outcome.levels)

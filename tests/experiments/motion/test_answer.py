@@ -19,6 +19,7 @@ from selfcorrect.experiments.motion.answer import (
     select_pictured_arms,
     select_shown_pairs,
 )
+from selfcorrect.experiments.studies.arm_words import describe_policy, describe_treatment
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -48,7 +49,9 @@ def curves_of(arm: ArmSettings, last: float) -> ArmCurves:
     shift = 2 if arm.corrector != "none" else arm != BASELINE  # equal means, and seeds that differ
     apart = np.roll([[0.98], [0.99], [1.0], [1.01], [1.02]], shift, axis=0)
     ends = {key: 1 - last if key in ("within_label_ratio", "recall", "coverage", "precision") else last for key in KEYS}
-    return ArmCurves(arm.key, arm.group, arm.treatment, {key: apart * [0.5, end] for key, end in ends.items()})
+    return ArmCurves(
+        arm.key, describe_policy(arm), describe_treatment(arm), {key: apart * [0.5, end] for key, end in ends.items()}
+    )
 
 
 def arms(*correctors: str, policies: tuple[str, ...] = ("replace",)) -> tuple[ArmSettings, ...]:
@@ -114,7 +117,7 @@ def test_sweep_describes_every_loop():
     judged = judge_outcome(outcome(*arms("physics", policies=policies), good=("physics",)))
     loops, counts = format_answer(judged).splitlines()
     for policy in policies:
-        assert ArmSettings(policy).group in loops
+        assert describe_policy(ArmSettings(policy)) in loops
     assert counts.count("better in 4 of 4") == len(JUDGED)
 
 

@@ -18,9 +18,12 @@ from selfcorrect.experiments.motion.settings import (
     SimulationName,
     extends,
     keep_methods,
+    set_sampling,
     settings_from_config,
 )
+from selfcorrect.experiments.studies.arm_words import describe_arm, describe_treatment, list_axes
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.loop_arms import make_loop_arm, read_loop_arm
 from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig
 from selfcorrect.loop.policy import Augment
@@ -58,7 +61,7 @@ def test_named_arms_replace_presets():
     filtered = ArmSettings("augment:0.5", "low-pass", steps=250)
     assert arms == (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"), filtered)
     assert filtered.key == "augment-0.5+low-pass+steps-250"
-    assert filtered.make_arm(3, 40).steps == 250
+    assert make_loop_arm(filtered, 3, 40).steps == 250
 
 
 def test_text_names_every_setting():
@@ -137,7 +140,7 @@ def test_strengths_expand_corrected_arms():
 
 def test_stages_make_one_corrector():
     arm = ArmSettings("replace", "low-pass+physics")
-    assert (arm.key, arm.treatment) == ("replace+low-pass-then-physics", "low-pass+physics")
+    assert (arm.key, describe_treatment(arm)) == ("replace+low-pass-then-physics", "low-pass+physics")
     assert budget(arm) == "none: the cut-off that physics' jerk asks for; none: mechanics and body tables"
     assert not corrector_row("low-pass+physics").control
     assert corrector_row("low-pass+filter").control
@@ -219,11 +222,11 @@ def test_unknown_names_raise(corrector: str, message: str):
 
 def test_defended_arms_say_so():
     arm = ArmSettings("replace", "physics", remedy="lineages")
-    assert (arm.key, arm.treatment) == ("replace+physics+lineages", "lineages + physics")
+    assert (arm.key, describe_treatment(arm)) == ("replace+physics+lineages", "lineages + physics")
     assert budget(arm) == "none: mechanics and body tables; the parent set"
-    assert ArmSettings("real", remedy="extrapolated").title == "real data only, extrapolated"
-    assert ArmSettings("freeze", remedy="matched").title == "fully synthetic, static training set + matched"
-    assert ArmSettings("augment_once:1", remedy="matched").title == "λ = 1, static training set + matched"
+    assert describe_arm(ArmSettings("real", remedy="extrapolated")) == "real data only, extrapolated"
+    assert describe_arm(ArmSettings("freeze", remedy="matched")) == "fully synthetic, static training set + matched"
+    assert describe_arm(ArmSettings("augment_once:1", remedy="matched")) == "λ = 1, static training set + matched"
 
 
 def test_samplings_have_baselines():
@@ -243,13 +246,13 @@ def test_ways_of_sampling_cross():
     assert len(arms) == 5 * len(usual)
     ancestral = ArmSettings("replace", sampler="ddim", eta=1.0)
     assert ancestral in arms
-    assert (ancestral.key, ancestral.treatment) == (
+    assert (ancestral.key, describe_treatment(ancestral)) == (
         "replace+none+sampler-ddim+eta-1",
         "uncorrected, sampler ddim, eta 1",
     )
-    config = ancestral.change_config(DiffusionConfig())
+    config = set_sampling(DiffusionConfig(), ancestral)
     assert (config.sampler, config.eta) == ("ddim", 1.0)
-    assert ancestral.axes["sampling.sampler"] == "ddim"
+    assert list_axes(ancestral)["sampling.sampler"] == "ddim"
     with pytest.raises(ValueError, match=r"sampler.*'heun'"):
         MotionSettings({"dct-mlp": (ArmSettings("replace", sampler="heun"),)}, 1, 1)
 
@@ -269,7 +272,7 @@ def test_other_sampler_is_not_extended():
     assert extends(earlier, earlier)
     assert settings_from_config(earlier) == settings_from_config(config) == PRESETS["quick"]
     finer = ArmSettings("replace", eta=0.0, sampling_steps=50)
-    assert (finer.key, finer.treatment) == (
+    assert (finer.key, describe_treatment(finer)) == (
         "replace+none+eta-0+sampling-steps-50",
         "uncorrected, eta 0, sampling steps 50",
     )
@@ -307,15 +310,15 @@ def test_loop_simulations_are_presets() -> None:
 @pytest.mark.parametrize("changed", [{}, {"correct_real": True}, {"from_scratch": True}])
 def test_settings_round_trip_as_arm(text: str, changed: dict):
     given = ArmSettings(text, strength=2.0, operator="interpolation", **changed)
-    arm = given.make_arm(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
-    made = ArmSettings.from_arm(arm)
+    arm = make_loop_arm(given, 3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
+    made = read_loop_arm(arm)
     assert replace(made, steps=None).key == str(arm)
     assert made == replace(given, corrector="moved", steps=7)
-    assert ArmSettings.from_arm(arm, "My arm!").key == "My arm!"
+    assert read_loop_arm(arm, "My arm!").key == "My arm!"
 
 
 def test_ratio_keeps_all_digits():
-    assert ArmSettings.from_arm(Arm(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3
+    assert read_loop_arm(Arm(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3
 
 
 def test_places_are_separate_arms():
@@ -324,7 +327,7 @@ def test_places_are_separate_arms():
     for policy, places in {"real": PLACES.names[1:], "augment:1": PLACES.names}.items():
         assert [arm.place for arm in corrected if arm.policy == policy] == list(places)
         assert {arm.plain for arm in corrected if arm.policy == policy} == {ArmSettings(policy)}
-    assert len({arm.key for arm in arms}) == len({arm.title for arm in arms}) == len(arms)
+    assert len({arm.key for arm in arms}) == len({describe_arm(arm) for arm in arms}) == len(arms)
     assert not any(arm.is_baseline for arm in corrected)
     for arm in arms:  # runs that were recorded before have no place
         assert ("place" in arm.config()) == (arm.place != "data")

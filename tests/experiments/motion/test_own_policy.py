@@ -16,6 +16,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.motion.axes import Axes
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import own_identities
+from selfcorrect.experiments.studies.arm_words import describe_arm
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import parse_policy
 
@@ -61,7 +62,7 @@ def test_entry_point_names_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_policy_code_is_identified():
     arms = Axes(arms=("my_policy.py:Growing:1:1.5", "my_policy.py:Growing:1:1.5,floor")).refine_arms((BASELINE,))
     assert [arm.key for arm in arms[1:]] == ["Growing-1-1.5+none", "Growing-1-1.5+floor"]
-    assert arms[2].title == "Growing:1:1.5, floor"
+    assert describe_arm(arms[2]) == "Growing:1:1.5, floor"
     assert arms[2].plain == arms[1]
     settings = MotionSettings({"dct-mlp": arms}, 1, 1)
     assert "policy 'my_policy.py:Growing'" in own_identities(settings)

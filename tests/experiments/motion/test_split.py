@@ -9,6 +9,7 @@ from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.answer import judge_outcome
 from selfcorrect.experiments.motion.presets import PRESET_ROWS, PRESETS, count_ancestral_steps, select_controls
 from selfcorrect.experiments.motion.split import SPLIT_KEYS, describe_parts, describe_samplers, split_losses
+from selfcorrect.experiments.studies.arm_words import describe_policy, describe_treatment
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -32,7 +33,7 @@ def known_curves(noise: float = 0.0, policy: str = "replace") -> dict[ArmSetting
             last = BASES[kind] * share * np.exp(noise * random.standard_normal((6, 1)))
             values = {metric.key: np.hstack([np.ones((6, 1)), last]) for metric in MEASURED}
             values["offspring_variance"] = np.hstack([np.full((6, 1), np.nan), np.full((6, 1), 1.5)])
-            curves[arm] = ArmCurves(arm.key, arm.group, arm.treatment, values)
+            curves[arm] = ArmCurves(arm.key, describe_policy(arm), describe_treatment(arm), values)
     return curves
 
 

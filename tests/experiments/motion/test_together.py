@@ -20,6 +20,7 @@ from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
+from selfcorrect.experiments.studies.arm_words import describe_arm
 from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.experiments.studies.study_rows import group_of
 from selfcorrect.experiments.studies.summary import read_summary
@@ -71,7 +72,9 @@ def test_rows_have_unique_keys(kind: str, tmp_path: Path) -> None:
             assert_unique([str(run.arm_folder(arm)) for run, arm in arms], "folders")
             assert_unique([arm_run(study, run, arm).name for run, arm in arms], "runs of W&B")
             first_seed = [(run, arm) for run, arm in arms if run.seed == settings.first_seed]
-            assert_unique([f"{group_of(study, run.task, arm)}, {arm.title}" for run, arm in first_seed], "curves")
+            assert_unique(
+                [f"{group_of(study, run.task, arm)}, {describe_arm(arm)}" for run, arm in first_seed], "curves"
+            )
             assert_unique([task.title for task in study.tasks.values()], "titles")
 
 

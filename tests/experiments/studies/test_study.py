@@ -20,6 +20,7 @@ from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.loop_arms import make_loop_arm
 from selfcorrect.experiments.studies.study import KeepLevel, Measure, SeedRun, Study, StudyTask, jobs_of, seed_runs
 from selfcorrect.experiments.studies.study_rows import make_rows
 from selfcorrect.experiments.toy.study import load_settings, load_toys, make_toy_study
@@ -38,7 +39,7 @@ class GaussianTask(StudyTask[sc.Task]):
 
     def make_arm(self, arm: ArmSettings, task: sc.Task, run: SeedRun, progress: Progress) -> tuple[sc.Task, sc.Arm]:
         flat = replace(task, evaluate=lambda candidate: {"spread": 0.0})
-        return (flat if arm == LOOP else task), arm.make_arm(2, 0)
+        return (flat if arm == LOOP else task), make_loop_arm(arm, 2, 0)
 
     def describe(
         self, run: SeedRun, arm: ArmSettings | None, task: sc.Task, loop_arm: sc.Arm | None
