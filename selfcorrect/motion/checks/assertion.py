@@ -1,4 +1,4 @@
-"""Assert in a test suite that motions are plausible."""
+"""An assertion for test suites: motions are plausible."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,14 @@ def assert_plausible(
     """Raise AssertionError if more than `allowed` motions break rules of `check`.
 
     Args:
-        select: Codes or names of the rules to apply, or first letters of codes; by default all.
+        motions: The motions to check.
+        select: Codes or names of rules to apply, or first letters of codes; by default all.
         ignore: Codes or names of rules to leave out, or first letters of codes.
-        allowed: Number of implausible motions that pass.
+        allowed: Number of implausible motions that is tolerated.
 
     Raises:
-        AssertionError: More motions are implausible. The message names the first ones and their findings.
-        SettingError: A rule is not known.
+        AssertionError: More motions are implausible. The message lists the first of them with a finding each.
+        SettingError: A rule is unknown.
     """
     check_kind("motions", motions, Sequence, MotionBatch)
     lines = []

@@ -1,9 +1,9 @@
-"""Feet that bear weight neither rise nor slide.
+"""Rules for feet that bear weight: they neither rise nor slide.
 
-The rules here find bodies that float, sink, or lose path length for some strides. A foot that stays in place over the
-floor and is the lowest part of the body bears weight, at any height. If such feet rise and sink with the root, the root
-went up and down. Feet on steps do not: each stands at one height. So every stretch is evaluated by the stances there,
-whatever the rest of the motion does.
+These rules find bodies that float, sink, or lose path length for some strides. The method relies on stances. A foot
+bears weight, at any height, if it stays in place over the floor and is the lowest part of the body. If such feet rise
+and sink with the root, the whole body did. Feet on steps do not, because each of them stands at one height. So every
+stretch is judged by its own stances, whatever the rest of the motion does.
 """
 
 import numpy as np
@@ -16,46 +16,46 @@ from ..perception.motion_features import FALLING, MotionFeatures
 from .pace import find_gravity_m_s2
 
 _HOLDS_FASTER = 2.5
-"""Maximum speed of a foot that stays in place, as a multiple of the speed in the motion's stances."""
+"""Maximum speed of a foot that stays in place, relative to the speed in the motion's stances."""
 _AS_LOW_M = 0.02
-"""Maximum height of a bearing foot, in m above the lowest foot."""
+"""Maximum height of a bearing foot above the lowest foot, in m."""
 _LEVEL_M = 0.01
 """Maximum height of a foot on the floor, in m."""
 RISE_M = 0.04
-"""Minimum rise that counts for the whole body, in m."""
+"""Minimum rise of the whole body that counts, in m."""
 _HIGHEST_M = 0.3
-"""A body that rises further may climb on something."""
+"""Maximum rise, in m. A body that rises further may climb on something."""
 _GRIPS_M_S = 0.2
 """Maximum speed of a gripping hand, in m/s."""
 _BORNE_SHARES = (0.65, 0.5)
-"""Minimum borne share of a rise, and of a rise and fall. It happens while a foot bears weight; of steps hardly any
-does."""
+"""Minimum share of a one-sided rise, and of a rise and fall, that happens while a foot bears weight. On steps, hardly
+any of it does."""
 _FOLLOWED_SHARE = 0.4
-"""Minimum root move, relative to a rise and fall. The root of a sitting body stays in place."""
+"""Minimum movement of the root, relative to the rise and fall. The root of a sitting body stays in place."""
 _SUNK_SHARE = 0.25
-"""Minimum depth of all sole points, relative to the body's. The body sinks, and the sole bears weight."""
+"""Minimum depth of all points of a bearing sole, relative to the body's depth, if the body has sunk."""
 _FASTEST_M_S = 1.0
 """Maximum speed of a rise, in m/s. A faster body jumps to another position, as between takes."""
 
 _SLIDES_M_S = 0.2
-"""Minimum speed of a sliding foot, in m/s. It bears weight, and all low points are faster."""
+"""Minimum speed of a sliding foot, in m/s. While it bears weight, all its low points are faster."""
 _GAP_S = 0.1
-"""Longest pause that does not end a slide."""
+"""Maximum interruption of a slide, in s."""
 _AVERAGED_S = 0.1
-"""Time of averaging places before taking speeds."""
+"""Averaging time of positions before speeds are computed, in s."""
 
 
 def estimate_body_rise_m(
     features: MotionFeatures, heights_m: np.ndarray, highest_m: np.ndarray, *, has_only_floor: bool = False
 ) -> np.ndarray:
-    """Estimate how far the body is too high.
+    """Estimate how much too high the body is, (T,) in m.
 
-    The result (T,) is negative where it is too low, and 0 where no stance shows it. A body that sinks takes its soles
+    The result is negative where the body is too low, and 0 where no stance shows it. The soles of a body that sinks go
     down from heel to tip. A foot that only dips its toes into the floor has not sunk.
 
     Args:
-        heights_m: (T, 2) height of the lowest point of each sole above the floor.
-        highest_m: (T, 2) height of the highest point of each sole.
+        heights_m: (T, 2) height of each sole's lowest point above the floor.
+        highest_m: (T, 2) height of each sole's highest point.
         has_only_floor: Whether nothing but the floor carries the body, so that every stance is on the floor.
     """
     rise_m = np.zeros(len(features))
@@ -98,9 +98,9 @@ def estimate_body_rise_m(
 def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
     """Find feet (T, 2) that hold the body.
 
-    Such a foot stays in place over the floor as the lowest part of the body. Knees, hands or hips that are lower bear
-    the weight of a body that kneels, lies or sits on the floor. A hand above the neck that does not move may hold a
-    body, and then feet bear nothing.
+    Such a foot stays in place over the floor and is the lowest part of the body. If knees, hands or hips are lower, the
+    body kneels, lies or sits, and they bear its weight. A hand above the neck that does not move may hold the body, so
+    feet do not count then.
     """
     lowest_m = heights_m.min(axis=1)
     observation = features.observation
@@ -119,14 +119,17 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
 
 
 def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float) -> np.ndarray:
-    """Measure how far bearing feet rise per step (T − 1,), 0 unless a foot bears weight in both frames."""
+    """Measure how far bearing feet rise in each step, (T − 1,).
+
+    It is 0 unless a foot bears weight in both frames.
+    """
     steps_m = np.diff(heights_m, axis=0)
     is_borne = holds[1:] & holds[:-1] & (np.abs(steps_m) < _FASTEST_M_S / fps)
     return np.where(is_borne, steps_m, 0.0).sum(axis=1) / np.maximum(is_borne.sum(axis=1), 1)
 
 
 def _falls_freely(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) -> bool:
-    """Return whether a body falls freely above the floor."""
+    """Return whether the body falls freely above the floor."""
     falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > _LEVEL_M]
     if not len(falls_m_s2):
         return False
@@ -134,7 +137,7 @@ def _falls_freely(features: MotionFeatures, heights_m: np.ndarray, stretch: slic
 
 
 def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how far the body rises or falls while feet bear weight."""
+    """Measure how far the body rises or sinks while feet bear weight, (T,)."""
     heights_m = features.sole_heights_m
     holds = find_holding_feet(features, heights_m)
     if not holds.any():
@@ -145,7 +148,10 @@ def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
 
 
 def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Measure the path of feet that slide under weight without a pause: no low point of a sole stands still."""
+    """Measure how far feet slide under weight without a pause, (T,).
+
+    While they slide, no low point of a sole stands still.
+    """
     speeds_m_s = estimate_stance_speeds_m_s(features)
     slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDES_M_S)
     way_m = np.zeros(len(features))
@@ -156,10 +162,10 @@ def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
 
 
 def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
-    """Estimate the speed (T,) of bearing feet.
+    """Estimate the speed (T,) of bearing feet along the floor.
 
-    This is the speed along the floor of their slowest low point, infinite if no foot bears weight. Stances are those of
-    the observation that slides do not change. A body that rests on other parts has none.
+    It is the speed of their slowest low point, or infinite if no foot bears weight. Stances are those that slides do
+    not change (`resting` of the observation). A body that rests on other parts has none.
     """
     heights_m = features.sole_heights_m
     is_lowest = heights_m < heights_m.min(axis=1)[:, None] + _AS_LOW_M

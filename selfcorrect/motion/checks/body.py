@@ -1,6 +1,6 @@
 """Rules of the body: intersecting limbs, joint limits, T-poses, size and vertical axis.
 
-Implausible size or axis shows that a file was read in the wrong unit or with the wrong axis up.
+An implausible size or axis shows that a file was read with the wrong unit or the wrong axis up.
 """
 
 from itertools import combinations
@@ -27,13 +27,14 @@ _BONES = {
     **{f"{side} forearm": (f"{side}_elbow", f"{side}_wrist") for side in SIDES},
 }
 _AXIS_M = {"trunk": 0.07, "thigh": 0.055, "shank": 0.04, "upper arm": 0.035, "forearm": 0.028}
-"""Thickness around a bone that does not deform, in m: about three quarters of an adult's smallest half width there."""
+"""Radius around a bone that soft tissue does not give way in, in m: about three quarters of an adult's smallest half
+width."""
 
 _ADULT_LEG_M = 0.82
 
 
 def interpenetration_m(features: MotionFeatures) -> Measurement | None:
-    """Measure how deep non-adjacent bones intersect, scaled to the size of an adult."""
+    """Measure how deep non-adjacent bones intersect, scaled to an adult's size."""
     bones = {name: ends for name, parts in _BONES.items() if (ends := features.places(*parts)) is not None}
     pairs = [pair for pair in combinations(bones, 2) if not _are_adjacent(*pair)]
     if not pairs:
@@ -47,7 +48,10 @@ def interpenetration_m(features: MotionFeatures) -> Measurement | None:
 
 
 def _are_adjacent(first: str, second: str) -> bool:
-    """Return whether two bones meet in a joint, as if hips and shoulders had no width."""
+    """Return whether two bones meet at a joint.
+
+    All bones at the hips count as adjacent, and all bones at the shoulders.
+    """
     if first.split()[0] == second.split()[0]:
         return True
     hips = {"trunk", "left thigh", "right thigh"}
@@ -60,7 +64,7 @@ def _thickness_m(bone: str) -> float:
 
 
 def _leg_m(features: MotionFeatures) -> float:
-    """Return the longer leg's length, thigh plus shank; an adult's if both legs are unknown."""
+    """Return the longer leg's thigh plus shank, or an adult's if both legs are unknown."""
     lengths_m = [0.0]
     for side in SIDES:
         leg_m = _leg_positions_m(features, side)
@@ -70,12 +74,15 @@ def _leg_m(features: MotionFeatures) -> float:
 
 
 def _leg_positions_m(features: MotionFeatures, side: str) -> np.ndarray | None:
-    """(T, 3, 3) positions of hip, knee and ankle; None if the skeleton lacks a joint of the limb."""
+    """Return positions (T, 3, 3) of hip, knee and ankle, or None if one is missing."""
     return features.places(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
 
 
 def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the distances (T,) of segments (T, 2, 3): clamped nearest points of lines (Ericson 2005, §5.1.9)."""
+    """Return the distance (T,) between segments (T, 2, 3).
+
+    Nearest points of the lines are clamped to the segments (Ericson 2005, §5.1.9).
+    """
     d1 = first[:, 1] - first[:, 0]
     d2 = second[:, 1] - second[:, 0]
     r = first[:, 0] - second[:, 0]
@@ -92,7 +99,7 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def overextension_deg(features: MotionFeatures) -> Measurement | None:
-    """Measure knees that bend forwards, and knees and elbows that fold further than soft tissue admits."""
+    """Measure how far knees bend forwards, and knees and elbows fold further than soft tissue allows."""
     names = []
     angles_deg = []
     for side in SIDES:
@@ -112,16 +119,17 @@ def overextension_deg(features: MotionFeatures) -> Measurement | None:
 
 
 _HIPS_WEIGHT = 0.25
-"""Weight of the hips relative to the foot. Thighs may be turned against the hips."""
+"""Weight of the hips relative to the foot. Thighs may be rotated relative to the hips."""
 _MIN_MEAN_LENGTH = 0.05
-"""Minimum mean length of unit vectors that determine an axis."""
+"""Minimum length of the mean of unit vectors that determines an axis."""
 
 _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
-"""Angles of folded joints, in degrees. A single threshold serves for folding and for bending backwards."""
+"""Angle of a fully folded joint minus the rule's threshold, in degrees. A single threshold then serves for folding and
+for bending forwards."""
 
 
 def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
-    """(T,) hyperextension of a knee about its hinge, negative for a knee bent as knees are."""
+    """Return how far a knee bends forwards about its hinge, (T,), negative if it bends as knees do."""
     leg_m = _leg_positions_m(features, side)
     hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
@@ -140,9 +148,10 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
 
 
 def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
-    """(3,) axis of a knee's bend in the thigh's frame; None if nothing determines the axis.
+    """Return the axis (3,) about which a knee bends, in the thigh's frame.
 
-    It follows from the body's left (T, 3) in that frame. The axis differs from rig to rig, and often from leg to leg.
+    It is the mean of the body's left (T, 3) in that frame, because the axis differs between rigs, and often between
+    legs. Returns None if nothing determines it.
     """
     mean = leftwards.mean(axis=0)
     length = float(np.linalg.norm(mean))
@@ -150,10 +159,10 @@ def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
 
 
 def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.ndarray:
-    """(T, 3) world direction to the body's left.
+    """Return the direction (T, 3) of the body's left in the world.
 
-    It follows from the foot and, with less weight, from the hips, as far as known. The foot points ahead of the shank
-    whatever knee and hip do, so that bent and turned legs agree.
+    It follows from the foot and, with less weight, from the hips, as far as these are known. The foot points ahead of
+    the shank whatever knee and hip do, so it is right for bent and rotated legs.
     """
     toes = features.places(f"{side}_ankle", f"{side}_foot")
     hips = features.places("right_hip", "left_hip")
@@ -169,21 +178,21 @@ def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
 _SELDOM = 10
 """Percentage of frames in which a held leg may come down."""
 _HELD_LEGS = 0.08
-"""Minimum height of a held foot, in leg lengths above the opposite foot at its lowest."""
+"""Minimum height of a held foot above the other foot, each at its lowest, in leg lengths."""
 _OFF_FLOOR_M = 0.02
-"""Minimum height of a stepping foot, in m."""
+"""Minimum height of a body off the floor, in m."""
 _STEPS_SHARE = 0.05
-"""Minimum share of frames off the floor in travel. The body has left the floor without falling."""
+"""Minimum share of frames in which a travelling body is off the floor without falling."""
 _POSED_DEG = 130.0
-"""Maximum angle of a held leg, in degrees. People who stay in place do not hold it further."""
+"""Angle above which people cannot hold a leg while they stay in place, in degrees."""
 
 
 def held_leg_deg(features: MotionFeatures) -> Measurement | None:
-    """Measure a leg that is held up in travel.
+    """Measure how high a leg is held during travel.
 
-    The angle is that to the trunk below which the leg never comes while the body travels without hopping; 0 for other
-    legs. A body that goes puts down both feet in turn, or hops. A body that stays in place may hold a leg up, but not
-    against the shoulder.
+    The value is the smallest angle to the trunk that the leg reaches while the body travels without hopping, and 0 for
+    other legs. People who travel put down both feet in turn, or hop. People who stay in place may hold a leg up, but
+    not against the shoulder.
     """
     places = features.places("neck", "left_hip", "right_hip", "left_knee", "right_knee")
     if places is None:
@@ -201,7 +210,7 @@ def held_leg_deg(features: MotionFeatures) -> Measurement | None:
 
 
 def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
-    """Angle of the head's turn against the chest."""
+    """Return the angle between head and chest, relative to rest."""
     chest = features.skeleton.joint("spine3")
     head = features.skeleton.joint("head")
     if chest is None or head is None:
@@ -214,10 +223,10 @@ def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
 def t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
     """Measure how close limbs are to a rig's T-pose.
 
-    The value is the negative of the largest angle between a limb and the T, and NaN in frames where people pose so.
-    People lower the arms from a T that opens a take, and dancers raise the arms to a T. A rig's T-pose is different:
-    the body jumps into or out of this pose, never leaves the pose, or stays rigid for a while in the middle of the take
-    or at both ends.
+    The value is minus the largest angle between a limb and its direction in a T, and NaN in frames in which a person
+    poses. People lower their arms from a T that opens a take, and dancers raise them to a T. A rig's T-pose differs:
+    the body jumps into or out of it, never leaves it, or is rigid for a while in the middle of the take or at both
+    ends.
     """
     deviation_deg = _t_pose_deviation_deg(features)
     if deviation_deg is None:
@@ -236,7 +245,7 @@ def t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def count_t_pose_frames(motion: Motion) -> int:
-    """Count T-pose frames before a jump to the motion; 0 if there are none."""
+    """Count T-pose frames before a jump to the motion."""
     if not _begins_in_t_pose(motion):
         return 0
     features = MotionFeatures(motion)
@@ -247,9 +256,9 @@ def count_t_pose_frames(motion: Motion) -> int:
 
 
 def count_held_t_pose_frames(motion: Motion) -> int:
-    """Count rigid T-pose frames before a smooth departure; 0 if there are none.
+    """Count rigid T-pose frames before the body starts to move.
 
-    People who stand in a T are never rigid. A motion that never leaves the T-pose has none either.
+    People who stand in a T are never rigid. If the motion never leaves the T-pose, the count is 0.
     """
     if not _begins_in_t_pose(motion):
         return 0
@@ -265,18 +274,21 @@ def _begins_in_t_pose(motion: Motion) -> bool:
 
 
 def _find_turning_steps(rotations: np.ndarray, fps: float) -> np.ndarray:
-    """Return in which steps (T − 1,) any joint turns, from rotations (T, J, 4)."""
+    """Return in which steps (T − 1,) any of the rotations (T, J, 4) changes."""
     turns = np.abs(np.diff(rotations, axis=0)).max(axis=(1, 2), initial=0.0)
     return np.asarray(turns * fps >= _RIGID_PER_S)
 
 
 def _count_rigid_steps(fps: float) -> float:
-    """Return how many motionless steps show a rigid pose."""
+    """Return how many motionless steps make a pose rigid."""
     return max(_MIN_RIGID_STEPS, _MIN_RIGID_S * fps)
 
 
 def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
-    """(T,) largest angle between a limb and a T; None if the skeleton lacks a limb."""
+    """Return the largest angle (T,) between a limb and its direction in a T.
+
+    Returns None if the skeleton lacks a limb.
+    """
     places = features.places("pelvis", "neck", *(part for bone in _T_BONES for part in bone))
     if places is None:
         return None
@@ -288,7 +300,7 @@ def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _has_jump(features: MotionFeatures, step: int) -> bool:
-    """Return whether a joint exceeds human speed in a step, or is suddenly as fast as only fast joints are."""
+    """Return whether a joint is faster than people in a step, or suddenly as fast as only fast joints are."""
     if not 0 <= step < len(features) - 1:
         return False
     start = max(step - 1, 0)
@@ -301,25 +313,25 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
 
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether no joint turns within frames `start` to `stop` (exclusive)."""
+    """Return whether no joint rotates for some time in frames `start` to `stop` (exclusive)."""
     is_moving = _find_turning_steps(features.frames(start, stop).rotations[:, features.joints[1:]], features.fps)
     return bool(find_runs(~is_moving, _count_rigid_steps(features.fps)))
 
 
 T_POSE_DEG = 20.0
-"""Maximum angle of a T-pose, in degrees between a limb and the limb's direction in a T."""
+"""Maximum angle between a limb and its direction in a T-pose, in degrees."""
 
 _FASTEST_M_S = 14.0
-"""Joint speed that no person reaches, in m/s. The rule of speed has it, too."""
+"""Joint speed that no person reaches, in m/s. It is the threshold of the speed rule, too."""
 _FAST_M_S = 5.0
-"""Speed that no arm reaches in one step, in m/s. The arm starts slowly."""
+"""Speed that no arm reaches within one step, in m/s, because arms accelerate slowly."""
 _SUDDEN_FACTOR = 3.0
-"""Minimum speed ratio of a suddenly fast joint, relative to the steps before and after."""
+"""Minimum speed of a suddenly fast joint, relative to the steps before and after."""
 
 _MIN_RIGID_STEPS = 2
 """Minimum number of motionless steps in a rigid pose."""
 _MIN_RIGID_S = 0.2
-"""Least duration of these steps."""
+"""Minimum duration of these steps, in s."""
 _RIGID_PER_S = 0.003
 """Maximum rate of quaternion components in a rigid pose, per s."""
 
@@ -328,27 +340,26 @@ _T_BONES = (
     ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"), ("right_shoulder", "right_elbow"),
     ("right_elbow", "right_wrist"),
 )  # fmt: skip
-"""Limb directions in a T-pose. Legs hang from the upper joints along the trunk, and arms point away from the opposite
-side."""
+"""Bones with a known direction in a T-pose. Legs hang along the trunk, and arms point away from the other side."""
 
 _FLAT_DEG = (0.0, 45.0)
-"""Slopes of flat feet from toe joint to ankle, in degrees. Rest poses of some rigs have others."""
+"""Slopes from toe joint to ankle of flat feet, in degrees. Rest poses of some rigs have others."""
 _REST_DEG = (10.0, 40.0)
-"""Slopes of flat rest poses, in degrees. From other rest poses feet may differ by more."""
+"""Slopes of rest poses that stand flat, in degrees. From other rest poses, feet may differ by more."""
 _RISES_DEG = (12.0, 20.0)
-"""Minimum steepness of feet on tiptoe, in degrees. The first is relative to rest poses that stand flat, the second to
-others."""
+"""Slope, beyond that of the rest pose, from which on feet are on tiptoe, in degrees. The first is for rest poses that
+stand flat, the second for others."""
 _MOSTLY = 60.0
-"""Percentage of standing frames that decide on the pose."""
+"""Percentage of standing frames that decides."""
 _STANDS_S = 0.3
-"""Least time for which each foot stands."""
+"""Minimum time for which each foot stands, in s."""
 
 
 def pitched_feet_deg(features: MotionFeatures) -> float | None:
-    """Measure by how much both feet are pitched.
+    """Measure how far both feet are pitched beyond flat feet, in most frames in which they stand.
 
-    The angle is beyond that of flat feet, in most of the frames in which each foot stands. Ankles are below toe joints
-    where toes never touch the floor. Feet are steep where heels never do, and in the air.
+    If toes never touch the floor, ankles are below toe joints. If heels never do, or feet are in the air, feet are
+    steep.
     """
     ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
     stands = features.observation.stands
@@ -372,18 +383,18 @@ def pitched_feet_deg(features: MotionFeatures) -> float | None:
 
 
 def _slope_deg(feet_m: np.ndarray) -> np.ndarray:
-    """Return the slopes of vectors (..., 3)."""
+    """Return the slopes of vectors (..., 3), in degrees."""
     return np.degrees(np.arctan2(feet_m[..., 1], norms(feet_m[..., [0, 2]])))
 
 
 _USUAL_M = 1.35
-"""Distance from head to ankle of an adult, in m. It runs along the bones, from the head's joint."""
+"""Distance from an adult's head joint to the ankle along the bones, in m."""
 
 
 def size_factor(features: MotionFeatures) -> float | None:
-    """Return the body's size relative to an adult's: the ratio or its inverse, at least 1.
+    """Return the body's size relative to an adult's, or its inverse: at least 1.
 
-    The ratio compares the distance from head to ankle along the bones.
+    The distance from head to ankle along the bones is compared.
     """
     head = features.skeleton.joint("head")
     ankle = features.skeleton.joint("left_ankle")
@@ -397,7 +408,7 @@ def size_factor(features: MotionFeatures) -> float | None:
 def lying_share(features: MotionFeatures) -> float | None:
     """Return the share of frames in which the body lies.
 
-    The body lies stretched out or stands on the head, as if another axis were vertical.
+    The body lies stretched out or stands on its head, as if another axis were vertical.
     """
     places = features.places("pelvis", "neck", "left_ankle", "right_ankle")
     if places is None:
@@ -412,4 +423,4 @@ def lying_share(features: MotionFeatures) -> float | None:
 _STRETCHED_COSINE = 0.7
 """Minimum cosine between trunk and legs of a stretched body."""
 _UPRIGHT_COSINE = 0.4
-"""Minimum cosine between an upright trunk and the vertical."""
+"""Minimum cosine between the trunk and the vertical of an upright body."""

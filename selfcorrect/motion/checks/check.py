@@ -1,4 +1,4 @@
-"""Check motions against the rules."""
+"""Checking motions against the rules."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .rules import RULE_TABLE, RULES, all_rules
 
 @dataclass(frozen=True)
 class RuleChoice:
-    """The rules to check, chosen by code, name, or first letters of the code; `ignore` wins over `select`."""
+    """The rules to check, chosen by code, name, or first letters of a code. `ignore` takes precedence over `select`."""
 
     select: tuple[str, ...] = ()
-    """The rules to check; empty for all."""
+    """Rules to check; empty for all."""
     ignore: tuple[str, ...] = ()
-    """The rules to leave out."""
+    """Rules to leave out."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    """Thresholds in place of the table's, by rule."""
+    """Thresholds by rule that replace the table's."""
 
     def __post_init__(self) -> None:
         rules = all_rules()
@@ -43,11 +43,11 @@ class RuleChoice:
                 raise SettingError(f"the threshold of {word} must be a finite number, got {value}")
 
     def narrow(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
-        """Return the choice with `select` as the selection, if given, and with `ignore` added to the ignored rules."""
+        """Return the choice with another selection, unless `select` is empty, and with more rules ignored."""
         return replace(self, select=tuple(select) or self.select, ignore=(*self.ignore, *ignore))
 
     def tolerate_height(self, error_m: float) -> Self:
-        """Tolerate a floor that may be as far as `error_m` from y = 0; a threshold that was chosen stays."""
+        """Tolerate a floor within `error_m` of y = 0, unless a threshold was chosen."""
         floor_rule = next(rule for rule in RULES if rule.code == "F4")
         if any(_matches(word, floor_rule) for word in self.thresholds):
             return self
@@ -79,15 +79,16 @@ def _matches(word: str, rule: Rule) -> bool:
 def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
     """Find what is physically implausible in a motion.
 
-    Steps, seats and treadmills are not known here; `selfcorrect check` infers them. A rule that could not be measured
-    causes a RuntimeWarning.
+    Steps, seats and treadmills are unknown here; `selfcorrect check` infers them. A RuntimeWarning is issued for each
+    rule that cannot be measured.
 
     Args:
-        select: Codes or names of the rules to check, or first letters of codes; empty for all.
-        ignore: Rules to leave out, given likewise; these win over `select`.
+        motion: The motion to check.
+        select: Codes or names of rules to check, or first letters of codes; empty for all.
+        ignore: Rules to leave out, given likewise. They take precedence over `select`.
 
     Returns:
-        The findings, rule by rule and in the order of time within a rule; empty for a plausible motion.
+        The findings, by rule and then by time; empty if the motion is plausible.
 
     Raises:
         SettingError: A rule is unknown.
@@ -101,7 +102,7 @@ def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Findings, rule by rule, and a sentence for each rule that could not be measured."""
+    """Findings by rule, and a note about each rule that could not be measured."""
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
@@ -116,9 +117,10 @@ def check_with(
     """Apply the chosen rules to a motion, except those of physics, which are applied elsewhere.
 
     Args:
-        choice: The rules to apply, with their thresholds.
-        infer: Finds the steps, seats and treadmill that carry a motion. It is called if a rule of the floor is broken;
-            then all rules are applied again.
+        motion: The motion to check.
+        choice: Rules to apply, with their thresholds.
+        infer: Function that finds the steps, seats and treadmill that carry a motion. It is called only if a rule that
+            depends on them is broken; all rules are then applied again.
 
     Returns:
         Findings, and notes about rules that could not be measured.
@@ -136,11 +138,11 @@ def check_with(
 
 
 _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "F10", "F11", "B5")
-"""Codes of rules that depend on surroundings. Unknown steps, seats and treadmills break them."""
+"""Codes of rules that are broken if steps, seats or treadmills are unknown."""
 
 
 def check_samples(motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:
-    """Check a motion without its repeated frames; findings are at the frames of the motion."""
+    """Check a motion without its repeated frames. Findings refer to the motion's frames."""
     repeats = FrameRepeats.from_motion(motion)
     samples = repeats.prepare(motion, "keep")
     result = check(samples)
@@ -156,9 +158,9 @@ def check_samples(motion: Motion, check: Callable[[Motion], CheckResult]) -> Che
 
 
 def check_features(features: MotionFeatures, choice: RuleChoice) -> CheckResult:
-    """Apply the chosen rules to features of a motion in its surroundings.
+    """Apply the chosen rules to the features of a motion in its surroundings.
 
-    The rules of physics are applied elsewhere; see `check_with`.
+    Rules of physics are applied elsewhere, see `check_with`.
     """
     if features.given.height_error_m:
         choice = choice.tolerate_height(features.given.height_error_m)

@@ -1,4 +1,4 @@
-"""Rules and findings as data; sentences are built where they are shown."""
+"""Rules and findings as data. Sentences are formed where they are shown."""
 
 import math
 from collections.abc import Callable
@@ -14,28 +14,28 @@ from ..perception.motion_features import MotionFeatures
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Values (T, K) of a rule, and the names of K joints, bones or feet."""
+    """Values of a rule for K joints, bones or feet, with their names."""
 
     values: np.ndarray
-    """(T, K), or (1, K) for the whole motion."""
+    """(T, K) values, or (1, K) for the whole motion."""
     things: tuple[str, ...]
 
 
 Measured: TypeAlias = Measurement | np.ndarray | float | None
-"""Result of a rule. It is a value for the motion as a whole, values (T,) of its `thing`, or values of several things.
-None means that the rule does not apply to the motion, NaN that it does not apply to a frame; NaN throughout is an
-error."""
+"""Result of a rule: one value for the whole motion, values (T,) of the rule's `thing`, or values of several things.
+None means that the rule does not apply to the motion, and NaN that it does not apply to a frame. If all values are
+NaN, it is an error."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, broken while its measurement exceeds the threshold for at least `least_s`."""
+    """A rule that is broken if its measurement exceeds the threshold for at least `least_s`."""
 
     code: str
-    """Stable identifier, by which rules are chosen."""
+    """Stable identifier by which rules are chosen."""
     name: str
     summary: str
-    """Description of the fault, in a sentence."""
+    """Description of the fault, as a sentence."""
     threshold: float
     unit: str
     message: str
@@ -43,18 +43,18 @@ class Rule:
     measure: Callable[[MotionFeatures], Measured] | None = None
     """Function that measures a motion; None for a rule of physics."""
     measure_force: Callable[[np.ndarray, float], Measured] | None = None
-    """Function of a rule of physics. It takes the force (T, 3) in body weights that contacts cannot give, y up, and the
-    frame rate."""
+    """Function of a rule of physics. Its arguments are the force (T, 3) that contacts cannot explain, in body weights
+    with y up, and the frame rate."""
     source: str = "98th percentile of CMU's training clips"
     """Origin of the threshold."""
     thing: str = "body"
-    """Name of what is measured by default. The function names nothing."""
+    """Name of what is measured, if the measurement does not name it."""
     needs_feet: bool = False
-    """True if the rule needs both ankles. There are no soles without ankles."""
+    """True if the rule needs both ankles. Soles are unknown without them."""
     least_frames: int = 1
-    """Least number of frames that it needs."""
+    """Minimum number of frames that the rule needs."""
     least_s: float = 0.0
-    """Minimum duration of a violation, in s. 0 is a single frame."""
+    """Minimum duration of a violation, in s; 0 for a single frame."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.threshold):
@@ -69,9 +69,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Finding:
-    """A broken rule, in frames `start` to `stop` (exclusive).
+    """A violation of a rule in frames `start` to `stop` (exclusive).
 
-    The value is the largest, in `frame`, at the first of `things`.
+    `value` is the largest, which occurs in `frame` at the first of `things`.
     """
 
     code: str
@@ -83,17 +83,17 @@ class Finding:
     threshold: float
     unit: str
     things: tuple[str, ...]
-    """Everything that broke the rule, worst first. It did so in that time."""
+    """Everything that broke the rule in these frames, the worst first."""
     says: str
     """Text of the finding, with {value} in `unit`."""
 
     @property
     def severity(self) -> float:
-        """Ratio of value to threshold; 1 unless the threshold is positive."""
+        """Ratio of value to threshold, or 1 if the threshold is not positive."""
         return self.value / self.threshold if self.threshold > 0 else 1.0
 
     def words(self) -> str:
-        """Return what is wrong, with the value."""
+        """Return the text with the value."""
         return self.says.format(value=self.value)
 
     def __str__(self) -> str:
@@ -108,10 +108,10 @@ def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> 
     """Find where a motion breaks a rule.
 
     Returns:
-        The findings in the order of time.
+        The findings by time.
 
     Raises:
-        ValueError: The result is not that of a rule for a motion of so many frames: see `Measured`.
+        ValueError: The measurement is invalid for a motion with this number of frames, see `Measured`.
     """
     if measured is None:
         return []
@@ -123,7 +123,7 @@ def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> 
 
 
 def _check_answer(measured: Measurement | np.ndarray | float, frames: int, thing: str) -> Measurement:
-    """Check that a rule has measured values for all frames, or one value for all."""
+    """Check that a rule has measured a value for each frame, or one value for all."""
     things = measured.things if isinstance(measured, Measurement) else (thing,)
     values = np.asarray(measured.values if isinstance(measured, Measurement) else measured)
     if values.dtype.kind not in "biuf":

@@ -1,6 +1,6 @@
 """Rules of the floor.
 
-Bodies may be below or above the floor, slide or glide on it; floors may lean, or not be at y = 0.
+Bodies may be below or above the floor, or slide and glide on it. The floor may be tilted, or not at y = 0.
 """
 
 import numpy as np
@@ -13,58 +13,58 @@ from ..perception.motion_features import FALLING, MotionFeatures
 from .findings import Measurement
 
 OTHERS_LOW_M = 0.03
-"""Height within which other surfaces rest on the floor, in m around joints other than feet."""
+"""Height below which body surface around joints other than feet rests on the floor, in m."""
 _UNMOVING_M_S = 0.15
 """Maximum speed of a resting foot in any direction, in m/s."""
 _AS_LOW_M = 0.01
-"""Maximum height of a foot that carries the body, in m above the body's lowest point."""
+"""Maximum height of a carrying foot above the body's lowest point, in m."""
 _LIFTED_M_S = 0.28
-"""Minimum vertical speed of a lifted body, in m/s. Both feet rise or sink faster."""
+"""Minimum vertical speed of both feet when a body is lifted, in m/s."""
 
 
 HIGH_SOLES_M = 0.05
-"""A body above this height has left the floor."""
+"""Height above which a body has left the floor, in m."""
 
 _LIFT_S = 0.06
-"""Least duration of a lift."""
+"""Minimum duration of a lift, in s."""
 _AROUND_S = 0.3
-"""Maximum time between a lift and a support's ends, in s."""
+"""Maximum time between a lift and the start or end of a support, in s."""
 
 _HOVERS_S = 1.1
-"""Time around a hover in which the body rests on the floor, in s."""
+"""Time before and after a hover within which the body rests on the floor, in s."""
 
 _AVERAGED_S = 0.35
-"""Averaging time of slow slides, in s. A foot stands for longer in a step."""
+"""Averaging time of slow slides, in s. In a step, a foot stands for longer."""
 _STRIDE_S = 1.1
-"""Longest time between stances of a walking foot."""
+"""Maximum time between stances of a walking foot, in s."""
 _FLIGHT_M = 0.04
-"""A body above this height may be in flight."""
+"""Height above which a body may be in flight, in m."""
 
 _DEEPER_SOLES_M = 0.02
-"""Depth of unusual soles, in m. They may be deeper than usual soles by this, and that looks like a higher floor."""
+"""Depth of soles beyond the usual that looks like a higher floor, in m."""
 
 _LEVEL_FLOAT_M = 0.15
-"""Maximum height range above a level floor, in m. A body whose height varies by more does not float above it."""
+"""Maximum height range of a body that floats above a level floor, in m."""
 
 _WHILE_S = 0.7
-"""Longest time without anything standing still."""
+"""Maximum time in which no foot stands still, in s."""
 _CARRIED_S = 0.3
-"""Minimum time with bearing soles, in s, as part of that time."""
+"""Minimum time within it in which soles bear weight, in s."""
 
 _DRAWN_M = 0.15
-"""Least path of a foot that is drawn along the floor, in m."""
+"""Minimum path of a foot drawn along the floor, in m."""
 _DRAWN_S = 0.3
-"""Least time of that path, in s."""
+"""Minimum duration of that path, in s."""
 _DRAWN_M_S = (0.15, 0.7)
-"""Slowest and fastest speed of such a foot, in m/s. People slide a flat foot faster if they mean to."""
+"""Minimum and maximum speed of a drawn foot, in m/s. People who slide a flat foot on purpose are faster."""
 _DRAWN_LEVEL_M = 0.008
-"""Largest change of its height, in m. Feet that shuffle rise further."""
+"""Maximum change in height of a drawn foot, in m. Shuffling feet rise further."""
 _DRAWN_FLAT_M = 0.04
-"""Largest height of its corners above the lowest, in m. Dancers drag a foot on the toes."""
+"""Maximum height of a drawn foot's corners above its lowest corner, in m. Dancers drag a foot on its toes."""
 _RESTS = 0.5
-"""Least probability that a foot rests on the floor, which may slide."""
+"""Minimum probability that a foot rests on the floor, even if it slides."""
 _STANCE_S = 0.1
-"""Time of the stances before and after, in s."""
+"""Time of the stances before and after a drawn foot, in s."""
 
 
 def depth_m(features: MotionFeatures) -> Measurement:
@@ -76,17 +76,17 @@ def depth_m(features: MotionFeatures) -> Measurement:
 
 
 def hover_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how high the body hovers: off the floor, but not falling as in flight, until it comes back."""
+    """Measure how high the body hovers: it is off the floor, but does not fall as in flight."""
     return np.where(find_unsupported_frames(features, features.clear_m, HIGH_SOLES_M), features.clear_m, 0.0)
 
 
 def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_m: float) -> np.ndarray:
-    """Find frames (T,) in which the body is above the ground but does not fall as in flight.
+    """Find frames (T,) in which the body is above the ground and does not fall as in flight.
 
     Args:
         features: Features of a motion of T frames.
-        clear_m: (T,) height of everything above the ground.
-        high_m: Least height of a body that has left the ground.
+        clear_m: (T,) height of the lowest point above the ground, in m.
+        high_m: Minimum height of a body that has left the ground, in m.
     """
     is_unsupported = np.zeros(len(features), dtype=bool)
     for start, stop in find_runs(clear_m > high_m):
@@ -100,11 +100,11 @@ def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_
 def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     """Measure how fast soles slide in stance.
 
-    It is the least speed, within a while, of the slowest sole point, because a standing foot has a point that does not
-    move. A foot that turns on the ball or rolls does not slide. While soles are not the only support, in flight or with
-    hands or knees down, nothing can be said.
+    A standing foot has a point that does not move, even if it turns on the ball or rolls. So the value is the minimum
+    speed, within a while, of the slowest sole point. It is 0 where soles are not the only support: in flight, or with
+    hands or knees on the floor.
 
-    A foot that is drawn along beside a standing one slides, too, if it stays flat and level from stance to stance.
+    A foot that is drawn along beside a standing one also slides if it stays flat and level from one stance to the next.
     """
     window = max(round(_WHILE_S * features.fps), 1)
     if len(features) < window:
@@ -124,7 +124,7 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _measure_drawn_feet_m_s(features: MotionFeatures) -> np.ndarray:
-    """Measure how fast (T,) flat feet are drawn far along the floor between two stances; 0 elsewhere."""
+    """Measure how fast (T,) flat feet are drawn far along the floor between two stances, or 0."""
     fps = features.fps
     speeds_m_s = np.zeros(len(features))
     heights_m = features.feet_m[..., 1]
@@ -150,11 +150,11 @@ def _measure_drawn_feet_m_s(features: MotionFeatures) -> np.ndarray:
 
 
 def low_hover_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how high a resting foot hovers.
+    """Measure how high a foot rests in the air as if it stood there.
 
-    The height is above the resting positions before and after, while a foot rests in the air as if it stood there. Feet
-    of a body that leaps or is about to land move. Floors of captures are some centimetres off, so a height counts only
-    against the lowest heights within a second before and after, and of these against the higher.
+    Heights are relative to resting positions before and after. The feet of a body that leaps or is about to land move,
+    so they do not count. Floors of captures are off by some centimetres, so a height is compared with the lowest
+    heights within about a second before and after, and with the higher of these two.
     """
     middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
@@ -170,11 +170,11 @@ def low_hover_m(features: MotionFeatures) -> np.ndarray:
 
 
 def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
-    """Measure slow slides of the soles.
+    """Measure slow slides of soles.
 
-    It is the least speed of a low sole point, averaged over a third of a second, within a while. Averages leave out
-    what is noise or lasts for a moment, so that slower slides show than by `slide_m_s`. While the body is in flight, or
-    rests on other parts than feet, nothing can be said.
+    The value is the minimum speed, within a while, of a low sole point, averaged over a third of a second. Averaging
+    removes noise and short movements, so slower slides show than with `slide_m_s`. It is 0 where the body is in flight
+    or rests on parts other than feet.
     """
     frames = len(features)
     window = max(2, round(_AVERAGED_S * features.fps))
@@ -195,10 +195,9 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _find_low_points(features: MotionFeatures) -> tuple[np.ndarray, np.ndarray]:
-    """Return low sole points, and which touch the floor.
+    """Return sole points (T, P, 3) above the floor, and which of them (T, P) are on a touching foot.
 
-    Points are (T, P, 3) above the floor; flags (T, P) say whether the point's foot touches it. The points are the
-    corners, and seven points along the middle of each foot.
+    The points are the corners, and seven points along the midline of each foot.
     """
     middle_m = features.middle_lines_m
     positions = np.linspace(0, middle_m.shape[2] - 1, 7)
@@ -213,8 +212,8 @@ def _find_low_points(features: MotionFeatures) -> tuple[np.ndarray, np.ndarray]:
 def is_lifted(features: MotionFeatures) -> bool:
     """Return whether inferred supports lift the body.
 
-    The body steps onto or off supports with both feet at once, without falling. People step onto a stool with a single
-    foot, or jump. If the body of a file is lifted, the inferred supports are wrong.
+    If both feet rise or sink at once near a support's start or end, without falling, the inferred supports are wrong:
+    people step onto a stool one foot at a time, or jump.
     """
     if not features.has_feet or len(features) < 2:
         return False
@@ -234,9 +233,9 @@ def is_lifted(features: MotionFeatures) -> bool:
 
 
 def floor_offset_m(features: MotionFeatures) -> float | None:
-    """Measure how far the floor is from y = 0, beyond the floor's error and what deep soles explain.
+    """Measure how far the floor is from y = 0, beyond its standard error and what deep soles explain.
 
-    Returns None for a body on several grounds, or whose floor is not known.
+    Returns None if the floor is unknown or the body stands on several grounds.
     """
     floor_m = features.ground.near_m
     if floor_m is None or features.around.supports or features.given.ground is not None:
@@ -246,14 +245,14 @@ def floor_offset_m(features: MotionFeatures) -> float | None:
 
 
 def find_level_under(features: MotionFeatures, first: int, last: int | None) -> float | None:
-    """Find the height of a level floor that a floating body would stand on.
+    """Find the height of a level floor on which a floating body would stand, in m.
 
     Args:
         first: First frame of floating.
-        last: Last one; None for the last frame of the motion.
+        last: Last frame of floating; None for the motion's last.
 
     Returns:
-        The height in m; None if the body rises or sinks meanwhile, because no level floor carries it then.
+        The height, or None if the body rises or sinks meanwhile, so that no level floor carries it.
     """
     stop = len(features) if last is None else last + 1
     lowest_m = (features.ground_m + features.lowest_m)[first:stop]
@@ -263,15 +262,15 @@ def find_level_under(features: MotionFeatures, first: int, last: int | None) -> 
 
 
 def gliding_m_s(features: MotionFeatures) -> np.ndarray:
-    """Measure how fast along the floor a body glides that stands for two seconds."""
+    """Measure how fast a body glides along the floor while it stands for at least two seconds."""
     speeds_m_s = norms(features.observation.standing_glide_m_s)
     return np.append(speeds_m_s, speeds_m_s[-1:])
 
 
 def floor_tilt_deg(features: MotionFeatures) -> float | None:
-    """Measure the angle between the horizontal and the plane that feet stand on.
+    """Measure the tilt of the plane that feet stand on, in degrees.
 
-    Returns None if nothing shows the plane, or if the ground rises or sinks in time beneath standing feet.
+    Returns None if nothing shows a plane, or if the ground rises or sinks over time beneath standing feet.
     """
     if features.observation.rises_underfoot:
         return None

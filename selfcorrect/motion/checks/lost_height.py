@@ -1,6 +1,6 @@
 """Hips that do not sink as the legs bend, so that the feet rise from the floor.
 
-So squats look that were retargeted to another body. The rule that finds them and the cure share these functions.
+Squats that were retargeted to another body look like this. The rule and the correction share these functions.
 """
 
 from collections.abc import Iterator
@@ -15,40 +15,44 @@ from ..support import Surroundings
 from .pace import find_gravity_m_s2
 
 _HIPS_FOLLOW = 0.33
-"""Maximum hip motion, relative to a rise. Hips that move less than this do not follow the rise of the lowest point."""
+"""Minimum rise of the hips, relative to that of the lowest point, for the hips to follow it."""
 _OVER_FEET_M = 0.15
-"""Maximum horizontal distance of the centre of mass from bearing feet, in m. Who sits has the feet ahead."""
+"""Maximum horizontal distance of the centre of mass from bearing feet, in m. People who sit have their feet further
+ahead."""
 _KEEPS_PLACE_M = 0.08
-"""Maximum distance of bearing feet from their median position, in m. Feet that get further along the floor swing below
-a seat, and bear no weight."""
+"""Maximum distance of bearing feet from their median position, in m. Feet that move further swing below a seat and
+bear no weight."""
 _TALL = 0.85
-"""Minimum hip height of a standing body above the ankles, in leg lengths."""
+"""Minimum hip height above the ankles of a standing body, in leg lengths."""
 _SEATED = 0.35
 """Hip drop of a seated body, in leg lengths."""
 _LOST_M = 0.1
-"""Least height that hips have lost somewhere."""
+"""Minimum height that hips have lost in some frame, in m."""
 _LOST_S = 0.3
-"""Least time for which they have."""
+"""Minimum duration of a loss, in s."""
 _LOWEST_PERCENTILE = 5.0
-"""Percentile of sole heights that shows the floor. Stances in the air mislead the floor's estimate."""
+"""Percentile of sole heights that is taken as floor. Stances in the air would mislead the estimate of the floor."""
 _LEFT_FLOOR_M = 0.03
-"""Height of the lowest point off the floor, in m."""
+"""Height of the lowest point from which on the body is off the floor, in m."""
 _BACK_ON_FLOOR_M = 0.005
-"""Height of the lowest point back on the floor, in m."""
+"""Height of the lowest point below which the body is on the floor again, in m."""
 
 
 def find_lost_height_m(
     features: MotionFeatures, heights_m: np.ndarray, whole_m: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Find how far hips are too high (T,).
+    """Find by how much the hips are too high, (T,), and the floor's height.
 
-    Hips stay at their height, or sink over the feet, while the feet rise. Also returns the floor. All are zero if hips
-    are nowhere much too high. The floor is where the body stands lowest, unless the body is off that floor for other
-    reasons, too: a shift of the whole body would leave it in the air there.
+    Hips lost height if they stay level, or sink over the feet, while the feet rise. Both results are zero if the hips
+    are never much too high. The floor is where the body stands lowest. But if the body is also off this floor for other
+    reasons, the floor is 0, because a shift of the whole body would leave it in the air there.
 
     Args:
         heights_m: (T,) height of the body's lowest point.
-        whole_m: (T,) height below which all of a sole is; toes alone may dip into the floor.
+        whole_m: (T,) height below which there is a whole sole. Toes alone may dip into the floor.
+
+    Returns:
+        The height of the floor, and the lost heights (T,), in m.
     """
     lowest_m = float(percentile(whole_m, _LOWEST_PERCENTILE))
     lost_m, is_everywhere = _find_lost_height_m(features, heights_m - lowest_m)
@@ -61,9 +65,9 @@ def find_lost_height_m(
 
 
 def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
-    """Measure how high feet rise under constant hips.
+    """Measure how far feet rise while the hips stay level.
 
-    Returns None for a body that grips something. Steps that were inferred below such feet do not count.
+    Returns None if the body grips something. Supports that were inferred below such feet are ignored.
     """
     if any(support.is_grip for support in features.around.supports):
         return None
@@ -73,12 +77,12 @@ def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Find the height (T,) that hips have lost.
+    """Find the height (T,) that hips have lost, and whether this explains all rises.
 
-    Also returns whether this explains all rises. Bodies that may hang from or stand on the hands are left.
+    Bodies that may hang or stand on their hands are left out.
 
     Args:
-        rises_m: (T,) height of the body's lowest point over that floor.
+        rises_m: (T,) height of the body's lowest point above the floor.
     """
     lost_m = np.zeros(len(rises_m))
     places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
@@ -109,7 +113,7 @@ def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[
 
 
 def _is_tall(features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool:
-    """Return whether the hips are as high over the ankles as in standing while the feet are on the floor (T,)."""
+    """Return whether the hips are as high above the ankles as in standing, in frames (T,) with feet on the floor."""
     places_m = features.places("left_hip", "left_ankle", "right_hip", "right_ankle")
     if places_m is None:
         return False
@@ -119,7 +123,7 @@ def _is_tall(features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool
 
 
 def _find_unsupported_spans(features: MotionFeatures, heights_m: np.ndarray) -> Iterator[slice]:
-    """Yield the frames of a body that is off the floor without falling.
+    """Yield the frames in which the body is off the floor without falling.
 
     Args:
         heights_m: (T,) height of the body's lowest point.

@@ -1,4 +1,4 @@
-"""Physical errors of a motion, in total and per frame, as `correct` and `check` report them."""
+"""Physical errors of a motion, in total and per frame, as reported by `correct` and `check`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,20 +23,19 @@ from .findings import Finding
 class Measures:
     """Physical errors of a motion of T frames and J joints.
 
-    Feet are left first, and NaN while they do not stand.
+    Arrays per foot have the left foot first, and are NaN while the foot does not stand.
     """
 
     penetration_by_frame_m: np.ndarray
-    """(T,) penetration depth of the body's lowest point; 0 up to 5 mm."""
+    """(T,) depth of the body's lowest point below the floor, or 0 up to 5 mm."""
     floating_by_frame_m: np.ndarray
-    """(T, 2) floating height of standing soles; 0 up to 5 mm."""
+    """(T, 2) height of standing soles above the floor, or 0 up to 5 mm."""
     skate_by_frame_m_s: np.ndarray
-    """(T − 1, 2) skating speed of standing feet, along the ground, since the frame before."""
+    """(T − 1, 2) speed of standing feet along the ground, from the frame before."""
     jerk_by_frame_m_s3: np.ndarray
-    """(T − 3, J) jerk of each joint: the size of the third derivative of the position."""
+    """(T − 3, J) jerk of each joint: the magnitude of its third derivative."""
     slips: tuple[Finding, ...] = ()
-    """Slides under weight: findings of the rule F3. No point of the soles that bear weight stands still; `check` has
-    the rule."""
+    """Findings of rule F3, slides under weight: no point of the bearing soles stands still."""
 
     @property
     def penetration_m(self) -> float:
@@ -45,7 +44,7 @@ class Measures:
 
     @property
     def floating_m(self) -> float:
-        """Mean floating over standing feet."""
+        """Mean floating height over frames and standing feet."""
         return _mean(self.floating_by_frame_m[np.isfinite(self.floating_by_frame_m)])
 
     @property
@@ -68,7 +67,7 @@ class Measures:
         return f"Measures({means}; {len(self.penetration_by_frame_m)} frames, {count_noun(len(self.slips), 'slip')})"
 
     def by_frame(self, key: str) -> np.ndarray:
-        """Return an error by frame."""
+        """Return the error with this key for each frame."""
         fields = {
             "penetration_m": self.penetration_by_frame_m,
             "floating_m": self.floating_by_frame_m,
@@ -81,12 +80,13 @@ class Measures:
 def measure(motion: Motion, before: Motion | None = None) -> Measures:
     """Measure the physical errors of a motion.
 
-    Real motion has errors, too: compare with real motion, not with zero. Steps and seats are not known here.
+    Real motion has errors, too, so compare with real motion and not with zero. Steps and seats are unknown here.
 
     Args:
         motion: The motion.
-        before: The motion before a correction, of the same frames. Its feet then decide which foot stands when, as in
-            the figures of `correct`, because a foot that was lifted does not slide. By default, the motion's own.
+        before: The motion before a correction, with the same frames. Its feet then decide which foot stands when, as in
+            the figures of `correct`; otherwise a foot that was lifted would not count as sliding. None for the motion
+            itself.
 
     Raises:
         SettingError: `motion` or `before` is not a Motion, or their numbers of frames differ.
@@ -96,7 +96,7 @@ def measure(motion: Motion, before: Motion | None = None) -> Measures:
 
 
 def measure_errors(motion: Motion, before: Motion | None = None) -> Measures:
-    """Measure physical errors as `measure` does, but without looking for slips."""
+    """Measure physical errors as `measure` does, but without slips."""
     features = reference = MotionFeatures(motion)
     if before is not None:
         check_kind("before", before, Motion)
@@ -110,12 +110,12 @@ def measure_errors(motion: Motion, before: Motion | None = None) -> Measures:
 def measure_features(
     features: MotionFeatures, reference: MotionFeatures, stands: np.ndarray, cuts: Sequence[int] = ()
 ) -> Measures:
-    """Measure a motion whose feet should stand where the feet of the reference do.
+    """Measure a motion whose feet should stand where the reference's do.
 
     Args:
         features: Features of T frames.
         reference: Features of the motion whose feet decide which foot stands when.
-        stands: (T, 2) whether each of its feet stands.
+        stands: (T, 2) whether each foot of the reference stands.
         cuts: First frame of each take but the first.
     """
     depths_m = -np.where(gripping(features.around.supports, len(features)), 0.0, features.lowest_m)
@@ -134,7 +134,10 @@ def measure_features(
 
 
 def _measure_jerks_m_s3(features: MotionFeatures, first: int, last: int) -> np.ndarray:
-    """Measure each joint's jerk (last − first − 3, J) in a take, with 0 rows for fewer than four frames."""
+    """Measure the jerk (last − first − 3, J) of each joint in a take.
+
+    There are no rows for fewer than four frames.
+    """
 
     def measure(frames: np.ndarray) -> np.ndarray:
         return joint_jerks_m_s3(features.find_positions_m(frames[0], frames[-1] + 4), features.fps)

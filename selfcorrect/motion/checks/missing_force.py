@@ -1,18 +1,19 @@
-"""Rules of physics: the force (T, 3) that contacts cannot give, in body weights, y up."""
+"""Rules of physics, which measure the force (T, 3) that contacts cannot explain, in body weights with y up."""
 
 import numpy as np
 
 from ..geometry.filters import uniform_filter1d
 
 AVERAGED_S = 2.0
+"""Averaging time of the force, in s."""
 
 
 def upward_force(missing: np.ndarray, fps: float) -> np.ndarray:
-    """Return the upward component (T,)."""
+    """Return the upward component (T,) of the force."""
     return missing[:, 1]
 
 
 def average_force(missing: np.ndarray, fps: float) -> np.ndarray:
-    """Return the size (T,), averaged over two seconds."""
+    """Return the magnitude (T,) of the force, averaged over two seconds."""
     window = max(1, round(AVERAGED_S * fps))
     return uniform_filter1d(np.linalg.norm(missing, axis=-1), window, mode="nearest")

@@ -1,7 +1,7 @@
-"""The rule of pace: playback speed against real time.
+"""The rule of pace: playback speed relative to real time.
 
-The speed is measured in flights, in which bodies fall at 9.81 m/s², or else in walking, where they are inverted
-pendulums.
+Speed is measured in flights, in which bodies fall at 9.81 m/s². Without flights, it is measured in walks, in which the
+body is an inverted pendulum.
 """
 
 import numpy as np
@@ -14,37 +14,38 @@ from .findings import Measurement
 from .walking import has_unusual_steps, has_usual_steps_at, walking_pace
 
 _CLEAR_M = 0.04
-"""Minimum height of everything in a flight, in m."""
+"""Minimum height of the lowest point in a flight, in m."""
 _SHORTEST_S = 0.12
-"""Least duration of a flight."""
+"""Minimum duration of a flight, in s."""
 _FEWEST_FRAMES = 6
-"""Least number of frames of a flight."""
+"""Minimum number of frames of a flight."""
 
 _LEAST_ARC_M = 0.08
-"""Minimum height of a flight's parabola, in m. In lower flights toes or hands still touch something."""
+"""Minimum height of a flight's parabola, in m. In lower flights, toes or hands still touch something."""
 _ROUGH = 0.055
-"""Maximum deviation of the centre of mass from its parabola, relative to the height."""
+"""Maximum deviation of the centre of mass from its parabola, relative to the parabola's height."""
 _EXACT = 0.02
-"""Deviation below which a parabola is a flight even if the legs stay stiff, relative to the parabola's height."""
+"""Deviation below which a parabola is a flight even if the legs are stiff, relative to its height."""
 _PUSH_S = 0.4
-"""Longest time in which a body pushes off or lands."""
+"""Maximum duration of a push-off or landing, in s."""
 _LEAST_PUSH = 0.2
-"""Least change of the height of the centre of mass over the lowest point meanwhile, as a share of the flight's height:
-legs that push off five times as strongly as gravity are stronger than people's."""
+"""Minimum change, during push-off and landing, in the height of the centre of mass above the lowest point, relative to
+the flight's height. With less, legs would have to push off more than five times as strongly as gravity, which
+people cannot."""
 _TRAVELS_M_S = 0.3
-"""Least speed along the floor of a body that travels."""
+"""Minimum horizontal speed of a travelling body, in m/s."""
 _STILL_SHARE = 0.3
-"""Feet beneath it stay in their place if they are slower than this share of its speed."""
+"""Speed below which a foot stays in place beneath a travelling body, relative to the body's speed."""
 _NEAR_S = 0.1
 _DEEP_M = 0.08
-"""Within that time of a flight, a body that the floor carries is not deeper in the floor than this."""
+"""Maximum depth in the floor, within `_NEAR_S` of a flight, of a body that the floor carries, in m."""
 
 
 def pace(features: MotionFeatures) -> float | None:
-    """Measure playback speed relative to real time; None if neither flights nor walking determine it.
+    """Measure playback speed relative to real time.
 
-    Walks with usual steps count as real time. Other walks run at the pace of a pendulum only if this makes their steps
-    usual: two signs are required, and they must agree.
+    Walks with usual steps count as real time. In other walks, the pace of a pendulum counts only if it makes the steps
+    usual, so two independent signs must agree. Returns None if neither flights nor walks determine the speed.
     """
     if not features.has_feet:
         return None
@@ -58,7 +59,7 @@ def pace(features: MotionFeatures) -> float | None:
 
 @remember_by_object
 def flight_pace(features: MotionFeatures) -> float | None:
-    """Measure playback speed relative to real time in flights; None if no flight is usable."""
+    """Measure playback speed relative to real time in flights, or return None if no flight is usable."""
     falls_m_s2 = []
     weights = []
     shortest = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
@@ -74,13 +75,16 @@ def flight_pace(features: MotionFeatures) -> float | None:
 
 
 def find_gravity_m_s2(features: MotionFeatures) -> float:
-    """Estimate gravity from flights; it is smaller in slow motion."""
+    """Estimate gravity from flights. It is smaller in slow motion."""
     shown = flight_pace(features)
     return GRAVITY_M_S2 if shown is None else GRAVITY_M_S2 * min(shown, 1.0) ** 2
 
 
 def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
-    """Measure the downward acceleration of the centre of mass in a flight; None unless the path is a parabola."""
+    """Measure the downward acceleration of the centre of mass in a flight.
+
+    Returns None unless its path is a parabola.
+    """
     heights = features.centre_m[start:stop, 1]
     times = np.arange(len(heights)) / features.fps
     curve, slope, level = np.polyfit(times, heights, 2)
@@ -96,10 +100,10 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
 
 
 def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: float) -> bool:
-    """Return whether legs push off and land.
+    """Return whether the legs push off and land.
 
-    They stretch before a flight and bend after it, as far as the motion shows that. A body that a file moves up and
-    down as a whole has a path like that of a flight, but its legs do nothing.
+    They stretch before a flight and bend after it, as far as the motion covers that. If a file moves the whole body up
+    and down, its path may be that of a flight, but its legs do nothing.
     """
     frames = round(_PUSH_S * features.fps)
     over_lowest_m = features.centre_m[:, 1] - features.ground_m - features.lowest_m
@@ -108,20 +112,20 @@ def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: flo
 
 
 def _does_dive(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether the body is deep in the floor just before or just after a flight."""
+    """Return whether the body is deep in the floor just before or after a flight."""
     frames = max(1, round(_NEAR_S * features.fps))
     return bool(features.lowest_m[max(start - frames, 0) : stop + frames].min() < -_DEEP_M)
 
 
 def _does_walk(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether feet stay in place beneath a body that travels, at whatever height."""
+    """Return whether feet stay in place beneath a travelling body, at any height."""
     speeds_m_s = norms(np.gradient(features.centre_m[start:stop, [0, 2]], 1 / features.fps, axis=0))
     is_still = features.observation.along_m_s[start:stop].min(axis=1) < _STILL_SHARE * speeds_m_s
     return bool(speeds_m_s.mean() > _TRAVELS_M_S and is_still.mean() > 0.5)
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:
-    """Measure the factor, less 1, by which time runs too fast or too slow compared with gravity."""
+    """Measure the factor by which time runs too fast or too slowly for gravity, minus 1."""
     speed = pace(features)
     if speed is None:
         return None
@@ -130,5 +134,5 @@ def pace_deviation(features: MotionFeatures) -> Measurement | None:
 
 
 def rate_factor(features: MotionFeatures) -> float:
-    """Compare the recording's frame rate with 35 fps: the ratio or its inverse, at least 1."""
+    """Return the ratio of the frame rate to 35 fps, or its inverse: at least 1."""
     return max(features.fps / 35.0, 35.0 / features.fps)

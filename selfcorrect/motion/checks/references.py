@@ -1,9 +1,9 @@
-"""Motions as references: what policies will feel.
+"""Figures of motions as references for training policies.
 
-Characters that train on them will feel it, too. Programs that make references shift each clip by a single height, start
-episodes at its first frame, and reward contacts by labels that they derive from the height and speed of toes. So these
-figures are heights and speeds of standing feet, noise, and labels that get lost while a foot stands. The observation
-says which foot stands, and how high the floor is.
+Programs that prepare references shift each clip by a single height, start episodes at its first frame, and reward
+contacts by labels that they derive from the height and speed of toes. A policy therefore depends on the height and
+speed of standing feet, on noise, and on labels that are lost while a foot stands, and these are the figures here. The
+observation tells which foot stands, and how high the floor is.
 """
 
 from collections.abc import Mapping
@@ -30,24 +30,23 @@ REFERENCE_FIGURES = (
 """Figures of a reference, in the order of tables."""
 
 LIMITS = {"stance_height_m": 0.04, "skate_m_s": 0.2, "noise_m": 0.005, "flicker_hz": 1.0, "first_frame_m": 0.05}
-"""Limits of references that need no correction: thresholds of F4 and S1, and of faulty inputs."""
+"""Limits of references that need no correction. They are the thresholds of F4 and S1, and of faulty inputs."""
 _PACES_OFF = 0.15
-"""Threshold of P1. Time runs faster or slower than gravity allows."""
+"""Threshold of P1, the deviation of time from gravity's pace."""
 _RATES = (4.9, 252.0)
-"""Threshold of R3: frame rates that recordings have."""
+"""Threshold of R3: frame rates of recordings, in frames per second."""
 
 LABEL_HEIGHT_M = 0.1
+"""Maximum height of a part with a contact label, in m, as in ProtoMotions."""
 LABEL_SPEED_M_S = 0.15
-"""Maximum speed of a part with a contact label, in m/s. The part is also low, as in ProtoMotions."""
+"""Maximum speed of a part with a contact label, in m/s, as in ProtoMotions."""
 
 
 def measure_reference(motion: Motion) -> dict[str, float]:
-    """Measure the `REFERENCE_FIGURES` of a motion.
-
-    A figure that it does not show is NaN.
+    """Measure the `REFERENCE_FIGURES` of a motion. A figure that cannot be measured is NaN.
 
     * `stance_height_m`: height of standing soles above y = 0.
-    * `skate_m_s`: mean speed of standing feet along the ground: `measure_skating_m_s`.
+    * `skate_m_s`: mean speed of standing feet along the ground (`measure_skating_m_s`).
     * `noise_m`: noise of the median joint in the noisiest half second.
     * `flicker_hz`: how often, per second of stance, a contact label is lost and comes back.
     * `first_frame_m`: height of the body's lowest point above the floor in the first frame.
@@ -72,9 +71,9 @@ def measure_reference(motion: Motion) -> dict[str, float]:
 
 
 def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
-    """Count how often contact labels go and come back while the foot stays on the floor.
+    """Count how often a contact label is lost and comes back while its foot stands.
 
-    Programs derive the labels: of toes that are low above the floor, and slow.
+    Labels are derived as programs do it: toes are low above the floor, and slow.
     """
     heights_m = features.observation.feet_m[:, :, -1, 1] - floor_m
     speeds_m_s = features.observation.speeds_of(features.given)
@@ -87,7 +86,7 @@ def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
 
 
 def rate_reference(figures: Mapping[str, float]) -> dict[str, float]:
-    """Rate each figure as a multiple of its limit, worst first; figures that are not shown are left out."""
+    """Return each figure as a multiple of its limit, worst first, leaving out figures that could not be measured."""
     ratios = {key: abs(figures[key]) / limit for key, limit in LIMITS.items()}
     ratios["pace"] = (max(figures["pace"], 1 / max(figures["pace"], 1e-3)) - 1) / _PACES_OFF
     ratios["fps"] = max(figures["fps"] / _RATES[1], _RATES[0] / figures["fps"])

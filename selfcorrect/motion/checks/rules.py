@@ -1,7 +1,7 @@
 """The table of rules.
 
 Thresholds were set on CMU's clips so that about 2 % of clean clips break a rule. `benchmarks/checking.py` measures how
-often real clips break each, and how many planted faults are found.
+often real clips break each rule, and how many planted faults are found.
 """
 
 from dataclasses import replace
@@ -356,11 +356,12 @@ RULES = (
         measure_force=missing_force.average_force,
     ),
 )
-"""All rules by group. F: floor, S: smoothness, B: body, R: reading, P: pace, X: physics, from forces of
+"""All rules by group: F floor, S smoothness, B body, R reading, P pace, X physics. The forces for X come from
 `simulators.feasibility`."""
 
 RULE_TABLE = Registry("rule", [Row(rule.code, "", rule.summary) for rule in RULES], group="selfcorrect.rules")
-"""Rules by code. Other packages add rules: the name of an entry point, which leads to a `Rule`, is its code."""
+"""Rules by code. Another package adds a rule with an entry point, whose name is the code and which refers to a `Rule`.
+"""
 
 
 def all_rules() -> tuple[Rule, ...]:

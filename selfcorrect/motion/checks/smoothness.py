@@ -11,17 +11,17 @@ from .findings import Measurement
 
 _WINDOW_S = 0.5
 _MOST = 0.5
-"""Maximum share of joints that shake alone. With more, the body does."""
+"""Maximum share of joints that shake individually. If more do, the body shakes."""
 _NOISE_RATIO = 2.0
-"""Minimum ratio of fourth to second differences of noise. White noise has √(70/6) = 3.4, a finely sampled motion nearly
-0."""
+"""Minimum ratio of fourth to second differences in noise. White noise has √(70/6) = 3.4, a finely sampled motion
+nearly 0."""
 
 
 def shaking_m(features: MotionFeatures) -> Measurement | None:
-    """Measure shaking of the body or of joints.
+    """Measure white noise in positions, of the body and of single joints.
 
-    It is white noise on the median joint's position, and on the end of what each single joint moves that shakes. Single
-    joints count only if fewer than half of all shake.
+    The body's is that of the median joint. A single joint's is measured at the end of the limb that it moves, and
+    counts only if at most half of all joints shake.
     """
     body_m = noise_m(features)
     if body_m is None:
@@ -36,10 +36,10 @@ def shaking_m(features: MotionFeatures) -> Measurement | None:
 
 
 def noise_m(features: MotionFeatures) -> np.ndarray | None:
-    """Measure the median joint's white noise.
+    """Measure the median joint's white noise, (T,): its standard deviation per axis over half a second.
 
-    It is the standard deviation per axis over half a second. Fourth differences of positions measure it. There is no
-    noise unless they are much larger than second differences, as in noise, but not in fast motion.
+    It is estimated from fourth differences of positions. It is 0 unless these are much larger than second differences,
+    which is the case for noise but not for fast motion.
     """
     if len(features) < 9:
         return None
@@ -51,7 +51,7 @@ def noise_m(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
-    """(T − 4, B) typical size per axis of differences of one order, around frames 2 to T − 3."""
+    """Return the typical size (T − 4, B) per axis of differences of one order, for frames 2 to T − 3."""
     differences = norms(np.diff(features.body_m, order, axis=0)) / np.sqrt(3.0)
     inner = differences[1:-1] if order == 2 else differences
     window = min(len(inner), max(5, round(_WINDOW_S * features.fps)))
@@ -59,24 +59,24 @@ def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
 
 
 _STEP_S = 1 / 30
-"""Time between positions whose differences show a random walk."""
+"""Time between positions whose differences show a random walk, in s."""
 _LONGER_S = 0.1
-"""Longer time, over which the body's share has grown."""
+"""Longer time, over which the body's share grows, in s."""
 _GROWTH = 3.0
-"""Minimum growth of the squared remainder from the shorter to the longer time. In CMU's training clips of runners it is
-6 times and more."""
+"""Minimum growth of the squared remainder from the shorter to the longer time. For runners in CMU's training clips, it
+is 6 and more."""
 
 _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 """Median length of vectors of two standard normal numbers."""
 
 
 def wandering_m(features: MotionFeatures) -> float | None:
-    """Measure how far the whole body random-walks.
+    """Measure how far the whole body random-walks along the floor within a second.
 
-    The distance is along the floor, within a second. Steps of such a walk are independent of each other and common to
-    all joints, steps of standing feet included. A body's motion moves its joints apart, so fourth differences of
-    positions leave little in common. That remainder grows with the time between positions, but the remainder of a
-    random walk does not. So the part that grows is the body's.
+    Steps of such a walk are independent of each other and common to all joints, even those of standing feet. The body's
+    own motion moves joints relative to each other, so fourth differences of positions leave little that all joints have
+    in common. This remainder grows with the time between positions, while that of a random walk does not. So the part
+    that grows is attributed to the body.
     """
     short_stride = max(1, round(_STEP_S * features.fps))
     long_stride = max(2, round(_LONGER_S * features.fps))
@@ -89,9 +89,9 @@ def wandering_m(features: MotionFeatures) -> float | None:
 
 
 def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
-    """Measure the shared random walk within a second, with a step every `stride` frames.
+    """Measure the shared random walk within a second, with one step every `stride` frames.
 
-    The body's remainder is included.
+    It includes the body's remainder.
     """
     differences_m = features.body_m[..., [0, 2]]
     for _ in range(4):
@@ -103,16 +103,15 @@ def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
 
 
 def speed_m_s(features: MotionFeatures) -> Measurement:
-    """Speeds of joints until the next frame."""
+    """Return joint speeds until the next frame."""
     speeds = norms(features.steps_m) * features.fps
     return Measurement(np.vstack([speeds, speeds[-1:] * 0]), features.names)
 
 
 def spike_m(features: MotionFeatures) -> Measurement:
-    """Measure how far a joint spikes.
+    """Measure how far a joint goes out and back within two frames.
 
-    The distance is from its positions a frame before and after, if it goes there and back. Only the share of the way
-    out that is also the way back counts, so that fast limbs do not.
+    Only the part of the way out that is also the way back counts, so that fast limbs do not.
     """
     way_out = features.steps_m[:-1]
     way_back = -features.steps_m[1:]
@@ -122,13 +121,13 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
 
 def jump_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how far the whole body jumps between neighbouring frames, to stay there or to come back at once."""
+    """Measure how far the whole body jumps between consecutive frames, whether it stays there or comes back at once."""
     spike_of_median_joint_m = median(spike_m(features).values, axis=1)
     return np.maximum(_splice_m(features), spike_of_median_joint_m)
 
 
 def _splice_m(features: MotionFeatures) -> np.ndarray:
-    """Measure splices (T,): the mean distance by which joints go further in a step than in the longer one around it."""
+    """Measure splices (T,): how much further joints go in a step than in the steps around it, on average."""
     steps = features.steps_m
     around = (steps[:-2] + steps[2:]) / 2
     excess = norms(steps[1:-1] - around) - norms(steps[2:] - steps[:-2])
@@ -136,7 +135,7 @@ def _splice_m(features: MotionFeatures) -> np.ndarray:
 
 
 def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
-    """Measure the length of each frame's run of identical frames, if the body moves elsewhere."""
+    """Return the length of each frame's run of identical frames, or None if the body never moves."""
     is_still = np.abs(features.steps_m).max(axis=(1, 2)) < 1e-6
     if is_still.all():
         return None
@@ -147,5 +146,5 @@ def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
 
 
 def stillness_m(features: MotionFeatures) -> float:
-    """Measure how little the body moves: the negative of the largest range of any joint."""
+    """Measure how little the body moves: minus the largest range of any joint."""
     return -float(np.ptp(features.body_m, axis=0).max())

@@ -1,9 +1,10 @@
 """Pace and regularity of time in walks.
 
-Over each standing leg a walking body is an inverted pendulum with a period from gravity and the length of the leg:
-played faster, the acceleration would tip the body over. The pace follows from how much faster that would be: when the
-zero moment point, where the floor's force has to go through, leaves the soles (Vukobratović and Borovac 2004,
-"Zero-Moment Point: thirty five years of its life"). Walkers of all speeds keep about the same distance from that.
+Over each standing leg, a walking body is an inverted pendulum whose period follows from gravity and leg length. Played
+faster, its accelerations would tip the body over: the zero moment point, through which the floor's force must pass,
+would leave the soles (Vukobratović and Borovac 2004, "Zero-Moment Point: thirty five years of its life"). Walkers keep
+about the same distance from that at all speeds. So the pace follows from how much faster the motion would have to be
+played to tip over.
 """
 
 from dataclasses import dataclass
@@ -19,83 +20,88 @@ from .floor import OTHERS_LOW_M
 from .smoothness import noise_m
 
 _LOW_SOLE_M = 0.05
-"""Soles below this height may stand on the floor."""
+"""Height below which a sole may stand on the floor, in m."""
 
 _SHORTEST_STEP = 0.45
 """Minimum step length, in leg lengths."""
 _ASTRIDE = 0.12
-"""Minimum ankle distance at the turn of a step, in leg lengths."""
+"""Minimum distance between the ankles when a step turns, in leg lengths."""
 
 _FORWARDS = 0.85
-"""Minimum cosine between step and hip direction."""
+"""Minimum cosine between the step and the direction in front of the hips."""
 _FLIGHT_M = 0.03
-"""Maximum rise within a step, in m."""
+"""Maximum rise of the body within a step, in m."""
 _FEWEST_STEPS = 3
 """Minimum number of consecutive steps of a walk."""
 
 _ANKLE_M = 0.07
-"""Height of an ankle above the sole."""
+"""Height of the ankle above the sole, in m."""
 
 _WAY_S = 0.25
-"""Standard deviation of the Gaussian that smooths the path."""
+"""Smoothing time of the path, in s."""
 _STRIDE_S = 0.04
-"""Smoothing time of the ankle distance, in s."""
+"""Smoothing time of the distance between the ankles, in s."""
 _FORCE_S = 0.05
-"""Smoothing time of positions for accelerations, in s."""
+"""Smoothing time of positions before accelerations are computed, in s."""
 
 _ENDS_S = 0.12
-"""Time at either end with unknown accelerations."""
+"""Time at either end for which accelerations are unknown, in s."""
 _FEWEST_FRAMES = 8
-"""Least number of frames that determine a pace."""
+"""Minimum number of frames that determine a pace."""
 _MOST_FRAMES = 0.75
-"""Least share of a walk's frames in which feet, and nothing else, are on the floor."""
+"""Minimum share of a walk's frames in which only feet are on the floor."""
 _NOISY_M = 0.004
 """Maximum noise for usable accelerations, in m."""
 
 _OUTSIDE = 0.045
-"""Distance at which a walk would tip over, in leg lengths: the root mean square distance from the soles."""
+"""Distance of the zero moment point from the soles at which a walk tips over, in leg lengths, as root mean square."""
 _FURTHEST_M = 0.15
-"""Largest distance from the soles that counts."""
+"""Distance from the soles up to which it counts, in m."""
 _USUAL = 0.726
-"""Usual pace of a tipping walk, relative to recording. 40 of 41 of CMU's walking training clips that tip over are
-within 10 %."""
+"""Usual pace at which a walk tips over, relative to the recording. Of CMU's 41 walking training clips that tip over, 40
+are within 10 %."""
 
 _USUAL_RATIOS = (1.19, 1.65)
-"""5th and 95th percentile of the walk ratio in CMU's training clips. Slow motion has more, fast motion less."""
+"""5th and 95th percentile of the walk ratio in CMU's training clips. In slow motion it is larger, in fast motion
+smaller."""
 
 _ERRS = 1.15
-"""Factor by which a pendulum's pace may err."""
+"""Factor by which a pendulum's pace may be wrong."""
 
 _UPRIGHT = 0.94
 """Minimum cosine between trunk and vertical in a usual walk."""
 _STRAIGHT = 0.935
-"""Minimum extension of the longer leg, as a share of the straight leg in three quarters of the frames; CMU's is above
+"""Minimum extension of the longer leg, relative to a straight leg, in three quarters of the frames. CMU's is above
 0.945."""
 _LIFTS = (0.12, 0.32)
-"""Range of ankle lift, in leg lengths: the largest height above the other ankle; CMU's is 0.17 to 0.24."""
+"""Range of the largest height of one ankle above the other, in leg lengths. CMU's is 0.17 to 0.24."""
 
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
+"""Playback speeds that are tried."""
 
 _DIRECTIONS = np.stack([(np.cos(angle), np.sin(angle)) for angle in np.arange(16) * np.pi / 8])
 
 _REGULAR = 0.1
-"""Maximum spread of regular step lengths: the standard deviation of their logarithm."""
+"""Maximum spread of even step lengths: the standard deviation of their logarithm."""
 _ENOUGH_STEPS = 4
-"""Least number of steps that show irregular timing."""
+"""Minimum number of steps to judge the timing."""
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """K steps: fractional frames (K + 1,) of the largest distance between the feet, and step lengths (K,)."""
+    """A walk of K steps.
+
+    `frames` (K + 1,) are fractional frames in which the feet are furthest apart; `lengths` (K,) are step lengths.
+    """
 
     frames: np.ndarray
     lengths: np.ndarray
-    """(K,) in lengths of a leg."""
+    """(K,) in leg lengths."""
     leg_m: float
 
 
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
-    """Find the longest walk forwards on the floor; None if the run of steps is too short."""
+    """Find the longest walk forwards on the floor, or return None if there is none."""
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
@@ -126,14 +132,17 @@ def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
 
 
 def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
-    """(T, 2) unit vectors ahead of the hips, x and z, from vectors (T, 3) from right to left hip."""
+    """Return unit vectors (T, 2) in front of the hips, along x and z.
+
+    They follow from vectors (T, 3) from the right to the left hip.
+    """
     ahead_m = np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1)
     facing = _smooth(ahead_m, _WAY_S, fps)
     return normalize_safely(facing)
 
 
 def _find_turning_frames(values: np.ndarray, least: float) -> np.ndarray:
-    """Find the frames where values (T,) turn back, further from 0 than `least`."""
+    """Find the frames in which values (T,) have an extremum further from 0 than `least`."""
     slopes = np.diff(values)
     turn = np.flatnonzero((slopes[:-1] * slopes[1:] <= 0) & (slopes[:-1] != 0)) + 1
     return turn[np.abs(values[turn]) > least]
@@ -150,9 +159,9 @@ def _find_peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def walking_pace(features: MotionFeatures) -> float | None:
-    """Measure playback speed in a walk relative to real time; None if it cannot be determined.
+    """Measure playback speed relative to real time in a walk.
 
-    A walk that tips over at none of the paces tried, or at all, determines no speed.
+    Returns None if there is no usable walk, or if it tips over at none or at all of the paces that are tried.
     """
     walk = find_longest_walk(features)
     if walk is None or _is_noisy(features):
@@ -174,10 +183,10 @@ def walking_pace(features: MotionFeatures) -> float | None:
 
 
 def has_unusual_steps(features: MotionFeatures) -> bool:
-    """Return whether step lengths suggest wrong speed.
+    """Return whether the walk's steps are too long or too short for their frequency.
 
-    The steps of the walk are so long or short for their frequency that time runs slowly or fast. Walks of other styles
-    have other steps in real time and are no pendulums, so that these show nothing.
+    Time then seems to run slowly or fast. Walks of other styles have other steps in real time and are not pendulums, so
+    they do not count.
     """
     walk = find_longest_walk(features)
     if walk is None or not _has_usual_style(features, walk):
@@ -186,7 +195,7 @@ def has_unusual_steps(features: MotionFeatures) -> bool:
 
 
 def has_usual_steps_at(features: MotionFeatures, speed: float) -> bool:
-    """Return whether steps would be usual if time ran at a speed, allowing for the error of a pendulum."""
+    """Return whether steps would be usual if time ran at this speed, allowing for a pendulum's error."""
     walk = find_longest_walk(features)
     if walk is None:
         return False
@@ -197,8 +206,8 @@ def has_usual_steps_at(features: MotionFeatures, speed: float) -> bool:
 def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
     """Return whether the walk has a usual style.
 
-    The walker is upright, over straight legs, and lifts the feet as usual. A body without a trunk, such as legs alone,
-    shows no style.
+    The walker is upright, over straight legs, and lifts the feet as usual. Without a trunk, the style is unknown and
+    the result false.
     """
     places = features.places("pelvis", "neck", "left_hip", "right_hip", "left_ankle", "right_ankle")
     if places is None:
@@ -213,10 +222,10 @@ def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
 
 
 def walk_ratio(walk: Walk, fps: float) -> float:
-    """Return step length over step frequency, both dimensionless.
+    """Return the dimensionless ratio of step length to step frequency.
 
-    People keep the ratio constant at any walking speed. Sekiya and Nagasaki 1998, "Reproducibility of the walking
-    patterns of normal young adults".
+    People keep it constant at all walking speeds (Sekiya and Nagasaki 1998, "Reproducibility of the walking patterns of
+    normal young adults").
     """
     step_s = float(median(np.diff(walk.frames))) / fps
     return float(median(walk.lengths)) * step_s * float(np.sqrt(GRAVITY_M_S2 / walk.leg_m))
@@ -228,9 +237,9 @@ def _is_noisy(features: MotionFeatures) -> bool:
 
 
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
-    """(P, F) distance of the zero moment point to the convex hull of the soles on the floor.
+    """Return the distance (P, F) of the zero moment point from the convex hull of the soles on the floor.
 
-    The point is given for each of the P `_PACES`, in the F frames of a span where only feet touch the floor.
+    There is one row for each of the P `_PACES`, with the F frames of the span in which only feet touch the floor.
     """
     places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
     velocities_m_s = np.gradient(places_m, 1 / features.fps, axis=0)
@@ -256,10 +265,10 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
 
 
 def timing_unevenness(features: MotionFeatures) -> float | None:
-    """Measure how uneven step durations are.
+    """Measure how uneven the durations of steps are, if their lengths are even.
 
-    It is the standard deviation of their logarithm, if the step lengths of the walk are even. Steps of a foot are
-    compared with steps of the same foot, because limping is asymmetric.
+    It is the standard deviation of their logarithm. Steps are compared with others of the same foot because limping is
+    asymmetric.
     """
     walk = find_longest_walk(features)
     if walk is None or len(walk.lengths) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:

@@ -1,1 +1,1 @@
-"""Measures of motions: plausibility, contacts, distances between sets."""
+"""Measures of motions: plausibility, contacts, and distances between sets."""

@@ -1,10 +1,10 @@
 """Features that compare motions without a trained network.
 
-Descriptions of a motion are averaged over a few blocks of time, so that its course counts. The first two follow Onuma
-et al. (2008, kinetic features) and Müller et al. (2005, geometric features). *Kinematic* features describe how the
-joints move: jitter changes them first, sinking not at all. *Geometric* features describe the poses and the path of the
-body, where a few centimetres of height count little. *Ground* features describe height above the floor, contacts and
-the speed of standing feet. A principal component analysis, fitted once on the reference, makes them small.
+Descriptions of a motion are averaged over a few blocks of time, so that its course counts. *Kinematic* features (after
+Onuma et al. 2008) describe how joints move; jitter changes them first, and sinking not at all. *Geometric* features
+(after Müller et al. 2005) describe poses and the body's path; a few centimetres of height hardly change them. *Ground*
+features describe height above the floor, contacts, and the speed of standing feet. Each set is reduced by a principal
+component analysis, fitted once to the reference.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,19 +21,20 @@ from ..skeleton import Skeleton
 from .sliding import find_footing
 
 TIME_BLOCKS = 8
+"""Number of blocks of time."""
 
 FeatureGroups = Sequence[np.ndarray]
-"""Arrays (N, F_g), one per kind of quantity. Each kind weighs the same in the embedding."""
+"""Arrays (N, F_g), one per kind of quantity. Each kind has the same weight in the embedding."""
 
 Features = Callable[[MotionBatch], FeatureGroups]
 
 
 def kinematic_features(batch: MotionBatch) -> FeatureGroups:
-    """Describe how fast joints move, per time block.
+    """Describe how joints move, per time block.
 
-    Speeds and accelerations are in the world. Logarithms of the mean speed of each joint (over 0.1 m/s) and of the mean
-    size of its acceleration (over 1 m/s²). So jitter of several times the real acceleration counts as that factor and
-    not as its square. Then the mean velocity of the root (m/s).
+    Features are logarithms of each joint's mean speed (over 0.1 m/s) and of its mean acceleration (over 1 m/s²), both
+    in the world, and the root's mean velocity (m/s). Because of the logarithm, jitter that multiplies the acceleration
+    counts by that factor and not by its square.
     """
     positions_m = joint_positions(batch)
     velocities = np.diff(positions_m, axis=1) * batch.fps
@@ -45,10 +46,10 @@ def kinematic_features(batch: MotionBatch) -> FeatureGroups:
 
 
 def geometric_features(batch: MotionBatch) -> FeatureGroups:
-    """Describe poses and path, per time block.
+    """Describe poses and path of canonical windows, per time block.
 
-    Windows must be canonical. Mean position of each joint, above the floor and horizontally from the root (m). Mean
-    distances between the ends of the limbs (m). Mean horizontal position of the root from its start (m).
+    Features are means, in m: each joint's position, above the floor and horizontally from the root; the distances
+    between the ends of limbs; and the root's horizontal position from its start.
     """
     positions_m = joint_positions(batch)
     root_path_m = positions_m[:, :, :1] * (1, 0, 1)
@@ -65,10 +66,10 @@ def geometric_features(batch: MotionBatch) -> FeatureGroups:
 def ground_features(batch: MotionBatch) -> FeatureGroups:
     """Describe heights, contacts and sliding, per time block.
 
-    The height is that of the body's lowest point above the floor, as an inverse hyperbolic sine in units of 1 cm:
-    nearly linear up to 1 cm, then a logarithm, so that centimetres near the floor count beside the height of a jump.
-    A foot has contact in the share of frames in which it is within 2 cm of the floor. Sliding is the logarithm of the
-    speed of standing feet (over 0.1 m/s), which does not depend on the height; 0 for a block in which no foot stands.
+    The height is that of the body's lowest point above the floor, as an inverse hyperbolic sine in units of 1 cm. It is
+    almost linear up to 1 cm and logarithmic beyond, so that centimetres near the floor count beside the height of a
+    jump. Contact is the share of frames in which a foot is within 2 cm of the floor. Sliding is the logarithm of the
+    speed of standing feet (over 0.1 m/s), at any height, or 0 for a block in which no foot stands.
     """
     footing = find_footing(batch)
     is_near_floor = np.abs(footing.feet_m) < 0.02
@@ -87,9 +88,9 @@ def limb_ends(skeleton: Skeleton) -> list[int]:
 
 
 def block_means(values: np.ndarray) -> np.ndarray:
-    """Return block means (N, blocks · event).
+    """Average values (N, T, *event) over `TIME_BLOCKS` blocks of almost equal length.
 
-    Values (N, T, *event) are averaged over `TIME_BLOCKS` blocks of nearly equal length.
+    Returns (N, blocks · event).
     """
     if values.shape[1] < TIME_BLOCKS:
         raise InputError(f"motion features need at least {TIME_BLOCKS + 2} frames, too few were given")
@@ -99,26 +100,26 @@ def block_means(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class MotionEmbedding:
-    """Map from motions to comparable vectors.
+    """Map from motions to vectors that can be compared by Euclidean distance.
 
-    Their Euclidean distance has a meaning. The map is fitted on a reference, then frozen. The reference has mean 0 and
-    total variance 100, so a Fréchet distance of 100 is the distance of a single average motion.
+    It is fitted to a reference and then fixed. The reference has mean 0 and total variance 100, so a Fréchet distance
+    of 100 is the distance of a single average motion.
     """
 
     features: Features
     """Function that computes the features."""
     scales: tuple[float, ...]
-    """One factor per feature group."""
+    """Factor of each feature group."""
     mean: np.ndarray
     """(F,) means of the features."""
     axes: np.ndarray
-    """(F, D), scaled principal axes."""
+    """(F, D) scaled principal axes."""
 
     @classmethod
     def fit(cls, features: Features, reference: MotionBatch, dimensions: int = 24) -> Self:
         """Fit the principal components of a reference.
 
-        Each kind of feature is scaled to equal variance.
+        Each group of features is scaled to equal variance first.
 
         Args:
             dimensions: Number D of principal components.

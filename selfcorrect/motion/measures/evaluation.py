@@ -1,4 +1,4 @@
-"""Realism and diversity of motions, measured together against a reference of real motions."""
+"""Realism and diversity of motions relative to real motions."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,9 +13,9 @@ from .physical import physical_errors
 
 @dataclass(frozen=True, eq=False)
 class MotionEvaluator:
-    """Comparison of motions with real motions.
+    """Comparison of motions with a reference of real motions.
 
-    Embeddings were fitted on the reference and are frozen.
+    Embeddings are fitted to the reference and then fixed.
     """
 
     kinematic: MotionEmbedding
@@ -25,17 +25,14 @@ class MotionEvaluator:
 
     @classmethod
     def fit(cls, reference: MotionBatch, labels: np.ndarray) -> Self:
-        """Fit the evaluator to canonical real windows of equal length with labels (N,) int64."""
+        """Fit the evaluator to canonical real windows of equal length, with labels (N,) int64."""
         kinematic = MotionEmbedding.fit(kinematic_features, reference)
         geometric = MotionEmbedding.fit(geometric_features, reference)
         ground = MotionEmbedding.fit(ground_features, reference)
         return cls(kinematic, geometric, ground, describe(kinematic, geometric, ground, reference, labels))
 
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Return the `MEASURED` metrics of motions, by key.
-
-        Motions are canonical, with labels (M,) int64.
-        """
+        """Return the `MEASURED` metrics of canonical motions with labels (M,) int64, by key."""
         candidate = describe(self.kinematic, self.geometric, self.ground, batch, labels)
         return compute_metrics(MetricInputs(self.reference, candidate))
 

@@ -1,8 +1,8 @@
 """The table of motion metrics.
 
-A row has name, unit, function, and which direction is better. Loops, reports, the tables of the documentation, W&B and
-CSV files read metrics from here; `physical.FIGURES` lists the figures of single motions. A new metric is a function and
-a row. Functions return SI units; only this module converts to the units that are stored and shown.
+Each row has name, unit, function, and the better direction. Loops, reports, the documentation's tables, W&B and CSV
+files take metrics from here; `physical.FIGURES` lists the figures of single motions. A new metric is a function and a
+row. Functions return SI units, and only this module converts them to the units that are stored and shown.
 """
 
 from collections.abc import Callable
@@ -25,21 +25,19 @@ from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErro
 from .sliding import measure_slide_m_s
 
 NOVELTY = "novelty_of_samples"
-"""Key of the samples' distance from training data. See `selfcorrect.loop.ancestry.novelty`."""
+"""Key of the samples' distance from training data, see `selfcorrect.loop.ancestry.novelty`."""
 FOUNDERS = "surviving_lineages"
-"""Key of the share of founders with descendants. See `selfcorrect.loop.ancestry`."""
+"""Key of the share of founders with descendants, see `selfcorrect.loop.ancestry`."""
 KEPT_DIVERSITY = ("coverage", "within_label_ratio")
-"""Keys of the measures that show kept diversity. Both must be kept: docs/how-it-works.md shows why one does not do."""
+"""Keys of the two measures that must both be kept for diversity to be kept. docs/how-it-works.md shows why one does not
+suffice."""
 CORRECTED = "corrected_"
-"""Key prefix of metrics after correction, measured with `evaluate_corrected`."""
+"""Key prefix of metrics after correction, which are measured with `evaluate_corrected`."""
 
 
 @dataclass(frozen=True, eq=False)
 class MotionDescription:
-    """N motions as metrics compare them.
-
-    They come with embeddings, labels and errors.
-    """
+    """N motions with embeddings, labels and errors, as metrics compare them."""
 
     motions: MotionBatch
     kinematic: np.ndarray
@@ -55,27 +53,24 @@ class MotionDescription:
 
 @dataclass(frozen=True, eq=False)
 class MetricInputs:
-    """Candidate motions, and the real motions for comparison."""
+    """Candidate motions, and the real motions to compare with."""
 
     reference: MotionDescription
     candidate: MotionDescription
 
     @property
     def poses(self) -> tuple[np.ndarray, np.ndarray]:
-        """Geometric embeddings of both sets of motions.
-
-        They show variety, with any jitter.
-        """
+        """Geometric embeddings of both sets. They show variety and are hardly affected by jitter."""
         return self.reference.geometric, self.candidate.geometric
 
     @cached_property
     def neighbours(self) -> dict[str, float]:
-        """The `neighbour_metrics` of the poses."""
+        """`neighbour_metrics` of the geometric embeddings."""
         return neighbour_metrics(*self.poses)
 
     @property
     def within_labels(self) -> float:
-        """The `within_label_ratio` of the poses."""
+        """`within_label_ratio` of the geometric embeddings."""
         reference = self.reference
         candidate = self.candidate
         return within_label_ratio(reference.geometric, reference.labels, candidate.geometric, candidate.labels)
@@ -86,21 +81,22 @@ class Metric:
     """A row of the table."""
 
     key: str
-    """Name of the metric in files and W&B. Files are metrics.jsonl, summaries and CSV; values have the shown unit."""
+    """Name of the metric in metrics.jsonl, summaries, CSV files and W&B, where values have the unit shown."""
     name: str
     """Title, without the unit."""
     axis: Literal["realism", "diversity", ""]
-    """Realism or diversity, always evaluated together; empty for qualities that users define."""
+    """Realism or diversity, which are always evaluated together; "" for qualities defined by users."""
     better: Literal["lower", "higher", "real", "aim", "neutral"]
-    """Better direction. It is "real" if the value of real data is the aim, "aim" if a number is that the user gives."""
+    """Better direction. With "real", nearer to the value of real data is better; with "aim", nearer to a number given
+    by the user."""
     digits: int = 2
     unit: Unit = NUMBER
     """Unit of stored and shown values."""
     bounds: tuple[float, float] = (0.0, inf)
-    """Least and greatest value, in the shown unit."""
+    """Minimum and maximum, in the unit shown."""
     measure: Callable[[MetricInputs], float | np.ndarray] | None = None
-    """Function that returns the value. It may return the value of each candidate (N,), in SI units; None if loops do
-    not measure the metric in each generation."""
+    """Function that returns one value or one per candidate (N,), in SI units. None if loops do not measure the metric
+    in each generation."""
 
     def __post_init__(self) -> None:
         check_choice(f"the better direction of {self.key}", self.better, ("lower", "higher", "real", "aim", "neutral"))
@@ -109,10 +105,10 @@ class Metric:
             raise SettingError(f"the bounds of {self.key} must be the least and the greatest value, got {self.bounds}")
 
     def interval(self, values: np.ndarray) -> Interval:
-        """Return a mean over seeds with an interval.
+        """Return the mean over seeds (S,) with an interval that respects the bounds.
 
-        Values are (S,); the interval stays within the bounds. It is NaN if any seed has no value. Seeds without a value
-        have often collapsed, so a mean of all other seeds would flatter.
+        It is NaN if any seed has no value. Seeds without a value have often collapsed, so the mean of the others would
+        be too favourable.
         """
         if np.isnan(values).any():
             return UNMEASURED
@@ -120,7 +116,7 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """Name and unit; for metrics after correction, also that."""
+        """Name and unit, and whether it is measured after correction."""
         unit = f" ({self.unit.symbol})" if self.unit.symbol else ""
         return f"{self.name}{unit}{', after correction' * self.key.startswith(CORRECTED)}"
 
@@ -181,36 +177,33 @@ METRICS = (
 )  # fmt: skip
 
 FEASIBILITY = ("needed_force_bodyweights", "needed_moment_nm", "without_support_percent")
-"""Keys of the root residual. Unchanged motions need it in an engine that did not make the motions."""
+"""Keys of the root residual that unchanged motions need in an engine."""
 DESCENT = (FOUNDERS, "offspring_variance")
-"""Keys of measures of descent. Loops that trace ancestry have them in each generation."""
+"""Keys of the measures of descent, which loops that trace ancestry have in each generation."""
 TRAINED = (NOVELTY, "training_loss", "training_entropy")
-"""Keys of metrics of the training. They compare each generation with the training data, or measure the training
-itself."""
+"""Keys of the metrics of training: the samples' distance from training data, and the training itself."""
 EXPLAINED = (*FEASIBILITY, "missing_bodyweights", "unsupported_percent")
-"""Keys of metrics of the last generation only. The last two are measured after kinematic clean-up, without an
-engine."""
+"""Keys of metrics of the last generation only. The last two are measured after kinematic clean-up, without an engine.
+"""
 FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
-"""Metrics of the field's evaluator. An experiment may have it (Guo et al. 2022)."""
+"""Metrics of the field's evaluator (Guo et al. 2022), which an experiment may use."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)
 """Metrics measured in each generation, in the order of reports."""
 METRIC_TABLE = Registry("metric", [Row(metric.key, "", metric.name) for metric in METRICS], group="selfcorrect.metrics")
-"""Metrics by key. Other packages add metrics: the name of an entry point that leads to a `Metric` is the key."""
+"""Metrics by key. Another package adds a metric with an entry point, whose name is the key and which refers to a
+`Metric`."""
 
 
 def added_metrics() -> tuple[Metric, ...]:
-    """Return the metrics of other packages.
-
-    Loops measure these in each generation.
-    """
+    """Return the metrics of other packages, which loops measure in each generation."""
     added = METRIC_TABLE.load_added(Metric)
     return tuple(replace(metric, key=key) for key, metric in added.items() if metric.measure)
 
 
 def compute_metrics(sets: MetricInputs) -> dict[str, float]:
-    """Compute the metrics of loops, by key.
+    """Compute the metrics of loops by key, in the units shown.
 
-    Units are those shown; a metric with a value per candidate is averaged.
+    Values per candidate are averaged.
     """
     means = {}
     for metric in (*MEASURED, *added_metrics()):
@@ -225,10 +218,10 @@ def compute_metrics(sets: MetricInputs) -> dict[str, float]:
 
 
 def _average_answer(metric: Metric, answer: float | np.ndarray, candidates: int) -> float:
-    """Return a metric's value in the shown unit.
+    """Return a metric's value in the unit shown, averaged over candidates.
 
-    Values per candidate are averaged. Raises ValueError for an answer that is neither one real number nor one for each
-    candidate.
+    Raises:
+        ValueError: The answer is neither one real number nor one for each candidate.
     """
     values = np.asarray(answer)
     if values.dtype.kind not in "biuf" or values.shape not in [(), (candidates,)]:
@@ -238,10 +231,7 @@ def _average_answer(metric: Metric, answer: float | np.ndarray, candidates: int)
 
 
 def _check_mean(metric: Metric, mean: float) -> None:
-    """Raise ValueError for a value beyond the bounds.
-
-    No report could show it. NaN stands for no value.
-    """
+    """Raise ValueError if a value is outside the bounds. NaN stands for a missing value."""
     low, high = metric.bounds
     is_within = isnan(mean) or (isfinite(mean) and low - ROUNDING <= mean <= high + ROUNDING)
     if not is_within:
@@ -249,9 +239,6 @@ def _check_mean(metric: Metric, mean: float) -> None:
 
 
 def find_metric(key: str) -> Metric:
-    """Return the metric with that key.
-
-    The key may begin with `CORRECTED`.
-    """
+    """Return the metric with this key, which may begin with `CORRECTED`."""
     plain = next(metric for metric in (*METRICS, *added_metrics()) if metric.key == key.removeprefix(CORRECTED))
     return plain if plain.key == key else replace(plain, key=key)

@@ -1,4 +1,4 @@
-"""How far a correction moves the joints."""
+"""How far a correction moves joints."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -10,28 +10,25 @@ from ..kinematics import joint_positions
 from ..motion import SLAB, Motion
 
 UNCHANGED_M = 0.001
-"""Maximum joint move of an unchanged motion, in m."""
+"""Maximum distance that a joint moves in an unchanged motion, in m."""
 
 
 @dataclass(frozen=True, eq=False)
 class JointMoves:
-    """Distances by which joints were moved."""
+    """Distances by which a correction moves joints."""
 
     by_joint_m: np.ndarray
     """(J,) mean over all frames."""
     furthest_m: float
     furthest_frame: int
     furthest_joint: int
-    """Index of the joint that moved furthest. It did so in the frame above."""
+    """Index of the joint that moved furthest, in that frame."""
     raised_m: float
     """Median height by which the root was raised."""
 
     @classmethod
     def from_motions(cls, before: Motion, after: Motion) -> Self:
-        """Measure the moves between two motions.
-
-        Both have as many joints and frames; there may be only one frame.
-        """
+        """Measure the moves between two motions with the same numbers of joints and frames."""
         total_m = np.zeros(len(before.skeleton))
         furthest = (-1.0, 0, 0)
         for start in range(0, len(before), SLAB):

@@ -1,9 +1,9 @@
-"""Physical errors of motions, without a reference.
+"""Physical errors of motions, without a reference: penetration, floating, foot skate and jerk.
 
-They are penetration, floating, foot skate and jerk. The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided
-Human Motion Diffusion Model", section 4. These use the soles' corners and spheres of the body surface in place of a
-mesh, and PhysDiff's tolerance of 5 mm. All are averages over all frames; frames without an error count 0. Real motion
-capture is not free of errors (jumps float, soft soles sink), so compare with real motion, never with zero.
+The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided Human Motion Diffusion Model", section 4, with
+PhysDiff's tolerance of 5 mm, but sole corners and spheres of body surface in place of a mesh. All are averages over all
+frames; frames without an error count 0. Real motion capture has errors, too (jumps float, soft soles sink), so compare
+with real motion and not with zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,35 +20,33 @@ from ..motion import MotionBatch
 from ..support import Support, gripping, ground_heights_m
 
 TOLERANCE_M = 0.005
+"""Depth or height up to which nothing counts as an error, in m."""
 
 
 @dataclass(frozen=True, eq=False)
 class PhysicalErrors:
-    """Errors of N motions, arrays (N,)."""
+    """Errors of N motions, as arrays (N,)."""
 
     penetration_m: np.ndarray
-    """Mean penetration depth of the body's lowest point, in m, over frames where it is deeper than 5 mm below the
-    floor."""
+    """Mean depth of the body's lowest point below the floor, in m, counted in frames in which it is deeper than 5 mm.
+    """
     floating_m: np.ndarray
-    """Mean height of the body's lowest point while floating, in m, over frames where it is higher than 5 mm above the
-    floor."""
+    """Mean height of the body's lowest point above the floor, in m, counted in frames in which it is higher than 5 mm.
+    """
     skate_m_s: np.ndarray
-    """Mean horizontal speed of corners on the floor, in m/s. Sole corners are at most 5 mm above the floor in two
-    adjacent frames (PhysDiff's displacement per frame, times the frame rate)."""
+    """Mean horizontal speed of sole corners that are at most 5 mm above the floor in two consecutive frames, in m/s:
+    PhysDiff's displacement per frame, times the frame rate."""
     jerk_m_s3: np.ndarray
-    """Mean jerk of the joints, in m/s³: the size of the third derivative of positions, by finite differences (the
+    """Mean jerk of the joints, in m/s³: the magnitude of the third derivative of positions, by finite differences (a
     measure of smoothness of Flash and Hogan 1985)."""
 
     def mean(self) -> dict[str, float]:
-        """Return each error's mean over the motions, by name."""
+        """Return each error's mean over motions, by name."""
         return {field.name: float(getattr(self, field.name).mean()) for field in fields(self)}
 
 
 def penetration_by_frame_m(batch: MotionBatch) -> np.ndarray:
-    """Return penetration depths (N, T).
-
-    The body's lowest point counts, below floor or ground; 0 up to 5 mm.
-    """
+    """Return the depth (N, T) of the body's lowest point below floor or ground, or 0 up to 5 mm."""
     poses = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     lowest_m, _ = _stand_on_ground(batch, *poses, supports=())
     return _depth_below_floor(lowest_m)
@@ -59,8 +57,10 @@ def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = 
 
     Padding does not count. A motion that is too short for an error has 0.
 
-    supports: what carries each motion besides the floor; a support is the ground of the carried parts, and a body that
-        grips a hold does not float.
+    Args:
+        batch: N motions.
+        supports: What carries each motion besides the floor. A support is the ground of the parts that it carries, and
+            a body that grips a hold does not float.
     """
     return errors_of_poses(batch, *forward_kinematics(batch.skeleton, batch.root_m, batch.rotations), supports)
 
@@ -68,13 +68,11 @@ def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = 
 def errors_of_poses(
     batch: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, supports: Sequence[Sequence[Support]] = ()
 ) -> PhysicalErrors:
-    """Return physical errors (N,) of known poses.
-
-    See `physical_errors`.
+    """Return physical errors (N,) of known poses, see `physical_errors`.
 
     Args:
         batch: N motions of up to T frames.
-        positions_m: (N, T, J, 3) world positions of all joints, metres.
+        positions_m: (N, T, J, 3) world positions of all joints, in m.
         orientations: (N, T, J, 4) world orientations of all joints.
         supports: What carries each motion besides the floor.
     """
@@ -91,9 +89,10 @@ def errors_of_poses(
 def _stand_on_ground(
     batch: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, supports: Sequence[Sequence[Support]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return heights above what carries the body.
+    """Return heights above whatever carries the body.
 
-    Heights (N, T) are of the lowest point; sole corners are (N, T, P, 3).
+    Returns:
+        Heights (N, T) of the body's lowest point, and sole corners (N, T, P, 3) above the ground.
     """
     world_m = positions_m
     has_supports = any(supports)
@@ -115,14 +114,14 @@ def _stand_on_ground(
 
 
 def _depth_below_floor(heights_m: np.ndarray) -> np.ndarray:
-    """Return the depth below 0 beyond the tolerance, 0 within the tolerance."""
+    """Return depths below 0, or 0 within the tolerance."""
     return np.where(heights_m < -TOLERANCE_M, -heights_m, 0.0)
 
 
 def _skate(soles_m: np.ndarray) -> np.ndarray:
-    """Return foot skate (N, T−1), in metres.
+    """Return foot skate (N, T−1) in m per frame.
 
-    Foot skate is the mean horizontal displacement of the sole corners (N, T, P, 3) that stay on the floor.
+    It is the mean horizontal displacement of those sole corners (N, T, P, 3) that stay on the floor.
     """
     is_down = soles_m[..., 1] <= TOLERANCE_M
     stays_down = is_down[:, 1:] & is_down[:, :-1]
@@ -131,9 +130,9 @@ def _skate(soles_m: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return each row's mean over its first entries.
+    """Return the mean of each row's first `counts` values, or 0 if there are none.
 
-    Values are (N, K), counts (N,); a row without entries has 0.
+    Values are (N, K), counts (N,).
     """
     is_counted = np.arange(values.shape[1]) < counts[:, None]
     return np.sum(values * is_counted, axis=1) / np.maximum(is_counted.sum(axis=1), 1)
@@ -144,13 +143,13 @@ _Value = TypeVar("_Value", float, np.ndarray)
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit of figures for people."""
+    """A unit in which figures are shown."""
 
     symbol: str = ""
     si: str = ""
-    """The SI unit of the computed figure."""
+    """SI unit in which the figure is computed."""
     per_si: float = 1.0
-    """Number of this unit in an SI unit."""
+    """Size of one SI unit in this unit."""
 
     def convert(self, value_si: _Value) -> _Value:
         """Convert a figure from its SI unit."""
@@ -166,28 +165,25 @@ JERK = Unit("m/s³", "m/s³")
 
 @dataclass(frozen=True)
 class MotionFigure:
-    """A figure of a single motion, with key, title, unit and digits for records and tables."""
+    """A figure of a single motion, as shown in records and tables."""
 
     key: str
-    """Name in records, in SI units."""
+    """Name in records, where values are in SI units."""
     title: str
     unit: Unit
     digits: int = 1
     of_correction: bool = False
-    """True for effects of correction. Other figures are reported for the motion before and after."""
+    """True if it describes the effect of a correction. All other figures are reported before and after."""
     is_signed: bool = False
     repeatability: float = inf
-    """Smallest meaningful difference, in SI units. It is infinite for figures without a better or worse."""
+    """Smallest meaningful difference, in SI units, or infinite for figures without a better direction."""
 
     @property
     def heading(self) -> str:
         return f"{self.title} {self.unit.symbol}"
 
     def format(self, value_si: float) -> str:
-        """Format a figure, such as "skating 52.0 mm/s".
-
-        It has the title, value and unit.
-        """
+        """Format the figure with title and unit, such as "skating 52.0 mm/s"."""
         return f"{self.title} {self.unit.convert(value_si):.{self.digits}f} {self.unit.symbol}"
 
 
@@ -197,7 +193,7 @@ ERRORS = (
     MotionFigure("skate_m_s", "skating", MILLIMETRES_PER_SECOND, repeatability=0.01),
     MotionFigure("jerk_m_s3", "jerk", JERK, repeatability=20.0),
 )
-"""Errors of single motions. They are `PhysicalErrors`, but for skating (see `measure_skating_m_s`)."""
+"""Errors of single motions: those of `PhysicalErrors`, but with skating from `measure_skating_m_s`."""
 
 FIGURES = (
     *ERRORS,
@@ -205,19 +201,18 @@ FIGURES = (
     MotionFigure("raised_m", "raised", MILLIMETRES, of_correction=True, is_signed=True),
     MotionFigure("residual_force_bodyweights", "residual", Unit("bw"), 2, of_correction=True),
 )
-"""The figures of corrections, in the order of tables."""
+"""Figures of corrections, in the order of tables."""
 
 _CLEARLY_WORSE = 0.1
-"""Minimum relative growth of a worse figure. It must also exceed its repeatability."""
+"""Minimum relative growth of a figure that got worse. It must exceed the figure's repeatability, too."""
 _FLOATING_PER_PENETRATION = 3.0
-"""Floating gained per penetration lost. Penetration does not count as worse if floating falls by this many times as
-much."""
+"""Decrease of floating, relative to the increase of penetration, from which on penetration does not count as worse."""
 
 
 def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
-    """Return whether a figure got worse.
+    """Return whether a figure has grown by more than its repeatability.
 
-    It has grown by more than its repeatability; floating bodies may be put down.
+    Penetration may grow if it is because a floating body was put down.
     """
     key = figure.key
     if key == "floating_m" or key not in before or key not in after:

@@ -1,7 +1,4 @@
-"""Roughness that one motion adds to another.
-
-Joints turn faster, or body parts have more jerk.
-"""
+"""Roughness that one motion has and another has not: faster joint rotations, or more jerk of body parts."""
 
 from functools import lru_cache
 
@@ -22,26 +19,23 @@ JERK_PARTS = {
     "left foot": ("left_ankle", "left_foot"),
     "right foot": ("right_ankle", "right_foot"),
 }
-"""Body parts whose jerk is measured, with their joints. A name without a side stands for both."""
+"""Body parts whose jerk is measured, with their joints. Names without a side stand for both sides."""
 
 
 _ROWS = 1024
-"""Number of frames processed together. Long motions then need little memory."""
+"""Number of frames processed at once, so that long motions need little memory."""
 
 
 def angular_speeds_rad_s(moving: Motion | MotionBatch, frames: slice = slice(None)) -> np.ndarray:
-    """Return angular speeds (..., T − 1, J), rad/s.
-
-    All joints turn in their parents' frames, between some frames.
-    """
+    """Return angular speeds (..., T − 1, J) of joints in their parents' frames, in rad/s."""
     rotations = moving.rotations[..., frames, :, :]
     return turn_angles(rotations[..., :-1, :, :], rotations[..., 1:, :, :]) * moving.fps
 
 
 def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | MotionBatch) -> np.ndarray:
-    """Return each joint's largest added angular speed.
+    """Return each joint's largest increase in angular speed in any frame, (..., J) in rad/s, or 0.
 
-    It is the gain (..., J) in any frame of `after`, rad/s, or 0. Both share skeleton, frame rate and frames.
+    Both motions have the same skeleton, frame rate and frames.
     """
     most_rad_s = np.zeros((*after.rotations.shape[:-3], after.rotations.shape[-2]))
     for start in range(0, after.rotations.shape[-3] - 1, _ROWS):
@@ -52,17 +46,14 @@ def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | Mot
 
 
 def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
-    """Return added angular speeds by joint name.
-
-    Speeds are in degrees per second; see `added_angular_speeds_rad_s`.
-    """
+    """Return `added_angular_speeds_rad_s` by joint name, in degrees per second."""
     added = np.degrees(added_angular_speeds_rad_s(before, after))
     return dict(zip(before.skeleton.names, added.tolist(), strict=True))
 
 
 @lru_cache(maxsize=8)
 def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
-    """Return the joints of each of `JERK_PARTS`, leaving out parts of which the skeleton has no joint."""
+    """Return the joints of each of `JERK_PARTS` that the skeleton has."""
     joints_of = {}
     for name, parts in JERK_PARTS.items():
         joints = [joint for joint, part in enumerate(skeleton.parts) if part in parts or strip_side(part) in parts]
@@ -72,12 +63,12 @@ def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
 
 
 def joint_jerks_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return jerks (..., T − 3, J) of joints (..., T, J, 3) in m/s³, as third differences."""
+    """Return jerks (..., T − 3, J) of joints (..., T, J, 3), as third differences."""
     return norms(np.diff(joints_m, 3, axis=-3)) * fps**3
 
 
 def jerk_by_part_m_s3(moving: Motion | MotionBatch) -> dict[str, np.ndarray]:
-    """Return each part's mean jerk (...) over frames, in m/s³; 0 for motions of fewer than four frames."""
+    """Return each part's mean jerk (...) over frames, or 0 for fewer than four frames."""
     jerks = joint_jerks_m_s3(joint_positions(moving), moving.fps)
     count = max(jerks.shape[-2], 1)
     joints_of = joints_by_part(moving.skeleton)

@@ -1,10 +1,10 @@
-"""Skating: how fast standing feet slide.
+"""Skating: how fast standing feet slide along the ground.
 
-Checks, corrections, references and pages show this speed along the ground. A foot that rolls over heel and toe has a
-point of its sole that stands still; a foot that slides has none. So a foot is as fast as the slowest of heel, ball and
-tip, seen from the belt of a treadmill, in the frames in which it stands. These points are of a usual sole, so that the
-soles that a motion shows do not change its speed. Samples of a model are measured by the published mean over points
-near the floor instead: `PhysicalErrors.skate_m_s`.
+A foot that rolls over heel and toe has a sole point that stands still, but a foot that slides has none. So a foot's
+speed is that of the slowest of heel, ball and tip, relative to a treadmill's belt, in frames in which the foot stands.
+The points belong to a usual sole, so that the sole depth estimated from a motion does not change its speed. Checks,
+corrections, references and pages use this speed. Samples of models are measured by the published mean over points near
+the floor instead, see `PhysicalErrors.skate_m_s`.
 """
 
 from dataclasses import replace
@@ -22,14 +22,14 @@ from ..skeleton import FootFrames
 from ..views import LevelFeet
 
 _IN_PLACE = 0.5
-"""Maximum travel speed on a belt, relative to the belt. A faster body glides along with its feet."""
+"""Maximum travel speed of a body on a belt, relative to the belt. A faster body glides along with its feet."""
 
 
 def measure_skating_m_s(motion: Motion, before: Motion | None = None) -> float:
-    """Measure the mean skating speed.
+    """Measure the mean skating speed, or 0 if no foot stands.
 
-    It is 0 if no foot stands. before: Motion of the same frames whose feet decide which foot stands when; by default
-    the motion itself.
+    Args:
+        before: Motion of the same frames whose feet decide which foot stands when; None for the motion itself.
     """
     speeds_m_s = measure_skating_by_frame_m_s(motion, before)
     return float(np.nanmean(speeds_m_s)) if np.isfinite(speeds_m_s).any() else 0.0
@@ -38,10 +38,13 @@ def measure_skating_m_s(motion: Motion, before: Motion | None = None) -> float:
 def measure_skating_by_frame_m_s(
     motion: Motion, before: Motion | None = None, feet: FootFrames | None = None
 ) -> np.ndarray:
-    """Measure each foot's skating speed (T − 1, 2).
+    """Measure each foot's skating speed (T − 1, 2) from the frame before.
 
-    It is along the ground, since the frame before, and NaN where the foot does not stand. feet: Foot frames of both
-    motions; None to take those of the motion before if both have one skeleton.
+    It is NaN where the foot does not stand.
+
+    Args:
+        before: Motion of the same frames whose feet decide which foot stands when; None for the motion itself.
+        feet: Foot frames of both motions. None takes those of the motion before, if both have the same skeleton.
     """
     before = before or motion
     observation = observe(before)
@@ -64,9 +67,9 @@ def measure_skating_by_frame_m_s(
 
 
 def find_belts_m_s(before: Motion, after: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Find the belt velocity before and after a change.
+    """Find the belt velocity before and after a change, each (2,) along x and z.
 
-    Both are (2,), along x and z, and 0 without a belt. A body that was given a way over the floor has a slower belt.
+    They are 0 without a belt. If a change gives the body a path over the floor, the belt becomes slower.
     """
     glide_m_s = observe(before).glide_m_s
     travel_m_s = _travel_m_s(before)

@@ -1,11 +1,10 @@
-"""Sliding of samples, at any height.
+"""Sliding of samples: the speed of standing feet along the floor, at any height.
 
-It is the speed of standing feet along the floor, however far above or below it they are. The published skate counts
-points near the floor at 0, so feet seem to slide more if the body sinks, and not at all if the body floats
-(`PhysicalErrors.skate_m_s`). Here a foot stands while it is among the lowest parts of the body, and the body is at the
-level of its last or next step, wherever that is. As in `skating`, a foot is as fast as the slowest of heel, ball and
-tip, because a foot that rolls has a point that stands still. All windows are measured at once and without an estimate
-of the ground, so that loops can measure each generation.
+The published foot skate counts points near the floor at 0, so it rises if the body sinks, and is 0 if the body floats
+(`PhysicalErrors.skate_m_s`). Here, a foot stands if it is among the lowest parts of the body and the body is about as
+low as in the steps nearby, wherever that is. As in `skating`, its speed is that of the slowest of heel, ball and tip,
+because a foot that rolls has a point that stands still. All windows are measured at once, without an estimate of the
+ground, so that loops can measure each generation.
 """
 
 from dataclasses import dataclass
@@ -19,29 +18,30 @@ from ..kinematics import forward_kinematics
 from ..motion import MotionBatch
 
 _CARRIES_M = 0.01
-"""Maximum height of a bearing foot, in m above the body's lowest point."""
+"""Maximum height of a bearing foot above the body's lowest point, in m."""
 _IN_FLIGHT_M = 0.05
-"""Minimum height of a body in the air, in m above the level of the nearest steps."""
+"""Minimum height of a body in flight above the level of the nearest steps, in m."""
 _STEP_S = 0.5
-"""Time in which a body is on the ground once, in s before and after a frame, and longer than the flight of a jump."""
+"""Time before and after a frame within which a body touches the ground, in s. It is longer than the flight of a jump.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Footing:
-    """Foot heights and speeds of N motions of T frames, the left foot first."""
+    """Heights and speeds of feet in N motions of T frames, the left foot first."""
 
     lowest_m: np.ndarray
-    """(N, T) lowest height of the body above 0."""
+    """(N, T) height of the body's lowest point above 0."""
     feet_m: np.ndarray
-    """(N, T, 2) lowest height of each foot above 0."""
+    """(N, T, 2) height of each foot's lowest point above 0."""
     speeds_m_s: np.ndarray
     """(N, T−1, 2) speed of each foot's slowest point, along the floor."""
     stands: np.ndarray
-    """(N, T−1, 2) bool, whether the foot stands in both frames."""
+    """(N, T−1, 2) bool, true if the foot stands in both frames."""
 
 
 def find_footing(batch: MotionBatch) -> Footing:
-    """Find heights and speeds of a batch's feet."""
+    """Compute heights, speeds and stances of a batch's feet."""
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
     lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
@@ -57,10 +57,7 @@ def find_footing(batch: MotionBatch) -> Footing:
 
 
 def measure_slide_m_s(batch: MotionBatch) -> np.ndarray:
-    """Measure each motion's sliding speed (N,).
-
-    Standing feet slide along the floor; motions in which no foot stands have 0.
-    """
+    """Measure each motion's mean sliding speed (N,), or 0 if no foot stands."""
     footing = find_footing(batch)
     total_m_s = np.sum(footing.speeds_m_s * footing.stands, axis=(1, 2))
     return total_m_s / np.maximum(footing.stands.sum(axis=(1, 2)), 1)
