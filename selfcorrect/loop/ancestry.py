@@ -1,10 +1,8 @@
-"""Ancestry of synthetic samples.
+"""Ancestry of synthetic samples: from which training sample each descends.
 
-The training sample that each descends from, and founders that still have descendants.
-
-A model that half-memorises its training set hands members down as a population hands down genes. Each synthetic sample
-descends from the nearest member, with the same label, of its model's training set. The real training data are the
-founders. Ancestry is traced in a space that the task defines, and only measures: the loop does not depend on ancestry.
+A model that half-memorises its training set passes its members on as a population passes on genes. Each synthetic
+sample descends from the nearest member of its model's training set with the same label. The real training data are the
+founders. Ancestry is traced in a space that the task defines. It is only measured; the loop does not depend on it.
 """
 
 from collections.abc import Callable
@@ -20,16 +18,16 @@ from ..core.samples import Samples
 from .correctors.loop_correction import CorrectedBatch
 
 ENTROPY = "training_entropy"
-"""Key of the change of the training set's entropy."""
+"""Key of the change in the training set's entropy."""
 MOST_IN_ENTROPY = 1000
-"""Members used to estimate entropy, evenly spaced."""
+"""Maximum number of members from which entropy is estimated, evenly spaced."""
 BLOCK = 4096
-"""Number of members with distances in memory together."""
+"""Number of members whose distances are in memory at once."""
 CLOSEST = 1e-6
-"""Distance of copies in the entropy, in the founders' median distance."""
+"""Distance between copies in the estimate of entropy, relative to the founders' median distance."""
 
 Space: TypeAlias = Callable[[Tensor], np.ndarray]
-"""Values (N, *event) → vectors (N, D), near for similar values."""
+"""Function from values (N, *event) to vectors (N, D) that are near each other for similar values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +38,7 @@ class Genealogy:
     founders: np.ndarray
     labels: np.ndarray
     unit: float
-    """Median distance of a founder to the nearest other founder, the unit of novelty."""
+    """Median distance from a founder to its nearest neighbour, the unit of novelty."""
 
     @classmethod
     def from_real(cls, real: Samples, space: Space) -> Self:
@@ -49,7 +47,7 @@ class Genealogy:
         return cls(space, founders, _labels(real), unit)
 
     def trace(self, batch: CorrectedBatch, parents: Samples) -> tuple[CorrectedBatch, dict[str, float]]:
-        """Add ancestry to a batch, and measure the ancestry.
+        """Add ancestry to a batch, and measure it.
 
         Args:
             batch: Corrected samples of a generation.
@@ -69,7 +67,7 @@ class Genealogy:
     def measure_training(self, members: Samples, *, has_overlap: bool) -> dict[str, float]:
         """Measure the entropy of a training set.
 
-        Surviving founders are measured, too, if the set holds several generations.
+        If the set holds several generations, surviving founders are measured, too.
         """
         measures = {ENTROPY: self.entropy_change(members)}
         if has_overlap:
@@ -81,15 +79,15 @@ class Genealogy:
         return len(np.unique(founder[founder >= 0])) / len(self.founders)
 
     def entropy_change(self, members: Samples) -> float:
-        """Return a training set's entropy less the founders', in nats per dimension.
+        """Return a training set's entropy minus the founders', in nats per dimension.
 
-        The estimator is from Kozachenko and Leonenko (1987): d · mean(log distance to the nearest other member) plus a
-        constant that cancels at equal numbers. Shi et al. 2025 (arXiv 2509.16499) find that a falling entropy of the
-        training set announces memorisation. The entropy is 0 for the founders and log s for the founders scaled by s;
-        copies lower the entropy most, because each counts as a distance of `CLOSEST`.
+        The estimator (Kozachenko and Leonenko 1987) is d · mean(log distance to the nearest neighbour) plus a constant,
+        which cancels for equal numbers. Shi et al. 2025 (arXiv 2509.16499) find that a falling entropy of the training
+        set announces memorisation. The result is 0 for the founders, and log s for the founders scaled by s. Copies
+        lower it most, because the distance between them counts as `CLOSEST`.
 
         Returns:
-            The difference; NaN for fewer than two members.
+            The difference, or NaN for fewer than two members.
         """
         count = min(len(members), len(self.founders), MOST_IN_ENTROPY)
         if count < 2:
@@ -106,12 +104,13 @@ class Genealogy:
     def _measure(
         self, children: np.ndarray, labels: np.ndarray, founder: np.ndarray, walk: np.ndarray, steps: np.ndarray
     ) -> dict[str, float]:
-        """Return measures of the ancestry of children (N, D).
+        """Measure the ancestry of children (N, D).
 
-        surviving_lineages: share of the founders that have a descendant. novelty: median distance to the parent, in
-        `unit`. novelty_to_real: median distance to the nearest real sample, in `unit`. lineage_persistence: median
-        distance from the founder, over the distance of a random walk of the same steps. Persistence is 1 for neutral
-        drift, √t for t steps in the same direction, and NaN where nothing has moved.
+        * surviving_lineages: share of the founders that have a descendant.
+        * novelty: median distance to the parent, in `unit`.
+        * novelty_to_real: median distance to the nearest real sample, in `unit`.
+        * lineage_persistence: median distance from the founder, relative to a random walk of the same steps. It is
+          1 for neutral drift, √t for t steps in one direction, and NaN if nothing has moved.
         """
         has_moved = (founder >= 0) & (walk > 0)
         persistence = np.nan
@@ -128,19 +127,19 @@ class Genealogy:
 
 
 def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, training_labels: np.ndarray) -> float:
-    """Return how far samples lie from the training data.
+    """Return how far samples are from the training data.
 
     The result is 0 for copies, and about 1 for other data of the same kind.
 
     Args:
-        vectors: (N, D), samples in a space where like samples are near.
-        labels: (N,) int64, labels of the samples.
-        training: (M, D), the training data in that space.
-        training_labels: (M,) int64, labels of the training data.
+        vectors: (N, D) samples, in a space in which similar samples are near each other.
+        labels: (N,) int64 labels of the samples.
+        training: (M, D) training data in that space.
+        training_labels: (M,) int64 labels of the training data.
 
     Returns:
-        The median distance of a sample to the nearest training sample of the same label, divided by the median distance
-        of a training sample to the nearest other one.
+        The median distance from a sample to the nearest training sample with the same label, divided by the median
+            distance between training samples and their nearest neighbours.
     """
     _, distances = nearest_of_label(vectors, labels, training, training_labels)
     return float(np.median(distances) / np.median(_nearest_neighbour_distances(training)))
@@ -149,12 +148,13 @@ def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, train
 def nearest_of_label(
     vectors: np.ndarray, labels: np.ndarray, members: np.ndarray, member_labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the nearest member of the same label, or of any label if no member has the same.
+    """Find the nearest member with the same label, or with any label if none has the same.
 
     Args:
         vectors: (N, D) features of the samples.
-        labels: (N,) classes of the samples.
-        members: (M, D) features of the candidates, with classes `member_labels` (M,).
+        labels: (N,) labels of the samples.
+        members: (M, D) features of the members.
+        member_labels: (M,) labels of the members.
 
     Returns:
         Rows (N,) of the members, and distances (N,).
@@ -175,12 +175,12 @@ def nearest_of_label(
 
 
 def offspring_variance(parents: np.ndarray, count: int) -> float:
-    """Return variance over mean of the numbers of children.
+    """Return the ratio of variance to mean of the numbers of children.
 
-    `parents` (N,) are the children's parents, out of `count`. The result is 1 for children drawn evenly at random
-    (Wright–Fisher), 0 for a single child each, and 1 + c if chances vary with a squared coefficient of variation c (and
-    children are as many as parents). Children of parents that are copies of each other count as those of the first
-    copy, which raises the variance in loops that copy.
+    `parents` (N,) are the children's parents, out of `count`. The result is 1 for children drawn uniformly at random
+    (Wright–Fisher), 0 for one child each, and 1 + c if parents' chances vary with a squared coefficient of variation c
+    (and there are as many children as parents). Children of copies all count as those of the first copy, which raises
+    the variance in loops that copy.
     """
     children = np.bincount(parents, minlength=count)
     return float(children.var() / children.mean())
@@ -197,7 +197,7 @@ def _labels(samples: Samples) -> np.ndarray:
 
 
 def _add_ancestry(batch: CorrectedBatch, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> CorrectedBatch:
-    """Add ancestry to a batch's provenance, and to that of the draws behind the samples."""
+    """Add ancestry to the provenance of a batch and of its raw draws."""
     rows = batch.samples.provenance.draw
     drawn_parent = np.full(len(batch.drawn), -1)
     drawn_founder = np.full(len(batch.drawn), -1)

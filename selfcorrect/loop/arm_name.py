@@ -1,7 +1,4 @@
-"""The name of an arm and of its folder.
-
-Nothing here imports PyTorch.
-"""
+"""Names of arms and of their folders. Nothing here imports PyTorch."""
 
 from collections.abc import Mapping
 
@@ -21,24 +18,24 @@ FORMS = {
     "eta": ("eta-{:g}", "eta {:g}"),
     "sampling_steps": ("sampling-steps-{:g}", "sampling steps {:g}"),
 }
-"""Setting → its form in names and titles. The order is that of an arm's name; "" stands for none. The strength γ stands
-by its operator."""
+"""Form of each setting in names and in titles, in the order of an arm's name; "" for none. The strength γ is listed
+under its operator."""
 LAST_IN_TITLES = ("bias", "fitting", "from_scratch", "correct_real")
-"""Settings that titles name after all others."""
+"""Settings that come last in titles."""
 
 
 def format_arm_name(policy: str, corrector: str, changes: Mapping[str, object]) -> str:
-    """Return the name of an arm, e.g. "augment-0.5+my_corrector+strength-1".
+    """Return the name of an arm, such as "augment-0.5+my_corrector+strength-1".
 
     Args:
-        changes: Setting → value, None for a usual value.
+        changes: Values of settings, None for the usual value.
     """
     forms = [form.format(changes[name]) for name, (form, _) in FORMS.items() if changes.get(name) is not None]
     return "+".join([policy.replace(":", "-"), corrector, *forms])
 
 
 def format_title(treatment: str, changes: Mapping[str, object]) -> str:
-    """Return an arm's treatment with changed settings, e.g. "physics, γ = 1"."""
+    """Return an arm's treatment with its changed settings, such as "physics, γ = 1"."""
     order = [*(name for name in FORMS if name not in LAST_IN_TITLES), *LAST_IN_TITLES]
     forms = [FORMS[name][1].format(changes[name]) for name in order if name in changes]
     return ", ".join([treatment, *filter(None, forms)])

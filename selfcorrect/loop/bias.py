@@ -1,10 +1,8 @@
-"""Sampling bias: sampling tilted towards quality.
+"""Sampling bias: sampling tilted towards quality, as when people pick the best pictures.
 
-As when people pick the best pictures.
-
-A bias maps a model and parents, the training set of the model, to a sampler, so that biases compose with any model and
-any policy. The parents' provenance shows synthetic parents and their generation; samples of the newest generation are
-as drawn, before any correction.
+A bias is a function of a model and its parents, the model's training set, that returns a sampler. So biases can be
+combined with any model and any policy. The parents' provenance tells which parents are synthetic, and from which
+generation. Samples of the newest generation are as drawn, before any correction.
 """
 
 import math
@@ -22,18 +20,19 @@ from .models.protocol import GenerativeModel
 
 Bias: TypeAlias = "Callable[[GenerativeModel, Samples], Sampler]"
 Score: TypeAlias = Callable[[Tensor], Tensor]
-"""Values (N, *event) → (N,) or (N, *replicates) scores, higher is better."""
+"""Function from values (N, *event) to scores (N,) or (N, *replicates). Higher is better."""
 
 
 class Sampler(Protocol):
-    """A function that draws a batch of samples, or some of them again."""
+    """A function that draws a batch of samples, or redraws some of them."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
-        """Return a value per label.
+        """Draw a value for each label.
 
         Args:
-            labels: (N,) int64, those of the whole batch.
-            slots: (M,) int64 positions in the batch that are drawn; by default all.
+            labels: (N,) int64 labels of the whole batch.
+            stream: Random numbers.
+            slots: (M,) int64 positions in the batch to draw; None for all.
 
         Returns:
             (N, *event), or (M, *event) for `slots`.
@@ -42,7 +41,7 @@ class Sampler(Protocol):
 
 
 def sample_independently(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
-    """Return the sampler of a draw of independent samples.
+    """Return a sampler that draws samples independently.
 
     `draw` maps labels (N,) and a stream to values (N, *event).
     """
@@ -54,15 +53,12 @@ def sample_independently(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
 
 
 def sample_plainly(model: GenerativeModel, parents: Samples) -> Sampler:
-    """Return a sampler that draws as the model does."""
+    """Return a sampler that draws from the model unchanged."""
     return sample_independently(model.sample)
 
 
 def sampling_settings(**settings: float) -> Bias:
-    """Return a bias that changes a model's sampling settings.
-
-    For example, `sampling_settings(temperature=0.8)`.
-    """
+    """Return a bias that changes a model's sampling settings, such as `sampling_settings(temperature=0.8)`."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         with_sampling = getattr(model, "with_sampling", None)
@@ -74,15 +70,15 @@ def sampling_settings(**settings: float) -> Bias:
 
 
 def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
-    """Return a bias that keeps the best draws.
+    """Return a bias that keeps the best of several draws (curation, Ferbach et al. 2024).
 
-    For each sample, a rater chooses the best of k draws: curation (Ferbach et al. 2024).
+    For each sample, a rater chooses one of k draws.
 
     Args:
         k: Number of draws per sample, at least 1.
         raters: Scores, higher is better. Each sample is rated by one rater, drawn uniformly.
-        choice_noise: Scale of Gumbel noise on the scores. At scale s draw i wins with probability ∝ exp(score_i / s)
-            (Plackett–Luce), at 0 the best always wins.
+        choice_noise: Scale of Gumbel noise on the scores. With scale s, draw i wins with probability ∝ exp(score_i / s)
+            (Plackett–Luce). With 0, the best always wins.
 
     Raises:
         SettingError: k is below 1, there is no rater, or the noise is negative.
@@ -110,7 +106,7 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
 
 
 def _scores(values: Tensor, raters: tuple[Score, ...], count: int, generator: torch.Generator) -> Tensor:
-    """Return scores (k·count, *replicates), with the same rater for the k draws of a sample."""
+    """Return scores (k·count, *replicates). All k draws of a sample have the same rater."""
     scores = torch.stack([rater(values) for rater in raters])
     rater = torch.randint(len(raters), (count,), generator=generator).repeat(len(values) // count)
     return scores[rater.to(scores.device), torch.arange(len(values), device=scores.device)]

@@ -1,7 +1,7 @@
 """Calibration: what a sampler loses before any loop.
 
 A self-consuming loop repeats the sampler's errors in each generation. Two numbers show them at generation 0: the share
-of the variance that the sampler keeps, and how unequally it copies the training samples.
+of variance that the sampler keeps, and how unequally it copies the training samples.
 """
 
 import math
@@ -18,33 +18,34 @@ from .ancestry import Space, nearest_of_label, offspring_variance
 from .models.protocol import GenerativeModel
 
 VARIANCES = (1.0, 0.1)
-"""Variances whose kept share is reported. The Gaussians are in units of the model's values."""
+"""Variances of Gaussians whose kept share is reported, in units of the model's values."""
 
 
 @runtime_checkable
 class KeepsVariance(Protocol):
-    """A model whose sampler can be tested with an exactly right network."""
+    """A model whose sampler can be evaluated with an exact network."""
 
     def variance_kept(self, variance: float) -> float:
         """Return the share of variance that sampling keeps.
 
-        The data are N(0, `variance`), and the network is exactly right.
+        The data are N(0, `variance`), and the network is exact for them.
         """
         ...
 
 
 @dataclass(frozen=True)
 class SamplerCalibration:
-    """What a sampler keeps."""
+    """How much variance a sampler keeps."""
 
     offspring_variance: float
-    """Variance of the number of children over its mean. Children are the samples nearest to a training sample: 1 if the
+    """Ratio of variance to mean of the number of children, the samples nearest to each training sample. It is 1 if the
     sampler favours none."""
     within_labels: float
-    """Variance of samples within labels, as a share of the training samples'; NaN if each label has one sample."""
+    """Variance of samples within labels, as a share of the training samples'. It is NaN if each label has one sample.
+    """
     variance_kept: Mapping[float, float] = field(default_factory=dict)
-    """Variance of a Gaussian → share that sampling keeps. The network is exactly right; empty for models that cannot
-    tell."""
+    """Share that sampling keeps of the variance of a Gaussian, by variance, with an exact network. Empty for models
+    that cannot be evaluated this way."""
 
     def __str__(self) -> str:
         kept = ", ".join(f"{share:.2f} of variance {variance:g}" for variance, share in self.variance_kept.items())
@@ -60,11 +61,12 @@ def calibrate_sampler(
     """Measure how much variance a trained model's sampler keeps.
 
     Args:
-        model: A model that was trained on `real`. If it has a method `variance_kept`, as `MotionDiffusion` has,
-            its sampler is tried with an exactly right network, too.
-        real: Training data; a sample is drawn for each label.
-        space: Values to vectors in which the nearest training sample is the parent; by default the values themselves.
-        draws: Number of sets of samples, over which figures are averaged.
+        model: A model trained on `real`. If it has a method `variance_kept`, as `MotionDiffusion` has, its sampler is
+            also evaluated with an exact network.
+        real: Training data. One sample is drawn for each label.
+        stream: Random numbers.
+        space: Function from values to vectors, in which the nearest training sample is the parent. None for the values.
+        draws: Number of sets of samples over which figures are averaged.
     """
     to_vectors = space or (lambda values: values.flatten(1).double().cpu().numpy())
     members = to_vectors(real.values)

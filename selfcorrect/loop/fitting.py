@@ -1,6 +1,6 @@
-"""Fittings: how a model trains on a training set.
+"""Fittings: how a model is trained on a training set.
 
-Plainly, with a remedy for the learner's bias, or with pairs.
+Training is plain, has a remedy for the learner's bias, or learns from pairs.
 """
 
 import math
@@ -22,18 +22,18 @@ _LEAST = 1e-6
 _MOST = 1e6
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
-"""(model, training set, optimiser steps, stream) → the trained model."""
+"""Function of a model, its training set, the number of optimiser steps and a stream. Returns the trained model."""
 
 
 @runtime_checkable
 class PairFitting(Protocol):
-    """A fitting that learns from pairs of a drawn and a corrected sample.
+    """A fitting that learns from pairs of a drawn sample and its correction.
 
-    Corrections are not training data: policies mix samples as drawn.
+    Corrections are not training data, so policies mix samples as drawn.
     """
 
     def with_pairs(self, batch: CorrectedBatch, model: GenerativeModel) -> Fitting:
-        """Return the fitting of a generation."""
+        """Return the fitting for a generation."""
         ...
 
 
@@ -41,26 +41,26 @@ Rework: TypeAlias = Callable[[Samples, Stream], Samples]
 
 
 def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-    """Train for some optimiser steps."""
+    """Train for a number of optimiser steps."""
     return model.fit(training, steps, stream)
 
 
 @dataclass(frozen=True)
 class PreferCorrections:
-    """Prefer each corrected sample to the sample as drawn.
+    """Train a preference for each correction over the sample as drawn.
 
-    The loss is the plain loss of the training set and a preference loss of the generation's pairs (`models.pairs`).
-    Beside real data only, the model's own distribution cancels out of the preference and the correction is left, so
-    that nothing pulls the model towards samples of the model. Samples that a corrector rejects or does not move are in
-    no pair; without pairs the fit is plain.
+    The loss is the plain loss on the training set plus a preference loss on the generation's pairs (`models.pairs`). If
+    the training set is real data only, the model's own distribution cancels out of the preference and only the
+    correction is left, so nothing pulls the model towards its own samples. Samples that a corrector rejects or does not
+    move are in no pair. Without pairs, training is plain.
     """
 
     weight: float = 2.0
-    """κ, weight of the preference beside the plain loss."""
+    """κ, weight of the preference relative to the plain loss."""
     saturation: float = 20.0
-    """β: margins well beyond 1/β, in units of the model's error, count no further."""
+    """β. Margins far beyond 1/β, in units of the model's error, count no further."""
     shuffled: bool = False
-    """Exchange the sides of a random half of the pairs: the placebo."""
+    """Swap the sides of a random half of the pairs, as a placebo."""
 
     def __post_init__(self) -> None:
         for name in ("weight", "saturation"):
@@ -68,12 +68,12 @@ class PreferCorrections:
 
     @property
     def name(self) -> str:
-        """The fitting in the names of arms."""
+        """Name of the fitting in names of arms."""
         kind = "shuffled-pairs" if self.shuffled else "pairs"
         return f"{kind}-{self.weight:g}-{self.saturation:g}"
 
     def with_pairs(self, batch: CorrectedBatch, model: GenerativeModel) -> Fitting:
-        """Return the fitting of a generation; see `PairFitting`."""
+        """Return the fitting for a generation, see `PairFitting`."""
         rows = torch.from_numpy(batch.samples.provenance.distance > 0)
         losers = batch.raw.take(rows)
         winners = batch.samples.take(rows)
@@ -94,12 +94,12 @@ class PreferCorrections:
 
 @dataclass(frozen=True)
 class FitEpochs:
-    """Fit by passes over the training set, so that steps are proportional to the data."""
+    """Train for a number of passes over the training set, so that steps are proportional to the data."""
 
     epochs: float
     """Number of passes."""
     batch_size: int | None = None
-    """Samples of a batch, None for the model's own."""
+    """Samples per batch; None for the model's own."""
 
     def __post_init__(self) -> None:
         check_number("epochs", self.epochs, _LEAST, _MOST)
@@ -108,11 +108,11 @@ class FitEpochs:
 
     @property
     def name(self) -> str:
-        """The fitting in the names of arms."""
+        """Name of the fitting in names of arms."""
         return f"epochs-{self.epochs:g}" + (f"-of-{self.batch_size}" if self.batch_size else "")
 
     def __call__(self, model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-        """Train by all passes over the training set; `steps` is not used."""
+        """Train for all passes over the training set, ignoring `steps`."""
         batch_size = self.batch_size or getattr(getattr(model, "config", model), "batch_size", None)
         if not isinstance(batch_size, int):
             raise SettingError(f"the model {type(model).__name__} has no batch_size; give FitEpochs(…, batch_size=…)")
@@ -124,20 +124,18 @@ def extrapolate(
 ) -> Fitting | PairFitting:
     """Return a fitting that extrapolates to φ + w (φ − φ′).
 
-    φ′ is the fitted model φ after as many steps again on samples of φ.
-
-    After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to a model trained on samples of the
-    first shows the bias of a generation, so a step in the opposite direction removes the bias. Only the model is
-    needed. The step works on `state()`: numbers are extrapolated, counts stay φ's.
+    φ is the fitted model, and φ′ is φ after training on its own samples for as many steps again (after Alemohammad et
+    al. 2025, "Neon", arXiv 2510.03597). The step from φ to φ′ shows the bias of one generation, so a step in the
+    opposite direction removes it. Only the model is needed. Floating-point numbers of `state()` are extrapolated;
+    counts are φ's.
 
     Args:
-        strength: w; 0 is φ, 1 mirrors φ′.
-        rework: Change of φ's samples before φ′ trains on them, such as the loop's correction. Leave `rework` out for a
-            learner that learns the correction: φ's draws are corrected already, φ − φ′ is only the learner's bias, and
-            with rework extrapolation takes the correction back (docs/results/index.md). A network that fits
-            corrected samples badly needs `rework`: otherwise φ − φ′ also contains that fit, and extrapolation doubles
-            the fit's error.
-        base: Fitting of φ; φ′ is always fitted plainly.
+        strength: w. With 0, the result is φ; with 1, it mirrors φ′.
+        rework: Change of φ's samples before φ′ trains on them, such as the loop's correction. Leave it out if the
+            learner learns the correction: φ's samples are then already corrected, φ − φ′ is only the learner's bias,
+            and with `rework`, extrapolation would undo the correction (docs/results/index.md). Use it for a network
+            that fits corrected samples badly; otherwise φ − φ′ also contains that misfit, and extrapolation doubles it.
+        base: Fitting of φ. φ′ is always trained plainly.
 
     Raises:
         SettingError: The strength is not finite.
@@ -149,7 +147,7 @@ def extrapolate(
 
 
 def _extrapolate_fitting(strength: float, rework: Rework | None, base: Fitting) -> Fitting:
-    """Extrapolate a fitting; see `extrapolate`."""
+    """Extrapolate a fitting, see `extrapolate`."""
 
     def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
         fitted = base(model, training, steps, stream)
@@ -178,7 +176,7 @@ class _ExtrapolatedPairs:
 def combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
-    """Return weight · `model` + other_weight · `other`; counts stay those of `model`."""
+    """Return weight · `model` + other_weight · `other`. Integer tensors are those of `model`."""
     other_state = other.state()
     combined = {}
     for name, tensor in model.state().items():

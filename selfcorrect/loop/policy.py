@@ -1,7 +1,7 @@
 """Policies: what the next generation trains on.
 
-λ is the number of synthetic samples per real sample, share = λ/(1 + λ) is the synthetic part of the training set. A
-policy is a pure function of the real data, the history of synthetic batches, the generation and a stream.
+λ is the number of synthetic samples per real sample, and λ/(1 + λ) is the synthetic share of the training set. A policy
+is a pure function of the real data, the history of synthetic batches, the generation and a stream.
 """
 
 import math
@@ -22,15 +22,15 @@ from .policy_table import POLICIES, split_policy
 
 _explained = explain_arguments(lam="synthetic_ratio", lambda_="synthetic_ratio", ratio="synthetic_ratio")
 _LEAST = 1e-6
-"""Smallest size and share of a training set."""
+"""Minimum size and share of a training set."""
 _MOST = 1e6
-"""Largest number of synthetic samples per real sample; far more than fits into memory."""
+"""Maximum number of synthetic samples per real sample, far more than fits into memory."""
 
 
 class History(Protocol):
     """Corrected synthetic batches of past generations.
 
-    Generations 1 … `latest` are read only when asked for.
+    Generations 1 to `latest` are read only when they are asked for.
     """
 
     @property
@@ -43,7 +43,7 @@ class Policy(Protocol):
     """The data policy of a loop.
 
     Generation t ≥ 1 trains on `mix(…)`, after `count(…)` samples were drawn from the model of generation t − 1. A
-    policy with an attribute `reads_past` that is false asks the history only for the latest batch.
+    policy whose attribute `reads_past` is false reads only the latest batch of the history.
     """
 
     def count(self, real_count: int, generation: int) -> int:
@@ -57,16 +57,16 @@ class Policy(Protocol):
             real: Real samples (n, *event).
             history: Corrected synthetic batches up to this generation.
             generation: Number of the generation, from 1 on.
-            stream: Random numbers of the choice.
+            stream: Random numbers for the choice.
 
         Returns:
-            Samples (N, *event) to train on; real and synthetic ones in any order.
+            Samples (N, *event) to train on, real and synthetic ones in any order.
         """
         ...
 
 
 FreshSource: TypeAlias = Callable[[int, int, Stream], Samples]
-"""(generation, count, stream) → new real samples."""
+"""Function of a generation, a count and a stream that returns new real samples."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class RealOnly:
     reads_past: ClassVar[bool] = False
 
     drawn_ratio: float = 0.0
-    """Samples drawn per real sample; none is training data, and a fitting may see pairs of these samples."""
+    """Samples drawn per real sample. They are not trained on, but a fitting may use them in pairs."""
 
     def __post_init__(self) -> None:
         check_number("drawn ratio of real", self.drawn_ratio, 0, _MOST)
@@ -90,10 +90,7 @@ class RealOnly:
 
 @dataclass(frozen=True)
 class Replace:
-    """Only the last model's samples: fully synthetic.
-
-    There are `size` samples per real one.
-    """
+    """Only the last model's samples, `size` per real sample: fully synthetic."""
 
     reads_past: ClassVar[bool] = False
 
@@ -111,10 +108,7 @@ class Replace:
 
 @dataclass(frozen=True)
 class Freeze:
-    """The first synthetic set in every generation.
-
-    The control of every remedy that stores nothing.
-    """
+    """The first synthetic set in every generation: the control of every remedy that stores nothing."""
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count if generation == 1 else 0
@@ -127,11 +121,10 @@ class Freeze:
 class Renew:
     """Fully synthetic, with overlapping generations.
 
-    Each generation replaces the oldest `share` of the last training set.
-
-    Replaced samples have the newcomers' labels, the oldest of each label first; the first synthetic set is complete. In
-    population genetics Moran's model (1958), where `Replace` is Wright and Fisher's: as much is lost with every renewal
-    of the whole set in 1/share generations.
+    Each generation replaces a `share` of the last training set. New samples replace the oldest ones with the same
+    label; the first synthetic set is complete. In population genetics, this is Moran's model (1958), where `Replace` is
+    Wright and Fisher's. Renewing the whole set takes 1/share generations and loses as much as a generation of
+    `Replace`.
     """
 
     overlapping: ClassVar[bool] = True
@@ -152,7 +145,7 @@ class Renew:
 
 
 def _replace_oldest(members: Samples, born: Samples) -> Samples:
-    """Replace as many of the oldest members of each label by newcomers, and return members oldest first."""
+    """Replace the oldest members of each label by newcomers, and return members from old to new."""
     replaced = torch.zeros(len(members), dtype=torch.bool)
     for label in born.labels.unique():
         rows = (members.labels == label).nonzero().flatten()
@@ -161,7 +154,7 @@ def _replace_oldest(members: Samples, born: Samples) -> Samples:
 
 
 class _DrawnPerRealSample:
-    """Base of policies that draw λ samples per real one in each generation."""
+    """Base of policies that draw λ samples per real sample in each generation."""
 
     synthetic_ratio: float
 
@@ -176,10 +169,7 @@ class _DrawnPerRealSample:
 @_explained
 @dataclass(frozen=True)
 class Augment(_DrawnPerRealSample):
-    """All real data plus the latest samples.
-
-    There are λ synthetic samples per real sample, drawn from the last model.
-    """
+    """All real data and the last model's samples, λ per real sample."""
 
     reads_past: ClassVar[bool] = False
 
@@ -192,10 +182,9 @@ class Augment(_DrawnPerRealSample):
 @_explained
 @dataclass(frozen=True)
 class AugmentOnce(_DrawnPerRealSample):
-    """All real data plus generation 1's samples.
+    """All real data and the samples of generation 1, λ per real sample.
 
-    λ synthetic samples per real sample are drawn once, in generation 1. The control of every remedy beside real data:
-    whatever new samples add must be more than this static set has.
+    This is the control of every remedy used beside real data: new samples must add more than this static set does.
     """
 
     synthetic_ratio: float
@@ -212,7 +201,7 @@ class AugmentOnce(_DrawnPerRealSample):
 class Accumulate(_DrawnPerRealSample):
     """All real data and all synthetic samples so far.
 
-    Each generation adds λ synthetic samples per real sample.
+    Each generation adds λ samples per real sample.
     """
 
     synthetic_ratio: float = 1.0
@@ -223,10 +212,7 @@ class Accumulate(_DrawnPerRealSample):
 
 @dataclass(frozen=True)
 class AccumulateSubsample(_DrawnPerRealSample):
-    """As `Accumulate`, with a fixed budget.
-
-    At most `budget` of all samples are drawn, without replacement.
-    """
+    """As `Accumulate`, but at most `budget` samples, drawn without replacement."""
 
     budget: int
     synthetic_ratio: float = 1.0
@@ -246,7 +232,7 @@ class AccumulateSubsample(_DrawnPerRealSample):
 class Fresh(_DrawnPerRealSample):
     """New real data in every generation, and synthetic samples.
 
-    There are `per_generation` new real samples, and λ synthetic samples for each.
+    There are `per_generation` new real samples, and λ synthetic samples for each of them.
     """
 
     reads_past: ClassVar[bool] = False
@@ -269,10 +255,7 @@ class Fresh(_DrawnPerRealSample):
 
 @dataclass(frozen=True)
 class Keep:
-    """A random `fraction` of the real data.
-
-    It is drawn anew each generation; synthetic data replace all other data.
-    """
+    """A random `fraction` of the real data, drawn anew in each generation. Synthetic samples replace the rest."""
 
     reads_past: ClassVar[bool] = False
 
@@ -314,28 +297,28 @@ class ModifiedPolicy:
         return self.change(self.policy.mix(real, history, generation, stream), stream)
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
-        """Return the training set that replaces the wrapped policy's."""
+        """Return the training set to use in place of the wrapped policy's."""
         raise NotImplementedError
 
 
 def reads_past(policy: Policy) -> bool:
-    """Return whether a policy may read generations before the latest; by default it may."""
+    """Return whether a policy may read generations before the latest, which is the default."""
     return getattr(policy, "reads_past", True)
 
 
 def overlapping(policy: Policy) -> bool:
-    """Return whether generations overlap in training sets.
+    """Return whether a policy's generations overlap.
 
-    Sets then hold synthetic samples of several generations, and the oldest are replaced.
+    Its training sets then hold synthetic samples of several generations, of which the oldest are replaced.
     """
     return getattr(policy, "overlapping", False)
 
 
 def fresh_blocks(pool: Samples) -> FreshSource:
-    """Return fresh real data in blocks.
+    """Return a source of fresh real data that divides `pool` into blocks.
 
-    Generation t gets the t-th block of `pool`, so that no row comes twice. Fresh data are the founders of no line:
-    lines begin in the training data of generation 0.
+    Generation t gets the t-th block, so no row is used twice. Fresh data are not founders, because lineages begin in
+    the training data of generation 0.
     """
     pool = replace(pool, provenance=replace(pool.provenance, founder=np.full(len(pool), -1)))
 
@@ -351,7 +334,7 @@ def fresh_blocks(pool: Samples) -> FreshSource:
 def measure_mixture(training: Samples) -> dict[str, float]:
     """Measure what a training set consists of.
 
-    Figures are counts, λ = synthetic per real, and shares by count and by training weight.
+    Figures are counts, λ (synthetic per real), and synthetic shares by count and by training weight.
     """
     is_synthetic = training.provenance.synthetic
     synthetic = int(is_synthetic.sum())
@@ -369,7 +352,10 @@ def measure_mixture(training: Samples) -> dict[str, float]:
 
 
 def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
-    """Return labels in the shares of real ones: whole multiples first, then draws without replacement."""
+    """Return `count` labels distributed as the real ones.
+
+    Whole multiples of the real labels are followed by draws without replacement.
+    """
     repeats, rest = divmod(count, len(real_labels))
     extra = torch.randperm(len(real_labels), generator=stream.generator())[:rest]
     return torch.cat([real_labels.repeat(repeats), real_labels[extra]])
@@ -379,7 +365,7 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
     """Return a policy from text such as "augment:0.5".
 
     Args:
-        text: Name of the policy and numbers, separated by colons; or FILE.py:Class of your own and numbers.
+        text: Name of the policy and its numbers, separated by colons; or your own FILE.py:Class and numbers.
         fresh_source: Source of new real data, needed by "fresh:…".
 
     Raises:
@@ -406,7 +392,7 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
 def format_policy(policy: Policy, digits: int = 6) -> str:
     """Format a policy as text for `parse_policy`, such as "augment:0.5".
 
-    A user's policy has the name of its class. `digits` is the maximum number of digits; 17 write any number exactly.
+    A user's policy is named by its class. `digits` is the maximum number of digits; with 17, any number is exact.
     """
     target = f"{__name__}:{type(policy).__name__}"
     name = next((row.name for row in POLICIES if row.reference == target), type(policy).__name__)

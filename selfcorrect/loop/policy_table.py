@@ -1,4 +1,4 @@
-"""The policies by name, without imports of policies."""
+"""The policies by name. Nothing here imports the policies."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class PolicyRow(Row):
     """A policy in the table."""
 
     form: str = "its name, and the numbers that its class takes, separated by colons"
-    """Form of the policy in text."""
+    """Form of the policy as text."""
 
 
 def _row(name: str, class_name: str, summary: str, form: str) -> PolicyRow:
@@ -58,12 +58,12 @@ POLICIES = Registry(
 
 
 def split_policy(text: str) -> tuple[str, list[str]]:
-    """Split a policy's text into name and numbers.
+    """Split a policy's text into its name and numbers.
 
     The name may be FILE.py:Class or package.module:Class.
 
     Raises:
-        SettingError: There is no policy of that name.
+        SettingError: There is no policy with this name.
     """
     name, *words = text.strip().split(":")
     if words and ("." in name or "/" in name):

@@ -1,8 +1,8 @@
 """The self-consuming loop.
 
-Each generation goes through sample → bias → correct → mix → train → evaluate → commit. Generation 0 is trained on real
-data alone and shared by all arms of a comparison that have the same seed. Arms draw from the same named streams, so
-that only the arms differ (common random numbers).
+Each generation has the phases sample → bias → correct → mix → train → evaluate → commit. Generation 0 is trained on
+real data alone and shared by all arms of a comparison with the same seed. Arms draw from the same named streams, so
+that they differ only in their settings (common random numbers).
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from .store.protocol import Generation, Metrics, Record, Store
 from .trial import DataGuard, try_correction
 
 TRAINING_LOSS = "training_loss"
-"""Key of the loss of the last fit, and the name of the attribute of models that report the loss."""
+"""Key of the last fit's loss, and attribute of models that report it."""
 
 CORRECTOR_CALLS = "corrector_calls"
-"""Key of the number of values that the corrector got, and the attribute of a sampler that corrects while drawing."""
+"""Key of the number of values passed to the corrector, and attribute of samplers that correct while drawing."""
 
 MODEL_METHODS = ("fit", "sample", "state", "load_state")
 """Methods of a `GenerativeModel`."""
@@ -57,14 +57,15 @@ class Task:
     real: Samples
     """Real training data (n, *event), without held-out data."""
     evaluate: Evaluate
-    """Evaluation of each generation, a `Candidate` → numbers by name, a single number or a number per replicate."""
+    """Evaluation of each generation: a function from a `Candidate` to numbers by name, either one number or one per
+    replicate."""
     initial_steps: int = 0
     """Optimiser steps of generation 0."""
     space: Space | None = None
-    """Space for tracing and measuring ancestry; None for no ancestry."""
+    """Space in which ancestry is traced and measured; None for no ancestry."""
     held_out: Samples | None = None
-    """Real data that no model is trained on, for the floor of comparisons: no model can be expected to beat the scores
-    of real data."""
+    """Real data that no model is trained on. Their scores are the floor of comparisons, because no model can be
+    expected to beat real data."""
 
     def __post_init__(self) -> None:
         check_methods("model", self.model, MODEL_METHODS, "see selfcorrect.GenerativeModel")
@@ -82,26 +83,26 @@ class Task:
 class Arm:
     """Settings of an arm.
 
-    An arm is a point on four axes: policy, training, transform and sampling bias.
+    An arm is a point on four axes: policy, training, correction and sampling bias.
     """
 
     policy: Policy
-    """Choice of the samples that train the next generation."""
+    """Choice of the samples that the next generation trains on."""
     generations: int
     """Generations after generation 0, at least 1."""
     steps: int = 0
     """Optimiser steps per generation, the same in every arm of a fair comparison."""
     from_scratch: bool = False
-    """Train each generation anew instead of fine-tuning the last model."""
+    """Train each generation from scratch instead of fine-tuning the last model."""
     bias: Bias = sample_plainly
-    """Tilt of sampling towards quality."""
+    """Bias of sampling towards quality."""
     correction: Correction | None = None
     """Correction of synthetic samples before use; None for no correction."""
     correct_real: bool = False
-    """Correct the real training data, too, once."""
+    """Correct the real training data once, too."""
     fitting: Fitting | PairFitting = fit_plainly
-    """Training of a model on a training set, e.g. `selfcorrect.loop.fitting.extrapolate(1.0)`, or on pairs of samples
-    and corrections, e.g. `PreferCorrections()`."""
+    """How a model is trained: plainly, with a remedy such as `selfcorrect.loop.fitting.extrapolate(1.0)`, or on pairs
+    of samples and corrections with `PreferCorrections()`."""
 
     def __post_init__(self) -> None:
         hint = "; parse_policy makes a policy from text" if isinstance(self.policy, str) else ""
@@ -118,7 +119,7 @@ class Arm:
             raise SettingError(f"the fitting {name_of(self.fitting)} needs a correction, and this arm has none")
 
     def __str__(self) -> str:
-        """Return the arm as a folder name, such as "augment-0.5+my_corrector+strength-1"."""
+        """Return the arm's name for folders, such as "augment-0.5+my_corrector+strength-1"."""
         correction = self.correction
         changes: dict[str, object] = {
             "correct_real": self.correct_real or None,
@@ -133,9 +134,9 @@ class Arm:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained generation that is evaluated.
+    """A trained generation to evaluate.
 
-    Draws are the same in every arm, and leave the loop's own random numbers alone.
+    Its draws are the same in every arm and do not affect the loop's random numbers.
     """
 
     generation: int
@@ -143,22 +144,22 @@ class Candidate:
     model: GenerativeModel
     """The trained model."""
     correction: Correction | None
-    """The arm's correction, None for an arm without."""
+    """The arm's correction, or None."""
     real: Samples
     """The loop's real training data."""
     stream: Stream
-    """Random numbers of the evaluation."""
+    """Random numbers for the evaluation."""
 
     def samples(self, count: int) -> Samples:
-        """Draw raw samples (count, *event) with labels distributed as in the real data."""
+        """Draw raw samples (count, *event), with labels distributed as in the real data."""
         labels = sampling_labels(self.real.labels, count, self.stream.child("label"))
         draw = _Drawer(self.model, sample_independently(self.model.sample), self.generation, self.real)
         return draw(labels, self.stream.child("sample"))
 
     def correct(self, samples: Samples) -> CorrectedBatch | None:
-        """Apply the arm's correction, if any, and drop rejected samples.
+        """Apply the arm's correction and drop rejected samples.
 
-        Returns None for an arm without correction.
+        Returns None if the arm has no correction.
         """
         if self.correction is None:
             return None
@@ -169,13 +170,13 @@ Evaluate: TypeAlias = Callable[[Candidate], Mapping[str, "float | np.ndarray | T
 
 
 def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
-    """Train and commit generation 0 on real data.
+    """Train generation 0 on real data and commit it.
 
-    All arms of a seed start from this generation. Nothing happens if the store has it. The shapes that the untrained
-    model draws are checked before training, because training may take hours.
+    All arms of a seed start from it. Nothing is done if the store already has it. The shape of the untrained model's
+    samples is checked first, because training may take hours.
 
     Raises:
-        InputError: The model draws values of another shape than the real data.
+        InputError: The model's samples have another shape than the real data.
         LoopError: Training or evaluation fails.
     """
     if store.latest >= 0:
@@ -199,7 +200,7 @@ def run_loop(
 ) -> GenerativeModel:
     """Run an arm to its last generation.
 
-    The arm goes on after the last generation in the store. A user's corrector is tried first on two real and two
+    The arm continues after the last generation in its store. A user's corrector is first tried on two real and two
     generated samples (`selfcorrect.loop.trial`).
 
     Args:
@@ -208,11 +209,11 @@ def run_loop(
         store: Store of the arm's generations from 1 on.
         first: Store with generation 0, the same for all arms of the seed.
         stream: Root stream of the seed, the same for all arms.
-        observe: Called with each generation after its commit.
+        observe: Function called with each generation after its commit.
 
     Raises:
-        CorrectorError: A corrector of users fails in the trial.
-        LoopError: A generation fails. Earlier generations are kept; a run with a folder as store can be resumed.
+        CorrectorError: A user's corrector fails in the trial.
+        LoopError: A generation fails. Earlier generations are kept, and a run in a folder can be resumed.
     """
     latest = max(store.latest, 0)
     model = _load_model(task.model, store.state(latest) if latest else first.state(0))
@@ -292,10 +293,10 @@ def run_loop(
 
 
 def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
-    """Return the training set with uncorrected samples.
+    """Return the training set with samples as they were drawn.
 
-    A sampling bias sees samples as drawn. Children do not aim at their parents' corrections, or these would add up over
-    generations. Samples of older generations that the policy keeps are uncorrected, too.
+    Sampling biases see uncorrected samples. If children were matched to corrected parents, corrections would accumulate
+    over generations. Samples of older generations that the policy keeps are uncorrected, too.
     """
     if arm.bias is sample_plainly:
         return training
@@ -318,8 +319,8 @@ def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: St
 def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> Samples:
     """Return real data after the full corrector.
 
-    Used for `correct_real`, and to evaluate a corrector's fidelity. A row that the corrector rejects keeps the drawn
-    value, so that every policy sees the same number of real samples.
+    It is used for `correct_real` and to evaluate a corrector's fidelity. A row that the corrector rejects keeps its
+    value, so that every policy has the same number of real samples.
     """
     full = replace(correction, strength=math.inf, on_rejection="drop")
     batch = apply_corrector(real, full, stream.child("correct_real"))
@@ -330,13 +331,13 @@ def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> 
 
 @dataclass(frozen=True)
 class LoopHistory:
-    """Committed batches, read from the store when asked for, plus the current one."""
+    """Committed batches, read from the store when needed, and the current batch."""
 
     store: Store
     latest: int
     current: Samples
     is_raw: bool = False
-    """Samples are as drawn, because corrections are used in pairs."""
+    """True to return samples as drawn, because corrections are used in pairs."""
 
     def batch(self, generation: int) -> Samples:
         if generation == self.latest:
@@ -353,7 +354,7 @@ def _make_history(arm: Arm, store: Store, latest: int, batch: CorrectedBatch) ->
 class _Drawer:
     """Draws samples from a generation's model.
 
-    Samples get the real data's type and device, and are refused if not finite.
+    Samples are converted to the real data's type and device. Those that are not finite raise InputError.
     """
 
     model: GenerativeModel
@@ -373,7 +374,10 @@ class _Drawer:
 
 
 def _try_shape(task: Task, stream: Stream) -> None:
-    """Raise InputError if an untrained model draws wrong shapes; many models cannot draw untrained."""
+    """Raise InputError if an untrained model's samples have a wrong shape.
+
+    Models that cannot be sampled before training are not checked.
+    """
     try:
         with global_generators.use_seed(stream.seed):
             values = task.model.sample(task.real.labels[:2], stream)
@@ -407,7 +411,7 @@ def _load_model(model: GenerativeModel, state: dict[str, Tensor]) -> GenerativeM
 
 
 def _check_model(model: GenerativeModel, method: str) -> GenerativeModel:
-    """Return a method's answer if it is a model, else raise InputError."""
+    """Return a method's result if it is a model, else raise InputError."""
     missing = [name for name in ("fit", "sample", "state") if not callable(getattr(model, name, None))]
     if missing:
         got = describe_value(model)
@@ -418,7 +422,8 @@ def _check_model(model: GenerativeModel, method: str) -> GenerativeModel:
 def _read_state(trained: GenerativeModel) -> Mapping[str, Tensor]:
     """Read the state of a trained model.
 
-    Raises InputError if training returned something else, or if the state cannot be kept.
+    Raises:
+        InputError: Training did not return a model, or its state cannot be stored.
     """
     state: object = _check_model(trained, "fit").state()
     if not isinstance(state, Mapping):
@@ -443,14 +448,14 @@ def _evaluate(
 
 
 def _training_loss(model: GenerativeModel) -> Metrics:
-    """Return the last fit's loss by key, empty if the model does not report a loss."""
+    """Return the last fit's loss by key, or nothing if the model does not report one."""
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
 
 
 @contextmanager
 def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterator[None]:
-    """Time a phase, and name phase and generation in errors."""
+    """Time a phase, and add phase and generation to errors."""
     with watch.phase(name):
         try:
             yield
@@ -463,7 +468,7 @@ def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterat
 
 
 def _make_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
-    """Return a function that redraws given positions of a batch; its time counts as sampling."""
+    """Return a function that redraws positions of a batch. Its time counts as sampling."""
 
     def redraw(slots: Tensor, stream: Stream) -> Samples:
         with watch.phase("sample"):

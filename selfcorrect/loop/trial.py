@@ -1,8 +1,8 @@
-"""Try user models and correctors before training.
+"""Trials of users' models and correctors before training.
 
-Do they work, and would a second run agree? Code that answers the same samples and stream differently keeps state, or
-draws from other generators. A run with such code differs after a resume, and nobody can repeat the run. The code is
-refused unless an attribute says `repeatable = False`.
+A trial shows whether they work, and whether a second run would give the same results. Code that answers the same
+samples and stream differently keeps state or uses other random generators. A run with such code changes if it is
+resumed, and cannot be repeated. It is refused unless an attribute says `repeatable = False`.
 """
 
 from __future__ import annotations
@@ -29,24 +29,23 @@ if TYPE_CHECKING:
 
 _DECLARE = "or declare that it cannot with an attribute `repeatable = False`"
 _TRIAL_SIZES = (2, 256)
-"""Real samples of a trial. The second size is for correctors that need a batch, such as a whitening corrector."""
+"""Numbers of real samples in a trial. The second is for correctors that need a batch, such as a whitening corrector."""
 
 
 def try_correction(
     correction: Correction, model: GenerativeModel, real: Samples, stream: Stream, place: str = ""
 ) -> None:
-    """Try a user's corrector twice.
+    """Try a copy of a user's corrector twice.
 
-    A copy is called on two real and two generated samples, or on a batch. The trial takes a batch if the corrector
-    fails on a few samples without ending its process, or rejects the real ones. A warning says if the corrector rejects
-    the real samples of the batch, too.
+    It is called on two real and two generated samples. If it fails on them without ending its process, or rejects the
+    real ones, it is called on a batch. If it rejects the batch's real samples, too, there is a warning.
 
     Args:
-        place: File and line of the corrector's code, "" to find them.
+        place: File and line of the corrector's code; "" to find them.
 
     Raises:
-        CorrectorError: The corrector fails, or is not repeatable and does not declare so. The message names the place
-            of the corrector, the samples, and what was expected.
+        CorrectorError: The corrector fails, or is not repeatable and does not declare so. The message names the
+            corrector's place in the code, the samples, and what was expected.
     """
     try:
         corrector = cloudpickle.loads(cloudpickle.dumps(correction.corrector))
@@ -75,7 +74,10 @@ def try_correction(
 def _correct_twice(
     corrector: Corrector, title: str, model: GenerativeModel, real: Samples, stream: Stream
 ) -> list[CorrectedBatch]:
-    """Correct the same samples twice with the same stream; `try_correction` says how many."""
+    """Correct the same samples twice with the same stream.
+
+    See `try_correction` for the number of samples.
+    """
     batches: list[CorrectedBatch] = []
     for count in _TRIAL_SIZES:
         samples = _draw_samples(count, model, real, stream)
@@ -95,7 +97,7 @@ def _correct_twice(
 
 
 def _draw_samples(count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
-    """Draw at most `count` real and as many generated samples, with the same labels."""
+    """Return at most `count` real samples, and as many generated ones with the same labels."""
     samples = real.take(torch.arange(len(real))[:: max(len(real) // count, 1)][:count])
     values = model.sample(samples.labels, stream.child("sample")).to(real.values)
     return concatenate([samples, Samples.synthetic(values, samples.labels, 0)])
@@ -111,12 +113,12 @@ def _with_location(title: str, place: str) -> str:
 
 
 def _digest(samples: Samples) -> str:
-    """Return a digest of what training sees."""
+    """Return a digest of everything that training uses."""
     return digest_tensors(samples.values, samples.labels, samples.weights)
 
 
 class DataGuard:
-    """Detects, before training and commits, user code that changes loop data."""
+    """Check, before training and commits, that users' code did not change the loop's data."""
 
     def __init__(self, real: Samples, correction: Correction | None) -> None:
         self._real = real
@@ -132,7 +134,7 @@ class DataGuard:
             )
 
     def check_labels(self, batch: CorrectedBatch) -> None:
-        """Raise CorrectorError for corrected samples with a label that no real sample has."""
+        """Raise CorrectorError if a corrected sample has a label that no real sample has."""
         labels = batch.samples.labels
         real_labels = self._real.labels.unique()
         new_labels = labels[~torch.isin(labels, real_labels)]
@@ -144,13 +146,13 @@ class DataGuard:
 
 
 def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> GenerativeModel:
-    """Fit and sample a model twice, and return the fitted model.
+    """Train and sample a model twice, and return the trained model.
 
-    Two steps are fitted with the same stream, and two samples drawn. A single step would not do: Adam's first step
-    depends only on the signs of the gradients.
+    Training takes two steps with the same stream, then two samples are drawn. One step would not suffice, because
+    Adam's first step depends only on the signs of the gradients.
 
     Raises:
-        SettingError: The results differ. The message names the method and the global generator that was drawn from.
+        SettingError: The results differ. The message names the method and the global generator that it used.
     """
     fitted = _call_twice(model, "fit", lambda: model.fit(real, 2, stream.child("train")), _digest_model)
     labels = real.labels[:2]
@@ -162,9 +164,10 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
 def _call_twice(
     model: GenerativeModel, method: str, call: Callable[[], Any], compute_digest: Callable[[Any], object]
 ) -> Any:
-    """Call a function twice from different global generators, and return the first result.
+    """Call a function twice, with different global generators, and return the first result.
 
-    Raises SettingError if the digests differ.
+    Raises:
+        SettingError: The digests of the results differ.
     """
     results = []
     generators: list[str] = []
@@ -188,8 +191,8 @@ def _call_twice(
 
 
 def _digest_model(model: GenerativeModel) -> dict[str, str]:
-    """Return a digest of each tensor of a model's state by name.
+    """Return a digest of each tensor in a model's state, by name.
 
-    NaN equals NaN, because divergence is reported elsewhere.
+    NaN equals NaN here, because divergence is reported elsewhere.
     """
     return {name: digest_tensors(tensor) for name, tensor in model.state().items()}

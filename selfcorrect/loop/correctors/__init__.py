@@ -1,10 +1,7 @@
-"""Correctors of synthetic samples.
-
-Functions that change or reject samples before these are used again.
+"""Correctors: functions that change or reject synthetic samples before these are used again.
 
 Contract: `contract` (`Corrector`, `Corrected`, `call_corrector`; `lift`, `verifier`, `chain`, controls `filter_of` and
-`random_perturbation`).
-Application: `loop_correction` (`Correction`, `apply_corrector`: strength γ, redraws, failures).
-Correctors on samples: `anchors` (`AnchoredCorrector`, `fit_anchors`).
-Users' code: `sandbox` (a separate process with a time limit).
+`random_perturbation`). Application: `loop_correction` (`Correction`, `apply_corrector`: strength γ, redraws, failures).
+Correctors on samples: `anchors` (`AnchoredCorrector`, `fit_anchors`). Users' code: `sandbox` (a separate process with a
+time limit).
 """

@@ -1,11 +1,9 @@
-"""The anchored corrector.
+"""The anchored corrector, which preserves diversity by pulling samples to remembered centroids.
 
-It preserves diversity by pulling samples to remembered centroids.
-
-After the k-means corrector of Gillman et al. (2024), with quotas: each label has centroids and the share of mass that
-belongs to each. Samples of a label are assigned to the label's centroids by optimal transport that respects the shares.
-Each group is shifted as a whole, so that the mean is the centroid. The centroids are a fixed memory. Always show the
-control with `frozen=True`, training on centroids only, and the data behind the centroids.
+It is the k-means corrector of Gillman et al. (2024) with quotas: each label has centroids, and each centroid a share of
+the label's mass. Optimal transport assigns samples to the centroids of their label according to these shares. Each
+group is then shifted so that its mean is the centroid. The centroids are a fixed memory of real data, so always compare
+with the control `frozen=True`, which trains on the centroids only, and with the data behind the centroids.
 """
 
 import warnings
@@ -25,24 +23,24 @@ from ...core.randomness import Stream
 from ...core.samples import Samples
 
 FIXED_STREAM = Stream(0)
-"""For calls outside a loop, where no draw has to differ from another."""
+"""Stream for calls outside a loop, where draws need not differ."""
 
 Embedding = Callable[[Tensor], Tensor]
-"""Values (N, *event) to vectors (N, D) for clustering and comparing samples."""
+"""Function from values (N, *event) to vectors (N, D) in which samples are clustered and compared."""
 
 Projection = Callable[[Tensor], Tensor]
-"""Values (N, *event) to the nearest valid values of the same shape."""
+"""Function from values (N, *event) to the nearest valid values of the same shape."""
 
 
 def flat(values: Tensor) -> Tensor:
-    """Values (N, *event) as vectors (N, D)."""
+    """Flatten values (N, *event) to vectors (N, D)."""
     return values.flatten(1)
 
 
 def temporal_frequencies(values: Tensor, count: int = 8) -> Tensor:
-    """Return the lowest cosine coefficients in time.
+    """Return the `count` lowest cosine coefficients over time.
 
-    The `count` lowest of sequences (N, T, D), as vectors (N, count · D).
+    Sequences (N, T, D) become vectors (N, count · D).
     """
     coefficients = np.asarray(scipy.fft.dct(values.detach().cpu().numpy(), axis=1, norm="ortho"))
     return torch.as_tensor(coefficients[:, :count]).flatten(1)
@@ -55,9 +53,9 @@ class Anchors:
     centroids: Tensor
     """(K, *event) values."""
     labels: Tensor
-    """(K,) int64 class of each."""
+    """(K,) int64 label of each centroid."""
     masses: Tensor
-    """(K,) shares, summing to 1 within each label."""
+    """(K,) shares that sum to 1 within each label."""
 
     def __len__(self) -> int:
         return len(self.centroids)
@@ -66,11 +64,11 @@ class Anchors:
 def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, embed: Embedding = flat) -> Anchors:
     """Cluster the samples of each label by k-means.
 
-    A centroid is the mean of a cluster's values.
+    A centroid is the mean of its cluster's values.
 
     Args:
         samples_per_centroid: Mean size of a cluster.
-        embed: Function from values to the clustered vectors.
+        embed: Function from values to the vectors that are clustered.
 
     Raises:
         SettingError: `samples_per_centroid` is below 1.
@@ -92,9 +90,7 @@ def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, emb
 
 
 def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor]:
-    """Cluster vectors by k-means, in one thread.
-
-    scikit-learn's threads would make results vary.
+    """Cluster vectors by k-means in one thread, because results vary with the number of threads.
 
     Args:
         vectors: (N, D) points to cluster.
@@ -115,16 +111,16 @@ def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor
 
 @dataclass(frozen=True, eq=False)
 class AnchoredCorrector:
-    """Shift samples so that group means match anchors."""
+    """Shift groups of samples towards their anchors."""
 
     anchors: Anchors
     strength: float = 1.0
-    """Fraction of the way, 0 moves nothing, 1 puts the mean of each group on the centroid."""
+    """Share of the distance from a group's mean to its centroid by which the group is shifted, from 0 to 1."""
     embed: Embedding = flat
     project: Projection | None = None
-    """Function that makes shifted values valid again, e.g. rotations orthonormal."""
+    """Function that makes shifted values valid again, for example rotations orthonormal."""
     frozen: bool = False
-    """True for the control that replaces every sample by a centroid."""
+    """True for the control that replaces each sample by its centroid."""
 
     def __post_init__(self) -> None:
         check_number("strength", self.strength, 0, 1)
@@ -134,11 +130,12 @@ class AnchoredCorrector:
         return "frozen-anchors" if self.frozen else "anchored"
 
     def __call__(self, samples: Samples, stream: Stream = FIXED_STREAM) -> Samples:
-        """Return the corrected samples, in order.
+        """Return the corrected samples in their order.
 
-        Raises InputError for a label without anchors.
+        If a label has fewer samples than centroids, as in redraws, `stream` decides which centroids are used.
 
-        `stream` picks the centroids of a label with fewer samples than centroids, as in redraws.
+        Raises:
+            InputError: A label has no anchors.
         """
         values = samples.values.clone()
         for label in samples.labels.unique():
@@ -163,10 +160,9 @@ class AnchoredCorrector:
 
 
 def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
-    """Assign vectors to centroids of given shares.
+    """Assign vectors to centroids according to shares, at minimal total squared distance.
 
-    The total squared distance is the least. Centroid k gets the share masses[k] of the vectors, rounded so that the
-    shares add up to N.
+    Centroid k gets the share masses[k] of the vectors, rounded so that the numbers add up to N.
 
     Args:
         vectors: (N, D) points to assign.
@@ -185,19 +181,13 @@ def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
 
 
 def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
-    """Draw centroids and return their shares (K,).
-
-    Probabilities are (K,).
-    """
+    """Draw `count` centroids with probabilities (K,), and return their shares (K,)."""
     drawn = torch.multinomial(masses, count, replacement=True, generator=stream.generator())
     return torch.bincount(drawn, minlength=len(masses)).double() / count
 
 
 def quotas(masses: Tensor, count: int) -> Tensor:
-    """Return whole numbers (K,) that add up to `count`.
-
-    They are proportional to masses (K,), by largest remainders.
-    """
+    """Return integers (K,) that are proportional to masses (K,) and add up to `count`, by largest remainders."""
     exact = masses.double() / masses.double().sum() * count
     counts = exact.floor().long()
     largest = (exact - counts).argsort(descending=True, stable=True)
@@ -206,11 +196,11 @@ def quotas(masses: Tensor, count: int) -> Tensor:
 
 
 def group_means(values: Tensor, groups: Tensor, fallback: Tensor) -> Tensor:
-    """Return the means (K, *event) of groups of values.
+    """Return the mean (K, *event) of each group of values.
 
     Args:
-        values: (N, *event) samples, in groups.
-        groups: (N,) group of each value.
+        values: (N, *event) samples.
+        groups: (N,) group of each sample.
         fallback: (K, *event) means of empty groups.
     """
     sums = torch.zeros_like(fallback).index_add_(0, groups, values)

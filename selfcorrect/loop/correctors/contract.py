@@ -1,10 +1,8 @@
-"""Correctors and their contract.
+"""The contract of correctors: functions that change or reject synthetic samples before further use.
 
-Functions that change or reject synthetic samples before further use.
-
-A corrector is a plain callable `Samples -> Samples | Corrected`, or one of tensors (N, *event) with a first parameter
-named `values`. A corrector that draws random numbers may take a second argument named `stream`. Correctors see
-synthetic samples only, never held-out data.
+A corrector is a callable `Samples -> Samples | Corrected`, or a function of tensors (N, *event) whose first parameter
+is named `values`. If it needs random numbers, it takes a second argument named `stream`. Correctors see synthetic
+samples only, never held-out data.
 """
 
 import inspect
@@ -29,28 +27,23 @@ Info: TypeAlias = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Corrected:
-    """A corrector's answer for N samples.
-
-    Samples keep their order.
-    """
+    """A corrector's answer for N samples, in their order."""
 
     samples: Samples
-    """(N, *event)."""
+    """(N, *event) corrected samples."""
     accepted: Tensor
     """(N,) bool, false for samples that must not be used."""
     info: Info = field(default_factory=dict)
-    """Per-sample diagnostics, arrays of shape (N,), such as a reason or a penetration in metres."""
+    """Diagnostics per sample, as arrays (N,), such as a reason or a penetration in m."""
 
 
 Corrector: TypeAlias = Callable[[Samples], Samples | Corrected] | Callable[[Samples, Stream], Samples | Corrected]
 
 
 def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Corrected:
-    """Call a corrector on a copy of the samples.
+    """Call a corrector on a copy of the samples, and return a checked copy of its answer.
 
-    Returns a checked copy of the answer.
-
-    Global random generators start from `stream` and are restored afterwards.
+    Global random generators are seeded from `stream` and restored afterwards.
 
     Raises:
         CorrectorError: The answer has a wrong type, length, shape or dtype.
@@ -83,10 +76,7 @@ LIFTED = "a function of tensors needs a first parameter `values`, or sc.lift(fun
 
 
 def _describe_answer(answer: object) -> str:
-    """Describe an answer of a wrong kind.
-
-    The likely mistake is named.
-    """
+    """Describe an answer of a wrong type, with the likely mistake."""
     if answer is None:
         return "None (is a `return` missing?)"
     if inspect.isgenerator(answer):
@@ -98,11 +88,10 @@ def _describe_answer(answer: object) -> str:
 
 
 def evaluating(module: nn.Module) -> Corrector:
-    """Make a corrector from a network.
+    """Make a corrector from a network that maps values (N, *event) to values.
 
-    It maps values (N, *event) to values, in eval mode and without gradients.
-
-    Values are converted to the type and the device of the module's first parameter.
+    It runs in eval mode and without gradients. Values are converted to the type and device of the module's first
+    parameter.
     """
 
     def corrector(samples: Samples) -> Samples:
@@ -128,9 +117,9 @@ def _parameters(function: Callable[..., object]) -> Sequence[str]:
 
 
 def _check_answer(answer: Corrected, inputs: Samples) -> Corrected:
-    """Return a checked copy of the answer.
+    """Return a checked copy of the answer, with the inputs' type and device.
 
-    It is safe from the corrector, with type and device of the inputs.
+    Later changes by the corrector do not affect the copy.
     """
     values = _dense(answer.samples.values, "values")
     if len(values) != len(inputs):
@@ -169,7 +158,8 @@ def _dense(tensor: Tensor, what: str) -> Tensor:
 def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
     """Return labels or weights (N,) in the inputs' type.
 
-    Raises CorrectorError for fractions where whole numbers are needed.
+    Raises:
+        CorrectorError: The shape is another one, or integers are needed and the column has another type.
     """
     column = _dense(column, what)
     has_fractions = column.is_floating_point() and not like.is_floating_point()
@@ -182,10 +172,7 @@ def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
 
 
 def _copy_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return a contiguous copy of a tensor.
-
-    The copy has the type and device of another tensor.
-    """
+    """Return a contiguous copy of a tensor with the type and device of another one."""
     return tensor.to(like, copy=True).as_subclass(Tensor).contiguous()
 
 
@@ -209,17 +196,14 @@ def _check_finite(values: Tensor, accepted: Tensor) -> None:
 
 
 def with_trailing_axes(column: Tensor, ndim: int) -> Tensor:
-    """Append axes of length 1 to a column.
-
-    To broadcast it against values of `ndim` axes.
-    """
+    """Append axes of length 1, to broadcast a column against values with `ndim` axes."""
     return column.reshape(column.shape + (1,) * (ndim - column.ndim))
 
 
 def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
-    """Join diagnostics of batches.
+    """Concatenate the diagnostics of batches.
 
-    A key that a batch lacks becomes NaN or "" there.
+    If a batch lacks a key, its entries are NaN or "".
     """
     columns = {}
     for key in dict.fromkeys(key for _, info in parts for key in info):
@@ -230,12 +214,10 @@ def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
 
 
 def state_of(corrector: object) -> dict[str, Tensor]:
-    """Return CPU copies of a corrector's `state()`.
-
-    Returns {} without these methods.
+    """Return CPU copies of a corrector's `state()`, or {} if it has no state methods.
 
     Raises:
-        CorrectorError: `state()` fails, or that is not a dictionary of numbers and tensors by name.
+        CorrectorError: `state()` fails, or does not return numbers and tensors by name.
     """
     read = getattr(corrector, "state", None)
     if not callable(read) or not callable(getattr(corrector, "load_state", None)):
@@ -277,7 +259,7 @@ class _Named:
     function: Callable[[Samples, Stream], Corrected]
     name: str
     parts: tuple[object, ...] = ()
-    """Correctors to call."""
+    """Correctors that the function calls."""
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
         return self.function(samples, stream)
@@ -302,7 +284,8 @@ def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
     """Make a corrector from a function of tensors.
 
     Args:
-        function: Function of values (N, *event) → (N, *event), with or without a second argument named `stream`.
+        function: Function of values (N, *event) that returns values (N, *event). It may take a second argument named
+            `stream`.
         name: Name in reports (default: that of the function).
 
     Returns:
@@ -322,9 +305,7 @@ def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
 
 
 def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
-    """Make a corrector that only rejects.
-
-    It changes no sample.
+    """Make a corrector that rejects samples without changing any.
 
     Args:
         accept: Function of N samples that returns a mask (N,) bool, false for samples to reject.
@@ -338,9 +319,7 @@ def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
 
 
 def filter_of(corrector: Corrector, name: str = "") -> Corrector:
-    """Return a control that only rejects.
-
-    It rejects what the corrector rejects, and changes nothing.
+    """Return a control that rejects what the corrector rejects, and changes nothing.
 
     Args:
         name: Name in reports (default: `filter(NAME)`).
@@ -354,12 +333,10 @@ def filter_of(corrector: Corrector, name: str = "") -> Corrector:
 
 
 def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
-    """Return a control that moves samples at random.
+    """Return a control that moves samples as far as the corrector, but in random directions.
 
-    It differs from `corrector` only in direction.
-
-    Each sample moves as far (Euclidean norm over the event) as `corrector` would move it, in a direction drawn
-    uniformly from the sphere, and the same samples are rejected.
+    Each sample is moved by the Euclidean distance (over the event) by which `corrector` would move it, in a direction
+    drawn uniformly from the sphere. The same samples are rejected.
 
     Args:
         name: Name in reports (default: `random-perturbation(NAME)`).
@@ -378,15 +355,13 @@ def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
 
 
 def chain(*correctors: Corrector, name: str = "") -> Corrector:
-    """Chain correctors.
-
-    Samples that one corrector rejects do not reach the next.
+    """Chain correctors. Samples that one of them rejects do not reach the next.
 
     Args:
         name: Name in reports (default: all names, joined by +).
 
     Returns:
-        A corrector with diagnostics named `corrector.key`.
+        A corrector whose diagnostics are named `corrector.key`.
 
     Raises:
         SettingError: No corrector is given.

@@ -1,7 +1,4 @@
-"""A corrector applied with a strength.
-
-A rule says what happens to rejected samples.
-"""
+"""A corrector in a loop: its strength, and what happens to rejected samples."""
 
 import math
 from collections import Counter
@@ -31,21 +28,21 @@ Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in th
 class Correction:
     """How a loop applies a corrector.
 
-    A corrector c maps samples x of a distribution p, whose corrected distribution is p*.
+    A corrector c maps samples x of a distribution p to samples of a corrected distribution p*.
     """
 
     corrector: Corrector
     strength: float = math.inf
-    """γ in [0, ∞]; 0 is the identity, ∞ the full corrector."""
+    """γ in [0, ∞]. 0 is the identity, ∞ the full corrector."""
     operator: Operator = "mixture"
     """"mixture" of distributions, (p + γ p*)/(1 + γ), or "interpolation" of samples, (x + γ c(x))/(1 + γ). In a
-    mixture, each sample takes the corrected form with probability γ/(1 + γ) (Gillman et al. 2024)."""
+    mixture, each sample is replaced by its correction with probability γ/(1 + γ) (Gillman et al. 2024)."""
     on_rejection: OnRejection = "redraw"
-    """Rejected samples: "redraw" them until the target count is met, or "drop" them and use fewer."""
+    """Whether to "redraw" rejected samples until there are as many as requested, or to "drop" them and use fewer."""
     max_draws_per_sample: float = 20.0
-    """Bound on raw draws per requested sample."""
+    """Maximum number of raw draws per requested sample."""
     replicate_axes: int = 0
-    """Leading axes of an event that hold independent replicates, each with a separate mixture coin."""
+    """Number of leading axes of an event that hold independent replicates. Each replicate has its own mixture coin."""
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -60,18 +57,18 @@ class Correction:
 
 @dataclass(frozen=True)
 class CorrectedBatch:
-    """Outcome of a correction with redraws."""
+    """Result of a correction with redraws."""
 
     samples: Samples
-    """(N, *event), training samples of the next generation; provenance.draw is the row in `drawn`."""
+    """(N, *event) training samples of the next generation. `provenance.draw` is the row in `drawn`."""
     drawn: Samples
-    """(M, *event), M ≥ N, all raw draws; the provenance has the distance and the acceptance of each draw."""
+    """(M, *event) all raw draws, M ≥ N. Their provenance has each draw's distance and whether it was accepted."""
     info: Info = field(default_factory=dict)
-    """Per-draw diagnostics of the corrector, arrays (M,)."""
+    """The corrector's diagnostics per draw, as arrays (M,)."""
 
     @property
     def raw(self) -> Samples:
-        """The samples before correction (N, *event)."""
+        """The samples (N, *event) before correction."""
         return self.drawn.take(torch.from_numpy(self.samples.provenance.draw))
 
     @property
@@ -84,15 +81,17 @@ def apply_corrector(
 ) -> CorrectedBatch:
     """Correct samples with a strength and redraws.
 
-    A rejected sample is redrawn with the same label and the same mixture coin. So the accepted corrected samples are
-    the p* of the mixture, whatever share of draws is rejected. Each round of redraws draws twice as many candidates per
-    sample as the round before, corrects all together and takes the first accepted candidate: a corrector that moves the
-    mean of a group to a target would give each lone redraw the target itself.
+    A rejected sample is redrawn with the same label and the same mixture coin, so that accepted corrected samples make
+    up their part of the mixture whatever share of draws is rejected. Each round of redraws draws twice as many
+    candidates per sample as the one before, corrects them together, and takes the first that is accepted. Together,
+    because a corrector that moves a group's mean to a target would move a single redraw to the target itself.
 
     Args:
         raw: (N, *event) samples.
-        redraw: Function of the positions (M,) of rejected samples in `raw`, repeated or not, and a stream; returns new
-            raw samples of the same labels; None to drop rejected samples.
+        correction: Corrector and strength.
+        stream: Random numbers.
+        redraw: Function of the positions (M,) of rejected samples in `raw`, possibly repeated, and of a stream. It
+            returns new raw samples with the same labels. None to drop rejected samples.
 
     Raises:
         CorrectorError: The corrector raised an exception, broke the contract, or rejected too many samples.
@@ -125,10 +124,7 @@ def apply_corrector(
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One call of the corrector.
-
-    Raw samples, corrected samples, and which of them may be used.
-    """
+    """One call of the corrector: raw samples, corrected samples, and which of them may be used."""
 
     raw: Samples
     corrected: Samples
@@ -137,9 +133,9 @@ class _Attempt:
 
 
 def _mixture_coins(raw: Samples, correction: Correction, generator: torch.Generator) -> Tensor:
-    """Draw which samples take the corrected form.
+    """Draw which samples are replaced by their corrections, (N, *replicates).
 
-    (N, *replicates); the same stream gives nested sets as γ grows.
+    With the same stream, a larger γ replaces the same samples and more.
     """
     shape = raw.values.shape[: 1 + correction.replicate_axes]
     if correction.operator == "interpolation" or math.isinf(correction.strength):
@@ -163,9 +159,9 @@ def _attempt(raw: Samples, coins: Tensor, correction: Correction, stream: Stream
 
 
 def _combine(raw: Samples, full: Samples, coins: Tensor, correction: Correction) -> Samples:
-    """Apply the operator of `correction`.
+    """Apply the correction's operator where coins (N, *replicates) are true.
 
-    Raw values stay, bit for bit, if a coin (N, *replicates) is false.
+    Elsewhere, raw values are unchanged to the bit.
     """
     target = full.values
     if correction.operator == "interpolation" and not math.isinf(correction.strength):
@@ -216,7 +212,7 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
 def _sample_at_fault(error: Exception, raw: Samples, corrector: Corrector, stream: Stream) -> int | None:
     """Return the first sample that fails alone.
 
-    Returns None if all or none do, so that the batch is at fault.
+    Returns None if all or none of them do, so that the batch is at fault.
     """
     if isinstance(error, SampleError):
         return error.sample

@@ -1,11 +1,9 @@
-"""Run user code in a separate process.
+"""User code in a separate process, where it can neither end, block nor change this one.
 
-The code can neither end, nor hang, nor change this process.
-
-The process is started afresh and leads a session, so that a kill takes all descendants along. The process ends when
-this process ends. Arguments and answers travel as pickles between two processes of the same user: this guards against
-accidents, not against malice. Pools such as pebble's and loky's end a process but not the children, and time a whole
-call rather than a sample.
+The process is started afresh as a session leader, so that killing its group ends all its descendants. It ends when this
+process ends. Arguments and answers travel as pickles between two processes of the same user: this protects from
+accidents, not from malice. Process pools such as pebble's and loky's end a process but not its children, and limit the
+time of a whole call rather than of a sample.
 """
 
 import contextlib
@@ -33,23 +31,23 @@ from ...runtime.supervision import EndedError, forbid_exit, listen_to_places
 _IMPORT = "from selfcorrect.loop.correctors.sandbox import _serve"
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[2:]; {_IMPORT}; _serve(int(sys.argv[1]))"
 _POLL_S = 0.2
-"""Interval between checks of the process."""
+"""Interval between checks of the process, in s."""
 
 WARN_AFTER_S = 60.0
-"""Time in a call until a message names the corrector."""
+"""Time after which a message names the corrector that is still working, in s."""
 
 HAS_PROCESS_GROUPS = hasattr(os, "killpg")
-"""True if this system can kill a process with all descendants; False on Windows."""
+"""True if this system can kill a process with all its descendants. It is false on Windows."""
 
 Memory: TypeAlias = dict[str, Any]
-"""Values that functions called in a sandbox leave there for later calls."""
+"""Values that functions called in a sandbox keep there for later calls."""
 
 
 class SubprocessSandbox:
-    """A separate process."""
+    """A separate process in which functions are called."""
 
     def __init__(self, name: str, limit_s: float | None = None) -> None:
-        """Start the process; see `make_sandbox`."""
+        """Start the process, see `make_sandbox`."""
         self.name = name
         self.limit_s = limit_s
         self._connection, remote_end = Pipe()
@@ -65,12 +63,12 @@ class SubprocessSandbox:
         """End the process now; without a call, the process ends when nobody holds this object any more."""
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function in the sandboxed process.
+        """Call a function in the separate process.
 
         Returns `function(memory, *arguments)`, called with this process's global random state.
 
         Raises:
-            SelfcorrectError: The function raised one, and the error arrives unchanged.
+            SelfcorrectError: The function raised one. It arrives unchanged.
             CorrectorError: The function raised any other exception.
             EndedError: The function ended the process, was killed, or took too long.
         """
@@ -85,7 +83,8 @@ class SubprocessSandbox:
     def _wait_for_answer(self) -> tuple[str, Any]:
         """Return kind and content of the answer.
 
-        Raises EOFError if the process has ended.
+        Raises:
+            EOFError: The process has ended.
         """
         place = ""
         started_s = math.inf
@@ -116,10 +115,7 @@ class SubprocessSandbox:
                 )
 
     def _end(self) -> EndedError:
-        """End everything the process started.
-
-        Returns how it ended.
-        """
+        """End the process and everything that it started, and return how it ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)  # a process that closes its end is about to end, or lost the connection
         code = self._process.returncode
@@ -133,9 +129,9 @@ class SubprocessSandbox:
 
 
 class InProcessSandbox:
-    """This process, not safe from crashes of the code.
+    """This process, which crashes of the code would end.
 
-    Arguments and answers are copies, as in a separate process.
+    Arguments and answers are copied, as with a separate process.
     """
 
     def __init__(self) -> None:
@@ -150,24 +146,22 @@ class InProcessSandbox:
             global_generators.set_state(random_state)
 
     def close(self) -> None:
-        """Do nothing: there is no process to end."""
+        """Do nothing, because there is no process to end."""
 
 
 Sandbox: TypeAlias = SubprocessSandbox | InProcessSandbox
-"""A place where importable functions are called, one at a time."""
+"""Where importable functions are called, one at a time."""
 
 
 def make_sandbox(name: str, limit_s: float | None = None, *, in_process: bool = False) -> Sandbox:
-    """Return a separate process, or this one.
-
-    This one if asked for, or if the system cannot kill process groups.
+    """Return a separate process, or this one if requested or if the system has no process groups.
 
     Args:
-        limit_s: Time limit of one call, or of one place that `supervision.report_place` reports.
+        limit_s: Time limit of a call, or between two places reported with `supervision.report_place`, in s.
         in_process: Whether to call the code in this process.
 
     Raises:
-        SettingError: A time limit is asked for without a separate process.
+        SettingError: A time limit needs a separate process, and there is none.
     """
     if HAS_PROCESS_GROUPS and not in_process:
         return SubprocessSandbox(name, limit_s)
@@ -218,7 +212,7 @@ def _serve(number: int) -> None:
 def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | None = None) -> bytes:
     """Return the answer to a message.
 
-    A separate process calls `report` when the call begins.
+    In a separate process, `report` is called when the call begins.
     """
     try:
         function, arguments, random_state = pickle.loads(message)  # imports what it needs, which is not timed
@@ -242,7 +236,7 @@ def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | 
 
 
 def _end_with_the_other(number: int) -> None:
-    """End this process when the other end is closed."""
+    """End this process when the other end of the connection is closed."""
     watch = select.poll()
     watch.register(number, 0)  # only that the opposite end is gone
     watch.poll()

@@ -1,6 +1,6 @@
-"""Generative models, all with the contract of `protocol.GenerativeModel`.
+"""Generative models, all with the interface of `protocol.GenerativeModel`.
 
-`gaussian` has a closed form. `network` is the base class of models made of a single network, `training` what they
-share. `torch_model` takes any module of PyTorch. `diffusion` has the models of motion. `resampling` puts real data in
+`gaussian` has a closed form. `network` is the base class of models made of one network, and `training` has what they
+share. `torch_model` wraps any PyTorch module. `diffusion` has the motion model. `resampling` draws given samples in
 place of a model. `saving` writes states to files.
 """

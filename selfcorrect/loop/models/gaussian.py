@@ -1,7 +1,4 @@
-"""A multivariate normal distribution.
-
-Fitted by maximum likelihood; its loops have closed forms.
-"""
+"""A multivariate normal distribution, fitted by maximum likelihood. Its loops have closed forms."""
 
 import math
 from collections.abc import Mapping
@@ -19,40 +16,36 @@ from .pairs import Pairs
 from .protocol import TensorModel
 
 _ROUNDING = 1e-6
-"""Share of the largest variance due to rounding. It may make a covariance asymmetric or an eigenvalue negative."""
+"""Rounding error relative to the largest variance. It may make a covariance asymmetric or an eigenvalue negative."""
 
 
 @dataclass(frozen=True)
 class Gaussian(TensorModel):
-    """A Gaussian model N(mean, covariance).
+    """A Gaussian model N(mean, covariance), or several independent replicates of it.
 
-    It may hold independent replicates.
-
-    An event has the shape of the mean, so that R seeds of a loop run together.
+    An event has the shape of the mean, so R seeds of a loop can run together.
     """
 
     mean: Tensor
-    """(*replicates, d)."""
+    """(*replicates, d) mean."""
     covariance: Tensor
-    """(*replicates, d, d)."""
+    """(*replicates, d, d) covariance."""
     temperature: float = 1.0
     """Factor on the covariance when sampling."""
 
     @classmethod
     def standard(cls, *event: int, dtype: torch.dtype = torch.float64) -> Self:
-        """Return N(0, I): also the untrained model.
+        """Return N(0, I), which also serves as the untrained model.
 
         Args:
             event: Shape (*replicates, d) of a value.
+            dtype: Type of the tensors.
         """
         covariance = torch.eye(event[-1], dtype=dtype).expand(*event, event[-1]).clone()
         return cls(torch.zeros(event, dtype=dtype), covariance)
 
     def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:
-        """Check shapes and the covariance; see `Saveable`.
-
-        The covariance must be symmetric and positive semi-definite.
-        """
+        """Check shapes as `Saveable` does, and that the covariance is symmetric and positive semi-definite."""
         super().check_loaded(where, state, model)
         covariance = model.covariance
         tolerance = _ROUNDING * float(covariance.abs().max())
@@ -70,11 +63,9 @@ class Gaussian(TensorModel):
         return self._fit_weighted(samples.values, weights)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
-        """Fit to winners and losers.
+        """Fit to a training set and pairs, giving winners the weight κ/2 and losers −κ/2.
 
-        Winners have the weight κ/2 of the training set, and losers −κ/2.
-
-        This minimises the loss of `Pairs` for β → 0, with the negative log-likelihood as error; β is not used.
+        This minimises the loss of `Pairs` in the limit β → 0, with the negative log-likelihood as error. β is not used.
 
         Args:
             samples: The training set, values (N, *replicates, d).
@@ -94,10 +85,7 @@ class Gaussian(TensorModel):
         return fitted
 
     def _fit_weighted(self, values: Tensor, weights: Tensor) -> Self:
-        """Return mean and covariance under weights (N,).
-
-        They sum to 1; some may be negative.
-        """
+        """Return mean and covariance under weights (N,), which sum to 1 and may be negative."""
         values = values.to(self.mean)
         mean = (weights @ values.flatten(1)).reshape(self.mean.shape)
         centred = values - mean
@@ -106,19 +94,13 @@ class Gaussian(TensorModel):
         return replace(self, mean=mean, covariance=covariance)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Draw (*replicates, d) per label.
-
-        The draw uses the symmetric root of the covariance.
-        """
+        """Draw a value (*replicates, d) per label, using the symmetric square root of the covariance."""
         noise = torch.randn((len(labels), *self.mean.shape), generator=stream.generator(), dtype=self.mean.dtype)
         eigenvalues, vectors = torch.linalg.eigh(self.covariance * self.temperature)
         root = (vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT
         return self.mean + torch.einsum("...ij,n...j->n...i", root, noise)
 
     def with_sampling(self, *, temperature: float) -> Self:
-        """Return the distribution at a sampling temperature.
-
-        The covariance is multiplied by `temperature` in sampling.
-        """
+        """Return the model with a sampling temperature, by which the covariance is multiplied in sampling."""
         check_number("temperature", temperature, 0, math.inf)
         return replace(self, temperature=temperature)

@@ -1,7 +1,4 @@
-"""Base class of models made of one neural network.
-
-Training by batches, state, immutability.
-"""
+"""Base class of models made of one neural network: training by batches, state, immutability."""
 
 import copy
 import math
@@ -30,8 +27,8 @@ Network = TypeVar("Network", bound=nn.Module)
 class NetworkModel(Saveable, ABC, Generic[Network]):
     """A generative model with the parameters of one module.
 
-    Subclasses define how to build the module, what to minimise, and how to sample. All random numbers but those inside
-    layers are drawn on the CPU, whatever the device; states are on the CPU, too.
+    Subclasses define how to build the module, what to minimise, and how to sample. All random numbers, except those
+    inside layers, are drawn on the CPU whatever the device. States are on the CPU, too.
     """
 
     learning_rate: float = 2e-3
@@ -39,7 +36,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
     network: Network | None = field(default=None, repr=False)
     device: torch.device = _CPU
     training_loss: float = field(default=math.nan, repr=False, kw_only=True)
-    """Mean loss over the last quarter of the steps of the last fit; no part of the state."""
+    """Mean loss over the last quarter of the last fit's steps. It is not part of the state."""
 
     @abstractmethod
     def build(self) -> Network:
@@ -47,7 +44,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
     @abstractmethod
     def loss(self, network: Network, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the scalar to minimise on a batch.
+        """Return the scalar loss of a batch.
 
         Args:
             values: (B, *event) float32, on the device.
@@ -57,22 +54,20 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
     @abstractmethod
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Draw a value per label.
-
-        labels: (N,) int64. Returns values (N, *event).
-        """
+        """Draw values (N, *event) for labels (N,) int64."""
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Train for some optimiser steps.
+        """Train for a number of optimiser steps.
 
         Batches are drawn in proportion to the samples' weights.
 
         Args:
             samples: The training set, values (N, *event).
-            stream: Random numbers of batches and layers.
+            steps: Number of optimiser steps.
+            stream: Random numbers for batches and layers.
 
         Raises:
-            TrainingDivergedError: The loss is not finite; the message names the step.
+            TrainingDivergedError: The loss is not finite. The message names the step.
         """
         generator = stream.child("batches").generator()
         with layer_randomness(stream.child("layers"), self.device):
@@ -89,14 +84,14 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
         return Adam(network.parameters(), self.learning_rate)
 
     def train(self, network: Network, drawn: Iterator[Batch], generator: torch.Generator) -> float | None:
-        """Minimise the loss on each batch in place.
+        """Train a network in place, minimising the loss on each batch.
 
         Args:
             drawn: Batches of values (B, *event) and labels (B,), on the CPU.
             generator: Random numbers, on the CPU.
 
         Returns:
-            The mean loss over the last quarter of the steps; a subclass that does not record the loss returns None.
+            The mean loss over the last quarter of the steps. A subclass that does not record the loss returns None.
         """
         optimiser = self.make_optimiser(network)
         losses = StepLosses()
@@ -108,7 +103,11 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
     @property
     def trained(self) -> Network:
-        """The network; InputError before the first fit."""
+        """The network.
+
+        Raises:
+            InputError: The model is not trained yet.
+        """
         if self.network is None:
             raise InputError(f"this {type(self).__name__} is not trained yet: call fit or load_state first")
         return self.network
@@ -128,10 +127,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
 
 def perceptron(inputs: int, width: int, depth: int, outputs: int) -> nn.Module:
-    """Return a multilayer perceptron.
-
-    Layers are joined by SiLU; the output is linear.
-    """
+    """Return a multilayer perceptron with SiLU activations and a linear output."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise([inputs, *[width] * depth]):
         layers += [nn.Linear(fan_in, fan_out), nn.SiLU()]

@@ -1,4 +1,4 @@
-"""The contract of generative models."""
+"""The interface of generative models."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
@@ -11,58 +11,41 @@ from .saving import Saveable
 
 
 class GenerativeModel(Protocol):
-    """A trainable sampler.
+    """A trainable sampler that never changes in place: `fit` returns another model.
 
-    Values never change in place: `fit` returns another model.
-
-    To train from scratch, a loop calls `fit` on the untrained model it was given; to fine-tune, on the last model.
+    To train from scratch, a loop calls `fit` on the untrained model that it was given; to fine-tune, it calls `fit` on
+    the last model.
     """
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Train for some optimiser steps.
-
-        The samples' weights are respected.
+        """Train for a number of optimiser steps, respecting the samples' weights.
 
         Args:
             samples: The training set, values (N, *event), labels (N,) and weights (N,).
-            steps: Number of optimiser steps; closed-form estimators ignore the number.
+            steps: Number of optimiser steps, which closed-form estimators ignore.
             stream: Random numbers of the fit.
         """
         ...
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return a value per label.
-
-        Args:
-            labels: (N,) int64.
-            stream: Source of random numbers.
-
-        Returns:
-            Values (N, *event).
-        """
+        """Draw values (N, *event) for labels (N,) int64."""
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """Return the state as a flat dict of tensors.
+        """Return the state as tensors by name.
 
         `load_state` needs nothing else for a bit-identical continuation.
         """
         ...
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """Return this model with another's state.
-
-        The other has the same configuration.
-        """
+        """Return this model with the state of another one, which has the same configuration."""
         ...
 
 
 @dataclass(frozen=True)
 class TensorModel(Saveable):
-    """A frozen dataclass with tensors as state.
-
-    All other fields are the configuration.
-    """
+    """A frozen dataclass whose tensors are its state. All other fields are its configuration."""
 
     def state(self) -> dict[str, Tensor]:
         """Return the fields that hold tensors."""
@@ -70,8 +53,8 @@ class TensorModel(Saveable):
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """Return the model with these fields.
+        """Return the model with these tensors.
 
-        Other state of a subclass is left to the subclass.
+        A subclass with further state loads that itself.
         """
         return replace(self, **{name: state[name] for name in TensorModel.state(self)})

@@ -1,6 +1,6 @@
 """Given samples in place of a model.
 
-With real data an evaluation is tried; a copying loop copies its training set.
+Real data test an evaluation. A copying loop draws from its training set.
 """
 
 from dataclasses import dataclass, replace
@@ -15,18 +15,15 @@ from ...core.samples import Samples
 
 @dataclass(frozen=True)
 class RealDraws:
-    """A model that draws real samples.
+    """A model that draws real samples with the requested labels.
 
-    They have the labels asked for, or any label if that label is missing.
+    If no real sample has a label, it draws from all of them.
     """
 
     real: Samples
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return a real value per label.
-
-        Values are (N, *event), labels (N,).
-        """
+        """Draw real values (N, *event) for labels (N,)."""
         rows = torch.empty(len(labels), dtype=torch.int64)
         for label in labels.unique():
             candidates = (self.real.labels == label).nonzero().flatten()
@@ -40,11 +37,11 @@ class RealDraws:
 
 @dataclass(frozen=True)
 class Copying:
-    """A model that copies its training set.
+    """A model that copies members of its training set at random.
 
-    Each member is drawn as likely as any other of its label; nothing is learned. A fully synthetic loop of it has
-    neither sampler nor learner: what it loses is neutral drift (Wright and Fisher). A state of another model means the
-    training set that the copying model was made with.
+    All members of a label have the same chance, and nothing is learned. A fully synthetic loop with this model has
+    neither sampler nor learner, so what it loses is neutral drift (Wright and Fisher). Loading the state of another
+    model leaves the training set unchanged.
     """
 
     members: Samples
@@ -54,10 +51,7 @@ class Copying:
         return replace(self, members=samples)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return a training value per label.
-
-        Values are (N, *event), labels (N,).
-        """
+        """Draw training values (N, *event) for labels (N,)."""
         return RealDraws(self.members).sample(labels, stream)
 
     def state(self) -> dict[str, Tensor]:

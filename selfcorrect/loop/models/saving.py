@@ -1,7 +1,4 @@
-"""Model files: states as safetensors.
-
-A trained model is kept beyond a run.
-"""
+"""Model files: states as safetensors, to keep a trained model beyond a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,20 +12,17 @@ from ...storage.files.limits import read_bytes
 from ...storage.files.writing import refuse_to_replace, replacing
 
 _MISFITS = (KeyError, IndexError, RuntimeError, TypeError, ValueError)
-"""Errors that `load_state` raises at the state of another model."""
+"""Errors that `load_state` raises for the state of another model."""
 
 
 class Saveable:
-    """A model that can be saved to files.
-
-    It has `state` and `load_state`.
-    """
+    """Base of models that can be saved to files."""
 
     PER_SAMPLE: ClassVar[tuple[str, ...]] = ()
-    """Names of tensors with a row per training sample. Their shape is not fixed."""
+    """Names of tensors with one row per training sample. Their shape is not checked."""
 
     def state(self) -> dict[str, Tensor]:
-        """Return the state."""
+        """Return the model's state."""
         raise NotImplementedError
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
@@ -36,10 +30,9 @@ class Saveable:
         raise NotImplementedError
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the model's state as safetensors.
+        """Write the model's state as safetensors, completely or not at all.
 
-        The file is written whole or not at all. The file holds numbers only. To read it, make a model of the same
-        configuration and call `load`.
+        The file holds numbers only. To read it, create a model with the same configuration and call `load`.
 
         Raises:
             SettingError: The file exists, and `overwrite` is false.
@@ -53,9 +46,7 @@ class Saveable:
             save_file(tensors, temporary)
 
     def load(self, path: str | Path) -> Self:
-        """Return the model with a saved state.
-
-        `save` wrote the file.
+        """Return this model with the state in a file written by `save`.
 
         Raises:
             InputError: The file cannot be read, or holds the state of another model or configuration.
@@ -75,7 +66,7 @@ class Saveable:
         """Check that a state fits this model's configuration.
 
         Raises:
-            InputError: A tensor is missing, unexpected, or of another type or shape.
+            InputError: A tensor is missing, unexpected, or has another type or shape.
         """
         expected = model.state()
         for name, tensor in self.state().items():
@@ -92,9 +83,10 @@ class Saveable:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a safetensors file.
+    """Read the tensors of a safetensors file, on the CPU.
 
-    Tensors are on the CPU. Raises InputError for other files, and for NaN or infinity.
+    Raises:
+        InputError: The file cannot be read, or a value is NaN or infinite.
     """
     with requires_extra("loading a model"):
         from safetensors.torch import load

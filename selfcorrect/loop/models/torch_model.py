@@ -1,7 +1,4 @@
-"""Any PyTorch module as a generative model.
-
-You give the module, a loss and a sampler.
-"""
+"""Any PyTorch module as a generative model, given a loss and a sampler."""
 
 import copy
 from collections.abc import Callable
@@ -17,17 +14,18 @@ from ...core.randomness import Stream
 from .network import NetworkModel
 
 Module: TypeAlias = nn.Module | Callable[[], nn.Module]
-"""A module with the weights that the first fit starts from, or a function that builds a module with random weights."""
+"""A module whose weights the first fit starts from, or a function that builds a module with random weights."""
 Loss: TypeAlias = Callable[[Any, Tensor, Tensor, torch.Generator], Tensor]
-"""(module, values (B, *event), labels (B,), generator on the CPU) → the scalar to minimise."""
+"""Function of the module, values (B, *event), labels (B,) and a generator on the CPU that returns the scalar loss."""
 Draw: TypeAlias = Callable[[Any, Tensor, torch.Generator], Tensor]
-"""(module, labels (N,), generator on the CPU) → values (N, *event)."""
+"""Function of the module, labels (N,) and a generator on the CPU that returns values (N, *event)."""
 
 
 def build_module(module: Module) -> nn.Module:
-    """Copy a module, or build it by function.
+    """Copy a module, or build one if given a function.
 
-    Raises SettingError if the function does not return a module.
+    Raises:
+        SettingError: The function does not return a module.
     """
     network = copy.deepcopy(module) if isinstance(module, nn.Module) else module()
     if not isinstance(network, nn.Module):
@@ -38,19 +36,16 @@ def build_module(module: Module) -> nn.Module:
 
 
 def draw_in_batches(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor]) -> Tensor:
-    """Draw values in batches, on the CPU.
+    """Draw values (N, *event) in batches, on the CPU.
 
     Args:
-        labels: (N,) classes to sample.
+        labels: (N,) labels to sample.
         size: Number of labels per batch.
-        draw: Labels (B,) → values (B, *event).
-
-    Returns:
-        (N, *event).
+        draw: Function of labels (B,) that returns values (B, *event).
 
     Raises:
         SettingError: The size is below 1.
-        InputError: A draw has another number of values than labels.
+        InputError: A draw returns another number of values than labels.
     """
     check_count("sampling_batch", size, 1)
     parts = []
@@ -66,9 +61,8 @@ def draw_in_batches(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor])
 class TorchModel(NetworkModel[nn.Module]):
     """A module with a loss and a sampler.
 
-    Both draw all random numbers from the generator that they are given.
-
-    Layers that draw themselves, such as dropout, get the stream of the fit. Values and labels come on `device`.
+    Loss and sampler take all random numbers from the generator that they are given. Layers that draw themselves, such
+    as dropout, use the stream of the fit. Values and labels are on `device`.
     """
 
     module: Module | None = None
@@ -84,10 +78,7 @@ class TorchModel(NetworkModel[nn.Module]):
 
     @property
     def parts(self) -> tuple[object, ...]:
-        """User code and weights.
-
-        They identify the model in a run folder.
-        """
+        """User code and weights, which identify the model in a run folder."""
         return (self.module, self.objective, self.sampler)
 
     def build(self) -> nn.Module:
@@ -95,15 +86,12 @@ class TorchModel(NetworkModel[nn.Module]):
         return build_module(self.module)
 
     def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the user's objective of a batch; see `NetworkModel.loss`."""
+        """Return the user's loss of a batch, see `NetworkModel.loss`."""
         assert self.objective is not None
         return self.objective(network, values, labels, generator)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Draw a value per label.
-
-        Values are float32 on the CPU.
-        """
+        """Draw a value for each label, float32 on the CPU."""
         generator = stream.generator()
         sampler = self.sampler
         assert sampler is not None

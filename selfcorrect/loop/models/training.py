@@ -1,7 +1,4 @@
-"""Training of any network.
-
-There are batches, descent that notices divergence, random layers, and averages.
-"""
+"""Training of any network: batches, optimiser steps that detect divergence, random layers, running averages."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -22,8 +19,8 @@ from .adam import Optimiser
 def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
     """Let layers draw random numbers from `stream`.
 
-    They know only PyTorch's global generators (initialisation, dropout). The global generators of the CPU and of
-    `device` come out as they went in.
+    Layers use only PyTorch's global generators, for initialisation and dropout. Those of the CPU and of `device` are
+    restored afterwards.
     """
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
@@ -35,18 +32,14 @@ def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
 
 
 def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor:
-    """Draw rows with replacement, by sample weight.
-
-    Returns:
-        (size,) int64 rows.
-    """
+    """Draw rows (size,) with replacement, in proportion to the samples' weights."""
     return torch.multinomial(samples.weights.double(), size, replacement=True, generator=generator)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Move a tensor from CPU to device.
+    """Move a tensor from the CPU to a device.
 
-    A GPU takes it from pinned memory, and nothing waits for the copy.
+    A GPU takes it from pinned memory, so that nothing waits for the copy.
     """
     if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
@@ -54,14 +47,11 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
-"""float32 values (B, *event) and their labels (B,) int64."""
+"""Values (B, *event) float32 and their labels (B,) int64."""
 
 
 def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Batch]:
-    """Yield batches of values and labels.
-
-    They are drawn with replacement in proportion to the weights.
-    """
+    """Yield batches of values and labels, drawn with replacement in proportion to the samples' weights."""
     for _ in range(steps):
         rows = draw_rows(samples, size, generator)
         yield samples.values[rows].float(), samples.labels[rows]
@@ -71,7 +61,7 @@ def descend(optimiser: Optimiser, loss: Tensor, step: int) -> None:
     """Take one optimiser step.
 
     Raises:
-        TrainingDivergedError: The loss is not finite; the message names the step.
+        TrainingDivergedError: The loss is not finite. The message names the step.
     """
     if not torch.isfinite(loss):
         raise TrainingDivergedError(f"the training loss became {loss.item()} at optimiser step {step + 1}")
@@ -79,14 +69,14 @@ def descend(optimiser: Optimiser, loss: Tensor, step: int) -> None:
 
 
 STEPS_CHECKED_TOGETHER = 50
-"""Optimiser steps whose losses are checked at once. Each check waits for the device."""
+"""Number of optimiser steps whose losses are checked at once, because each check waits for the device."""
 
 
 class StepLosses:
     """Losses of a training, checked for finiteness.
 
-    They lie in one tensor. A small tensor kept from each step would lie between the large blocks that the step frees,
-    and the allocator could not return these to the system: memory would grow by about a megabyte a step.
+    They are kept in one tensor. If each step kept a small tensor, these would lie between the large blocks that steps
+    free, and the allocator could not return the blocks to the system: memory would grow by about a megabyte per step.
     """
 
     def __init__(self, explanation: str = "") -> None:
@@ -99,7 +89,7 @@ class StepLosses:
         """Record the loss () of a step.
 
         Raises:
-            TrainingDivergedError: A loss since the last check is not finite; the message names the first such step.
+            TrainingDivergedError: A loss since the last check is not finite. The message names the first such step.
         """
         if self._count == len(self._values):
             larger = loss.new_empty(max(1024, 2 * self._count))
@@ -111,10 +101,7 @@ class StepLosses:
             self._check(self._count - STEPS_CHECKED_TOGETHER)
 
     def mean_late(self) -> float:
-        """Return the mean of the late losses.
-
-        They are the last quarter; NaN for no steps. The last steps are checked first.
-        """
+        """Check the remaining losses and return the mean over the last quarter, or NaN for no steps."""
         if not self._count:
             return math.nan
         self._check((self._count - 1) // STEPS_CHECKED_TOGETHER * STEPS_CHECKED_TOGETHER)
@@ -135,7 +122,7 @@ def update(optimiser: Optimiser, loss: Tensor, gradient_norm: float | None = Non
     """Take one optimiser step.
 
     Args:
-        gradient_norm: Largest norm of all gradients together, which are scaled down to it; None for no limit.
+        gradient_norm: Maximum norm of all gradients together, to which they are scaled down; None for no limit.
     """
     optimiser.zero_grad()
     loss.backward()
@@ -149,7 +136,7 @@ def update(optimiser: Optimiser, loss: Tensor, gradient_norm: float | None = Non
 def follow(averages: Sequence[Tensor], parameters: Sequence[Tensor], steps: int, decay: float) -> None:
     """Move running averages towards parameters, in place.
 
-    The first steps move them further, to forget the start.
+    In the first steps the decay is smaller, so that the average forgets the initial weights.
     """
     decay = min(decay, (1 + steps) / (10 + steps))
     get_ema_multi_avg_fn(decay)(list(averages), list(parameters), None)

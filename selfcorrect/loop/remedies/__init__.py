@@ -1,6 +1,6 @@
-"""Remedies against the loss of diversity.
+"""Remedies against the loss of diversity, as sampling biases and changes of training.
 
-They have names, and are sampling biases. `table` lists the remedies and the places of a corrector; `remedies` makes an
-arm of each. `matching` gives each parent a single child. `spectrum` restores energy at high frequencies.
-`inside_sampler` corrects a diffusion model's predictions while it draws.
+`table` lists the remedies and the places of a corrector by name; `remedies` applies each to an arm. `matching` gives
+each parent one child. `spectrum` restores energy at high frequencies. `inside_sampler` corrects a diffusion model's
+predictions while it draws.
 """

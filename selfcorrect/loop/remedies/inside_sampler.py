@@ -1,9 +1,8 @@
-"""Correction inside the sampler.
+"""Correction inside the sampler: a diffusion model's predictions are corrected while it draws.
 
-A diffusion model's predictions are corrected during drawing, not the samples after. The published place of a simulator
-in a motion diffusion model (PhysDiff, Yuan et al. 2023, arXiv 2212.02500). What is corrected is the predicted clean
-sample of some denoising steps, so that the later steps start from corrected values and return these to what the model
-finds likely. Each of these steps costs as much as a correction of the finished sample.
+This is the published place of a simulator in a motion diffusion model (PhysDiff, Yuan et al. 2023, arXiv 2212.02500).
+The predicted clean sample is corrected in some denoising steps. Later steps start from the corrected values and return
+them to what the model finds likely. Each of these steps costs as much as correcting the finished sample.
 """
 
 from dataclasses import dataclass, replace
@@ -20,21 +19,15 @@ from ..models.protocol import GenerativeModel
 
 @dataclass
 class CorrectingSampler:
-    """Sampler with predictions corrected on the way.
-
-    It counts the corrected values.
-    """
+    """Sampler that corrects predictions and counts corrected values."""
 
     model: Projected
     corrector: Corrector
     corrector_calls: int = 0
-    """Number of values that the corrector got so far, each step of each sample."""
+    """Number of values passed to the corrector so far: one per sample and corrected step."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
-        """Draw a value per label.
-
-        With `slots`, only values at these positions are drawn; see `selfcorrect.loop.bias.Sampler`.
-        """
+        """Draw a value for each label, or for those at `slots`. See `selfcorrect.loop.bias.Sampler`."""
 
         def correct(clean: Tensor, clean_labels: Tensor, step: int) -> Tensor:
             predicted = Samples.synthetic(clean.cpu(), clean_labels.cpu(), 0)
@@ -49,13 +42,15 @@ class CorrectingSampler:
 def corrected_inside(corrector: Corrector, every: int = 1, first: int = 0) -> Bias:
     """Return a bias that corrects predictions during sampling.
 
-    The predicted clean sample is corrected in every `every`-th denoising step from step `first` on. A prediction that
-    the corrector rejects stays unchanged. The sampler counts corrector calls, and the loop logs the count as
-    `corrector_calls`. Works with the diffusion models of this package; InputError for any other model.
+    From step `first` on, the predicted clean sample of every `every`-th denoising step is corrected. A prediction that
+    the corrector rejects is unchanged. The loop logs the number of corrected values as `corrector_calls`.
 
     Args:
-        every: Distance between two corrected steps, at least 1.
-        first: The first corrected step, 0-based, below the model's number of sampling steps.
+        every: Distance between corrected steps, at least 1.
+        first: First corrected step, from 0 and below the model's number of sampling steps.
+
+    Raises:
+        InputError: When drawing from a model that is not one of this package's diffusion models.
     """
 
     def bias(model: GenerativeModel, parents: Samples) -> CorrectingSampler:

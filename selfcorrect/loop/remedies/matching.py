@@ -1,12 +1,10 @@
-"""Matching: one child for each synthetic training sample.
+"""Matching: one child for each synthetic training sample, so that drift removes no founder.
 
-Drift then removes no founder.
-
-A model in effect draws from its training set with replacement, so each generation leaves some members many children and
-other members none (genetic drift, see examples/loops/lineages.py). Here a model draws more candidates than needed, and
-every parent is assigned a candidate of the same label by optimal transport. Nothing is stored beyond the training set
-that the model has just been trained on, and no real sample is looked at. The first generation, without synthetic
-parents, takes representatives of many draws instead.
+In effect, a model draws from its training set with replacement, so in each generation some members have many children
+and others none (genetic drift, see examples/loops/lineages.py). Here, the model draws more candidates than needed, and
+optimal transport assigns a candidate with the same label to every parent. Nothing is stored except the model's training
+set, and no real sample is used. The first generation has no synthetic parents and takes representatives of many draws
+instead.
 """
 
 from collections.abc import Callable
@@ -28,10 +26,7 @@ Finish: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def newest_synthetic(parents: Samples) -> Samples:
-    """Return the latest generation's synthetic samples.
-
-    A training set has none if all are real.
-    """
+    """Return the newest generation's synthetic samples in a training set. There are none if all samples are real."""
     is_synthetic = parents.provenance.synthetic
     generation = parents.provenance.generation
     is_newest = is_synthetic & (generation == generation[is_synthetic].max(initial=-1))
@@ -39,9 +34,9 @@ def newest_synthetic(parents: Samples) -> Samples:
 
 
 def oldest_synthetic(parents: Samples) -> Samples:
-    """Return synthetic samples, oldest first.
+    """Return all synthetic samples of a training set, the oldest first.
 
-    They are all of a training set: those to be replaced if generations overlap.
+    If generations overlap, the first ones are replaced next.
     """
     rows = np.flatnonzero(parents.provenance.synthetic)
     return parents.take(torch.from_numpy(rows[parents.provenance.generation[rows].argsort(kind="stable")]))
@@ -55,20 +50,20 @@ def lineage_matched(
     finish: Finish | None = None,
     heirs: Callable[[Samples], Samples] = newest_synthetic,
 ) -> Bias:
-    """Return a bias with one child per parent.
+    """Return a bias that gives each parent one child.
 
-    It is chosen among at most `draws` candidates per parent. A sample that a corrector rejects is drawn anew for the
+    The child is chosen among up to `draws` candidates per parent. If a corrector rejects a child, it is redrawn for the
     same parent.
 
     Args:
-        draws: Most candidates per parent.
-        embed: Values to vectors for comparing children and parents, of the training side.
-        adaptive: Draw further candidates only for parents with a child nearer to another parent. Otherwise all
+        draws: Maximum number of candidates per parent.
+        embed: Function from values to vectors in which children and parents are compared, fitted to training data.
+        adaptive: Draw further candidates only for parents whose child is nearer to another parent. Otherwise, all
             candidates are drawn at once.
-        finish: A function of children (N, *event), parents and labels (N,) that returns the children for use, e.g. with
-            a property of the parents.
-        heirs: The members of a training set that get children. If fewer samples are needed than there are heirs of a
-            label, the first ones get them.
+        finish: Function of children (N, *event), their parents and labels (N,) that returns the children to use, for
+            example with a property of the parents.
+        heirs: Function that returns the members of a training set that get children. If there are more heirs of a label
+            than samples are needed, the first ones get them.
 
     Raises:
         SettingError: `draws` is below 1.
@@ -112,9 +107,9 @@ def lineage_matched(
 
 
 def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
-    """Return a parent of each label (N,).
+    """Return a parent for each label (N,), or −1 if there is none.
 
-    All parents come equally often; −1 if there is none.
+    Parents are used equally often.
     """
     rows = torch.full_like(labels, -1)
     for label in labels.unique():
@@ -126,13 +121,12 @@ def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
 
 
 def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: Embedding, stream: Stream) -> Tensor:
-    """Return representative draws (N, *event).
+    """Return representative draws (N, *event) for labels (N,).
 
-    Each stands for `draws` draws of labels (N,). The values are the draws of a label that are nearest to the centres of
-    k-means.
+    Each represents `draws` draws: it is the draw nearest to a centre of k-means within its label.
 
     Args:
-        embed: Values to vectors for clustering.
+        embed: Function from values to the vectors that are clustered.
     """
     candidate_labels = labels.repeat(draws)
     candidates = model.sample(candidate_labels, stream.child("draws"))
@@ -147,7 +141,7 @@ def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: E
 
 
 NeedsCandidates: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""Candidates → samples that need another, (N,) bool. Values are (M, *event), labels (M,)."""
+"""Function of candidate values (M, *event) and labels (M,) that returns which samples (N,) need another candidate."""
 Candidates: TypeAlias = tuple[Tensor, Tensor]
 """Values (M, *event) and labels (M,)."""
 
@@ -155,7 +149,7 @@ Candidates: TypeAlias = tuple[Tensor, Tensor]
 def _draw_all(
     model: GenerativeModel, labels: Tensor, draws: int, stream: Stream, needs_candidates: NeedsCandidates
 ) -> Candidates:
-    """Draw `draws` candidates for each of labels (N,)."""
+    """Draw `draws` candidates for each label (N,)."""
     labels = labels.repeat(draws)
     return model.sample(labels, stream.child("draws")), labels
 
@@ -165,7 +159,7 @@ def _draw_adaptively(
 ) -> Candidates:
     """Draw candidates where they are needed.
 
-    Each of labels (N,) gets one, then another if it needs it, up to `draws` times as many.
+    Each label (N,) gets one, and another one if it needs it, up to `draws` times as many in total.
     """
     values = model.sample(labels, stream.child("round", 0))
     candidate_labels = labels
@@ -179,13 +173,13 @@ def _draw_adaptively(
 
 
 def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels: Tensor) -> Tensor:
-    """Return each vector's nearest member by label.
+    """Return the nearest member with the same label for each vector.
 
     Args:
         vectors: (N, D) points to assign.
-        labels: (N,) classes of the rows.
-        members: (M, D) points of the real data.
-        member_labels: (M,) classes of the real data.
+        labels: (N,) their labels.
+        members: (M, D) points of the training set.
+        member_labels: (M,) their labels.
 
     Returns:
         (N,) rows of `members`.
@@ -196,16 +190,16 @@ def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels
 
 
 def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels: Tensor, has_target: Tensor) -> Tensor:
-    """Match targets with different candidates.
+    """Match each target with a candidate of its own that has the same label.
 
-    Each candidate has its target's label; the total squared distance is the least.
+    The total squared distance is minimal.
 
     Args:
-        targets: (N, D) features of real data.
-        labels: (N,) classes of the rows.
-        candidates: (M, D), M ≥ N; the first N have the labels of the targets.
-        candidate_labels: (M,) classes of the samples.
-        has_target: (N,) bool, the targets that count; the others take what is left.
+        targets: (N, D) points to match.
+        labels: (N,) their labels.
+        candidates: (M, D) points to choose from, M ≥ N. The first N have the targets' labels.
+        candidate_labels: (M,) their labels.
+        has_target: (N,) whether the target counts. All others get what is left.
 
     Returns:
         (N,) rows of `candidates`.
@@ -221,8 +215,5 @@ def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels:
 
 
 def _solve_assignment(costs: Tensor) -> Tensor:
-    """Solve an assignment problem.
-
-    Each row of costs (N, M) gets a column, all different, at the least total cost.
-    """
+    """Assign a different column to each row of costs (N, M), at minimal total cost."""
     return torch.from_numpy(linear_sum_assignment(costs.numpy())[1])

@@ -1,7 +1,4 @@
-"""Functions behind the rows of `table.REMEDIES`.
-
-Each changes an arm on an axis of the loop, or two.
-"""
+"""Functions behind the rows of `table.REMEDIES`. Each changes an arm on one or two axes of the loop."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,15 +23,15 @@ from .table import PLACES, REMEDIES
 
 @dataclass(frozen=True)
 class RemedyInputs:
-    """What a remedy may use beside the model.
+    """What a remedy may use besides the model.
 
     Nothing here has seen real data after generation 0.
     """
 
     embed: Embedding = flat
-    """Values to vectors of the training side, for measuring likeness."""
+    """Function from values to vectors, fitted to training data, in which samples are compared."""
     finish: Finish | None = None
-    """Last step of matching where children keep something of the parents."""
+    """Last step of matching, in which children take something from their parents."""
 
 
 TaskArm: TypeAlias = tuple[Task, Arm]
@@ -43,12 +40,17 @@ Remedy: TypeAlias = Callable[[Task, Arm, RemedyInputs], TaskArm]
 
 
 def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = None) -> TaskArm:
-    """Add a remedy to a task and an arm.
+    """Apply a remedy to a task and an arm.
 
     Args:
-        task: The loop's task; some remedies change the model.
-        name: Name of the remedy in the table of remedies, "none" for no remedy.
-        inputs: What the remedy may use beside the model, by default nothing.
+        task: The loop's task. Some remedies change its model.
+        arm: The arm.
+        name: Name of the remedy in the table, "none" for no remedy.
+        inputs: What the remedy may use besides the model; by default nothing.
+
+    Raises:
+        InputError: The remedy did not return a task and an arm.
+        SettingError: The remedy and the corrector's place change the same axis.
     """
     answer = REMEDIES.call(name, tuple, task, arm, inputs or RemedyInputs())
     if list(map(type, answer))[1:] != [Arm] or not isinstance(answer[0], Task):
@@ -65,10 +67,10 @@ def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = N
 
 
 def with_place(task: Task, arm: Arm, name: str) -> TaskArm:
-    """Move the corrector to another place.
+    """Move the corrector to another place in the loop.
 
     Args:
-        arm: The arm, with a corrector that works on training data.
+        arm: The arm, with a corrector of training data.
         name: Name of the place in the table of places.
 
     Raises:
@@ -81,31 +83,28 @@ def with_place(task: Task, arm: Arm, name: str) -> TaskArm:
 
 
 def no_remedy(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Task and arm unchanged."""
+    """Return task and arm unchanged."""
     return task, arm
 
 
 def matching(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Children matched to parents; see `selfcorrect.loop.remedies.matching`."""
+    """Match children to parents, see `selfcorrect.loop.remedies.matching`."""
     heirs = oldest_synthetic if overlapping(arm.policy) else newest_synthetic
     return task, replace(arm, bias=lineage_matched(8, inputs.embed, finish=inputs.finish, heirs=heirs))
 
 
 def extrapolation(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Negative extrapolation at w = 1; see `selfcorrect.loop.fitting`."""
+    """Extrapolate with w = 1, see `selfcorrect.loop.fitting`."""
     return task, replace(arm, fitting=extrapolate(1.0, None, arm.fitting))
 
 
 def lineages(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Matching and extrapolation together."""
+    """Match and extrapolate."""
     return extrapolation(*matching(task, arm, inputs), inputs)
 
 
 def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Matching plus extrapolation with corrected samples.
-
-    The extrapolation is by half a step.
-    """
+    """Match, and extrapolate by half a step with corrected samples."""
     task, arm = matching(task, arm, inputs)
     correction = arm.correction
     if correction is None:
@@ -121,21 +120,21 @@ def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 
 
 def in_data(task: Task, arm: Arm) -> TaskArm:
-    """Return the loop unchanged: corrections are training data."""
+    """Return the loop unchanged, with corrections as training data."""
     return task, arm
 
 
 def in_filter(task: Task, arm: Arm) -> TaskArm:
-    """Let the corrector reject samples and change none."""
+    """Let the corrector reject samples without changing any."""
     correction = arm.correction
     assert correction is not None
     return task, replace(arm, correction=replace(correction, corrector=filter_of(correction.corrector)))
 
 
 def in_preference(task: Task, arm: Arm, *, shuffled: bool = False) -> TaskArm:
-    """Train on samples as drawn, and prefer the corrections.
+    """Train on samples as drawn, and prefer their corrections.
 
-    Beside real data only, a sample per real sample is drawn for pairs.
+    If the policy uses real data only, one sample per real sample is drawn for the pairs.
     """
     policy = arm.policy
     if policy == RealOnly():
@@ -144,15 +143,12 @@ def in_preference(task: Task, arm: Arm, *, shuffled: bool = False) -> TaskArm:
 
 
 def in_shuffled_preference(task: Task, arm: Arm) -> TaskArm:
-    """Exchange the sides of half of the pairs."""
+    """Swap the sides of half of the pairs."""
     return in_preference(task, arm, shuffled=True)
 
 
 def in_sampler(task: Task, arm: Arm) -> TaskArm:
-    """Correct predictions instead of samples.
-
-    They are corrected in the last step of each quarter of the denoising steps.
-    """
+    """Correct predictions instead of samples, in the last step of each quarter of the denoising steps."""
     assert arm.correction is not None
     config = getattr(task.model, "config", None)
     quarter = max(1, (config.sampling_steps if config else 1) // 4)
@@ -164,16 +160,10 @@ def in_sampler(task: Task, arm: Arm) -> TaskArm:
 
 
 def copying(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Draw training samples in place of a model.
-
-    The loop then loses by neutral drift only.
-    """
+    """Replace the model by draws of training samples, so that the loop loses by neutral drift only."""
     return replace(task, model=Copying(task.real)), arm
 
 
 def more_steps(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Train with twice the optimiser steps.
-
-    They are as many as extrapolation spends, without extrapolation.
-    """
+    """Train with twice the optimiser steps, as many as extrapolation uses."""
     return task, replace(arm, steps=2 * arm.steps)

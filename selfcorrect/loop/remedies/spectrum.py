@@ -1,8 +1,8 @@
-"""Restore high-frequency energy of sequences.
+"""High-frequency energy of sequences, restored in each generation.
 
-It is restored in each generation. Matching compares children with parents at low frequencies only, because these
-distinguish the modes. Higher frequencies are left to the learner, and errors there add up along the lines: motion
-becomes jerky. Scaled so that each label has the parents' energy there, the energy can neither grow nor fade.
+Matching compares children with parents only at low frequencies, because these distinguish the modes. Higher frequencies
+are left to the learner, whose errors there accumulate along lineages: motion becomes jerky. Scaling each label's
+high-frequency energy to that of its parents keeps it from growing or fading.
 """
 
 import numpy as np
@@ -11,17 +11,15 @@ import torch
 from torch import Tensor
 
 LOWEST = 8
-"""The first cosine frequency that counts as high; `anchors.temporal_frequencies` keeps the lower ones."""
+"""First cosine frequency that counts as high. `anchors.temporal_frequencies` keeps those below."""
 
 
 def restore_energy(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
-    """Give children their parents' high-frequency energy.
-
-    Children are (N, T, D); energies are equal per label.
+    """Scale children to their parents' high-frequency energy, per label.
 
     Args:
         children: (N, T, D) samples.
-        parents: (N, T, D) the parent of each child.
+        parents: (N, T, D) parent of each child.
         labels: (N,) labels of both.
     """
     child_coefficients = _cosine_transform(children)

@@ -1,7 +1,6 @@
-"""The table of remedies against mode loss.
+"""The table of remedies against mode loss, and the table of a corrector's places in the loop.
 
-It says what each knows and costs, who proposed the remedy and what was claimed. Places of a corrector in the loop by
-name, too.
+Each remedy is listed with what it knows, what it costs, who proposed it, and what was claimed.
 """
 
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ class RemedyRow(Row):
     """A remedy against the loss of modes."""
 
     knows: str = "not known"
-    """Information beyond the current model."""
+    """Information that it uses beyond the current model."""
     cost: str = "not known"
-    """Sampling and training per generation, in units of a plain loop."""
+    """Sampling and training per generation, relative to a plain loop."""
     source: str = OWN
     """Publication that proposed the remedy."""
     claim: str = ""
-    """Claim of that source, a clause."""
+    """Claim of that source, as a clause."""
     control: bool = False
     """True for an arm that shows what a remedy must beat, or what a loss consists of."""
 
@@ -46,7 +45,7 @@ PLACES = Registry(
         ),
     ],
 )
-"""Each leads to a function (task, arm) → (task, arm), as `remedies.with_place` describes."""
+"""Places by name. Each row refers to a function (task, arm) → (task, arm), see `remedies.with_place`."""
 
 REMEDIES = Registry(
     "remedy",
@@ -106,4 +105,4 @@ REMEDIES = Registry(
     row_type=RemedyRow,
     also="fifteen of examples/plugins/published_remedies",
 )
-"""Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes."""
+"""Remedies by name. Each row refers to a function (task, arm, inputs) → (task, arm), see `remedies.with_remedy`."""

@@ -1,8 +1,8 @@
 """A crash-safe store in a run folder.
 
-It can be resumed, and read by other processes during the run. A run folder holds config.json, environment.json and a
-folder per generation. A generation is written to a temporary folder beside the final place, synced to disk and renamed,
-so that the generation exists as a whole or not at all.
+A run can be resumed, and other processes can read its folder meanwhile. The folder holds config.json, environment.json
+and a folder per generation. A generation is written to a temporary folder beside its final place, synced to disk and
+renamed, so that it exists completely or not at all.
 """
 
 import re
@@ -42,10 +42,7 @@ from .run_folder import claim_folder
 
 
 class FolderReader:
-    """Read the committed generations of a run folder.
-
-    Takes no lock, for reports.
-    """
+    """Read the committed generations of a run folder, without a lock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +54,7 @@ class FolderReader:
         return self._latest
 
     def state(self, generation: int) -> dict[str, Tensor]:
-        """Read the model's state, complete or for sampling only."""
+        """Read the model's state, which may be limited to what sampling needs."""
         sampler = self._path_of(generation, SAMPLER)
         return read_tensors(sampler if is_listed(sampler) else sampler.with_name(MODEL))
 
@@ -67,10 +64,7 @@ class FolderReader:
         return self._samples[generation]
 
     def batch(self, generation: int) -> CorrectedBatch:
-        """Read a generation's synthetic batch.
-
-        It has provenance, raw draws and diagnostics.
-        """
+        """Read a generation's synthetic batch with provenance, raw draws and diagnostics."""
         path = self._path_of(generation, SAMPLES_FILE)
         tensors = read_tensors(path)
         provenance, info = read_provenance(path.parent)
@@ -106,7 +100,7 @@ class FolderReader:
 class FolderStore(FolderReader):
     """A run folder that only this process may write.
 
-    The lock ends when the store is closed or the process ends.
+    The lock is released when the store is closed or the process ends.
     """
 
     def __init__(
@@ -118,16 +112,16 @@ class FolderStore(FolderReader):
         keep_samples: bool = True,
         repair: bool = False,
     ) -> None:
-        """Open a run folder, or make it.
+        """Open a run folder, creating it if necessary.
 
         Args:
             config: Settings of the run, as JSON values.
-            keep_models: Keep the models of all generations. Otherwise only the last two are kept: a resume needs one,
-                a repair the one before.
-            keep_samples: Keep the samples of all generations, otherwise only of the last two. Without all samples, a
-                policy cannot read past generations (`policy.reads_past`).
-            repair: Remove damaged generations and all after the last generation that the loop can resume from, to
-                repeat these.
+            keep_models: Keep the models of all generations. Otherwise only the last two are kept: a resume needs the
+                last, and a repair the one before.
+            keep_samples: Keep the samples of all generations, otherwise only of the last two. Policies then cannot read
+                past generations (`policy.reads_past`).
+            repair: Remove damaged generations and all later ones, back to the last generation that the loop can resume
+                from.
 
         Raises:
             DamagedError: Generations are damaged, and `repair` is false.
@@ -155,7 +149,7 @@ class FolderStore(FolderReader):
         self._lock.release()
 
     def commit(self, generation: Generation) -> None:
-        """Write a generation's files together or not at all."""
+        """Write a generation's files, all of them or none."""
         check_next(generation.number, self._latest)
         with explain_write_error(self.folder):
             write_folder(self._path_of(generation.number), encode_generation(generation), self._lock.require_held)
@@ -164,12 +158,12 @@ class FolderStore(FolderReader):
             self._prune(generation.number - 2)
 
     def finish(self, sampling: Mapping[str, Tensor]) -> None:
-        """Drop all models and samples.
+        """Drop all models and samples, except what sampling from the last model needs.
 
-        What sampling needs of the last model stays, so no loop can continue.
+        No loop can continue from this folder any more.
 
         Args:
-            sampling: State of the last model that sampling needs.
+            sampling: Part of the last model's state that sampling needs.
         """
         keep_sampler(self._path_of(self._latest), sampling)
         for number, folder in generation_folders(self.folder):
@@ -178,10 +172,7 @@ class FolderStore(FolderReader):
                 (folder / MODEL).unlink(missing_ok=True)
 
     def _prune(self, generation: int) -> None:
-        """Remove files of an old generation.
-
-        Only those that need not be kept are removed.
-        """
+        """Remove files of an old generation that need not be kept."""
         if generation >= self._latest - 1:
             return
         if not self._keep_models:
@@ -191,10 +182,7 @@ class FolderStore(FolderReader):
 
 
 def find_damage(folder: Path) -> dict[int, list[str]]:
-    """Describe each damaged or missing generation.
-
-    Missing ones lie between others of a run folder.
-    """
+    """Describe damaged and missing generations of a run folder, by number."""
     damage = {}
     for number, path in generation_folders(folder):
         damage[number] = [sentence for _, sentence in check_generation_files(path) if sentence]
@@ -204,10 +192,7 @@ def find_damage(folder: Path) -> dict[int, list[str]]:
 
 
 def find_missing(folder: Path) -> dict[int, Path]:
-    """Find what a run folder lacks.
-
-    It may lack generations between others, and the model of the last one.
-    """
+    """Find what a run folder lacks: generations between others, and the model of the last one."""
     folders = dict(generation_folders(folder))
     gaps = set(range(min(folders, default=0), max(folders, default=0))) - folders.keys()
     missing = {number: folder / generation_name(number) for number in gaps}
@@ -237,10 +222,7 @@ def generation_name(generation: int) -> str:
 
 
 def generation_folders(folder: Path) -> list[tuple[int, Path]]:
-    """List the committed generations by number.
-
-    The list is empty if there is no folder.
-    """
+    """List the committed generations by number. The list is empty if there is no folder."""
     paths = folder.iterdir() if folder.is_dir() else ()
     names = ((re.fullmatch(r"generation-(\d{4,})", path.name), path) for path in paths)
     return sorted((int(match[1]), path) for match, path in names if match)

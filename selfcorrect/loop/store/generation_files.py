@@ -1,7 +1,7 @@
 """The files of a generation.
 
-They are tensors (safetensors), provenance (parquet), metrics and timings (JSON). `digests.json` has the digest of every
-other file except the timings, which differ between runs and hold their own.
+These are tensors (safetensors), provenance (parquet), and metrics and timings (JSON). `digests.json` has the digests of
+all other files except the timings, which differ between runs and contain their own digest.
 """
 
 import io
@@ -45,10 +45,7 @@ TIMINGS_FILE = "timings.json"
 
 
 def encode_generation(generation: Generation) -> dict[str, bytes]:
-    """Encode a generation's files by name.
-
-    Equal generations give equal bytes.
-    """
+    """Encode a generation's files by name. Equal generations give equal bytes."""
     files = {
         MODEL: _tensor_bytes(generation.state),
         METRICS_FILE: (json.dumps(to_json(generation.metrics), indent=1, allow_nan=False) + "\n").encode(),
@@ -65,7 +62,7 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
 def drop_samples(folder: Path) -> None:
     """Remove the samples of a generation.
 
-    Digests come first, so that no digest misses a file.
+    They are removed from the digests first, so that no listed file is ever missing.
     """
     digests = read_with_digest(folder / DIGESTS)
     other_digests = {name: value for name, value in digests.items() if name not in (SAMPLES_FILE, _PROVENANCE)}
@@ -76,10 +73,9 @@ def drop_samples(folder: Path) -> None:
 
 
 def keep_sampler(folder: Path, state: Mapping[str, Tensor]) -> None:
-    """Keep only the state that sampling needs.
+    """Replace the model, from which training could continue, by the state that sampling needs.
 
-    It replaces the whole model, from which training can continue. Whenever the process ends, one of both exists and is
-    listed.
+    Whenever the process ends, one of both exists and is listed.
     """
     digests = read_with_digest(folder / DIGESTS)
     if MODEL in digests:
@@ -93,8 +89,10 @@ def keep_sampler(folder: Path, state: Mapping[str, Tensor]) -> None:
 def check_generation_files(folder: Path) -> list[tuple[Path, str]]:
     """Check the files of a generation.
 
-    Each comes with a sentence about damage, "" for an intact file. Only the model may be missing, because models of
-    early generations are removed.
+    Only the model may be missing, because models of early generations are removed.
+
+    Returns:
+        Each file with a description of its damage, "" for an intact file.
     """
     results = []
     for path, damage in check_listing(folder / DIGESTS):
@@ -107,7 +105,8 @@ def check_generation_files(folder: Path) -> list[tuple[Path, str]]:
 def read_listed(path: Path) -> bytes:
     """Read a file and check its digest.
 
-    Raises DamagedError for another or missing digest.
+    Raises:
+        DamagedError: The digest is another one or missing.
     """
     digests = read_with_digest(path.parent / DIGESTS)
     if path.name not in digests:
@@ -125,7 +124,7 @@ def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the tensors in a file of a generation."""
+    """Read the tensors in a generation's file."""
     try:
         return safetensors.torch.load(read_listed(path))
     except SafetensorError as error:
@@ -149,7 +148,8 @@ def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:
 def _provenance_bytes(batch: CorrectedBatch) -> bytes:
     """Encode provenance and diagnostics as bytes.
 
-    There is a row per raw draw: provenance, then the corrector's diagnostics as `info.<name>`.
+    The table has one row per raw draw. Its columns are the provenance, then the corrector's diagnostics as
+    `info.<name>`.
     """
     columns = batch.drawn.provenance.columns() | {
         f"info.{key}": np.asarray(column) for key, column in batch.info.items()
@@ -164,10 +164,7 @@ def _provenance_bytes(batch: CorrectedBatch) -> bytes:
 
 
 def read_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
-    """Read provenance and diagnostics of raw draws.
-
-    The folder is that of a generation.
-    """
+    """Read provenance and diagnostics of raw draws from a generation's folder."""
     table = pq.read_table(io.BytesIO(read_listed(folder / _PROVENANCE)))
     columns = {name: table[name].to_numpy() for name in table.column_names}
     info = {name.removeprefix("info."): columns.pop(name) for name in table.column_names if name.startswith("info.")}

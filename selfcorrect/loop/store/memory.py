@@ -11,7 +11,7 @@ from .protocol import Generation, Metrics, check_next
 
 
 class MemoryStore:
-    """A store in memory."""
+    """A store that keeps generations in memory."""
 
     def __init__(self) -> None:
         self._generations: dict[int, Generation] = {}

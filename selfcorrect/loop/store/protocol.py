@@ -1,4 +1,4 @@
-"""The interface of generation stores."""
+"""Interfaces of generation stores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,24 +22,21 @@ class Generation:
     state: Mapping[str, Tensor]
     """State of the model."""
     batch: CorrectedBatch | None
-    """The synthetic samples that the policy could train it on, None in generation 0."""
+    """Synthetic samples that the policy could use for training, or None in generation 0."""
     metrics: Metrics
-    """Measurements, equal in every rerun."""
+    """Measurements, which are equal in every rerun."""
     timings: Mapping[str, float]
     """Seconds per phase."""
     corrector: Mapping[str, Tensor] = field(default_factory=dict)
-    """State of the corrector, {} for none."""
+    """State of the corrector; empty for none."""
 
 
 class Record(Protocol):
-    """Committed generations, read one by one."""
+    """Committed generations that can be read one by one."""
 
     @property
     def latest(self) -> int:
-        """Number of the last committed generation.
-
-        It is -1 before the first.
-        """
+        """Number of the last committed generation, or −1 before the first."""
         ...
 
     def state(self, generation: int) -> dict[str, Tensor]: ...
@@ -66,9 +63,6 @@ class Store(Record, Protocol):
 
 
 def check_next(number: int, latest: int) -> None:
-    """Check that a generation is the next one.
-
-    Raises RunFolderError if `number` cannot be committed after `latest` (-1: none yet).
-    """
+    """Raise RunFolderError if generation `number` cannot be committed after `latest` (−1: none yet)."""
     if latest >= 0 and number != latest + 1:
         raise RunFolderError(f"generation {number} cannot follow generation {latest}")

@@ -1,7 +1,4 @@
-"""A run folder: one process, one config.
-
-Nothing there is half-written.
-"""
+"""Run folders: one process, one config, and nothing half-written."""
 
 import json
 import warnings
@@ -17,7 +14,7 @@ from ...storage.files.strict_json import as_json
 from ...storage.files.writing import explain_write_error, find_leftovers, remove_leftovers, sync_folder
 
 MAX_DIFFERENCES = 8
-"""Most differences of configurations that a message names, outer settings first."""
+"""Maximum number of differences between configs listed in a message, outer settings first."""
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 FEASIBILITY_FILE = "feasibility.json"
@@ -29,19 +26,19 @@ SUMMARY_FILE = "summary.json"
 
 
 Extends: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], bool]
-"""(recorded, new config) → whether the new extends it. The new config then asks for everything in the recorded config,
-and more."""
+"""Function of a recorded and a new config that returns whether the new one extends it: asks for all that it does, and
+more."""
 
 
 def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends | None = None) -> FolderLock:
     """Claim a run folder for this process.
 
-    It is made or reopened, freed of what a killed process left half-written, and locked. A new folder records the
-    config and the environment. A used folder must have the same config, or a config that the new config extends and
-    then replaces.
+    The folder is created or reopened and locked, and files that a killed process left half-written are removed. A new
+    folder records config and environment. A used one must have the same config, or a config that the new one extends
+    and replaces.
 
     Args:
-        extends: Function that returns whether a new config extends the recorded one, None for never.
+        extends: Function that returns whether a new config extends the recorded one; None for never.
 
     Raises:
         RunFolderError: The folder is locked, cannot be written, holds foreign files, or has another config.
@@ -79,9 +76,9 @@ def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Refuse a folder with foreign files.
+    """Raise RunFolderError if a folder has foreign files.
 
-    A run folder whose first claim was interrupted is no such folder.
+    A run folder whose first claim was interrupted has none.
     """
     if (folder / CONFIG).exists():
         return
@@ -105,9 +102,9 @@ def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict
 def config_differences(
     recorded: Mapping[str, object], config: Mapping[str, object], places: tuple[str, str] = ("in the folder", "now")
 ) -> list[str]:
-    """Describe how two configs differ.
+    """Describe the differences between two configs, one sentence per setting.
 
-    There is a sentence per setting; nested settings are named `outer.inner`.
+    Nested settings are named `outer.inner`.
     """
     old = _flatten(recorded)
     new = _flatten(config)

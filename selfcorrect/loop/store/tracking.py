@@ -1,7 +1,7 @@
-"""Curves of a run: JSON lines and W&B.
+"""Curves of a run, as JSON lines and in W&B.
 
-W&B runs are written offline into the run folder unless "online" is chosen. Otherwise nothing leaves the machine,
-whatever the environment asks for, and a W&B failure is a single warning, never the end of a run.
+Unless "online" is chosen, W&B runs are written offline into the run folder, and nothing leaves the machine, whatever
+the environment asks for. If W&B fails, there is one warning and the run continues.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ MetricRow: TypeAlias = Mapping[str, Any]
 
 
 def list_metrics(store: Record, first: Record | None = None) -> list[MetricRow]:
-    """Return a metric row per committed generation.
+    """Return a row of metrics for each committed generation.
 
-    Its number is `generation`; `first` may hold generation 0.
+    `generation` is its number. If given, `first` has generation 0.
     """
     records = dict.fromkeys(range(store.latest + 1), store)
     if first is not None:
@@ -43,45 +43,40 @@ def list_metrics(store: Record, first: Record | None = None) -> list[MetricRow]:
 
 
 def write_json_lines(path: Path, rows: Iterable[MetricRow]) -> None:
-    """Write rows as JSON lines, at once.
-
-    Numbers that are not finite become null.
-    """
+    """Write rows as JSON lines, atomically. Numbers that are not finite become null."""
     write_atomically(path, "".join(json.dumps(to_json(row), allow_nan=False) + "\n" for row in rows))
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A W&B run.
-
-    It is an arm of a seed, or has the figures of all arms.
-    """
+    """A W&B run, with an arm of one seed or the figures of all arms."""
 
     name: str
-    """Unique among the runs of an experiment."""
+    """Name, unique among the runs of an experiment."""
     group: str
-    """Group of the runs of an experiment."""
+    """Group of an experiment's runs."""
     config: Mapping[str, object]
     """Settings by name."""
     rows: Sequence[MetricRow] = ()
-    """Metrics, each row with a `generation`, the x-axis."""
+    """Metrics. Each row has a `generation`, the x-axis."""
     tags: Sequence[str] = ()
     """Words to filter by."""
     job_type: str = ""
     """Kind of run, such as "arm"."""
     summary: Mapping[str, float] = field(default_factory=dict)
-    """Final figures, the aims of sweeps."""
+    """Final figures, which sweeps can optimise."""
     report: Path | None = None
-    """Page that W&B shows. In a sweep, the run with the page is the only run: the agent waits for a single run."""
+    """Page that W&B shows. In a sweep, only the run with the page is logged, because the agent waits for a single run.
+    """
     tables: Sequence[Path] = ()
-    """CSV files that W&B shows as tables, by the names of the files."""
+    """CSV files that W&B shows as tables, named by file."""
 
 
 class WandbLog:
-    """W&B runs of an experiment, written during the run.
+    """W&B runs of an experiment, logged during the experiment.
 
-    Ids come from the identity of the run folder, so that a resumed experiment continues the same runs and two
-    experiments never share a W&B run. Errors of W&B become warnings. Threads may share a log.
+    Ids derive from the identity of the run folder, so that a resumed experiment continues its runs and two experiments
+    never share one. Errors of W&B become warnings. Threads may share a log.
     """
 
     def __init__(self, folder: Path, options: WandbOptions) -> None:
@@ -112,10 +107,7 @@ class WandbLog:
 
     @property
     def words(self) -> str:
-        """Line about where runs are logged.
-
-        It says what they are for, and is "" if nothing is logged.
-        """
+        """Sentence about where runs are logged and how to send them; "" if nothing is logged."""
         if not self._is_usable:
             return ""
         if self._options.mode == "online":
@@ -128,13 +120,13 @@ class WandbLog:
         self.attempt(lambda: self._log(run))
 
     def finish(self, name: str) -> None:
-        """End a run; W&B keeps what was logged."""
+        """End a run. W&B keeps what was logged."""
         if name in self._open:
             self._ended.add(name)
             self.attempt(self._open.pop(name).finish)
 
     def attempt(self, act: Callable[[], object]) -> None:
-        """Call a function that logs something; errors become warnings."""
+        """Call a function that logs something, turning errors into warnings."""
         with self._lock:
             if not self._is_usable:
                 return
@@ -149,10 +141,7 @@ class WandbLog:
                 warnings.warn(message, stacklevel=3)
 
     def _forget_core(self) -> None:
-        """Stop logging, and release W&B's process.
-
-        W&B would miss it at the end of the program.
-        """
+        """Stop logging and shut down W&B's process, which W&B would otherwise miss when the program ends."""
         import wandb
 
         self._is_usable = False
@@ -211,23 +200,23 @@ class WandbLog:
 
 
 SWEEP = "WANDB_SWEEP_ID"
-"""Variable of the agent with the name of a sweep; another one has the id of the run."""
+"""Environment variable in which a sweep's agent passes the id of the sweep."""
 PRIVATE: dict[str, Any] = {
     "silent": True, "console": "off", "host": "", "program": "", "disable_git": True, "disable_code": True,
     "save_code": False, "x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True,
     "x_save_requirements": False, "login_timeout": 20.0, "init_timeout": 20.0,
 }  # fmt: skip
-"""Settings that keep W&B private and quick. They record nothing about the machine, the console, the code or the
-repository, and wait 20 s for a server."""
+"""Settings that keep W&B private and quick. Nothing is recorded about the machine, the console, the code or the
+repository, and W&B waits for a server for at most 20 s."""
 _LONGEST_TAG = 64
 _LOST = ("MailboxClosedError", "HandleAbandonedError")
-"""Errors that say W&B's process is gone. Those of connections come beside these."""
+"""Errors which mean that W&B's process is gone, besides connection errors."""
 
 
 def read_columns(path: Path) -> tuple[list[Any], list[Any]]:
-    """Read the head and rows of a CSV.
+    """Read the header and the rows of a CSV file.
 
-    Columns of numbers are numbers, with None for empty cells.
+    Columns of numbers are converted to numbers, with None for empty cells.
     """
     head, *rows = csv.reader(read_text(path).splitlines())
     columns = [[row[index] for row in rows] for index in range(len(head))]

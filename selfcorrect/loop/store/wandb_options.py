@@ -1,7 +1,4 @@
-"""Where Weights & Biases runs go.
-
-The options are for Python and command lines.
-"""
+"""Options of Weights & Biases, for Python and the command line."""
 
 import os
 from dataclasses import dataclass, fields
@@ -14,10 +11,7 @@ WandbChoice: TypeAlias = Literal["auto", "off", "offline", "online"]
 
 @dataclass(frozen=True)
 class WandbOptions:
-    """Options of Weights & Biases.
-
-    No environment variable sends anything.
-    """
+    """Options of Weights & Biases. No environment variable makes it send anything."""
 
     wandb: WandbChoice = "auto"
     """Weights & Biases. offline: write its files into the run folder. online: send them. off: neither. auto: off if
@@ -32,9 +26,9 @@ class WandbOptions:
 
     @property
     def mode(self) -> Literal["off", "offline", "online"]:
-        """The chosen mode.
+        """The mode in effect.
 
-        "auto" never connects, whatever `WANDB_MODE` asks for.
+        "auto" never connects, whatever `WANDB_MODE` says.
         """
         if self.wandb != "auto":
             return self.wandb
@@ -45,4 +39,4 @@ OFF = WandbOptions("off")
 
 
 WANDB_OPTIONS = tuple(option.name for option in fields(WandbOptions))
-"""Names of the options, a group in the help of commands."""
+"""Names of the options, which are a group in the help of commands."""

@@ -1,4 +1,1 @@
-"""A diffusion model for motion.
-
-It has a schedule, denoisers, training and sampling.
-"""
+"""A diffusion model for motion: noise schedule, denoisers, training and sampling."""

@@ -1,4 +1,4 @@
-"""Checked settings of a motion diffusion model."""
+"""Settings of a motion diffusion model, checked when they are made."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -9,8 +9,8 @@ from .denoiser_table import DENOISERS
 
 SamplerName: TypeAlias = Literal["multistep", "ddim"]
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
-"""multistep: steps of second order at times evenly spaced in log-SNR, which keep the variance of a Gaussian. ddim:
-steps of first order at evenly spaced times, which shrink it."""
+"""multistep: second-order steps at times evenly spaced in log-SNR, which keep the variance of a Gaussian. ddim:
+first-order steps at evenly spaced times, which shrink it."""
 
 TrainingName: TypeAlias = Literal["fast", "plain"]
 
@@ -19,7 +19,7 @@ TrainingName: TypeAlias = Literal["fast", "plain"]
 class DiffusionConfig:
     """Settings of a motion diffusion model.
 
-    The defaults suit small data on a CPU core.
+    The defaults suit small data on one CPU core.
     """
 
     # Network
@@ -102,4 +102,4 @@ _BOUNDS = {
     **dict.fromkeys(("eta", "final_learning_rate"), (0.0, 1.0)),
     **dict.fromkeys(("dropout", "label_dropout", "ema_decay", "adam_beta2"), (0.0, 1 - _SMALL)),
 }  # fmt: skip
-"""Smallest and largest value of each number."""
+"""Minimum and maximum of each number."""

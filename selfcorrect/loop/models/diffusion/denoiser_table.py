@@ -1,4 +1,4 @@
-"""Denoisers by name, without importing networks."""
+"""Denoisers by name. Nothing here imports the networks."""
 
 from ....runtime.registry import Registry, Row
 
@@ -15,6 +15,6 @@ DENOISERS = Registry(
     ],
     group="selfcorrect.denoisers",
 )
-"""Networks by name. Each leads to a callable (config, frames, features, classes) → freshly initialised module. The
-module maps noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D). Label `classes` means any
-class."""
+"""Networks by name. Each row refers to a callable (config, frames, features, classes) that returns a freshly
+initialised module. The module maps noisy values (N, T, D), times (N,) int64 and labels (N,) int64 to clean values
+(N, T, D). The label `classes` means any class."""

@@ -1,8 +1,7 @@
-"""Networks that predict a clean motion.
+"""Networks that predict a clean motion from a noisy one, a diffusion time and a label.
 
-They see a noisy motion, a diffusion time and a label. All networks are made from a configuration and a shape, and are
-interchangeable: each maps noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D). Label `classes`
-is the null label: "any class".
+All networks are built from a configuration and a shape, and are interchangeable: each maps noisy values (N, T, D),
+times (N,) int64 and labels (N,) int64 to clean values (N, T, D). The label `classes` is the null label, "any class".
 """
 
 import math
@@ -23,9 +22,9 @@ Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
 
 
 class PatchMixer(nn.Module):
-    """MLP-Mixer on patches of a few frames.
+    """MLP-Mixer on patches of a few frames (Tolstikhin et al. 2021).
 
-    It (Tolstikhin et al. 2021) is quick to train, with jitter between frames.
+    It trains quickly, but its samples jitter between frames.
     """
 
     def __init__(
@@ -54,10 +53,10 @@ class PatchMixer(nn.Module):
 
 
 class MixerBlock(nn.Module):
-    """Mixes over patches, then over channels.
+    """Block that mixes over patches, then over channels.
 
-    The condition scales and shifts both inputs. It starts as the identity. Hidden values are (P, N, width), patches
-    first. So mixing over patches is a single large matrix product.
+    The condition scales and shifts the inputs of both. The block starts as the identity. Hidden values are (P, N,
+    width), patches first, so that mixing over patches is one large matrix product.
     """
 
     def __init__(self, patches: int, width: int) -> None:
@@ -76,7 +75,7 @@ class MixerBlock(nn.Module):
     def _mix_over_patches(self, hidden: Tensor) -> Tensor:
         """Apply the patch perceptron along the first axis.
 
-        The result is the same as on a transposed copy, a tenth faster.
+        The result is that of a transposed copy, in nine tenths of the time.
         """
         expand = cast(nn.Linear, self.mix_patches[0])
         activate = self.mix_patches[1]
@@ -86,20 +85,19 @@ class MixerBlock(nn.Module):
 
 
 class DctMixer(PatchMixer):
-    """MLP-Mixer on low cosine frequencies.
+    """MLP-Mixer on the low cosine frequencies of the whole motion.
 
-    The whole motion is transformed, without its highest frequencies. An orthonormal discrete cosine transform over time
-    turns a motion into T coefficients per feature. The lowest `kept_share` of all coefficients is kept. Neighbouring
-    frequencies form the tokens that the mixer blocks mix, and the inverse transform returns to frames. So the output
-    has no energy above the kept frequencies, and cannot jitter from frame to frame as a mixer over patches of frames
-    does. All tokens share the weights that mix channels.
+    An orthonormal discrete cosine transform over time turns a motion into T coefficients per feature, of which the
+    lowest `kept_share` is kept. Neighbouring frequencies form the tokens that mixer blocks mix, and the inverse
+    transform returns to frames. So the output has no energy above the kept frequencies, and cannot jitter between
+    frames as a mixer over patches does. All tokens share the weights that mix channels.
 
     The share was chosen on CMU windows of 48 frames at 30 fps, where the kept band ends at 6.25 Hz
     (docs/results/index.md).
     """
 
     basis: Tensor
-    """(K, T), the kept rows of the cosine transform."""
+    """(K, T) kept rows of the cosine transform."""
 
     def __init__(
         self,
@@ -119,18 +117,12 @@ class DctMixer(PatchMixer):
         return self.basis.T @ self.predict_coefficients(self.basis @ noisy, times, labels)
 
     def predict_coefficients(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Predict the clean motion's coefficients (N, K, D).
-
-        They are the kept ones, from those of the noisy motion.
-        """
+        """Predict the clean motion's kept coefficients (N, K, D) from the noisy motion's."""
         return super().forward(noisy, times, labels)
 
 
 class DctMlp(nn.Module):
-    """A residual MLP on low cosine frequencies.
-
-    They are the lowest of the whole motion: output is smooth by construction.
-    """
+    """Residual MLP on the lowest cosine frequencies of the whole motion, smooth by construction."""
 
     basis: Tensor
 
@@ -154,10 +146,7 @@ class DctMlp(nn.Module):
         return self.basis.T @ self.predict_coefficients(self.basis @ noisy, times, labels)
 
     def predict_coefficients(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Predict the clean motion's coefficients (N, K, D).
-
-        They are the kept ones, from those of the noisy motion.
-        """
+        """Predict the clean motion's kept coefficients (N, K, D) from the noisy motion's."""
         condition = self.condition(times, labels)
         hidden = self.read(noisy.flatten(1))
         for modulate, block in zip(self.modulate, self.blocks, strict=True):
@@ -166,7 +155,7 @@ class DctMlp(nn.Module):
 
 
 class TemporalConvolutions(nn.Module):
-    """Residual convolutions along time with growing dilation."""
+    """Residual convolutions along time, with growing dilation."""
 
     def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int) -> None:
         super().__init__()
@@ -188,10 +177,7 @@ class TemporalConvolutions(nn.Module):
 
 
 class ConvolutionBlock(nn.Module):
-    """Two convolutions with a condition between them.
-
-    It scales and shifts. The block starts as the identity.
-    """
+    """Two convolutions, between which the condition scales and shifts. The block starts as the identity."""
 
     def __init__(self, width: int, dilation: int, kernel: int = 5) -> None:
         super().__init__()
@@ -208,9 +194,9 @@ class ConvolutionBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The encoder of the motion diffusion model.
+    """The encoder of the motion diffusion model (Tevet et al. 2023).
 
-    It (Tevet et al. 2023) has a token per frame, another for the condition.
+    It has a token per frame and one for the condition.
     """
 
     position: Tensor
@@ -233,7 +219,7 @@ class Transformer(nn.Module):
 
 
 class EncoderLayer(nn.TransformerEncoderLayer):
-    """PyTorch's encoder layer, faster on CPUs.
+    """PyTorch's encoder layer, made faster for training on CPUs.
 
     Attention over some dozens of tokens is computed as batched matrix products.
     """
@@ -246,10 +232,7 @@ class EncoderLayer(nn.TransformerEncoderLayer):
         return self.norm2(hidden + self.dropout2(inner))
 
     def _attend(self, tokens: Tensor) -> Tensor:
-        """Return what each token gathers from all.
-
-        Tokens are (N, T, width).
-        """
+        """Return the self-attention of tokens (N, T, width)."""
         attention = self.self_attn
         count, length, width = tokens.shape
         heads = attention.num_heads
@@ -265,9 +248,9 @@ class EncoderLayer(nn.TransformerEncoderLayer):
 
 
 class Condition(nn.Module):
-    """Embeds diffusion times and labels together.
+    """Joint embedding (N, width) of diffusion times (N,) and labels (N,).
 
-    Both are (N,), the result is (N, width). Label `classes` is the null label.
+    The label `classes` is the null label.
     """
 
     def __init__(self, classes: int, width: int) -> None:
@@ -280,18 +263,15 @@ class Condition(nn.Module):
 
 
 def cosine_basis(frames: int, frequencies: int) -> Tensor:
-    """Return the lowest cosine rows (frequencies, frames).
-
-    The discrete cosine transform is orthonormal, in float32.
-    """
+    """Return the lowest rows (frequencies, frames) of the orthonormal discrete cosine transform, as float32."""
     transform = scipy.fft.dct(np.eye(frames), axis=0, norm="ortho")
     return torch.as_tensor(transform[:frequencies], dtype=torch.float32)
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
-    """Return sinusoidal embeddings (N, width).
+    """Return sinusoidal embeddings (N, width) of positions (N,).
 
-    Sines and cosines of positions (N,) have wavelengths 2π to 2000π (Vaswani et al. 2017).
+    Wavelengths range from 2π to 2000π (Vaswani et al. 2017).
     """
     half = width // 2
     frequencies = torch.exp(-math.log(1000) * torch.arange(half, device=positions.device) / half)

@@ -1,7 +1,4 @@
-"""A diffusion model of motions or other sequences.
-
-Sequences have equal length; a self-consuming loop trains and samples the model.
-"""
+"""A diffusion model of motions or other sequences of equal length, for self-consuming loops."""
 
 import copy
 import math
@@ -29,15 +26,18 @@ from .schedule import NoiseSchedule, cosine_schedule
 from .training import CoefficientNetwork, CoefficientTraining, NoisyBatch, draw_batch, learning_rate_factor
 
 SAMPLING = ("guidance_scale", "temperature", "sampler", "eta", "sampling_steps")
-"""Settings that training does not see."""
+"""Settings that affect sampling but not training."""
 
 OnStep = Callable[[int], None]
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the named device.
+    """Return the device with this name.
 
-    "auto" is the CUDA device if the machine has one, else the CPU.
+    "auto" is the CUDA device if there is one, otherwise the CPU.
+
+    Raises:
+        SettingError: The device cannot be used.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -52,14 +52,14 @@ def choose_device(name: str = "auto") -> torch.device:
 class MotionDiffusion(Saveable):
     """Denoising diffusion of labelled sequences (T, D).
 
-    D counts features; labels are 0 … classes − 1. A model is a value. `fit` returns another model that continues this
-    model's network, running average and step count. The optimiser starts afresh with each fit and is no part of the
-    state. The first fit initialises the network. All random numbers but those inside layers are drawn on the CPU,
-    whatever the device.
+    D is the number of features; labels are 0 … classes − 1. A model never changes in place: `fit` returns another model
+    that continues the network, the running average and the step count. The first fit initialises the network. The
+    optimiser starts anew in each fit and is not part of the state. All random numbers, except those inside layers, are
+    drawn on the CPU whatever the device.
     """
 
     values_together: ClassVar[int] = 2**22
-    """Most numbers of samples that are denoised together: a bound on the memory of sampling."""
+    """Maximum number of values that are denoised at once, which limits the memory of sampling."""
 
     config: DiffusionConfig
     frames: int
@@ -69,12 +69,12 @@ class MotionDiffusion(Saveable):
     on_training_step: OnStep | None = None
     """Called with the number of training steps done so far, for progress bars."""
     on_sampling_step: OnStep | None = None
-    """The same of sampling steps."""
+    """Called with the number of sampling steps done so far."""
     steps: int = 0
     network: nn.Module | None = field(default=None, repr=False)
     average: nn.Module | None = field(default=None, repr=False)
     training_loss: float = math.nan
-    """Mean loss over the last quarter of the steps of the last fit; no part of the state."""
+    """Mean loss over the last quarter of the last fit's steps. It is not part of the state."""
 
     @cached_property
     def schedule(self) -> NoiseSchedule:
@@ -83,32 +83,34 @@ class MotionDiffusion(Saveable):
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         """Return the model after more training steps.
 
-        Each of `steps` optimiser steps takes values drawn in proportion to weights.
+        Batches are drawn in proportion to the samples' weights.
 
         Args:
             samples: The training set, values (N, T, D).
-            stream: Random numbers of batches and layers.
+            steps: Number of optimiser steps.
+            stream: Random numbers for batches and layers.
 
         Raises:
             InputError: Shapes or labels do not fit, or the model was kept only for sampling.
-            TrainingDivergedError: The loss is not finite; the message names the step.
+            TrainingDivergedError: The loss is not finite. The message names the step.
         """
         self._check(samples)
         return self._fit(samples, steps, stream)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
-        """Return the model after steps with pairs.
+        """Return the model after more training steps on samples and pairs.
 
-        Each of `steps` optimiser steps takes values of the training set, and pairs. A step costs about four times as
-        much as a step of `fit`: pairs are passed through the network and through the reference.
+        A step takes about four times as long as one of `fit`, because pairs are passed through the network and through
+        the reference.
 
         Args:
-            samples: The training set, values (N, T, D) for the batches of `fit`.
-            pairs: Pairs of sequences with a trained diffusion model as reference.
-            stream: Random numbers of batches, pairs and layers.
+            samples: The training set, values (N, T, D), drawn in the batches of `fit`.
+            pairs: Pairs of sequences, with a trained diffusion model as reference.
+            steps: Number of optimiser steps.
+            stream: Random numbers for batches, pairs and layers.
 
         Raises:
-            InputError: The reference is no trained diffusion model.
+            InputError: The reference is not a trained diffusion model.
         """
         self._check(samples)
         if not isinstance(getattr(pairs.reference, "average", None), nn.Module):
@@ -127,12 +129,10 @@ class MotionDiffusion(Saveable):
     def _train(
         self, network: nn.Module, average: nn.Module, samples: Samples, steps: int, stream: Stream, pairs: Pairs | None
     ) -> float:
-        """Train a network and its average in place.
-
-        The optimiser is new; `average` follows `network`.
+        """Train a network in place, and move its running average along.
 
         Returns:
-            The mean loss over the last quarter of the steps without the preference loss, NaN for no steps.
+            The mean loss over the last quarter of the steps without the preference loss, or NaN for no steps.
         """
         config = self.config
         peak = config.learning_rate if self.steps == 0 else config.fine_tune_learning_rate
@@ -179,10 +179,10 @@ class MotionDiffusion(Saveable):
         return draw_batch(samples, self.schedule, self.config, self.classes, generator)
 
     def _pair_loss(self, network: nn.Module, pairs: Pairs, generator: torch.Generator) -> Tensor:
-        """Return the preference loss of a pair batch.
+        """Return the preference loss of a batch of pairs, see `selfcorrect.loop.models.pairs`.
 
-        Pairs are drawn with replacement; see `selfcorrect.loop.models.pairs`. e(x) is the mean squared error of the
-        predicted clean sample. Both sides of a pair and the reference share diffusion time and noise.
+        Pairs are drawn with replacement. e(x) is the mean squared error of the predicted clean sample. Both sides of a
+        pair, and the reference, have the same diffusion time and noise.
         """
         size = self.config.batch_size
         rows = torch.randint(len(pairs), (size,), generator=generator)
@@ -204,17 +204,14 @@ class MotionDiffusion(Saveable):
         return pairs.preference_loss(of_winners - of_losers)
 
     def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
-        """Return the training loss of predicted values.
-
-        It is a scalar, of predicted and clean values (B, T, D).
-        """
+        """Return the scalar training loss of predicted and clean values (B, T, D)."""
         return mse_loss(predicted, clean)
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Sample a sequence per label.
+        """Sample a sequence for each label.
 
-        Labels are (N,) int64; values are (N, T, D) float32 on the CPU.
+        Labels are (N,) int64. Values are (N, T, D) float32 on the CPU.
         """
         times = self.sampling_times()
         labels = labels.to(self.device)
@@ -226,10 +223,7 @@ class MotionDiffusion(Saveable):
         return values.cpu()
 
     def sampling_times(self, last: int = 0) -> list[int]:
-        """Return the sampler's diffusion times.
-
-        These are the times of network calls, down to `last`.
-        """
+        """Return the diffusion times at which sampling calls the network, down to `last`."""
         count = min(self.config.sampling_steps, len(self.schedule) - last)
         is_multistep = self.config.sampler == "multistep"
         return self.schedule.log_snr_times(count, last) if is_multistep else self.schedule.even_times(count, last)
@@ -237,16 +231,16 @@ class MotionDiffusion(Saveable):
     def variance_kept(self, variance: float) -> float:
         """Return the share of variance that sampling keeps.
 
-        The data are N(0, `variance`), and the network is exactly right. A fully synthetic loop of perfect models keeps
-        this share in each generation. Guidance is left out.
+        The data are N(0, `variance`), and the network is exact for them. A fully synthetic loop of perfect models keeps
+        this share in each generation. Guidance is ignored.
         """
         share = self.schedule.variance_kept(self.sampling_times(), variance, order=self._order, eta=self.config.eta)
         return self.config.temperature**2 * share
 
     def reverse(self, labels: Tensor, stream: Stream, times: Sequence[int]) -> Tensor:
-        """Denoise over the given times.
+        """Denoise from pure noise at the first of `times` to noisy values (N, T, D) at the last.
 
-        It goes from pure noise at the first of `times` to noisy values (N, T, D) at the last; labels are (N,) int64.
+        Labels are (N,) int64.
         """
         generator = stream.generator()
         shape = (len(labels), self.frames, self.features)
@@ -270,25 +264,22 @@ class MotionDiffusion(Saveable):
         )
 
     def _split(self, count: int) -> list[slice]:
-        """Split samples into parts of nearly equal size.
-
-        Rows of a part are denoised together.
-        """
+        """Split samples into parts of nearly equal size that are denoised at once."""
         most_rows = max(1, self.values_together // (self.frames * self.features))
         number = max(1, math.ceil(count / most_rows))
         edges = [count * part // number for part in range(number + 1)]
         return [slice(start, stop) for start, stop in pairwise(edges)]
 
     def adjust(self, clean: Tensor, labels: Tensor, step: int) -> Tensor:
-        """Adjust the predicted clean sample of a step.
+        """Adjust the clean sample predicted in a step.
 
-        A sampling step takes the result as the clean sample. Subclasses that steer sampling override this method. A
-        subclass that changes a sample depending on other samples sets `values_together` to `sys.maxsize`.
+        Sampling continues with the result. Subclasses that steer sampling override this method. If a subclass changes a
+        sample depending on other samples, it sets `values_together` to `sys.maxsize`.
 
         Args:
-            clean: (N, T, D) of the sampler; many samples come in parts.
+            clean: (N, T, D) predicted clean samples, in parts if there are many.
             labels: (N,) on the model's device.
-            step: 0-based step; the last step returns the samples.
+            step: Number of the step, from 0. The last step returns the samples.
         """
         return clean
 
@@ -300,10 +291,7 @@ class MotionDiffusion(Saveable):
         return torch.randn(shape, generator=generator).mul_(self.config.temperature).to(self.device)
 
     def with_sampling(self, **settings: Any) -> Self:
-        """Return the model with other sampling settings.
-
-        Names are those of `SAMPLING`.
-        """
+        """Return the model with other sampling settings, named as in `SAMPLING`."""
         if others := settings.keys() - SAMPLING:
             raise SettingError(f"sampling has the settings {', '.join(SAMPLING)}, got {', '.join(sorted(others))}")
         return replace(self, config=replace(self.config, **settings))
@@ -312,23 +300,23 @@ class MotionDiffusion(Saveable):
     def trained(self) -> nn.Module:
         """The running average of the network.
 
-        Raises InputError before the first fit.
+        Raises:
+            InputError: The model is not trained yet.
         """
         if self.average is None:
             raise InputError("this diffusion model is not trained yet: call fit or load_state first")
         return self.average
 
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
-        """Predict clean values with classifier-free guidance.
-
-        The running average of the network predicts.
+        """Predict clean values with the running average and classifier-free guidance.
 
         Args:
-            noisy: (N, T, D).
-            labels: (N,) classes to sample.
+            noisy: (N, T, D) noisy values.
+            time: Diffusion time.
+            labels: (N,) labels to sample.
 
         Returns:
-            (N, T, D).
+            (N, T, D) clean values.
         """
         average = self.trained
         scale = self.config.guidance_scale
@@ -344,8 +332,8 @@ class MotionDiffusion(Saveable):
     def state(self) -> dict[str, Tensor]:
         """Return network, running average and step count.
 
-        An untrained model has the step count only. Without the network, as after `for_sampling`, the model can be
-        sampled and not trained.
+        An untrained model has only the step count. Without the network, as after `for_sampling`, the model can be
+        sampled but not trained.
         """
         tensors = {"steps": torch.tensor(self.steps)}
         for name, module in (("network", self.network), ("average", self.average)):
@@ -356,7 +344,8 @@ class MotionDiffusion(Saveable):
     def load_state(self, state: dict[str, Tensor]) -> Self:
         """Return the model with a stored state.
 
-        Raises InputError if the state does not fit this configuration.
+        Raises:
+            InputError: The state does not fit this configuration.
         """
         steps = int(state["steps"])
         if steps < 0:
@@ -411,10 +400,11 @@ def _times(values: Tensor, time: int) -> Tensor:
 
 
 def _check_prediction(who: str, network: nn.Module, inputs: tuple[Tensor, ...], predicted: object) -> None:
-    """Check another package's denoiser.
+    """Check the prediction of another package's denoiser.
 
-    Raises InputError if it predicts anything but numbers of the input's shape, or, while it is trained, numbers that do
-    not depend on its parameters.
+    Raises:
+        InputError: The prediction does not consist of floating-point numbers in the input's shape or, during training,
+            does not depend on the parameters.
     """
     shape = tuple(inputs[0].shape)
     if not isinstance(predicted, Tensor) or predicted.shape != shape:

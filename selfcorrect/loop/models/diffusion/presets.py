@@ -1,7 +1,4 @@
-"""Denoisers with suitable settings.
-
-They range from seconds on a CPU core to the published size.
-"""
+"""Denoisers with suitable settings, from some seconds of training on a CPU core to the published size."""
 
 from dataclasses import dataclass
 
@@ -11,14 +8,11 @@ from .denoiser_table import DENOISERS
 
 @dataclass(frozen=True)
 class DenoiserPreset:
-    """A configuration with training steps.
-
-    It suits some hundred windows of motion.
-    """
+    """A configuration with numbers of training steps, for some hundred windows of motion."""
 
     config: DiffusionConfig
     character: str
-    """Character of samples, in a word or two."""
+    """Character of the samples, in a word or two."""
     initial_steps: int = 1000
     """Optimiser steps of generation 0."""
     steps: int = 50
@@ -79,21 +73,22 @@ DENOISER_PRESETS = {
         steps=2_000,
     ),
 }
-"""One per denoiser that trains in seconds to minutes on a CPU core; the small DCT MLP takes half the time of the DCT
-MLP. The patch mixer and the DCT MLP are opposite bad cases: their samples have several times the jerk of real motion
-and half of it. `paper` is for a GPU: 8 layers of 512 channels, 1000 noise levels, as the motion diffusion model (Tevet
-et al. 2023). It is trained and sampled as in the scripts of Gillman et al. 2024: a constant learning rate, no average
-of weights, 1,000 ancestral steps, no guidance."""
+"""Presets by name. Each denoiser has one that trains in seconds to minutes on a CPU core. The small DCT MLP takes half
+the time of the DCT MLP. Patch mixer and DCT MLP are opposite bad cases: their samples have several times the jerk
+of real motion, and half of it. `paper` is for a GPU. It has 8 layers of 512 channels and 1000 noise levels, as the
+motion diffusion model (Tevet et al. 2023), and is trained and sampled as in the scripts of Gillman et al. 2024: a
+constant learning rate, no average of weights, 1,000 ancestral steps, no guidance."""
 
 
 def preset(name: str) -> DenoiserPreset:
-    """Return the preset or default of a denoiser.
+    """Return a preset, or the defaults of a denoiser without one.
 
-    Raises SettingError if `name` is neither a preset nor a denoiser.
+    Raises:
+        SettingError: `name` is neither a preset nor a denoiser.
     """
     return DENOISER_PRESETS.get(name) or DenoiserPreset(DiffusionConfig(denoiser=DENOISERS.row(name).name), name)
 
 
 def preset_names() -> list[str]:
-    """Return all presets, then the denoisers without a preset."""
+    """Return the names of all presets, then of denoisers without a preset."""
     return [*DENOISER_PRESETS, *(name for name in DENOISERS.names if name not in DENOISER_PRESETS)]

@@ -1,7 +1,7 @@
 """Noise schedule and reverse process of diffusion.
 
-The network predicts clean samples. A noisy sample at time t is √ᾱ_t · clean + √(1 − ᾱ_t) · noise, with t = 0 (nearly
-clean) to steps − 1 (nearly noise).
+The network predicts clean samples. A noisy sample at time t is √ᾱ_t · clean + √(1 − ᾱ_t) · noise, from t = 0 (almost
+clean) to t = steps − 1 (almost noise).
 """
 
 import math
@@ -15,16 +15,16 @@ from torch import Tensor
 
 _MAX_BETA = 0.999  # keeps ᾱ above zero at the last step (Nichol & Dhariwal 2021)
 LEAST_LOG_SNR = -3.0
-"""Log of signal over noise where sampling begins. The signal is 5 % of the value there."""
+"""Log-SNR at which sampling begins. The signal is 5 % of the value there."""
 
 _ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
-    """Signal variance left at each diffusion time.
+    """Share of signal variance at each diffusion time.
 
-    alpha_bars is (steps,), float64, decreasing from ~1 to ~0.
+    `alpha_bars` is (steps,) float64, decreasing from about 1 to about 0.
     """
 
     alpha_bars: Tensor
@@ -49,25 +49,18 @@ class NoiseSchedule:
 
     @cached_property
     def log_snr(self) -> Tensor:
-        """Log-SNR at each diffusion time (steps,).
-
-        It is the logarithm of √ᾱ / √(1 − ᾱ), float64, decreasing.
-        """
+        """Log-SNR (steps,) at each diffusion time: the logarithm of √ᾱ / √(1 − ᾱ), float64, decreasing."""
         return 0.5 * torch.log(self.alpha_bars / (1 - self.alpha_bars))
 
     def even_times(self, count: int, last: int = 0) -> list[int]:
-        """Return evenly spaced diffusion times.
-
-        `count` times go from the noisiest down to `last`.
-        """
+        """Return `count` evenly spaced diffusion times, from the noisiest down to `last`."""
         return torch.linspace(len(self) - 1, last, count, dtype=torch.float64).round().long().tolist()
 
     def log_snr_times(self, count: int, last: int = 0) -> list[int]:
-        """Return diffusion times, even in log-SNR.
+        """Return `count` different diffusion times down to `last`, spaced about evenly in log-SNR.
 
-        `count` different times go down to `last`, about evenly spaced. The first time is the least noisy time with a
-        log-SNR of at most `LEAST_LOG_SNR`, the noisiest time if there is none, or a noisier time if fewer than `count`
-        times follow. Noisier times decide next to nothing.
+        The first one is the least noisy time with a log-SNR of at most `LEAST_LOG_SNR`, or the noisiest time if there
+        is none. It is noisier if fewer than `count` times would follow. Noisier times hardly affect samples.
         """
         dark = (self.log_snr <= LEAST_LOG_SNR).nonzero().flatten().tolist()
         first = max(last + count - 1, dark[0] if dark else len(self) - 1)
@@ -82,19 +75,18 @@ class NoiseSchedule:
     def reverse_step(
         self, noisy: Tensor, clean: Tensor, noise: Tensor, time: int, next_time: int, eta: float
     ) -> Tensor:
-        """Take one reverse step to an earlier time.
-
-        Samples at `next_time` follow from the samples at `time` and the predicted clean samples. Song et al. 2021,
-        equations 12 and 16.
+        """Take one reverse step from `time` to `next_time` (Song et al. 2021, equations 12 and 16).
 
         Args:
-            noisy: (N, *event) at `time`.
+            noisy: (N, *event) samples at `time`.
             clean: (N, *event) predicted clean samples.
             noise: (N, *event) unit noise.
+            time: Diffusion time of the samples.
+            next_time: Earlier diffusion time.
             eta: 0 for the deterministic step of DDIM, 1 for the ancestral step of DDPM with the posterior variance.
 
         Returns:
-            (N, *event) at `next_time`.
+            (N, *event) samples at `next_time`.
         """
         alpha_bar = float(self.alpha_bars[time])
         next_alpha_bar = float(self.alpha_bars[next_time])
@@ -117,22 +109,23 @@ class NoiseSchedule:
         adjust: Callable[[Tensor, int, slice], Tensor] | None = None,
         parts: Sequence[slice] = (_ALL,),
     ) -> Tensor:
-        """Run the reverse process through `times`.
+        """Run the reverse process from the first of `times` to the last.
 
-        Returns the samples at the last of `times`, from the samples at the first. Order 1 takes steps of DDIM. Order 2
-        moves towards D + h/(2 h′) (D − D′) in place of the prediction D, where D′ is the previous prediction and h, h′
-        are the steps in log-SNR: DPM-Solver++ (2M) of Lu et al. 2022 with η = 0, and the solver of the stochastic
-        equation with η = 1. Its first step has order 1.
+        Order 1 takes steps of DDIM. Order 2 replaces the prediction D by D + h/(2 h′) (D − D′), where D′ is the
+        previous prediction and h, h′ are the steps in log-SNR. With η = 0 this is DPM-Solver++ (2M) of Lu et al. 2022,
+        and with η = 1 its solver of the stochastic equation. The first step has order 1.
 
         Args:
-            values: (N, *event) at the first time.
+            values: (N, *event) samples at the first time.
             times: Decreasing diffusion times.
-            predict: (noisy values of a part, time, its rows) → predicted clean samples.
-            draw_noise: Returns unit noise (N, *event); not called with η = 0.
+            predict: Function of a part's noisy values, the time and the part's rows that returns predicted clean
+                samples.
+            draw_noise: Function that returns unit noise (N, *event). It is not called if η = 0.
             order: 1 or 2.
             eta: Noise of each step, see `reverse_step`.
-            adjust: (values that a step moves towards, 0-based step, rows of the part) → the values to move towards.
-            parts: Rows that are denoised together. Smaller parts need less memory, and draw the same noise.
+            adjust: Function of the values that a step moves towards, the step's number from 0, and the part's rows,
+                that returns the values to move towards instead.
+            parts: Rows that are denoised at once. Smaller parts need less memory, and the noise is the same.
         """
         values = values.clone()
         last_clean = torch.empty_like(values) if order == 2 else values
@@ -158,9 +151,9 @@ class NoiseSchedule:
     def variance_kept(self, times: Sequence[int], variance: float, *, order: int, eta: float) -> float:
         """Return the share of variance that sampling keeps.
 
-        The data are N(0, `variance`), and the network is exactly right. The right prediction is linear, so each value
-        is a sum of independent draws: the first noise, and the noise of each step. The factors of the draws pass
-        through `reverse` as if they were values.
+        The data are N(0, `variance`), and the network is exact for them. Its prediction is linear, so each sample is a
+        sum of independent draws: the initial noise and the noise of each step. Their factors are computed by passing
+        them through `reverse` as values.
         """
 
         def predict(factors: Tensor, time: int, rows: slice = _ALL) -> Tensor:
@@ -173,11 +166,10 @@ class NoiseSchedule:
 
 
 def cosine_schedule(steps: int, snr_factor: float = 1.0) -> NoiseSchedule:
-    """Return the cosine schedule with scaled SNR.
+    """Return the cosine schedule (Nichol & Dhariwal 2021) with its signal-to-noise ratio multiplied by `snr_factor`.
 
-    The signal-to-noise ratio of the schedule (Nichol & Dhariwal 2021) is multiplied by `snr_factor`. A factor below 1
-    shifts log-SNR down by its logarithm (Hoogeboom et al. 2023, for large images). Then more of the steps decide the
-    overall form of a long, strongly correlated sample.
+    A factor below 1 lowers log-SNR by its logarithm (Hoogeboom et al. 2023, for large images). More steps then
+    determine the overall form of a long, strongly correlated sample.
     """
     edges = torch.cos((torch.arange(steps + 1, dtype=torch.float64) / steps + 0.008) / 1.008 * math.pi / 2) ** 2
     betas = (1 - edges[1:] / edges[:-1]).clamp(max=_MAX_BETA)

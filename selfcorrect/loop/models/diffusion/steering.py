@@ -1,7 +1,4 @@
-"""Other ways to sample a diffusion model.
-
-Here predictions are projected.
-"""
+"""Diffusion models with steered sampling: predictions are projected on the way."""
 
 import sys
 from collections.abc import Callable
@@ -18,15 +15,15 @@ Steered = TypeVar("Steered", bound=MotionDiffusion)
 
 
 def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steered:
-    """Copy a diffusion model with another sampler.
-
-    The weights are the same.
+    """Copy a diffusion model, with its weights, as a subclass that samples differently.
 
     Args:
         kind: A subclass of `MotionDiffusion`, such as `Projected`.
+        model: The model to copy.
+        settings: Further fields of the subclass.
 
     Raises:
-        InputError: The model is no diffusion model.
+        InputError: The model is not a diffusion model.
     """
     if not isinstance(model, MotionDiffusion):
         raise InputError(f"{kind.__name__.lower()} sampling needs a diffusion model, got {type(model).__name__}")
@@ -35,18 +32,19 @@ def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steer
 
 
 Project: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
-"""(predicted clean values (N, T, D), labels (N,), 0-based denoising step) → the values to go on with (N, T, D)."""
+"""Function of predicted clean values (N, T, D), labels (N,) and the denoising step, from 0, that returns the values
+(N, T, D) to continue with."""
 
 
 @dataclass(frozen=True, eq=False)
 class Projected(MotionDiffusion):
-    """Projects predictions in some denoising steps.
+    """Diffusion model whose predictions are projected in some denoising steps.
 
-    PhysDiff does so with a simulator; the prediction is that of the clean sample. Yuan et al. 2023 (arXiv 2212.02500).
-    In step i = 0 … S − 1 the sampler moves towards x̂₀, the prediction of the network or its extrapolation. If i is one
-    of first, first + every, first + 2 every, …, then x̂₀ is replaced by its projection before the reverse step;
-    extrapolation goes on from predictions. If the last step is one of these, samples are projected values. With the
-    last step only, the projection comes after plain sampling.
+    PhysDiff (Yuan et al. 2023, arXiv 2212.02500) projects the predicted clean sample with a simulator. In step i = 0 …
+    S − 1, the sampler moves towards x̂₀, the network's prediction or its extrapolation. If i is one of first, first +
+    every, first + 2 every, …, then x̂₀ is replaced by its projection before the reverse step. Extrapolation uses the
+    unprojected predictions. If the last step is one of these, samples are projected values. If it is the only one,
+    plain sampling is followed by a projection.
     """
 
     values_together: ClassVar[int] = sys.maxsize

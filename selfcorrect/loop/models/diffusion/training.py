@@ -1,4 +1,4 @@
-"""Batches and learning rates of a diffusion model's training."""
+"""Batches and learning rates for training a diffusion model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .schedule import NoiseSchedule
 class NoisyBatch(NamedTuple):
     """Inputs of one optimiser step.
 
-    They are noisy (B, T, D), times (B,) int64, labels (B,) int64, clean (B, T, D).
+    These are noisy values (B, T, D), times (B,) int64, labels (B,) int64, and clean values (B, T, D).
     """
 
     noisy: Tensor
@@ -36,7 +36,7 @@ def draw_batch(
 ) -> NoisyBatch:
     """Draw a training batch.
 
-    Samples are drawn by weight, times uniformly, and labels hidden at the rate `label_dropout`.
+    Samples are drawn in proportion to their weights and times uniformly. Labels are hidden at the rate `label_dropout`.
     """
     size = config.batch_size
     rows = draw_rows(samples, size, generator)
@@ -50,19 +50,16 @@ def draw_batch(
 
 @runtime_checkable
 class CoefficientNetwork(Protocol):
-    """A network that sees low frequencies only.
+    """A network between a cosine transform over time and its inverse.
 
-    It lies between a cosine transform over time and its inverse, so it predicts only low frequencies, too.
+    It sees and predicts low frequencies only.
     """
 
     basis: Tensor
-    """(K, T), orthonormal rows."""
+    """(K, T) orthonormal rows."""
 
     def predict_coefficients(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Predict clean coefficients (B, K, D).
-
-        They follow from those of noisy values.
-        """
+        """Predict clean coefficients (B, K, D) from those of noisy values."""
         ...
 
 
@@ -70,22 +67,22 @@ class CoefficientNetwork(Protocol):
 class CoefficientTraining:
     """Training on K of T cosine coefficients.
 
-    The loss is the mean squared error over frames, with the same gradients. An orthonormal transform keeps distances,
-    and unit noise stays unit noise. So windows are transformed once, noise is drawn for the kept coefficients alone,
-    and frequencies beyond them, which no prediction has, add a constant to the loss.
+    The loss equals the mean squared error over frames and has the same gradients, because an orthonormal transform
+    preserves distances and unit noise. So windows are transformed once, and noise is drawn only for the kept
+    coefficients. The other frequencies, which no prediction contains, add a constant to the loss.
     """
 
     network: CoefficientNetwork
     samples: Samples
     """The training set, values (N, K, D)."""
     kept_share: float
-    """K / T, because losses are means over frames."""
+    """K / T, the factor between means over coefficients and over frames."""
     lost: float
-    """Mean square of what the kept coefficients leave of the training set, by weight."""
+    """Mean square of the frequencies that are not kept, over the weighted training set."""
 
     @classmethod
     def of(cls, network: CoefficientNetwork, samples: Samples) -> Self:
-        """Transform the training set, values (N, T, D)."""
+        """Transform a training set with values (N, T, D)."""
         values = samples.values.float()
         basis = network.basis.to(values.device)
         coefficients = basis @ values
@@ -96,18 +93,15 @@ class CoefficientTraining:
         return cls(network, replace(samples, values=coefficients), len(basis) / values.shape[1], float(lost))
 
     def loss(self, batch: NoisyBatch) -> Tensor:
-        """Return a batch's loss over frames.
-
-        It is the mean squared error of a batch of coefficients.
-        """
+        """Return the mean squared error over frames, given a batch of coefficients."""
         predicted = self.network.predict_coefficients(batch.noisy, batch.times, batch.labels)
         return self.kept_share * mse_loss(predicted, batch.clean) + self.lost
 
 
 def learning_rate_factor(step: int, steps: int, config: DiffusionConfig) -> float:
-    """Return the learning rate as peak share.
+    """Return the learning rate of a step (from 0), relative to the peak.
 
-    It is linear warm-up times cosine decay to `final_learning_rate`, at 0-based `step`.
+    It is a linear warm-up times a cosine decay to `final_learning_rate`.
     """
     warm_up = min(config.warm_up_steps, steps // 10) + 1
     decay = 0.5 * (1 + math.cos(math.pi * step / steps))
