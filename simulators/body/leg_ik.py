@@ -182,7 +182,7 @@ def turn_segments(
     return local_rotations(skeleton, world)
 
 
-def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> tuple[Motion, np.ndarray]:
+def move_joints_to(motion: Motion, joints: Sequence[int], targets_m: np.ndarray) -> tuple[Motion, np.ndarray]:
     """Move joints of a motion to world positions.
 
     The two-bone limb above each joint bends to reach its target. If a limb is too short, the whole body moves towards
@@ -190,7 +190,7 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
 
     Args:
         motion: One motion of T frames.
-        places_m: (T, K, 3) targets of the joints, world.
+        targets_m: (T, K, 3) targets of the joints, world.
 
     Returns:
         The motion, and the distances (T,) in m by which the body moved.
@@ -200,26 +200,26 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
     """
     limbs = [Legs.ending_at(motion.skeleton, joint) for joint in joints]
     positions_m, orientations = pose_joints(motion)
-    shift_m = _shifts_towards(limbs, positions_m, places_m)
+    shift_m = _shifts_towards(limbs, positions_m, targets_m)
     if shift_m.any():
         smooth_m = gaussian_filter1d(shift_m, _YIELDING_S * motion.fps, axis=0, mode="nearest")
-        shift_m = smooth_m + _shifts_towards(limbs, positions_m + smooth_m[:, None], places_m)
+        shift_m = smooth_m + _shifts_towards(limbs, positions_m + smooth_m[:, None], targets_m)
         ankles_m = positions_m[:, Legs.from_skeleton(motion.skeleton).ankles]
         rotations = solve_leg_ik(motion.skeleton, positions_m, orientations, shift_m, ankles_m)
         motion = replace(motion, root_m=motion.root_m + shift_m, rotations=rotations)
     for index, limb in enumerate(limbs):
-        rotations = solve_leg_ik(motion.skeleton, *pose_joints(motion), None, places_m[:, [index]], limbs=limb)
+        rotations = solve_leg_ik(motion.skeleton, *pose_joints(motion), None, targets_m[:, [index]], limbs=limb)
         motion = replace(motion, rotations=rotations)
     return motion, norms(shift_m)
 
 
-def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
+def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, targets_m: np.ndarray) -> np.ndarray:
     """Return the smallest body shifts (T, 3) that let limbs reach their targets.
 
     Args:
         limbs: K limbs.
         positions_m: (T, J, 3) joints, world.
-        places_m: (T, K, 3) targets of the limbs' ends, world.
+        targets_m: (T, K, 3) targets of the limbs' ends, world.
     """
     shift_m = np.zeros((len(positions_m), 3))
     for index in list(range(len(limbs))) * _ROUNDS:
@@ -228,7 +228,7 @@ def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np
         middle_m = positions_m[:, limb.knees[0]]
         end_m = positions_m[:, limb.ankles[0]]
         reach_m = _STRAIGHTEST * (_length(middle_m - upper_m) + _length(end_m - middle_m))
-        away_m = places_m[:, index] - upper_m - shift_m
+        away_m = targets_m[:, index] - upper_m - shift_m
         distance_m = np.maximum(_length(away_m), 1e-9)
         shift_m += away_m / distance_m * np.maximum(distance_m - reach_m, 0.0)
     return shift_m

@@ -1,8 +1,9 @@
-"""Engines: simulators behind a common interface.
+"""Physics engines behind a common interface.
 
-Interface: `world` (`World`, `RootState`; `Reference` with the splines that joints follow).
-Engines: `pybullet_world` (`PyBulletWorld`), `mujoco_world` (`MuJoCoWorld`).
-Supports: `support_colliders` (`SupportColliders`: slabs that appear and vanish, holds that hands grip).
-The table of engines is `settings.engine_table`. Another package adds a `World` through the entry point group
+- Interface: `world` (`World`, `RootState`; `Reference` with the splines that joints follow).
+- Engines: `pybullet_world` (`PyBulletWorld`), `mujoco_world` (`MuJoCoWorld`).
+- Supports: `support_colliders` (`SupportColliders`: slabs that appear and vanish, holds that hands grip).
+
+The table of engines is `settings.engine_table`. Another package adds a `World` through an entry point in the group
 "selfcorrect.engines".
 """

@@ -1,9 +1,9 @@
-"""World of the engine MuJoCo.
+"""Simulation in MuJoCo.
 
-Joints are implicit springs towards the moving reference: stiffness K, damping D + K h and armature h D + h² K make an
-explicit Euler step equal to an implicit step. MuJoCo integrates dampers and armature with the contacts; the springs,
-with targets of a motion and not of a model, are applied to each state. Torque limits bound the feed-forward torques
-alone.
+Joints are driven by implicit springs towards the moving reference. With a time step h, damping D + K h and armature h D
++ h² K make an explicit Euler step equal to an implicit step of a spring with stiffness K and damping D. MuJoCo
+integrates dampers and armature together with the contacts. The springs are applied to each state, because their targets
+belong to a motion and not to the model. Torque limits bound only the feed-forward torques.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ mujoco: Any = import_module("mujoco")  # its types are made at run time
 mujoco.set_mju_user_warning(lambda _: None)  # MuJoCo would log lost bodies to a file; the tracker reports them
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
-"""Stiffness of joint springs, in N m/rad. Keys are the last word of the part."""
+"""Stiffness of joint springs, in N m/rad, by the last word of the part's name."""
 
 SPINE_STIFFNESS_NM_RAD = 1000
 """Stiffness of all other joints."""
 
 STATE_BYTES = 2 * 2**20
-"""Memory for the contacts of each state, in bytes. A body with all links in the floor takes 0.3 MB. MuJoCo's default is
-15 MB: 1 GB for the 64 particles that are simulated together without residual force."""
+"""Memory for the contacts of each state, in bytes. A body with all links in the floor takes 0.3 MB. MuJoCo's default of
+15 MB would take 1 GB for the 64 particles that are simulated together without residual force."""
 
 STATE_BYTES_PER_SUPPORT = 2**13
-"""Memory for the contacts of each support."""
+"""Memory for the contacts of each support, in bytes."""
 
 _XYZW = np.array([4, 5, 6, 3])
-"""Places of the root's rotation in a pose."""
+"""Indices of the root's quaternion in `qpos`, in the order xyzw."""
 
 _ROWS_OF_NORMAL_FORCE = {"pyramidal": 4, "elliptic": 1}
-"""Number of constraint rows of a contact's normal force: all edges of a pyramid, or the first row of an elliptic
-cone."""
+"""Number of constraint rows that add up to a contact's normal force: all edges of a pyramid, or the first row of an
+elliptic cone."""
 
 BODIES_PER_THREAD = 16
 """Minimum number of bodies per thread. Stepping fewer takes less time than starting another thread."""
@@ -56,23 +56,24 @@ BODIES_PER_THREAD = 16
 
 @dataclass(frozen=True, eq=False)
 class _CompiledBody:
-    """A compiled body with supports."""
+    """A body and its supports, compiled to a MuJoCo model."""
 
     body: Humanoid
     colliders: SupportColliders
     model: Any
     stiffness: np.ndarray
-    """(J, 1) stiffness of joint springs, in N m/rad, applied at every step and not part of the model."""
+    """(J, 1) stiffness of joint springs, in N m/rad. Springs are applied at every step and are not part of the
+    model."""
     damping: np.ndarray
     """(3 J,) N m s/rad."""
     armature: np.ndarray
     """(3 J,) kg m²."""
     data: list[Any]
-    """One state for each followed motion."""
+    """The states of the model, one for each motion that uses it."""
 
     @classmethod
     def compile(cls, body: Humanoid, supports: Sequence[Support], settings: EngineSettings, step_s: float) -> Self:
-        """Compile a body."""
+        """Compile a body with its supports."""
         colliders = SupportColliders.from_supports(body, supports)
         model = mujoco.MjModel.from_xml_string(write_mjcf(body, settings, step_s, colliders))
         stiffness = np.array([settings.mujoco.stiffening * _stiffness(part) for part in body.tree.parts[1:]])
@@ -93,11 +94,14 @@ class _CompiledBody:
 
     @cached_property
     def geometry_bodies(self) -> list[int]:
-        """Body of each geometry of the model."""
+        """Body index of each geom in the model."""
         return self.model.geom_bodyid.tolist()
 
     def addresses(self) -> _Addresses:
-        """Return the addresses of our links and joints, because MuJoCo numbers bodies depth first."""
+        """Return where MuJoCo's arrays hold links and joints.
+
+        MuJoCo numbers bodies depth first, unlike our links.
+        """
         bodies = np.array([self.model.body(str(link)).id for link in range(len(self.body))])
         joints = self.model.body_jntadr[bodies[1:]]
         poses = (self.model.jnt_qposadr[joints][:, None] + [1, 2, 3, 0]).ravel()  # wxyz, read as xyzw
@@ -106,22 +110,25 @@ class _CompiledBody:
 
 
 class _Addresses(NamedTuple):
-    """Addresses of links and joints in MuJoCo's arrays."""
+    """Indices of links and joints in MuJoCo's arrays."""
 
     bodies: np.ndarray
-    """(L,) of the links."""
+    """(L,) bodies of the links."""
     poses: np.ndarray
-    """(4 J,) of the joints' rotations."""
+    """(4 J,) entries of the joints' rotations in `qpos`."""
     speeds: np.ndarray
-    """(3 J,) of the joints' velocities."""
+    """(3 J,) entries of the joints' velocities in `qvel`."""
 
 
 class _StateViews(NamedTuple):
-    """State arrays in MuJoCo's own memory, because each look-up in a state would make another array."""
+    """Views of a state's arrays in MuJoCo's own memory.
+
+    They are bound once, because each attribute access would create another array.
+    """
 
     pose: np.ndarray
     speeds: np.ndarray
-    places_m: np.ndarray
+    positions_m: np.ndarray
     joint_forces: np.ndarray
     root_wrench: np.ndarray
 
@@ -131,7 +138,7 @@ class _StateViews(NamedTuple):
 
 
 class MuJoCoWorld:
-    """MuJoCo in this process: a model for each body, and a state for each motion."""
+    """A world in MuJoCo, with a model for each body and a state for each motion."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -139,10 +146,10 @@ class MuJoCoWorld:
         self._step_s = 0.0
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Compile the bodies.
+        """Compile the bodies; see `World`.
 
-        Bodies that are already compiled for the same step are reused. Like bodies on like supports share a model. Holds
-        move in the model, so bodies with holds have a model each.
+        Bodies that are already compiled for the same time step are reused. Equal bodies with equal supports share a
+        model, except if there are holds: holds move within a model, so each of these bodies has its own.
         """
         earlier = self._compiled if step_s == self._step_s else {}
         self._compiled = {}
@@ -175,12 +182,12 @@ class MuJoCoWorld:
         self._poses = np.zeros((count, model.nq))
         self._speeds = np.zeros((count, model.nv))
         self._applied = np.zeros((count, model.nv))
-        self._places_m = np.zeros((count, links, 3))
+        self._positions_m = np.zeros((count, links, 3))
         self._loads_n = np.zeros((count, links))
         self._running: Sequence[int] = range(count)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Show supports and hide the others: slabs move into place or away; hands grip or release holds."""
+        """Show supports and hide the others: slabs move into place or away, and hands grip or release holds."""
         build = self._builds[body]
         data = self._data[body]
 
@@ -188,8 +195,8 @@ class MuJoCoWorld:
             """Return the height of a link's joint; for the root, that of the origin."""
             return float(data.xpos[self._addresses.bodies[link]][2])
 
-        for slab, place_m in enumerate(build.colliders.slab_positions_m(supports, height_m)):
-            data.mocap_pos[slab] = place_m
+        for slab, position_m in enumerate(build.colliders.slab_positions_m(supports, height_m)):
+            data.mocap_pos[slab] = position_m
         for grip, (index, hold) in enumerate(build.colliders.holds.items()):
             anchors = build.model.eq_data[grip]
             if index in supports and not data.eq_active[grip]:
@@ -202,10 +209,10 @@ class MuJoCoWorld:
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute spring targets and compensating torques.
+        """Compute spring targets and joint torques; see `World`.
 
-        Torques compensate dampers and armature. MuJoCo advances velocities before positions: the velocity at a step has
-        brought a joint there. See `World`.
+        The torques also compensate dampers and armature. MuJoCo advances velocities before positions, so the velocity
+        at a step is the one that has brought the joint there.
         """
         step_s = self._step_s
         limits_nm = body.torque_limit_nm[1:, None]
@@ -268,12 +275,12 @@ class MuJoCoWorld:
         self._read()
 
     def _read(self) -> None:
-        """Copy the state of the bodies that ran."""
+        """Copy the states of the bodies that advanced."""
         for body in self._running:
             views = self._views[body]
             self._poses[body] = views.pose
             self._speeds[body] = views.speeds
-            self._places_m[body] = views.places_m.take(self._addresses.bodies, 0)
+            self._positions_m[body] = views.positions_m.take(self._addresses.bodies, 0)
 
     def root(self) -> RootState:
         """Return the state of the roots."""
@@ -296,8 +303,8 @@ class MuJoCoWorld:
         return self._speeds[:, self._addresses.speeds].reshape(len(self._speeds), -1, 3)
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Return the positions of the joints of some links."""
-        return self._places_m[:, links]
+        """Return the joint positions of some links."""
+        return self._positions_m[:, links]
 
     def loads_n(self) -> np.ndarray:
         """Return the vertical forces that the surroundings exert on each link."""
@@ -322,12 +329,12 @@ class MuJoCoWorld:
 
 
 def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
-    """Write a body over a floor as MJCF.
+    """Write a body on a floor as MJCF, MuJoCo's XML.
 
-    This is MuJoCo's XML. The body touches the floor and the carrying supports, nothing else. Constraint Jacobians are
-    dense only because of MuJoCo's release notes: 4.0.1 mends the Newton Hessian of sparse Jacobians, which MuJoCo takes
-    from 60 degrees of freedom on (issue 3767 there). We found no body that shows the fault: in chains and trees of 39
-    to 129 degrees of freedom on a floor, accelerations of 4.0.0 agree within 1e-11.
+    The body collides with the floor and the supports that carry it, and with nothing else. Constraint Jacobians are
+    dense as a precaution: according to MuJoCo's release notes, 4.0.1 fixes the Newton Hessian of sparse Jacobians,
+    which MuJoCo uses from 60 degrees of freedom on (MuJoCo issue 3767). We found no body that is affected: for chains
+    and trees with 39 to 129 degrees of freedom on a floor, accelerations of 4.0.0 agree within 1e-11.
     """
     supports = len(colliders.slabs) + len(colliders.holds)
     return (
@@ -349,7 +356,7 @@ def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, collider
 
 
 def _write_slab(slab: Slab) -> str:
-    """Write a slab, far away until shown."""
+    """Write a slab, far away until it is shown."""
     links = sum(map(_collision_bit, slab.links))
     return (
         f'<body mocap="true" pos="{format_numbers(NOWHERE_M)}" euler="0 0 {float(np.deg2rad(slab.turn_deg))!r}">'
@@ -359,17 +366,17 @@ def _write_slab(slab: Slab) -> str:
 
 
 def _write_hold(hold: Hold) -> str:
-    """Write a constraint for a hand that may grip."""
+    """Write an inactive constraint between a hand and the world."""
     return f'<connect body1="{hold.link}" anchor="{format_numbers(hold.hand_m)}" active="false"/>'
 
 
 def _collision_bit(link: int) -> int:
-    """Return a link's collision flag, shared with its supports; the floor's is 1."""
+    """Return the collision bit that a link shares with its supports; the floor's is 1."""
     return 2 << link
 
 
 def _write_link(body: Humanoid, link: int, settings: EngineSettings) -> str:
-    """Write a link with all descendants."""
+    """Write a link and its descendants."""
     joint = "<freejoint/>" if link == 0 else '<joint type="ball"/>'
     touches = f'conaffinity="{1 + _collision_bit(link)}"'
     up_m = np.array([0.0, SOLE_RADIUS_M - settings.sole_lowering_m, 0.0])
@@ -397,7 +404,10 @@ def _stiffness(part: str) -> float:
 
 
 def _subtree_inertia(body: Humanoid) -> np.ndarray:
-    """Return the inertia (L,) of all descendants about each joint: means over axes in the rest pose."""
+    """Return the inertia (L,) of each joint's subtree about the joint, in the rest pose.
+
+    The parallel-axis term is the mean over all axes. Each link adds its largest moment of inertia.
+    """
     inertia = np.zeros(len(body))
     for top in range(len(body)):
         rest_m = {top: np.zeros(3)}

@@ -1,4 +1,4 @@
-"""World of the engine PyBullet."""
+"""Simulation in PyBullet."""
 
 import importlib
 import os
@@ -20,7 +20,7 @@ from .world import Reference, RootState, format_numbers
 
 
 def _import_silently() -> Any:
-    """Import PyBullet, discarding what the C code prints to standard error."""
+    """Import PyBullet, and discard what its C code prints to standard error."""
     sys.stderr.flush()
     terminal = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
@@ -34,24 +34,24 @@ def _import_silently() -> Any:
 
 
 pybullet = _import_silently()
-"""The engine. On import, a printed line about the build on standard error is discarded."""
+"""The engine. Its import prints a line about the build to standard error, which is discarded."""
 
 PerJoint = Sequence[Numbers]
 """Three or four numbers for each joint."""
 
 
 class PyBulletWorld:
-    """PyBullet without windows.
+    """A world in PyBullet, with a separate simulation for each body.
 
-    Each body has a separate simulation. A ball joint's position motor in PyBullet is a velocity constraint: within a
-    step the motor removes the share `erp` of the distance to the target and ignores any target velocity. Targets
-    therefore lead by a step over `erp`, so that the drive is dead-beat and free of lag.
+    PyBullet's position motor of a ball joint is a velocity constraint: in each step the motor removes the share `erp`
+    of the distance to the target, and it ignores any target velocity. Targets therefore lead by a time step divided by
+    `erp`, which makes the drive dead-beat, without lag.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.simulations: list[Simulation] = []
-        """Simulations of all bodies, and spare simulations."""
+        """Simulations of all bodies, and spare ones from earlier builds."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
         """Load the bodies; those already loaded without supports are reused. See `World`."""
@@ -63,13 +63,16 @@ class PyBulletWorld:
             simulation.build(body, step_s, body_supports)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Show supports and hide the others: slabs move into place or away; hands grip or release holds."""
+        """Show supports and hide the others: slabs move into place or away, and hands grip or release holds."""
         self.simulations[body].show(supports)
 
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return targets that lead by a step over `erp`, and torques within the joints' limits; see `World`."""
+        """Return leading targets, and torques within the joints' limits; see `World`.
+
+        Targets lead by a time step divided by `erp`.
+        """
         targets = reference.rotations(times_s + self._step_s / self.settings.bullet.joint_erp)[:, :, 1:]
         limits_nm = body.torque_limit_nm[1:, None]
         return targets, np.clip(torques_nm, -limits_nm, limits_nm)
@@ -119,9 +122,9 @@ class PyBulletWorld:
 
 
 class _Client:
-    """PyBullet's functions for one simulation.
+    """PyBullet's functions, bound to one simulation that is freed with this object.
 
-    The simulation is freed with this object. PyBullet's own class for that prints a line for each simulation.
+    PyBullet's own class for this prints a line for each simulation.
     """
 
     def __init__(self) -> None:
@@ -133,7 +136,7 @@ class _Client:
 
 
 class Simulation:
-    """A floor, a body, and supports."""
+    """A PyBullet simulation of a floor, a body and its supports."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -142,7 +145,7 @@ class Simulation:
         self._colliders = SupportColliders({}, {})
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support]) -> None:
-        """Load the body, unless already loaded without supports."""
+        """Load the body, unless it is already loaded without supports."""
         self.bullet.setPhysicsEngineParameter(fixedTimeStep=step_s)
         if body is not self._body or supports or self._colliders:
             self._load(body, step_s)
@@ -152,11 +155,11 @@ class Simulation:
             self._grips = {index: _Grip(body, hold) for index, hold in self._colliders.holds.items()}
 
     def _height_m(self, link: int) -> float:
-        """Return the height of a link's joint; for the root, that of the centre."""
+        """Return the height of a link's joint; for the root, that of its centre of mass."""
         return self.positions_m([link])[0][2] if link else self.root()[2]
 
     def _make_slab(self, slab: Slab) -> int:
-        """Make a slab far below the floor."""
+        """Make a hidden slab, far below the floor."""
         shape = self.bullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=slab.half_m)
         box = self.bullet.createMultiBody(0, shape, basePosition=NOWHERE_M)
         self.bullet.changeDynamics(box, -1, lateralFriction=1.0)
@@ -166,10 +169,10 @@ class Simulation:
         return box
 
     def show(self, supports: Collection[int]) -> None:
-        """Show supports and hide the others: slabs move into place or away; hands grip or release holds."""
-        places_m = self._colliders.slab_positions_m(supports, self._height_m)
-        for box, slab, place_m in zip(self._slabs, self._colliders.slabs.values(), places_m, strict=True):
-            self.bullet.resetBasePositionAndOrientation(box, place_m, slab.orientation)
+        """Show supports and hide the others: slabs move into place or away, and hands grip or release holds."""
+        positions_m = self._colliders.slab_positions_m(supports, self._height_m)
+        for box, slab, position_m in zip(self._slabs, self._colliders.slabs.values(), positions_m, strict=True):
+            self.bullet.resetBasePositionAndOrientation(box, position_m, slab.orientation)
         for index, grip in self._grips.items():
             if index in supports:
                 grip.pull(self.body_id, self.bullet)
@@ -206,7 +209,7 @@ class Simulation:
         self._free_joints()
 
     def _free_joints(self) -> None:
-        """Switch off the motor that PyBullet puts into every joint."""
+        """Switch off the motor that PyBullet adds to every joint."""
         for joint in self._joints:
             self.bullet.setJointMotorControlMultiDof(
                 self.body_id,
@@ -231,8 +234,8 @@ class Simulation:
         """Set the state of root and joints.
 
         Args:
-            position_m: Centre of mass of the root.
-            orientation: Quaternion xyzw of the root.
+            position_m: Root's centre of mass.
+            orientation: Root's quaternion xyzw.
             rotations: Quaternions xyzw of the joints.
         """
         self.bullet.resetBasePositionAndOrientation(self.body_id, position_m, orientation)
@@ -246,7 +249,7 @@ class Simulation:
 
         Args:
             targets: Quaternions xyzw of the joints.
-            centre_m: Centre of mass of the root, the point of the force.
+            centre_m: Root's centre of mass, at which the force acts.
         """
         body = self.body_id
         joints = self._joints
@@ -282,7 +285,7 @@ class Simulation:
         return [state[1] for state in states]
 
     def positions_m(self, links: Sequence[int]) -> list[Numbers]:
-        """Return the positions of the joints of some links."""
+        """Return the joint positions of some links."""
         joints = [link - 1 for link in links]
         states = self.bullet.getLinkStates(self.body_id, joints, computeForwardKinematics=1)
         return [state[4] for state in states]
@@ -299,24 +302,27 @@ class Simulation:
 
 
 class _Grip:
-    """A hand that may grip a hold, in place at first, then drawn to the hold."""
+    """A hand that can grip a hold.
+
+    The hand is first held where it is, and then pulled towards the hold.
+    """
 
     def __init__(self, body: Humanoid, hold: Hold) -> None:
         self._hold = hold
         self._joint = hold.link - 1
         self._from_centre_m = (hold.hand_m - body.centre_m[hold.link]).tolist()
-        self._hand_m = hold.place_m
+        self._hand_m = hold.position_m
         self._constraint: int | None = None
 
     def pull(self, body: int, bullet: Any) -> None:
-        """Grip, or continue to pull."""
+        """Grip the hold, or pull the hand closer to it."""
         if self._constraint is None:
             self._constraint, self._hand_m = self._make_constraint(body, bullet)
         self._hand_m = self._hold.next_hand_position_m(self._hand_m)
         bullet.changeConstraint(self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N)
 
     def _make_constraint(self, body: int, bullet: Any) -> tuple[int, np.ndarray]:
-        """Constrain the hand to its position, and return the constraint with that position."""
+        """Constrain the hand to its current position; return the constraint and that position."""
         state = bullet.getLinkState(body, self._joint, computeForwardKinematics=1)
         hand_m, _ = bullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
         constraint = bullet.createConstraint(
@@ -332,14 +338,17 @@ class _Grip:
         return constraint, np.array(hand_m)
 
     def release(self, bullet: Any) -> None:
-        """Release the hold if gripped."""
+        """Release the hold if it is gripped."""
         if self._constraint is not None:
             bullet.removeConstraint(self._constraint)
             self._constraint = None
 
 
 def _load_urdf(text: str, bullet: Any) -> int:
-    """Load a body from an in-memory file: PyBullet needs a file, and a killed process leaves none."""
+    """Load a body from an in-memory file.
+
+    PyBullet reads only files, and a killed process leaves none behind this way.
+    """
     flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
     with open(os.memfd_create("body"), "w", encoding="utf-8") as file:
         file.write(text)
@@ -348,7 +357,10 @@ def _load_urdf(text: str, bullet: Any) -> int:
 
 
 def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
-    """Write a body as URDF, links in order; soles touch the floor `sole_lowering_m` below the corners."""
+    """Write a body as URDF, with links in order.
+
+    Soles touch the floor `sole_lowering_m` below their corners.
+    """
     links = [_write_link(body, link, sole_lowering_m) for link in range(len(body))]
     joints = [_write_joint(body, link) for link in range(1, len(body))]
     return "\n".join(['<robot name="humanoid">', *links, *joints, "</robot>"])

@@ -1,4 +1,7 @@
-"""Colliders of supports, in the simulator's frame: slabs that appear and vanish, holds that hands grip."""
+"""Colliders of supports, in the simulator's frame.
+
+Slabs appear and vanish, and hands grip holds.
+"""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,36 +18,37 @@ from ..contacts.contact_plan import find_carried_links, find_carried_points
 Numbers = Sequence[float]
 
 SLAB_M = 0.1
-"""Thickness of slabs; limbs can swing below."""
+"""Slab thickness, in m. Slabs are thin, so that limbs can swing below them."""
 
 NOWHERE_M = (0.0, 0.0, -100.0)
-"""Place of slabs that are absent."""
+"""Position of hidden slabs."""
 
 GRIP_N = 1500.0
-"""Strength of a hand that grips."""
+"""Maximum force of a gripping hand, in N."""
 
 PULL = 0.1
-"""Share of the distance that a hand is drawn per frame. It grips a hold."""
+"""Share of the remaining distance to its hold by which a gripping hand is pulled in each frame."""
 
 
 @dataclass(frozen=True)
 class Slab:
-    """A box below a level place."""
+    """A box with a level support as its upper side."""
 
     half_m: Numbers
-    """Half of the slab's extents."""
+    """Half extents of the box."""
     centre_m: Numbers
-    """Middle of the present slab."""
+    """Centre of the box when it is shown."""
     top_m: float
     """Height of the upper side."""
     turn_deg: float
-    """Rotation about the upward axis."""
+    """Rotation about the vertical axis."""
     links: tuple[int, ...]
-    """Links that touch the slab. The joint of the first (ankle, knee, elbow or root) shows whether links are above."""
+    """Links that can touch the slab. They count as above it if the joint of the first (ankle, knee, elbow or root)
+    is."""
 
     @classmethod
     def from_support(cls, body: Humanoid, support: Support) -> Self:
-        """Return the slab of a support."""
+        """Make the slab of a support."""
         centre_m = to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]
         return cls(
             half_m=[support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2],
@@ -63,42 +67,42 @@ class Slab:
 
 @dataclass(frozen=True, eq=False)
 class Hold:
-    """A place that a hand grips."""
+    """A point that a hand can grip."""
 
     link: int
     """The link that grips the hold."""
     hand_m: np.ndarray
     """(3,) gripping point in the link's frame."""
-    place_m: np.ndarray
-    """(3,) place of the hold."""
+    position_m: np.ndarray
+    """(3,) position of the hold."""
 
     @classmethod
     def from_support(cls, body: Humanoid, support: Support) -> Self:
-        """Return the hold of a support."""
+        """Make the hold of a support."""
         points = body.contact_points
         hand = int(find_carried_points(body, support.part).argmax())
         up_m = [0.0, 0.0, points.radii_m[hand]]
         return cls(
             link=int(points.links[hand]),
             hand_m=points.offsets_m[hand],
-            place_m=to_simulator(np.array(support.top_m)) + up_m,
+            position_m=to_simulator(np.array(support.top_m)) + up_m,
         )
 
     def next_hand_position_m(self, hand_m: np.ndarray) -> np.ndarray:
-        """Return the position of a gripping hand, now at (3,), one frame later."""
-        return hand_m + PULL * (self.place_m - hand_m)
+        """Return where a gripping hand, now at (3,), is one frame later."""
+        return hand_m + PULL * (self.position_m - hand_m)
 
 
 @dataclass(frozen=True, eq=False)
 class SupportColliders:
-    """Colliders of a body's supports, by index."""
+    """Colliders of a body's supports, by the support's index."""
 
     slabs: dict[int, Slab]
     holds: dict[int, Hold]
 
     @classmethod
     def from_supports(cls, body: Humanoid, supports: Sequence[Support]) -> Self:
-        """Return the colliders of supports."""
+        """Make the colliders of a body's supports."""
         slabs = {}
         holds = {}
         for index, support in enumerate(supports):
@@ -112,16 +116,20 @@ class SupportColliders:
         return bool(self.slabs or self.holds)
 
     def slab_positions_m(self, shown: Collection[int], height_m: Callable[[int], float]) -> Iterator[Numbers]:
-        """Yield each slab's position, which depends on the supports shown and the heights of links.
+        """Yield the current position of each slab.
 
-        A slab stays absent while the carried link is below, because the link would be pushed down.
+        A slab stays hidden while the link that it carries is below, because it would push the link down.
+
+        Args:
+            shown: Indices of the supports to show.
+            height_m: Function that returns the height of a link.
         """
         for index, slab in self.slabs.items():
             yield slab.centre_m if index in shown and height_m(slab.links[0]) > slab.top_m else NOWHERE_M
 
 
 def find_present_supports(supports: Sequence[Support], frames: int) -> list[set[int]]:
-    """Find the indices of supports present in each frame, from the frame before their first use on."""
+    """Find the indices of supports present in each frame, starting with the frame before their first use."""
     present = [set[int]() for _ in range(frames)]
     for index, support in enumerate(supports):
         for frame in range(max(0, support.first - 1), min(support.last + 1, frames)):

@@ -1,9 +1,9 @@
-"""The interface of the simulators.
+"""The interface of physics engines.
 
-A simulator builds, resets and steps bodies with joint targets, and reads states. A world simulates N bodies that do not
-meet. Everything here is in the simulator's frame (z up); `frames` converts. The root's position is the root's centre of
-mass. A joint's rotation is the rotation of its link in the parent's frame; joint torques and velocities are in the
-link's frame. J = L − 1: the root has no joint.
+A world simulates N bodies that do not interact: it builds and resets them, steps them with joint targets, and reads
+their states. Everything is in the simulator's frame (z up); `body.frames` converts. A root's position is its centre of
+mass. A joint's rotation is that of its link in the parent's frame, and joint torques and velocities are in the link's
+frame. The root has no joint, so L links have J = L − 1 joints.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -22,7 +22,10 @@ from ..body.humanoid import Humanoid
 
 @dataclass(frozen=True)
 class Reference:
-    """Natural cubic splines through the root positions and unit quaternions of N bodies, constant beyond both ends."""
+    """Reference motions of N bodies, as natural cubic splines.
+
+    The splines pass through root positions and unit quaternions, and are constant beyond both ends.
+    """
 
     root_m: NaturalSpline
     """Spline to (N, 3)."""
@@ -56,10 +59,9 @@ class Reference:
 
 
 def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
-    """Return velocities (S, ..., 3) by backward differences.
+    """Return velocities (S, ..., 3) by backward differences; the first equals the second.
 
-    The first equals the second. Simulators advance velocities before positions, so the velocity at a step is the
-    velocity that has led there.
+    Simulators advance velocities before positions, so the velocity at a step is the one that has led there.
     """
     rates = np.diff(positions_m, axis=0) / step_s
     return np.concatenate([rates[:1], rates])
@@ -68,14 +70,14 @@ def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
     """Return angular velocities (S, ..., 3), in the outer frame, of rotations (S, ..., 4).
 
-    Differences are as in `velocities_m_s`.
+    They are backward differences, as in `velocities_m_s`.
     """
     rates = steps_between(rotations) / step_s
     return np.concatenate([rates[:1], rates])
 
 
 def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> np.ndarray:
-    """Interpolate values at frames linearly.
+    """Interpolate frames linearly.
 
     Args:
         values: (T, ...) at frames.
@@ -91,12 +93,12 @@ def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> n
 
 
 def format_numbers(numbers: Iterable[float]) -> str:
-    """Format numbers as an attribute in an engine's XML."""
+    """Format numbers as an XML attribute."""
     return " ".join(f"{number:.9g}" for number in numbers)
 
 
 class RootState(NamedTuple):
-    """Root states at the centres of mass: arrays (..., 3), and orientations (..., 4)."""
+    """States of roots at their centres of mass: arrays (..., 3), and orientations (..., 4)."""
 
     position_m: np.ndarray
     orientation: np.ndarray
@@ -108,26 +110,26 @@ class World(Protocol):
     """N humanoids on separate floors at height 0, under gravity."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Build bodies that do not meet.
+        """Build bodies that do not interact.
 
         Args:
-            bodies: N bodies with trees that differ in lengths only.
-            supports: Supports of each body, level places that are absent until `show`.
+            bodies: N bodies whose trees differ only in lengths.
+            supports: Supports of each body, hidden until `show`.
         """
         ...
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Show some supports of a body only.
+        """Show some supports of a body, and hide its others.
 
-        Other supports vanish; each touches only the carried links. A surface stays absent while the carried link is
-        below, because the link would be pushed down.
+        A support touches only the links that it carries. A surface stays hidden while such a link is below it, because
+        it would push the link down.
         """
         ...
 
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute targets and torques with which joints follow a reference.
+        """Compute targets and torques that make joints follow a reference.
 
         Args:
             reference: Splines through n motions.
@@ -140,7 +142,7 @@ class World(Protocol):
         ...
 
     def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
-        """Put all bodies into a state that does not depend on earlier states.
+        """Set the state of all bodies, leaving nothing of earlier states.
 
         Args:
             rotations: (N, J, 4) of the joints.
@@ -156,9 +158,9 @@ class World(Protocol):
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Advance some bodies by a step.
+        """Advance some bodies by a step; all others keep their state.
 
-        All other bodies keep the same state. Rows beyond the last running body may be omitted.
+        Arrays may omit the rows beyond the last running body.
 
         Args:
             running: Indices of the bodies that advance.
@@ -170,7 +172,7 @@ class World(Protocol):
         ...
 
     def root(self) -> RootState:
-        """Return the state of the N roots."""
+        """Return the states of the N roots."""
         ...
 
     def rotations(self) -> np.ndarray:
@@ -178,13 +180,13 @@ class World(Protocol):
         ...
 
     def velocities_rad_s(self) -> np.ndarray:
-        """Return all angular velocities (N, J, 3)."""
+        """Return all joint velocities (N, J, 3)."""
         ...
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Return joint positions (N, K, 3) of K links, without the root."""
+        """Return joint positions (N, K, 3) of K links other than the root."""
         ...
 
     def loads_n(self) -> np.ndarray:
-        """Return the vertical forces (N, L) that the surroundings exerted on links in the last step."""
+        """Return the vertical forces (N, L) that the surroundings exerted on each link in the last step."""
         ...
