@@ -1,6 +1,6 @@
 """Batches of motions that are corrected together.
 
-Motions that no corrector could work on are sorted out here.
+Motions that no corrector can work on are left out.
 """
 
 from collections import defaultdict
@@ -16,7 +16,8 @@ from selfcorrect.runtime.content_cache import remember_by_object
 from .results.results import SHORTEST_FRAMES, Failure, FailureKind
 
 BATCH_SIZE = 16
-"""Number of motions of equal skeleton, rate and length planned together. As many fit into a processor's cache."""
+"""Maximum number of motions of equal skeleton, frame rate and length that are planned together. As many fit into a
+processor's cache."""
 
 MAX_FRAMES_TOGETHER = 8_000
 """Maximum number of frames simulated together. A single longer motion is simulated alone."""
@@ -27,13 +28,16 @@ def make_batches(
 ) -> list[list[list[int]]]:
     """Group motions into tasks of batches.
 
-    Returns indices of the motions that can be worked on. The motions of a task are simulated together: bodies of equal
-    tree and frame rate and of similar length, few enough for memory and numerous enough for all workers. The motions of
-    a batch have the same skeleton and length.
+    The motions of a task are simulated together. Their bodies have equal link trees and frame rates and similar
+    lengths. Tasks are small enough for memory, and numerous enough for all workers. The motions of a batch have the
+    same skeleton and length.
 
     Args:
-        bodies_together: Most motions in a task.
+        bodies_together: Maximum number of motions in a task.
         workers: Number of processes among which the tasks are divided.
+
+    Returns:
+        Tasks, each a list of batches, each a list of indices. Motions that cannot be corrected are left out.
     """
     tasks = list[list[int]]()
     sound = [index for index, motion in enumerate(motions) if find_input_failure(motion) is None]
@@ -53,17 +57,14 @@ def _split_task(motions: Sequence[Motion], task: Sequence[int], batch_size: int)
 
 
 def _simulation_key(motion: Motion) -> Hashable:
-    """Return what motions share that are simulated together."""
+    """Return what motions share if they can be simulated together."""
     ground = motion.ground
     tilted_up = tuple(ground.up.tolist()) if ground and ground.slope_deg else None
     return motion.skeleton.tree, motion.fps, tilted_up
 
 
 def _batch_key(motion: Motion) -> Hashable:
-    """Return what the motions of a batch share.
-
-    Their frame rate is shared as well.
-    """
+    """Return what the motions of a batch share, beside the frame rate."""
     return motion.skeleton.identity, len(motion), motion.ground
 
 

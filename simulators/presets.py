@@ -1,9 +1,9 @@
-"""Presets of the correction by name.
+"""Presets of the correction, by name.
 
-They have the stages with all their settings, as `selfcorrect correct` and loops use them. `FILES` estimates floor,
-soles and supports, and blends the simulation with the plan. `RESIDUAL_FREE_PRESET` does the same for bodies that fall
-if a support is missed, and returns simulated states. `SAMPLES` expects a known, level floor, and returns simulated
-states too, as the loops need them.
+A preset has all stages with their settings, as `selfcorrect correct` and loops use them. `FILES` estimates floor, soles
+and supports, and blends the simulation with the plan. `RESIDUAL_FREE_PRESET` estimates them, too, because bodies fall
+if a support is missed, and returns simulated states. `SAMPLES` expects a known, level floor, and also returns simulated
+states, as loops need them.
 """
 
 from dataclasses import replace
@@ -22,10 +22,10 @@ from .settings.tracker import (
 )
 
 FILES = Pipeline(CleanupSettings(), TrackerSettings(), simulate="auto", postprocess=POSTPROCESS)
-"""Motions of files, at the strength "balanced"."""
+"""Preset for motion files at the strength "balanced"."""
 
 RESIDUAL_FREE_PRESET = Pipeline(CleanupSettings(RESIDUAL_FREE_STEPS), TrackerSettings.without_residual())
-"""Motions of files without residual force. Only muscles and contacts hold them up."""
+"""Preset for motion files without residual force. Only joints and contacts hold bodies up."""
 
 SAMPLES = Pipeline(
     CleanupSettings.for_samples(),
@@ -40,7 +40,7 @@ SAMPLES = Pipeline(
         )
     ),
 )
-"""Samples of a model on a level floor. The floor is known, as in the published loops."""
+"""Preset for samples of a model on a known, level floor, as in the published loops."""
 
 SIMULATIONS = {
     "fast": EngineSettings(
@@ -48,9 +48,10 @@ SIMULATIONS = {
     ),
     "fine": EngineSettings(name="pybullet"),
 }
-"""PyBullet's settings for samples by fineness. "fast" takes half the steps and about half the time, and its errors are
+"""PyBullet settings for samples, by fineness. "fast" takes half the steps and about half the time, and its errors are
 as small: see docs/results/tables.md. Errors vanish as fast, because the shares removed per step are larger. MuJoCo
-takes 120 steps per second in both: with half of them it saves a quarter of the time, and motions jerk by 6 % more."""
+takes 120 steps per second in both: half as many would save a quarter of the time, but motions would jerk by 6 %
+more."""
 
 
 def find_preset(
@@ -58,16 +59,14 @@ def find_preset(
 ) -> Pipeline:
     """Find the preset of a strength.
 
-    It is a name, or a point on the dial between "faithful" (0) and "physical" (1).
-
     Args:
+        strength: Name of a preset, or a point on the dial between "faithful" (0) and "physical" (1).
         engine: Name of the engine; "" for the preset's.
-        mass_kg: Mass of the body; None for the usual one at its stature.
+        mass_kg: Mass of the body; None for the mass of its shape or the normal mass for its stature.
         fallback: Treatment of a body that falls without residual force.
 
     Raises:
-        SettingError: No preset has the name, or the preset needs an engine with compliant joints, and this one has
-            none.
+        SettingError: No preset has the name, or the preset needs an engine with compliant joints and this one has none.
     """
     if strength == strengths.RESIDUAL_FREE:
         tracker = TrackerSettings.without_residual(engine or "mujoco", mass_kg, fallback)
@@ -81,9 +80,11 @@ def find_preset(
 
 
 def find_simulation(name: str, engine: str) -> Pipeline:
-    """Find the preset of samples with a simulation.
+    """Find the preset for samples with a named simulation.
 
-    It is one of `SIMULATIONS`, or the usual one of another engine.
+    Args:
+        name: Name in `SIMULATIONS`.
+        engine: Name of the engine. If the simulation is for another engine, this engine's defaults are used.
     """
     settings = SIMULATIONS[name]
     return SAMPLES.with_tracker(settings if settings.name == engine else EngineSettings(name=engine))

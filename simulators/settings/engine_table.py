@@ -1,7 +1,8 @@
-"""The table of engines, a row per simulator.
+"""The table of engines, with a row for each simulator.
 
-Settings, command line, errors and benchmarks use it. Nothing is imported before an engine is used. Another package adds
-an engine, a `World` class that takes `EngineSettings`, through an entry point in the group "selfcorrect.engines".
+Settings, command line, errors and benchmarks use this table. An engine is not imported before it is used. Another
+package adds an engine, a `World` class that takes `EngineSettings`, through an entry point in the group
+"selfcorrect.engines".
 """
 
 import warnings
@@ -13,22 +14,21 @@ from selfcorrect.runtime.registry import Registry, Row
 
 @dataclass(frozen=True)
 class Engine(Row):
-    """Row of an engine."""
+    """An engine in the table."""
 
     has_compliant_joints: bool = False
-    """True if joints are springs. Torques can move them, as balance without residual force needs it."""
+    """Whether joints are springs, which torques can deflect. Balance without residual force needs such joints."""
     bodies_together: int = 8
-    """Maximum number of bodies simulated together. Many share the work of their control, but each takes memory."""
+    """Maximum number of bodies simulated together. Bodies share the cost of their control, but each takes memory."""
     packages: tuple[str, ...] = ()
-    """Packages that may hold its compiled code. The likeliest comes first."""
+    """Packages that may contain the compiled code, likeliest first."""
 
     @property
     def remedy(self) -> str:
-        """Advice for an engine that cannot be imported.
+        """Advice for an engine that cannot be imported; "" if none of its packages is installed.
 
-        It is "" if no package of the engine is installed. Since MuJoCo 4 two packages bring MuJoCo. When pip replaces
-        MuJoCo 3, it removes the files of the older package after it has written files of the same names that belong to
-        the new package `mujoco-core`.
+        Since version 4, MuJoCo consists of two packages. When pip replaces MuJoCo 3, it first writes the files of the
+        new package `mujoco-core`, and then removes those of the old package, which have the same names.
         """
         from importlib.metadata import PackageNotFoundError, version  # slow to import
 
@@ -66,23 +66,21 @@ ENGINES = Registry(
 )
 
 PUBLISHED_ENGINE = "pybullet"
-"""Engine of the published figures. Another engine gives other figures."""
+"""Engine of the published figures. Other engines give other figures."""
 
 AUTO = "auto"
-"""Choice of an engine by `resolve_engine`."""
+"""Name that leaves the choice of the engine to `resolve_engine`."""
 
 
 def resolve_engine(name: str, *, prefers_published: bool = True) -> str:
-    """Resolve the name of an engine.
-
-    `AUTO` leaves it open.
+    """Return the name of an engine, chosen here if it is `AUTO`.
 
     Args:
-        prefers_published: `AUTO` takes the engine of the published figures if it is installed. Otherwise it takes
-            MuJoCo, which is faster and has compliant joints.
+        prefers_published: Whether `AUTO` means the engine of the published figures if it is installed. Otherwise it
+            means MuJoCo, which is faster and has compliant joints.
 
     Raises:
-        MissingExtraError: `AUTO`, and no engine is installed.
+        MissingExtraError: The name is `AUTO`, and no engine is installed.
     """
     if name != AUTO:
         return name

@@ -1,6 +1,6 @@
-"""Settings of the plan before a simulation.
+"""Settings of the plan before the simulation.
 
-They cover supports, contacts, dynamics filter, foot placement and feedback.
+They cover supports, contacts, dynamics filter, foot placement and leg feedback.
 """
 
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 
 @dataclass(frozen=True)
 class SupportMode:
-    """What a `SupportChoice` means for the stages."""
+    """How the stages treat a `SupportChoice`."""
 
     moves_to_floor: bool
-    """Whether motions and limbs are moved to the floor. Otherwise heights are kept."""
+    """Whether motions and limbs are moved to the floor. Otherwise, heights are left unchanged."""
     finds_supports: bool
-    """Whether steps, rungs and seats are inferred. Bodies without support are then rejected."""
+    """Whether steps, rungs and seats are inferred. If so, bodies without support are rejected."""
 
 
 SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
@@ -31,13 +31,10 @@ SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
 
 @dataclass(frozen=True)
 class ForceSettings(Positive):
-    """Solver of the contact forces.
-
-    They come closest to a wrench.
-    """
+    """Settings of the solver for contact forces that come closest to a wrench."""
 
     moment_weight: float = 4.0
-    """Weight of moments (N m) against forces (N)."""
+    """Weight of moments (N m) relative to forces (N)."""
     iterations: int = 30
     """Number of ADMM iterations."""
 
@@ -46,20 +43,21 @@ class ForceSettings(Positive):
 class ContactSettings(ForceSettings):
     """Settings of contact planning.
 
-    They were set by hand on CMU clips, by the share of the motion that contacts then explain.
+    They were set by hand on CMU clips, judged by the share of the motion that contacts then explain.
     """
 
     required_load_bodyweights: tuple[float, float] = (0.1, 0.5)
-    """Minimum loads of likely and certain contacts, in body weights. If no point may carry fully, the next best
-    does."""
+    """Upward forces, in body weights, from which on a contact is likely and is certain. If no point may carry fully,
+    the bounds widen until the next best point does."""
     height_margin: float = 1.5
-    """Maximum relative growth of the height bounds."""
+    """Maximum relative increase of the height bounds."""
     speed_margin: float = 3.0
-    """Maximum relative growth of the speed bounds. Soles are soft, and turning feet slide."""
+    """Maximum relative increase of the speed bounds. Real soles are soft, and turning feet slide."""
     smoothing_s: float = 0.6 / 30
-    """Standard deviation of the Gaussian that smooths accelerations."""
+    """Standard deviation of the Gaussian that smooths accelerations, in s."""
     coarse_iterations: int = 20
-    """Number of ADMM iterations for coarse forces. They guide changes in the filter, of feet and of supports."""
+    """Number of ADMM iterations for coarse forces. They guide the dynamics filter, foot placement and the search for
+    supports."""
 
     @property
     def coarse(self) -> Self:
@@ -71,111 +69,110 @@ class ContactSettings(ForceSettings):
 class FilterSettings(Positive):
     """Settings of the dynamics filter.
 
-    They were set by hand on CMU clips as a compromise between explained forces and distance. Bodies without residual
-    force are shifted further: see `RESIDUAL_FREE_PLAN`.
+    They were set by hand on CMU clips, as a compromise between explained forces and distance from the motion. Bodies
+    without residual force are shifted further: see `RESIDUAL_FREE_PLAN`.
     """
 
     MAY_BE_ZERO: ClassVar = ("stance_rounds", "turn_rad_s")
 
     rounds: int = 2
-    """Number of shifts; contacts are planned again after each."""
+    """Number of shifts. Contacts are planned again for each."""
     moment_weight: float = 9.0
-    """Weight of (N m)² against N²."""
+    """Weight of (N m)² relative to N²."""
     shift_weight: float = 2e8
-    """Weight of m² against N²."""
+    """Weight of m² relative to N²."""
     shift_limit_m: float = 0.05
-    """Largest shift of the body in a round."""
+    """Maximum shift of the body in a round, in m."""
     stance_rounds: int = 0
-    """Number of slow shifts over the carrying feet; 0 for none."""
+    """Number of slow shifts that bring the body over the carrying feet; 0 for none."""
     stance_m_s: float = 0.6
-    """Maximum speed of fully shifted bodies, in m/s. From twice as much on there are no slow shifts."""
+    """Maximum speed at which bodies are shifted fully, in m/s. Above twice this speed, there are no slow shifts."""
     stance_weight: float = 1e6
-    """Weight of m² against N² in slow shifts."""
+    """Weight of m² relative to N² in slow shifts."""
     stance_moment_weight: float = 0.5
-    """Moment weight of contact forces in slow shifts. With a small weight, the missing moment guides the shift."""
+    """Weight of moments in the contact forces of slow shifts. If it is small, the missing moment guides the shift."""
     stance_smoothing_s: float = 0.15
-    """Smoothing time of each slow shift, in s."""
+    """Smoothing time of slow shifts, in s."""
     stance_inset: float = 0.2
-    """Inset of forces in slow shifts, for balance, as a share of the way from a sole's corners to its middle."""
+    """Distance of forces from the sole's corners in slow shifts, as a share of the way to the sole's middle. It leaves
+    a margin for balance."""
     turn_rad_s: float = 0.0
-    """Minimum rate of body rotations, in rad/s; 0 for none. Contacts then explain more of the moments."""
+    """Angular frequency below which rotations of the body are suppressed, in rad/s; 0 for no rotations. Rotations let
+    contacts explain more of the moments."""
     turn_limit_rad: float = 0.1
-    """Largest turn of the body in a round."""
+    """Maximum rotation of the body in a round, in rad."""
     lift_s: float = 0.1
-    """Time for lifting a body out of the floor."""
+    """Time before and after a penetration during which the body is lifted out of the floor, in s."""
 
 
 @dataclass(frozen=True)
 class PlacementSettings(Positive):
-    """Settings of foot placement.
+    """Settings of foot placement, which turns feet until loaded sole corners touch.
 
-    Feet turn so that loaded corners of soles touch. They were set by hand on CMU clips.
+    They were set by hand on CMU clips.
     """
 
     MAY_BE_ZERO: ClassVar = ("heel_s", "clearance_m")
 
     full_load_bodyweights: float = 0.3
-    """Planned load from which on a corner counts fully."""
+    """Planned load from which on a corner counts fully, in body weights."""
     lever_m: float = 0.1
-    """Lever at which foot rotation equals displacement, in m."""
+    """Lever that converts foot rotation to displacement, in m."""
     rise_weight: float = 0.225
-    """Weight of vertical ankle displacement, relative to the weight of a corner's distance."""
+    """Weight of vertical ankle displacement, relative to a corner's distance from the ground."""
     turn_weight: float = 0.75
-    """Weight of rotations of a foot."""
+    """Weight of foot rotations, relative to the same."""
     rise_limit_m: float = 0.03
-    """Largest displacement of an ankle."""
+    """Maximum displacement of an ankle, in m."""
     turn_limit_rad: float = 0.3
-    """Largest rotation of a foot about each axis."""
+    """Maximum rotation of a foot about each axis, in rad."""
     min_hold_load: float = 0.3
-    """Load on all of a foot's corners that holds it, in full loads."""
+    """Minimum load on all corners of a foot that is held in place, in full loads."""
     hold_limit_m: float = 0.05
-    """Largest displacement that keeps a foot in place."""
+    """Maximum displacement that holds a foot in place, in m."""
     smoothing_s: float = 0.7 / 30
     """Smoothing time of displacements and rotations, in s."""
     heel_s: float = 0.0
-    """Maximum time on the heel alone, in s; 0 for any. The foot is set flat afterwards."""
+    """Maximum time on the heel alone, in s; 0 for no limit. A foot that stands on its heel for longer is set flat."""
     heel_margin_s: float = 0.1
-    """Time around it in which the foot is also flat, in s."""
+    """Time before and after such a stance in which the foot is also set flat, in s."""
     clearance_m: float = 0.0
-    """Minimum clearance of a swinging foot, in m; 0 for any."""
+    """Minimum ground clearance of a swinging foot, in m; 0 for no minimum."""
     swing_m_s: tuple[float, float] = (0.5, 1.0)
-    """Speeds of a swinging and a fully swinging foot, in m/s. It bears no load."""
+    """Speeds above which an unloaded foot starts to swing and swings fully, in m/s."""
 
 
 @dataclass(frozen=True)
 class FeedbackSettings(Positive):
-    """Settings of leg feedback.
+    """Settings of the leg feedback, which adapts legs to the body's actual position.
 
-    Legs follow the body's real place. They were set by hand on CMU clips by the residual force needed.
+    They were set by hand on CMU clips, judged by the residual force needed.
     """
 
     full_load_bodyweights: float = 0.1
-    """Minimum planned load of a standing leg, in body weights."""
+    """Planned load from which on a leg counts as fully standing, in body weights."""
     stand_lag_s: float = 0.15
     """Time constant of a standing foot's error, in s."""
     turn_lag_s: float = 0.015
-    """Time constant of the filter of the pelvis' orientation."""
+    """Time constant of the pelvis' orientation error, in s."""
     swing_lag_s: float = 0.08
     """Time constant of a swinging foot's height, in s."""
     uprighting: float = 0.6
-    """Share of pelvis error that a standing hip corrects."""
+    """Share of the pelvis' orientation error that a standing hip corrects."""
     target_limit_m: float = 0.05
-    """Largest displacement of a target."""
+    """Maximum displacement of a target, in m."""
 
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """Settings of the plan and its feedback.
-
-    The feedback lets legs leave the plan.
-    """
+    """Settings of the plan, and of the feedback that lets legs deviate from it."""
 
     contacts: ContactSettings = ContactSettings()
     filter: FilterSettings = FilterSettings()
     placement: PlacementSettings = PlacementSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     has_cushions: bool = False
-    """Whether seats carry thighs, too. They carry them and the pelvis at the resting height."""
+    """Whether seats carry thighs and pelvis, each at its resting height, and not only the pelvis."""
 
 
 PLAN = PlanSettings()
@@ -187,6 +184,6 @@ RESIDUAL_FREE_PLAN = PlanSettings(
     placement=PlacementSettings(heel_s=0.25, turn_limit_rad=0.5, clearance_m=0.02),
     has_cushions=True,
 )
-"""Plan of bodies without residual force. They must stand over the feet. It was set on 24 passages on a single leg and
-the first 4 s of 25 clips of CMU's training subjects. Without a sampling search, bodies then fall 0.04 instead of
-0.22 times per second on a single leg, 0.03 instead of 0.09 times in the clips."""
+"""Plan of bodies without residual force, which must stand over their feet. It was set on 24 passages on a single leg
+and the first 4 s of 25 clips of CMU's training subjects. Without a sampling search, bodies then fall 0.04 instead of
+0.22 times per second on a single leg, and 0.03 instead of 0.09 times per second in the clips."""

@@ -1,6 +1,6 @@
 """Settings of the tracker.
 
-They cover body, engine, drive of the root, search without residual force, and acceptance.
+They cover the body, the engine, the root's drive, the search without residual force, and acceptance.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from .plan import PLAN, RESIDUAL_FREE_PLAN, ForceSettings, PlanSettings, Support
 
 @dataclass(frozen=True)
 class BodySettings(Positive):
-    """The simulated body."""
+    """Settings of the simulated body."""
 
     mass_kg: float | None = None
-    """Mass of the body, in kg. None stands for the usual mass at the body's stature."""
+    """Mass of the body, in kg; None for the mass of its shape or the normal mass for its stature."""
     minimum_inertia_kgm2: float = 0.06
-    """Minimum moment of inertia of a link, in kg m². Motors and contacts would oscillate below it. PyBullet needs this
-    at 120 steps per second; every engine uses the same body, so that engines can be compared."""
+    """Minimum moment of inertia of a link, in kg m². Below it, motors and contacts would oscillate in PyBullet at 120
+    steps per second. Every engine uses the same body, so that engines can be compared."""
 
 
 @dataclass(frozen=True)
 class BulletSettings(Positive):
-    """PyBullet's solver.
+    """Settings of PyBullet's solver.
 
-    It was set by hand on CMU clips: more sweeps would need less residual force and take longer.
+    They were set by hand on CMU clips. With more iterations, motions would need less residual force but take longer.
     """
 
     solver_iterations: int = 15
-    """Sweeps of the contact and motor solver per step."""
+    """Number of iterations of the contact and motor solver per step."""
     joint_erp: float = 0.4
-    """Share of joint error removed per step."""
+    """Share of the joint error removed per step."""
     contact_erp: float = 0.2
-    """Share of penetration removed per step."""
+    """Share of the penetration removed per step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,38 +49,38 @@ class BulletSettings(Positive):
 
 @dataclass(frozen=True)
 class MuJoCoSettings(Positive):
-    """MuJoCo's solver and joint springs.
+    """Settings of MuJoCo's solver and of joint springs.
 
     They were set by hand on CMU clips.
     """
 
     solver_iterations: int = 20
-    """Most iterations of the contact solver per step."""
+    """Maximum number of solver iterations per step."""
     contact_time_s: float = 0.008
-    """Time for the solver to remove a penetration."""
+    """Time constant of penetrations, in s (`solref`)."""
     stiffening: float = 2.5
-    """Factor on the table of the joints' stiffnesses."""
+    """Factor on the table of joint stiffnesses."""
     cone: Literal["pyramidal", "elliptic"] = "elliptic"
-    """Shape of friction cones. A pyramid holds 0.7 times as much between the axes as along the axes. Corrections with
-    elliptic cones took between 9 % less and 19 % more processor time, on ten and on eight clips."""
+    """Shape of friction cones. A pyramid holds 0.7 times as much between the axes as along them. With elliptic cones,
+    corrections took 9 % less processor time on one set of clips and 19 % more on another (ten and eight clips)."""
     friction_hardness: float = 1.0
-    """Hardness of friction, relative to contact. Feet creep under load if it is small."""
+    """Hardness of friction relative to that of contacts (`impratio`). If it is small, feet creep under load."""
 
 
 @dataclass(frozen=True)
 class EngineSettings(Positive):
-    """Engine, with time step and contact model."""
+    """Settings of the engine, with time step and contact model."""
 
     MAY_BE_ZERO: ClassVar = ("sole_lowering_m",)
 
     name: str = "pybullet"
     """Name in the table `ENGINES`."""
     rate_hz: float = 120.0
-    """Simulation steps per second. It is rounded to a whole number of steps per frame."""
+    """Simulation steps per second, rounded to a whole number of steps per frame."""
     friction: float = 0.5
-    """Coulomb friction between soles and floor."""
+    """Coulomb friction coefficient between soles and floor."""
     sole_lowering_m: float = 0.002
-    """Height of contact spheres below the soles, in m. It compensates the solver's soft contacts."""
+    """Distance by which contact spheres stick out below the soles, in m. It makes up for the solver's soft contacts."""
     bullet: BulletSettings = BulletSettings()
     """Settings of PyBullet."""
     mujoco: MuJoCoSettings = MuJoCoSettings()
@@ -91,10 +91,7 @@ class EngineSettings(Positive):
         super().__post_init__()
 
     def steps_per_frame(self, fps: float) -> int:
-        """Return the simulation steps per frame.
-
-        It is a whole number.
-        """
+        """Return the whole number of simulation steps per frame."""
         return max(1, round(self.rate_hz / fps))
 
 
@@ -102,10 +99,10 @@ STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
 """Named points on the dial of `DriveSettings.at_strength`."""
 
 RESIDUAL_FREE = "residual-free"
-"""Preset without residual force, beyond the dial: see `TrackerSettings.without_residual`."""
+"""Name of the preset without residual force, which is not on the dial: see `TrackerSettings.without_residual`."""
 
 SIMULATED = "simulated"
-"""Preset of raw simulated states of samples, with another drive: see `presets.SAMPLES`."""
+"""Name of the preset for samples, which returns raw simulated states and has another drive: see `presets.SAMPLES`."""
 
 _DRIVE_ENDS = {
     "horizontal_rad_s": (22.0, 10.0),
@@ -119,58 +116,56 @@ _DRIVE_ENDS = {
 
 
 def _interpolate_strength(strength: float, name: str) -> float:
-    """Interpolate a value of the drive geometrically."""
+    """Interpolate a value of the drive geometrically between its ends."""
     stiff, soft = _DRIVE_ENDS[name]
     return stiff * (soft / stiff) ** strength
 
 
 @dataclass(frozen=True)
 class DriveSettings(Positive):
-    """Drive of the root.
+    """Settings of the root's drive, a residual wrench that makes the humanoid follow a motion.
 
-    Its residual wrench makes the humanoid follow a motion. The wrench at the body's centre of mass is a spring and
-    damper towards the reference plus the part of the motion that planned contacts leave unexplained. The drive is not
-    physics, so the wrench is clipped to hard bounds, measured and reported. The ends of the dial were set on clean CMU
-    clips of the test split, as compromises between distance and residual force, and checked on clips of the train
-    split.
+    The wrench acts at the body's centre of mass. It consists of a spring and damper towards the reference, and of the
+    part of the motion that planned contacts leave unexplained. Because this is not physical, the wrench is clipped to
+    hard bounds, measured and reported. The ends of the dial were set on clean CMU clips of the test split, as
+    compromises between distance and residual force, and checked on clips of the train split.
     """
 
     horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
-    """Natural frequency of the root's horizontal spring."""
+    """Natural frequency of the root's horizontal spring, in rad/s."""
     vertical_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "vertical_rad_s")
-    """Natural frequency of the root's vertical spring, in rad/s: softer, so that contact decides the height."""
+    """Natural frequency of the root's vertical spring, in rad/s. It is softer, so that contact decides the height."""
     angular_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "angular_rad_s")
-    """Natural frequency of the root's tilt spring, in rad/s. It acts about the horizontal axes."""
+    """Natural frequency of the root's tilt spring, about the horizontal axes, in rad/s."""
     yaw_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "yaw_rad_s")
-    """Natural frequency of the root's yaw spring, in rad/s. It acts about the vertical axis."""
+    """Natural frequency of the root's yaw spring, about the vertical axis, in rad/s."""
     linear_damping: float = _interpolate_strength(STRENGTHS["balanced"], "linear_damping")
-    """Damping ratio of the root's linear springs. 1 is critical."""
+    """Damping ratio of the root's linear springs; 1 is critical."""
     angular_damping: float = _interpolate_strength(STRENGTHS["balanced"], "angular_damping")
-    """Damping ratio of the root's rotational springs."""
+    """Damping ratio of the root's rotational springs; 1 is critical."""
     force_limit_bodyweights: float = 1.0
-    """Bound on root forces, in body weights. It holds for the horizontal and for the vertical force."""
+    """Bound on the horizontal and on the vertical root force, in body weights."""
     bearing_limit_bodyweights: float = 1.0
-    """Additional vertical bound, in body weights. It is added if heights are kept (support "off"): something unseen may
-    bear the body's weight."""
+    """Increase of that bound if heights are left unchanged (support "off"), in body weights. Something unseen may then
+    carry the body."""
     torque_limit_nm: float = 500.0
-    """Bound on the root torque."""
+    """Bound on the root torque, in N m."""
 
     @classmethod
     def at_strength(cls, strength: float) -> Self:
-        """Return the drive of a strength.
+        """Return the drive at a strength, from closeness to the motion (0) to least residual force (1).
 
-        It lies between closeness to the motion (0) and least residual force (1). The wrench's springs and dampers
-        soften geometrically; `STRENGTHS` names points on the way.
+        The wrench's springs and dampers soften geometrically with strength. `STRENGTHS` names some points.
+
+        Raises:
+            SettingError: The strength is not in [0, 1].
         """
         if not 0 <= strength <= 1:
             raise SettingError(f"strength must be in [0, 1], got {strength}")
         return cls(**{name: _interpolate_strength(strength, name) for name in _DRIVE_ENDS})
 
     def for_support_mode(self, mode: SupportMode) -> Self:
-        """Return the drive for a support mode.
-
-        It has the mode's bound on force.
-        """
+        """Return the drive with the force bound of a support mode."""
         if mode.moves_to_floor:
             return self
         return replace(self, force_limit_bodyweights=self.force_limit_bodyweights + self.bearing_limit_bodyweights)
@@ -178,129 +173,131 @@ class DriveSettings(Positive):
 
 @dataclass(frozen=True)
 class ResidualFreeSettings(Positive):
-    """Control without residual force, and its search.
+    """Settings of the control without residual force, and of its search.
 
-    It was set by hand on CMU clips of the train split.
+    They were set by hand on CMU clips of the train split.
     """
 
     horizontal_rad_s: float = 8.0
-    """Natural frequency along the floor, in rad/s. The spring of the centre of mass is critically damped."""
+    """Natural frequency of the spring along the floor, in rad/s. All springs on the centre of mass are critically
+    damped."""
     vertical_rad_s: float = 16.0
-    """Natural frequency of the spring of the body's height."""
+    """Natural frequency of the spring on the body's height, in rad/s."""
     angular_rad_s: float = 10.0
-    """Natural frequency of the spring of the trunk's orientation."""
+    """Natural frequency of the spring on the trunk's orientation, in rad/s."""
     force_limit_bodyweights: float = 0.7
-    """Bound on the wanted force, in body weights. It holds along each axis, beside the force of the motion."""
+    """Bound on the spring's force along each axis, in body weights. The force that the motion itself demands is not
+    bounded."""
     friction_share: float = 0.75
-    """Share of friction that wanted forces use. Feet slip when forces reach the edge of the cone."""
+    """Share of friction that wanted forces may use. Feet slip if forces reach the edge of the cone."""
     step_limit_m: float = 0.2
-    """Largest displacement of a foot along the floor."""
+    """Maximum displacement of a foot along the floor, in m."""
     lift_limit_m: float = 0.08
-    """Largest lift of a swinging foot."""
+    """Maximum lift of a swinging foot, in m."""
     contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=60, moment_weight=2.0))
-    """Solver of the floor's forces."""
+    """Solver of the floor forces."""
     control_hz: float = 60.0
-    """Number of commands per second. The floor's forces are solved for each."""
+    """Number of commands per second. Floor forces are solved for each."""
     particle_counts: tuple[int, ...] = (8, 32, 64)
-    """Numbers of particles per window. The first is always used, the second if no particle does well, and all after a
-    fall."""
+    """Numbers of particles per window. The first batch is always simulated, the second only if no particle does well,
+    and all after a fall."""
     good_cost_m: float = 0.2
-    """Largest cost of a particle that does well."""
+    """Maximum cost of a particle that does well, in m."""
     prune_cost_m: float = 1.0
-    """Largest cost of a particle that is not lost."""
+    """Maximum cost of a particle that is not lost, in m."""
     backtrack_windows: tuple[int, ...] = (6, 10, 20)
-    """Numbers of windows to go back. The search does so each time that all particles fall in a window."""
+    """Numbers of windows by which the search goes back, in order, each time all particles fall in a window."""
     close_m: float = 0.025
-    """Mean distance of the joints of a motion that is close enough."""
+    """Maximum mean joint distance of a motion that is close enough, in m."""
     alternative: ResidualFreeSettings | None = None
-    """Settings of another search for a motion that is further away or falls; the closer result counts."""
+    """Settings of another search, tried if the motion falls or ends up further away. The better result counts."""
     beam_width: int = 32
-    """Maximum number of particles that continue. The best after a window may fall in the next."""
+    """Maximum number of particles that continue. Several do, because the best after one window may fall in the next."""
     window_s: float = 0.15
-    """Duration of a window."""
+    """Duration of a window, in s."""
     fallback: tuple[float, ...] = ()
-    """Residual bounds of a falling body as shares of the drive's, tried in order; empty for none."""
+    """Residual bounds of a falling body, as shares of the drive's bounds, tried in order; empty for none."""
     fallback_shares: tuple[float, ...] = (0.0, 0.5, 1.0)
-    """Shares of the bound that particles get, in turn."""
+    """Shares of the bound that particles get in turn."""
     max_windows_per_s: float = 40.0
-    """Number of windows per second of motion. With repetitions counted, a search with a fallback then gives a body that
-    falls the largest bound at once. The body keeps this bound, for at most two more passes."""
+    """Maximum number of searched windows per second of motion, repetitions included. After that, a search with a
+    fallback gives a falling body the largest bound at once. The body keeps this bound, for at most two more passes."""
     residual_cost_m: float = 0.1
-    """Weight of the residual wrench, in m. The wrench is a share of the drive's bounds."""
+    """Weight of the residual wrench in the cost, in m. The wrench is expressed as a share of the drive's bounds."""
     retry_after_fall: ResidualFreeSettings | None = None
-    """Settings of a second search after a fall. None stands for no second search."""
+    """Settings of a second search after a fall; None for no second search."""
     persistence: float = 0.8
-    """Share of a particle's perturbations that children inherit."""
+    """Share of a particle's perturbations that its children inherit."""
     force_noise_n: float = 100.0
     """Standard deviation of the perturbation of the wanted force."""
     moment_noise_nm: float = 40.0
     """Standard deviation of the perturbation of the wanted moment."""
     step_noise_m: float = 0.04
-    """Deviation of landing positions, in m: the standard deviation of the perturbation."""
+    """Standard deviation of the perturbation of landing positions, in m."""
     joint_noise_rad: float = 0.05
-    """Deviation of leg and spine targets, in rad: the standard deviation of the perturbation."""
+    """Standard deviation of the perturbation of leg and spine targets, in rad."""
     noise_scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
-    """Scales of the perturbations, in turn, as shares of these deviations."""
+    """Factors on these deviations that particles get in turn."""
     high_contact_m: float = 0.03
-    """Height of touching sole corners, in m. It holds in some particles, as runs and stands on tiptoe need."""
+    """Height below which sole corners touch in some particles, in m. Running and standing on tiptoe need it."""
     high_contact_share: float = 0.25
-    """Probability of that height for a perturbed particle."""
+    """Probability that a perturbed particle uses that height."""
     vertical_speed_cost_s: float = 0.1
-    """Weight of vertical speed in the cost, in s relative to the mean distance of the joints."""
+    """Weight of vertical speed in the cost, in s, relative to the mean joint distance."""
     feet_cost: float = 0.5
-    """Weight of the feet's distance."""
+    """Weight of the feet's distance, relative to the mean joint distance."""
     tilt_cost_m: float = 0.3
-    """Weight of the trunk's orientation, per radian."""
+    """Weight of the trunk's orientation error, in m per radian."""
     spin_cost_m_s: float = 0.05
-    """Weight of the trunk's turning, per radian per second."""
+    """Weight of the trunk's angular velocity error, in m per radian per second."""
 
 
 WITHOUT_RESIDUAL = ResidualFreeSettings(alternative=ResidualFreeSettings(window_s=0.3, backtrack_windows=(3, 5, 10)))
-"""Default search: short windows keep walks closer, and longer ones hold more dances and jumps up."""
+"""Default search. Short windows keep walks closer to the motion, and longer windows keep more dances and jumps from
+falling."""
 
 FALLBACK = ResidualFreeSettings(
     particle_counts=(8, 64), beam_width=8, window_s=0.1, backtrack_windows=(8,), fallback=(0.125, 0.25, 0.5, 1.0)
 )
-"""Search of the fallback "balanced". It runs in short windows, so that residual force is short, too, and goes back once
-without."""
+"""Search of the fallback "balanced". Windows are short, so that residual force is brief, too. The search goes back once
+without residual force first."""
 
 BEFORE_FALLBACK = replace(WITHOUT_RESIDUAL, backtrack_windows=(6,), retry_after_fall=FALLBACK)
-"""Search before the fallback, with one step back. It uses no residual force; a fall does not end in rejection."""
+"""Search before the fallback, without residual force and with a single step back. A fall leads to the fallback instead
+of a rejection."""
 
 FallbackChoice: TypeAlias = Literal["none", "balanced"]
-"""What happens to a body that falls. Without residual force, it is rejected, or gets as little force as possible."""
+"""What happens to a body that falls without residual force: it is rejected, or it gets as little force as possible."""
 
 SimulateChoice: TypeAlias = Literal["auto", "always"]
-"""Which planned motions to simulate: those that a simulation may improve (`BlendSimulation.can_gain`), or all. Raw
-states, as without residual force, come from simulations, so they need all motions simulated."""
+"""Which planned motions to simulate: those that a simulation may improve (`BlendSimulation.can_gain`), or all. Presets
+that return raw simulated states, such as the residual-free preset, need all."""
 
 
 @dataclass(frozen=True)
 class AcceptanceSettings(Positive):
-    """Limits; a corrected motion above a limit is rejected.
+    """Limits above which a corrected motion is rejected.
 
-    The mean distance is the criterion of failure for trackers of motion capture (Luo et al. 2021, "Dynamics-Regulated
-    Kinematic Policy for Egocentric Pose Estimation"); all else was set by hand. In flight no force is missing.
+    The mean joint distance is a usual failure criterion of motion-capture trackers (Luo et al. 2021,
+    "Dynamics-Regulated Kinematic Policy for Egocentric Pose Estimation"). The other limits were set by hand. A body in
+    flight is not floating, because no force is missing.
     """
 
     lost_root_m: float = 0.4
-    """Root distance at which a motion is lost, in m between the simulated and the reference root."""
+    """Distance between simulated and reference root at which a motion is lost, in m."""
     lost_body_m: float = 0.5
     """Maximum mean joint distance of an accepted motion, in m."""
     floating_bodyweights: float = 0.5
-    """Least missing force of a floating body."""
+    """Minimum missing force of a floating body, in body weights."""
     floating_m: float = 0.05
-    """Least distance from the ground of a floating body."""
+    """Minimum distance of a floating body from the ground, in m."""
     floating_s: float = 2.0
-    """Longest time of floating."""
+    """Maximum duration of floating, in s."""
 
 
 @dataclass(frozen=True)
 class TrackerSettings:
-    """Settings of the tracker.
-
-    By default they are PyBullet's at the strength "balanced".
-    """
+    """Settings of the tracker; by default PyBullet at the strength "balanced"."""
 
     body: BodySettings = field(default_factory=BodySettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
@@ -308,7 +305,7 @@ class TrackerSettings:
     plan: PlanSettings = PLAN
     acceptance: AcceptanceSettings = AcceptanceSettings()
     residual_free: ResidualFreeSettings | None = None
-    """Control without residual force, or None. It takes the place of `drive`."""
+    """Control without residual force, in place of `drive`; None to use the drive."""
 
     def __post_init__(self) -> None:
         if self.residual_free is not None and not ENGINES.row(self.engine.name).has_compliant_joints:
@@ -321,13 +318,13 @@ class TrackerSettings:
     def without_residual(
         cls, engine: str = "mujoco", mass_kg: float | None = None, fallback: FallbackChoice = "none"
     ) -> Self:
-        """Return settings without residual force.
+        """Return settings without residual force, with soles that grip like shoes.
 
-        Only joints and contacts hold a body up, on soles that grip like shoes.
+        Only joints and contacts hold the body up.
 
         Args:
             engine: Name of an engine with compliant joints.
-            mass_kg: Mass of the body; None for the usual mass at the body's stature.
+            mass_kg: Mass of the body; None for the mass of its shape or the normal mass for its stature.
             fallback: With "balanced", a body that falls gets as little residual force as possible.
 
         Raises:
@@ -346,10 +343,7 @@ class TrackerSettings:
 
     @property
     def has_fallback(self) -> bool:
-        """True if fallen bodies get some residual force.
-
-        Otherwise a body that falls without residual force gets none.
-        """
+        """Whether a body that falls without residual force gets some."""
         search = self.residual_free
         if search is None:
             return False
@@ -357,17 +351,12 @@ class TrackerSettings:
 
 
 def default_tracker() -> TrackerSettings:
-    """Return the default tracker.
-
-    It has the strength "balanced", in PyBullet if installed, else in MuJoCo.
-    """
+    """Return the tracker settings for "balanced", in PyBullet if installed, else in MuJoCo."""
     return TrackerSettings(engine=EngineSettings(name=resolve_engine(AUTO)))
 
 
 def parse_strength(word: str | float) -> float:
-    """Parse a strength.
-
-    It is a name of `STRENGTHS` or a number on the dial.
+    """Parse a strength: a name of `STRENGTHS` or a number on the dial.
 
     Raises:
         SettingError: The strength is neither, or not in [0, 1].
@@ -383,9 +372,6 @@ def parse_strength(word: str | float) -> float:
 
 
 def normalize_strength(strength: str | float) -> str | float:
-    """Normalise a strength for options and records.
-
-    It becomes a number on the dial, or the name of a preset beyond.
-    """
+    """Return a strength as a number on the dial, or as the name of a preset off the dial."""
     is_preset = isinstance(strength, str) and strength in (RESIDUAL_FREE, SIMULATED)
     return strength if is_preset else parse_strength(strength)
