@@ -1,9 +1,9 @@
-"""Plugin of pytest: the option `--loop-seeds`, and fixtures for tests of loops.
+"""Plugin for pytest, with the option `--loop-seeds` and fixtures for tests of loops.
 
     def test_my_corrector_keeps_the_loop_stable(loop_toy, loop_trial):
         sc.assert_loop_stable(*loop_toy, sc.Replace(), my_corrector, loop_trial)
 
-Nothing heavy is imported before a fixture is used: pytest loads this in every project.
+Nothing slow is imported before a fixture is used, because pytest loads this module in every project.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def loop_trial(request: pytest.FixtureRequest) -> Trial:
-    """A `selfcorrect.Trial` with its own defaults, but at most as many seeds as `--loop-seeds` says."""
+    """A `selfcorrect.Trial` with its defaults, limited to `--loop-seeds` seeds."""
     from .testing import Trial
 
     seeds = request.config.getoption("--loop-seeds")
@@ -37,7 +37,10 @@ def loop_trial(request: pytest.FixtureRequest) -> Trial:
 
 @pytest.fixture(scope="session")
 def loop_toy() -> tuple[GenerativeModel, Tensor]:
-    """A model and real data whose fully synthetic loop collapses: a Gaussian, and 80 points of a standard normal."""
+    """A model and real data whose fully synthetic loop collapses.
+
+    The model is a Gaussian; the data are 80 points of a standard normal distribution.
+    """
     import torch
 
     from .loop.models.gaussian import Gaussian

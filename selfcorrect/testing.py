@@ -1,15 +1,13 @@
-"""Test that your own loop does not collapse.
-
-It takes seconds in a test suite.
+"""A test that your own loop does not collapse, in seconds and within a test suite.
 
     from selfcorrect.testing import assert_loop_stable
 
     def test_my_corrector_keeps_the_loop_stable():
         assert_loop_stable(Gaussian.standard(2), torch.randn(400, 2), Replace(), my_corrector)
 
-The loop runs on several seeds beside a baseline that trains on real data only, with equal steps, from the same
-generation 0. Realism and diversity are evaluated on held-out data, as means over the later half of the generations,
-with the thresholds of `statistics.evaluate_quality`. A trial ends as soon as the seeds so far suffice.
+The loop runs on several seeds beside a baseline that trains on real data only, with equal steps and from the same
+generation 0. Realism and diversity are evaluated on held-out data, averaged over the later half of the generations,
+with the thresholds of `statistics.evaluate_quality`. A trial ends as soon as the seeds so far decide it.
 """
 
 import math
@@ -49,18 +47,17 @@ from .statistics import (
 )
 
 FEWEST = 4
-"""Real samples of a trial; half are held out."""
+"""Minimum number of real samples in a trial. Half of them are held out."""
 
 FeatureFunction = Callable[[Tensor], Tensor]
-"""Values (N, *event) to vectors (N, D) for comparing samples."""
+"""Function from values (N, *event) to vectors (N, D) in which samples are compared."""
 
 
 @dataclass(frozen=True)
 class Stability:
-    """Verdicts on a loop against real data.
+    """Verdicts on a loop, compared with training on real data only.
 
-    Fréchet distance, coverage and variance within labels are judged over the later half of the generations, against
-    real data only.
+    Fréchet distance, coverage and variance within labels are averaged over the later half of the generations.
     """
 
     realism: Verdict
@@ -69,21 +66,18 @@ class Stability:
     generations: int
     """Generations after generation 0."""
     seeds: int
-    """Number of seeds that were run, perhaps fewer than the trial allows."""
+    """Number of seeds that were run, which may be fewer than the trial allows."""
     seeds_needed: int | None
     """Estimated number of seeds that would decide what is undecided; None for more than `statistics.MOST_SEEDS`."""
 
     @property
     def diversity(self) -> Verdict:
-        """Verdict on diversity.
-
-        It is kept only if coverage and variance within labels are.
-        """
+        """Verdict on diversity, which is kept only if coverage and variance within labels are."""
         return worst_verdict([self.coverage, self.variance])
 
     @property
     def label(self) -> Label:
-        """Label of the weaker side."""
+        """Label of the worse of realism and diversity."""
         return worst_verdict([self.realism, self.diversity]).label
 
     def __str__(self) -> str:
@@ -97,23 +91,21 @@ class Stability:
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings of a stability test.
-
-    Length, seeds, and what counts as stable.
-    """
+    """Settings of a stability test: length, seeds, and what counts as stable."""
 
     generations: int = 10
     """Generations after generation 0."""
     seeds: int = 20
-    """Most runs of the loop, at least 5 (`FEWEST_SEEDS`). A trial ends sooner if fewer suffice (`plan_looks`)."""
+    """Maximum number of runs of the loop, at least 5 (`FEWEST_SEEDS`). A trial ends earlier if fewer decide it
+    (`plan_looks`)."""
     initial_steps: int = 0
     """Optimiser steps of generation 0."""
     steps: int = 0
     """Optimiser steps of each later generation."""
     features: FeatureFunction = torch.Tensor.double
-    """The space for comparing samples, see `FeatureFunction`."""
+    """Function to the space in which samples are compared, see `FeatureFunction`."""
     thresholds: Thresholds = field(default_factory=Thresholds)
-    """Factors that a quality may worsen by: see `Thresholds`."""
+    """Factors by which a quality may worsen, see `Thresholds`."""
 
     def __post_init__(self) -> None:
         for name, least in {"generations": 1, "initial_steps": 0, "steps": 0}.items():
@@ -129,21 +121,23 @@ def assert_loop_stable(
     trial: Trial | None = None,
     undecided: Literal["fail", "pass"] = "fail",
 ) -> Stability:
-    """Raise AssertionError unless a loop is stable.
-
-    Realism and diversity must be stable. Returns the verdicts.
+    """Raise AssertionError if a loop's realism or diversity is not stable.
 
     Args:
-        data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other.
-        policy: Which samples train each generation.
-        corrector: Corrector, applied in full, or a Correction with a strength.
-        trial: Length, seeds and thresholds, by default those of `Trial()`.
-        undecided: Outcome for a loop whose intervals are too wide to decide. The message of a failure says how many
-            seeds would decide it.
+        model: The untrained model.
+        data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other half.
+        policy: Choice of the samples that train each generation.
+        corrector: Corrector that is applied fully, or a Correction with a strength.
+        trial: Length, seeds and thresholds; by default those of `Trial()`.
+        undecided: Whether a loop passes or fails if its intervals are too wide to decide. The message of a failure says
+            how many seeds would decide it.
+
+    Returns:
+        The verdicts.
 
     Raises:
         AssertionError: The loop is degraded, collapsed, or undecided.
-        SettingError: An argument is not as expected, e.g. fewer than 4 real samples.
+        SettingError: An argument is not as expected, such as fewer than 4 real samples.
         LoopError: A generation fails.
     """
     __tracebackhide__ = True  # a failure is shown where the caller asserts
@@ -156,10 +150,7 @@ def assert_loop_stable(
 
 
 def _advise(stability: Stability) -> str:
-    """Advise what would decide a trial.
-
-    It is "" for a decided trial.
-    """
+    """Return advice on what would decide a trial, or "" for a decided one."""
     if stability.label != "undecided":
         return ""
     if stability.seeds_needed is None:
@@ -177,11 +168,10 @@ def measure_stability(
     corrector: Corrector | Correction | None = None,
     trial: Trial | None = None,
 ) -> Stability:
-    """Return the verdicts of `assert_loop_stable`.
+    """Return the verdicts of `assert_loop_stable` without asserting anything.
 
-    Takes the same arguments, and asserts nothing.
-
-    PyTorch and linear algebra use a single thread meanwhile: for small models, more threads only take processor time.
+    PyTorch and linear algebra use a single thread meanwhile, because more threads only waste processor time on small
+    models.
     """
     trial = trial or Trial()
     real = data if isinstance(data, Samples) else Samples.real(data)
@@ -211,7 +201,7 @@ def measure_stability(
 
 
 _SeedScores: TypeAlias = Sequence[Mapping[str, float]]
-"""Mean scores of the later generations for a seed: scores of the loop, then scores of the baseline."""
+"""Mean scores over the later generations of one seed: the loop's, then the baseline's."""
 
 _BETTER: Mapping[str, Better] = {"realism": "lower", "coverage": "higher", "variance": "higher"}
 
@@ -219,10 +209,7 @@ _BETTER: Mapping[str, Better] = {"realism": "lower", "coverage": "higher", "vari
 def _quality_inputs(
     scores: Sequence[_SeedScores], key: str, trial: Trial
 ) -> tuple[list[float], list[float], Better, Thresholds]:
-    """Return a quality's values and its rule.
-
-    Values of the loop and of the baseline have one per seed, and the rule is that of evaluation.
-    """
+    """Return a quality's values per seed, for loop and baseline, and the rule to evaluate them."""
     values = [loop[key] for loop, _ in scores]
     baseline = [baseline[key] for _, baseline in scores]
     return values, baseline, _BETTER[key], trial.thresholds
@@ -236,9 +223,9 @@ def _first_evaluated(generations: int) -> int:
 def _run_seed(
     model: GenerativeModel, real: Samples, arms: Sequence[Arm], trial: Trial, stream: Stream
 ) -> list[Mapping[str, float]]:
-    """Run every arm of a seed.
+    """Run all arms of a seed from a common generation 0.
 
-    They have a common generation 0. Returns mean scores of the later half of the generations.
+    Returns mean scores over the later half of the generations.
     """
     order = torch.randperm(len(real), generator=stream.child("split").generator())
     half = len(order) // 2
@@ -258,9 +245,9 @@ def _run_seed(
 
 
 def _make_evaluation(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str, float]]:
-    """Return the evaluation of later generations.
+    """Return the evaluation of later generations on held-out samples.
 
-    It is against the held-out samples, by the fields of `Stability`.
+    Its scores are named as the fields of `Stability`.
     """
 
     def vectors(samples: Samples) -> np.ndarray:

@@ -1,7 +1,4 @@
-"""Checks of arguments before anything runs.
-
-Each message says what is wrong and what is expected.
-"""
+"""Checks of arguments before anything runs. Each message says what is wrong and what is expected."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -15,15 +12,17 @@ from .errors import SettingError
 _Class = TypeVar("_Class", bound=type)
 
 MOST = 1_000_000
-"""Largest count of anything. It is far beyond any experiment, and within the limits of memory and time."""
+"""Maximum of any count, far beyond any experiment but within the limits of memory and time."""
 
 
 def check_count(what: str, value: object, least: int, most: int | None = None) -> None:
-    """Raise SettingError unless a value is a whole number within bounds.
+    """Raise SettingError unless a value is an integer within bounds.
 
     Args:
-        least: Smallest allowed number.
-        most: Largest allowed number, None for no bound.
+        what: Name of the value in the message.
+        value: The value to check.
+        least: Minimum.
+        most: Maximum; None for no bound.
     """
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise SettingError(f"{what} must be a whole number, got {describe_value(value)}")
@@ -53,14 +52,18 @@ def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
 
 
 def check_file_name(what: str, value: object) -> Path:
-    """Return a file's path, or raise SettingError for anything but text or a path."""
+    """Return a file's path.
+
+    Raises:
+        SettingError: The value is neither text nor a path.
+    """
     if not isinstance(value, str | Path) or str(value) == "":
         raise SettingError(f"{what} must be the path of a file, got {describe_value(value)}")
     return Path(value)
 
 
 def check_methods(what: str, value: object, methods: Sequence[str], advice: str) -> None:
-    """Check that an object has some methods.
+    """Check that an object has these methods.
 
     Raises:
         SettingError: The value is a class, or lacks a method.
@@ -72,7 +75,7 @@ def check_methods(what: str, value: object, methods: Sequence[str], advice: str)
 
 
 def check_kind(what: str, value: object, *kinds: type) -> None:
-    """Raise SettingError unless `value` has one of the kinds."""
+    """Raise SettingError unless `value` has one of these types."""
     if not isinstance(value, kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
         raise SettingError(f"{what} must be of type {expected}, got {describe_value(value)}")
@@ -88,7 +91,7 @@ def explain_arguments(**usual: str) -> Callable[[_Class], _Class]:
     """Decorate a dataclass so that unknown arguments name the right one.
 
     Args:
-        usual: Names of arguments that people may expect, each with the name of the field.
+        usual: Fields by the names that people may expect for them.
     """
 
     def decorate(kind: _Class) -> _Class:
@@ -110,9 +113,9 @@ def explain_arguments(**usual: str) -> Callable[[_Class], _Class]:
 
 
 def describe_value(value: object) -> str:
-    """Return a value in words for messages.
+    """Describe a value in messages.
 
-    Plain values as they are, other values by type.
+    Plain values are shown as they are, all others by type.
     """
     plain = isinstance(value, str | int | float | bool | list | tuple | type(None))
     text = repr(value) if plain else f"a {type(value).__name__}"
@@ -121,7 +124,7 @@ def describe_value(value: object) -> str:
 
 @dataclass(frozen=True)
 class Positive:
-    """Settings whose numbers must be positive; others raise SettingError."""
+    """Base of settings whose numbers must be positive. Others raise SettingError."""
 
     MAY_BE_ZERO: ClassVar[tuple[str, ...]] = ()
     """Names of settings that may be 0."""
@@ -134,5 +137,5 @@ class Positive:
 
 
 def count_noun(count: int, noun: str) -> str:
-    """Return a count with its noun, in the plural unless the count is 1."""
+    """Return a count with its noun, which is plural unless the count is 1."""
     return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -1,8 +1,7 @@
 """Errors that the caller can fix.
 
-A small family; each message is a sentence.
-
-A message says what is wrong, where, and what is expected. Anything else that is raised is a bug.
+The message of such an error is a sentence that says what is wrong, where, and what is expected. Anything else that is
+raised is a bug.
 """
 
 from collections.abc import Mapping
@@ -10,10 +9,10 @@ from typing import Any
 
 
 class SelfcorrectError(Exception):
-    """An error that the caller can fix; the message says how."""
+    """An error that the caller can fix. The message says how."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle errors unchanged, whatever the constructor takes, because other processes return them."""
+        """Pickle the error unchanged, whatever its constructor takes, because other processes return it."""
         return _restore_error, (type(self), self.args, vars(self))
 
 
@@ -24,7 +23,7 @@ def _restore_error(kind: type[SelfcorrectError], args: tuple[Any, ...], state: d
 
 
 class InputError(SelfcorrectError, ValueError):
-    """Data or a file are not as expected."""
+    """Data or a file is not as expected."""
 
 
 class SettingError(SelfcorrectError, ValueError):
@@ -34,14 +33,14 @@ class SettingError(SelfcorrectError, ValueError):
 class CorrectorError(SelfcorrectError, ValueError):
     """A corrector failed.
 
-    It raised, broke the contract, or rejected too many samples. The message names corrector and sample.
+    It raised an exception, broke the contract, or rejected too many samples. The message names corrector and sample.
     """
 
 
 class SampleError(CorrectorError):
     """A sample could not be corrected.
 
-    Correctors that work sample by sample raise this error to name the sample.
+    Correctors that work sample by sample raise it to name the sample.
     """
 
     def __init__(self, sample: int, reason: str) -> None:
@@ -50,10 +49,7 @@ class SampleError(CorrectorError):
 
 
 class TrainingDivergedError(SelfcorrectError, ValueError):
-    """Training diverged: a loss or weight is not finite.
-
-    The message names the step.
-    """
+    """Training diverged: a loss or a weight is not finite. The message names the step."""
 
 
 class RunFolderError(SelfcorrectError, ValueError):
@@ -69,16 +65,13 @@ class DamagedError(RunFolderError):
 
 
 class LoopError(SelfcorrectError, RuntimeError):
-    """A generation failed.
-
-    All earlier generations are intact, and the run can be resumed.
-    """
+    """A generation failed. All earlier generations are intact, and the run can be resumed."""
 
     def __init__(self, message: str, bug: str = "") -> None:
-        """Make the error.
+        """Create the error.
 
         Args:
-            bug: Traceback of the cause if that is a bug of this package, "" if the message says what to fix.
+            bug: Traceback of the cause if it is a bug of this package; "" if the message says what to fix.
         """
         super().__init__(message)
         self.bug = bug
@@ -89,30 +82,28 @@ class WorkerError(SelfcorrectError, RuntimeError):
 
 
 class LostJobError(SelfcorrectError, RuntimeError):
-    """A job was cancelled, or lost too often.
-
-    The job's worker or node was lost again and again. Other jobs go on.
-    """
+    """A job was cancelled, or its worker or node was lost too often. Other jobs continue."""
 
 
 class NodeError(SettingError):
     """A machine of a cluster cannot do the jobs.
 
-    The machine has other software, or no access to the run folder.
+    It has other software, or no access to the run folder.
     """
 
 
 class JobsError(SelfcorrectError, RuntimeError):
-    """Some jobs failed, and all others were done."""
+    """Some jobs failed. All others are done."""
 
     def __init__(
         self, message: str, failed: Mapping[str, Exception], bug: str = "", machines: Mapping[str, Any] | None = None
     ) -> None:
-        """Make the error.
+        """Create the error.
 
         Args:
-            failed: Errors of the failed jobs, by name.
-            machines: Machines of the jobs that were done, by name.
+            failed: Errors of the failed jobs by name.
+            bug: Traceback of the cause if it is a bug of this package, or "".
+            machines: Machines of the finished jobs by name.
         """
         super().__init__(message)
         self.failed = failed
@@ -124,16 +115,21 @@ class MissingExtraError(SelfcorrectError, ImportError):
     """An optional package is not installed."""
 
     def __init__(self, what: str, extra: str, error: ImportError, hint: str = "") -> None:
-        """Name the command that installs the extra.
+        """Create the error with the command that installs the extra.
 
         Args:
             what: Feature that needs the extra.
-            hint: Advice if the extra cannot be installed, "" for none.
+            extra: Name of the extra.
+            error: The failed import.
+            hint: Advice if the extra cannot be installed, or "".
         """
         command = f"pip install 'selfcorrect[{extra}]'"
         super().__init__(f"{what} needs the extra `{extra}` ({error}): {command}" + (f"; {hint}" if hint else ""))
 
 
 def shorten_message(error: BaseException) -> str:
-    """Shorten a library's error message to a line, because some repeat the content of a file."""
+    """Shorten a library's error message to one line.
+
+    Some of these messages repeat the content of a file.
+    """
     return " ".join(str(error)[:300].split())

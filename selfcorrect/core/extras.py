@@ -1,6 +1,6 @@
-"""Optional packages, and which extra brings each.
+"""Optional packages, and the extras that install them.
 
-Code that imports such a package where it may be missing does so within `requires_extra`.
+Code that imports such a package does so within `requires_extra`.
 """
 
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ EXTRA_OF = {
     "ray": "ray",
     "submitit": "slurm",
 }
-"""Package → extra of pyproject.toml that brings it. Packages have their import names."""
+"""Extra of pyproject.toml that installs each package, by import name."""
 
 
 @contextmanager
 def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]:
     """Name the missing extra if an import fails.
 
-    Only for packages of extras; other errors pass unchanged.
+    Only missing packages of extras are handled. Other errors pass unchanged.
 
     Args:
-        what: Subject of the message: the feature that needs the package.
-        extra: Extra to name if several bring the package, or if it is called like the package, "" for the extra in
+        what: Feature that needs the package, the subject of the message.
+        extra: Extra to name, if several install the package or if it is not in `EXTRA_OF`; "" for the one in
             `EXTRA_OF`.
         hint: Advice if the extra cannot be installed.
 

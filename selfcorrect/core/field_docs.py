@@ -1,6 +1,6 @@
-"""Field texts in the docstrings of dataclasses.
+"""Descriptions of dataclass fields, added to the docstring of the class.
 
-`help` then shows what the source says below each field.
+`help` then shows the text that the source has below each field.
 """
 
 import ast
@@ -11,9 +11,9 @@ from dataclasses import is_dataclass
 
 
 def add_field_docs(kind: type) -> None:
-    """Append a section "Attributes" from the texts below fields.
+    """Append a section "Attributes" with the texts below fields.
 
-    Classes without such texts, without source, or with the section already, stay as they are.
+    Classes without such texts, without source, or with this section already, are left unchanged.
     """
     if not is_dataclass(kind) or "Attributes:" in (kind.__doc__ or ""):
         return
@@ -23,7 +23,10 @@ def add_field_docs(kind: type) -> None:
 
 
 def read_field_docs(kind: type) -> dict[str, str]:
-    """Return the texts below fields by name, base classes included; none without source."""
+    """Return the texts below fields, by name and including base classes.
+
+    There are none if the source is not available.
+    """
     texts = {}
     for base in (base for base in reversed(kind.__mro__) if hasattr(base, "__dataclass_fields__")):
         texts |= _read_own_field_docs(base)

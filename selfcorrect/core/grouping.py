@@ -8,9 +8,9 @@ T = TypeVar("T")
 
 
 def group_by_size(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:
-    """Cut a sequence into groups of bounded size.
+    """Divide a sequence into groups of bounded size.
 
-    A larger item stands alone.
+    An item that is too large forms a group of its own.
 
     Yields:
         The groups, in the order of the items.

@@ -1,4 +1,4 @@
-"""Provenance of samples: columns with a row per sample."""
+"""Provenance of samples: columns with one row per sample."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ class Provenance:
     """Origin of N samples, as NumPy columns (N,)."""
 
     synthetic: np.ndarray
-    """bool, made by a model."""
+    """bool, true for samples of a model."""
     generation: np.ndarray
-    """int64, of the model that made the sample (0 for real data)."""
+    """int64, generation of the model that drew the sample, 0 for real data."""
     draw: np.ndarray
-    """int64, index of the raw sample within the generation before correction, or of the real row."""
+    """int64, index of the raw sample within its generation, before correction, or of the real sample."""
     parent: np.ndarray
-    """int64, row of the ancestor in the model's training set, −1 if lines are not traced."""
+    """int64, row of the parent in the model's training set, −1 if ancestry is not traced."""
     founder: np.ndarray
-    """int64, row of the real data at the head of that line, −1 if lines are not traced."""
+    """int64, row of the real sample from which the lineage descends, −1 if ancestry is not traced."""
     walk: np.ndarray
-    """float64, sum of the squared steps along the line, 0 if lines are not traced."""
+    """float64, sum of squared steps along the lineage, 0 if ancestry is not traced."""
     corrector: np.ndarray
     """str, name of the last corrector that changed the sample, "" for none."""
     distance: np.ndarray
-    """float32, root-mean-square change by the corrector, in the units of the values."""
+    """float32, root-mean-square change by the corrector, in the unit of the values."""
     accepted: np.ndarray
-    """bool, not rejected by a corrector or a filter."""
+    """bool, false if a corrector or filter rejected the sample."""
 
     @classmethod
     def real(cls, count: int) -> Self:
@@ -66,17 +66,18 @@ class Provenance:
         return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 
     def with_correction(self, corrector: str, distance: np.ndarray, accepted: np.ndarray) -> Self:
-        """Return the same rows after a corrector.
+        """Return the same rows after a correction.
 
         Args:
+            corrector: Name of the corrector.
             distance: (N,) root-mean-square change of each sample.
-            accepted: (N,) bool.
+            accepted: (N,) bool, false for rejected samples.
         """
         names = np.where(distance > 0, corrector, self.corrector).astype(np.dtypes.StringDType())
         return replace(self, corrector=names, distance=distance.astype(np.float32), accepted=self.accepted & accepted)
 
     def with_ancestry(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
-        """Return the rows with ancestry, as in the fields."""
+        """Return the same rows with ancestry."""
         return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
 
     @classmethod

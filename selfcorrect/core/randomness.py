@@ -1,8 +1,7 @@
-"""One seed, many independent named streams.
+"""Random streams: one seed, and many independent named streams.
 
-A stream is a path of names below a root seed. It has no state: the same path always gives the same numbers, and no draw
-from a path can change another path. Adding an arm, a metric or a resume to an experiment therefore changes no other
-draw in it.
+A stream is a path of names below a root seed. It has no state: a path always gives the same numbers, and drawing from
+one path cannot affect another. So adding an arm, a metric or a resume to an experiment changes none of its other draws.
 """
 
 from __future__ import annotations
@@ -21,21 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stream:
-    """A named source of random numbers: a root seed and a path of names below it."""
+    """A named source of random numbers: a root seed and a path of names."""
 
     root_seed: int
     path: tuple[str, ...] = ()
 
     def child(self, *names: str | int) -> Self:
-        """Return the stream at a path below this one.
-
-        For example, `child("generation", 3, "sample")`.
-        """
+        """Return the stream at a path below this one, such as `child("generation", 3, "sample")`."""
         return type(self)(self.root_seed, self.path + tuple(str(name) for name in names))
 
     @property
     def seed(self) -> int:
-        """A 63-bit seed, hashed from the root seed and the path."""
+        """A 63-bit seed, hashed from root seed and path."""
         text = "\x1f".join((str(self.root_seed), *self.path))
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "little") >> 1

@@ -1,4 +1,4 @@
-"""Samples: the value that flows through a self-consuming loop."""
+"""Samples: the values that pass through a self-consuming loop."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Samples:
     """A batch of N samples with labels, provenance and training weights."""
 
     values: Tensor
-    """(N, *event), any float dtype."""
+    """(N, *event) of any float dtype."""
     labels: Tensor
-    """(N,) int64 class of each sample, zeros for data without classes."""
+    """(N,) int64 class of each sample, zeros if there are no classes."""
     provenance: Provenance
     weights: Tensor
     """(N,) non-negative training weights."""
@@ -34,14 +34,14 @@ class Samples:
 
     @classmethod
     def real(cls, values: Tensor, labels: Tensor | None = None) -> Self:
-        """Return real data.
+        """Create real data.
 
         Args:
             values: (N, *event) numbers, one row per sample.
             labels: (N,) int64; None for a single class.
 
         Raises:
-            InputError: Values or labels are no tensors.
+            InputError: Values or labels are not tensors.
         """
         if not isinstance(values, Tensor):
             raise InputError(f"real values must be a tensor (N, *event), got a {type(values).__name__}")
@@ -51,11 +51,11 @@ class Samples:
 
     @classmethod
     def synthetic(cls, values: Tensor, labels: Tensor | None, generation: int) -> Self:
-        """Return samples of a model, not yet corrected.
+        """Create samples of a model, not yet corrected.
 
         Args:
-            values: (N, *event), any float dtype.
-            labels: (N,) int64 class of each sample, None for a single class.
+            values: (N, *event) of any float dtype.
+            labels: (N,) int64 class of each sample; None for a single class.
             generation: Generation of the model that drew the samples.
         """
         return cls._with_provenance(
@@ -73,7 +73,7 @@ class Samples:
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """The shape of a single value."""
+        """Shape of a single value."""
         return tuple(self.values.shape[1:])
 
     def take(self, indices: Tensor) -> Samples:
@@ -81,16 +81,16 @@ class Samples:
         return Samples(self.values[indices], self.labels[indices], self.provenance.take(indices), self.weights[indices])
 
     def with_values(self, values: Tensor) -> Samples:
-        """Return the same samples, in the same order, with other values (N, *event)."""
+        """Return the same samples with other values (N, *event)."""
         return Samples(values, self.labels, self.provenance, self.weights)
 
     def with_weights(self, weights: Tensor) -> Samples:
-        """Return the same samples, in the same order, with other training weights (N,)."""
+        """Return the same samples with other training weights (N,)."""
         return replace(self, weights=weights)
 
 
 def concatenate(batches: Sequence[Samples]) -> Samples:
-    """Join batches (at least one) along the sample axis."""
+    """Concatenate batches, at least one, along the sample axis."""
     if not batches:
         raise InputError("concatenate needs at least one batch of samples")
     labels = torch.cat([batch.labels for batch in batches])
@@ -100,14 +100,15 @@ def concatenate(batches: Sequence[Samples]) -> Samples:
 
 
 def check_drawn(values: Tensor, count: int, real: Samples) -> None:
-    """Raise InputError for an unusable draw of a model.
-
-    A draw is unusable if it is not a tensor of real numbers, or has another number or shape of values.
+    """Check samples drawn by a model.
 
     Args:
-        values: (N, *event) that a model drew.
-        count: Expected number of values.
+        values: (N, *event) samples of a model.
+        count: Expected number of samples.
         real: Real data with the expected shape.
+
+    Raises:
+        InputError: The draw is not a tensor of real numbers, or has another number or shape of values.
     """
     if not isinstance(values, Tensor):
         raise InputError(f"expected a tensor of samples from the model, got {describe_value(values)}")
@@ -125,7 +126,7 @@ def check_drawn(values: Tensor, count: int, real: Samples) -> None:
 def digest_tensors(*tensors: Tensor) -> str:
     """Return a digest of tensors' values, shapes and types.
 
-    The digest reveals other data and changes in place.
+    It detects changes in place.
     """
     digest = hashlib.blake2b(digest_size=16)
     for tensor in tensors:

@@ -1,4 +1,4 @@
-"""Tell bugs here from mistakes of the caller."""
+"""Tell bugs of this package from mistakes of the caller."""
 
 import errno
 import sys
@@ -29,19 +29,19 @@ _FAILING_MACHINE = frozenset(
         errno.EFBIG,
     )
 )
-"""Numbers of errors of a disk or a machine, whatever the file."""
+"""Numbers of errors that come from a disk or a machine, whatever the file."""
 
 
 def is_machine_failure(error: BaseException) -> bool:
-    """Return whether disk or machine failed, not a file."""
+    """Return whether a disk or a machine failed rather than a file."""
     return isinstance(error, OSError) and error.errno in _FAILING_MACHINE
 
 
 def internal_error_traceback(error: BaseException) -> str:
-    """Return the traceback of a bug of this package, "" for any other error.
+    """Return the traceback of a bug of this package, or "" for any other error.
 
-    Errors that the caller can fix are not bugs (`SelfcorrectError`, a missing file), nor are errors of user code that
-    this package calls, such as a corrector.
+    Errors that the caller can fix are not bugs (`SelfcorrectError`, a missing file), and neither are errors in users'
+    code that this package calls, such as a corrector.
     """
     cause = error
     while isinstance(cause, CorrectorError | LoopError) and cause.__cause__ is not None:
@@ -53,9 +53,9 @@ def internal_error_traceback(error: BaseException) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """Return the message of an error.
+    """Describe an error by its message.
 
-    The error's type comes first unless this package raised the error.
+    The type comes first unless this package raised the error.
     """
     if isinstance(error, SelfcorrectError) or type(error) is ValueError:
         return str(error)
@@ -63,13 +63,13 @@ def describe_error(error: Exception) -> str:
 
 
 MOST_CHARACTERS = 300
-"""Longest message of an error in a line."""
+"""Maximum length of an error's message in a line."""
 
 
 def describe_in_a_line(error: Exception) -> str:
-    """Return the message of an error in one line.
+    """Describe an error in one line.
 
-    Long messages are cut off. The location that `note_location` noted follows.
+    Long messages are cut off. The location from `note_location` is added.
     """
     message = " ".join(describe_error(error).split())
     if len(message) > MOST_CHARACTERS:
@@ -79,7 +79,7 @@ def describe_in_a_line(error: Exception) -> str:
 
 
 def note_location(error: Exception) -> None:
-    """Note the file and line of user code where an error arose.
+    """Add the file and line of users' code where an error arose.
 
     Other processes do not get the traceback.
     """
@@ -88,15 +88,15 @@ def note_location(error: Exception) -> None:
 
 
 def describe_with_location(error: Exception) -> str:
-    """Describe an error with its place in user code."""
+    """Describe an error with its location in users' code."""
     where = "" if isinstance(error, SelfcorrectError) else find_user_line(error)
     return f"{describe_error(error)} ({where})" if where else describe_error(error)
 
 
 def find_user_line(error: BaseException) -> str:
-    """Find the last line of user code in a traceback.
+    """Return the last line of users' code in a traceback.
 
-    Frames of this package and of libraries are skipped; the result is "" if no other frame is left.
+    Frames of this package and of libraries are skipped. If no other frame is left, the result is "".
     """
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -108,7 +108,7 @@ def find_user_line(error: BaseException) -> str:
 
 
 def describe_failure(where: object, error: Exception) -> str:
-    """Return a sentence about a file that failed alone.
+    """Describe the failure of a single file in one sentence.
 
     A bug of this package is called an internal error, and its traceback is printed.
     """
@@ -120,7 +120,7 @@ def describe_failure(where: object, error: Exception) -> str:
 
 
 def remove_path(sentence: str, path: object) -> str:
-    """Remove a path from a sentence's beginning, because the line names the file already."""
+    """Remove a path from the beginning of a sentence, for lines that already name the file."""
     rest = sentence.removeprefix(str(path))
     if rest == sentence or not rest.startswith((": ", ", ")):
         return sentence
@@ -128,12 +128,10 @@ def remove_path(sentence: str, path: object) -> str:
 
 
 def try_optional(step: str, work: Callable[[], _Value], otherwise: _Value) -> tuple[_Value, str]:
-    """Call an optional step, such as a hint or a picture.
-
-    A failure costs no result.
+    """Call an optional step, such as a hint or a picture, whose failure affects no result.
 
     Returns:
-        The value, and a sentence about the failure, "" for none.
+        The value, and a sentence about the failure or "".
     """
     try:
         return work(), ""

@@ -1,7 +1,4 @@
-"""Warnings as users of a command read them.
-
-They are shown in this process and in its workers.
-"""
+"""Warnings as users of a command read them, in this process and in its workers."""
 
 import re
 import warnings
@@ -9,14 +6,13 @@ from typing import Any
 
 _format_in_full = warnings.formatwarning
 _NUMERICAL = re.compile(r"encountered in|empty slice|All-NaN|Degrees of freedom")
-"""Warnings of NumPy's that are not shown. They say nothing to somebody who runs a command: results are checked to be
-finite."""
+"""NumPy warnings that are not shown. They tell users of a command nothing, because results are checked to be finite."""
 
 
 def format_for_console(message: Warning | str, category: type[Warning], *place: Any) -> str:
-    """Return the line of a warning.
+    """Format a warning as a line.
 
-    Warnings of this package have no place; overflows and the like have no line.
+    Warnings of this package are shown without their location. Numerical warnings such as overflows are not shown.
     """
     if issubclass(category, RuntimeWarning) and _NUMERICAL.search(str(message)):
         return ""

@@ -1,6 +1,6 @@
-"""Cache slow functions by object or content.
+"""Caches of slow functions, by object or by content.
 
-One motion reaches such functions as several objects: as read, on its floor, as one of a comparison.
+A motion reaches such functions as several objects: as read, on its floor, as one of a comparison.
 """
 
 from collections import OrderedDict
@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 _MOST_ROWS = 100_000
-"""Most rows of arrays whose results are kept. They suffice for a folder that is corrected together, several arrays a
-file."""
+"""Maximum number of array rows whose results are kept. It suffices for a folder whose files are corrected together,
+with several arrays per file."""
 
 _Object = TypeVar("_Object")
 _Result = TypeVar("_Result")
@@ -23,8 +23,8 @@ _Result = TypeVar("_Result")
 def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Object], _Result]:
     """Cache the results of a function of an object.
 
-    The object must not change. Results live as long as the object does, so a result must not refer to the object, or
-    both would live forever.
+    The object must not change. Results are kept as long as the object, so a result must not refer to the object, or
+    both would be kept forever.
     """
     results: WeakKeyDictionary[_Object, _Result] = WeakKeyDictionary()
 
@@ -38,10 +38,9 @@ def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Obj
 
 
 def remember_by_content(function: Callable[[np.ndarray, float], _Result]) -> Callable[[np.ndarray, float], _Result]:
-    """Cache a function of an array's content and a number.
+    """Cache the results of a function of an array's content and a number.
 
-    The array is (T, ...) in double precision. The function gets it read-only and must not change it, and callers must
-    not change the result.
+    The array is (T, ...) in double precision. The function gets it read-only. Callers must not change the result.
     """
     results: OrderedDict[tuple[bytes, tuple[int, ...], float], _Result] = OrderedDict()
     lock = Lock()

@@ -1,7 +1,4 @@
-"""Global random generators of this process.
-
-Only user code draws from them.
-"""
+"""Global random generators of this process. Only users' code draws from them."""
 
 import pickle
 import random
@@ -26,7 +23,7 @@ def get_state() -> dict[str, Any]:
 
 
 def set_state(saved: dict[str, Any]) -> None:
-    """Restore a state of `get_state`."""
+    """Restore a state from `get_state`."""
     random.setstate(saved["python"])
     np.random.set_state(saved["numpy"])
     torch = sys.modules.get("torch")
@@ -37,7 +34,7 @@ def set_state(saved: dict[str, Any]) -> None:
 
 
 def find_changed(saved: dict[str, Any]) -> list[str]:
-    """Return the generators that changed since a state."""
+    """Return the generators that have changed since a state."""
     current = get_state()
     names = {"python": "random", "numpy": "numpy.random", "torch": "torch", "cuda": "torch.cuda"}
     changed = []

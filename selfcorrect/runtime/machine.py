@@ -1,7 +1,4 @@
-"""Processor and GPU of this machine.
-
-Simulated results differ between models in the fifth digit.
-"""
+"""Processor and GPU of this machine, because simulated results differ between models in the fifth digit."""
 
 import platform
 import re
@@ -13,11 +10,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, order=True)
 class Machine:
-    """What a job ran on, without a name."""
+    """The hardware that a job ran on, without the machine's name."""
 
     processor: str
     gpu: str = ""
-    """Model of the GPU, "" if the job used none."""
+    """Model of the GPU, or "" if the job used none."""
 
     def __str__(self) -> str:
         return f"{self.processor} with {self.gpu}" if self.gpu else self.processor

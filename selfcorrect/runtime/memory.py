@@ -1,12 +1,12 @@
-"""Freed memory, given back to the system."""
+"""Returning freed memory to the system."""
 
 import ctypes
 
 
 def release_freed_memory() -> None:
-    """Give freed memory back to the system, if the C library can (glibc).
+    """Return freed memory to the system, if the C library can (glibc).
 
-    Otherwise gaps that short arrays have left stay with the process, and no long array fits into a gap.
+    Otherwise the process keeps gaps left by short arrays, into which no long array fits.
     """
     try:
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,7 +1,7 @@
-"""A pool of workers for many tasks.
+"""A pool of worker processes.
 
 PyBullet holds Python's lock during steps, so simultaneous simulations need several processes. Workers start once and
-wait for further work until the program ends. Users' code has separate processes (`correctors.sandbox`).
+wait for further work until the program ends. Users' code has processes of its own (`correctors.sandbox`).
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 
 @contextmanager
 def limit_threads(most: int) -> Iterator[None]:
-    """Let a block take up to `most` cores, as threads or processes.
+    """Let a block use up to `most` cores, as threads or processes.
 
-    Elsewhere, work takes a single core.
+    Elsewhere, work uses a single core.
     """
     token = _thread_limit.set(most)
     try:
@@ -52,18 +52,19 @@ def limit_threads(most: int) -> Iterator[None]:
 
 
 def get_core_limit() -> int:
-    """Return the cores that this block may take (`limit_threads`)."""
+    """Return the number of cores that this block may use, see `limit_threads`."""
     return _thread_limit.get()
 
 
 def run_in_threads(act: Callable[[Sequence[_Item]], None], items: Sequence[_Item], least: int) -> None:
-    """Call a function in threads on parts.
+    """Call a function on parts of the items, in threads.
 
-    If the function raises, the error is passed on after all parts have ended.
+    If it raises an error, the error is passed on after all parts have ended.
 
     Args:
         act: Function of a part of the items.
-        least: Smallest number of items in a part.
+        items: The items.
+        least: Minimum number of items in a part.
     """
     parts = min(_thread_limit.get(), len(items) // least)
     if parts <= 1:
@@ -87,11 +88,11 @@ _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
 _executors: dict[int, ProcessPoolExecutor] = {}
-"""Pool by number of workers; there is at most a single pool."""
+"""The pool, by number of workers. There is at most one."""
 atexit.register(_executors.clear)  # while the modules that a pool uses still exist
 
 WORKER_BYTES = 1_000_000_000
-"""Memory of a worker; to correct 10,000 frames of 31 joints together takes 0.6 GB."""
+"""Memory per worker, in bytes. Correcting 10,000 frames of 31 joints at once takes 0.6 GB."""
 
 
 def default_workers() -> int:
@@ -102,7 +103,7 @@ def default_workers() -> int:
 
 
 def _free_bytes() -> int | None:
-    """Return the free memory of machine and control group, None if unknown."""
+    """Return the free memory of machine and control group, or None if unknown."""
     machine = [1024 * int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:")]
     limit = _lines("/sys/fs/cgroup/memory.max")
     used = _lines("/sys/fs/cgroup/memory.current")
@@ -120,7 +121,7 @@ def _lines(path: str) -> list[str]:
 def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> list[_Result]:
     """Call a function on every task in worker processes.
 
-    A single task or worker runs in this process, and a single task may take as many threads of this process.
+    If there is only one task or worker, it runs in this process. A single task may then use as many threads.
 
     Returns:
         The results in the order of the tasks.
@@ -133,7 +134,7 @@ def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], work
 
 
 def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> Iterator[_Result]:
-    """Yield the results of `map_tasks` in order, each as soon as earlier tasks are done."""
+    """Yield the results of `map_tasks` in order, each as soon as all earlier ones are done."""
     check_count("workers", workers, 1)
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
@@ -159,7 +160,7 @@ def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], w
 def _run_concurrently(
     executor: ProcessPoolExecutor, function: Callable[[_Task], _Result], tasks: Iterable[_Task], most: int
 ) -> Iterator[_Result]:
-    """Call a function on tasks, `most` at a time, and yield the results in order."""
+    """Call a function on tasks, at most `most` at a time, and yield the results in order."""
     futures: deque[Future[_Result]] = deque()
     running: set[Future[_Result]] = set()
     try:
@@ -190,14 +191,14 @@ def _ignore_interrupts() -> None:
 
 
 _LONGEST_SOCKET_NAME = 107
-"""Bytes of the path of a socket on Linux, at most."""
+"""Maximum length of a socket's path on Linux, in bytes."""
 
 
 def process_context() -> BaseContext:
     """Return the context that starts processes.
 
-    On Linux a server imports modules once and forks all processes; this server has no threads and has computed nothing.
-    Elsewhere, and where the temporary folder's path is too long for the server's socket, each process starts anew.
+    On Linux, a server imports modules once and forks all processes; it has no threads and has computed nothing.
+    Elsewhere, and if the path of the temporary folder is too long for the server's socket, each process starts afresh.
     """
     socket = Path(get_temp_dir()) / "listener-12345678"
     if sys.platform == "linux" and len(os.fsencode(socket)) <= _LONGEST_SOCKET_NAME:
@@ -210,11 +211,11 @@ def start_processes(
 ) -> ProcessPoolExecutor:
     """Start `workers` processes that have called `initializer(*arguments)`.
 
-    By default workers leave Ctrl-C to this process. Workers end as soon as this process does, for whatever reason, and
-    print the same warnings on a console.
+    By default, workers leave Ctrl-C to this process. They end as soon as this process does, for whatever reason, and
+    print warnings as it does on a console.
 
     Args:
-        modules: Modules that the first server imports before forking processes.
+        modules: Modules that the server imports before forking processes.
 
     Raises:
         WorkerError: A process, or the server that starts them, died meanwhile.
@@ -255,7 +256,10 @@ def _start(
 
 
 def _die_with_parent(temporary_folder: str) -> None:
-    """End this process when the parent has ended, so that a killed run leaves neither processes nor a folder."""
+    """End this process when its parent has ended.
+
+    A killed run then leaves neither processes nor a temporary folder.
+    """
     parent = parent_process()
     assert parent is not None
     parent.join()

@@ -1,4 +1,4 @@
-"""Progress of long work for an unknown watcher."""
+"""Progress of long work, reported to whoever watches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from itertools import accumulate, pairwise
 
 Progress = Callable[[str, int, int], None]
-"""Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
+"""Called with a phase ("train", "sample", "correct", "evaluate", …), the steps done and the steps in total."""
 
 Watcher = Callable[[float], None]
 """Called with the share of the work that is done."""
@@ -21,7 +21,10 @@ def report_progress(share: float) -> None:
 
 @contextmanager
 def watch_progress(tell: Watcher) -> Iterator[None]:
-    """Call `tell` with increasing shares within a block, even if work is repeated."""
+    """Call `tell` with the progress within a block.
+
+    Shares only increase, even if work is repeated.
+    """
     furthest = 0.0
 
     def tell_progress(share: float) -> None:
@@ -36,7 +39,7 @@ def watch_progress(tell: Watcher) -> Iterator[None]:
 
 @contextmanager
 def part_of_work(first: float, last: float) -> Iterator[None]:
-    """Report a block's progress as part of all."""
+    """Report a block's progress as a part of the whole."""
     outer = _tell.get()
     with _watcher(lambda share: outer(first + share * (last - first))):
         yield
@@ -44,7 +47,7 @@ def part_of_work(first: float, last: float) -> Iterator[None]:
 
 
 def split_work(sizes: Sequence[int]) -> list[tuple[float, float]]:
-    """Return the shares of several parts, by their sizes."""
+    """Return the first and last share of each part, given their sizes."""
     edges = list(accumulate(sizes, initial=0))
     total = max(edges[-1], 1)
     return [(first / total, last / total) for first, last in pairwise(edges)]

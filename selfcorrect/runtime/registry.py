@@ -1,8 +1,7 @@
 """Tables of what can be chosen by name.
 
-A row per member, imported on use. Other packages add rows.
-
-A package adds a member through an entry point in the group of the member's kind, in pyproject.toml:
+Each member is a row, which is imported when it is used. Other packages can add rows through entry points in the group
+of the member's kind, in pyproject.toml:
 
     [project.entry-points."selfcorrect.correctors"]
     smooth = "my_package.correctors:smooth"
@@ -44,17 +43,17 @@ class Row:
     name: str
     """Name of the member."""
     reference: str
-    """Reference to the member's object, "package.module:attribute", imported on use."""
+    """Reference to the member's object, "package.module:attribute", imported when it is used."""
     summary: str
-    """Description in a sentence."""
+    """Description in one sentence."""
     needs: str = ""
-    """Optional extra to install for the member, "" for the extra that brings a missing package."""
+    """Optional extra that the member needs; "" for the extra that installs a missing package."""
     hint: str = ""
-    """Advice if that extra cannot be installed, "" for none."""
+    """Advice if that extra cannot be installed, or ""."""
 
     @property
     def remedy(self) -> str:
-        """Advice for an installed member whose package cannot be imported, "" for none."""
+        """Advice if the member is installed but its package cannot be imported, or ""."""
         return ""
 
 
@@ -65,7 +64,7 @@ _Answer = TypeVar("_Answer")
 class Registry(Generic[RowType]):
     """Members of a kind by name.
 
-    Rows of this package come in order, then rows of installed packages by name.
+    Rows of this package come first, in order, then those of installed packages, by name.
     """
 
     def __init__(
@@ -76,13 +75,14 @@ class Registry(Generic[RowType]):
         row_type: Callable[[str, str, str], RowType] = Row,
         also: str = "",
     ) -> None:
-        """Make a table.
+        """Create a table.
 
         Args:
-            kind: Name of a member in messages, such as "corrector".
-            group: Group of the entry points that add rows, "" for none.
-            row_type: Function that makes a row from name, reference and summary of an entry point.
-            also: Description of values that are allowed beside names.
+            kind: What a member is called in messages, such as "corrector".
+            rows: Rows of this package.
+            group: Group of the entry points that add rows, or "".
+            row_type: Function that makes a row from the name, reference and summary of an entry point.
+            also: Description of values that are allowed besides names.
         """
         self.kind = kind
         self.group = group
@@ -99,10 +99,10 @@ class Registry(Generic[RowType]):
         return [row.name for row in self]
 
     def row(self, name: str) -> RowType:
-        """Return the row of a name.
+        """Return the row with a name.
 
         Raises:
-            SettingError: There is no such row, or several packages add one; the message names the alternatives.
+            SettingError: There is no such row, or several packages add one. The message names the alternatives.
         """
         if name in self._own:
             return self._own[name]
@@ -120,7 +120,7 @@ class Registry(Generic[RowType]):
         return name not in self._own
 
     def title(self, name: str) -> str:
-        """Return a member with its package's name and version, "" for a member of this package."""
+        """Describe another package's member with the package's name and version, or return ""."""
         if not self.is_added(name):
             return ""
         (origin,) = {_origin(point) for point in self._points() if point.name == name} or {"another package"}
@@ -128,14 +128,14 @@ class Registry(Generic[RowType]):
 
     @contextmanager
     def fence(self, name: str) -> Iterator[None]:
-        """Fence another package's code within the block; see `supervision.fence`."""
+        """Fence another package's code within a block, see `supervision.fence`."""
         with fence(self.title(name)) if self.is_added(name) else nullcontext():
             yield
 
     def call(self, name: str, expected: type[_Answer], *arguments: Any) -> _Answer:
-        """Call the function of a member.
+        """Call a member's function.
 
-        If another package adds the member, the call is fenced and the answer's type is checked.
+        If another package added the member, the call is fenced and the type of its answer is checked.
         """
         function = self.load(name)
         if not self.is_added(name):
@@ -145,17 +145,17 @@ class Registry(Generic[RowType]):
     def identify(self, name: str) -> dict[str, Identity]:
         """Return the identity of another package's member by its name for messages.
 
-        Returns {} for a member of this package.
+        It is empty for members of this package.
         """
         return {f"{self.kind} {name!r}": identity_of(self.load(name))} if self.is_added(name) else {}
 
     def load(self, name: str) -> Any:
-        """Import the object of a member.
+        """Import a member's object.
 
         Raises:
             MissingExtraError: The member's extra is not installed.
-            SettingError: The name is unknown, a row of another package leads to nothing, or a package of a row that
-                has a remedy cannot be imported.
+            SettingError: The name is unknown, another package's row refers to nothing, or the package of a row with a
+                remedy cannot be imported.
         """
         row = self.row(name)
         try:
@@ -188,11 +188,14 @@ class Registry(Generic[RowType]):
         return members
 
     def describe_rows(self) -> str:
-        """Return a help line for each member."""
+        """Return one line of help per member."""
         return "\n".join(f"{row.name}: {row.summary}" for row in self)
 
     def _broken(self, row: RowType, error: BaseException) -> BaseException:
-        """Return the error of a broken row: a bug in this package, a setting in another package."""
+        """Return the error of a broken row.
+
+        In this package it is a bug, in another package a SettingError.
+        """
         reason = f"{type(error).__name__}: {shorten_message(error)}"
         if row.name in self._own:
             if not row.remedy:
@@ -218,7 +221,7 @@ class Registry(Generic[RowType]):
 
 
 def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
-    """Return a sentence about an unknown name."""
+    """Describe an unknown name, with the names that exist."""
     names = list(names)
     similar = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {similar[0]!r}?" if similar else ""
@@ -226,7 +229,11 @@ def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
 
 
 def replace_options(options: _Options, changes: Mapping[str, object]) -> _Options:
-    """Return options with other values by name, or raise SettingError for an unknown name."""
+    """Return options with changed values by name.
+
+    Raises:
+        SettingError: A name is unknown.
+    """
     names = [option.name for option in fields(options)]
     for name in changes:
         if name not in names:
@@ -241,12 +248,12 @@ def import_object(reference: str) -> Any:
 
 
 def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bool = False) -> Callable[..., Any]:
-    """Import a callable by reference.
+    """Import a callable by its reference.
 
-    A reference is "package.module:function", also from the current folder, or "FILE.py:function".
+    The reference is "package.module:function", possibly in the current folder, or "FILE.py:function".
 
     Raises:
-        SettingError: The reference is malformed, or leads to nothing that can be called.
+        SettingError: The reference is malformed, or refers to nothing that can be called.
     """
     module_name, _, attribute = reference.rpartition(":")
     if not (module_name and attribute):
@@ -277,7 +284,10 @@ def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bo
 
 @lru_cache(maxsize=32)
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Return the entry points of installed packages; `path`, where they are looked for, is a cache key."""
+    """Return the entry points of installed packages.
+
+    `path`, where they are searched for, is the cache key.
+    """
     if group not in _read_declarations(path) and not any(map(os.path.isfile, path)):  # a file is an archive of packages
         return ()
     return tuple(sorted(_all_entry_points(path).select(group=group), key=attrgetter("name", "value")))
@@ -285,14 +295,17 @@ def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 
 @lru_cache(maxsize=4)
 def _read_declarations(path: tuple[str, ...]) -> str:
-    """Return what packages in some folders declare; reading is faster than importing `importlib.metadata`."""
+    """Return what packages in these folders declare.
+
+    Reading the files is faster than importing `importlib.metadata`.
+    """
     files = chain.from_iterable(Path(folder).glob("*-[iI][nN][fF][oO]/entry_points.txt") for folder in path)
     return "\n".join(file.read_text("utf-8", "replace") for file in files if os.access(file, os.R_OK))
 
 
 @lru_cache(maxsize=4)
 def _all_entry_points(path: tuple[str, ...]) -> Any:
-    """Return the entry points of all groups in one search, because each search reads the files of all packages."""
+    """Return the entry points of all groups at once, because each search reads the files of all packages."""
     from importlib.metadata import entry_points  # slow to import, and rarely needed
 
     return entry_points()

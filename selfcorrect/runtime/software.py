@@ -1,7 +1,4 @@
-"""Versions of Python, the platform and packages.
-
-Results depend on these and on the settings.
-"""
+"""Versions of Python, platform and packages, on which results depend."""
 
 import functools
 import platform
@@ -13,7 +10,7 @@ RECORDED_PACKAGES = (
     "selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "mujoco-core", "safetensors", "pyarrow", "ufbx",
     "smplx",
 )  # fmt: skip
-"""Packages on whose versions results depend."""
+"""Packages whose versions affect results."""
 
 
 @functools.cache
@@ -42,7 +39,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit(source: Path) -> str | None:
-    """Return the commit of the repository with `source`, None for an installed copy."""
+    """Return the commit of the repository that contains `source`, or None for an installed copy."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(source.parent), *arguments]

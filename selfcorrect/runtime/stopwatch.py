@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PROCESSOR = "processor"
-"""Key of the processor time beside the phases, whose seconds are wall time."""
+"""Key of the processor time, listed beside the wall times of phases."""
 
 _others_s = 0.0
 """Processor time of other processes that worked for this one."""
@@ -19,14 +19,14 @@ def add_processor_time(seconds: float) -> None:
 
 
 def processor_time_s() -> float:
-    """Return the processor time so far of this process and those that worked for it, in s."""
+    """Return the processor time so far, in s, including processes that worked for this one."""
     return time.process_time() + _others_s
 
 
 class Stopwatch:
     """Seconds per phase.
 
-    A nested phase counts only for itself; time outside phases counts for "else".
+    A nested phase does not count for the outer one. Time outside phases counts for "else".
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Stopwatch:
             self._switch(outer)
 
     def lap(self) -> dict[str, float]:
-        """Return wall time per phase and processor time since the last lap, in s."""
+        """Return wall time per phase, and processor time, since the last lap, in s."""
         self._switch(self._phase)
         processor_s = processor_time_s()
         seconds = {**self._seconds, PROCESSOR: processor_s - self._processor_since_s}

@@ -1,7 +1,7 @@
-"""Supervise other code in this process.
+"""Supervision of other code in this process.
 
-It cannot end the program unnoticed. The code runs in this process with all of its rights: this guards against
-accidents, not against malice.
+Such code cannot end the program unnoticed. It runs with all rights of this process, so this protects from accidents,
+not from malice.
 """
 
 import signal
@@ -21,14 +21,14 @@ _place_listeners: list[Callable[[str], None]] = []
 
 
 class EndedError(InputError):
-    """A call ended its process, or took too long, and is not tried again."""
+    """A call ended its process or took too long, and is not repeated."""
 
 
 @contextmanager
 def forbid_exit(who: str = "it") -> Iterator[None]:
-    """Turn `sys.exit` and unusual exceptions into an InputError about `who`.
+    """Turn `sys.exit` and unusual exceptions into InputError about `who`.
 
-    Ctrl-C stays Ctrl-C, but a KeyboardInterrupt that the code raises does not.
+    Ctrl-C remains Ctrl-C, but a KeyboardInterrupt raised by the code does not.
     """
     with _watch_interrupts() as was_interrupted:
         try:
@@ -52,7 +52,7 @@ def _describe_place(error: BaseException) -> str:
 
 @contextmanager
 def _watch_interrupts() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether Ctrl-C may have come."""
+    """Yield a function that returns whether Ctrl-C may have been pressed."""
     is_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     if not is_main_thread or not callable(handler):  # no interrupt arrives here, unless native code handles it
@@ -74,10 +74,10 @@ def _watch_interrupts() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def fence(who: str) -> Iterator[None]:
-    """Turn errors of other code into an InputError.
+    """Turn errors of other code into InputError.
 
-    The error is about `who`, such as "format 'x' of y 1.0". Errors that are sentences for the caller stay, and so do
-    Ctrl-C and failures of the disk or the machine.
+    The message begins with `who`, such as "format 'x' of y 1.0". Errors that are already sentences for the caller are
+    unchanged, and so are Ctrl-C and failures of disk or machine.
     """
     try:
         with forbid_exit(who):
@@ -89,7 +89,7 @@ def fence(who: str) -> Iterator[None]:
 
 
 def call_fenced(who: str, expected: type[_Answer], function: Callable[..., Any], *arguments: Any) -> _Answer:
-    """Call other code in a `fence`, and check that the answer has the expected type."""
+    """Call other code in a `fence`, and check the type of its answer."""
     with fence(who):
         answer = function(*arguments)
         if not isinstance(answer, expected):
@@ -98,11 +98,11 @@ def call_fenced(who: str, expected: type[_Answer], function: Callable[..., Any],
 
 
 def report_place(place: str) -> None:
-    """Tell listeners the current work, such as "motion 17"."""
+    """Tell listeners what is being worked on, such as "motion 17"."""
     for listener in _place_listeners:
         listener(place)
 
 
 def listen_to_places(listener: Callable[[str], None]) -> None:
-    """Call `listener` with each place of `report_place`."""
+    """Call `listener` with each place from `report_place`."""
     _place_listeners.append(listener)

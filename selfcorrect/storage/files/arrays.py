@@ -1,6 +1,6 @@
 """NumPy files of users, read and written safely.
 
-No code of files is run, and sizes are checked before memory is allocated.
+Code in files is never run, and sizes are checked before memory is allocated.
 """
 
 import math
@@ -16,7 +16,7 @@ from .limits import check_unpacked, open_file
 from .writing import replacing
 
 NUMERIC = "biufc"
-"""Kinds of NumPy's types that are numbers."""
+"""Kinds of NumPy types that are numbers."""
 
 _PICKLED = (
     "is stored as pickled Python objects, which can run code when read and are refused; "
@@ -47,7 +47,7 @@ def read_npy(path: Path) -> np.ndarray:
 def write_npy(path: Path, array: np.ndarray) -> None:
     """Write an array as a .npy file.
 
-    Objects are pickled; on failure the old file stays.
+    Objects are pickled. If writing fails, the old file is kept.
     """
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=array.dtype.hasobject)
@@ -56,10 +56,10 @@ def write_npy(path: Path, array: np.ndarray) -> None:
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, objects_of: Path | None = None) -> None:
     """Write named arrays as a .npz file.
 
-    On failure the old file stays.
+    If writing fails, the old file is kept.
 
     Args:
-        objects_of: A .npz file whose arrays of objects are copied byte by byte, without reading them.
+        objects_of: A .npz file whose arrays of objects are copied byte by byte, without being read.
     """
     with replacing(path) as temporary:
         with temporary.open("wb") as file:
@@ -77,7 +77,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, objects_of: Path 
 
 
 def _read_member_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read a .npz member's shape and type.
+    """Read the shape and type of a .npz member.
 
     A damaged member counts as a single number.
     """
@@ -89,9 +89,10 @@ def _read_member_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tup
 
 
 def skip_to_objects(path: Path, file: BinaryIO) -> None:
-    """Seek the pickle in a .npy file.
+    """Seek to the pickle in a .npy file.
 
-    Raises InputError if the file is damaged or holds plain numbers.
+    Raises:
+        InputError: The file is damaged or holds plain numbers.
     """
     try:
         dtype = _read_header(file)[1]
@@ -127,9 +128,9 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...] | None]:
-    """Read the array shapes of a .npz file.
+    """Read the shapes of arrays in a .npz file, by name.
 
-    Shapes have names: () for damaged arrays, None for text and objects.
+    The shape is () for damaged arrays, and None for text and objects.
     """
     shapes = {}
     with open_file(path) as file, zipfile.ZipFile(file) as archive:
@@ -161,9 +162,9 @@ def _read_members(
 
 
 def _check_sizes(path: Path, selected: dict[str, zipfile.ZipInfo]) -> None:
-    """Refuse large arrays and unknown compressions.
+    """Refuse arrays that are too large, and compressions that NumPy does not use.
 
-    Compressions other than NumPy's may need more memory.
+    Other compressions may need more memory.
     """
     for name, entry in selected.items():
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -173,14 +174,11 @@ def _check_sizes(path: Path, selected: dict[str, zipfile.ZipInfo]) -> None:
 
 
 class _Pickled(InputError):
-    """Error of an array that needs pickle."""
+    """Error for an array that needs pickle."""
 
 
 def _read_array(what: str, file: BinaryIO, size: int) -> np.ndarray:
-    """Read a .npy array without pickle.
-
-    NumPy's reader reads it from an open file of `size` bytes.
-    """
+    """Read a .npy array from an open file of `size` bytes, without pickle."""
     try:
         shape, dtype = _read_header(file)
     except OSError:

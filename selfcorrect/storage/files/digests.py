@@ -1,4 +1,4 @@
-"""SHA-256 digests, which reveal damaged files."""
+"""SHA-256 digests, which detect damaged files."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ from .strict_json import parse_json
 from .writing import write_atomically
 
 DIGEST_KEY = "sha256"
-"""Name of the last member, the digest, of a JSON file."""
+"""Name of the last member of a JSON file, its digest."""
 NO_CHECKSUM = "its checksum is missing"
 _ENDING = b'\n "sha256": "%s"\n}\n'
 _ANY_ENDING = re.compile(rb',?\n "(.{6})": "([0-9a-f]{64})"\n}\n\Z')
-"""Ending of a file with a digest, with a name that may be damaged."""
+"""End of a file with a digest, whose name may be damaged."""
 
 
 def compute_digest(content: bytes) -> str:
@@ -27,7 +27,7 @@ def compute_digest(content: bytes) -> str:
 
 
 def compute_file_digest(path: Path) -> str:
-    """Return a file's digest, "" without a file."""
+    """Return a file's digest, or "" if there is no file."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
@@ -35,12 +35,12 @@ def compute_file_digest(path: Path) -> str:
 
 
 def describe_damage(path: Path, expected: str | None = None) -> str:
-    """Describe a file's damage, "" if intact.
+    """Describe how a file is damaged, or return "".
 
-    It is damaged if it differs from the digest.
+    A file is damaged if its content does not match the digest.
 
     Args:
-        expected: The digest, None for JSON that holds the digest.
+        expected: The digest; None for JSON that contains its digest.
     """
     if expected is not None:
         actual = compute_file_digest(path)
@@ -54,10 +54,10 @@ def describe_damage(path: Path, expected: str | None = None) -> str:
 
 
 def read_checked(path: Path, expected: str) -> bytes:
-    """Return a file's content.
+    """Read a file and check its digest.
 
     Raises:
-        DamagedError: The file is missing or differs from the digest.
+        DamagedError: The file is missing or does not match the digest.
     """
     content = _read_content(path)
     if compute_digest(content) != expected:
@@ -80,42 +80,38 @@ def encode_with_digest(values: Mapping[str, Any]) -> bytes:
 
 
 def write_with_digest(path: Path, values: Mapping[str, Any]) -> None:
-    """Replace a file by JSON with a digest.
-
-    This is done at once.
-    """
+    """Replace a file atomically by JSON with a digest."""
     write_atomically(path, encode_with_digest(values))
 
 
 def append_digest(text: bytes) -> bytes:
     """Append a digest to JSON text.
 
-    The member comes last in the indented JSON of an object, and digests all text before.
+    It becomes the last member of an indented object, and covers all text before it.
     """
     start = text.rstrip().removesuffix(b"}").rstrip()
     return start + (b"" if start.endswith(b"{") else b",") + format_ending(compute_digest(start))
 
 
 def format_ending(text_digest: str) -> bytes:
-    """Format an object's end with its digest.
-
-    The text up to a comma has the digest.
-    """
+    """Format the end of an object whose text, up to a comma, has this digest."""
     return _ENDING % text_digest.encode()
 
 
 def read_with_digest(path: Path) -> dict[str, Any]:
-    """Read JSON that has a digest.
+    """Read JSON from `encode_with_digest` and check its digest.
 
-    `encode_with_digest` wrote it. Raises DamagedError if the checksum differs.
+    Raises:
+        DamagedError: The file is missing or does not match its digest.
     """
     return decode_with_digest(_read_content(path), str(path))
 
 
 def decode_with_digest(content: bytes, where: str) -> dict[str, Any]:
-    """Decode JSON that has a digest.
+    """Decode JSON from `encode_with_digest` and check its digest.
 
-    `encode_with_digest` encoded it. Raises DamagedError, with the name `where`, if the checksum differs.
+    Raises:
+        DamagedError: The content does not match its digest. The message begins with `where`.
     """
     try:
         values = parse_json(content, "its text")
@@ -133,10 +129,7 @@ def decode_with_digest(content: bytes, where: str) -> dict[str, Any]:
 
 
 def has_digest(content: bytes) -> bool:
-    """Return whether a text ends with a digest.
-
-    It need not be valid.
-    """
+    """Return whether a text ends with a digest, valid or not."""
     return _find_ending(content) is not None
 
 
@@ -148,28 +141,25 @@ DIGESTS = "digests.json"
 
 
 def write_listing(folder: Path, paths: Iterable[Path]) -> None:
-    """Write the digest list of a folder.
-
-    Files in and below the folder are listed.
-    """
+    """Write a list of digests of files in and below a folder."""
     digests = {path.relative_to(folder).as_posix(): compute_file_digest(path) for path in paths}
     write_atomically(folder / SUMS, format_sums(digests))
 
 
 def find_listing(folder: Path) -> Path | None:
-    """Find a folder's digest list, or None."""
+    """Return the path of a folder's list of digests, or None."""
     return folder / SUMS if (folder / SUMS).is_file() else None
 
 
 SUMS = "SHA256SUMS"
-"""Name of the list of digests of a folder's files; `sha256sum -c` reads the list as well."""
+"""Name of a folder's list of digests, which `sha256sum -c` can check as well."""
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
 
 
 def format_sums(digests: Mapping[str, str]) -> bytes:
     """Format digests as `sha256sum` does.
 
-    Each line names a file; names with odd characters are escaped.
+    There is one line per file. Special characters in names are escaped.
     """
     lines = []
     for name, file_digest in sorted(digests.items()):
@@ -179,7 +169,7 @@ def format_sums(digests: Mapping[str, str]) -> bytes:
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """Read a list of digests, by names of files.
+    """Read a list of digests by file name.
 
     Raises:
         DamagedError: The file is not such a list.
@@ -197,9 +187,10 @@ def read_sums(path: Path) -> dict[str, str]:
 
 
 def check_listing(listing: Path) -> list[tuple[Path, str]]:
-    """Check a list of digests and its files.
+    """Check a list of digests and the files in it.
 
-    Each comes with a sentence about damage, "" for an intact file.
+    Returns:
+        Each file with a description of its damage, "" for an intact file.
     """
     try:
         digests = read_sums(listing) if listing.name == SUMS else read_with_digest(listing)
@@ -212,7 +203,7 @@ def check_listing(listing: Path) -> list[tuple[Path, str]]:
 def make_titles(files: Sequence[Path]) -> list[str]:
     """Return the shortest titles that distinguish files.
 
-    They are ends of names; a file that is given twice gets numbers.
+    Titles are the ends of paths. A file that is given twice gets a number.
     """
     paths = [file.resolve() for file in files]
     longest = max((len(path.parts) for path in paths), default=0)

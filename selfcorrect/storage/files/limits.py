@@ -1,6 +1,6 @@
-"""Limits on user files.
+"""Limits on users' files.
 
-Only regular files are opened, only below the folder, up to a memory limit.
+Only regular files are opened, only below the given folder, and only up to a limit of memory.
 """
 
 import errno
@@ -21,17 +21,18 @@ from ...core.checks import describe_value
 from ...core.errors import InputError, SettingError, shorten_message
 
 LIMIT_VARIABLE = "SELFCORRECT_UNPACKED_LIMIT_MB"
-"""Environment variable that sets the limit."""
+"""Environment variable that sets the limit, in MB."""
 
 _DEFAULT_LIMIT_MB = 512.0
 _MAX_GROWTH = 8
-"""Growth of numbers that are written in a character or two; compressed motion grows by 1.1 to 4."""
+"""Maximum growth from file to memory, as of numbers written in one or two characters. Compressed motion grows by 1.1
+to 4."""
 COPIES_IN_WORK = 20
-"""Most copies of a motion's numbers in memory during a correction: 16 to 20 were measured."""
+"""Maximum number of copies of a motion's numbers in memory during a correction. Between 16 and 20 were measured."""
 
 
 def unpacked_limit_bytes() -> int:
-    """Return the memory limit of compressed or generated files."""
+    """Return the memory limit for compressed or generated files."""
     text = os.environ.get(LIMIT_VARIABLE, "")
     try:
         megabytes = float(text) if text else _DEFAULT_LIMIT_MB
@@ -43,10 +44,13 @@ def unpacked_limit_bytes() -> int:
 
 
 def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
-    """Refuse a file that would take too much memory.
+    """Raise InputError if a file would take too much memory.
 
     Args:
-        stored: Bytes on disk; a file that grows by no more than eight times may take as much memory as the machine has.
+        what: Name of the file in the message.
+        size: Size in memory, in bytes.
+        stored: Size on disk, in bytes. A file that grows by at most a factor of eight may use all of the machine's
+            memory.
     """
     limit = unpacked_limit_bytes()
     if size > limit and size > min(_MAX_GROWTH * stored, _machine_bytes()):
@@ -57,10 +61,7 @@ def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
 
 
 def _machine_bytes() -> float:
-    """Return the machine's memory.
-
-    Returns infinity where it is not known.
-    """
+    """Return the machine's memory, or infinity if unknown."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # as on Windows
@@ -68,9 +69,9 @@ def _machine_bytes() -> float:
 
 
 class Budget:
-    """Memory limit of all parts of a file together.
+    """Memory limit for all parts of a file together.
 
-    Arguments as for `check_unpacked`.
+    Its arguments are those of `check_unpacked`.
     """
 
     def __init__(self, what: object, *, stored: float) -> None:
@@ -80,19 +81,17 @@ class Budget:
         self._most = max(unpacked_limit_bytes(), _MAX_GROWTH * stored)
 
     def take(self, size: float) -> None:
-        """Count `size` bytes; InputError beyond the limit."""
+        """Count `size` bytes, and raise InputError beyond the limit."""
         self.taken += size
         if self.taken > self._most:
             check_unpacked(self.what, self.taken, stored=self.stored)
 
 
 def check_workable(what: object, size: float, *, stored: float) -> None:
-    """Refuse motions that are too large to work on.
-
-    Work takes several copies in memory.
+    """Raise InputError for motions that are too large to correct, which takes several copies in memory.
 
     Args:
-        size: Bytes of one copy in memory.
+        size: Size of one copy in memory, in bytes.
     """
     check_unpacked(what, COPIES_IN_WORK * size, stored=COPIES_IN_WORK * stored)
 
@@ -105,11 +104,11 @@ def _format_size(size: float) -> str:
 class InputRecord:
     """Files and listings that readers looked for.
 
-    A result depends on what is there, and on what is not.
+    A result depends on what exists and on what does not.
     """
 
     paths: list[Path] = field(default_factory=list)
-    """Files that were opened or looked for, in order; files that are not there, too."""
+    """Files that were opened or looked for, in order, even if they do not exist."""
     listings: list[tuple[Path, str]] = field(default_factory=list)
     """Folders that were searched, each with the suffix of the files."""
 
@@ -119,10 +118,7 @@ _record: ContextVar[InputRecord | None] = ContextVar("record", default=None)
 
 @contextmanager
 def record_inputs() -> Iterator[InputRecord]:
-    """Record what readers open in the block.
-
-    What they look for by the functions of this module is recorded, too.
-    """
+    """Record what readers open or look for within a block, through the functions of this module."""
     record = InputRecord()
     token = _record.set(record)
     try:
@@ -132,26 +128,21 @@ def record_inputs() -> Iterator[InputRecord]:
 
 
 def note_paths(paths: Iterable[Path]) -> None:
-    """Record files that were opened by other means.
-
-    Such as in a child process.
-    """
+    """Record files that were opened by other means, such as in a child process."""
     if (record := _record.get()) is not None:
         record.paths += paths
 
 
 def is_there(path: Path) -> bool:
-    """Return whether a file exists, and record this."""
+    """Return whether a file exists, and record that it was looked for."""
     note_paths([path])
     return path.is_file()
 
 
 def list_files(folder: Path, suffix: str) -> list[Path]:
-    """Return a folder's files with a suffix, sorted.
+    """Return a folder's files with a suffix, sorted, and record the listing.
 
-    The listing is recorded.
-
-    suffix: In lower case; names may have any case.
+    `suffix` is in lower case. Names match in any case.
     """
     if (record := _record.get()) is not None:
         record.listings.append((folder, suffix))
@@ -161,7 +152,7 @@ def list_files(folder: Path, suffix: str) -> list[Path]:
 def open_file(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
-    Links in a circle, pipes, devices and sockets are refused without waiting.
+    Cycles of links, pipes, devices and sockets are refused without waiting.
     """
     nonblocking = getattr(os, "O_NONBLOCK", 0)
     try:
@@ -181,7 +172,8 @@ def open_file(path: Path) -> BinaryIO:
 def read_bytes(path: Path) -> bytes:
     """Return the content of a regular file.
 
-    Raises InputError if it is larger than 4 GB and eight times the limit.
+    Raises:
+        InputError: The file is larger than 4 GB and than eight times the limit.
     """
     with open_file(path) as file:
         usual_limit = max(unpacked_limit_bytes(), int(_DEFAULT_LIMIT_MB * 2**20))
@@ -190,7 +182,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def unpack(what: object, content: bytes, copies: int = 1) -> bytes:
-    """Return content that gzip or zlib compressed, unpacked.
+    """Unpack content that was compressed by gzip or zlib.
 
     Args:
         copies: Number of copies in memory that count against the limit.
@@ -211,10 +203,7 @@ def unpack(what: object, content: bytes, copies: int = 1) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a regular file.
-
-    UTF-8 with or without a byte-order mark.
-    """
+    """Return the text of a regular file, in UTF-8 with or without a byte-order mark."""
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -222,13 +211,13 @@ def read_text(path: Path) -> str:
 
 
 _NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\\]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE)
-"""Names that Windows keeps for devices, or that lead elsewhere there, as `..\\x` and `C:x` do."""
+r"""Names that Windows reserves for devices, or that lead elsewhere there, as `..\x` and `C:x` do."""
 
 
 def is_file_name(name: object) -> bool:
-    """Return whether a value names a file.
+    """Return whether a value names a file below a folder.
 
-    The file is below a folder. Printable text that does not lead out of the folder.
+    It must be printable text that does not lead out of the folder.
     """
     if not isinstance(name, str) or not name.isprintable():
         return False
@@ -238,9 +227,10 @@ def is_file_name(name: object) -> bool:
 
 
 def path_below(folder: Path, name: object) -> Path:
-    """Return the path of a name in a dataset.
+    """Return the path of a name within a folder.
 
-    Raises InputError if the path leads out of `folder`, also by a link.
+    Raises:
+        InputError: The path leads out of `folder`, possibly through a link.
     """
     where = f"{folder}: {str(name)[:100]!r}"
     if not isinstance(name, str) or not name or "\0" in name or not name.isprintable():

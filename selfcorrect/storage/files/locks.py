@@ -1,8 +1,7 @@
-"""Exclusive use of a folder by a lock file.
+"""Exclusive use of a folder through a lock file.
 
-The operating system releases the lock when the process ends.
-
-The lock file also gives the folder an identity, so that an experiment keeps the same runs in W&B.
+The operating system releases the lock when the process ends. The lock file also gives the folder an identity, by which
+an experiment keeps its runs in W&B.
 """
 
 import os
@@ -21,22 +20,25 @@ LOCK = ".selfcorrect.lock"
 _BEGINNING = b"selfcorrect run "
 _IDENTITY = re.compile(_BEGINNING + rb"([0-9a-f]{32})\n")
 _CUT_SHORT = re.compile(_BEGINNING + rb"[0-9a-f]{0,32}")
-"""Beginning of an identity, left by a machine that stopped during writing."""
+"""Beginning of an identity, left by a machine that stopped while writing it."""
 _MAX_BYTES = 1000
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 RELEASE_WAIT_S = 1.0
-"""Time to wait for a folder: children that a killed process was starting hold the lock until each child begins."""
+"""Time to wait for a folder, in s. If a process is killed while it starts children, they hold the lock until they run.
+"""
 _LOCK_OFFSET = 2**30
-"""Position of the byte that Windows locks, out of the way of content: other processes cannot read locked bytes."""
+"""Position of the byte that is locked on Windows, beyond the content, because other processes cannot read locked bytes.
+"""
 
 
 def lock_file(descriptor: int) -> None:
     """Lock an open file for this process.
 
-    Raises BlockingIOError if another process holds the lock.
+    The library `filelock` empties the file first and, on Windows, locks its first byte, which nobody else can then
+    read. Here, this byte belongs to the folder's identity, which the holder's workers read.
 
-    The library `filelock` empties the file first and locks the first byte on Windows, so that nobody else can read the
-    byte. Here that byte belongs to the folder's identity, which the workers of the holder read.
+    Raises:
+        BlockingIOError: Another process holds the lock.
     """
     if sys.platform != "win32":
         import fcntl
@@ -53,10 +55,7 @@ def lock_file(descriptor: int) -> None:
 
 
 def read_identity(folder: Path) -> str:
-    """Return the identity of a claimed folder.
-
-    Returns "" for other folders.
-    """
+    """Return the identity of a claimed folder, or "" for any other."""
     with suppress(OSError):
         if match := _IDENTITY.match(_read_beginning(folder / LOCK)):
             return match[1].decode()
@@ -64,10 +63,7 @@ def read_identity(folder: Path) -> str:
 
 
 def _read_beginning(path: Path) -> bytes:
-    """Return the beginning of a file.
-
-    Returns b"" for a link or anything else.
-    """
+    """Return the beginning of a regular file, or b"" for anything else."""
     if path.is_symlink() or not path.is_file():
         return b""
     with path.open("rb") as file:
@@ -77,10 +73,9 @@ def _read_beginning(path: Path) -> bytes:
 class FolderLock:
     """Exclusive use of a folder.
 
-    The operating system releases the folder, however the process ends.
-
-    The lock file names the holder. A file system shared by machines may drop the lock of a lost machine while the
-    process there works on. `require_held` then names the new holder.
+    The operating system releases the folder however the process ends. The lock file names the holder. If machines share
+    a file system, it may drop the lock of a lost machine whose process is still working. `require_held` then names the
+    new holder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -121,16 +116,13 @@ class FolderLock:
         os.truncate(self._descriptor, len(identity + self._holder))
 
     def require_held(self) -> None:
-        """Raise InUseError if the claim was lost.
-
-        Another process has claimed the folder since.
-        """
+        """Raise InUseError if another process has claimed the folder since."""
         _, _, holder = _read_beginning(self._folder / LOCK).partition(b"\n")
         if holder != self._holder:
             raise InUseError(f"the run folder {self._folder} was taken over by {self._find_holder()}")
 
     def _find_holder(self) -> str:
-        """Return process and machine in the lock file."""
+        """Return the process and machine named in the lock file."""
         _, _, holder = _read_beginning(self._folder / LOCK).partition(b"\n")
         return holder.decode(errors="replace").partition(" (")[0].strip() or "another process"
 
@@ -141,7 +133,7 @@ class FolderLock:
         self.release()
 
     def release(self) -> None:
-        """Give the folder back; more than once does nothing."""
+        """Release the folder. Further calls do nothing."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -1,9 +1,8 @@
-"""Folders of this machine, or at an address.
+"""Folders on this machine or at an address.
 
-Any address that pyarrow knows, such as a bucket of an object store.
-
-A place is only an address, so it can be sent between processes and machines. Files appear in it whole: on this machine
-by renaming, at an address by a single upload.
+An address is anything that pyarrow knows, such as a bucket of an object store. A place is only an address, so it can be
+sent to other processes and machines. Files appear there completely or not at all: on this machine by renaming, at an
+address by a single upload.
 """
 
 import os
@@ -19,30 +18,24 @@ from .limits import read_bytes
 from .writing import explain_write_error, write_atomically
 
 _OBJECT_STORES = ("s3", "gcs", "abfs")
-"""File systems of pyarrow without folders."""
+"""File systems of pyarrow that have no folders."""
 _GCS_OPTIONS = "?retry_limit_seconds=30"
-"""Without credentials, Google's client would try for a quarter of an hour."""
+"""Options that limit retries. Without credentials, Google's client would try for a quarter of an hour."""
 
 
 def is_address(text: str | Path) -> bool:
-    """Return whether a place is an address.
-
-    It may also be a path.
-    """
+    """Return whether a place is an address rather than a path."""
     return "://" in str(text)
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a listing tells about a file.
-
-    The file is not read.
-    """
+    """What a listing tells about a file without reading it."""
 
     size: int
-    """Bytes."""
+    """Size in bytes."""
     changed_ns: int | None = None
-    """Time of the last change, in ns since 1970, None where a file system knows none."""
+    """Time of the last change, in ns since 1970, or None if the file system does not know it."""
 
     def __str__(self) -> str:
         return f"{self.size} bytes of {self.changed_ns}"
@@ -54,25 +47,19 @@ def _facts(info: Any) -> FileFacts:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder with a path or an address.
+    """A folder given by a path or an address.
 
-    Names of files are relative and may contain `/`.
+    File names are relative and may contain `/`.
     """
 
     address: str
 
     def list_names(self) -> list[str]:
-        """List all files below the folder, in order.
-
-        It is [] for a missing folder.
-        """
+        """List the names of all files below the folder, in order. A missing folder has none."""
         return list(self.list_files())
 
     def list_files(self) -> dict[str, FileFacts]:
-        """List what is known of each file.
-
-        Files are in order. Returns {} for a missing folder.
-        """
+        """List all files below the folder with what is known of them, in order. A missing folder has none."""
         with self._connect() as system:
             from pyarrow.fs import FileSelector
 
@@ -80,10 +67,7 @@ class Place:
         return {info.path: _facts(info) for info in sorted(infos, key=lambda info: info.path) if info.is_file}
 
     def find(self, name: str) -> FileFacts | None:
-        """Return what the place tells of a file.
-
-        Returns None for a missing file.
-        """
+        """Return what the place tells about a file, or None if it is missing."""
         with self._connect() as system:
             info = system.get_file_info(name)
         return _facts(info) if info.is_file else None
@@ -91,7 +75,8 @@ class Place:
     def list_sets(self) -> list[str]:
         """Return the names of all parquet files.
 
-        Raises InputError if there is none.
+        Raises:
+            InputError: There are none.
         """
         names = [name for name in self.list_names() if name.endswith(".parquet")]
         if not names:
@@ -99,10 +84,7 @@ class Place:
         return names
 
     def fetch(self, name: str, target: Path) -> bool:
-        """Copy a file to this machine.
-
-        Returns False if the file is missing.
-        """
+        """Copy a file to this machine, and return False if it is missing."""
         with self._connect() as system:
             if not system.get_file_info(name).is_file:
                 return False
@@ -112,9 +94,9 @@ class Place:
         return True
 
     def send(self, source: Path, name: str) -> None:
-        """Copy a file of this machine to the place.
+        """Copy a file from this machine, completely or not at all.
 
-        Whole or not at all; a file of that name is replaced.
+        A file with that name is replaced.
         """
         content = read_bytes(source)
         if not is_address(self.address):
@@ -130,17 +112,14 @@ class Place:
                 stream.write(content)
 
     def remove(self, name: str) -> None:
-        """Remove a file, if the file exists."""
+        """Remove a file if it exists."""
         with self._connect() as system:
             if system.get_file_info(name).is_file:
                 system.delete_file(name)
 
     @contextmanager
     def _connect(self) -> Iterator[Any]:
-        """Yield the file system whose root is the folder.
-
-        Errors at an address become a sentence.
-        """
+        """Yield the file system whose root is the folder, turning errors into InputError."""
         with requires_extra(self.address):
             from pyarrow import fs
         try:

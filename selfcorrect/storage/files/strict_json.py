@@ -1,9 +1,8 @@
-"""JSON with bounds.
+"""JSON that is read with limits and written without NaN and infinity.
 
-Read with limits and checked against dataclasses, written without NaN and infinity.
-
-Everything that reads JSON from a disk does it here, because a file may be damaged or forged. Libraries for typed data
-either let unknown fields and other types of dataclasses pass, or import for longer than a command takes to start.
+All JSON from disks is read here and checked against dataclasses, because a file may be damaged or forged. Libraries for
+typed data either accept unknown fields and wrong types in dataclasses, or take longer to import than a command takes to
+start.
 """
 
 import json
@@ -19,10 +18,10 @@ from ...core.errors import InputError, SelfcorrectError
 from .limits import check_unpacked, read_text
 
 MAX_DEPTH = 100
-"""Largest depth of nesting; no file of ours, and none of a known dataset, has more than a dozen levels."""
+"""Maximum depth of nesting. None of our files and no known dataset has more than a dozen levels."""
 
 _BYTES_PER_MARK = {"{": 184, "[": 56, ",": 40, ":": 64}
-"""Approximate memory of an object, a list, and the value after a comma or a colon."""
+"""Approximate memory of an object, a list, and the value after a comma or a colon, in bytes."""
 
 _TYPE_WORDS = {float: "number", int: "whole number", str: "text", bool: "boolean", Path: "path"}
 
@@ -30,10 +29,7 @@ _Kind = TypeVar("_Kind")
 
 
 def to_json(value: object) -> object:
-    """Convert metrics to strict JSON.
-
-    A number that is not finite becomes null.
-    """
+    """Convert metrics to strict JSON, in which numbers that are not finite are null."""
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, float):
@@ -44,7 +40,7 @@ def to_json(value: object) -> object:
 
 
 def from_json(value: object) -> Any:
-    """Invert `to_json`; null becomes NaN."""
+    """Invert `to_json`. Null becomes NaN."""
     if isinstance(value, dict):
         return {key: from_json(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -53,18 +49,15 @@ def from_json(value: object) -> Any:
 
 
 def as_json(value: object, default: Callable[[Any], Any] | None = None) -> Any:
-    """Return a value as JSON would.
+    """Return a value as it would be read back from JSON.
 
-    `default` converts types that JSON lacks.
+    `default` converts types that JSON does not have.
     """
     return json.loads(json.dumps(value, default=default))
 
 
 def spell_infinity(value: object) -> Any:
-    """Return a value as `as_json`, with infinity as text.
-
-    Types that JSON lacks become text, too.
-    """
+    """Return a value as `as_json` does, but with infinity and other types as text."""
     if isinstance(value, Mapping):
         return {str(key): spell_infinity(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -76,17 +69,21 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: The text is not valid JSON, nested too deep, or too large.
+        InputError: The text is not valid JSON, too deeply nested, or too large.
     """
     check_unpacked(path, path.stat().st_size)
     return parse_json(read_text(path), path)
 
 
 def parse_json(content: bytes | str, where: object) -> Any:
-    """Parse JSON text that messages call `where`.
+    """Parse JSON text.
+
+    Args:
+        where: Name of the text in messages.
 
     Raises:
-        InputError: Not valid JSON, nested deeper than `MAX_DEPTH`, or would take more memory than the limit.
+        InputError: The text is not valid JSON, nested deeper than `MAX_DEPTH`, or would take more memory than the
+            limit.
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
@@ -116,10 +113,10 @@ def is_nested_deeper(container: dict | list, most: int) -> bool:
 
 
 def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
-    """Convert a value of `parse_json` to a dataclass.
+    """Convert a value from `parse_json` to a dataclass.
 
     Raises:
-        InputError: A field is missing, unknown or of another type; the message names the field.
+        InputError: A field is missing, unknown or has another type. The message names the field.
     """
     values = read_fields(kind, value, where)
     _, needed = _fields(kind)
@@ -129,10 +126,7 @@ def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
 
 
 def read_fields(kind: type, value: object, where: object) -> dict[str, Any]:
-    """Read some fields of a dataclass.
-
-    They are returned by name; see `read_as`.
-    """
+    """Read some fields of a dataclass by name, as `read_as` does."""
     types, _ = _fields(kind)
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected {', '.join(types)}, got {_shorten_value(value)}")
@@ -144,7 +138,8 @@ def read_fields(kind: type, value: object, where: object) -> dict[str, Any]:
 def read_file_as(kind: type[_Kind], path: Path) -> _Kind:
     """Read a dataclass from a JSON file.
 
-    The message of an InputError names the file.
+    Raises:
+        InputError: The file is not valid. The message names the file.
     """
     try:
         return read_as(kind, read_json(path), path)
@@ -154,10 +149,7 @@ def read_file_as(kind: type[_Kind], path: Path) -> _Kind:
 
 @lru_cache
 def _fields(kind: type) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return a dataclass's field types by name.
-
-    The names of fields without default come with them.
-    """
+    """Return the types of a dataclass's fields by name, and the fields without a default."""
     assert is_dataclass(kind)
     hints = get_type_hints(kind)
     types = {}
@@ -202,7 +194,7 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
 def _describe_type(kind: Any, ending: str = "") -> str:
     """Describe a type, such as "list of numbers".
 
-    ending: "s" for several.
+    `ending` is "s" for the plural.
     """
     inner = get_args(kind)
     origin = get_origin(kind)

@@ -1,9 +1,9 @@
-"""Write files and folders atomically.
+"""Files and folders written atomically: they appear completely or not at all.
 
-They appear whole or not at all. Unfinished files lie in a scratch folder beside the final place, `.NAME-TOKEN-
-CHECK.tmp`. CHECK is a hash of the first part of the name, so no other program makes such a name. The writing process
-locks a file in the folder until the process ends. Scratch folders without a living process are removed when a run, or
-the next writer in that folder, begins. Where a file system does not lock files, scratch folders stay.
+Unfinished files are in a scratch folder beside their final place, named `.NAME-TOKEN-CHECK.tmp`. CHECK is a hash of the
+name's first part, so that no other program creates such a name. The writing process locks a file in it until it ends.
+When a run begins, or the next writer in that folder, scratch folders without a living process are removed. On file
+systems without locks, they are kept.
 """
 
 import errno
@@ -25,7 +25,7 @@ _UNFINISHED = ".tmp"
 _MAX_NAME_BYTES = 255
 _MAX_STEM_BYTES = 60
 _ALIVE = ".selfcorrect"
-"""File in a scratch folder, locked by the process."""
+"""File in a scratch folder that the process locks."""
 _SCRATCH_NAME = re.compile(r"\.(?P<stem>.+)-(?P<check>[0-9a-f]{8})\.tmp", re.DOTALL)
 
 _LINKS_MISSING = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EXDEV)
@@ -35,11 +35,11 @@ _LOCKS_MISSING = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, err
 """Errors of file systems without locks, such as some NFS."""
 
 _cleared: set[Path] = set()
-"""Folders that this process has cleared of leftovers."""
+"""Folders whose leftovers this process has removed."""
 
 
 def refuse_to_replace(path: Path, overwrite: bool) -> None:
-    """Raise SettingError unless a file may be replaced."""
+    """Raise SettingError if a file exists and may not be replaced."""
     if not isinstance(overwrite, bool):
         raise SettingError(f"overwrite must be True or False, got {overwrite!r}")
     if not overwrite and os.path.lexists(path):
@@ -48,16 +48,15 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
 
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """Yield a temporary path that replaces `path`.
+    """Yield a temporary path whose file replaces `path` at the end.
 
-    It has the same name and replaces `path` on disk when the block ends without error.
-
-    Missing folders are made. After an error nothing is left, and an existing file is unchanged. A path in a scratch
-    folder is yielded itself: its file is unfinished until it leaves that folder.
+    The file is synced to disk and replaces `path` when the block ends without an error. Missing folders are created.
+    After an error, nothing is left and an existing file is unchanged. A path in a scratch folder is yielded itself,
+    because its file is unfinished anyway until it leaves that folder.
 
     Raises:
-        InputError: The path is a device, a pipe or a folder; only regular files are replaced.
-        SettingError: `overwrite` is false and a file exists when the block ends, even if the file appeared meanwhile.
+        InputError: The path is a device, a pipe or a folder. Only regular files are replaced.
+        SettingError: `overwrite` is false and a file exists when the block ends, even if it appeared meanwhile.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is not a regular file, and nothing else is replaced")
@@ -78,9 +77,12 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 def _link_new(temporary: Path, path: Path) -> None:
-    """Give a finished file its final name.
+    """Give a finished file its final name, which must be free.
 
-    Raises SettingError if the name is taken, because `os.replace` would not notice.
+    `os.replace` would not notice that the name is taken.
+
+    Raises:
+        SettingError: A file with this name appeared meanwhile.
     """
     try:
         try:
@@ -96,10 +98,7 @@ def _link_new(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`.
-
-    It belongs to this process and is removed when the block ends.
-    """
+    """Yield an empty folder beside `path`, which is removed when the block ends."""
     if path.parent not in _cleared:
         remove_leftovers(path.parent)
     _cleared.discard(path.parent)
@@ -114,7 +113,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 
 def _make_scratch(path: Path) -> tuple[Path, int]:
-    """Return a new scratch folder and its locked file."""
+    """Create a scratch folder, and return it with its locked file."""
     while True:
         stem = f"{truncate_name(path.name, _MAX_STEM_BYTES)}-{secrets.token_hex(4)}"
         folder = path.with_name(f".{stem}-{_hash_name(stem)}{_UNFINISHED}")
@@ -137,9 +136,9 @@ def _make_scratch(path: Path) -> tuple[Path, int]:
 
 
 def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = True) -> None:
-    """Replace a file by new content at once.
+    """Replace a file by new content, completely or not at all.
 
-    It is synced to disk; on failure the old file stays.
+    The content is synced to disk. If writing fails, the old file is kept.
 
     Args:
         content: Bytes, or text that is written as UTF-8 with invalid characters escaped.
@@ -157,10 +156,7 @@ _OPEN_FILE = re.compile(r"/dev/(?P<name>stdout|stderr)|(/dev|/proc/self)/fd/(?P<
 
 
 def is_stream(path: Path) -> bool:
-    """Return whether a path is a stream.
-
-    A pipe, a device, or the name of an open file such as /dev/stdout.
-    """
+    """Return whether a path is a pipe, a device, or an open file such as /dev/stdout."""
     if _OPEN_FILE.fullmatch(str(path)):
         return True
     return path.exists() and not path.is_file() and not path.is_dir()
@@ -168,12 +164,13 @@ def is_stream(path: Path) -> bool:
 
 @contextmanager
 def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
-    """Open a text file that replaces `path`.
+    """Open a text file that replaces `path` when the block ends.
 
-    It replaces it at the end of the block. `path` or the target of a link; streams are written to.
+    If `path` is a link, its target is replaced. A stream is written to directly. Invalid characters, as in odd file
+    names, are escaped.
 
-    Invalid characters, as in odd names of files, are escaped. SettingError if a regular file exists when the block
-    ends, unless `overwrite` is true.
+    Raises:
+        SettingError: A regular file exists when the block ends, and `overwrite` is false.
     """
     if is_stream(path):
         with _open_stream(path) as file:
@@ -187,10 +184,7 @@ def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
 
 
 def _open_stream(path: Path) -> TextIO:
-    """Open a stream for writing.
-
-    An open file is continued at its current position.
-    """
+    """Open a stream for writing. An open file is continued at its current position."""
     target: Path | int = path
     if match := _OPEN_FILE.fullmatch(str(path)):
         sys.stdout.flush()
@@ -207,7 +201,7 @@ def truncate_name(name: str, most: int = _MAX_NAME_BYTES) -> str:
 def append_suffix(name: str, suffix: str) -> str:
     """Append a suffix to a file name.
 
-    A name that becomes too long is truncated and gets a hash.
+    If the name becomes too long, it is truncated and a hash is added.
     """
     if len(os.fsencode(name + suffix)) <= _MAX_NAME_BYTES:
         return name + suffix
@@ -222,7 +216,7 @@ def _hash_name(name: str, size: int = 4) -> str:
 def sync_folder(folder: Path) -> None:
     """Sync the names in a folder to disk.
 
-    Windows, which opens no folders, does so anyway.
+    Windows cannot open folders, but syncs their names anyway.
     """
     if sys.platform == "win32":
         return
@@ -234,13 +228,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], object] = lambda: None) -> None:
-    """Make a folder with all files at once.
+    """Create a folder with all its files, or not at all.
 
-    Written beside the place, synced, renamed; on failure nothing is left.
+    It is written elsewhere, synced and then renamed. If writing fails, nothing is left.
 
     Args:
-        files: Content of each file by name.
-        check: Function that is called when all is written, before the folder is renamed.
+        files: Contents by file name.
+        check: Function called after all is written and before the folder is renamed.
     """
     with scratch_folder(folder) as scratch:
         temporary = scratch / folder.name
@@ -257,17 +251,14 @@ def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], o
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder at once; a crash leaves leftovers."""
+    """Remove a folder atomically. A crash may leave leftovers."""
     with scratch_folder(folder) as scratch:
         os.replace(folder, scratch / folder.name)
         sync_folder(folder.parent)
 
 
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
-    """Remove leftovers of killed processes.
-
-    A folder is searched, and all folders `below`.
-    """
+    """Remove leftovers of killed processes in a folder, and in all folders `below` it."""
     for path in find_leftovers(folder, below=below):
         with suppress(OSError):  # still in use, just removed, or no locks
             _remove_unless_alive(path)
@@ -285,7 +276,7 @@ def _remove_unless_alive(folder: Path) -> None:
 
 
 def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
-    """Return scratch folders in and `below` a folder."""
+    """Return scratch folders in a folder, and in all folders `below` it."""
     pattern = f".*{_UNFINISHED}"
     leftovers = []
     for path in folder.rglob(pattern) if below else folder.glob(pattern):
@@ -295,17 +286,14 @@ def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
 
 
 def _is_scratch(name: str) -> bool:
-    """Return whether only a scratch folder has this name."""
+    """Return whether a name can only be that of a scratch folder."""
     match = _SCRATCH_NAME.fullmatch(name)
     return match is not None and match["check"] == _hash_name(match["stem"])
 
 
 @contextmanager
 def explain_write_error(folder: Path) -> Iterator[None]:
-    """Turn system errors into RunFolderErrors.
-
-    The error has a sentence.
-    """
+    """Turn system errors into RunFolderError with a sentence."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,6 @@
-"""Decode NumPy, PyTorch and SciPy arrays in pickles.
+"""Arrays of NumPy, PyTorch and SciPy (sparse) in pickles.
 
-SciPy's are sparse. Types and shapes are checked. Arrays are views of the bytes of the file, so that a change of the
-array changes the file's content.
+Types and shapes are checked. Arrays are views of the file's bytes, so changing an array changes the file's content.
 """
 
 import math
@@ -21,13 +20,13 @@ STORAGES = {
     "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BFloat16Storage": "", "LongStorage": "<i8",
     "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1", "BoolStorage": "|b1",
 }  # fmt: skip
-"""NumPy's types of PyTorch's storages, "" for a type that NumPy lacks."""
+"""NumPy types of PyTorch's storages, "" if NumPy has no such type."""
 
 
 def decode_leaf(leaf: Value, budget: Budget) -> Value:
-    """Decode one call in a pickle.
+    """Decode a call in a pickle, one level deep.
 
-    It describes, one level deep, an array, a number, bytes, or a wrapped value; other calls are returned.
+    Calls that describe an array, a number, bytes or a wrapped value are decoded. All others are returned.
     """
     if isinstance(leaf, memoryview):
         budget.take(len(leaf))
@@ -59,7 +58,7 @@ def decode_leaf(leaf: Value, budget: Budget) -> Value:
 def _decode_objects(shape: Value, dtype: Value, items: list[Value]) -> Value:
     """Decode an array of objects.
 
-    The item of a 0-d array is returned, or the list of a 1-d array.
+    A 0-d array gives its item, a 1-d array a list.
     """
     if decode_dtype(dtype, objects=True).kind != "O":
         raise Refused("a list for an array of numbers")
@@ -71,16 +70,13 @@ def _decode_objects(shape: Value, dtype: Value, items: list[Value]) -> Value:
 
 
 def decode_scalar(call: Call, budget: Budget) -> Any:
-    """Return a number or text of NumPy."""
+    """Return a NumPy number or text."""
     dtype, content = call.args
     return _make_array(content, dtype, (), budget)[()]
 
 
 def _make_array(value: Value, dtype: Value, shape: Value, budget: Budget, order: Any = "C") -> np.ndarray:
-    """Make an array from bytes.
-
-    They must have exactly the size of its type and shape.
-    """
+    """Make an array from bytes, whose number must match type and shape."""
     content = decode_bytes(value)
     budget.take(len(content))
     numbers = np.frombuffer(content, decode_dtype(dtype))
@@ -92,7 +88,7 @@ def _make_array(value: Value, dtype: Value, shape: Value, budget: Budget, order:
 
 
 def _check_numbers(numbers: np.ndarray) -> None:
-    """Refuse bytes that are not booleans or text."""
+    """Raise Refused for bytes that are not valid booleans or text."""
     if numbers.dtype.kind == "b" and numbers.view(np.uint8).max(initial=0) > 1:
         raise Refused("truth values that are neither true nor false")
     if numbers.dtype.kind == "U" and numbers.view(numbers.dtype.byteorder + "u4").max(initial=0) > 0x10FFFF:
@@ -100,10 +96,7 @@ def _check_numbers(numbers: np.ndarray) -> None:
 
 
 def decode_dtype(dtype: Value, *, objects: bool = False) -> np.dtype:
-    """Decode a dtype.
-
-    The file names the dtype of numbers or text, or of objects.
-    """
+    """Decode the dtype of numbers or text, or of objects."""
     call = require_type(dtype, Call)
     code = require_type(call.args[0], str)
     if call.meaning != "dtype" or len(code) > _MAX_CODE_LENGTH:
@@ -116,17 +109,14 @@ def decode_dtype(dtype: Value, *, objects: bool = False) -> np.dtype:
 
 
 def decode_shape(shape: Value) -> tuple[int, ...]:
-    """Return the sides of a shape."""
+    """Decode a shape."""
     if len(require_type(shape, tuple)) > _MAX_AXES:
         raise Refused(f"an array of {len(shape)} axes")
     return tuple(map(_decode_length, shape))
 
 
 def _decode_length(side: Value) -> int:
-    """Decode one side of a shape.
-
-    SciPy's are numbers of NumPy.
-    """
+    """Decode one side of a shape, which may be a NumPy number in SciPy's shapes."""
     if isinstance(side, Call) and side.meaning == "scalar":
         side = int.from_bytes(decode_bytes(side.args[1]), "little")
     if not isinstance(side, int) or isinstance(side, bool) or not 0 <= side < 2**40:
@@ -135,9 +125,9 @@ def _decode_length(side: Value) -> int:
 
 
 def decode_bytes(value: Value) -> memoryview:
-    """Decode bytes, stored as text or not.
+    """Decode bytes that may be stored as text.
 
-    Python 2 stored bytes as text, and Python 3 for Python 2 as encoded text.
+    Python 2 stored bytes as text, and Python 3 stores them for Python 2 as encoded text.
     """
     if isinstance(value, Call) and value.meaning == "encode" and value.args[1:] == ("latin1",):
         value = value.args[0]
@@ -147,9 +137,9 @@ def decode_bytes(value: Value) -> memoryview:
 
 
 def _decode_tensor(call: Call) -> np.ndarray | Call:
-    """Decode a tensor as a storage view.
+    """Decode a tensor as a view of its storage.
 
-    The call is returned for a type that NumPy lacks.
+    If NumPy has no such type, the call is returned.
     """
     storage = require_type(call.args[0], Storage)
     if not (code := STORAGES[storage.kind]):
@@ -168,10 +158,10 @@ def _decode_tensor(call: Call) -> np.ndarray | Call:
 def decode_sparse(call: Call, part_of: Callable[[Value], Any], take: Callable[[int], None]) -> np.ndarray:
     """Decode a sparse matrix into a dense array.
 
-    It is stored by columns, as in body models; indices are checked.
+    It is stored by columns, as in body models. Indices are checked.
 
     Args:
-        take: Function that is called with the bytes of the dense array.
+        take: Function called with the number of bytes of the dense array.
     """
     from scipy import sparse
 

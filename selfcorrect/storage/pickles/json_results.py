@@ -1,7 +1,4 @@
-"""Results saved as JSON.
-
-They are nested dictionaries and lists of numbers, often a list of frames.
-"""
+"""Results saved as JSON: nested dictionaries and lists of numbers, often with one item per frame."""
 
 import json
 from collections.abc import Mapping
@@ -16,14 +13,11 @@ from ..files.writing import replacing
 from .results import HeldResults
 
 _BYTES_PER_CHARACTER = 8
-"""Memory of a parsed file, at most, over its size: numbers of a digit or two become objects."""
+"""Maximum memory of a parsed file relative to its size. Numbers with one or two digits become objects."""
 
 
 class JsonResults(HeldResults):
-    """Arrays of a JSON file.
-
-    They are lists of numbers, and of such lists of the same length.
-    """
+    """Arrays in a JSON file: nested lists of numbers with equal lengths."""
 
     def __init__(self, path: Path, content: bytes) -> None:
         self.path = path
@@ -48,10 +42,7 @@ class JsonResults(HeldResults):
             raise InputError(f"{self.path}: not a JSON file ({shorten_message(error)})") from error
 
     def _note(self, value: Any, keys: tuple[str | int, ...], others: set[str]) -> None:
-        """Record arrays and numbers of a value.
-
-        Values below count, too, and the names of other values.
-        """
+        """Record the arrays and numbers in a value, and the names of other values."""
         name = ".".join(map(str, keys))
         array = _to_array(value)
         if array is not None:
@@ -69,9 +60,7 @@ class JsonResults(HeldResults):
             others.add(name)
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write the file with other numbers.
-
-        They have the same shapes, under some names.
+        """Write the file with changed arrays of the same shapes, by name.
 
         Raises:
             InputError: A shape differs.
@@ -90,10 +79,7 @@ class JsonResults(HeldResults):
 
 
 def _to_array(value: Any) -> np.ndarray | None:
-    """Convert nested lists into an array.
-
-    They must hold numbers, in lists of the same length. Returns None for other values.
-    """
+    """Convert nested lists of numbers with equal lengths to an array, or return None."""
     first = value
     while isinstance(first, list) and first:
         first = first[0]

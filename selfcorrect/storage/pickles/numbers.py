@@ -1,7 +1,4 @@
-"""Read numbers from pickles without running code.
-
-They are files of body models and datasets.
-"""
+"""Numbers from pickles of body models and datasets, read without running code."""
 
 from pathlib import Path
 from typing import Any
@@ -19,13 +16,13 @@ from .values import Call, Name, Refused, Storage, Value
 def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
     """Read a pickled dictionary of numbers.
 
-    It holds arrays, dense copies of sparse matrices, numbers, text, and lists of them.
+    Values are arrays, dense copies of sparse matrices, numbers, text, and lists of these.
 
     Args:
-        allow_pickle: Consent of the caller, which has to be True.
+        allow_pickle: The caller's consent, which must be True.
 
     Raises:
-        InputError: There is no consent, or the file holds anything else than numbers.
+        InputError: There is no consent, or the file contains anything but numbers.
     """
     if not allow_pickle:
         raise InputError(
@@ -38,18 +35,21 @@ def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
 
 
 def read_pickled_words(path: Path) -> Any:
-    """Read text, numbers and containers from a pickle.
+    """Read text, numbers, arrays, lists and dictionaries from a pickle.
 
-    Containers are arrays, lists and dictionaries. Raises InputError for other content.
+    Raises:
+        InputError: The file contains anything else.
     """
     return _values_in(path, read_bytes(path))
 
 
 def read_pickled_npy(path: Path) -> Any:
-    """Read a .npy file of objects.
+    """Read a .npy file of objects, by the rules of `read_pickled_words`.
 
-    The rules are the same: the item of a 0-d array, the list of a 1-d array. `numpy.save` stores a dictionary in this
-    way. InputError for anything else than numbers.
+    A 0-d array gives its item, which is how `numpy.save` stores a dictionary. A 1-d array gives a list.
+
+    Raises:
+        InputError: The file contains anything else.
     """
     with open_file(path) as file:
         skip_to_objects(path, file)

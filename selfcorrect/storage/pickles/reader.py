@@ -1,12 +1,12 @@
-"""Read pickles as trees, without calling anything.
+"""Pickles read as trees, without calling anything.
 
-`Reader` is Python's unpickler that looks names up in a table and imports none. Each call in the file becomes a `Call`
-in the tree; `arrays` decodes calls into arrays, views of the file's bytes. Each step counts against the memory limit,
-so that a small file takes neither much time nor memory.
+`Reader` is Python's unpickler, except that it looks names up in a table and imports nothing. Each call in the file
+becomes a `Call` in the tree, and `arrays` decodes calls into arrays, which are views of the file's bytes. Each step
+counts against the memory limit, so that a small file takes neither much time nor much memory.
 
-The base is the Python version of `pickle.Unpickler`, as in joblib: before 3.14 the version in C takes 64 GB of memory
-for a place that nine bytes name, and in all versions a key of nested pairs takes hours. An allow-list of constructors
-that are called, as PyTorch's, would not know where in the file an array lies, and writing back needs that place.
+The base is the Python implementation of `pickle.Unpickler`, as in joblib. Before Python 3.14, the C implementation
+allocates 64 GB for a memo index of nine bytes, and in all versions a key of nested pairs takes hours. An allow-list of
+constructors to call, as PyTorch has, would not tell where in the file an array is, which is needed to write it back.
 """
 
 import io
@@ -26,7 +26,7 @@ from .arrays import STORAGES, decode_bytes, decode_dtype, decode_leaf, decode_sc
 from .values import Call, Name, Refused, Storage, Text, Value, require_type
 
 BYTES_PER_STEP = 256
-"""Share of the memory limit that an opcode takes: 2,000,000 opcodes in 512 MB."""
+"""Share of the memory limit that an opcode takes, in bytes: 512 MB allow 2,000,000 opcodes."""
 _MAX_DEPTH = 64
 _MAX_INDEX = 2**31
 _MAX_KEY_LENGTH = 1000
@@ -34,10 +34,7 @@ _MAX_KEY_LENGTH = 1000
 
 @contextmanager
 def refuse_damage(path: Path) -> Iterator[None]:
-    """Turn damage of a pickle into an InputError.
-
-    The file may also be refused.
-    """
+    """Turn errors from damaged or refused pickles into InputError."""
     try:
         yield
     except Refused as error:
@@ -74,14 +71,14 @@ _MEANINGS = {
     **{("collections", name): "dict" for name in ("OrderedDict", "defaultdict")},
     **{(module, name): "nothing" for module, names in _NOTHING.items() for name in names},
 }
-"""Names that a pickle may hold, with meanings. Values that are no numbers are skipped as "nothing"; other names are
-refused."""
+"""Names that a pickle may contain, with their meanings. Values with the meaning "nothing" are not numbers and are
+skipped; all other names are refused."""
 _OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _UNPICKLER: Any = pickle._Unpickler  # type: ignore[attr-defined]
 
 
 class Reader(_UNPICKLER):
-    """Reader of pickle bytes."""
+    """Reader of a pickle's bytes."""
 
     def __init__(
         self,
@@ -95,10 +92,11 @@ class Reader(_UNPICKLER):
         """Prepare to read a pickle.
 
         Args:
-            start: Position of the pickle, bytes.
-            budget: Limit on the memory of all content of the file.
-            storages: Contents of PyTorch's storages by key; None if the storages follow the pickle.
-            nested: Whether the pickle is in an array of another one.
+            content: Bytes of the file.
+            start: Position of the pickle in bytes.
+            budget: Memory limit for all content of the file.
+            storages: Contents of PyTorch's storages by key; None if they follow the pickle.
+            nested: Whether the pickle is in an array of another pickle.
         """
         self.file = io.BytesIO(content)
         super().__init__(self.file, encoding="latin-1")
@@ -114,10 +112,7 @@ class Reader(_UNPICKLER):
         self.storages: dict[str, Storage] = {}
 
     def load(self) -> Value:
-        """Return the pickle's tree.
-
-        The file is then at the end.
-        """
+        """Return the pickle's tree, leaving the file at its end."""
         self.read = self.file.read
         self.readline = self.file.readline
         self.metastack = []
@@ -134,7 +129,7 @@ class Reader(_UNPICKLER):
             _HANDLERS[self.opcode](self)
 
     def find_class(self, module: str, name: str) -> Name:
-        """Return the meaning of a name; nothing is imported."""
+        """Return the meaning of a name without importing anything."""
         if module == "chumpy" or module.startswith("chumpy."):
             return Name("chumpy")
         public_module = _OLD_MODULES.get(module, module).replace("._", ".")  # NumPy and SciPy hid their modules
@@ -143,10 +138,7 @@ class Reader(_UNPICKLER):
         return Name(_MEANINGS[public_module, name])
 
     def persistent_load(self, pid: Value) -> Storage:
-        """Return PyTorch's storage of a key.
-
-        It is the same storage for the same key.
-        """
+        """Return PyTorch's storage with a key, the same object every time."""
         _, kind, key, *_ = require_type(pid, tuple)
         if require_type(key, str) not in self.storages:
             content = memoryview(b"") if self.contents is None else self.contents[key]
@@ -156,7 +148,8 @@ class Reader(_UNPICKLER):
     def take_bytes(self, size: int) -> memoryview:
         """Take a view of the next bytes.
 
-        Raises ValueError if there are fewer.
+        Raises:
+            ValueError: There are fewer bytes.
         """
         start = self.file.tell()
         if not 0 <= size <= len(self.content) - start:
@@ -207,10 +200,7 @@ class Reader(_UNPICKLER):
         call.state = state
 
     def _read_joblib_state(self, wrapper: dict[str, Value]) -> Value:
-        """Read an array that joblib describes.
-
-        Its bytes come next in the file.
-        """
+        """Read an array that joblib describes, whose bytes come next in the file."""
         if self.nested:
             raise Refused("joblib's arrays in arrays")
         shape = wrapper["shape"]
@@ -253,7 +243,7 @@ class Reader(_UNPICKLER):
 
 
 _SIZES = {pickle.SHORT_BINBYTES: "<B", pickle.BINBYTES: "<I", pickle.BINBYTES8: "<Q", pickle.BYTEARRAY8: "<Q"}
-"""Opcodes of bytes, and the forms of sizes."""
+"""Formats of the size after each opcode for bytes."""
 _TEXTS = (
     pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE,
     pickle.SHORT_BINUNICODE, pickle.BINUNICODE8,
@@ -262,7 +252,7 @@ _UNNEEDED = (
     pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EMPTY_SET,
     pickle.ADDITEMS, pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER,
 )  # fmt: skip
-"""Opcodes that no file of numbers needs; Python takes hours for the hash of sets in sets."""
+"""Opcodes that no file of numbers needs. Python takes hours to hash nested sets."""
 _HANDLERS: dict[bytes, Callable[[Any], object]] = {
     **{bytes([code]): act for code, act in _UNPICKLER.dispatch.items() if bytes([code]) not in _UNNEEDED},
     **dict.fromkeys(_SIZES, Reader._read_bytes),
@@ -278,7 +268,7 @@ _HANDLERS: dict[bytes, Callable[[Any], object]] = {
 }
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""First number of PyTorch's files before zip archives."""
+"""First number of PyTorch files from before zip archives."""
 
 
 def read_tree(
@@ -287,12 +277,12 @@ def read_tree(
     budget: Budget,
     storages: Mapping[str, memoryview] | None = None,
 ) -> tuple[Value, list[Text]]:
-    """Read a pickle's tree and its texts.
+    """Read a pickle's tree, and its texts in the order of the file.
 
-    Texts are in the order of the file. PyTorch's files before zip archives are several pickles, then the storages.
+    PyTorch files from before zip archives are several pickles, followed by the storages.
 
     Args:
-        storages: Contents of the storages of PyTorch's archive by key.
+        storages: Contents of the storages in PyTorch's archive, by key.
     """
     reader = Reader(content, start, budget, storages)
     try:
@@ -320,19 +310,19 @@ def read_tree(
 
 
 LeafFunction: TypeAlias = Callable[[str, Value], Value]
-"""Function of name and leaf that replaces a leaf."""
+"""Function of a leaf's name and the leaf that returns its replacement."""
 
 
 def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _MAX_DEPTH, name: str = "") -> Value:
     """Replace the leaves of a tree.
 
-    A leaf's name is made of the keys on the way, joined by dots. A part that the file uses in many places counts in
-    each, so that a small file cannot become a large value.
+    A leaf's name consists of the keys on its path, joined by dots. A part that the file uses several times counts each
+    time, so that a small file cannot become a large value.
 
     Args:
         act: Function that replaces a leaf.
-        budget: Limit on memory; each step counts.
-        deepest: Levels of nesting that are left.
+        budget: Memory limit. Each step counts.
+        deepest: Remaining levels of nesting.
     """
     budget.take(BYTES_PER_STEP + len(name))
     if deepest < 0:

@@ -1,9 +1,9 @@
 """Results saved as named arrays.
 
-They are .npz, and nested dictionaries as .pkl, .pt and .npy of objects. Files are read and written back. Nothing in the
-files is run (see `reader`); PyTorch and joblib are not needed. The name of an array joins the keys on the way by dots:
-"people.1.smplx_world.pose". Writing keeps every byte except the numbers that changed. An array with two names changes
-under both.
+They are .npz files, or nested dictionaries in .pkl, .pt and .npy files of objects. Files are read and written back
+without running code in them (see `reader`); PyTorch and joblib are not needed. An array's name consists of the keys on
+its path, joined by dots, such as "people.1.smplx_world.pose". Writing keeps every byte except changed numbers. An array
+with two names changes under both.
 """
 
 import gzip
@@ -28,10 +28,10 @@ from .reader import map_leaves, read_tree, refuse_damage
 from .values import Text, Value
 
 _COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {b"\x1f\x8b": gzip.compress, b"\x78": zlib.compress}
-"""Functions that compress as joblib does, by the first bytes of a file."""
+"""Functions that compress as joblib does, by a file's first bytes."""
 
 _COPIES_IN_MEMORY = 3
-"""Number of copies of compressed content in memory during reading."""
+"""Number of copies of compressed content in memory while reading."""
 
 
 class Results(ABC):
@@ -39,7 +39,7 @@ class Results(ABC):
 
     path: Path
     shapes: dict[str, tuple[int, ...]]
-    """Shape of each array of numbers, by name."""
+    """Shape of each numeric array by name."""
     numbers: dict[str, float]
     """Single numbers by name."""
     others: frozenset[str]
@@ -47,15 +47,17 @@ class Results(ABC):
 
     @abstractmethod
     def array(self, name: str) -> np.ndarray:
-        """Return a copy of an array.
+        """Return a copy of an array, which counts against the memory limit.
 
-        It counts against the memory limit. Raises InputError for a damaged array.
+        Raises:
+            InputError: The array is damaged.
         """
 
     def check_frames(self, names: Iterable[str], frames: int) -> None:
-        """Check the number of frames of arrays.
+        """Check that arrays have this number of frames, if they exist.
 
-        Raises InputError if one of them exists and has another number.
+        Raises:
+            InputError: An array has another number.
         """
         for name in names:
             if self.shapes.get(name, (frames,))[:1] != (frames,):
@@ -63,20 +65,18 @@ class Results(ABC):
 
     @abstractmethod
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write the file with other arrays.
-
-        They come under some names.
+        """Write the file with changed arrays.
 
         Args:
             target: Path of the new file.
             changed: New arrays by name.
-            frames: Number of frames of the old arrays. If the new arrays have another number, other arrays per frame
-                are left out, if the format allows.
+            frames: Number of frames of the old arrays. If new arrays have another number, other arrays per frame are
+                left out, if the format allows it.
         """
 
 
 class HeldResults(Results):
-    """Results whose arrays are in memory."""
+    """Results with arrays in memory."""
 
     _arrays: dict[str, np.ndarray]
     _budget: Budget
@@ -87,10 +87,7 @@ class HeldResults(Results):
         return array.copy()
 
     def check_shape(self, name: str, array: np.ndarray, target: Path) -> None:
-        """Refuse to write an array of another shape.
-
-        The shape is that of the target's.
-        """
+        """Raise InputError if an array has another shape than the one in the file."""
         if array.shape != self.shapes[name]:
             raise InputError(
                 f"{target}: {name} of {self.path.name} has shape {self.shapes[name]}, "
@@ -101,7 +98,8 @@ class HeldResults(Results):
 def open_results(path: Path) -> Results:
     """Open a results file by its content.
 
-    Raises InputError for other or damaged files.
+    Raises:
+        InputError: The file is damaged or of another kind.
     """
     content = read_bytes(path)
     if content[:2] == b"PK":
@@ -125,9 +123,9 @@ def open_results(path: Path) -> Results:
 
 
 def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
-    """Read the entries of PyTorch's archive.
+    """Read the entries of PyTorch's archive, the pickle first.
 
-    The pickle comes first. Returns None for an archive without a pickle, as NumPy's.
+    Returns None for an archive without a pickle, such as NumPy's.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
@@ -141,9 +139,9 @@ def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
 
 
 def _open_pickled_member(path: Path, content: bytes) -> Results | None:
-    """Open a .npz file with one object array.
+    """Open a .npz file with a single array of objects, as ROMP writes.
 
-    ROMP writes such. Returns None for other files.
+    Returns None for other files.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
@@ -185,9 +183,9 @@ class _NpzResults(Results):
         return array
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write the file with other arrays.
+        """Write the file with changed arrays.
 
-        Arrays of objects, readable only by running code, are copied unchanged.
+        Arrays of objects, which only code could read, are copied unchanged.
         """
         self._budget = Budget(self.path, stored=self._budget.stored)
         old = read_npz(self.path, skip_pickled=True)
@@ -199,10 +197,7 @@ class _NpzResults(Results):
 
 
 class _PickledResults(HeldResults):
-    """Arrays of a pickle.
-
-    It is a pickle file, in a .npy file, or in PyTorch's zip archive.
-    """
+    """Arrays of a pickle: a file, in a .npy file, or in PyTorch's zip archive."""
 
     def __init__(
         self,
@@ -216,7 +211,7 @@ class _PickledResults(HeldResults):
 
         Args:
             pack: Function that compresses the content again.
-            entries: Entries of PyTorch's archive, the pickle first, instead of the content.
+            entries: Entries of PyTorch's archive, the pickle first, in place of the content.
         """
         self.path = path
         self._entries = entries or {"": content}
@@ -232,9 +227,9 @@ class _PickledResults(HeldResults):
     def _find_arrays(
         self, entries: Mapping[str, bytes | bytearray], others: set[str]
     ) -> tuple[dict[str, np.ndarray], list[Text]]:
-        """Find the arrays in the entries.
+        """Find the arrays in the entries, as views, and the texts of the pickle.
 
-        They are views; the texts of the pickle come with them, and the names of other values are noted.
+        The names of other values are added to `others`.
         """
         self._budget = Budget(self.path, stored=self.path.stat().st_size)
         self._budget.take(sum(map(len, entries.values())))
@@ -249,10 +244,7 @@ class _PickledResults(HeldResults):
         return arrays, texts
 
     def _note_leaf(self, arrays: dict[str, np.ndarray], others: set[str], name: str, leaf: Value) -> None:
-        """Record a leaf by its kind.
-
-        It is an array or a number, or the name of another value.
-        """
+        """Record a leaf as an array, a number, or the name of another value."""
         if isinstance(leaf, np.ndarray) and leaf.dtype.kind in NUMERIC:
             arrays[name] = leaf
         elif isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool):
@@ -261,12 +253,10 @@ class _PickledResults(HeldResults):
             others.add(name)
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write the file with other numbers.
-
-        They have the same shapes, under some names.
+        """Write the file with changed arrays of the same shapes, by name.
 
         Raises:
-            InputError: A shape differs, or two names share numbers that are to differ.
+            InputError: A shape differs, or two names share numbers that should differ.
         """
         del frames
         entries = {name: bytearray(entry) for name, entry in self._entries.items()}
@@ -287,10 +277,7 @@ class _PickledResults(HeldResults):
 
 
 def _replace_texts(content: bytearray, texts: Iterable[Text]) -> bytes:
-    """Replace changed texts in a pickle.
-
-    Each gets the opcode for any text.
-    """
+    """Replace changed texts in a pickle, using the opcode for any text."""
     pieces = []
     end = 0
     for text in texts:
@@ -302,10 +289,7 @@ def _replace_texts(content: bytearray, texts: Iterable[Text]) -> bytes:
 
 
 def _pack_torch_archive(entries: Mapping[str, bytes | bytearray]) -> bytes:
-    """Pack entries into PyTorch's archive.
-
-    They have names; the pickle is the first.
-    """
+    """Pack entries, the pickle first, into an archive of PyTorch."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, entry in entries.items():

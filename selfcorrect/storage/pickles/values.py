@@ -1,7 +1,4 @@
-"""Pickled values as trees.
-
-They are what the file holds, and calls that are not made.
-"""
+"""Pickled values as trees: what the file contains, and calls that are never made."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,16 +8,17 @@ Value: TypeAlias = Any
 
 
 class Refused(ValueError):
-    """Error of content that is refused.
+    """Error for content that is refused.
 
-    The message continues "refused, as the file holds".
+    Its message continues the words "refused, as the file holds".
     """
 
 
 def require_type(value: Value, kind: Any) -> Value:
     """Return a value of the expected type.
 
-    Raises ValueError for another type.
+    Raises:
+        ValueError: The value has another type.
     """
     if not isinstance(value, kind):
         raise ValueError(f"expected {kind.__name__.lower()}, got {type(value).__name__.lower()}")
@@ -28,20 +26,20 @@ def require_type(value: Value, kind: Any) -> Value:
 
 
 class Text(str):
-    """A text and its place in the file.
+    """A text and its position in the file.
 
     Python 2 and old pickles use texts for bytes.
     """
 
     __slots__ = ("buffer", "end", "start")
     buffer: bytearray | None
-    """The bytes, open to changes; None if nobody asked."""
+    """Its bytes, which can be changed, or None if they were never requested."""
     start: int
     """Position of the opcode in the file."""
     end: int
 
     def as_bytes(self) -> memoryview:
-        """Return the bytes, the same bytes at each call."""
+        """Return its bytes, the same object every time."""
         if self.buffer is None:
             self.buffer = bytearray(self.encode("latin-1"))
         return memoryview(self.buffer)
@@ -49,14 +47,14 @@ class Text(str):
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name in a pickle, by the meaning here."""
+    """A name in a pickle, given by its meaning here."""
 
     meaning: str
 
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """A call in a pickle, never made."""
+    """A call in a pickle, which is never made."""
 
     meaning: str
     args: tuple[Value, ...]
@@ -68,5 +66,5 @@ class Storage:
     """Numbers of a PyTorch file, stored beside the pickle."""
 
     kind: str
-    """Class of PyTorch, such as "FloatStorage"."""
+    """PyTorch class, such as "FloatStorage"."""
     content: memoryview
