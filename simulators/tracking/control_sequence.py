@@ -1,4 +1,7 @@
-"""Control sequences: targets, feed-forward torques and goals of each step, known before the simulation starts."""
+"""Control sequences: targets, feed-forward torques and goals of each step.
+
+They are computed before the simulation starts.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,9 @@ from ..stages.staging import compute_push_n
 from ..stages.values import MotionPlan
 
 JACOBIAN_STEP_M = 0.012
-"""Step of the finite differences of the legs' Jacobians."""
+"""Finite difference step of the leg Jacobians, in m."""
 MAX_JACOBIAN_RAD_M = 8.0
-"""Bound on Jacobian entries, in rad/m. It is singular at the straight leg."""
+"""Maximum size of Jacobian entries, in rad/m. The Jacobian is singular for a straight leg."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,36 +44,36 @@ class ControlSequence:
     """Control of N bodies over S steps, in the simulator's frame."""
 
     goal_m: np.ndarray
-    """(S + 1, N, 3) target of the root's centre of mass, at each step and after the last."""
+    """(S + 1, N, 3) goal of the root's centre of mass, at each step and after the last."""
     goal_orientation: np.ndarray
-    """(S + 1, N, 4) of the root."""
+    """(S + 1, N, 4) goal of the root's orientation."""
     goal_m_s: np.ndarray
-    """(S + 1, N, 3) velocity of the root's centre of mass."""
+    """(S + 1, N, 3) goal velocity of the root's centre of mass."""
     goal_rad_s: np.ndarray
-    """(S + 1, N, 3) angular velocity of the root."""
+    """(S + 1, N, 3) goal angular velocity of the root."""
     rotations: np.ndarray
-    """(2, N, J, 4) joint rotations at the start. The second are a step later."""
+    """(2, N, J, 4) joint rotations at the start and one step later."""
     targets: np.ndarray
-    """(S, N, J, 4) of the joints' drives."""
+    """(S, N, J, 4) targets of the joint drives."""
     torques_nm: np.ndarray
-    """(S, N, J, 3) feed-forward torques of the joints."""
+    """(S, N, J, 3) feed-forward joint torques."""
     rest: np.ndarray
     """(S, N, 6) wrench that contacts leave unexplained."""
     inertia: np.ndarray
     """(S, N, 3, 3) inertia of the whole body about its centre of mass, in kg m²."""
     lever_m: np.ndarray
-    """(S, N, 3) lever from root to body centre."""
+    """(S, N, 3) from the root's centre of mass to the body's."""
     push_n: np.ndarray
-    """(S, N, 3) push on the root, beside the wrench."""
+    """(S, N, 3) push of the scene on the root, beside the residual wrench."""
     loaded: np.ndarray
     """(S, N, 2) planned load of each leg, in [0, 1]."""
     ankles_m: np.ndarray
-    """(S, N, 2, 3) where the ankles should be."""
+    """(S, N, 2, 3) planned positions of the ankles."""
     jacobians: np.ndarray
-    """(T, N, 2, 9, 3) leg rotations per metre of ankle move."""
+    """(T, N, 2, 9, 3) rotations of hip, knee and ankle per metre of ankle displacement."""
 
     def goal(self, step: int, bodies: slice = slice(None)) -> RootState:
-        """Return goals of some bodies' roots at a step."""
+        """Return the goals of some bodies' roots at a step."""
         return RootState(
             self.goal_m[step, bodies],
             self.goal_orientation[step, bodies],
@@ -88,7 +91,7 @@ class ControlSequence:
 
 
 def _concatenate_padded(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Concatenate arrays (S, N, ...) of any S and N along N, padded with zeros along S."""
+    """Concatenate arrays (S, N, ...) along N, after padding them with zeros to the same S."""
     if len(parts) == 1:
         return parts[0]
     steps = max(map(len, parts))
@@ -154,7 +157,7 @@ def make_control_sequence(
 
 
 def _simulation_times_s(planned: MotionPlan, settings: TrackerSettings) -> np.ndarray:
-    """Return the times (S + 1,) of the steps, including that after the last step."""
+    """Return the times (S + 1,) of all steps and of the end of the last one."""
     fps = planned.motions.fps
     substeps = settings.engine.steps_per_frame(fps)
     return np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
@@ -167,17 +170,17 @@ def _make_reference(planned: MotionPlan) -> Reference:
 
 
 def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
-    """Compute the leg Jacobians.
+    """Compute leg Jacobians by central differences of inverse kinematics.
 
-    Inverse kinematics of the legs gives them by central differences. Root and foot keep their orientation.
+    Root and feet keep their orientations.
 
     Args:
         motions: N planned motions of T frames.
-        plans: Their contact plans, which hold their poses.
+        plans: Their contact plans, which contain their poses.
 
     Returns:
-        (N, T, 2, 3 joints, 3, 3) rotation vectors of hip, knee and ankle in the links' frames per metre by which the
-        ankle moves; the last axis is the direction of the ankle in the world, y up.
+        (N, T, 2, 3 joints, 3, 3) rotation vectors of hip, knee and ankle in the links' frames per metre of ankle
+        displacement. The last axis is the direction of the displacement in the world, y up.
     """
     legs = Legs.from_skeleton(body.tree)
     pose = (body.tree, plans.needs.positions_m, plans.needs.orientations)
@@ -209,30 +212,30 @@ def _rotate_vector(orientations: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceTrajectory:
-    """One motion to follow without residual force.
+    """Trajectory that a body follows without residual force.
 
-    A body follows it at each of S simulation steps, in the simulator's frame. Arrays with S + 1 rows include the state
+    Arrays have a row for each of S simulation steps, in the simulator's frame. Those with S + 1 rows include the state
     after the last step.
     """
 
     body: Humanoid
     controls: ControlSequence
-    """Control of a body with residual force."""
+    """Control sequence of the same body with residual force."""
     positions_m: np.ndarray
     """(S + 1, L, 3) of the links' joints."""
     centre_m: np.ndarray
     """(S + 1, 3) position of the body's centre of mass."""
     centre_m_s: np.ndarray
-    """(S + 1, 3) its velocity."""
+    """(S + 1, 3) velocity of the body's centre of mass."""
     wrench: np.ndarray
-    """(S, 6) wrench about that centre that the soles must give."""
+    """(S, 6) wrench about the centre of mass that the soles must provide."""
     sole_share: np.ndarray
-    """(S,) share of force on the soles: the part of the upward force that is not planned on trunk and thighs, which a
-    seat carries by itself."""
+    """(S,) share of the upward force planned on soles. The rest acts on trunk and thighs and comes from a seat without
+    any control."""
     torques_nm: np.ndarray
     """(S, J, 3) joint torques without sole contact."""
     drive_nm: np.ndarray
-    """(S, J, 3) torques of the joint drives, in addition."""
+    """(S, J, 3) torques of the joint drives, to be added."""
     ground_m: np.ndarray
     """(S, 2) height of the ground beneath each foot."""
 

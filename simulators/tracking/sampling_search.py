@@ -1,18 +1,18 @@
-"""Sampling search without residual force.
+"""Sampling search for control without residual force.
 
-Joints and contacts alone hold the body up. The floor gives the wrench that would otherwise act on the root
-(`whole_body_control`), and a search finds what that misses. Particles, copies of the body with random perturbations of
-control, are simulated a window at a time. The best become parents of the next window's particles (Liu et al. 2010,
-"Sampling-based contact-rich motion control"). If the best does well, few particles suffice; otherwise more are tried.
-If all fall, the search goes back and tries more from there. Chance decides how far the best particle strays, so a
-motion that falls or ends up far away is searched again in longer windows, and the better result counts. Draws come from
-a fixed seed, so that a motion always gives the same result.
+Only joints and contacts hold the body up. The floor provides the wrench that would otherwise act on the root
+(`whole_body_control`), and a search makes up for what this control misses. Particles, copies of the body with randomly
+perturbed control, are simulated one window at a time. The best become parents of the next window's particles (Liu et
+al. 2010, "Sampling-based contact-rich motion control"). If the best particle does well, few particles suffice;
+otherwise more are tried. If all fall, the search goes back some windows and tries more from there. How close the best
+particle stays is partly chance, so a motion that falls or ends up far away is searched again in longer windows, and the
+better result counts. Random numbers come from a fixed seed, so that a motion always gives the same result.
 
-A motion that falls all the same may get a fallback, in a second search. From a little before the fall on, the root gets
-the part of the wanted wrench that the floor cannot give, up to a bound that doubles until the body gets past. Particles
-get different shares of this residual force, and force counts as cost, so that particles need little. As soon as a
-particle does well without residual force, the force ends. A body that falls in spite of the force gets more at once.
-After as many windows as the settings allow, the force is as large as allowed, and stays.
+A motion that still falls may get a fallback, in a second search. From shortly before the fall on, the root gets the
+part of the wanted wrench that the floor cannot provide, up to a bound that doubles until the body gets past the fall.
+Particles get different shares of this residual force, and the force counts as cost, so that little of it is used. The
+force ends as soon as a particle does well without it. A body that falls in spite of the force gets a larger bound at
+once. After as many windows as the settings allow, the bound takes its largest value and stays there.
 """
 
 from collections.abc import Sequence
@@ -37,13 +37,13 @@ from .tracker import BodyTrajectories
 from .whole_body_control import CONTACT_HEIGHT_M, BodyStates, PerBody, Perturbations, TrackingError, WholeBodyController
 
 PERTURBED_PARTS = ("hip", "knee", "ankle", "spine1", "spine2", "spine3")
-"""Joints with perturbed targets."""
+"""Ends of the names of parts whose joint targets are perturbed."""
 
 
 def track_residual_free(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies that follow plans without residual force."""
+    """Simulate bodies that follow their plans without residual force."""
     shares = iter(split_work([1] * sum(map(len, planned))))
     results = []
     for plan in planned:
@@ -56,10 +56,10 @@ def track_residual_free(
 
 
 def _search_motion(world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> SimulatedMotion:
-    """Simulate a motion.
+    """Simulate a motion, with up to two more searches.
 
-    It is searched again if it ends up far away or falls, and with a fallback if it still falls and the settings have
-    one.
+    If the motion ends up far away or falls, the alternative settings are searched, too. If it still falls and the
+    settings have a fallback, the search with that fallback counts.
     """
     search_settings = settings.residual_free or WITHOUT_RESIDUAL
     simulated = _BeamSearch(world, planned, settings, scene).find_motion()
@@ -80,22 +80,19 @@ def _is_close(simulated: SimulatedMotion, planned: MotionPlan, close_m: float) -
 
 
 def _rank(simulated: SimulatedMotion, planned: MotionPlan) -> tuple[int, float]:
-    """Rank motions by duration, longest first, then by distance from the plan, closest first.
-
-    The key is smaller for better motions.
-    """
+    """Return a sort key: the longest motion comes first, and among equally long ones the closest to the plan."""
     lasts = planned.frames if simulated.lost_at is None else simulated.lost_at
     return -lasts, _mean_distance_m(simulated, planned)
 
 
 def _mean_distance_m(simulated: SimulatedMotion, planned: MotionPlan) -> float:
-    """Return the simulated joints' mean distance from the plan."""
+    """Return the simulated joints' mean distance from the plan, in m."""
     return float(norms(joint_positions(simulated.motion) - joint_positions(planned.motions[0])).mean())
 
 
 @dataclass(frozen=True, eq=False)
 class Particles(PerBody):
-    """State of N particles between windows."""
+    """States of N particles between windows."""
 
     root: RootState
     rotations: np.ndarray
@@ -103,12 +100,12 @@ class Particles(PerBody):
     velocities_rad_s: np.ndarray
     """(N, J, 3) of the joints."""
     leg_errors_m: np.ndarray
-    """(N, 2, 3) low-passed errors of the legs."""
+    """(N, 2, 3) low-pass filtered errors of the legs."""
     perturbations: Perturbations
 
     @classmethod
     def start_on(cls, trajectory: ReferenceTrajectory, step_s: float) -> Self:
-        """Return a particle at the trajectory's start that moves along."""
+        """Return a particle at the start of the trajectory, with its velocity."""
         first, second = trajectory.controls.rotations
         joints = first.shape[1]
         perturbations = Perturbations(
@@ -130,7 +127,7 @@ class Particles(PerBody):
         return len(self.rotations)
 
     def from_world(self, world: World) -> Self:
-        """Return the particles in the state that a world's bodies have."""
+        """Return the particles in the current state of a world's bodies."""
         return replace(
             self,
             root=RootState(*(column.copy() for column in world.root())),
@@ -141,7 +138,10 @@ class Particles(PerBody):
 
 @dataclass(frozen=True, eq=False)
 class PoseHistory(PerBody):
-    """Particle poses (F, N, ...) over F frames, with the loads and the residual wrench that led there."""
+    """Poses of N particles in F frames, with loads and residual wrenches.
+
+    Arrays are (F, N, ...).
+    """
 
     AXIS: ClassVar = 1
 
@@ -151,36 +151,40 @@ class PoseHistory(PerBody):
     loads_n: np.ndarray
     """(F, N, L) loads on the links in the step before each frame."""
     wrench: np.ndarray
-    """(F, N, steps, 6) residual wrench per step. The steps lead from the frame before; it is zero unless a fallback is
+    """(F, N, steps, 6) residual wrench in each step from the previous frame. It is zero unless a fallback is
     allowed."""
 
     @classmethod
     def from_world(cls, world: World, wrench: np.ndarray) -> Self:
-        """Return a world's poses as a frame to which `wrench` (N, steps, 6) has led."""
+        """Return a world's poses as one frame.
+
+        Args:
+            wrench: (N, steps, 6) residual wrench in the steps that have led there.
+        """
         root = world.root()
         columns = (root.position_m, root.orientation, world.rotations(), world.loads_n(), wrench)
         return cls(*(column[None].copy() for column in columns))
 
     @classmethod
     def concatenate_frames(cls, parts: Sequence[Self]) -> Self:
-        """Return parts joined in time."""
+        """Concatenate parts in time."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 @dataclass(frozen=True, eq=False)
 class Beam(PerBody):
-    """Particles at a window's end, and their history."""
+    """Particles at the end of a window, and their history."""
 
     particles: Particles
     parents: np.ndarray
-    """(N,) particle of the window before that each continues."""
+    """(N,) particle of the previous window that each one continues."""
     poses: PoseHistory
     """Poses in the window's frames."""
     costs: np.ndarray
-    """(N,) tracking cost, in m. It is infinite for particles that are lost."""
+    """(N,) tracking costs in m, infinite for lost particles."""
 
     def select_best(self, count: int) -> Self:
-        """Select the best particles that are not lost: at most `count` of them, best first."""
+        """Select at most `count` particles that are not lost, best first."""
         best = np.argsort(self.costs, kind="stable")[:count]
         return self.select(best[np.isfinite(self.costs[best])])
 
@@ -195,7 +199,7 @@ def trace_history(beams: Sequence[Beam], particle: int) -> PoseHistory:
 
 
 class _BeamSearch:
-    """The search for a motion."""
+    """The search for one motion."""
 
     def __init__(self, world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> None:
         self._world = world
@@ -216,11 +220,11 @@ class _BeamSearch:
         last = planned.frames - 1
         self._windows = [range(first, min(first + length, last)) for first in range(0, last, length)]
         self._needs_more = np.zeros(len(self._windows), dtype=bool)
-        """Windows with simulations of all of `particle_counts`."""
+        """Windows in which all of `particle_counts` are simulated."""
         self._bounds = np.zeros(len(self._windows))
-        """On the residual wrench in each window, as shares of the drive's bounds."""
+        """Bound on the residual wrench in each window, as a share of the drive's bounds."""
         self._searched = 0
-        """Number of windows that were searched, with repetitions."""
+        """Number of searched windows, repetitions included."""
 
     def find_motion(self) -> SimulatedMotion:
         """Search window by window, and return the motion of the best particle."""
@@ -248,7 +252,11 @@ class _BeamSearch:
         return self._make_simulated_motion(trace_history(beams, 0), None)
 
     def _end_fallback(self, beam: Beam, window: int) -> Beam:
-        """End the residual force after a window; returns the particles that did well without it, if any."""
+        """End the residual force after a window if particles do well without it.
+
+        Returns:
+            Those particles if there are any, or else the beam unchanged.
+        """
         if not self._bounds[window] or self._is_at_limit:
             return beam
         independent = self._succeed_without_residual(beam)
@@ -258,7 +266,7 @@ class _BeamSearch:
         return beam.select(independent)
 
     def _restart_window(self, window: int, attempts: int) -> int | None:
-        """Choose the window to restart from if all particles fell in a window; None to give up.
+        """Choose the window to restart from when all particles fall in a window; None to give up.
 
         From there on, more particles are tried, or a larger residual force is allowed.
         """
@@ -280,18 +288,18 @@ class _BeamSearch:
 
     @property
     def _is_at_limit(self) -> bool:
-        """True if the search has reached its limit.
+        """Whether a search with a fallback has searched as many windows as allowed.
 
-        A search with a fallback has taken as many windows as allowed before bounds are the largest.
+        From then on, bounds take their largest value.
         """
         limit = self._search.max_windows_per_s * self._planned.frames / self._planned.motions.fps
         return bool(self._search.fallback) and self._searched >= limit
 
     def _window_with_residual(self, window: int) -> int | None:
-        """Return where to allow more residual force.
+        """Return the window from which a fallen body gets more residual force; None if it always has the most.
 
-        It is the window from which on a body that fell gets more of it; None if it has the most always. A body that had
-        as much as is allowed gets the force for twice as long, and at the limit all the time.
+        If the body fell although it had the most, it gets it for twice as long before the fall, or all the time once
+        the search is at its limit.
         """
         smaller = np.flatnonzero(self._bounds[: window + 1] < self._search.fallback[-1])
         if not len(smaller):
@@ -302,7 +310,7 @@ class _BeamSearch:
         return max(0, window - max(self._search.backtrack_windows[0], 2 * windows_at_most))
 
     def _succeed_without_residual(self, beam: Beam) -> np.ndarray:
-        """Return particles that got no residual force in a window, and are near the motion afterwards."""
+        """Return the particles that got no residual force in a window and are close to the motion after it."""
         had_residual = beam.poses.wrench.any(axis=(0, 2, 3))
         return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m))
 
@@ -326,7 +334,12 @@ class _BeamSearch:
         return best
 
     def _rollout(self, parents: Particles, origins: np.ndarray, is_perturbed: np.ndarray, window: int) -> Beam:
-        """Roll out particles over a window: they continue parents (`origins`); some get new perturbations."""
+        """Roll out particles over a window.
+
+        Args:
+            origins: (N,) parent of each particle.
+            is_perturbed: (N,) whether a particle gets new perturbations.
+        """
         self._build_world(len(origins))
         particles = self._perturb(parents.select(origins), is_perturbed)
         shares = np.resize(self._search.fallback_shares, len(origins))
@@ -348,7 +361,7 @@ class _BeamSearch:
             self._bodies = count
 
     def _perturb(self, particles: Particles, is_perturbed: np.ndarray) -> Particles:
-        """Perturb particles: perturbations decay, and new noise is added to some (N,)."""
+        """Let perturbations decay, and add noise to those of some particles (N,)."""
         search = self._search
         parts = self._planned.body.tree.parts[1:]
         is_perturbed_joint = np.array([any(part.endswith(name) for name in PERTURBED_PARTS) for part in parts])
@@ -371,14 +384,17 @@ class _BeamSearch:
         return replace(particles, perturbations=Perturbations(**perturbed, contact_height_m=contact_height_m))
 
     def _reset_world(self, particles: Particles) -> None:
-        """Put the bodies into the particles' state."""
+        """Set the bodies to the particles' states."""
         self._world.reset(particles.root, particles.rotations, particles.velocities_rad_s)
 
     def _simulate(self, frames: range, particles: Particles, bounds: np.ndarray) -> PoseHistory:
-        """Simulate particles over some frames.
+        """Simulate particles over some frames, and update their leg errors.
 
-        Returns their poses, from each frame to the next; updates the errors of legs. `bounds` (N,) bound the residual
-        wrenches.
+        Args:
+            bounds: (N,) bounds on the residual wrenches.
+
+        Returns:
+            Poses one frame after each of the frames.
         """
         world = self._world
         poses = list[PoseHistory]()
@@ -396,7 +412,7 @@ class _BeamSearch:
         return PoseHistory.concatenate_frames(poses)
 
     def _apply_command(self, steps: range, particles: Particles, bounds: np.ndarray) -> np.ndarray:
-        """Advance the world by some steps under a common command; returns the residual wrenches (N, 6)."""
+        """Advance the world by some steps under one command, and return the residual wrenches (N, 6)."""
         nearest_frame = round(steps.start / self._substeps)
         bodies = BodyStates.from_world(self._world, self._planned.body)
         command = self._controller.command(
@@ -438,7 +454,7 @@ class _BeamSearch:
         return np.where(is_near & (costs < search.prune_cost_m), costs, np.inf)
 
     def _make_simulated_motion(self, history: PoseHistory, lost_at: int | None) -> SimulatedMotion:
-        """Make a particle's simulated motion; a lost particle holds the last pose."""
+        """Convert a particle's history to a simulated motion; a lost particle keeps its last pose."""
         planned = self._planned
         rows = np.minimum(np.arange(planned.frames), len(history.centre_m) - 1)
         wrench = np.zeros((planned.frames - 1, self._substeps, 6))

@@ -1,10 +1,9 @@
-"""Simulate plans, independent of heading.
+"""Simulation of plans, independent of heading.
 
-Each world is turned so that the body starts towards +z. Solvers stop before they converge, and their error depends on
-the axes of the world. A correction shall not depend on the heading with which somebody was captured:
-correct(turn(motion)) = turn(correct(motion)) for turns about the vertical. So plans are turned before the simulation,
-and states are turned back. In a scene, and on ground whose vertical is not y, directions of the world have a meaning,
-and nothing is turned.
+A correction should not depend on the heading with which a motion was captured: for rotations about the vertical,
+correct(turn(motion)) = turn(correct(motion)). Yet solvers stop before they converge, and their error depends on the
+world's axes. Each plan is therefore turned so that the body starts towards +z, and the simulated states are turned
+back. In a scene, and on ground whose vertical is not y, directions of the world have a meaning, so nothing is turned.
 """
 
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ from .tracker import track_motions
 def simulate_plans(
     world: World, plans: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies that follow their plans, with residual force or without."""
+    """Simulate bodies that follow their plans, with or without residual force."""
     turns = [_turns_to_front(plan, scene) for plan in plans]
     turned_plans = [_turn_plan(plan, turn) for plan, turn in zip(plans, turns, strict=True)]
     if settings.residual_free is None:
@@ -42,7 +41,7 @@ def simulate_plans(
 
 
 def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
-    """Return rotations (N, 4) about y after which the hips of N bodies first lie along x."""
+    """Return rotations (N, 4) about y that bring the hips of N bodies parallel to x in the first frame."""
     is_tilted = any(plan.body.gravity_m_s2[axis] for axis in (0, 2))
     if is_tilted or not scene.is_plain:
         return np.tile([0.0, 0.0, 0.0, 1.0], (len(plan), 1))
@@ -56,7 +55,7 @@ def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
 
 
 def _turn_plan(plan: MotionPlan, turns: np.ndarray) -> MotionPlan:
-    """Turn each of a plan's N motions about the origin by (N, 4)."""
+    """Rotate each of a plan's N motions about the origin by (N, 4)."""
     of_frames = turns[:, None]
     of_points = turns[:, None, None]
     motions = plan.motions
@@ -92,18 +91,18 @@ def _turn_plan(plan: MotionPlan, turns: np.ndarray) -> MotionPlan:
 
 
 def _turn_wrenches(turns: np.ndarray, wrenches: np.ndarray) -> np.ndarray:
-    """Return wrenches (..., 6) turned by (..., 4)."""
+    """Rotate wrenches (..., 6) by (..., 4)."""
     return np.concatenate([rotate(turns, wrenches[..., :3]), rotate(turns, wrenches[..., 3:])], axis=-1)
 
 
 def _turn_support(support: Support, turn: np.ndarray) -> Support:
-    """Turn a support about the vertical by (4,)."""
+    """Rotate a support about the vertical by (4,)."""
     x, y, z = rotate(turn, np.array(support.top_m)).tolist()
     turn_deg = float(np.rad2deg(2 * np.arctan2(turn[1], turn[3])))
     return replace(support, top_m=(x, y, z), turn_deg=support.turn_deg + turn_deg)
 
 
 def _turn_simulated(simulated: SimulatedMotion, turn: np.ndarray) -> SimulatedMotion:
-    """Turn a simulated motion by (4,) about the world's origin."""
+    """Rotate a simulated motion about the world's origin by (4,)."""
     motion = TurnedWorld(turn).view(simulated.motion)
     return replace(simulated, motion=motion, wrench=_turn_wrenches(turn, simulated.wrench))

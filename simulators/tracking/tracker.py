@@ -1,4 +1,7 @@
-"""The tracker: joint drives, feed-forward and a bounded root wrench make simulated humanoids follow motions."""
+"""Tracking of planned motions by simulated humanoids.
+
+Each body follows its plan with joint drives, feed-forward torques and a bounded wrench on the root.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ from .control_sequence import ControlSequence, make_control_sequence
 
 @dataclass(frozen=True, eq=False)
 class BodyTrajectories:
-    """Trajectories of N simulated bodies in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps."""
+    """Trajectories of N simulated bodies, in the simulator's frame.
+
+    Arrays are (T, N, ...) at frames, except for the wrench, which is (S, N, 6) at steps.
+    """
 
     centre_m: np.ndarray
     orientations: np.ndarray
@@ -41,17 +47,17 @@ class BodyTrajectories:
     loads_n: np.ndarray
     wrench: np.ndarray
     lost_at: np.ndarray
-    """(N,) frame at which each body was lost, 0 for none."""
+    """(N,) frame at which each body was lost; 0 if it was not."""
 
     def record_frame(self, frame: int, world: World) -> None:
-        """Record the state of the bodies at a frame."""
+        """Record the bodies' states at a frame."""
         root = world.root()
         self.centre_m[frame] = root.position_m
         self.orientations[frame] = root.orientation
         self.rotations[frame] = world.rotations()
 
     def to_simulated_motions(self, planned: MotionPlan, first: int) -> list[SimulatedMotion]:
-        """Return a plan's simulated motions, the first of which belongs to body `first`."""
+        """Return the simulated motions of a plan whose first motion belongs to body `first`."""
         bodies = slice(first, first + len(planned))
         frames = planned.frames
         simulated_orientations = self.orientations[:frames, bodies]
@@ -79,11 +85,11 @@ def track_motions(
 ) -> list[list[SimulatedMotion]]:
     """Simulate bodies that follow their plans.
 
-    A motion's result does not depend on other bodies.
+    The result of a motion does not depend on the other bodies.
 
     Args:
-        planned: Plans, whose trees may differ only in lengths and whose frame rates are one.
-        scene: Scene; its push is no residual force, and not reported as such.
+        planned: Plans with the same frame rate, whose link trees differ only in lengths.
+        scene: Scene. Its push does not count as residual force, and is not reported.
     """
     # Sorted by length, bodies that still go on are always the first.
     longest_first = sorted(range(len(planned)), key=lambda index: -planned[index].frames)
@@ -160,7 +166,7 @@ def _simulate(
 
 
 def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[int]]]:
-    """Return each body's present supports by frame; a body without supports has no frames."""
+    """Return the supports present in each frame of each body; a body without supports gets an empty list."""
     presence = []
     for plan in planned:
         for supports in plan.supports:
@@ -169,7 +175,7 @@ def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[
 
 
 class _Controller:
-    """Control of N bodies at each step, from their control sequence and their state."""
+    """Controller that computes each step from the control sequence and the state of N bodies."""
 
     def __init__(self, planned: Sequence[MotionPlan], controls: ControlSequence, settings: TrackerSettings) -> None:
         fps = planned[0].motions.fps
@@ -186,7 +192,7 @@ class _Controller:
         self._nearest_frames = np.round(times_s * fps).astype(int)
 
     def start(self, world: World) -> None:
-        """Put the bodies on their references, moving with them."""
+        """Put the bodies on their references, with the references' velocities."""
         first, second = self._controls.rotations
         turns_rad = rotation_vectors(compose(invert(first), second))
         world.reset(self._controls.goal(0), first, turns_rad / self._step_s)
@@ -195,8 +201,8 @@ class _Controller:
         """Advance the running bodies by a step.
 
         Args:
-            remaining: The n bodies whose motions have not ended, which are the first ones.
-            running: Those of them that are not lost.
+            remaining: The first n bodies, whose motions have not ended.
+            running: Indices of those that are not lost.
 
         Returns:
             (n, 6) residual wrenches of the remaining bodies.
@@ -224,28 +230,28 @@ class _Controller:
 
 @dataclass(frozen=True, eq=False)
 class _CompiledControl:
-    """Control of N bodies by compiled kernels, which keep the errors of the feedback themselves.
+    """Control of N bodies by compiled kernels, which also store the errors of the feedback.
 
-    They give the bits of `RootWrench` and `LegFeedback` in a tenth of their time.
+    They give the same bits as `RootWrench` and `LegFeedback` in a tenth of the time.
     """
 
     steer: Callable[..., None]
     turn_legs: Callable[..., None]
     controls: ControlSequence
     by_step: np.ndarray
-    """(S, N, 42) goals and kernel inputs per step."""
+    """(S, N, 42) goals and further kernel inputs per step."""
     drives: np.ndarray
     """(N, 7) stiffness, damping and limits of root forces."""
     constants: np.ndarray
-    """(10,) of moments and feedback."""
+    """(10,) constants of root moments and leg feedback."""
     joints: np.ndarray
     """(6,) joints of the legs, int32."""
     errors: np.ndarray
-    """(N, 9) low-passed errors."""
+    """(N, 9) low-pass filtered errors."""
 
     @classmethod
     def make(cls, controls: ControlSequence, wrench: RootWrench, feedback: LegFeedback) -> Self | None:
-        """Return the control; None without kernels."""
+        """Prepare the control; return None if there are no compiled kernels."""
         steer = find_kernel("steer")
         turn_legs = find_kernel("turn_legs")
         if steer is None or turn_legs is None:
@@ -275,13 +281,14 @@ class _CompiledControl:
     def compute(
         self, step: int, frame: int, root: RootState, ankles_m: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Compute a step's wrenches, forces and targets.
-
-        Returns the residual wrenches (n, 6), force and torque on the roots (n, 6), and the joints' targets (n, J, 4).
+        """Compute the wrenches, forces and targets of a step.
 
         Args:
             root: States of all roots.
             ankles_m: (n, 2, 3) of the first n bodies.
+
+        Returns:
+            Residual wrenches (n, 6), force and torque on the roots (n, 6), and joint targets (n, J, 4).
         """
         count = len(ankles_m)
         states = (root.position_m, root.velocity_m_s, root.orientation, root.angular_velocity_rad_s, ankles_m)
@@ -305,13 +312,14 @@ class _CompiledControl:
 
 
 class RootWrench:
-    """Bounded wrench that pulls roots to goals: springs and dampers, plus what contacts leave unexplained.
+    """Bounded wrench that pulls roots to their goals.
 
-    The methods take the states of the first n of the bodies.
+    Springs and dampers are added to the wrench that contacts leave unexplained. Methods take the states of the first n
+    bodies.
     """
 
     def __init__(self, settings: DriveSettings, masses_kg: np.ndarray) -> None:
-        """masses_kg: (N,) of the bodies."""
+        """Take the masses (N,) of the bodies."""
         across = settings.horizontal_rad_s
         rates_rad_s = np.array([across, across, settings.vertical_rad_s])
         self._stiffness = masses_kg[:, None] * rates_rad_s**2
@@ -335,7 +343,7 @@ class RootWrench:
         """Return the forces on the roots.
 
         Args:
-            goals: Where n roots should be.
+            goals: Goals of n roots.
             rest: (n, 6) force and moment that contacts leave unexplained.
 
         Returns:
@@ -358,8 +366,8 @@ class RootWrench:
         """Return the moments about the centres of mass.
 
         Args:
-            tilt_rad: (n, 3) by which n roots should be turned.
-            spin_rad_s: (n, 3) by which they should turn faster.
+            tilt_rad: (n, 3) rotation vectors from the roots' orientations to their goals.
+            spin_rad_s: (n, 3) differences from the roots' angular velocities to their goals.
             rest: (n, 6) force and moment that contacts leave unexplained.
             inertia: (n, 3, 3) of the bodies about their centres of mass.
 
@@ -376,12 +384,20 @@ class RootWrench:
 
 
 class LegFeedback:
-    """Feedback, with low-passed errors, that moves leg targets of N bodies step by step, in the simulator's frame."""
+    """Feedback that moves leg targets of N bodies step by step, in the simulator's frame.
+
+    Its errors are low-pass filtered.
+    """
 
     def __init__(
         self, legs: Legs, controls: ControlSequence, step_s: float, settings: FeedbackSettings = PLAN.feedback
     ) -> None:
-        """Take the legs of the bodies' tree and the time between steps."""
+        """Start with errors of zero.
+
+        Args:
+            legs: Legs of the bodies' link tree.
+            step_s: Time between steps.
+        """
         self._controls = controls
         self._settings = settings
         self.joints = legs.joints - 1
@@ -395,19 +411,20 @@ class LegFeedback:
 
     @property
     def constants(self) -> np.ndarray:
-        """(5,) rates of stance, swing and turn, the limit of shifts, and the share of uprighting."""
+        """(5,) filter rates of stance, swing and pelvis, the limit of shifts, and the share of uprighting."""
         rates = (self._stand_rate, self._swing_rate, self._turn_rate)
         return np.array([*rates, self._settings.target_limit_m, self._settings.uprighting])
 
     def move(
         self, step: int, frame: int, goal: RootState, root: RootState, tilt_rad: np.ndarray, ankles_m: np.ndarray
     ) -> np.ndarray:
-        """Return a step's joint targets, with those of the legs moved.
+        """Return a step's joint targets, with leg targets moved.
 
         Args:
-            goal: Where the roots of the first n bodies should be.
-            tilt_rad: (n, 3) by which they should be turned.
-            ankles_m: (n, 2, 3) where the ankles are.
+            goal: Goals of the first n roots.
+            root: States of these roots.
+            tilt_rad: (n, 3) rotation vectors from the roots' orientations to their goals.
+            ankles_m: (n, 2, 3) actual positions of the ankles.
 
         Returns:
             (n, J, 4).
@@ -433,10 +450,7 @@ class LegFeedback:
         return targets
 
     def _stance_shift_m(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
-        """Return stance shifts (n, 2, 2) of ankle targets over the floor, in proportion to their load.
-
-        Targets move to where the feet stand.
-        """
+        """Return horizontal shifts (n, 2, 2) of ankle targets to where the feet stand, in proportion to their load."""
         stand_m = self._stand_m[: len(off_m)]
         stand_m += self._stand_rate * (off_m - stand_m)
         distance_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
@@ -446,7 +460,10 @@ class LegFeedback:
     def _swing_lift_m(
         self, loaded: np.ndarray, targets_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
     ) -> np.ndarray:
-        """Return swing lifts (n, 2) of ankle targets, by as much as root and tilt put them too low."""
+        """Return lifts (n, 2) of the ankle targets of swinging legs.
+
+        Each is lifted by as much as the root's height and tilt bring it too low.
+        """
         ahead_m = targets_m - goal_m[:, None]
         tilted_m = tilt_rad[:, :1] * ahead_m[..., 1] - tilt_rad[:, 1:2] * ahead_m[..., 0]
         too_high_m = (root_m[:, 2] - goal_m[:, 2])[:, None] - tilted_m

@@ -1,10 +1,11 @@
 """Whole-body control without residual force.
 
-The floor gives the wrench that would otherwise act on the root. A virtual spring and damper define the wanted force at
+The floor exerts the wrench that would otherwise act on the root. A virtual spring and damper define the wanted force at
 the body's centre of mass and the wanted moment about that centre (Pratt et al. 2001, "Virtual model control: an
-intuitive approach for bipedal locomotion"). The corners of the soles that touch give as much of this wrench as friction
-cones allow. The joints above get the torques that bear these forces. A swinging foot lands beside the planned place by
-the error of the body's capture point (Pratt et al. 2006, "Capture point: a step toward humanoid push recovery").
+intuitive approach for bipedal locomotion"). The sole corners that touch the floor provide as much of this wrench as
+friction cones allow, and the joints above get the torques that bear these forces. A swinging foot lands beside its
+planned position by the error of the body's capture point (Pratt et al. 2006, "Capture point: a step toward humanoid
+push recovery").
 """
 
 from collections.abc import Sequence
@@ -33,18 +34,18 @@ from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from .control_sequence import ReferenceTrajectory
 
 CONTACT_HEIGHT_M = 0.006
-"""Height of a touching sole corner, in m. It touches fully up to a third of this height, and not at all above it.
-Contact spheres stick out of the soles by as little. Forces that are asked of corners in the air move the legs
-instead."""
+"""Height below which a sole corner touches, in m. Up to a third of this height, it touches fully. The height is as
+small as the part of the contact spheres that sticks out of the soles, because forces planned for corners in the air
+move the legs instead."""
 MIN_CENTRE_HEIGHT_M = 0.1
-"""Minimum height of the centre of mass, in m. A lying body needs this bound."""
+"""Minimum height of the centre of mass when capture points are computed, in m. It matters for lying bodies."""
 UNPLANNED_CONTACT_WEIGHT = 0.02
-"""Weight of contacts on an unplanned foot."""
+"""Weight of contacts on a foot that the plan leaves unloaded."""
 
 
 @dataclass(frozen=True, eq=False)
 class BodyStates:
-    """State of N like bodies, in the simulator's frame."""
+    """States of N equal bodies, in the simulator's frame."""
 
     root: RootState
     rotations: np.ndarray
@@ -62,7 +63,7 @@ class BodyStates:
 
     @classmethod
     def from_world(cls, world: World, body: Humanoid) -> Self:
-        """Return the states of a world's bodies."""
+        """Compute the states of a world's bodies."""
         root = world.root()
         rotations = world.rotations()
         velocities_rad_s = world.velocities_rad_s()
@@ -93,10 +94,12 @@ def _centre_velocities_m_s(
     orientations: np.ndarray,
     moments_m: np.ndarray,
 ) -> np.ndarray:
-    """Return centre-of-mass velocities (N, 3) relative to the root's joint.
+    """Return velocities (N, 3) of the centres of mass relative to the root's joint.
 
-    Each joint's rotation carries the mass that hangs there. `moments_m` (N, L, 3) are the centres of the links, each
-    times the link's share of the mass.
+    Each joint's rotation moves the mass of its subtree.
+
+    Args:
+        moments_m: (N, L, 3) centres of the links, each times the link's share of the mass.
     """
     descendants = body.tree.descendants.astype(float)
     joint_rad_s = rotate(orientations[:, 1:], velocities_rad_s)
@@ -108,19 +111,19 @@ def _centre_velocities_m_s(
 
 @dataclass(frozen=True, eq=False)
 class PerBody:
-    """Values with a row for each of N bodies: arrays, states of roots, and more such values."""
+    """Values with a row for each of N bodies: arrays, root states, or nested values of this kind."""
 
     AXIS: ClassVar = 0
     """Axis of the bodies in arrays."""
 
     def select(self, bodies: np.ndarray) -> Self:
-        """Return rows of some bodies, which may repeat."""
+        """Return the rows of some bodies, which may repeat."""
         selected = [_select_values(getattr(self, field.name), bodies, self.AXIS) for field in fields(self)]
         return type(self)(*selected)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """Return the rows of all parts."""
+        """Concatenate the rows of all parts."""
         columns = []
         for field in fields(cls):
             columns.append(_concatenate_values([getattr(part, field.name) for part in parts], cls.AXIS))
@@ -145,7 +148,7 @@ def _concatenate_values(values: Sequence[Any], axis: int) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Perturbations(PerBody):
-    """Random deviations of the control of N bodies."""
+    """Random perturbations of the control of N bodies."""
 
     force_n: np.ndarray
     """(N, 3) added to the wanted force."""
@@ -161,22 +164,22 @@ class Perturbations(PerBody):
 
 @dataclass(frozen=True, eq=False)
 class TrackingError:
-    """Deviation of N bodies from the trajectory."""
+    """Deviations of N bodies from the trajectory."""
 
     root_m: np.ndarray
     """(N, 3) of the root's joint."""
     centre_m: np.ndarray
     """(N, 3) of the centre of mass."""
     centre_m_s: np.ndarray
-    """(N, 3) of the velocity."""
+    """(N, 3) of the centre of mass' velocity."""
     tilt_rad: np.ndarray
-    """(N, 3) of the root's orientation, world."""
+    """(N, 3) of the root's orientation, rotation vectors in the world."""
     tilt_rad_s: np.ndarray
-    """(N, 3) of the angular velocity."""
+    """(N, 3) of the root's angular velocity."""
 
     @classmethod
     def at_step(cls, trajectory: ReferenceTrajectory, step: int, bodies: BodyStates) -> Self:
-        """Return deviations of bodies from a step of the trajectory."""
+        """Return the deviations of bodies from a step of the trajectory."""
         controls = trajectory.controls
         return cls(
             root_m=bodies.positions_m[:, 0] - trajectory.positions_m[step, 0],
@@ -187,22 +190,21 @@ class TrackingError:
         )
 
     def capture_point_error_m(self, height_m: float) -> np.ndarray:
-        """Return capture-point errors (N, 2) of bodies with centres of mass at a height."""
+        """Return capture point errors (N, 2) for centres of mass at a height."""
         pendulum_m = max(height_m, MIN_CENTRE_HEIGHT_M)
         seconds = np.sqrt(pendulum_m / GRAVITY_M_S2)
         return self.centre_m[:, :2] + self.centre_m_s[:, :2] * seconds
 
 
 class Actuation(NamedTuple):
-    """Control of N bodies in some steps S."""
+    """Control of N bodies in S steps."""
 
     targets: np.ndarray
     """(S, N, J, 4) of the joints."""
     torques_nm: np.ndarray
     """(S, N, J, 3) of the joints."""
     wrench: np.ndarray
-    """(N, 6) residual force and moment. The moment is about the centre of mass; both are zero unless a fallback is
-    allowed."""
+    """(N, 6) residual force, and moment about the centre of mass. Both are zero unless a fallback is allowed."""
 
 
 class WholeBodyController:
@@ -244,9 +246,9 @@ class WholeBodyController:
         Args:
             steps: Simulation steps with the same control.
             frame: Frame nearest to the first step.
-            leg_errors_m: (N, 2, 3) low-passed errors of the legs, updated in place.
-            perturbations: Random deviations of each body.
-            bounds: (N,) on the residual wrench, as shares of those of the drive.
+            leg_errors_m: (N, 2, 3) low-pass filtered errors of the legs, updated in place.
+            perturbations: Random perturbations of each body.
+            bounds: (N,) bounds on the residual wrench, as shares of the drive's bounds.
         """
         step = steps[0]
         error = TrackingError.at_step(self._trajectory, step, bodies)
@@ -266,7 +268,7 @@ class WholeBodyController:
     def _residual_wrench(
         self, wanted_wrench: np.ndarray, forces_n: np.ndarray, arms_m: np.ndarray, bounds: np.ndarray
     ) -> np.ndarray:
-        """Return the part (N, 6), within bounds (N,), of the wanted wrench that the floor cannot give."""
+        """Return the part (N, 6) of the wanted wrench that the floor cannot provide, within bounds (N,)."""
         if not bounds.any():
             return np.zeros_like(wanted_wrench)
         moments_nm = cross(arms_m, forces_n)
@@ -279,12 +281,12 @@ class WholeBodyController:
         return bounded.reshape(-1, 6)
 
     def compute_wanted_wrench(self, step: int, error: TrackingError, perturbations: Perturbations) -> np.ndarray:
-        """Compute the wrench back to the trajectory.
+        """Compute the wrench that brings bodies back to the trajectory.
 
-        Critically damped springs of rate ω ask for the acceleration −ω (ω e + 2 ė) beside the motion's acceleration.
+        Critically damped springs of rate ω ask for the acceleration −ω (ω e + 2 ė), which is added to the motion's.
 
         Returns:
-            (N, 6) force in N and moment about the centre of mass in N m.
+            (N, 6) force in N, and moment about the centre of mass in N m.
         """
         settings = self._settings
         body = self._trajectory.body
@@ -303,14 +305,14 @@ class WholeBodyController:
     def solve_floor_forces_n(
         self, step: int, bodies: BodyStates, wrench: np.ndarray, contact_height_m: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Solve floor forces on the corners of the soles that are closest to a wrench.
+        """Solve floor forces on the sole corners that come closest to a wrench.
 
         Args:
             wrench: (N, 6) wanted force and moment.
-            contact_height_m: (N,) largest height of touching corners.
+            contact_height_m: (N,) height below which corners touch.
 
         Returns:
-            Forces (N, C, 3) in N, and the places (N, C, 3) of the corners.
+            Forces (N, C, 3) in N, and positions (N, C, 3) of the corners.
         """
         soles = self._trajectory.body.soles
         loaded = self._trajectory.controls.loaded[step, 0]
@@ -330,7 +332,7 @@ class WholeBodyController:
 
         Args:
             forces_n: (N, C, 3) on the corners of the soles.
-            corners_m: (N, C, 3) places of the corners.
+            corners_m: (N, C, 3) positions of the corners.
 
         Returns:
             (N, J, 3) in the links' frames.
@@ -351,9 +353,9 @@ class WholeBodyController:
         leg_errors_m: np.ndarray,
         perturbations: Perturbations,
     ) -> np.ndarray:
-        """Return targets (S, N, J, 4) of the joints.
+        """Return joint targets (S, N, J, 4).
 
-        A standing leg gives way to the foot's place, and turns the pelvis upright. A swinging leg keeps the same
+        A standing leg yields to its foot's actual position, and turns the pelvis upright. A swinging leg keeps its
         direction in the world, and lands where the body will be.
         """
         controls = self._trajectory.controls
@@ -377,7 +379,7 @@ class WholeBodyController:
         leg_errors_m: np.ndarray,
         perturbations: Perturbations,
     ) -> np.ndarray:
-        """Return displacements (N, 2, 3) of ankle targets, seen from the pelvis; the leg errors are updated."""
+        """Update the leg errors, and return displacements (N, 2, 3) of ankle targets relative to the pelvis."""
         controls = self._trajectory.controls
         settings = self._settings
         loaded = controls.loaded[step, 0]
