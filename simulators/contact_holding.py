@@ -1,18 +1,19 @@
 """Hold feet and hands in edited contacts.
 
-They are held before and after a correction. In the frames of a contact the touching part of a foot shall not move over
-the ground. Let s(t) be the slip since the first frame, m(t) the middle of the sole, p the place, and w weights of
-frames with a flat and still foot. The foot is displaced over the ground by
+Contacts are held before and after a correction. In the frames of a contact, the part of the foot that touches the
+ground must not move over it. Let s(t) be its slip since the first frame, m(t) the middle of the sole, p the contact's
+position, and w weights of the frames in which the foot is flat and still. The foot is displaced horizontally by
 
-    d(t) = c − s(t),  with c such that  Σ w (m + d − p) = 0,
+d(t) = c − s(t),  with c such that  Σ w (m + d − p) = 0,
 
-and as far as the sole leaves the ground up or down. Away from a contact the displacement fades within `_FADING_S`, or
-until the foot's next contact. Legs follow by inverse kinematics. A foot that slides is only brought to the ground
-(d = 0). A foot that rides is held in the same way, seen from what carries it, whose path is the foot's own, smoothed.
-A hand is led to its place; the body gives way for it by the length of a leg at most.
+and vertically by the distance of the sole from the ground. Outside the contact, the displacement fades within
+`_FADING_S` or until the foot's next contact. Legs follow by inverse kinematics. A foot that slides is only brought to
+the ground (d = 0). A foot that rides is held in the same way relative to what carries it, whose path is the foot's own,
+smoothed. A hand is moved to its position, towards which the body moves by the length of a leg at most.
 
-`place_feet` does that to a motion before the correction, so that body and plan follow. `hold_contacts` does the same to
-the corrected motion. `find_missed` measures what is left: what legs do not reach and what people ruled out.
+`place_feet` holds contacts in a motion before the correction, so that body and plan follow. `hold_contacts` holds them
+in the corrected motion. `find_missed` measures which contacts are still missed, for example because legs do not reach
+them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,31 +38,31 @@ from .foot_contacts import FEET, HAND_NAMES, ContactKind, Contacts, FootContact,
 from .results.results import CorrectMotions
 
 _FADING_S = 0.3
-"""Time in which a displacement fades, in s. It fades before and after a contact."""
+"""Time before and after a contact in which its displacement fades, in s."""
 
 _RIDE_S = 0.1
-"""Smoothing time of the ride's velocity, in s."""
+"""Smoothing time of the velocity of what carries feet, in s."""
 
 HOLDING_TOLERANCE_M = 0.01
 """Maximum distance of a held foot from its contact, in m."""
 
 HEIGHT_TOLERANCE_M = 0.1
-"""Tolerated height of contacts off the ground, in m. The middle of a sole on tiptoe is higher."""
+"""Tolerated difference between a contact's height and the foot's, in m. The middle of a sole on tiptoe is higher."""
 
 _PLACED_FROM_M = 0.03
-"""Minimum move for which feet are placed first, in m."""
+"""Minimum error of feet that are moved before the correction, in m."""
 
 _CLEARANCE_M = 0.005
-"""Height within which soles stay, in m."""
+"""Height error within which soles are left unchanged, in m."""
 
 _BEYOND_LEG_M = 0.3
-"""Maximum distance from ankle to sole middle, in m."""
+"""Maximum distance from the ankle to the middle of the sole, in m."""
 
 
 def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
-    """Return the path (T, 3) that feet ride.
+    """Return the path (T, 3) of what carries the feet that ride, relative to frame 0.
 
-    What carries the feet has moved along it since frame 0; it rests without feet that ride.
+    While no foot rides, the path does not move.
 
     Raises:
         InputError: The contacts have another length or frame rate.
@@ -78,18 +79,18 @@ def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
 
 
 def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> Motion:
-    """Put a motion's feet into contacts.
+    """Move a motion's feet into contacts before a correction.
 
-    Labels make a correction plant feet there and only there.
+    The contacts also become labels of the motion, so that a correction plants feet there and only there.
 
     Args:
-        correct: A kinematic correction that finds the ground and the feet on the ground.
+        correct: A kinematic correction that finds the ground and the feet on it.
 
     Returns:
-        The motion with other legs and with `Motion.contacts` of ±inf, seen from what carries feet that ride.
+        The motion with moved legs and with `Motion.contacts` of ±inf, relative to what carries feet that ride.
 
     Raises:
-        InputError: The contacts have another length or frame rate, or no leg or arm reaches one of the places.
+        InputError: The contacts have another length or frame rate, or a position is out of reach of its leg or arm.
     """
     ride_m = find_ride_m(motion, contacts)
     seen = _move(motion, -ride_m)
@@ -106,14 +107,16 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
 
 
 def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tuple[Motion, float]:
-    """Hold feet and hands in contacts.
+    """Hold feet and hands of a corrected motion in their contacts.
 
-    The motion is corrected. Also returns how far the body gave way so that hands reach. Contacts that are held within
-    `HOLDING_TOLERANCE_M` stay unchanged.
+    Contacts that are already held within `HOLDING_TOLERANCE_M` are left unchanged.
 
     Args:
-        motion: The motion as a correction of what `place_feet` returns.
-        ride_m: (T, 3) path of what carries feet that ride, which the motion gets back.
+        motion: The correction of a motion that `place_feet` has returned.
+        ride_m: (T, 3) path of what carries feet that ride. The motion gets it back.
+
+    Returns:
+        The motion, and the largest distance in m by which the body moved so that hands reach.
     """
     motion = _hold_feet(motion, contacts, "rides")
     motion = _hold_feet(_move(motion, ride_m), contacts, "stands", "slides")
@@ -121,13 +124,13 @@ def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tup
     for hand in HAND_NAMES:
         if held := contacts.of_part(hand):
             joint = _find_wrist(motion, hand)
-            places_m = joint_positions(motion, [joint])[:, 0]
+            wrist_m = joint_positions(motion, [joint])[:, 0]
             for contact, window, shares in _fade(held, contacts):
-                target_m = contact.position_m or places_m[contact.frames].mean(axis=0)
+                target_m = contact.position_m or wrist_m[contact.frames].mean(axis=0)
                 steps = np.clip(np.arange(window.start, window.stop), contact.first_frame, contact.last_frame)
-                places_m[window] += shares[:, None] * (target_m - places_m[steps])
-            places_m = _limit_reach(motion, joint, places_m)
-            motion, body_moved_m = move_joints_to(motion, [joint], places_m[:, None])
+                wrist_m[window] += shares[:, None] * (target_m - wrist_m[steps])
+            wrist_m = _limit_reach(motion, joint, wrist_m)
+            motion, body_moved_m = move_joints_to(motion, [joint], wrist_m[:, None])
             gave_way_m = max(gave_way_m, float(body_moved_m.max()))
     return motion, gave_way_m
 
@@ -143,7 +146,11 @@ def _move(motion: Motion, path_m: np.ndarray) -> Motion:
 
 
 def _find_wrist(motion: Motion, hand: str) -> int:
-    """Find a hand's wrist; raise InputError for a skeleton without it."""
+    """Find a hand's wrist.
+
+    Raises:
+        InputError: The skeleton has no such wrist.
+    """
     joint = motion.skeleton.joint(f"{hand.split()[0]}_wrist")
     if joint is None:
         raise InputError(f"{motion.source}: has no wrist for contacts of the {hand}; leave them out")
@@ -158,16 +165,14 @@ class MissedContact:
     frame: int
     """Frame of the largest distance from the contact."""
     distance_m: float
-    """Distance from there."""
+    """That distance."""
 
     def __str__(self) -> str:
         return f"{self.contact}: off by {1000 * self.distance_m:.0f} mm at frame {self.frame}"
 
 
 def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[MissedContact]:
-    """Find contacts that a motion misses.
-
-    They are not held within `HOLDING_TOLERANCE_M`, the worst first.
+    """Find contacts that a motion does not hold within `HOLDING_TOLERANCE_M`, worst first.
 
     Args:
         ride_m: (T, 3) path of what carries feet that ride.
@@ -177,8 +182,8 @@ def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[
     missed = []
     for contact in contacts.contacts:
         if contact.is_hand:
-            places_m = joint_positions(motion, [_find_wrist(motion, contact.part)])[contact.frames, 0]
-            distances_m = norms(places_m - (contact.position_m or places_m.mean(axis=0)))
+            positions_m = joint_positions(motion, [_find_wrist(motion, contact.part)])[contact.frames, 0]
+            distances_m = norms(positions_m - (contact.position_m or positions_m.mean(axis=0)))
         else:
             distances_m = _distances_m(seen if contact.kind == "rides" else posed, contact)
         worst = int(distances_m.argmax())
@@ -188,10 +193,7 @@ def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[
 
 
 def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
-    """Return a foot's distances (F,) from its contact.
-
-    They are measured in the frames of the contact.
-    """
+    """Return a foot's distances (F,) from its contact in the contact's frames."""
     foot = StandingFoot.from_pose(posed, contact.foot, contact.first_frame, contact.last_frame)
     along_m = _displacements_m(foot, contact)
     heights_m = _lowest_m(posed, contact.foot)[contact.frames]
@@ -200,24 +202,25 @@ def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
     distances_m = np.hypot(norms(along_m), height_errors_m)
     if contact.position_m is None:
         return distances_m
-    place_error_m = abs(contact.position_m[1] - foot.place_m[1])
-    return np.maximum(distances_m, place_error_m if place_error_m > HEIGHT_TOLERANCE_M else 0.0)
+    height_error_m = abs(contact.position_m[1] - foot.position_m[1])
+    return np.maximum(distances_m, height_error_m if height_error_m > HEIGHT_TOLERANCE_M else 0.0)
 
 
 def _displacements_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
-    """Return displacements (F, 2) into a contact, along x and z; none if the foot slides."""
+    """Return displacements (F, 2) into a contact, along x and z; zeros if the foot slides."""
     if contact.kind == "slides":
         return np.zeros((len(foot.weights), 2))
-    return foot.displacements_m(foot.place_m if contact.position_m is None else np.array(contact.position_m))
+    return foot.displacements_m(foot.position_m if contact.position_m is None else np.array(contact.position_m))
 
 
 def _foot_displacements_m(
     posed: PosedMotions, contacts: Contacts, deadband_m: float, *kinds: ContactKind
 ) -> np.ndarray:
-    """Return foot displacements (T, 2, 3) into contacts.
+    """Return displacements (T, 2, 3) that bring feet into contacts of some kinds.
 
-    They put the feet of a corrected motion into contacts of some kinds. deadband_m: Feet that are off by no more than
-    this in all frames of a contact stay.
+    Args:
+        posed: A corrected motion.
+        deadband_m: Feet that are at most this far off in all frames of a contact are left unchanged.
     """
     moves_m = np.zeros((contacts.frames, len(FEET), 3))
     for foot in range(len(FEET)):
@@ -238,19 +241,16 @@ def _foot_displacements_m(
 
 @dataclass(frozen=True, eq=False)
 class _FadingStance:
-    """A foot in a contact that fades.
-
-    The displacement fades in the frames around.
-    """
+    """A foot in a contact whose displacement fades in the frames around it."""
 
     contact: FootContact
     foot: StandingFoot
     ground_m: float
-    """Stance height above a known ground or y = 0, in m. On an inferred step it is the height of the step."""
+    """Stance height above a known ground or y = 0, in m. On an inferred step, it is the step's height."""
     window: slice
-    """Displaced frames, W."""
+    """The W frames that are displaced."""
     shares: np.ndarray
-    """(W,) share of the displacement per frame, 1 inside the contact."""
+    """(W,) share of the displacement in each frame, which is 1 inside the contact."""
 
     @property
     def inside(self) -> slice:
@@ -259,19 +259,16 @@ class _FadingStance:
         return slice(first, first + len(self.foot.weights))
 
     def fade(self, values: np.ndarray) -> np.ndarray:
-        """Fade contact values into the window.
+        """Extend a contact's values (F, K) to the window (W, K).
 
-        Values (F, K) become (W, K): the first and last values fade around.
+        Outside the contact, the first and last values fade out.
         """
         steps = np.arange(len(self.shares)) - self.inside.start
         return self.shares[:, None] * values[np.clip(steps, 0, len(values) - 1)]
 
 
 def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_FadingStance]:
-    """Return a foot's contacts in time order.
-
-    The motion is posed.
-    """
+    """Return the contacts of a foot of a posed motion, in order of time."""
     heights_m = _lowest_m(posed, foot)
     stances = []
     for contact, window, shares in _fade(contacts.of_part(FEET[foot]), contacts):
@@ -282,10 +279,10 @@ def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_F
 
 
 def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> Iterator[tuple[FootContact, slice, np.ndarray]]:
-    """Yield contacts with their fading shares.
+    """Yield each contact of a part with the frames W that it displaces, and their shares (W,).
 
-    Each contact of a part comes, in the order of time, with the frames W that it displaces, and the shares (W,).
-    Displacements fade within `_FADING_S`, or less if the next contact is nearer, so that none reaches into another.
+    Contacts come in order of time. Displacements fade within `_FADING_S`, or sooner if the next contact is nearer, so
+    that none reaches into another contact.
     """
     longest = max(_FADING_S * contacts.fps, 1.0)
     gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(of_part)]
@@ -301,9 +298,10 @@ def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> Iterator[tuple[
 
 
 def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None) -> np.ndarray:
-    """Return a foot's lowest height (T,).
+    """Return the height (T,) of a foot's lowest point above a known ground or y = 0.
 
-    The foot may be moved by (T, 3); heights are above a known ground or y = 0.
+    Args:
+        moves_m: (T, 3) displacements of the foot, if any.
     """
     corners_m = posed.feet_m[0, :, foot]
     if moves_m is not None:
@@ -312,15 +310,16 @@ def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None)
 
 
 def _ground_m(posed: PosedMotions, foot: StandingFoot, heights_m: np.ndarray) -> float:
-    """Return the height of a stance.
+    """Return the height of the ground on which a foot stands.
 
-    The foot has heights (F,) in a contact, above a known ground or y = 0.
+    Args:
+        heights_m: (F,) heights of the foot in a contact, above a known ground or y = 0.
     """
     return 0.0 if posed.motions.ground is not None else float(foot.weights @ heights_m)
 
 
 def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> Motion:
-    """Displace ankles by (T, 2, 3) as far as legs reach; feet do not turn."""
+    """Displace ankles by (T, 2, 3) as far as legs reach; feet keep their orientation."""
     frames = np.flatnonzero(displacements_m.any(axis=(1, 2)))
     if not len(frames):
         return motion
@@ -336,7 +335,8 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
 def _check_reach(motion: Motion, contacts: Contacts) -> None:
     """Check that limbs reach their contacts.
 
-    Raises InputError for a place that no limb reaches in any frame of the contact, or for a hand without a wrist.
+    Raises:
+        InputError: A position is out of reach in all frames of its contact, or a hand has no wrist.
     """
     legs = Legs.from_skeleton(motion.skeleton)
     positions_m, _ = pose_joints(motion)
@@ -360,14 +360,14 @@ def _check_reach(motion: Motion, contacts: Contacts) -> None:
             )
 
 
-def _limit_reach(motion: Motion, joint: int, places_m: np.ndarray) -> np.ndarray:
-    """Limit wrist positions (T, 3): none is further from its shoulder than an arm and a leg are long."""
+def _limit_reach(motion: Motion, joint: int, wrist_m: np.ndarray) -> np.ndarray:
+    """Limit wrist positions (T, 3) to the length of an arm and a leg from the shoulder."""
     positions_m, _ = pose_joints(motion)
     limb = Legs.ending_at(motion.skeleton, joint)
     legs_m = _lengths_m(Legs.from_skeleton(motion.skeleton), positions_m).max(axis=1)
     reach_m = _lengths_m(limb, positions_m)[:, 0] + legs_m
     shoulder_m = positions_m[:, limb.hips[0]]
-    away_m = places_m - shoulder_m
+    away_m = wrist_m - shoulder_m
     shares = np.minimum(reach_m / np.maximum(norms(away_m), 1e-9), 1.0)
     return shoulder_m + shares[:, None] * away_m
 

@@ -1,13 +1,13 @@
-"""Feasibility: the root residual a motion needs.
+"""Feasibility of motions, measured by the root residual that they need.
 
-It is the force and moment that floor and muscles cannot give. Two ways measure it. Contact forces within friction cones
-explain a motion after kinematic clean-up; no engine takes part. Or bodies follow the unchanged motion, in an engine
-that did not make the motion. A stiff drive of the root keeps bodies there, and the drive's wrench is the residual.
-Still feet and low jerk do not lower the residual: a body that glides is held back by the soles' friction, and a body
-that hovers is held up by the drive.
+The root residual is the force and moment that floor and muscles cannot provide. It is measured in two ways. Without an
+engine, contact forces within friction cones explain a motion after kinematic clean-up, and what they miss is the
+residual. With an engine that did not make the motion, bodies follow the unchanged motion; a stiff drive of the root
+keeps them there, and the drive's wrench is the residual. Still feet and low jerk do not by themselves lower the
+residual: a body that glides is held back by the soles' friction, and a body that hovers is held up by the drive.
 
-The rules of physics rest on contacts. Kinematic clean-up comes first: feet that float by two centimetres concern the
-rules of the floor, and would carry nothing here.
+The physics rules of `check` use contacts without an engine. Kinematic clean-up comes first, because feet that float by
+two centimetres are a matter of the floor rules, and would carry nothing here.
 """
 
 from dataclasses import dataclass, replace
@@ -37,46 +37,43 @@ from .stages.values import MotionPlan
 from .tracking.simulate import simulate_plans
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
-"""Least upward residual force of a frame without support."""
+"""Minimum upward residual force of a frame without support, in body weights."""
 
 JUDGING = replace(
     DriveSettings.at_strength(STRENGTHS["faithful"]), force_limit_bodyweights=10.0, torque_limit_nm=5000.0
 )
-"""Stiff drive that keeps a body on its motion. Its limits are beyond what the motions of people reach."""
+"""Stiff drive that keeps a body on its motion. Its limits are beyond what human motion reaches."""
 
 
 _AS_IT_IS = CleanupSettings(steps=tuple(step for step in FILE_STEPS if not isinstance(step, SettleBody)))
-"""Clean-up that finds floor and supports only. No stretch of a motion is brought back to the floor."""
+"""Clean-up that only finds floor and supports. No stretch of the motion is brought back to the floor."""
 
 
 @dataclass(frozen=True, eq=False)
 class RootResidual:
-    """Force and moment beyond floor and muscles.
+    """Root force and moment beyond floor and muscles.
 
-    N motions of T frames need them, in the world (y up).
+    Values are those of N motions of T frames, in the world (y up).
     """
 
     force_bodyweights: np.ndarray
-    """(N, T, 3)."""
+    """(N, T, 3) in body weights."""
     moment_nm: np.ndarray
-    """(N, T, 3) about the centre of mass."""
+    """(N, T, 3) about the centre of mass, in N m."""
 
     @classmethod
     def from_wrench(cls, body: Humanoid, wrench: np.ndarray) -> Self:
-        """Return the residual of wrenches (N, T, 6).
-
-        Units are newtons and newton metres.
-        """
+        """Return the residual of wrenches (N, T, 6) in newtons and newton metres."""
         return cls(wrench[..., :3] / body.weight_n, wrench[..., 3:])
 
     @property
     def mean_force_bodyweights(self) -> np.ndarray:
-        """Mean size (N,) of the force over frames."""
+        """Mean magnitude (N,) of the force over frames."""
         return np.linalg.norm(self.force_bodyweights, axis=-1).mean(-1)
 
     @property
     def mean_moment_nm(self) -> np.ndarray:
-        """Mean size (N,) of the moment over frames."""
+        """Mean magnitude (N,) of the moment over frames."""
         return np.linalg.norm(self.moment_nm, axis=-1).mean(-1)
 
     @property
@@ -88,7 +85,7 @@ class RootResidual:
 def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
     """Compute the wrench that contacts cannot explain.
 
-    Motions of equal length pass the kinematic clean-up first.
+    The motions, of equal length, first pass the kinematic clean-up.
     """
     cleaned = clean_motions(motions, settings)
     body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
@@ -98,10 +95,12 @@ def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) ->
 
 
 def measure_missing_bodyweights(motion: Motion) -> float:
-    """Measure the mean force that contacts miss.
+    """Measure the mean force that contacts cannot explain, in body weights.
 
-    The motion passes the kinematic clean-up first; it is 0 if the motion is too short. Raises InputError if the
-    skeleton has no legs.
+    The motion first passes the kinematic clean-up. A motion that is too short has 0.
+
+    Raises:
+        InputError: The skeleton has no legs.
     """
     if len(motion) < _FEWEST_FRAMES:
         return 0.0
@@ -110,15 +109,16 @@ def measure_missing_bodyweights(motion: Motion) -> float:
 
 
 def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
-    """Simulate motions and return the root wrench.
+    """Simulate bodies on their motions, and return the root wrench that they need.
 
-    Bodies follow motions of equal length. Light links of the simulated body have more inertia than the body, as engines
-    need. The moment that this excess demands is no residual of the motion and is taken off. If a body loses the motion
-    all the same, the last residual counts for the remaining motion.
+    Engines need light links to have more inertia than they really have. The moment that this excess demands is not part
+    of the motion's residual and is subtracted. If a body loses its motion in spite of the drive, the last residual
+    counts for the remaining frames.
 
     Args:
-        motions: The motions, not cleaned up.
+        motions: Motions of equal length, not cleaned up.
         settings: Clean-up that finds floor and supports.
+        engine: Name of the engine.
     """
     tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
     cleaned = clean_motions(motions, settings)
@@ -149,7 +149,7 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
 
 
 def select_evaluation_engine(made_by: str) -> str | None:
-    """Select the first installed engine that did not make the motions; None without one."""
+    """Return the first installed engine that did not make the motions; None if there is none."""
     for name in ENGINES.names:
         if name != made_by:
             try:
@@ -161,14 +161,18 @@ def select_evaluation_engine(made_by: str) -> str | None:
 
 
 _FEWEST_FRAMES = 8
+"""Minimum number of frames of a motion that is measured."""
 LONGEST_INFERRED = 8192
-"""Maximum number of frames with inferred surroundings. Memory grows with the frames."""
+"""Maximum number of frames of a motion whose surroundings are inferred. Memory grows with the number of frames."""
 
 
 def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
-    """Check the chosen rules of physics.
+    """Check the chosen physics rules.
 
-    There are no findings for a motion that is too short. Raises InputError if the skeleton has no legs.
+    A motion that is too short has no findings.
+
+    Raises:
+        InputError: The skeleton has no legs.
     """
     rules = [rule for rule in choice.select_rules(all_rules()) if rule.measure_force is not None]
     if not rules or len(motion) < _FEWEST_FRAMES:
@@ -184,10 +188,15 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
 
 
 def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
-    """Compute the root residual in an engine.
+    """Compute the root residual of a motion in an engine.
 
-    Returns None for a motion that is too short. Heights count from the motion's own floor. Raises InputError if the
-    skeleton has no legs.
+    Heights are measured from the motion's own floor.
+
+    Returns:
+        The residual; None for a motion that is too short.
+
+    Raises:
+        InputError: The skeleton has no legs.
     """
     if len(motion) < _FEWEST_FRAMES:
         return None
@@ -197,10 +206,12 @@ def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
 
 
 def infer_surroundings(motion: Motion) -> Surroundings:
-    """Infer a motion's surroundings as `correct` does.
+    """Infer a motion's steps, seats, holds or treadmill belt, as `correct` does.
 
-    They are steps, seats and holds, or the belt of a treadmill. Infers none for motions longer than `LONGEST_INFERRED`
-    frames. Raises InputError if the skeleton has no legs.
+    Nothing is inferred for motions that are too short or longer than `LONGEST_INFERRED` frames.
+
+    Raises:
+        InputError: The skeleton has no legs.
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()

@@ -1,6 +1,6 @@
-"""Contacts of feet and hands, to be edited.
+"""Editable contacts of feet and hands.
 
-People read and edit part, kind, first and last frame, and place.
+Users read and edit the part, kind, first and last frame, and position of each contact.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from .body.soles import stance_velocities
 from .cleanup.stance import PosedMotions
 
 _FLAT_SOLE_M = 0.015
-"""Steepness at which a foot counts for 1/e, in m relative to the flattest frame. It weighs the foot's position in a
-contact."""
+"""Steepness of the sole at which a frame's weight for the position of a contact falls to 1/e, in m above the flattest
+frame."""
 _STILL_SOLE_M_S = 0.2
-"""Sliding speed at which a foot counts for 1/e, in m/s relative to the slowest frame."""
+"""Sliding speed at which that weight falls to 1/e, in m/s above the slowest frame."""
 
 FEET = ("left foot", "right foot")
 HAND_NAMES = ("left hand", "right hand")
 
 ContactKind = Literal["stands", "slides", "rides"]
-"""Kinds of contacts. "stands": the foot stays in its place. "slides": a foot rests on the ground and moves along it as
-in the file. "rides": a foot stays in its place on what moves with it, such as a board, a walkway or a lift; path and
-height stay as in the file."""
+"""Kinds of contacts. "stands": the foot stays in place. "slides": the foot rests on the ground and moves along it as in
+the file. "rides": the foot stays in place on something that moves with it, such as a board, a walkway or a lift; path
+and height stay as in the file."""
 
 FRAME_RATE_TOLERANCE = 0.01
-"""Tolerated relative difference of frame rates. 29.97 is written as 30."""
+"""Tolerated relative difference between frame rates. For example, 29.97 is often written as 30."""
 
 
 @dataclass(frozen=True)
 class FootContact:
-    """A time of contact.
+    """A contact of a foot or hand, from a first to a last frame.
 
-    A foot stands, slides or rides, or a hand stays in its place.
+    A foot stands, slides or rides, and a hand stays in place.
     """
 
     part: Literal["left foot", "right foot", "left hand", "right hand"]
@@ -55,8 +55,8 @@ class FootContact:
     last_frame: int
     """Inclusive."""
     position_m: tuple[float, ...] | None = None
-    """(3,) position of the sole's middle or the wrist. The sole is flat; the world is y up. None stands for the
-    correction's position."""
+    """(3,) position of the wrist, or of the middle of the flat sole, in the world (y up). None keeps the position that
+    the correction gives it."""
     kind: ContactKind = "stands"
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class FootContact:
         if self.position_m is None:
             return
         if self.kind != "stands":
-            raise InputError(f"contact of the {self.part}: one of kind {self.kind} has no position_m; leave it out")
+            raise InputError(f"contact of the {self.part}: kind {self.kind} has no position_m; leave it out")
         if len(self.position_m) != 3 or not np.isfinite(self.position_m).all():
             raise InputError(f"contact of the {self.part}: position_m must be three finite numbers")
         object.__setattr__(self, "position_m", tuple(self.position_m))
@@ -80,7 +80,7 @@ class FootContact:
 
     @property
     def is_hand(self) -> bool:
-        """True for a hand, False for a foot."""
+        """Whether the part is a hand."""
         return self.part in HAND_NAMES
 
     @property
@@ -96,12 +96,13 @@ class FootContact:
 
 @dataclass(frozen=True)
 class Contacts:
-    """All contacts of feet and hands in a motion.
-
-    A foot without contact swings.
+    """All contacts of feet and hands in a motion; a foot without contact swings.
 
     `save` and `load` keep contacts as JSON: `frames`, `fps`, and `contacts`, a list of objects with the fields of
-    `FootContact`. A contact that is listed twice counts once. InputError where two contacts of a part overlap.
+    `FootContact`. A contact that is listed twice counts once.
+
+    Raises:
+        InputError: Two contacts of a part overlap, or a contact is not within the frames.
     """
 
     frames: int
@@ -129,22 +130,26 @@ class Contacts:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> Contacts:
-        """Detect contacts as a correction does.
+        """Detect contacts as a correction does, from the height and speed of soles.
 
-        Contacts follow from height and speed of the soles. The floor is at y = 0.
+        The floor is at y = 0.
         """
         posed = pose_level(motion)
         stands = posed.stands_on(0.0)[0]
         contacts = []
         for foot, part in enumerate(FEET):
             for first, last in spans(stands[:, foot]):
-                place_m = StandingFoot.from_pose(posed, foot, first, last).place_m
-                contacts.append(FootContact(part, first, last, tuple(np.round(place_m, 4).tolist())))
+                position_m = StandingFoot.from_pose(posed, foot, first, last).position_m
+                contacts.append(FootContact(part, first, last, tuple(np.round(position_m, 4).tolist())))
         return cls(len(motion), motion.fps, tuple(sorted(contacts, key=lambda contact: contact.first_frame)))
 
     @classmethod
     def load(cls, path: str | Path) -> Contacts:
-        """Read contacts from a file; InputError for another file."""
+        """Read contacts from a file.
+
+        Raises:
+            InputError: The file does not contain contacts.
+        """
         return read_file_as(cls, Path(path))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -162,19 +167,17 @@ class Contacts:
         return json.dumps(asdict(self), indent=1) + "\n"
 
     def of_part(self, part: str, *kinds: ContactKind) -> list[FootContact]:
-        """Return the contacts of a foot or hand.
+        """Return the contacts of a foot or hand, in order of time.
 
-        They may be of some kinds only, and are in the order of time.
+        Args:
+            kinds: Kinds of contacts to return; all if none is given.
         """
         contacts = [contact for contact in self.contacts if contact.part == part]
         chosen = [contact for contact in contacts if not kinds or contact.kind in kinds]
         return sorted(chosen, key=lambda contact: contact.first_frame)
 
     def mask(self, kind: ContactKind) -> np.ndarray:
-        """Return when feet are in a kind of contact.
-
-        It is (T, 2) bool. The left foot is first.
-        """
+        """Return a mask (T, 2) of the frames in which each foot, left first, has a kind of contact."""
         is_in_contact = np.zeros((self.frames, len(FEET)), dtype=bool)
         for foot, part in enumerate(FEET):
             for contact in self.of_part(part, kind):
@@ -182,18 +185,17 @@ class Contacts:
         return is_in_contact
 
     def check_times(self, motion: Motion) -> None:
-        """Raise InputError if length or frame rate differ."""
+        """Raise InputError if the motion has another length or frame rate than the contacts."""
         if len(motion) != self.frames:
-            raise InputError(f"{motion.source}: has {len(motion)} frames, the contacts are of {self.frames}")
+            raise InputError(f"{motion.source}: has {len(motion)} frames, but the contacts have {self.frames}")
         if abs(self.fps / motion.fps - 1) > FRAME_RATE_TOLERANCE:
-            raise InputError(f"{motion.source}: has {motion.fps:g} frames per second, the contacts {self.fps:g}")
+            raise InputError(
+                f"{motion.source}: has {motion.fps:g} frames per second, but the contacts have {self.fps:g}"
+            )
 
 
 def pose_level(motion: Motion) -> PosedMotions:
-    """Pose a motion with its observed soles.
-
-    Standing feet show them level.
-    """
+    """Pose a motion with its observed soles, which are level while feet stand."""
     levelled = level_feet(motion)
     return PosedMotions.from_motions(MotionBatch.stack([levelled]), sole_points(levelled.skeleton))
 
@@ -202,46 +204,43 @@ def pose_level(motion: Motion) -> PosedMotions:
 class StandingFoot:
     """A foot in the F frames of a contact.
 
-    While a foot stands, the part of the sole that touches the ground does not move; the remaining sole may roll about
-    that part.
+    While a foot stands, the part of the sole that touches the ground does not move, but the remaining sole may roll
+    about that part.
     """
 
     corners_m: np.ndarray
     """(F, K, 3) corners of the sole, world."""
     slip_m: np.ndarray
-    """(F, 2) slip of the touching part, x and z, since the first frame."""
+    """(F, 2) displacement of the touching part since the first frame, along x and z."""
     weights: np.ndarray
-    """(F,) frame weights for the mean position. Their sum is 1: flat and still frames count."""
+    """(F,) weights of the frames in the mean position, which sum to 1. Flat and still frames count most."""
 
     @classmethod
     def from_pose(cls, posed: PosedMotions, foot: int, first: int, last: int) -> StandingFoot:
-        """Return a posed foot during a contact."""
+        """Return a foot of a posed motion during a contact."""
         corners_m = posed.feet_m[0, first : last + 1, foot]
         velocity_m_s = stance_velocities(corners_m[None, :, None], posed.motions.fps)[0, :, 0]
         slip_m = np.zeros((len(corners_m), 2))
         slip_m[1:] = np.cumsum(velocity_m_s, axis=0) / posed.motions.fps
-        return cls(corners_m, slip_m, _place_weights(corners_m, velocity_m_s))
+        return cls(corners_m, slip_m, _frame_weights(corners_m, velocity_m_s))
 
     @property
     def middles_m(self) -> np.ndarray:
-        """Middle (F, 3) of the sole."""
+        """Middle (F, 3) of the sole in each frame."""
         return self.corners_m.mean(axis=1)
 
     @property
-    def place_m(self) -> np.ndarray:
-        """Middle (3,) of the flat and still sole."""
+    def position_m(self) -> np.ndarray:
+        """Mean position (3,) of the sole's middle while the sole is flat and still."""
         return self.weights @ self.middles_m
 
-    def displacements_m(self, place_m: np.ndarray) -> np.ndarray:
-        """Return displacements (F, 2) for a still stance.
-
-        They are the least, x and z, in a place (3,).
-        """
+    def displacements_m(self, position_m: np.ndarray) -> np.ndarray:
+        """Return the smallest displacements (F, 2), along x and z, that hold the foot still at a position (3,)."""
         steady_m = self.middles_m[:, [0, 2]] - self.slip_m
-        return place_m[[0, 2]] - self.weights @ steady_m - self.slip_m
+        return position_m[[0, 2]] - self.weights @ steady_m - self.slip_m
 
 
-def _place_weights(corners_m: np.ndarray, velocity_m_s: np.ndarray) -> np.ndarray:
+def _frame_weights(corners_m: np.ndarray, velocity_m_s: np.ndarray) -> np.ndarray:
     """Weigh frames (F,) for a foot's mean position.
 
     Args:

@@ -1,12 +1,11 @@
-"""Plan motions that contact forces can explain.
+"""Planning of motions that contact forces can explain.
 
-Bodies are lifted clear of the floor; then bodies shift and feet move until contact forces explain motions. Captured
-motion demands wrenches that no contact can deliver. The dynamics filter (after Yamane and Nakamura 2003) moves the body
-a little so that the floor can explain the motion. A small shift of the centre of mass over time changes the demand; the
-legs bend so that the feet stay in place.
+Captured motion demands wrenches that no contact can provide. The dynamics filter (after Yamane and Nakamura 2003) moves
+the body a little so that the floor can explain the motion: a small shift of the centre of mass over time changes the
+demand, and the legs bend so that the feet stay in place. Bodies are first lifted out of the floor.
 
-A contact plan may load corners of soles that hover by some millimetres. Rigid soles do not touch there, and the body
-would roll over another edge than planned. So each foot then turns about the ankle and moves up or down a little.
+A contact plan may load sole corners that hover by some millimetres. Rigid soles would not touch there, and the body
+would roll over another edge than planned. Each foot therefore turns about the ankle and moves up or down a little.
 """
 
 from __future__ import annotations
@@ -44,9 +43,7 @@ from .stages.values import CleanedMotions, MotionPlan
 
 
 def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSettings) -> MotionPlan:
-    """Plan motions of a body.
-
-    Contacts explain as much as possible.
+    """Plan motions of a body so that contacts explain as much as possible.
 
     Args:
         cleaned: N motions after the clean-up, with supports.
@@ -70,9 +67,9 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
 
 @dataclass(frozen=True, eq=False)
 class Planner:
-    """Planner of motions on a body's tree.
+    """Planner that changes motions until contacts on floor and supports explain them.
 
-    It changes them so that contacts with friction, on floor and supports, explain the motions.
+    Motions are on the body's link tree, and contacts have friction.
     """
 
     body: Humanoid
@@ -81,10 +78,7 @@ class Planner:
     settings: PlanSettings = PLAN
 
     def filter_dynamics(self, motions: MotionBatch) -> MotionBatch:
-        """Shift motions so that contacts explain more.
-
-        Contact forces lie within friction cones.
-        """
+        """Shift motions so that contact forces within friction cones explain more of them."""
         settings = self.settings.filter
         for _ in range(settings.rounds):
             plan, shift_m = self._compute_shift(motions)
@@ -102,16 +96,17 @@ class Planner:
         return motions
 
     def _for_stances(self) -> Planner:
-        """Return the planner with the weights of stances."""
+        """Return the planner with the weights of slow shifts over standing feet."""
         contacts = replace(self.settings.contacts, moment_weight=self.settings.filter.stance_moment_weight)
         stance_filter = replace(self.settings.filter, shift_weight=self.settings.filter.stance_weight)
         stance_settings = replace(self.settings, contacts=contacts, filter=stance_filter)
         return replace(self, settings=stance_settings)
 
     def _compute_shift(self, motions: MotionBatch, inset: float = 0.0) -> tuple[ContactPlan, np.ndarray]:
-        """Compute contacts and better centre shifts.
+        """Compute contacts, and shifts (N, T, 3) of the centre of mass that let contacts explain more.
 
-        Shifts (N, T, 3) of the centre of mass explain more. inset: see `plan_contacts`.
+        Args:
+            inset: As for `plan_contacts`.
         """
         plan = plan_contacts(self.body, motions, self.friction, self.supports, self.settings.contacts.coarse, inset)
         mass_kg = self.body.total_mass_kg
@@ -122,10 +117,7 @@ class Planner:
         return plan, np.stack(shifts_m)
 
     def lift_above_floor(self, motions: MotionBatch) -> MotionBatch:
-        """Lift bodies out of floor or support.
-
-        Their trunk or thighs are in it.
-        """
+        """Lift bodies whose trunk or thighs are in the floor or a support."""
         body = self.body
         positions_m, orientations = pose_joints(motions)
         points = body.contact_points
@@ -144,9 +136,11 @@ class Planner:
     def _shift_root(
         self, motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, shift_m: np.ndarray
     ) -> MotionBatch:
-        """Move roots by (N, T, 3) over fixed feet.
+        """Move roots by (N, T, 3) while feet stay in place.
 
-        The links' world poses are given.
+        Args:
+            positions_m: (N, T, L, 3) of the links, world.
+            orientations: (N, T, L, 4) of the links, world.
         """
         legs = Legs.from_skeleton(self.body.tree)
         ankles_m = positions_m[:, :, legs.ankles]
@@ -154,9 +148,9 @@ class Planner:
         return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
     def _turn_root(self, motions: MotionBatch, plan: ContactPlan) -> MotionBatch:
-        """Turn bodies to explain more moments.
+        """Turn bodies about their centres of mass so that contacts explain more of the moments.
 
-        They turn about the centre of mass; feet stay unchanged.
+        Feet are left unchanged.
         """
         needs = plan.needs
         settings = self.settings.filter
@@ -202,15 +196,14 @@ class Planner:
 
 
 CUSHION_M = 0.06
-"""Length and width of a cushion."""
+"""Length and width of a cushion, in m."""
 
 
 def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) -> list[Support]:
-    """Replace each seat by cushions.
+    """Replace each seat by cushions below the pelvis and below the thighs at the hips.
 
-    They lie below the pelvis and, at the hips, below the thighs. Seats are soft, and carry thighs and pelvis together.
-    Simulated links are rigid: on a level seat, a body would balance on the pelvis, or on the seat's edge below sloping
-    thighs. A part far from the seat gets no cushion.
+    Seats are soft, and carry thighs and pelvis together. Simulated links are rigid: on a level seat, a body would
+    balance on the pelvis, or on the seat's edge below sloping thighs. A part far from the seat gets no cushion.
     """
     positions_m, orientations = pose_joints(motion)
     lowest_points_m = body.contact_points.lowest_points(positions_m, orientations)
@@ -233,10 +226,7 @@ def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) ->
 
 
 def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.ndarray:
-    """Return how far a thigh slopes down (T,).
-
-    It is below the lowest point at the hip, within a cushion's width.
-    """
+    """Return how far (T,) a thigh slopes down, below the lowest point at the hip, within a cushion."""
     hip = body.tree.joint(f"{side}_hip")
     thigh_m = positions_m[:, body.tree.joint(f"{side}_knee")] - positions_m[:, hip]
     slope = np.abs(thigh_m[:, 1]) / np.maximum(np.hypot(thigh_m[:, 0], thigh_m[:, 2]), 1e-3)
@@ -246,24 +236,21 @@ def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.
 
 
 def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
-    """Scale down shifts (N, T, 3) beyond the limit.
-
-    The largest shift of a motion counts.
-    """
+    """Scale down the shifts (N, T, 3) of motions whose largest shift exceeds the limit."""
     largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
     scales = np.minimum(1.0, settings.shift_limit_m / np.maximum(largest_m, 1e-9))
     return shift_m * scales[:, None, None]
 
 
 def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, settings: FilterSettings) -> np.ndarray:
-    """Solve body rotations that explain moments.
+    """Solve body rotations that let contacts explain moments.
 
-    Rotations θ minimise ‖θ̈ + I⁻¹ r_τ‖² + ω⁴ ‖θ‖², bounded.
+    Rotations θ minimise ‖θ̈ + I⁻¹ r_τ‖² + ω⁴ ‖θ‖², and are scaled down to a bound.
 
     Args:
         moment_nm: (N, T, 3) unexplained moments r_τ.
         inertia_kgm2: (N, T, 3, 3) inertia I.
-        settings: Rate ω (`turn_rad_s`) and the bound.
+        settings: Angular frequency ω (`turn_rad_s`) and the bound.
 
     Returns:
         (N, T, 3) rotation vectors, world.
@@ -284,7 +271,7 @@ def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, set
 def solve_centre_shift(
     rest: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: float, settings: FilterSettings = PLAN.filter
 ) -> np.ndarray:
-    """Solve shifts of the centre of mass.
+    """Solve shifts of the centre of mass that let contacts explain a motion.
 
     The shift δ minimises ‖r_F + M δ̈‖² + w ‖r_τ + δ × f‖² + λ ‖δ‖². Every term couples only neighbouring frames, so the
     normal equations are banded.
@@ -319,20 +306,16 @@ def solve_centre_shift(
 
 
 def _split_by_foot(corners: np.ndarray) -> np.ndarray:
-    """Split corner values by foot.
-
-    Values (N, T, P, ...), left foot first, become (N, T, 2, P / 2, ...).
-    """
+    """Split corner values (N, T, P, ...) by foot into (N, T, 2, P / 2, ...), left foot first."""
     return corners.reshape(*corners.shape[:2], 2, -1, *corners.shape[3:])
 
 
 def heel_load_share(
     load: np.ndarray, fps: float, settings: PlacementSettings = RESIDUAL_FREE_PLAN.placement
 ) -> np.ndarray:
-    """Return how strongly heel stances are flattened.
+    """Return by how much to flatten feet that carry on the heel alone for long.
 
-    Such feet carry only on the heel for long. Nobody stands like that: if a capture has the front of such a foot in the
-    air, the ankle is turned wrongly.
+    Nobody stands like that. If the front of such a foot is in the air in a capture, the ankle is rotated wrongly.
 
     Args:
         load: (N, T, 2, K) 1 or more for corners that carry, those of the heel first.
@@ -354,9 +337,9 @@ def heel_load_share(
 def hold_corners(
     points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings = PLAN.placement
 ) -> np.ndarray:
-    """Hold loaded sole corners in place.
+    """Return horizontal displacements that hold loaded sole corners in place.
 
-    Returns horizontal displacements. Feet that no longer carry go back to the earlier place.
+    Feet that no longer carry return to their earlier path.
 
     Args:
         points_m: (N, T, 2, K, 3) corners.
@@ -388,9 +371,7 @@ def hold_corners(
 def lift_swinging_feet_m(
     heights_m: np.ndarray, points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings
 ) -> np.ndarray:
-    """Lift swinging feet clear of the ground.
-
-    Rises are (N, T, 2); no foot trips.
+    """Return rises (N, T, 2) that lift swinging feet clear of the ground, so that none trips.
 
     Args:
         heights_m: (N, T, 2, K) heights of the corners above the ground.
@@ -414,19 +395,19 @@ def solve_foot_moves(
     fps: float,
     settings: PlacementSettings = PLAN.placement,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Solve foot moves that ground loaded corners.
+    """Solve foot moves that bring loaded corners to the ground.
 
-    Ankles rise and feet turn so that corners of soles come to height 0. The fit is a ridge regression; corners that
-    would then be below the ground are lifted out again.
+    Ankles rise and feet turn so that sole corners come to height 0. The fit is a ridge regression. Corners that would
+    then be below the ground are lifted out again.
 
     Args:
         heights_m: (N, T, 2, K) heights of the corners above the ground.
-        arms_m: (N, T, 2, K, 3) corners seen from the ankle.
+        arms_m: (N, T, 2, K, 3) corners relative to the ankle.
         load: (N, T, 2, K) 1 or more for corners that must touch.
 
     Returns:
-        (N, T, 2) rise of each ankle in m, and (N, T, 2, 3) turn of each foot, a rotation vector about a horizontal
-        axis of the world.
+        Rises (N, T, 2) of the ankles in m, and rotations (N, T, 2, 3) of the feet, rotation vectors about horizontal
+        axes of the world.
     """
     lever_m = settings.lever_m
     weights = np.minimum(load, 1.0)

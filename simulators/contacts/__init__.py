@@ -1,6 +1,5 @@
-"""Contacts: forces demanded and forces given.
+"""Contact forces that explain the demand of a motion.
 
-The forces of the ground explain the demand of a motion best. Demand: `dynamics` (`Demand`, `compute_joint_torques`:
-inverse dynamics). Forces: `contact_plan` (`ContactPlan`: bounded by friction cones and by height and speed of the
-contact points).
+- Demand: `dynamics` (`Demand`, `compute_joint_torques`: inverse dynamics).
+- Forces: `contact_plan` (`ContactPlan`: forces bounded by friction cones, and by height and speed of contact points).
 """

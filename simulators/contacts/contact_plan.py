@@ -1,10 +1,9 @@
 """Contact forces that explain a motion best.
 
-The floor exerts them on the body. In each frame, contact forces f within friction cones minimise ‖W (G f − u)‖² + ε
-‖f‖². Here u is the wrench that the motion demands, G f the wrench of the forces, and W weights moments. Points that are
-high or fast can carry little: the problem is solved in forces divided by each point's contact activation. Solver: ADMM
-with over-relaxation (Boyd et al. 2011, §3.4.3), with a linear step that shrinks to a 6 × 6 inverse by the Woodbury
-identity.
+In each frame, the floor's forces f on the body minimise ‖W (G f − u)‖² + ε ‖f‖² within friction cones. Here u is the
+wrench that the motion demands, G f the wrench of the forces, and W weights moments. Points that are high or fast can
+carry little: the problem is solved in forces divided by each point's contact activation. The solver is ADMM with
+over-relaxation (Boyd et al. 2011, §3.4.3), whose linear step shrinks to a 6 × 6 inverse by the Woodbury identity.
 """
 
 from collections.abc import Sequence
@@ -25,11 +24,12 @@ from ..settings.plan import PLAN, ContactSettings, ForceSettings
 from .dynamics import Demand, demand
 
 _CARRIES_M = (0.003, 0.015)
-"""Heights of points that carry, in m. They may carry fully up to the first, and nothing above the second."""
+"""Heights of points that can carry, in m: fully up to the first, and not at all above the second."""
 _CARRIES_M_S = (0.1, 0.4)
-"""Speeds of points that carry, in m/s. They may carry fully up to the first, and nothing above the second."""
+"""Speeds of points that can carry, in m/s: fully up to the first, and not at all above the second."""
 
 FrameBounds = tuple[float | np.ndarray, float | np.ndarray]
+"""Lower and upper bound, each a number or an array with a value per frame."""
 
 _OVER_RELAXATION = 1.6
 """Over-relaxation factor of ADMM. Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
@@ -38,24 +38,23 @@ _PENALTY = 0.003
 """Penalty parameter of ADMM, as a share of the trace of the problem's matrix."""
 
 _REGULARISATION = 1e-5
-"""Weight of the size of forces. It spreads forces over the points that can carry."""
+"""Weight ε of the size of forces. It spreads forces over the points that can carry."""
 
 
 @dataclass(frozen=True, eq=False)
 class ContactPlan:
-    """A motion explained by floor forces, and what remains unexplained."""
+    """Contact forces that explain a motion, and what remains unexplained."""
 
     needs: Demand
     """Forces that the motion demands."""
     points_m: np.ndarray
-    """(N, T, C, 3) contact points in the world. Soles come first."""
+    """(N, T, C, 3) contact points in the world, soles first."""
     force_n: np.ndarray
     """(N, T, C, 3) contact forces, world."""
     activation: np.ndarray
-    """(N, T, C) ability of each point to carry, in [0, 1]."""
+    """(N, T, C) share of its load that each point can carry, in [0, 1]."""
     rest: np.ndarray
-    """(N, T, 6) force and moment without explanation. Moments are about the centre of mass; contacts cannot explain
-    them."""
+    """(N, T, 6) force, and moment about the centre of mass, that contacts cannot explain."""
 
 
 def plan_contacts(
@@ -66,14 +65,15 @@ def plan_contacts(
     settings: ContactSettings = PLAN.contacts,
     inset: float = 0.0,
 ) -> ContactPlan:
-    """Explain motions on the body's tree by contact forces.
+    """Explain motions by contact forces.
 
     Args:
         body: Body with C contact points.
-        motions: N motions of T frames on the body's tree.
+        motions: N motions of T frames on the body's link tree.
+        friction: Coulomb friction coefficient.
         supports: Supports of each motion beside the floor; empty if no motion has any.
-        settings: Bounds of height and speed, and the solver's iterations.
-        inset: Place of forces, as a share of the way from the corners of soles to the middle of the foot.
+        settings: Bounds on height and speed, and the solver's iterations.
+        inset: Distance of forces from the soles' corners, as a share of the way to the middle of the foot.
     """
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.contact_points.lowest_points(needs.positions_m, needs.orientations)
@@ -102,7 +102,7 @@ def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inse
     Args:
         points_m: (N, T, C, 3) contact points.
         activation: (N, T, C) weights of the corners in that middle.
-        corners: Number of corners; corners are the first points.
+        corners: Number of corners, which are the first points.
         inset: Share of the way to the middle.
 
     Returns:
@@ -123,7 +123,7 @@ def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inse
 def missing_support_share(
     upward_bodyweights: np.ndarray, activation: np.ndarray, settings: ContactSettings
 ) -> np.ndarray:
-    """Return how strongly another contact is needed.
+    """Return how much another contact is needed.
 
     Args:
         upward_bodyweights: (N, T) upward force that a motion demands.
@@ -144,13 +144,13 @@ def contact_activation(
     settings: ContactSettings = PLAN.contacts,
     lacking: float | np.ndarray = 0.0,
 ) -> np.ndarray:
-    """Return how well points can carry: less with height and with horizontal speed, squared.
+    """Return how well points can carry, which decreases with height and with horizontal speed.
 
     Args:
         heights_m: (N, T, C) of points above the ground beneath.
-        speeds_m_s: (N, T, C) of the points along the ground.
-        speed_bounds_m_s: Largest speed of a point that carries freely, and least speed of a point that carries nothing.
-        lacking: In [0, 1], how strongly another contact is needed: widens the bounds.
+        speeds_m_s: (N, T, C) of points along the ground.
+        speed_bounds_m_s: Maximum speed of points that carry fully, and minimum speed of points that carry nothing.
+        lacking: How much another contact is needed, in [0, 1]. It widens the bounds.
 
     Returns:
         (N, T, C) in [0, 1].
@@ -165,7 +165,7 @@ def contact_activation(
 
 
 def _share_below(values: np.ndarray, bounds: FrameBounds) -> np.ndarray:
-    """Return shares: 1 below the lower bound, 0 above the upper, and linear between."""
+    """Return 1 below the lower bound, 0 above the upper, and linear values between."""
     low, high = bounds
     return np.clip((high - values) / (high - low), 0.0, 1.0)
 
@@ -177,12 +177,13 @@ def solve_contact_forces(
     friction: float,
     settings: ForceSettings = PLAN.contacts,
 ) -> np.ndarray:
-    """Solve contact forces within friction cones (y up) that are closest to a wrench.
+    """Solve contact forces within friction cones (y up) that come closest to a wrench.
 
     Args:
-        wrench: (N, T, 6) force and moment about a point.
-        arms_m: (N, T, C, 3) contact points seen from there.
-        activation: (N, T, C) weights in [0, 1], 0 for a point that cannot carry.
+        wrench: (N, T, 6) force, and moment about a point.
+        arms_m: (N, T, C, 3) contact points relative to that point.
+        activation: (N, T, C) weights in [0, 1], 0 for points that cannot carry.
+        friction: Coulomb friction coefficient.
         settings: Weight of moments, and the solver's iterations.
 
     Returns:
@@ -208,23 +209,24 @@ def solve_contact_forces(
 
 
 def _move_frames_last(values: np.ndarray) -> np.ndarray:
-    """Reverse the axes of values (F, ...), so that neighbours in memory are of neighbouring frames."""
+    """Reverse the axes of values (F, ...), so that neighbouring frames are neighbours in memory."""
     return np.ascontiguousarray(values.T)
 
 
 def _solve_scaled_forces(
     wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray, friction: float, settings: ForceSettings
 ) -> np.ndarray:
-    """Solve scaled forces closest to weighted wrenches.
+    """Solve scaled forces within friction cones that come closest to weighted wrenches.
 
-    They lie within friction cones. Let E be the map from scaled forces to weighted wrenches, c the copy within the
-    cones and u the scaled dual variable. The free forces of a round are (Eᵀ(w − v) + ρ (c − u)) / (ε + ρ) with v = (E
-    Eᵀ + ε + ρ)⁻¹ (E Eᵀ w + ρ E (c − u)).
+    Let E map scaled forces to weighted wrenches, c be the copy of the forces within the cones, and u the scaled dual
+    variable. The unconstrained forces of an iteration are (Eᵀ(w − v) + ρ (c − u)) / (ε + ρ), with v = (E Eᵀ + ε + ρ)⁻¹
+    (E Eᵀ w + ρ E (c − u)).
 
     Args:
         wrench: (6, F) weighted wrenches w.
         scale: (C, F) divisors of forces.
         levers: (3, C, F) weighted levers.
+        friction: Coulomb friction coefficient.
         settings: The solver's iterations.
 
     Returns:
@@ -280,18 +282,21 @@ def _multiply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 def _wrench_of(forces: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
-    """Return weighted wrenches (6, F) of scaled forces (3, C, F): E."""
+    """Apply E: return the weighted wrenches (6, F) of scaled forces (3, C, F)."""
     moments = np.cross(levers, forces, axis=0)
     return np.concatenate([np.sum(scale * forces, axis=1), np.sum(moments, axis=1)])
 
 
 def _forces_of(wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
-    """Return scaled forces (3, C, F) that weighted wrenches (6, F) pull: Eᵀ."""
+    """Apply Eᵀ to weighted wrenches (6, F); return scaled forces (3, C, F)."""
     return scale * wrench[:3, None] + np.cross(wrench[3:, None], levers, axis=0)
 
 
 def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
-    """Project forces (3, ...) onto friction cones: horizontal part at most `friction` times the vertical (y)."""
+    """Project forces (3, ...) onto friction cones.
+
+    In a cone, the horizontal part is at most `friction` times the vertical part (y).
+    """
     x, normal, z = forces
     tangent = np.sqrt(x * x + z * z)
     along_cone = (normal + friction * tangent) / (1 + friction**2)
@@ -306,24 +311,25 @@ def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
 
 
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
-    """Return the net wrench (N, T, 6) of forces and arms (N, T, C, 3)."""
+    """Return the net wrench (N, T, 6) of forces at arms, both (N, T, C, 3)."""
     moments_nm = cross(arms_m, force_n)
     return np.concatenate([sum_points(force_n), sum_points(moments_nm)], axis=-1)
 
 
 SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right hand")
+"""Parts of the body that give way under load."""
 
 
 SOFT_PART_GIVES_M = 0.03
-"""Depth by which soft parts give way, in m. Parts this close to the ground touch."""
+"""Depth by which soft parts give way, in m. Soft parts this close to the ground touch it."""
 
 
 ELSEWHERE_M = 0.08
-"""Maximum distance from a support's height, in m. A heel beyond a step's edge is further off."""
+"""Maximum vertical distance of a point from its support, in m. A heel beyond the edge of a step is further off."""
 
 
 def find_carried_links(body: Humanoid, part: str) -> list[int]:
-    """Find the links that may touch a support of a part; hands are frozen onto the forearms."""
+    """Find the links that can touch a support of a part; hands are frozen onto the forearms."""
     links = []
     for name in CARRIED_PARTS[part]:
         links.append(body.tree.joint(name.replace("wrist", "elbow")))
@@ -332,10 +338,10 @@ def find_carried_links(body: Humanoid, part: str) -> list[int]:
 
 @lru_cache(maxsize=64)
 def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
-    """Find a body's contact points, as a mask (C,), that a support of a part carries.
+    """Find the contact points, as a mask (C,), that a support of a part carries.
 
-    Of limbs these are the points at the joint that gives the part its name. All of a hand is beyond the elbow, and the
-    furthest point grips; all of the pelvis and of the trunk may lie.
+    On limbs, these are the points at the joint that gives the part its name. A hand's points are those beyond the
+    elbow, of which the furthest grips. The pelvis and the trunk may lie on all of their points.
     """
     points = body.contact_points
     is_on_part = _is_among(points.links, find_carried_links(body, part))
@@ -353,17 +359,17 @@ def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _find_soft_points(body: Humanoid) -> np.ndarray:
-    """Find contact points (C,) on soft parts."""
+    """Find the contact points on soft parts, as a mask (C,)."""
     return np.any([find_carried_points(body, part) for part in SOFT_PARTS], axis=0)
 
 
 def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
-    """Return which links (C,) are selected, like `np.isin` but in a tenth of the time."""
+    """Return which links (C,) are selected, as `np.isin` does but in a tenth of the time."""
     return (links[:, None] == np.array(selected, dtype=int)).any(axis=1)
 
 
 def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequence[Support]]) -> np.ndarray:
-    """Return contact points with heights above the floor or support beneath.
+    """Return contact points whose heights are relative to the floor or support beneath.
 
     Args:
         body: Body with C contact points.
@@ -382,7 +388,10 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
 
 
 def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support]) -> np.ndarray:
-    """Return the ground height (T, C) beneath points (T, C, 3); soft parts on a support give way."""
+    """Return the ground height (T, C) beneath points (T, C, 3).
+
+    Soft parts on a support give way.
+    """
     ground_m = np.zeros(points_m.shape[:-1])
     for support in supports:
         frames = slice(support.first, support.last + 1)
@@ -397,7 +406,7 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
 
 
 def _yield_distance_m(support: Support) -> float:
-    """Return how far a part that rests on a support gives way."""
+    """Return how far a part on a support gives way, in m."""
     if support.part.endswith("foot"):
         return 0.0
     return ELSEWHERE_M if support.is_grip else SOFT_PART_GIVES_M

@@ -1,6 +1,6 @@
 """Inverse dynamics: the forces and joint torques that a motion demands of a body.
 
-Arrays carry motions N, frames T, links L; everything is in the motion's world (y up).
+Arrays have axes for motions N, frames T and links L. Everything is in the motion's world (y up).
 """
 
 from dataclasses import dataclass
@@ -18,27 +18,27 @@ from ..body.humanoid import Humanoid
 
 @dataclass(frozen=True, eq=False)
 class Demand:
-    """Forces that must act on a body so that it moves as it does."""
+    """Forces that must act on a body to produce its motion."""
 
     positions_m: np.ndarray
-    """(N, T, L, 3) of the links, world."""
+    """(N, T, L, 3) joints of the links, world."""
     orientations: np.ndarray
-    """(N, T, L, 4) of the links, world, xyzw."""
+    """(N, T, L, 4) orientations of the links, world, xyzw."""
     force_n: np.ndarray
-    """(N, T, L, 3) net force on each link. Gravity is not part of it."""
+    """(N, T, L, 3) net force on each link without gravity."""
     moment_nm: np.ndarray
     """(N, T, L, 3) moment of that force about the world's origin."""
     centre_m: np.ndarray
-    """(N, T, 3) the body's centre of mass."""
+    """(N, T, 3) centre of mass of the body."""
     wrench: np.ndarray
-    """(N, T, 6) net force and moment. The moment is about the centre of mass."""
+    """(N, T, 6) net force, and net moment about the centre of mass."""
 
 
 def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
-    """Compute the forces that motions demand, by Newton's and Euler's equations of every link.
+    """Compute the forces that motions demand, by the Newton-Euler equations of every link.
 
     Args:
-        motions: N motions of T frames on the body's tree.
+        motions: N motions of T frames on the body's link tree.
         smoothing_s: Standard deviation of the Gaussian that smooths accelerations.
     """
     positions_m, orientations = pose_joints(motions)
@@ -71,7 +71,7 @@ def _smooth_accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) 
 
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
-    """Return each link's smoothed rate of angular momentum (N, T, L, 3) about the link's centre."""
+    """Return each link's smoothed rate of angular momentum (N, T, L, 3) about its centre of mass."""
     # Like `rotations.turns`, which takes several times as long for all links of many motions.
     turns = compose(orientations[:, 1:], invert(orientations[:, :-1]))
     steps = rotation_vectors(turns) * fps
@@ -84,7 +84,10 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
 
 
 def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
-    """Return the whole body's inertia (N, T, 3, 3) in kg m², about the centre of mass, as if frozen."""
+    """Return the inertia (N, T, 3, 3) of the whole body about its centre of mass, in kg m².
+
+    The body counts as rigid in its current pose.
+    """
     orientations = needs.orientations
     centres_m = needs.positions_m + rotate(orientations, body.centre_m)
     arms_m = centres_m - needs.centre_m[:, :, None]
@@ -98,7 +101,7 @@ def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
 
 
 def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
-    """Return joint torques that, with contacts, move the body as demanded.
+    """Return the joint torques that, together with contacts, produce the motion.
 
     Args:
         contact_n: (..., C, 3) contact forces, world.

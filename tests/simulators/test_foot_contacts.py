@@ -276,7 +276,7 @@ def test_wrong_height_is_noted(motion: sc.Motion, contacts: Contacts) -> None:
 def test_other_length_raises(motion: sc.Motion, contacts: Contacts) -> None:
     with pytest.raises(InputError, match="frames per second"):
         sc.correct(motion, kinematic=True, contacts=replace(contacts, fps=2 * contacts.fps))
-    with pytest.raises(InputError, match="contacts are of 9"):
+    with pytest.raises(InputError, match=r"contacts.*\b9\b"):
         sc.correct(motion, kinematic=True, contacts=Contacts(9, motion.fps, (FootContact("left foot", 0, 3),)))
     correct(motion, contacts=replace(contacts, fps=1.001 * contacts.fps))
 
