@@ -24,6 +24,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import IN_AIR_M, get_foot_frames
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 from selfcorrect.motion.skeleton import SIDES, FootFrames
 from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import try_optional
@@ -38,8 +39,6 @@ _RISE_M = 0.02
 """Minimum rise of a lifted sole, in m. A sole that was as high before has lost nothing."""
 _SAME_LEVEL_M = 0.01
 """Maximum rise that keeps a motion on its level, in m. The level need not be y = 0."""
-_SHORTEST_S = 0.1
-"""A contact is lost for this long or longer."""
 
 
 _GAIN_S = 2.0
@@ -337,10 +336,10 @@ def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:
 
 
 def _drop_short_runs(is_lost: np.ndarray, fps: float) -> np.ndarray:
-    """Drop losses of contact (T, K) that are shorter than `_SHORTEST_S`."""
+    """Drop losses of contact (T, K) that are too short to matter."""
     lasting = np.zeros_like(is_lost)
     for column, lost in enumerate(is_lost.T):
-        for start, stop in find_runs(lost, _SHORTEST_S * fps):
+        for start, stop in find_runs(lost, SHORTEST_STANCE_S * fps):
             lasting[start:stop, column] = True
     return lasting
 

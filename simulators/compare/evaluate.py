@@ -13,6 +13,7 @@ from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import cached_poses, forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import try_optional
 
@@ -34,10 +35,6 @@ reported."""
 UNEXPLAINED_BODYWEIGHTS = 0.4
 """Mean unexplained force that shows an error, in body weights. One in 155 of CMU's training clips has more (an acrobat
 in someone's hands). So have most clips that are sped up twice while their feet glide."""
-
-
-_TOUCH_S = 0.1
-"""Maximum duration of a touch that does not end floating, in s."""
 
 
 _LEVEL_M = 0.02
@@ -297,7 +294,7 @@ def _longest_float(is_floating: np.ndarray, fps: float, shortest_s: float) -> Fa
 
     It must be long; is_floating: (T,).
     """
-    floats = spans(is_floating, round(_TOUCH_S * fps))
+    floats = spans(is_floating, round(SHORTEST_STANCE_S * fps))
     first, last = max(floats, key=lambda span: span[1] - span[0], default=(0, 0))
     return Failure(FailureKind.FLOATING, first, last) if last - first >= shortest_s * fps else None
 

@@ -23,6 +23,11 @@ from selfcorrect.storage.files.strict_json import parse_json
 _MEMORY_BYTES = 2**31
 _MEMORY_PER_BYTE = 20
 """Memory limit of a child, in bytes. There is a constant part, and so much for each byte of the file."""
+_TIME_S = 60.0
+_TIME_PER_BYTE_S = 1e-6
+_TIME_PER_POSE_S = 1e-3
+"""Time limit of a child, in s. There is a constant part, and so much for each byte of the file and each sampled pose
+of a joint."""
 _HEAD = struct.Struct("<Q")
 """Head of an answer: size of the JSON. 64-bit floats follow the JSON."""
 
@@ -35,6 +40,11 @@ def _clean_environment() -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name != "PXR_AR_DEFAULT_SEARCH_PATH"}
     places = [os.path.abspath(place) for place in filter(None, sys.path)]  # the child works in another folder
     return environment | {"PYTHONPATH": os.pathsep.join(places)}
+
+
+def limit_time_s(path: Path, poses: int = 0) -> float:
+    """Return how long a reader may take for a file and some sampled poses of single joints."""
+    return _TIME_S + _TIME_PER_BYTE_S * path.stat().st_size + _TIME_PER_POSE_S * poses
 
 
 def ask_reader(

@@ -18,7 +18,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check_within
-from ..native.child_process import ask_reader
+from ..native.child_process import ask_reader, limit_time_s
 from ..sampling import SAMPLED_FPS, sampling_rate
 from ..skeletons.file_note import FileNote
 from ..skeletons.naming import parts_from_names
@@ -26,18 +26,10 @@ from ..skeletons.reading import Reading
 from . import gltf
 from .animations import collect_animations, read_animation
 from .bvh import write_motion
-from .rig import LARGEST, Rig, Tracks, motion_of, top_joint, tree_of
+from .rig import LARGEST, LEAST_BODY, Rig, Tracks, motion_of, top_joint, tree_of
 
 _PROPERTIES = {"translation": (slice(0, 3), 1e-6), "rotation": (slice(3, 7), 1e-7), "scale": (slice(7, 10), 1e-7)}
 """Columns of transforms, with minimum changes. Each places a node; smaller changes do not move it."""
-_OPENING_S = 60.0
-_OPENING_S_PER_BYTE = 1e-6
-_SAMPLING_S = 60.0
-_SAMPLING_S_PER_VALUE = 1e-3
-"""Maximum sampling time per value, in s. Opening has its own limit."""
-
-_LEAST_BODY = 12
-"""Bones of other skeletons that are mentioned, at least."""
 
 _READER = Path(__file__).parents[1] / "native" / "fbx_child.py"
 
@@ -60,8 +52,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
     with requires_extra("FBX"):
         if find_spec("ufbx") is None:
             raise ModuleNotFoundError("there is no module ufbx", name="ufbx")
-    opening_s = _OPENING_S + _OPENING_S_PER_BYTE * path.stat().st_size
-    facts, values = ask_reader(_READER, "FBX", path, {}, opening_s)
+    facts, values = ask_reader(_READER, "FBX", path, {}, limit_time_s(path))
     parents = facts["parents"]
     are_joints = facts["are_bones"] if any(facts["are_bones"]) else facts["are_empty"]
     bones = [index for index, is_joint in enumerate(are_joints) if is_joint]
@@ -83,7 +74,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
     sizes = [(stack.frames, len(tree)) for stack in stacks]
     check_size(path, sizes, bytes_per_joint=BYTES_PER_SAMPLED_JOINT)
     animations = []
-    for stack, poses in zip(stacks, _sample(path, rig, stacks, fps, opening_s), strict=True):
+    for stack, poses in zip(stacks, _sample(path, rig, stacks, fps), strict=True):
         tracks = _find_tracks(path, rig, poses)
         stack_rig = rig.apply_median_scales(tracks)
         motion = replace(motion_of(stack_rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
@@ -115,7 +106,7 @@ def _find_tree(
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     others = set(bones) - set(tree)
-    if len(others) < _LEAST_BODY:
+    if len(others) < LEAST_BODY:
         return tree, ()
     words = f"other skeletons are left out ({len(others)} bones); the largest tree is read ({len(tree)} nodes)"
     return tree, (FileNote(words, topic="skeletons"),)
@@ -140,13 +131,12 @@ def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequen
     return people
 
 
-def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float, opening_s: float) -> list[np.ndarray]:
+def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float) -> list[np.ndarray]:
     """Return a rig's translations, rotations and scales (J, T, 10) in each stack."""
     request = {"stacks": [(stack.index, stack.frames) for stack in stacks], "nodes": rig.nodes, "fps": fps}
-    sizes = [10 * len(rig.nodes) * stack.frames for stack in stacks]
-    sampling_s = _SAMPLING_S + _SAMPLING_S_PER_VALUE * sum(sizes) / 10
-    _, values = ask_reader(_READER, "FBX", path, request, opening_s + sampling_s)
-    parts = np.split(values, np.cumsum(sizes)[:-1])
+    poses = np.array([len(rig.nodes) * stack.frames for stack in stacks])
+    _, values = ask_reader(_READER, "FBX", path, request, limit_time_s(path, int(poses.sum())))
+    parts = np.split(values, 10 * np.cumsum(poses)[:-1])
     return [part.reshape(len(rig.nodes), -1, 10) for part in parts]
 
 

@@ -28,7 +28,7 @@ from .animations import Animation, collect_animations, read_animation
 from .bvh_body import find_all_followers, with_body
 from .gltf import GENERATOR, VRM_BONES
 from .gltf_document import DAMAGES, Document, numbers, read_document, with_tracks, write_document
-from .rig import LARGEST, LEAST_LENGTH, Rig, motion_of, top_joint, tree_of
+from .rig import LARGEST, LEAST_BODY, LEAST_LENGTH, Rig, motion_of, top_joint, tree_of
 
 _MOVES_M = 1e-6
 _TURNS_RAD = 1e-6
@@ -36,8 +36,6 @@ _REST = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scal
 """Place of a node that states none."""
 _VRM_PARTS = {bone: part for part, bone in VRM_BONES.items()}
 _VRM_SPINE = ("spine", "chest", "upperChest")
-_LEAST_BODY = 12
-"""Minimum number of joints of another body."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +161,7 @@ def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved
         merged = skin | {top_joint(joint, joints, parents) for joint in skin}
         apart = [skeleton for skeleton in skeletons if not skeleton & merged]
         skeletons = [*apart, merged.union(*(skeleton for skeleton in skeletons if skeleton & merged))]
-    large = [skeleton for skeleton in skeletons if len(skeleton) >= _LEAST_BODY]
+    large = [skeleton for skeleton in skeletons if len(skeleton) >= LEAST_BODY]
     if len(large) < 2:
         return []
     return [skeleton for skeleton in large if skeleton & moved]

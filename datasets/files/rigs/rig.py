@@ -40,11 +40,12 @@ Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
 """Tracks by joint and property: "translation" (T, 3), in the parent's frame and the file's unit, "rotation" (T, 4), or
 "scale" (T, 3)."""
 
+LEAST_BODY = 12
+"""Minimum number of joints of another body."""
 
 LARGEST = 1e12
 """Maximum magnitude of a number, beyond any length and angle in a motion, and small enough that no computation
 overflows."""
-
 
 LEAST_LENGTH = 1e-6
 """Least length of a quaternion that is a rotation."""

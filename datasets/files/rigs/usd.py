@@ -21,7 +21,7 @@ from selfcorrect.motion.skeleton import MOST_JOINTS
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check_within
-from ..native.child_process import ask_reader
+from ..native.child_process import ask_reader, limit_time_s
 from ..sampling import make_key_clock
 from ..skeletons.reading import Reading
 from .animations import collect_animations, read_animation
@@ -32,10 +32,6 @@ SUFFIXES = (".usda", ".usdc", ".usd")
 _GENERATOR = "selfcorrect"
 _PROPERTIES = {"translation": slice(0, 3), "rotation": slice(3, 7), "scale": slice(7, 10)}
 _READER = Path(__file__).parents[1] / "native" / "usd_child.py"
-_OPENING_S = 60.0
-_OPENING_S_PER_BYTE = 1e-6
-_SAMPLING_S_PER_VALUE = 1e-3
-"""Maximum sampling time per value, in s. Opening has its own limit."""
 
 
 def open_usd(path: Path, reading: Reading) -> MotionFile:
@@ -48,8 +44,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
     with requires_extra("USD"):
         if find_spec("pxr") is None:
             raise ModuleNotFoundError("there is no module pxr", name="pxr")
-    opening_s = _OPENING_S + _OPENING_S_PER_BYTE * path.stat().st_size
-    facts, _ = ask_reader(_READER, "USD", path, {"most_joints": MOST_JOINTS}, opening_s)
+    facts, _ = ask_reader(_READER, "USD", path, {"most_joints": MOST_JOINTS}, limit_time_s(path))
     clips = [clip for clip in facts["clips"] if clip["times_s"]]
     if not clips:
         raise InputError(f"{path}: holds no animation of a skeleton")
@@ -68,9 +63,9 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
         names = {"skeleton": clip["skeleton"], "animation": clip["animation"]}
         steps = {"start_s": clock.start_s, "frames": clock.frames, "fps": clock.fps}
         requests.append({**names, **steps, "parents": parents})
-    sampling_s = opening_s + _SAMPLING_S_PER_VALUE * sum(frames * joints for frames, joints in sizes)
-    _, values = ask_reader(_READER, "USD", path, {"clips": requests}, sampling_s)
-    ends = np.cumsum([10 * frames * joints for frames, joints in sizes])
+    counts = np.array([frames * joints for frames, joints in sizes])
+    _, values = ask_reader(_READER, "USD", path, {"clips": requests}, limit_time_s(path, int(counts.sum())))
+    ends = 10 * np.cumsum(counts)
     unit_m = reading.metres_per_unit
     if unit_m is None and facts["generator"] == _GENERATOR:
         unit_m = 1.0

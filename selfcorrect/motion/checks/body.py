@@ -14,9 +14,9 @@ from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percent
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
 from ..perception.observed_ground import observe_ground
-from ..skeleton import SIDES
+from ..skeleton import ADULT_LEG_M, SIDES
 from ..support import Surroundings
-from .findings import Measurement
+from .findings import Measurement, deviation_factor
 from .floor import find_unsupported_frames
 
 _BONES = {
@@ -30,8 +30,6 @@ _AXIS_M = {"trunk": 0.07, "thigh": 0.055, "shank": 0.04, "upper arm": 0.035, "fo
 """Radius around a bone that soft tissue does not give way in, in m: about three quarters of an adult's smallest half
 width."""
 
-_ADULT_LEG_M = 0.82
-
 
 def interpenetration_m(features: MotionFeatures) -> Measurement | None:
     """Measure how deep non-adjacent bones intersect, scaled to an adult's size."""
@@ -39,7 +37,7 @@ def interpenetration_m(features: MotionFeatures) -> Measurement | None:
     pairs = [pair for pair in combinations(bones, 2) if not _are_adjacent(*pair)]
     if not pairs:
         return None
-    scale = _leg_m(features) / _ADULT_LEG_M
+    scale = _leg_m(features) / ADULT_LEG_M
     depths = []
     for first, second in pairs:
         thickness_m = _thickness_m(first) + _thickness_m(second)
@@ -70,7 +68,7 @@ def _leg_m(features: MotionFeatures) -> float:
         leg_m = _leg_positions_m(features, side)
         if leg_m is not None:
             lengths_m.append(float(norms(np.diff(leg_m[0], axis=0)).sum()))
-    return max(lengths_m) or _ADULT_LEG_M
+    return max(lengths_m) or ADULT_LEG_M
 
 
 def _leg_positions_m(features: MotionFeatures, side: str) -> np.ndarray | None:
@@ -309,7 +307,7 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
     step_speeds_m_s = speeds_m_s[step - start]
     neighbour_speeds_m_s = np.delete(speeds_m_s, step - start, axis=0).max(axis=0, initial=0.0)
     is_sudden = step_speeds_m_s > np.maximum(_FAST_M_S, _SUDDEN_FACTOR * neighbour_speeds_m_s)
-    return bool(step_speeds_m_s.max() > _FASTEST_M_S or is_sudden.any())
+    return bool(step_speeds_m_s.max() > FASTEST_M_S or is_sudden.any())
 
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
@@ -321,8 +319,8 @@ def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
 T_POSE_DEG = 20.0
 """Maximum angle between a limb and its direction in a T-pose, in degrees."""
 
-_FASTEST_M_S = 14.0
-"""Joint speed that no person reaches, in m/s. It is the threshold of the speed rule, too."""
+FASTEST_M_S = 14.0
+"""Joint speed that no person reaches, in m/s."""
 _FAST_M_S = 5.0
 """Speed that no arm reaches within one step, in m/s, because arms accelerate slowly."""
 _SUDDEN_FACTOR = 3.0
@@ -402,7 +400,7 @@ def size_factor(features: MotionFeatures) -> float | None:
         return None
     joints = features.skeleton.path_to_root(head) + features.skeleton.path_to_root(ankle)
     length_m = float(norms(features.skeleton.offsets_m[joints]).sum())
-    return max(length_m / _USUAL_M, _USUAL_M / max(length_m, 1e-9))
+    return deviation_factor(length_m / _USUAL_M)
 
 
 def lying_share(features: MotionFeatures) -> float | None:

@@ -104,6 +104,11 @@ class Finding:
         return f"{self.words()}: {frames}{things} [{self.code} {self.name}]"
 
 
+def deviation_factor(ratio: float) -> float:
+    """Return a positive ratio or its inverse, whichever is at least 1; at most 1000 for ratios near 0."""
+    return max(ratio, 1 / max(ratio, 1e-3))
+
+
 def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> list[Finding]:
     """Find where a motion breaks a rule.
 

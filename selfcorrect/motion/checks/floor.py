@@ -10,6 +10,7 @@ from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import GRAVITY_M_S2, median, norms, percentile
 from ..perception.motion_features import FALLING, MotionFeatures
+from ..perception.stances import SHORTEST_STANCE_S
 from .findings import Measurement
 
 OTHERS_LOW_M = 0.03
@@ -63,8 +64,6 @@ _DRAWN_FLAT_M = 0.04
 """Maximum height of a drawn foot's corners above its lowest corner, in m. Dancers drag a foot on its toes."""
 _RESTS = 0.5
 """Minimum probability that a foot rests on the floor, even if it slides."""
-_STANCE_S = 0.1
-"""Time of the stances before and after a drawn foot, in s."""
 
 
 def depth_m(features: MotionFeatures) -> Measurement:
@@ -132,11 +131,11 @@ def _measure_drawn_feet_m_s(features: MotionFeatures) -> np.ndarray:
     is_flat = np.ptp(heights_m, axis=2) < _DRAWN_FLAT_M
     rests = features.observation.resting > _RESTS
     middles_m = features.feet_m.mean(axis=2)[..., [0, 2]]
-    averaged_m = uniform_filter1d(middles_m, max(1, round(_STANCE_S * fps)), axis=0, mode="nearest")
+    around = max(1, round(SHORTEST_STANCE_S * fps))
+    averaged_m = uniform_filter1d(middles_m, around, axis=0, mode="nearest")
     middle_m_s = norms(np.gradient(averaged_m, 1 / fps, axis=0))
     slowest_m_s, fastest_m_s = _DRAWN_M_S
     is_drawn = rests & is_flat & (middle_m_s > slowest_m_s) & (middle_m_s < fastest_m_s)
-    around = max(1, round(_STANCE_S * fps))
     for foot in range(2):
         for start, stop in find_runs(is_drawn[:, foot]):
             stands_before = rests[max(0, start - around) : start, foot]

@@ -10,8 +10,11 @@ from ...runtime.content_cache import remember_by_object
 from ..geometry.runs import find_runs
 from ..geometry.vectors import GRAVITY_M_S2, norms
 from ..perception.motion_features import MotionFeatures
-from .findings import Measurement
+from .findings import Measurement, deviation_factor
 from .walking import has_unusual_steps, has_usual_steps_at, walking_pace
+
+MIDDLE_FPS = 35.0
+"""Middle frame rate, in fps: the geometric mean of the lowest and highest rates of recordings."""
 
 _CLEAR_M = 0.04
 """Minimum height of the lowest point in a flight, in m."""
@@ -129,10 +132,9 @@ def pace_deviation(features: MotionFeatures) -> Measurement | None:
     speed = pace(features)
     if speed is None:
         return None
-    factor = max(speed, 1 / max(speed, 1e-3))
-    return Measurement(np.array([[factor - 1]]), ("too fast" if speed > 1 else "too slow",))
+    return Measurement(np.array([[deviation_factor(speed) - 1]]), ("too fast" if speed > 1 else "too slow",))
 
 
 def rate_factor(features: MotionFeatures) -> float:
-    """Return the ratio of the frame rate to 35 fps, or its inverse: at least 1."""
-    return max(features.fps / 35.0, 35.0 / features.fps)
+    """Return the ratio of the frame rate to the middle one, or its inverse: at least 1."""
+    return deviation_factor(features.fps / MIDDLE_FPS)

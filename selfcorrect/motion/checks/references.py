@@ -15,7 +15,9 @@ from ..measures.physical import MILLIMETRES, MILLIMETRES_PER_SECOND, MotionFigur
 from ..measures.skating import measure_skating_m_s
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
-from .pace import pace
+from .findings import deviation_factor
+from .pace import MIDDLE_FPS, pace
+from .rules import RULES
 from .smoothness import noise_m
 
 REFERENCE_FIGURES = (
@@ -29,12 +31,16 @@ REFERENCE_FIGURES = (
 )
 """Figures of a reference, in the order of tables."""
 
-LIMITS = {"stance_height_m": 0.04, "skate_m_s": 0.2, "noise_m": 0.005, "flicker_hz": 1.0, "first_frame_m": 0.05}
-"""Limits of references that need no correction. They are the thresholds of F4 and S1, and of faulty inputs."""
-_PACES_OFF = 0.15
-"""Threshold of P1, the deviation of time from gravity's pace."""
-_RATES = (4.9, 252.0)
-"""Threshold of R3: frame rates of recordings, in frames per second."""
+
+_THRESHOLDS = {rule.code: rule.threshold for rule in RULES}
+LIMITS = {
+    "stance_height_m": _THRESHOLDS["F4"],
+    "skate_m_s": 0.2,
+    "noise_m": _THRESHOLDS["S1"],
+    "flicker_hz": 1.0,
+    "first_frame_m": 0.05,
+}
+"""Limits of references that need no correction."""
 
 LABEL_HEIGHT_M = 0.1
 """Maximum height of a part with a contact label, in m, as in ProtoMotions."""
@@ -88,7 +94,7 @@ def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
 def rate_reference(figures: Mapping[str, float]) -> dict[str, float]:
     """Return each figure as a multiple of its limit, worst first, leaving out figures that could not be measured."""
     ratios = {key: abs(figures[key]) / limit for key, limit in LIMITS.items()}
-    ratios["pace"] = (max(figures["pace"], 1 / max(figures["pace"], 1e-3)) - 1) / _PACES_OFF
-    ratios["fps"] = max(figures["fps"] / _RATES[1], _RATES[0] / figures["fps"])
+    ratios["pace"] = (deviation_factor(figures["pace"]) - 1) / _THRESHOLDS["P1"]
+    ratios["fps"] = deviation_factor(figures["fps"] / MIDDLE_FPS) / _THRESHOLDS["R3"]
     shown = [(key, ratio) for key, ratio in ratios.items() if np.isfinite(ratio)]
     return dict(sorted(shown, key=lambda item: -item[1]))

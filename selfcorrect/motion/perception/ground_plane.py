@@ -31,13 +31,12 @@ from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..skeleton import SIDES
 from .observation import Observation, observe
+from .stances import SHORTEST_STANCE_S
 
 TILTED_DEG = 3.5
 """Minimum tilt that is corrected, in degrees. Of 364 pieces of 5 s from CMU's training clips, 4 have a larger one."""
 _STEEPEST_DEG = 20.0
 """Maximum tilt of a plane, in degrees. Steeper ones are stairs."""
-_SHORTEST_S = 0.1
-"""Minimum duration of a stance, in s."""
 _FEWEST_OF_FOOT = 2
 """Minimum number of stances of each foot to fit a plane."""
 _OFF_M = 0.015
@@ -455,7 +454,7 @@ def _find_stances(motion: Motion, stands: np.ndarray) -> list[_Stance]:
         toe = skeleton.joint(f"{SIDES[side]}_foot")
         toes_m = positions_m[:, ankle if toe is None else toe]
         up = rotate(orientations[:, ankle], UP)
-        for start, stop in find_runs(stands[:, side], max(2, round(_SHORTEST_S * motion.fps))):
+        for start, stop in find_runs(stands[:, side], max(2, round(SHORTEST_STANCE_S * motion.fps))):
             run = slice(start, stop)
             seconds = (stop - start) / motion.fps
             to_centre_m = (centre_m[run] - (toes_m[run] + positions_m[run, ankle]) / 2).mean(axis=0)

@@ -51,8 +51,6 @@ _WINDOW = 6
 period."""
 _ALIKE = 0.3
 """Minimum ratio of the mean steps before and after a frame. Below it, the body starts or stops."""
-_SEARCHED = 4096
-"""Number of frames searched for patterns."""
 _STRAY = 0.1
 """Maximum share of frames that contradict a pattern: copies outside, or samples where it has copies."""
 _LINEAR = 0.05
@@ -421,7 +419,7 @@ def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
     Steps onto copies must be small as well, because a path that shakes sometimes makes no progress. Returns None if
     there are no copies.
     """
-    patterns = list(_list_noisy_patterns(path[:_SEARCHED], lambda: path))
+    patterns = list(_list_noisy_patterns(path[:SLAB], lambda: path))
     if not patterns:
         return None
     is_copy, spacing, shares, _ = max(patterns, key=lambda pattern: pattern[1])  # half a period may seem to be one
@@ -436,7 +434,7 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
 
     Returns the results of `_find_pattern`, and the shares (S,) of `_measure_shares`.
     """
-    part = motion.frames(0, _SEARCHED)
+    part = motion.frames(0, SLAB)
     for is_copy, spacing, shares, window in _list_noisy_patterns(_stack_poses(part), lambda: _stack_poses(motion)):
         if _pauses_as_whole(part, is_copy, window):
             return is_copy, spacing, shares
@@ -466,7 +464,7 @@ def _list_noisy_patterns(
         if is_low is None:
             continue
         shares = shares_by_window[window]
-        if len(part) == _SEARCHED:
+        if len(part) == SLAB:
             shares = _measure_shares(get_poses(), window)
         is_copy = np.append(False, np.resize(is_low, len(shares)))
         spacing = period / int(np.sum(~is_low))

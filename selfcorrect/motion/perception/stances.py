@@ -16,6 +16,8 @@ from .stance_model import LIKELY, SINKS_M_S
 
 _MANY_VOTES = 0.2
 """Minimum density of votes for the floor, relative to the maximum. The floor is the lowest height that reaches it."""
+SHORTEST_STANCE_S = 0.1
+"""Minimum duration of a contact, in s. Shorter touches and pauses do not count."""
 SAME_LEVEL_M = 0.05
 """Maximum height difference within one level, in m."""
 _VOTE_WIDTH_M = 0.012

@@ -24,25 +24,21 @@ from ...storage.files.writing import refuse_to_replace, replacing
 from ..editing.transforms import resample
 from ..geometry.vectors import ALONG_FLOOR, norms
 from ..motion import Motion
-from .figure import GHOST, INK, PAPER, PLANTED, SUNK, Colour, Figure, detect_standing, pose_figure
+from .figure import FOOT_RADIUS_M, GHOST, INK, PAPER, PLANTED, SUNK, Colour, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, make_panels
-from .tracks import SUPERSAMPLING, FootTracks, draw_disc, draw_tracks, load_font
+from .tracks import GRID, GRID_M, SUPERSAMPLING, SWING, FootTracks, draw_disc, draw_tracks, load_font
 
-TILES: tuple[Colour, Colour] = ((238, 238, 234), (226, 227, 224))
-SHADOW: Colour = (196, 197, 195)
+TILES: tuple[Colour, Colour] = ((238, 238, 234), GRID)
 SUPPORT: Colour = (203, 184, 148)
 MOVED: Colour = (148, 52, 190)
 
-SUNK_M = -0.02
-MOVED_M = 0.02
-"""Distance from which on a joint counts as moved, in m."""
+MARKED_M = 0.02
+"""Depth in the floor, and move of a joint, from which on feet and joints are marked, in m."""
 MOST_TILES = 16
 """Maximum number of tiles from the target to the floor's edge."""
-TILE_M = 0.5
 FLOOR_RADIUS_M = 3.0
 
-_LEGEND = f"grey: before; violet: moved by {100 * MOVED_M:.0f} cm; green: stands"
-_MARK_M = 0.028
+_LEGEND = f"grey: before; violet: moved by {100 * MARKED_M:.0f} cm; green: stands"
 _TRACKS_PX = 300
 """Height of the row of foot tracks, in pixels."""
 
@@ -263,7 +259,7 @@ class _View:
             return view
         _, before_m = pose_figure(panel.before)
         joints = slice(len(panel.motion.skeleton))
-        return replace(view, before_m=before_m, moved=norms((points_m - before_m)[:, joints]) > MOVED_M)
+        return replace(view, before_m=before_m, moved=norms((points_m - before_m)[:, joints]) > MARKED_M)
 
 
 def _make_views(panels: Sequence[PicturePanel]) -> list[_View]:
@@ -350,7 +346,7 @@ class _Canvas:
 def _draw_floor(draw: ImageDraw.ImageDraw, canvas: _Canvas) -> None:
     """Draw floor tiles around the target, fading into the background."""
     radius_m = max(FLOOR_RADIUS_M, 1.2 * canvas.camera.view_m)
-    tile_m = TILE_M * max(1, round(radius_m / (MOST_TILES * TILE_M)))  # a body that flies far shows no more of them
+    tile_m = GRID_M * max(1, round(radius_m / (MOST_TILES * GRID_M)))  # a body that flies far shows no more of them
     first = np.floor((canvas.target_m[[0, 2]] - radius_m) / tile_m).astype(int)
     count = int(2 * radius_m / tile_m) + 1
     steps = np.arange(count + 1)
@@ -399,10 +395,10 @@ def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame:
     points_m = view.points_m[frame]
     ground, scale, _ = canvas.project(points_m * ALONG_FLOOR)
     for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
-        _draw_capsule(draw, ground[ends], 0.8 * radii_m * scale[ends], SHADOW)
+        _draw_capsule(draw, ground[ends], 0.8 * radii_m * scale[ends], SWING)
     places, scale, nearness = canvas.project(points_m)
     lowest_m = (points_m[figure.bones, 1] - figure.radii_m).min(axis=1)
-    is_sunk = (figure.feet >= 0) & (lowest_m < SUNK_M)
+    is_sunk = (figure.feet >= 0) & (lowest_m < -MARKED_M)
     for bone in np.argsort(nearness[figure.bones].mean(axis=1)):
         ends = figure.bones[bone]
         colour = PLANTED if view.planted[frame, bone] else figure.colours[bone]
@@ -412,7 +408,7 @@ def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame:
         _draw_capsule(draw, places[ends], radii_px, colour)
         _draw_capsule(draw, places[ends] - 0.3 * radii_px[:, None], 0.4 * radii_px, _blend(colour, PAPER, 0.25))
     for joint in () if view.moved is None else np.flatnonzero(view.moved[frame]):
-        draw_disc(draw, places[joint], float(_MARK_M * scale[joint]), MOVED)
+        draw_disc(draw, places[joint], float(FOOT_RADIUS_M * scale[joint]), MOVED)
 
 
 def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, colour: Colour) -> None:

@@ -17,7 +17,8 @@ from .figure import INK, LEFT, PAPER, RIGHT, Colour, detect_standing, pose_figur
 
 GRID: Colour = (226, 227, 224)
 SWING: Colour = (196, 197, 195)
-_GRID_M = 0.5
+"""Colour of swinging feet and of shadows."""
+GRID_M = 0.5
 _EDGE_M = 0.25
 _LABELLED_M = 0.01
 """Shortest streak that is labelled with its length, in m."""
@@ -123,7 +124,7 @@ def _draw(track: FootTracks, turn: np.ndarray, size_px: np.ndarray) -> np.ndarra
 def _draw_grid(draw: ImageDraw.ImageDraw, scale: float, size_px: np.ndarray) -> None:
     """Draw grid lines half a metre apart."""
     width, height = size_px.tolist()
-    for offset in np.arange(-np.ceil(width / scale), np.ceil(width / scale) + 1) * _GRID_M * scale:
+    for offset in np.arange(-np.ceil(width / scale), np.ceil(width / scale) + 1) * GRID_M * scale:
         draw.line((width / 2 + offset, 0, width / 2 + offset, height), GRID, SUPERSAMPLING)
         draw.line((0, height / 2 + offset, width, height / 2 + offset), GRID, SUPERSAMPLING)
 
