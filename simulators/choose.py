@@ -20,7 +20,7 @@ from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.motion.perception.observation import observe
 
@@ -40,6 +40,7 @@ from .results.results import (
     Stage,
 )
 from .results.way_back import join, map_time
+from .stages.changes import keep_changes
 from .views.floor import MotionOnFloor
 from .views.pieces import SAME_FLOOR_M
 
@@ -223,11 +224,10 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, tup
     if not is_kept.any() or is_kept.mean() > LARGEST_SHARE:
         return None
     from_kept = np.abs(np.arange(len(given))[:, None] - np.flatnonzero(is_kept)).min(axis=1)
-    share = smoothstep(np.minimum(from_kept / fading, 1.0))[:, None]
-    root_m = given.root_m + share * (corrected.root_m - given.root_m)
-    rotations = slerp(given.rotations, corrected.rotations, share[..., None])
+    share = smoothstep(np.minimum(from_kept / fading, 1.0))
+    faded = keep_changes(MotionBatch.stack([given]), MotionBatch.stack([corrected]), share[None])
     stretches = tuple((start, stop - 1) for start, stop in find_runs(is_kept))
-    return replace(given, root_m=root_m, rotations=rotations), stretches
+    return replace(given, root_m=faded.root_m[0], rotations=faded.rotations[0]), stretches
 
 
 def _count_kept_frames(correction: CorrectedMotion) -> int:

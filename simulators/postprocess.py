@@ -36,9 +36,9 @@ from selfcorrect.motion.skeleton import Skeleton
 from .body.curves import smooth_gaussian, smoothstep, thirds_to_frames
 from .body.leg_ik import Legs
 from .body.soft_legs import JERK_AROUND_S, move_ankles_to
-from .cleanup.foot_lock import deadband
 from .contacts.contact_plan import plan_contacts
-from .stages.values import CleanedMotions, MotionPlan, TrackingResult, choose_motions, select_motions
+from .stages.changes import deadband, keep_changes
+from .stages.values import CleanedMotions, MotionPlan, TrackingResult, select_motions
 
 Changes = tuple[np.ndarray, np.ndarray]
 """Root shifts (N, T, 3) and joint rotations (N, T, J, 3). See `_compute_changes`."""
@@ -385,16 +385,13 @@ class RevertHighJerk:
         """
         reverted = motions
         share = np.zeros(motions.root_m.shape[:2])
-        shift_m, turns = _compute_changes(motions, fallback)
         for _ in range(self.rounds):
             rough = bounds.roughness(bounds.excess(reverted)).max(axis=-1)
             if not rough.any():
                 break
             widest = maximum_filter1d(rough, 2 * round(bounds.around) + 1, axis=1, mode="nearest")
             share = np.minimum(share + smooth_gaussian(widest, bounds.around / 2), 1.0)
-            mixed = _apply_changes(motions, share[..., None] * shift_m, share[..., None, None] * turns)
-            has_fallback = np.asarray(share.any(axis=1))
-            reverted = choose_motions(has_fallback, mixed, motions)
+            reverted = keep_changes(motions, fallback, share)
         return reverted, share
 
 
@@ -474,7 +471,7 @@ def _smooth_changes(
     mixed_m = shift_m + share[..., :1] * (slow_m - shift_m)
     mixed_turns = turns + joint_shares[..., None] * (slow_turns - turns)
     is_changed = np.asarray(share.any(axis=(1, 2)))
-    calm = choose_motions(is_changed, _apply_changes(bounds.before, mixed_m, mixed_turns), after)
+    calm = keep_changes(after, _apply_changes(bounds.before, mixed_m, mixed_turns), is_changed)
     return calm, bounds.excess(calm), (mixed_m, mixed_turns)
 
 

@@ -12,6 +12,7 @@ from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import UP, cross, find_distinct, norms
 
 from ..body.curves import blur, second_difference_bands, smooth_gaussian, smoothstep
+from ..stages.changes import deadband
 
 _SLOW_SWING_M_S = 0.36
 """Swinging feet are slow up to this speed."""
@@ -363,34 +364,12 @@ SOFT_ROUNDS = 3
 """Number of rounds in which sunken feet are lifted."""
 SMALL_RAD = (float(np.radians(2.0)), float(np.radians(4.0)))
 """The same bounds for turns of feet and toes."""
-_AROUND_S = 0.25
-"""Time around a frame that decides on a change, in s. The largest change counts."""
 _LEAST_RETURN = 0.15
 """Weight of standing feet's return, relative to swinging feet's."""
 
 
 _LEAST_WEIGHT = 1e-6
 """Minimum weight of swinging feet's targets. The system of feet that never stand would be singular without it."""
-
-
-def deadband(sizes: np.ndarray, bounds: tuple[float | np.ndarray, float | np.ndarray], fps: float) -> np.ndarray:
-    """Return the share of each change to make.
-
-    Changes that are small for a while are not made. Errors that remain after a correction are small, so that a second
-    correction changes nothing.
-
-    Args:
-        sizes: (N, T, 2) of the changes.
-        bounds: Largest size of changes that are not made, and smallest of changes made fully; numbers or (N, 1, 1).
-
-    Returns:
-        (N, T, 2) in [0, 1].
-    """
-    small, large = bounds
-    frames = 2 * round(_AROUND_S * fps) + 1
-    largest = maximum_filter1d(sizes, frames, axis=1, mode="nearest")
-    share = smoothstep((largest - small) / (large - small))
-    return smooth_gaussian(share, 0.5 * _AROUND_S * fps)
 
 
 def limit_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -> np.ndarray:

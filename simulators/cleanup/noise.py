@@ -14,7 +14,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.joint_noise import JointNoise
 
 from ..body.curves import smooth_whittaker
-from ..stages.values import choose_motions
+from ..stages.changes import keep_changes
 from .cleaning import CleanupState, repair_each
 
 _NOISY_RAD = 0.02
@@ -244,7 +244,7 @@ def _keep_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -
     jerk_before = norms(np.diff(joint_positions(motions), 3, axis=1)).mean((1, 2))
     jerk_after = norms(np.diff(joint_positions(calm), 3, axis=1)).mean((1, 2))
     is_rougher = changed & (jerk_after > _MORE_THAN_ROUNDING * jerk_before)
-    return choose_motions(is_rougher, motions, calm)
+    return keep_changes(motions, calm, ~is_rougher)
 
 
 def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:

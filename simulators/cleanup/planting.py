@@ -20,7 +20,7 @@ from ..body.curves import FRAME_S, blur
 from ..body.leg_ik import Legs, solve_leg_ik
 from ..body.soft_legs import solve_soft_legs
 from ..body.soles import corner_positions, frame_speeds, split_by_foot, stance_velocities
-from ..stages.values import choose_motions
+from ..stages.changes import deadband, keep_changes
 from . import foot_lock
 from .cleaning import CleanupState
 from .foot_lock import limit_turns, lock_feet_softly
@@ -144,7 +144,7 @@ def _revert_gainless_planting(
             least_gain_m_s = _LEAST_GAIN_M_S * is_sampled[index].mean()
             is_gain = before_m_s - after_m_s > max(_LEAST_JOINT_GAIN * before_m_s, least_gain_m_s)
         is_worthwhile.append(is_gain)
-    return choose_motions(np.array(is_worthwhile), planted, given.motions)
+    return keep_changes(given.motions, planted, np.array(is_worthwhile))
 
 
 def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
@@ -254,7 +254,7 @@ def _plant_feet_softly(
         lock_feet_softly(heights_m, _held_velocities(posed, turns), stands, posed.stands, fps)
     )
     small_m, large_m = (np.where(smoothed, *sizes_m)[:, None, None] for sizes_m in (_SMALL_M, _LARGE_M))
-    share = foot_lock.deadband(norms(lock_m), (small_m, large_m), fps)
+    share = deadband(norms(lock_m), (small_m, large_m), fps)
     if motions.contacts is not None:
         share = np.where(np.isinf(motions.contacts), 1.0, share)
     moves_m = share[..., None] * lock_m
@@ -505,7 +505,7 @@ class PlantFeet:
         # Long slides take two rounds, and motions without their noise show further stances once feet are planted.
         if self.is_soft and (is_unsettled := _find_long_slides(level, planted_motions) | cleaning.noisy).any():
             again = plant(PosedMotions.from_motions(planted_motions, level.soles))
-            planted_motions = choose_motions(is_unsettled, again, planted_motions)
+            planted_motions = keep_changes(planted_motions, again, is_unsettled)
         planted = replace(cleaning, motions=planted_motions, unplanted=level)
         if not has_boxes(level.motions):
             return planted

@@ -31,7 +31,8 @@ from ..contacts.contact_plan import (
 )
 from ..contacts.dynamics import demand
 from ..settings.plan import PLAN
-from ..stages.values import choose_motions, select_motions
+from ..stages.changes import keep_changes
+from ..stages.values import select_motions
 from .cleaning import CleanupState
 from .planting import PlantFeet, plant_feet
 from .stance import has_boxes
@@ -130,7 +131,7 @@ class FindSupports(Positive):
         grounds_m = np.stack([ground_of_feet_m(motion_supports, frames) for motion_supports in supports])
         planted = plant_feet(level, grounds_m, is_soft=planting.is_soft)
         has_supports = np.array([bool(motion_supports) for motion_supports in supports])
-        return replace(cleaning, supports=supports, motions=choose_motions(has_supports, planted, motions))
+        return replace(cleaning, supports=supports, motions=keep_changes(motions, planted, has_supports))
 
 
 @dataclass(frozen=True, eq=False)

@@ -157,13 +157,3 @@ def select_motions(motions: MotionBatch, indices: Sequence[int]) -> MotionBatch:
     if len(indices) == len(motions):
         return motions
     return MotionBatch.stack([motions[index] for index in indices])
-
-
-def choose_motions(selected: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:
-    """Choose motions from two batches.
-
-    The first are taken where selected (N,), the second elsewhere; none depends on others.
-    """
-    root_m = np.where(selected[:, None, None], first.root_m, second.root_m)
-    rotations = np.where(selected[:, None, None, None], first.rotations, second.rotations)
-    return replace(first, root_m=root_m, rotations=rotations)
