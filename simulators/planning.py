@@ -27,7 +27,7 @@ from .body.curves import apply_transposed_second_difference, second_difference_b
 from .body.humanoid import Humanoid
 from .body.leg_ik import Legs, solve_leg_ik
 from .body.soles import frame_speeds, speed_factors
-from .cleanup import foot_lock
+from .cleanup.frame_planting import bridge_swings, cancel_sliding
 from .contacts.contact_plan import (
     ELSEWHERE_M,
     SOFT_PART_GIVES_M,
@@ -360,12 +360,12 @@ def hold_corners(
     carries[:, 1:] |= is_held_step
     carries[:, :-1] |= is_held_step
     speeds_m_s = frame_speeds(velocity_m_s)
-    still_m = foot_lock.cancel_sliding(velocity_m_s, speeds_m_s, carries, fps)
+    still_m = cancel_sliding(velocity_m_s, speeds_m_s, carries, fps)
     distance_m = np.maximum(np.linalg.norm(still_m, axis=-1), 1e-9)
     scale = np.minimum(1.0, settings.hold_limit_m / distance_m)
     still_m *= scale[..., None]
     anchors_m = np.stack([still_m[..., 0], np.zeros(carries.shape), still_m[..., 1]], axis=-1)
-    return foot_lock.bridge_swings(anchors_m, carries, fps)[..., [0, 2]]
+    return bridge_swings(anchors_m, carries, fps)[..., [0, 2]]
 
 
 def lift_swinging_feet_m(

@@ -14,7 +14,7 @@ from selfcorrect.motion.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
-from selfcorrect.simulators.cleanup import foot_lock
+from selfcorrect.simulators.cleanup.frame_planting import bridge_swings
 
 UP = np.array([0.0, 1.0, 0.0])
 
@@ -51,7 +51,7 @@ def stepping(walk: Motion, heights_m: list[float], arc_m: float = 0.0) -> tuple[
     for (first, foot, last), height_m in zip(starts, heights_m, strict=True):
         anchors_m[0, first : last + 1, foot, 1] = height_m
         truth.append(Support(f"{('left', 'right')[foot]} foot", (0.0, height_m, 0.0), (0.0, 0.0), first, last))
-    lifted_m = foot_lock.bridge_swings(anchors_m, stands[None], batch.fps)[0]
+    lifted_m = bridge_swings(anchors_m, stands[None], batch.fps)[0]
     body_m = gaussian_filter1d(lifted_m[..., 1].min(1), 4, mode="nearest") - 0.04
     for foot, swings in enumerate(~stands.T):
         for first, last in spans(swings):

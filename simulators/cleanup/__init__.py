@@ -5,5 +5,6 @@ Its steps repair errors that a simulation should not have to fight. Order of the
 `cleaning` (`CleanupState`, `CleanupStep`). Noise: `noise` (`Denoise`), `stretches` (`RepairStretches`), `splices`
 (`JoinSplices`), `seams` (`JoinBlocks`), `knees` (`TurnKnees`). Floor: `drift` (`StabilizeFloor`), `levelling`
 (`LevelFloor`, `FitSoles`), `settling` (`SettleBody`), `supports` (`FindSupports`). Feet: `stance` (when feet stand),
-`planting` (`PlantFeet`), `foot_lock` (its locks), `lifting` (`LiftLimbs`, `LiftTrunk`).
+`planting` (`PlantFeet`, by `soft_planting` or `frame_planting`; `foot_rotations` turn feet, `solid_feet` measure their
+heights, `planting_gain` decides what is kept), `lifting` (`LiftLimbs`, `LiftTrunk`).
 """

@@ -19,17 +19,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
-from selfcorrect.motion.geometry.vectors import norms, percentile
+from selfcorrect.motion.geometry.vectors import find_distinct, norms, percentile
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.stance_model import STANDS_M_S
 
-from ..body.curves import smooth_whittaker
+from ..body.curves import smooth_whittaker, smoothstep
 from ..body.soles import lowness_weights
 from ..results.results import Note, NoteKind, Repair
 from ..stages.values import Floor
 from .cleaning import CleanupState
-from .foot_lock import furthest_in_stance_m, lock_share
+from .stance import label_stances
 
 _NOISY_STANDS_M_S = 0.25
 """Usual speed of standing points on noisy bodies, in m/s, after noise is removed. The slow part stays."""
@@ -108,6 +108,9 @@ _SWINGS_ALIKE = 0.4
 0.3, on CMU's training clips."""
 _SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 """Smoothing times of the drift that stays, in s, tried until the rest is within `_WITHIN_M`."""
+_FURTHEST_SLIDE_M = 0.3
+"""Maximum slide of a stance on a drifting floor, in m. Shorter slides are planted as on a still floor. Legs absorb this
+much of longer slides, and nothing of slides more than three times as long: the body glides."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,33 @@ def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarra
     paths_m = np.zeros((len(velocities_m_s), len(velocities_m_s[0]) + 1, 3))
     paths_m[:, 1:, [0, 2]] = np.cumsum(velocities_m_s, axis=1) / fps
     return paths_m
+
+
+def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
+    """Return how far floors move during stances.
+
+    It is the furthest move (N, T) of floors (N, T, 3) below a foot in the stance that a frame belongs to. The foot with
+    the longer slide counts; the result is 0 where no foot stands.
+    """
+    numbers = label_stances(stands)
+    furthest_m = np.zeros(stands.shape[:2])
+    for motion, foot in np.ndindex(len(moved_m), 2):
+        foot_numbers = numbers[motion, :, foot]
+        for number in find_distinct(foot_numbers[foot_numbers > 0]):
+            is_stance = foot_numbers == number
+            stance_m = moved_m[motion, is_stance]
+            distance_m = float(norms(stance_m - stance_m[0]).max())
+            furthest_m[motion, is_stance] = np.maximum(furthest_m[motion, is_stance], distance_m)
+    return furthest_m
+
+
+def lock_share(slides_m: np.ndarray) -> np.ndarray:
+    """Return the share of slides that legs take.
+
+    Slides and shares are (...); feet stand still then.
+    """
+    times = slides_m / _FURTHEST_SLIDE_M
+    return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,18 @@ class PosedMotions:
         return self.stands & is_near
 
 
+def label_stances(stands: np.ndarray) -> np.ndarray:
+    """Number the stances of each foot (N, T, 2).
+
+    Numbers are per foot and motion, and 0 in the swings between.
+    """
+    stands_before = np.concatenate([np.zeros_like(stands[:, :1]), stands[:, :-1]], axis=1)
+    starts = stands & ~stands_before
+    by_foot = np.moveaxis(starts, 1, -1)
+    numbers = np.cumsum(by_foot.ravel()).reshape(by_foot.shape)
+    return np.moveaxis(numbers, -1, 1) * stands
+
+
 def has_boxes(motions: MotionBatch) -> bool:
     """Return whether motions have ground boxes.
 

@@ -16,11 +16,14 @@ from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup import foot_lock, planting
+from selfcorrect.simulators.cleanup import planting
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
-from selfcorrect.simulators.cleanup.foot_lock import SOFT_DRAG_LIMIT_M
+from selfcorrect.simulators.cleanup.drift import furthest_in_stance_m, lock_share
+from selfcorrect.simulators.cleanup.foot_rotations import flattening_rotations, share_above
+from selfcorrect.simulators.cleanup.frame_planting import bridge_swings, lock_feet
 from selfcorrect.simulators.cleanup.lifting import raise_limbs, trunk_lift
 from selfcorrect.simulators.cleanup.planting import plant_feet
+from selfcorrect.simulators.cleanup.soft_planting import SOFT_DRAG_LIMIT_M
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
 
@@ -185,7 +188,7 @@ def test_swings_are_bridged_smoothly():
     anchors_m = np.zeros((1, 32, 2, 3))
     anchors_m[0, 3:5, 0] = 0.02
     anchors_m[0, 24:26, 0] = 0.06
-    moves_m = foot_lock.bridge_swings(anchors_m, stands, fps=30.0)
+    moves_m = bridge_swings(anchors_m, stands, fps=30.0)
     assert np.allclose(moves_m[0, [3, 4], 0], 0.02)
     assert np.allclose(moves_m[0, [24, 25], 0], 0.06)
     assert (np.diff(moves_m[0, 4:25, 0, 1]) >= 0).all()
@@ -199,11 +202,11 @@ def test_sunken_toes_bend_up():
     normals = np.tile([0.0, np.cos(0.4), np.sin(0.4)], (1, 30, 2, 1))
     below_m = np.full((1, 30, 2), -0.03)
     above_m = np.full((1, 30, 2), 0.03)
-    share = foot_lock.share_above(below_m, above_m, normals, fps=30.0)
+    share = share_above(below_m, above_m, normals, fps=30.0)
     assert np.allclose(share, 0.5)
-    turned = Rotation.from_quat(foot_lock.flattening_rotations(normals, share)).apply(normals)
+    turned = Rotation.from_quat(flattening_rotations(normals, share)).apply(normals)
     assert np.allclose(np.arccos(turned[..., 1]), 0.2)
-    assert not foot_lock.share_above(-below_m, above_m, normals, fps=30.0).any()
+    assert not share_above(-below_m, above_m, normals, fps=30.0).any()
 
 
 def test_kneeling_feet_stay():
@@ -212,7 +215,7 @@ def test_kneeling_feet_stay():
     Flat, they would stand beside the knees.
     """
     back = np.tile([0.0, np.cos(1.7), np.sin(1.7)], (1, 30, 2, 1))
-    assert not foot_lock.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), back, fps=30.0).any()
+    assert not share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), back, fps=30.0).any()
 
 
 def test_swinging_feet_do_not_drag():
@@ -220,7 +223,7 @@ def test_swinging_feet_do_not_drag():
     stands[0, 10:30, 0] = False
     soles_m = np.zeros((1, 40, 2))
     speed_m_s = np.where(stands, 0.0, 0.5)
-    moves_m = foot_lock.lock_feet(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
+    moves_m = lock_feet(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
     assert (moves_m[0, 10:30, 0, 1] > 0.005).all()
     assert moves_m[..., 1].max() < 0.012
     assert np.allclose(moves_m[0, :, 1], 0.0)
@@ -234,11 +237,11 @@ def test_long_stance_keeps_short_locks() -> None:
     stands = np.zeros((1, 100, 2), dtype=bool)
     stands[0, 5:15, 0] = stands[0, 20:90, 1] = stands[0, 60:70, 0] = True
     drift_m = np.arange(100)[None, :, None] * np.array([0.008, 0.0, 0.006])
-    slides_m = foot_lock.furthest_in_stance_m(drift_m, stands)
+    slides_m = furthest_in_stance_m(drift_m, stands)
     np.testing.assert_allclose(slides_m[0, 5:15], 0.09)
     np.testing.assert_allclose(slides_m[0, 20:90], 0.69)
     assert not slides_m[0, [0, 17, 95]].any()
-    shares = foot_lock.lock_share(slides_m[0])
+    shares = lock_share(slides_m[0])
     np.testing.assert_allclose(shares[5:15], 1.0)
     assert 0.0 < shares[60] < 0.5
 

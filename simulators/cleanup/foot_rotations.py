@@ -1,0 +1,254 @@
+"""Rotations that lay standing feet flat, roll them back, and bend their toes.
+
+Feet that are nearly flat are flattened, feet that joints show on their edges are rolled back, and toes bend up from the
+ground. Arrays: (N, T, 2) for motions, frames, left and right foot; rotations are in the world.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from selfcorrect.motion.geometry.filters import maximum_filter1d
+from selfcorrect.motion.geometry.rotations import compose, quaternions, rotation_vectors, slerp
+from selfcorrect.motion.geometry.vectors import UP, cross, norms
+from selfcorrect.motion.perception.observation import observe_feet
+
+from ..body.curves import blur, smooth_gaussian, smoothstep
+from ..body.leg_ik import Legs
+from ..body.soles import corner_positions, split_by_foot
+from ..stages.changes import deadband
+from .solid_feet import rotate_feet, solid_foot_heights_m, solid_foot_points_m
+from .stance import PosedMotions
+
+_FLAT_RAD = float(np.radians(2.0))
+"""Tilt up to which a standing foot is laid fully flat, in rad."""
+_TILTED_RAD = float(np.radians(6.0))
+"""Maximum tilt of a foot that is flattened, in rad."""
+_ROLLED_RAD = (float(np.radians(35.0)), float(np.radians(45.0)))
+"""Tilts of a wrongly rolled foot whose heel and toe surely stand, in rad. It may be wrong from the first angle, which
+is the most that ankles turn in, and surely is from the second."""
+_POINTING_BACK_RAD = (float(np.radians(60.0)), float(np.radians(90.0)))
+"""Tilts of a foot that comes to point back, in rad. Below the first, a sunken foot is flattened as far as that lifts
+the foot; beyond the second, it is not turned at all."""
+_MOST_BENT_RAD = float(np.radians(60.0))
+"""Furthest that toes bend up, in rad."""
+_SMALL_RAD = (float(np.radians(2.0)), float(np.radians(4.0)))
+"""Turns of feet and toes that are left out, and turns that are made fully, in rad."""
+TURN_RAD = 0.15
+"""Largest turn of a foot, in rad, approached smoothly."""
+TURN_S = 0.06
+"""Smoothing time of foot rotations, in s."""
+_STEEP_SHANK = 0.6
+"""Minimum steepness of a shank that carries weight: the rise as a share of the length."""
+_TOE_RAD = 0.8
+"""Largest turn of toes, in rad, approached smoothly."""
+_TOE_S = 0.08
+"""Smoothing time of toe rotations, in s."""
+_TOE_BENDS = 3
+"""Number of rounds of bending toes. A short bend that is spread over time falls short at first."""
+
+
+def flattening_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
+    """Return how fully feet are flattened (N, T, 2).
+
+    Standing feet that are nearly flat are laid flat, and sunken feet are flattened as far as that lifts them.
+
+    Args:
+        ground_m: (N, T, 2) height of the ground beneath each foot.
+        stands: (N, T, 2) stances.
+    """
+    fps = posed.motions.fps
+    ankles_m = posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles]
+    solid_m = solid_foot_points_m(posed)
+    fully_flat = flattening_rotations(posed.normals, np.ones(stands.shape))
+    flat_m = rotate_feet(solid_m, ankles_m, fully_flat)
+    heights_m = solid_foot_heights_m(posed, solid_m, ground_m)
+    flat_heights_m = solid_foot_heights_m(posed, flat_m, ground_m)
+    standing_share = _standing_share(posed.normals, stands, fps)
+    lifting_share = share_above(heights_m, flat_heights_m, posed.normals, fps)
+    return np.maximum(standing_share, lifting_share)
+
+
+def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return world rotations (N, T, 2, 4) that flatten feet.
+
+    Args:
+        normals: (N, T, 2, 3) of the soles, world.
+        share: (N, T, 2) share of the tilt that is removed.
+    """
+    axes = cross(normals, UP)
+    axes /= np.maximum(norms(axes), 1e-9)[..., None]
+    angles_rad = _tilt_rad(normals) * share
+    return quaternions(axes * angles_rad[..., None])
+
+
+def _standing_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
+    """Return how fully standing feet are laid flat, fully if nearly flat.
+
+    Args:
+        normals: (N, T, 2, 3) of the soles, world.
+        stands: (N, T, 2) stances.
+
+    Returns:
+        (N, T, 2) in [0, 1], smoothed over time.
+    """
+    tilt_share = (_TILTED_RAD - _tilt_rad(normals)) / (_TILTED_RAD - _FLAT_RAD)
+    share = smoothstep(tilt_share)
+    standing = np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0)
+    return blur(share * standing, 1.0, fps)
+
+
+def share_above(heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, fps: float) -> np.ndarray:
+    """Return how fully sunken feet are flattened to come above the floor.
+
+    Feet of a body that kneels or lies point back beyond the vertical; they are lifted, not turned.
+
+    Args:
+        heights_m: (N, T, 2) height of each foot's lowest corner.
+        flat_m: (N, T, 2) the same height if the foot were flat.
+        normals: (N, T, 2, 3) of the soles, world.
+
+    Returns:
+        (N, T, 2) in [0, 1], smoothed over time.
+    """
+    gain_m = flat_m - heights_m
+    share = np.where(gain_m > 1e-3, -heights_m / np.maximum(gain_m, 1e-3), 0.0)
+    bears = _bearing_share(normals)
+    return blur(np.clip(share, 0.0, 1.0) * bears, 1.0, fps)
+
+
+def roll_feet_back(posed: PosedMotions, turns: np.ndarray, stands: np.ndarray) -> np.ndarray:
+    """Extend turns (N, T, 2, 4) to roll standing feet back onto their soles.
+
+    Heel and toe joint of such a foot surely stand, but nothing shows its roll: files made from joint positions choose
+    it freely. Feet below level shanks, as of a body that sits cross-legged, do lie on their edges.
+    """
+    toes = posed.motions.skeleton.pair("foot")
+    if toes is None:
+        return turns
+    legs = Legs.from_skeleton(posed.motions.skeleton)
+    ankles_m = posed.positions_m[:, :, legs.ankles]
+    shanks_m = posed.positions_m[:, :, legs.knees] - ankles_m
+    bears = shanks_m[..., 1] > _STEEP_SHANK * norms(shanks_m)
+    stands_flat = observe_feet(posed.motions, lambda observation: observation.stands_flat)
+    share = _rolled_share(posed.normals, stands & stands_flat & bears, TURN_S, posed.motions.fps)
+    if not share.any():
+        return turns
+    rolls = _rolling_rotations(posed.normals, posed.positions_m[:, :, toes] - ankles_m)
+    return slerp(turns, rolls, share[..., None])
+
+
+def _rolling_rotations(normals: np.ndarray, toes_m: np.ndarray) -> np.ndarray:
+    """Return world rotations (N, T, 2, 4) that roll feet about their length onto the sole.
+
+    Args:
+        normals: (N, T, 2, 3) of the soles, world.
+        toes_m: (N, T, 2, 3) from ankle to toe joint, world.
+    """
+    axes = toes_m / np.maximum(norms(toes_m)[..., None], 1e-9)
+    sines = cross(axes, normals) @ UP
+    cosines = (normals - (normals * axes).sum(-1, keepdims=True) * axes) @ UP
+    return quaternions(np.arctan2(sines, cosines)[..., None] * axes)
+
+
+def _rolled_share(normals: np.ndarray, stands: np.ndarray, over_s: float, fps: float) -> np.ndarray:
+    """Return how fully wrongly rolled feet are rolled back, fully throughout a stance.
+
+    Args:
+        normals: (N, T, 2, 3) of the soles, world.
+        stands: (N, T, 2) stances on heel and toe.
+        over_s: Standard deviation of the spread over time.
+
+    Returns:
+        (N, T, 2) in [0, 1].
+    """
+    least_rad, most_rad = _ROLLED_RAD
+    share = smoothstep((_tilt_rad(normals) - least_rad) / (most_rad - least_rad)) * _bearing_share(normals) * stands
+    frames = 2 * round(2 * over_s * fps) + 1
+    return smooth_gaussian(maximum_filter1d(share, frames, axis=1, mode="nearest"), over_s * fps)
+
+
+def bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:
+    """Bend toes up that are below the ground although the ball of the foot is not.
+
+    Only fitted soles are bent: default soles need not be where the feet are.
+
+    Args:
+        ground_m: (N, T, 2) height of the ground beneath each foot.
+        is_soft: Whether bends are limited and spread over time.
+    """
+    skeleton = posed.motions.skeleton
+    toes = skeleton.pair("foot")
+    if skeleton.soles_m is None or toes is None:
+        return posed
+    ground = posed.motions.ground
+    for _ in range(_TOE_BENDS if is_soft else 1):
+        joints_m = posed.positions_m[:, :, toes]
+        tips_m = posed.feet_m[..., 4:, :]
+        if ground is not None:
+            ground_m = ground.beneath_m(tips_m).max(-1)
+        balls_m = posed.feet_m[..., 2:4, 1].min(-1)
+        lowest_m = np.minimum(balls_m, ground_m) - joints_m[..., 1]
+        turns = _toe_bends(tips_m.mean(-2) - joints_m, lowest_m, posed.normals)
+        if is_soft:
+            turns = limit_turns(turns, _TOE_RAD, _TOE_S, posed.motions.fps)
+        orientations = posed.orientations.copy()
+        for side, toe in enumerate(toes):
+            below_toe = skeleton.descendants[toe]
+            orientations[:, :, below_toe] = compose(turns[:, :, [side]], orientations[:, :, below_toe])
+        feet_m = split_by_foot(corner_positions(posed.soles, posed.positions_m, orientations))
+        posed = replace(posed, orientations=orientations, feet_m=feet_m)
+    return posed
+
+
+def _toe_bends(tips_m: np.ndarray, lowest_m: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Return rotations that bend toe tips up to a height.
+
+    Toes do not bend in feet that point back beyond the vertical, as of a body that kneels or lies.
+
+    Args:
+        tips_m: (N, T, 2, 3) from toe joint to tip, world.
+        lowest_m: (N, T, 2) least height of the tips, seen from the toe joint.
+        normals: (N, T, 2, 3) of the soles, world.
+
+    Returns:
+        (N, T, 2, 4) in the world.
+    """
+    level_m = np.hypot(tips_m[..., 0], tips_m[..., 2])
+    length_m = norms(tips_m)
+    sines = np.clip(lowest_m / np.maximum(length_m, 1e-9), -1.0, 1.0)
+    up_rad = np.arcsin(sines) - np.arctan2(tips_m[..., 1], level_m)
+    bears = _bearing_share(normals)
+    axes = np.stack([-tips_m[..., 2], np.zeros_like(level_m), tips_m[..., 0]], axis=-1)
+    axes /= np.maximum(level_m, 1e-9)[..., None]
+    angles_rad = bears * np.clip(up_rad, 0.0, _MOST_BENT_RAD)
+    return quaternions(axes * angles_rad[..., None])
+
+
+def limit_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -> np.ndarray:
+    """Limit rotations of feet or toes, spread them over time, and drop small ones.
+
+    Args:
+        turns: (N, T, 2, 4) in the world.
+        most_rad: Largest turn of a joint, approached smoothly.
+        over_s: Standard deviation of the spread, in s.
+
+    Returns:
+        (N, T, 2, 4) in the world.
+    """
+    turns_rad = rotation_vectors(turns)
+    sizes = np.maximum(norms(turns_rad)[..., None], 1e-9) / most_rad
+    bounded_rad = np.tanh(sizes) / sizes * turns_rad
+    turns_rad = smooth_gaussian(bounded_rad, over_s * fps)
+    share = deadband(norms(turns_rad), _SMALL_RAD, fps)
+    return quaternions(share[..., None] * turns_rad)
+
+
+def _bearing_share(normals: np.ndarray) -> np.ndarray:
+    """Return how surely feet do not point back beyond the vertical, (N, T, 2) in [0, 1]."""
+    least_rad, most_rad = _POINTING_BACK_RAD
+    return smoothstep((most_rad - _tilt_rad(normals)) / (most_rad - least_rad))
+
+
+def _tilt_rad(normals: np.ndarray) -> np.ndarray:
+    return np.arccos(np.clip(normals[..., 1], -1.0, 1.0))
