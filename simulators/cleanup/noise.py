@@ -84,10 +84,6 @@ _LONGEST_WINDOW = 16
 """Largest number of frames of a window."""
 
 
-_MORE_THAN_ROUNDING = 1 + 1e-6
-"""Factor beyond which jerk has grown."""
-
-
 def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
     """Return the white noise (N, ...) on curves.
 
@@ -164,6 +160,7 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
     Args:
         motions: N motions with J joints.
         noise_rad: (N, J) white noise on each joint's rotation.
+        must_calm: Whether only motions change that become calmer.
 
     Returns:
         The motions with less noise; those with too few frames unchanged.
@@ -177,6 +174,8 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
     noisy_joints = is_noisy(noise_rad)[:, None] & (noise_rad > _ROUNDING_RAD)
     noisy_axes = noise_m > _NOISY_ROOT_M
     is_changed = np.asarray(noisy_joints.any(1) | noisy_axes.any(1))
+    if not is_changed.any():
+        return motions
     for motion in np.flatnonzero(is_changed):
         joints = np.flatnonzero(noisy_joints[motion])
         axes = np.flatnonzero(noisy_axes[motion])
@@ -190,9 +189,9 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
     rotations /= norms(rotations)[..., None]
     calm_motions = replace(motions, root_m=root_m, rotations=rotations)
     calm_motions = _smooth_noisy_joints(calm_motions, noise_rad)
-    if must_calm and is_changed.any():
-        return _keep_calmer(motions, calm_motions, is_changed)
-    return calm_motions
+    if must_calm:
+        is_changed &= is_calmer(motions, calm_motions)
+    return keep_changes(motions, calm_motions, is_changed)
 
 
 def smooth_shaking_joints(motion: Motion) -> Motion:
@@ -214,7 +213,8 @@ def smooth_shaking_joints(motion: Motion) -> Motion:
         smooth = smooth_whittaker(values, min(noise / max(needed, 1e-12), smoothest))
         rotations[:, joint] = smooth / norms(smooth)[:, None]
     calm = replace(motion, rotations=rotations)
-    return calm if _is_calmer(motion, calm) else motion
+    is_calm = is_calmer(MotionBatch.stack([motion]), MotionBatch.stack([calm]))[0]
+    return calm if is_calm else motion
 
 
 def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> float:
@@ -230,21 +230,13 @@ def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> floa
     return 3 * moved / (2 * stride**3 + stride)
 
 
-def _is_calmer(before: Motion, after: Motion) -> bool:
-    """Return whether the body has less jerk than before, and no foot clearly more."""
-    jerks_before = norms(np.diff(joint_positions(before), 3, axis=0)).mean(axis=0)
-    jerks_after = norms(np.diff(joint_positions(after), 3, axis=0)).mean(axis=0)
+def is_calmer(before: MotionBatch, after: MotionBatch) -> np.ndarray:
+    """Return which motions (N,) have less jerk than before, and clearly more in no foot."""
+    jerk_before = norms(np.diff(joint_positions(before), 3, axis=1)).mean(axis=1)
+    jerk_after = norms(np.diff(joint_positions(after), 3, axis=1)).mean(axis=1)
     feet = list(before.skeleton.pair("ankle") or ())
-    feet_stay = jerks_after[feet] <= _FEET_STAY * jerks_before[feet]
-    return bool(jerks_after.mean() < jerks_before.mean() and feet_stay.all())
-
-
-def _keep_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -> MotionBatch:
-    """Return calm motions, but the original ones of those changed (N,) whose joints gain jerk."""
-    jerk_before = norms(np.diff(joint_positions(motions), 3, axis=1)).mean((1, 2))
-    jerk_after = norms(np.diff(joint_positions(calm), 3, axis=1)).mean((1, 2))
-    is_rougher = changed & (jerk_after > _MORE_THAN_ROUNDING * jerk_before)
-    return keep_changes(motions, calm, ~is_rougher)
+    feet_stay = (jerk_after[:, feet] <= _FEET_STAY * jerk_before[:, feet]).all(axis=1)
+    return (jerk_after.mean(axis=1) < jerk_before.mean(axis=1)) & feet_stay
 
 
 def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
