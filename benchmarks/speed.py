@@ -48,7 +48,7 @@ from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.pipeline import Pipeline
-from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS
+from selfcorrect.simulators.postprocess.steps import KINEMATIC_POSTPROCESS
 from selfcorrect.simulators.presets import RESIDUAL_FREE_PRESET
 
 GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}

@@ -22,7 +22,8 @@ from .batching import BATCH_SIZE, MAX_FRAMES_TOGETHER, find_input_failure, make_
 from .cleanup.clean import CleanupSettings
 from .cleanup.levelling import FitSoles
 from .pipeline import Pipeline, correct_batches, release_simulator
-from .postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessStep
+from .postprocess.state import PostprocessStep
+from .postprocess.steps import KINEMATIC_POSTPROCESS, POSTPROCESS
 from .results.results import CorrectedMotion
 from .results.view import CorrectionView, restore_views
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker

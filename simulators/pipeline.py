@@ -24,7 +24,8 @@ from .cleanup.clean import CleanupSettings, clean_motions
 from .compare.evaluate import drop_failed_tracks, evaluate, evaluate_kinematic
 from .engines.world import World
 from .planning import plan_motions
-from .postprocess import BLEND_SIMULATION, PostprocessState, PostprocessStep
+from .postprocess.state import PostprocessState, PostprocessStep
+from .postprocess.steps import BLEND_SIMULATION
 from .results.results import CorrectedMotion
 from .settings.engine_table import ENGINES
 from .settings.tracker import DriveSettings, EngineSettings, SimulateChoice, TrackerSettings

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from .cleanup.clean import RESIDUAL_FREE_STEPS, CleanupSettings
 from .pipeline import Pipeline
-from .postprocess import POSTPROCESS
+from .postprocess.steps import POSTPROCESS
 from .settings import tracker as strengths
 from .settings.tracker import (
     BulletSettings,

@@ -247,7 +247,7 @@ class CorrectionOptions:
         Motions pass them.
         """
         from selfcorrect.simulators.pipeline import Pipeline
-        from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS
+        from selfcorrect.simulators.postprocess.steps import KINEMATIC_POSTPROCESS
         from selfcorrect.simulators.presets import FILES, find_preset
 
         preset = FILES if self.kinematic and self.strength == RESIDUAL_FREE else find_preset(self.strength)

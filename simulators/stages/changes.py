@@ -31,6 +31,8 @@ def keep_changes(before: MotionBatch, after: MotionBatch, share: np.ndarray) -> 
     """
     if (share == 1).all():
         return after
+    if (share == 0).all():
+        return before
     shares = np.broadcast_to(share.reshape(len(before), -1), before.root_m.shape[:2])
     is_changed = shares > 0
     root_m = np.where(is_changed[..., None], after.root_m, before.root_m)

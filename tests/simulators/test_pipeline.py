@@ -17,7 +17,7 @@ from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, StabilizeFloor, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.planning import plan_motions
-from selfcorrect.simulators.postprocess import BLEND_SIMULATION
+from selfcorrect.simulators.postprocess.steps import BLEND_SIMULATION
 from selfcorrect.simulators.results.results import CorrectedMotion, Stage
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene

@@ -15,7 +15,8 @@ from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import settings_from_config
 from selfcorrect.simulators import presets
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, SmoothFast
+from selfcorrect.simulators.postprocess.smoothing import SmoothFast
+from selfcorrect.simulators.postprocess.steps import KINEMATIC_POSTPROCESS, POSTPROCESS
 from selfcorrect.simulators.presets import SAMPLES, find_preset, find_simulation
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 from selfcorrect.simulators.settings.tracker import DriveSettings, TrackerSettings, normalize_strength

@@ -1,0 +1,109 @@
+"""Lead corrected motions back to the cleaned ones, where feet stand or jerk stays high."""
+
+from dataclasses import dataclass, replace
+from operator import attrgetter
+
+import numpy as np
+
+from selfcorrect.core.checks import Positive
+from selfcorrect.motion.geometry.filters import maximum_filter1d
+from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.kinematics import pose_joints
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.perception.observation import observe_feet
+
+from ..body.curves import smooth_gaussian
+from ..body.leg_ik import Legs
+from ..body.soft_legs import move_ankles_to
+from ..stages.changes import keep_changes
+from .jerk_bounds import JerkBounds
+from .state import PostprocessState
+
+
+@dataclass(frozen=True)
+class RestoreFeet(Positive):
+    """Lead planted feet back to the cleaned pose; the legs follow.
+
+    Without a simulation, swinging feet are led back, too. Set by hand on CMU's training clips. The step pays on some
+    clips only: without it, some captures slide much more, but most slide less.
+    """
+
+    around_s: float = 0.15
+    """Time around a stance in which the foot is led there, in s."""
+    smoothing_s: float = 0.05
+    """Smoothing time of the share of restored feet, in s."""
+
+    def __call__(self, state: PostprocessState) -> PostprocessState:
+        restored = self.restore(state.motions, state.fallback, state.bounds.before, state.shares)
+        return replace(state, motions=restored)
+
+    def restore(
+        self, motions: MotionBatch, cleaned: MotionBatch, before: MotionBatch, simulated: np.ndarray
+    ) -> MotionBatch:
+        """Restore the feet of the cleaned motions.
+
+        Args:
+            motions: N motions of T frames.
+            before: The motions before clean-up; knees follow these.
+            simulated: (N, T) share of the simulation.
+        """
+        skeleton = motions.skeleton
+        ankles = Legs.from_skeleton(skeleton).ankles
+        stands = self._shares(observe_feet(cleaned, attrgetter("touches")), motions.fps)
+        share = np.maximum(stands, 1 - simulated[..., None])[..., None]
+        toes = skeleton.pair("foot")
+        if toes is not None:
+            rotations = motions.rotations.copy()
+            rotations[..., toes, :] = slerp(rotations[..., toes, :], cleaned.rotations[..., toes, :], share)
+            motions = replace(motions, rotations=rotations)
+        positions_m, orientations = pose_joints(motions)
+        cleaned_positions_m, cleaned_orientations = pose_joints(cleaned)
+        ankles_m = positions_m[..., ankles, :]
+        targets_m = ankles_m + share * (cleaned_positions_m[..., ankles, :] - ankles_m)
+        targets = slerp(orientations[..., ankles, :], cleaned_orientations[..., ankles, :], share)
+        return move_ankles_to(motions, before, targets_m, targets, stands)
+
+    def _shares(self, stands: np.ndarray, fps: float) -> np.ndarray:
+        """Return how fully feet are restored (N, T, 2): 1 while a foot stands, fading around the stance."""
+        frames = 2 * round(self.around_s * fps) + 1
+        around = maximum_filter1d(stands.astype(float), frames, axis=1, mode="nearest")
+        return smooth_gaussian(around, self.smoothing_s * fps)
+
+
+@dataclass(frozen=True)
+class RevertHighJerk:
+    """Replace frames by the fallback where a part of the body still exceeds its jerk bound.
+
+    A simulated trunk that calms down carries
+    legs along, so no part of a body can be smoothed alone. Without this step, the fastest knees of noisy captures move
+    6 °/s faster.
+    """
+
+    rounds: int = 3
+    """Number of rounds in which rough frames give way."""
+
+    def __call__(self, state: PostprocessState) -> PostprocessState:
+        reverted, share = self.revert(state.bounds, state.motions, state.fallback)
+        return replace(state, motions=reverted, shares=state.shares * (1 - share))
+
+    def revert(self, bounds: JerkBounds, motions: MotionBatch, fallback: MotionBatch) -> tuple[MotionBatch, np.ndarray]:
+        """Blend motions with fallbacks wherever jerk exceeds the bounds.
+
+        Args:
+            bounds: The largest jerk of each part.
+            motions: N motions of T frames.
+            fallback: Calmer versions of the motions.
+
+        Returns:
+            The motions, and the share (N, T) of the fallbacks.
+        """
+        reverted = motions
+        share = np.zeros(motions.root_m.shape[:2])
+        for _ in range(self.rounds):
+            rough = bounds.roughness(bounds.excess(reverted)).max(axis=-1)
+            if not rough.any():
+                break
+            widest = maximum_filter1d(rough, 2 * round(bounds.around) + 1, axis=1, mode="nearest")
+            share = np.minimum(share + smooth_gaussian(widest, bounds.around / 2), 1.0)
+            reverted = keep_changes(motions, fallback, share)
+        return reverted, share

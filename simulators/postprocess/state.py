@@ -1,0 +1,60 @@
+"""The state and the protocol of post-processing steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+
+from selfcorrect.motion.motion import MotionBatch
+
+from ..stages.values import CleanedMotions, TrackingResult
+from .jerk_bounds import JerkBounds
+
+
+class PostprocessStep(Protocol):
+    """A post-processing step: parameters, and a call that returns the next state."""
+
+    def __call__(self, state: PostprocessState, /) -> PostprocessState: ...
+
+
+@dataclass(frozen=True, eq=False)
+class PostprocessState:
+    """Motions between two steps of post-processing."""
+
+    tracked: TrackingResult | None
+    """Plans and simulations, None after a clean-up alone."""
+    cleaned: MotionBatch
+    """The cleaned motions, which plan and simulation follow."""
+    motions: MotionBatch
+    fallback: MotionBatch
+    """The smoothed cleaned motions, which replace frames that stay too rough."""
+    shares: np.ndarray
+    """(N, T) share of the simulation in each frame."""
+    bounds: JerkBounds
+    """The largest jerk that a correction may have, from the motions before planting."""
+
+    @classmethod
+    def from_stages(cls, cleaned: CleanedMotions, tracked: TrackingResult | None = None) -> Self:
+        """Return the state before the first step: motions as planned, or as cleaned if nothing was planned."""
+        motions = cleaned.motions
+        if tracked is not None:
+            plan = tracked.plan
+            motions = plan.body.link_view(cleaned.motions).restore(plan.motions)
+        return cls(
+            tracked=tracked,
+            cleaned=cleaned.motions,
+            motions=motions,
+            fallback=cleaned.motions,
+            shares=np.zeros(cleaned.motions.root_m.shape[:2]),
+            bounds=JerkBounds.from_motions(cleaned.before_planting),
+        )
+
+    def apply_steps(self, steps: Sequence[PostprocessStep]) -> PostprocessState:
+        """Return the state after some steps."""
+        state = self
+        for step in steps:
+            state = step(state)
+        return state
