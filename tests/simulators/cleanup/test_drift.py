@@ -19,14 +19,11 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.gliding import estimate_standing_glide
 from selfcorrect.motion.perception.observation import observe
-from selfcorrect.simulators.cleanup import drift
+from selfcorrect.simulators.cleanup import drift_estimate
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.cleanup.drift import (
-    StanceEvidence,
-    _is_root_swinging,
-    _remove_mean_along_travel,
-    estimate_floor_drift,
-)
+from selfcorrect.simulators.cleanup.drift import _is_root_swinging
+from selfcorrect.simulators.cleanup.drift_estimate import _remove_mean_along_travel, estimate_floor_drift
+from selfcorrect.simulators.cleanup.drift_evidence import StanceEvidence
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.results.results import NoteKind
@@ -119,7 +116,7 @@ def test_round_trip_run_has_finite_drift():
 
 
 def test_still_walks_skip_drift(clips, monkeypatch):
-    monkeypatch.delattr(drift, "_fit_drift")
+    monkeypatch.delattr(drift_estimate, "fit_drift")
     assert not drift_m_s(clips["walk"]).any()
     with pytest.raises(NameError):
         drift_m_s(sliding(clips["walk"], np.tile([0.6, 0.0], (len(clips["walk"]) - 1, 1))))

@@ -1,0 +1,164 @@
+"""Evidence of a drifting floor, and the drift that fits it best.
+
+Horizontal speed does not show here which point of a foot stands. So the observation infers standing points from what
+drift does not change: height and vertical speed. The drift is the horizontal velocity, constant or else smooth in time,
+that makes most of these points still.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.stance_model import STANDS_M_S
+
+from ..body.curves import smooth_whittaker
+from ..body.soles import lowness_weights
+
+_NOISY_STANDS_M_S = 0.25
+"""Usual speed of standing points on noisy bodies, in m/s, after noise is removed. The slow part stays."""
+_STEADY = 0.8
+"""Minimum still evidence of steady drift, relative to changing drift."""
+_FEWEST_STEADY = 0.3
+"""Minimum share of all evidence that steady drift makes still."""
+_GATE_WIDTH = 0.05
+"""Range of shares over which confidence rises from 0 to 1."""
+_MOST_STARTS = 100
+"""Maximum number of starting points of the search."""
+_NARROWING_M_S = (0.18, 0.12, 0.08, 0.06)
+"""Outlier scales of the refinement, in m/s. There is one per round; the last one serves five rounds."""
+_OUTLIER_M_S = 0.3
+"""Scale of outliers of changing drift."""
+_EXCLUDING = 3.0
+"""First multiple of the outlier scale. It falls to 1 from the first to the seventh of 12 rounds."""
+_HABIT = 0.01
+"""Weight of the mean velocity. Changing drift returns to the mean when no foot stands."""
+
+
+@dataclass(frozen=True)
+class DriftEvidence:
+    """Evidence that a drift must have to be believed."""
+
+    steady: float
+    """Maximum evidence that is still without a steady drift, as a share of what is still with it. Clean motion has
+    more."""
+    changing: float
+    """The same share for changing drift."""
+    fewest_still: float
+    """Minimum share of the evidence that changing drift makes still."""
+    still_m_s: float = STANDS_M_S
+    """Speed of still points, a standard deviation, in m/s."""
+    stiffness: float = 30.0
+    """Weight of second differences of changing drift, at 30 frames per second."""
+
+
+CALM = DriftEvidence(steady=0.66, changing=0.45, fewest_still=0.45)
+RUNNING = DriftEvidence(steady=0.3, changing=0.3, fewest_still=0.2)
+LEAPING = DriftEvidence(steady=0.3, changing=0.3, fewest_still=0.42)
+NOISY = DriftEvidence(steady=0.45, changing=0.55, fewest_still=0.4, still_m_s=_NOISY_STANDS_M_S, stiffness=1000.0)
+TREADMILL = DriftEvidence(steady=0.15, changing=0.15, fewest_still=0.15)
+
+
+@dataclass(frozen=True, eq=False)
+class StanceEvidence:
+    """Velocities of P sole corners over S steps from frame to frame, weighted by how surely they stand."""
+
+    velocity_m_s: np.ndarray
+    """(S, P, 2) velocities along x and z."""
+    weights: np.ndarray
+    """(S, P) weights."""
+
+    @classmethod
+    def from_motion(cls, motion: Motion, feet_m: np.ndarray, is_upright: np.ndarray) -> StanceEvidence:
+        """Weigh low sole corners by how surely the foot stands on ground that may slide.
+
+        Args:
+            motion: Motion of T frames.
+            feet_m: (T, 2, K, 3) sole corners.
+            is_upright: (T,) whether feet carry the body.
+        """
+        steps = len(motion) - 1
+        weights = observe(motion).resting[..., None] * lowness_weights(feet_m[..., 1])
+        step_weights = 0.5 * (weights[1:] + weights[:-1]) * is_upright[1:, None, None]
+        velocities_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * motion.fps
+        return cls(velocities_m_s.reshape(steps, -1, 2), step_weights.reshape(steps, -1))
+
+    def stationary_share(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
+        """Return the share of the evidence that is still, at about `speed_m_s`, once a drift (S, 2) is removed."""
+        stationarity = _bell(self._deviation_m_s(drift_m_s) / speed_m_s)
+        return float(np.sum(self.weights * stationarity) / self.weights.sum())
+
+    def mean_velocity(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return each step's weighted mean velocity (S, 2) over points, and its total weight (S,)."""
+        total = weights.sum(1)
+        weighted_m_s = np.sum(self.velocity_m_s * weights[..., None], axis=1)
+        return weighted_m_s / np.maximum(total, 1e-9)[:, None], total
+
+    def reject_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
+        """Return weights (S, P), lower for points that move otherwise than a drift (Geman and McClure 1987)."""
+        return self.weights / (1 + (self._deviation_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
+
+    def _deviation_m_s(self, drift_m_s: np.ndarray) -> np.ndarray:
+        return norms(self.velocity_m_s - drift_m_s[:, None])
+
+
+def fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) -> tuple[np.ndarray, bool]:
+    """Fit the steady or changing drift (S, 2) that makes most points still; also return whether it is steady."""
+    changing_m_s = _fit_changing_drift(standing, required.stiffness * (fps / 30) ** 4)
+    steady_m_s = np.broadcast_to(fit_steady_drift(standing), changing_m_s.shape)
+    still_if_steady = standing.stationary_share(steady_m_s, required.still_m_s)
+    still_if_changing = standing.stationary_share(changing_m_s, required.still_m_s)
+    is_steady = still_if_steady >= _STEADY * still_if_changing
+    return (steady_m_s, True) if is_steady else (changing_m_s, False)
+
+
+def fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
+    """Find the densest velocity (2,) of standing points by mean shift (Comaniciu and Meer 2002)."""
+    all_weights = standing.weights.ravel()
+    heavy = np.argsort(-all_weights, kind="stable")[: 6 * _MOST_STARTS]
+    points = standing.velocity_m_s.reshape(-1, 2)[heavy]
+    weights = all_weights[heavy]
+    starts = points[:: max(1, len(points) // _MOST_STARTS)]
+    distances_m_s = norms(starts[:, None] - points)
+    densities = _bell(distances_m_s / STANDS_M_S) @ weights
+    velocity_m_s = starts[densities.argmax()]
+    for scale_m_s in (*_NARROWING_M_S, *_NARROWING_M_S[-1:] * 4):
+        drift_m_s = np.broadcast_to(velocity_m_s, (len(standing.weights), 2))
+        robust_weights = standing.reject_outliers(drift_m_s, scale_m_s)
+        velocity_m_s = np.einsum("sp,spi->i", robust_weights, standing.velocity_m_s) / robust_weights.sum()
+    return velocity_m_s
+
+
+def _fit_changing_drift(standing: StanceEvidence, stiffness: float) -> np.ndarray:
+    """Fit a smooth velocity (S, 2) to standing points, with outliers excluded step by step."""
+    mean_m_s, total = standing.mean_velocity(standing.weights)
+    habit_m_s = total @ mean_m_s / total.sum()
+    drift_m_s = mean_m_s
+    excluding = np.maximum(1.0, np.linspace(_EXCLUDING, -1.0, 12))
+    for scale_m_s in _OUTLIER_M_S * np.array([np.inf, *excluding]):
+        robust_weights = standing.reject_outliers(drift_m_s, scale_m_s)
+        mean_m_s, total = standing.mean_velocity(robust_weights)
+        share = (total / (total + _HABIT))[:, None]
+        shrunk_m_s = habit_m_s + share * (mean_m_s - habit_m_s)
+        drift_m_s = smooth_whittaker(shrunk_m_s, stiffness, total + _HABIT)
+    return drift_m_s
+
+
+def find_confidence(standing: StanceEvidence, drift_m_s: np.ndarray, required: DriftEvidence, *, steady: bool) -> float:
+    """Return the confidence, from 0 to 1, in a drift (S, 2)."""
+    still_with_drift = standing.stationary_share(drift_m_s, required.still_m_s)
+    still_without = standing.stationary_share(np.zeros_like(drift_m_s), required.still_m_s)
+    fewest_still = min(required.fewest_still, _FEWEST_STEADY) if steady else required.fewest_still
+    if still_with_drift < fewest_still:
+        return 0.0
+    most_without = required.steady if steady else required.changing
+    return float(np.clip((most_without - still_without / still_with_drift) / _GATE_WIDTH, 0.0, 1.0))
+
+
+def _bell(values: np.ndarray) -> np.ndarray:
+    """Return a Gaussian of height and width 1."""
+    return np.exp(-0.5 * values**2)
