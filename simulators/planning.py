@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
-from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s
+from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, UP, cross, median
 from selfcorrect.motion.kinematics import pose_joints
@@ -351,10 +351,8 @@ def hold_corners(
     step_load = np.minimum(load[:, 1:], load[:, :-1])
     step_load = np.minimum(step_load, 1.0)
     total = step_load.sum(-1)
-    steps_m = np.diff(points_m[..., [0, 2]], axis=1)
-    moves_m = np.sum(step_load[..., None] * steps_m, axis=-2)
-    divisor = np.maximum(total, 1e-9)
-    velocity_m_s = fps * moves_m / divisor[..., None]
+    velocities_m_s = floor_velocities_between_m_s(points_m, fps, axis=1)
+    velocity_m_s = np.sum(step_load[..., None] * velocities_m_s, axis=-2) / np.maximum(total, 1e-9)[..., None]
     is_held_step = total > settings.min_hold_load
     carries = np.zeros(load.shape[:3], dtype=bool)
     carries[:, 1:] |= is_held_step

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s
+from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.vectors import norms, percentile
 
@@ -69,7 +69,7 @@ def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     weights = lowness_weights(feet_m[..., 1])
     weights = weights[:, 1:] + weights[:, :-1]
     weights /= weights.sum(-1, keepdims=True)
-    return np.sum(np.diff(feet_m[..., [0, 2]], axis=1) * weights[..., None], axis=3) * fps
+    return np.sum(floor_velocities_between_m_s(feet_m, fps, axis=1) * weights[..., None], axis=3)
 
 
 def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
@@ -82,7 +82,7 @@ def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
         (N, T − 1, 2 feet, 2) in m/s, along x and z.
     """
     weights = lowness_weights(feet_m[..., 1], _HELD_WITHIN_M)
-    velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
+    velocity_m_s = floor_velocities_between_m_s(feet_m, fps, axis=1)
     weights = (weights[:, 1:] + weights[:, :-1]) / (_HELD_M_S + norms(velocity_m_s)) ** 2
     weights /= weights.sum(-1, keepdims=True)
     return np.sum(velocity_m_s * weights[..., None], axis=3)
@@ -147,7 +147,7 @@ def fit_soles(
 
 
 def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
-    """Return speeds (N, T, 2) at frames, from velocities (N, T − 1, 2, 2) between frames."""
+    """Return speeds (N, T, 2) at frames, means of the speeds of velocities (N, T − 1, 2, 2) before and after."""
     between = norms(velocity_m_s)
     padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
     return 0.5 * (padded[:, 1:] + padded[:, :-1])

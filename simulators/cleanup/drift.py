@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.floor_speeds import floor_speeds_between_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.vectors import find_distinct, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
@@ -115,7 +116,7 @@ class StabilizeFloor:
 
     def _note_glide(self, glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
         """Note a glide (T, 3) and its mean speed."""
-        speeds_m_s = norms(np.diff(glide_m, axis=0)) * fps
+        speeds_m_s = floor_speeds_between_m_s(glide_m, fps)
         if not speeds_m_s.any():
             return ()
         kind = NoteKind.GLIDE_KEPT if self.keep_path else NoteKind.GLIDE_REMOVED
@@ -220,7 +221,7 @@ def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> 
 
     Otherwise the root moves evenly, and the legs swing and bend wrongly: planted feet mend the legs.
     """
-    root_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps
+    root_m_s = floor_velocities_between_m_s(root_m, fps)
     velocities_m_s = np.stack([root_m_s, swing_m_s])
     slow_m_s = gaussian_filter1d(velocities_m_s, _EVEN_S * fps, axis=1, mode="nearest")
     root_changes, swing_changes = np.diff(slow_m_s, axis=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.floor_speeds import floor_velocities_between_m_s
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion
 
@@ -165,7 +166,7 @@ def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> 
 
 def _travel_velocity(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
     """Return the body's velocity (S, 2) without drift, smoothed over steps."""
-    velocity_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps - drift_m_s
+    velocity_m_s = floor_velocities_between_m_s(root_m, fps) - drift_m_s
     return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from selfcorrect.motion.geometry.floor_speeds import floor_velocities_between_m_s
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
@@ -84,7 +85,7 @@ class StanceEvidence:
         steps = len(motion) - 1
         weights = observe(motion).resting[..., None] * lowness_weights(feet_m[..., 1])
         step_weights = 0.5 * (weights[1:] + weights[:-1]) * is_upright[1:, None, None]
-        velocities_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * motion.fps
+        velocities_m_s = floor_velocities_between_m_s(feet_m, motion.fps)
         return cls(velocities_m_s.reshape(steps, -1, 2), step_weights.reshape(steps, -1))
 
     def stationary_share(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:

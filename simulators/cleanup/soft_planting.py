@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import solve_banded
+from selfcorrect.motion.geometry.floor_speeds import floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.vectors import UP, norms, sum_points
 from selfcorrect.motion.motion import MotionBatch
@@ -130,9 +131,9 @@ def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
     heel, toe = np.moveaxis(posed.standing, -1, 0)
     toe_share = (toe + _NEVER) / (toe + heel * (1 - toe) + 2 * _NEVER)
     toe_share = 0.5 * (toe_share[:, 1:] + toe_share[:, :-1])[..., None]
-    heel_steps_m = np.diff(heels_m[..., [0, 2]], axis=1)
-    toe_steps_m = np.diff(toes_m[..., [0, 2]], axis=1)
-    return fps * (heel_steps_m + toe_share * (toe_steps_m - heel_steps_m))
+    heels_m_s = floor_velocities_between_m_s(heels_m, fps, axis=1)
+    toes_m_s = floor_velocities_between_m_s(toes_m, fps, axis=1)
+    return heels_m_s + toe_share * (toes_m_s - heels_m_s)
 
 
 def lock_feet_softly(
@@ -257,7 +258,7 @@ def damp_while_still(moves_m: np.ndarray, points_m: np.ndarray, stands: np.ndarr
         (N, T, 2, 3) m + e.
     """
     slow_m_s, fast_m_s = _STILL_M_S
-    speeds_m_s = norms(np.diff(points_m, axis=1)) * fps
+    speeds_m_s = norms(np.diff(points_m, axis=1)) * fps  # in space: a point that rises is not still
     still = smoothstep((fast_m_s - speeds_m_s) / (fast_m_s - slow_m_s)) * (stands[:, 1:] & stands[:, :-1])
     damped_m = moves_m.copy()
     for motion, foot in np.argwhere(still.any(axis=1)):

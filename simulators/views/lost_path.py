@@ -12,6 +12,7 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import sole_corners_m
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.floor_speeds import floor_velocities_between_m_s
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
@@ -54,7 +55,7 @@ def restore_lost_path(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     neither side of a stretch moves in place, and is left.
     """
     fps = motion.fps
-    velocities_m_s = np.diff(motion.root_m[:, [0, 2]], axis=0) * fps
+    velocities_m_s = floor_velocities_between_m_s(motion.root_m, fps)
     speeds_m_s = norms(velocities_m_s)
     held = []
     for start, stop in find_runs(speeds_m_s < _HELD_M_S):

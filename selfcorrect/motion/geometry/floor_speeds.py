@@ -1,6 +1,7 @@
 """Speeds along the floor: how fast points slide, at any height.
 
-Every measure of foot sliding uses these functions. Measures differ in the frames and points that they count.
+Every measure of foot sliding uses these functions. Measures differ in the frames and points that they count; only
+`FootPaths` smooths noisy paths first.
 """
 
 import numpy as np
@@ -31,4 +32,12 @@ def floor_speeds_between_m_s(
 
     See `floor_speeds_m_s` for the arguments.
     """
-    return norms(np.diff(points_m[..., [0, 2]], axis=axis) * fps - belt_m_s)
+    return norms(floor_velocities_between_m_s(points_m, fps, axis) - belt_m_s)
+
+
+def floor_velocities_between_m_s(points_m: np.ndarray, fps: float, axis: int = 0) -> np.ndarray:
+    """Compute T − 1 velocities (..., 2) along x and z between consecutive frames.
+
+    See `floor_speeds_m_s` for the arguments.
+    """
+    return np.diff(points_m[..., [0, 2]], axis=axis) * fps
