@@ -80,7 +80,10 @@ _PAIRS_AT_ONCE = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class _BoxTable:
-    """Arrays of B boxes, for comparing points with all of them at once."""
+    """Arrays of B boxes.
+
+    Points are compared with all boxes at once.
+    """
 
     centres_m: np.ndarray
     """(B, 3)."""
@@ -245,11 +248,17 @@ class Ground:
         return _BoxTable.from_boxes(self.boxes)
 
     def above_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Return the height (...) of points (..., 3) above the box or floor beneath them."""
+        """Return heights (...) of points (..., 3) above the ground.
+
+        The ground is the box or floor beneath them.
+        """
         return self.to_floor_frame(points_m)[..., 1] - self.beneath_m(points_m)
 
     def standing_on(self, points_m: np.ndarray) -> np.ndarray:
-        """Convert points (..., 3) to the floor's frame, with heights above the box or floor beneath them."""
+        """Convert points (..., 3) to the floor's frame, above the ground.
+
+        Heights are relative to the box or floor beneath the points.
+        """
         standing_m = self.to_floor_frame(points_m).copy()
         standing_m[..., 1] -= self.beneath_m(points_m)
         return standing_m
@@ -265,9 +274,10 @@ class Ground:
         return replace(self, boxes=boxes, floor_m=floor_m, in_floor_frame=True)
 
     def with_lowest_floor(self, lowest_m: float) -> Ground:
-        """Return the ground with its lowest floor, at `lowest_m`, shifted to y = 0.
+        """Return the ground with its lowest floor at y = 0.
 
-        The result is in the floor's frame. Boxes whose tops are not above `lowest_m` become part of the floor.
+        The floor was at `lowest_m`. The result is in the floor's frame. Boxes whose tops are not above `lowest_m`
+        become part of the floor.
         """
         boxes = []
         for box in self.in_own_frame.boxes:

@@ -198,7 +198,10 @@ class Skeleton:
 
     @cached_property
     def rest_positions_m(self) -> np.ndarray:
-        """Joint positions (J, 3) at rest, in m, with the root at the origin."""
+        """Joint positions (J, 3) at rest, in m.
+
+        The root is at the origin.
+        """
         positions_m = np.zeros_like(self.offsets_m)
         for joint, parent in enumerate(self.parents[1:], start=1):
             positions_m[joint] = positions_m[parent] + self.offsets_m[joint]
@@ -206,7 +209,10 @@ class Skeleton:
 
     @cached_property
     def leg_m(self) -> float:
-        """Mean leg length from hip to ankle, in m, or 0 without legs."""
+        """Mean leg length from hip to ankle, in m.
+
+        It is 0 without legs.
+        """
         hips, ankles = self.pair("hip"), self.pair("ankle")
         if hips is None or ankles is None:
             return 0.0
@@ -216,9 +222,9 @@ class Skeleton:
 
     @property
     def size(self) -> float:
-        """Leg length as a share of an adult's, or 1 without legs.
+        """Leg length as a share of an adult's.
 
-        Foot sizes are scaled by it, too.
+        It is 1 without legs. Foot sizes are scaled by it, too.
         """
         return self.leg_m / ADULT_LEG_M or 1.0
 
@@ -237,7 +243,10 @@ class Skeleton:
 
     @property
     def tree(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        """Parents and parts. Bodies with equal trees can be simulated together."""
+        """Parents and parts.
+
+        Bodies with equal trees can be simulated together.
+        """
         return self.parents, self.parts
 
 

@@ -75,7 +75,10 @@ class Support:
 
     @property
     def is_grip(self) -> bool:
-        """True if a hand grips the support, false if a part rests on it."""
+        """True if a hand grips the support.
+
+        Otherwise a part rests on it.
+        """
         return self.part.endswith("grip")
 
     def shift(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:
@@ -114,7 +117,10 @@ def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: in
 
 
 def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Return ground heights (T, 2) below the left and the right foot, in m."""
+    """Return ground heights (T, 2) below the feet, in m.
+
+    The left foot comes first.
+    """
     ground_m = np.zeros((frames, 2))
     for support in supports:
         if support.part.endswith("foot"):

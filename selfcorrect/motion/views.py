@@ -68,9 +68,9 @@ class TurnedWorld:
 
 
 def to_y_up(axis: int) -> TurnedWorld:
-    """Return the change from a world with vertical axis `axis` to y up.
+    """Return the change from another world to y up.
 
-    The axis is a constant such as `Z_UP`.
+    `axis` is its vertical axis, a constant such as `Z_UP`.
     """
     about, angle_deg = _TURNS_TO_Y_UP[axis]
     return TurnedWorld(from_euler_angles(about, np.array([angle_deg])))
@@ -187,11 +187,11 @@ class JointOrder:
 
     @classmethod
     def canonical(cls, skeleton: Skeleton) -> Self:
-        """Return an order that does not depend on how a file lists its joints.
+        """Return an order that does not depend on the file's.
 
-        Joints of body parts come in SMPL's order, then all others by their rest position. Without it, solvers that
-        visit joints in turn, and rounding in sums, would depend on the file's order. Joints without a part that share a
-        position keep the skeleton's order; they affect no other joint.
+        Joints of body parts come in SMPL's order, then all others by their rest position. Otherwise, solvers that visit
+        joints in turn, and rounding in sums, would depend on how a file lists its joints. Joints without a part that
+        share a position keep the skeleton's order; they affect no other joint.
         """
         order: list[int] = []
         waiting: list[tuple[tuple[float, ...], int]] = [((), 0)]
@@ -264,7 +264,10 @@ def _turn_skeleton(
 
 
 def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Compose `first` (J, 4), rotations (T, J, 4) and `last` (J, 4), skipping joints where both are the identity."""
+    """Compose `first` (J, 4), rotations (T, J, 4) and `last` (J, 4).
+
+    Joints for which both are the identity are skipped.
+    """
     few = np.flatnonzero((first[:, 3] != 1) | (last[:, 3] != 1))
     turned = rotations.astype(float)
     turned[:, few] = compose(first[few], compose(turned[:, few], last[few]))
@@ -291,7 +294,10 @@ class ShiftedWorld:
 
 @dataclass(frozen=True)
 class ScaledBody:
-    """The body scaled by `size`, performing the scaled motion in the same time."""
+    """The body scaled by `size`.
+
+    It performs the scaled motion in the same time.
+    """
 
     size: float
 

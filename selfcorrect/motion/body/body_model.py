@@ -47,9 +47,9 @@ class BodyModel:
 
 
 def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
-    """Load a SMPL, SMPL+H or SMPL-X model from an .npz or .pkl file.
+    """Load a SMPL, SMPL+H or SMPL-X model.
 
-    Up to 10 shape coefficients of SMPL and SMPL+H are used, and up to 16 of SMPL-X.
+    The file is an .npz or .pkl. Up to 10 shape coefficients of SMPL and SMPL+H are used, and up to 16 of SMPL-X.
 
     Args:
         allow_pickle: Whether .pkl files may be read. Only numbers are read; other objects are refused. Allow it only
@@ -102,7 +102,10 @@ def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
 
 
 def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
-    """Return the body with shape coefficients `betas` (B,), or the mean body."""
+    """Return the body with given shape coefficients.
+
+    `betas` are (B,); None gives the mean body.
+    """
     joint_count = len(model.layout.names)
     rest_pose = _pose(model, np.zeros((1, joint_count, 3)))
     posed = model.module(betas=_betas(model, betas), **rest_pose)

@@ -47,10 +47,10 @@ _FRAMES_TO_FIT = 512
 
 
 def find_upright_turns(motion: Motion) -> np.ndarray | None:
-    """Find constant rotations of joint frames that make the rest pose upright.
+    """Find rotations of joint frames that make the rest pose upright.
 
     Returns:
-        (J, 4) quaternions, or None if the rest pose is already upright.
+        (J, 4) quaternions, one constant rotation per joint, or None if the rest pose is already upright.
 
     Raises:
         InputError: The skeleton lacks a part that every body has.
@@ -172,7 +172,10 @@ class _UprightTurnSearch:
 
     @cached_property
     def _frames_to_body(self) -> np.ndarray:
-        """Rotations (T, J, 4) from the file's joint frames to those of a body with the same joint positions."""
+        """Rotations (T, J, 4) from the file's joint frames to a body's.
+
+        The body has the same joint positions.
+        """
         step = -(-len(self.motion) // _FRAMES_TO_FIT)
         root_m = self.motion.root_m[::step]
         motion = replace(self.motion, root_m=root_m, rotations=self.motion.rotations[::step])

@@ -66,9 +66,10 @@ class Layout:
         return Skeleton(self.names, self.parents, np.asarray(offsets_m, dtype=float), parts)
 
     def average(self) -> Skeleton:
-        """Return an average adult of 1.7 m in T-pose, for people whose body is unknown.
+        """Return an average adult of 1.7 m in T-pose.
 
-        Bone lengths come from a published HumanML3D clip, made symmetric and rounded. Fingers and face are approximate.
+        It stands in for people whose body is unknown. Bone lengths come from a published HumanML3D clip, made symmetric
+        and rounded. Fingers and face are approximate.
         """
         return self.skeleton(np.array([_offset_m(name) for name in self.names]))
 
@@ -173,9 +174,10 @@ def _remeasure_from_t_pose(motion: Motion) -> Motion:
 
 
 def fit_body_parts(motion: Motion) -> Motion:
-    """Reduce a motion to its body parts, with the T-pose as rest pose.
+    """Reduce a motion to its body parts.
 
-    Joint positions are unchanged. Joints are those of `SMPL_BODY` that the motion has, and are named by their parts.
+    The rest pose becomes the T-pose, and joint positions are unchanged. Joints are those of `SMPL_BODY` that the motion
+    has, and are named by their parts.
 
     Raises:
         InputError: The motion lacks a joint that every body has.

@@ -51,7 +51,10 @@ they have soles."""
 
 @dataclass(frozen=True, eq=False)
 class SolePoints:
-    """P corners of the soles: the left foot first, each from heel to toe tip."""
+    """P corners of both soles.
+
+    The left foot comes first, and each foot's corners run from heel to toe tip.
+    """
 
     joints: np.ndarray
     """(P,) int64 joints that carry the points."""
@@ -79,7 +82,10 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 
 
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
-    """Return joint and offset of each corner of a foot. Side 0 is left."""
+    """Return joint and offset of each corner of a foot.
+
+    Side 0 is left.
+    """
     name = SIDES[side]
     size = skeleton.size
     ankle = skeleton.joint(f"{name}_ankle")
@@ -103,7 +109,10 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
 
 
 def _pair(middle_m: tuple[float, float, float], size: float) -> list[tuple[float, float, float]]:
-    """Return the edge points left and right of a point on the foot's midline."""
+    """Return the edge points beside a point on the foot's midline.
+
+    The left one comes first.
+    """
     x, y, z = middle_m
     return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M * size, -HALF_FOOT_WIDTH_M * size)]
 
@@ -143,7 +152,7 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
 
 
 def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
-    """Return the sole corners (..., T, P, 3) of a motion in the world, in m."""
+    """Return a motion's sole corners (..., T, P, 3) in the world, in m."""
     carriers = sole_points(motion.skeleton).joints
     joints = sorted(set(carriers.tolist()))
     return _place_soles(motion.skeleton, np.searchsorted(joints, carriers), *pose_joints(motion, joints))
@@ -196,9 +205,9 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
 
 
 def lowest_sole_at_rest_m(skeleton: Skeleton) -> float:
-    """Return the height of the lowest sole corner at rest, relative to the root.
+    """Return the height of the lowest sole corner at rest.
 
-    It is negative for a standing body.
+    It is relative to the root, so it is negative for a standing body.
     """
     soles = sole_points(skeleton)
     corners_m = skeleton.rest_positions_m[soles.joints] + soles.offsets_m

@@ -62,7 +62,10 @@ def _thickness_m(bone: str) -> float:
 
 
 def _leg_m(features: MotionFeatures) -> float:
-    """Return the longer leg's thigh plus shank, or an adult's if both legs are unknown."""
+    """Return the longer leg's thigh plus shank.
+
+    If both legs are unknown, it is an adult's.
+    """
     lengths_m = [0.0]
     for side in SIDES:
         leg_m = _leg_positions_m(features, side)
@@ -72,7 +75,10 @@ def _leg_m(features: MotionFeatures) -> float:
 
 
 def _leg_positions_m(features: MotionFeatures, side: str) -> np.ndarray | None:
-    """Return positions (T, 3, 3) of hip, knee and ankle, or None if one is missing."""
+    """Return positions (T, 3, 3) of hip, knee and ankle.
+
+    Returns None if one of them is missing.
+    """
     return features.places(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
 
 
@@ -97,7 +103,10 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def overextension_deg(features: MotionFeatures) -> Measurement | None:
-    """Measure how far knees bend forwards, and knees and elbows fold further than soft tissue allows."""
+    """Measure how far knees and elbows bend beyond their limits.
+
+    Knees must not bend forwards. Knees and elbows must not fold further than soft tissue allows.
+    """
     names = []
     angles_deg = []
     for side in SIDES:
@@ -127,7 +136,10 @@ for bending forwards."""
 
 
 def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
-    """Return how far a knee bends forwards about its hinge, (T,), negative if it bends as knees do."""
+    """Return how far a knee bends forwards about its hinge.
+
+    Angles (T,) are negative if the knee bends as knees do.
+    """
     leg_m = _leg_positions_m(features, side)
     hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
@@ -146,7 +158,7 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
 
 
 def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
-    """Return the axis (3,) about which a knee bends, in the thigh's frame.
+    """Return a knee's bend axis (3,) in the thigh's frame.
 
     It is the mean of the body's left (T, 3) in that frame, because the axis differs between rigs, and often between
     legs. Returns None if nothing determines it.
@@ -283,9 +295,9 @@ def _count_rigid_steps(fps: float) -> float:
 
 
 def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
-    """Return the largest angle (T,) between a limb and its direction in a T.
+    """Return how far limbs (T,) deviate from a T.
 
-    Returns None if the skeleton lacks a limb.
+    It is the largest angle between a limb and its direction in a T. Returns None if the skeleton lacks a limb.
     """
     places = features.places("pelvis", "neck", *(part for bone in _T_BONES for part in bone))
     if places is None:
@@ -298,7 +310,10 @@ def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _has_jump(features: MotionFeatures, step: int) -> bool:
-    """Return whether a joint is faster than people in a step, or suddenly as fast as only fast joints are."""
+    """Return whether a joint jumps in a step.
+
+    It does if it is faster than people, or suddenly as fast as only fast joints are.
+    """
     if not 0 <= step < len(features) - 1:
         return False
     start = max(step - 1, 0)
@@ -311,7 +326,10 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
 
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether no joint rotates for some time in frames `start` to `stop` (exclusive)."""
+    """Return whether the pose is rigid for some time.
+
+    No joint then rotates within frames `start` to `stop` (exclusive).
+    """
     is_moving = _find_turning_steps(features.frames(start, stop).rotations[:, features.joints[1:]], features.fps)
     return bool(find_runs(~is_moving, _count_rigid_steps(features.fps)))
 
@@ -354,10 +372,10 @@ _STANDS_S = 0.3
 
 
 def pitched_feet_deg(features: MotionFeatures) -> float | None:
-    """Measure how far both feet are pitched beyond flat feet, in most frames in which they stand.
+    """Measure how far both feet are pitched while they stand.
 
-    If toes never touch the floor, ankles are below toe joints. If heels never do, or feet are in the air, feet are
-    steep.
+    The value is the angle beyond flat feet in most frames in which they stand. If toes never touch the floor, ankles
+    are below toe joints. If heels never do, or feet are in the air, feet are steep.
     """
     ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
     stands = features.observation.stands
@@ -390,9 +408,9 @@ _USUAL_M = 1.35
 
 
 def size_factor(features: MotionFeatures) -> float | None:
-    """Return the body's size relative to an adult's, or its inverse: at least 1.
+    """Return the body's size relative to an adult's.
 
-    The distance from head to ankle along the bones is compared.
+    It is the ratio or its inverse, at least 1. The distance from head to ankle along the bones is compared.
     """
     head = features.skeleton.joint("head")
     ankle = features.skeleton.joint("left_ankle")

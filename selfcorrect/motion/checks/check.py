@@ -23,7 +23,10 @@ from .rules import RULE_TABLE, RULES, all_rules
 
 @dataclass(frozen=True)
 class RuleChoice:
-    """The rules to check, chosen by code, name, or first letters of a code. `ignore` takes precedence over `select`."""
+    """The rules to check.
+
+    They are chosen by code, name, or first letters of a code. `ignore` takes precedence over `select`.
+    """
 
     select: tuple[str, ...] = ()
     """Rules to check; empty for all."""
@@ -43,11 +46,17 @@ class RuleChoice:
                 raise SettingError(f"the threshold of {word} must be a finite number, got {value}")
 
     def narrow(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
-        """Return the choice with another selection, unless `select` is empty, and with more rules ignored."""
+        """Return the choice with another selection and more ignored rules.
+
+        An empty `select` keeps the selection.
+        """
         return replace(self, select=tuple(select) or self.select, ignore=(*self.ignore, *ignore))
 
     def tolerate_height(self, error_m: float) -> Self:
-        """Tolerate a floor within `error_m` of y = 0, unless a threshold was chosen."""
+        """Tolerate a floor within `error_m` of y = 0.
+
+        A threshold that was chosen is kept.
+        """
         floor_rule = next(rule for rule in RULES if rule.code == "F4")
         if any(_matches(word, floor_rule) for word in self.thresholds):
             return self
@@ -102,7 +111,10 @@ def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Findings by rule, and a note about each rule that could not be measured."""
+    """Findings by rule, and notes.
+
+    A note tells that a rule could not be measured.
+    """
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
@@ -114,7 +126,9 @@ class CheckResult:
 def check_with(
     motion: Motion, choice: RuleChoice, infer: Callable[[Motion], Surroundings] | None = None
 ) -> CheckResult:
-    """Apply the chosen rules to a motion, except those of physics, which are applied elsewhere.
+    """Apply the chosen rules to a motion.
+
+    Rules of physics are applied elsewhere.
 
     Args:
         motion: The motion to check.
@@ -142,7 +156,10 @@ _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "F10", "F11"
 
 
 def check_samples(motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:
-    """Check a motion without its repeated frames. Findings refer to the motion's frames."""
+    """Check a motion without its repeated frames.
+
+    Findings refer to the motion's frames.
+    """
     repeats = FrameRepeats.from_motion(motion)
     samples = repeats.prepare(motion, "keep")
     result = check(samples)
@@ -158,7 +175,7 @@ def check_samples(motion: Motion, check: Callable[[Motion], CheckResult]) -> Che
 
 
 def check_features(features: MotionFeatures, choice: RuleChoice) -> CheckResult:
-    """Apply the chosen rules to the features of a motion in its surroundings.
+    """Apply the chosen rules to a motion's features in its surroundings.
 
     Rules of physics are applied elsewhere, see `check_with`.
     """

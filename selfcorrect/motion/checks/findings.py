@@ -14,7 +14,7 @@ from ..perception.motion_features import MotionFeatures
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Values of a rule for K joints, bones or feet, with their names."""
+    """Values of a rule for K joints, bones or feet."""
 
     values: np.ndarray
     """(T, K) values, or (1, K) for the whole motion."""
@@ -29,7 +29,10 @@ NaN, it is an error."""
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that is broken if its measurement exceeds the threshold for at least `least_s`."""
+    """A rule with a measurement and a threshold.
+
+    It is broken if the measurement exceeds the threshold for at least `least_s`.
+    """
 
     code: str
     """Stable identifier by which rules are chosen."""
@@ -89,7 +92,10 @@ class Finding:
 
     @property
     def severity(self) -> float:
-        """Ratio of value to threshold, or 1 if the threshold is not positive."""
+        """Ratio of value to threshold.
+
+        It is 1 if the threshold is not positive.
+        """
         return self.value / self.threshold if self.threshold > 0 else 1.0
 
     def words(self) -> str:
@@ -128,7 +134,10 @@ def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> 
 
 
 def _check_answer(measured: Measurement | np.ndarray | float, frames: int, thing: str) -> Measurement:
-    """Check that a rule has measured a value for each frame, or one value for all."""
+    """Check the number of values that a rule has measured.
+
+    There must be a value for each frame, or one for all.
+    """
     things = measured.things if isinstance(measured, Measurement) else (thing,)
     values = np.asarray(measured.values if isinstance(measured, Measurement) else measured)
     if values.dtype.kind not in "biuf":

@@ -75,12 +75,17 @@ def depth_m(features: MotionFeatures) -> Measurement:
 
 
 def hover_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how high the body hovers: it is off the floor, but does not fall as in flight."""
+    """Measure how high the body hovers.
+
+    It hovers if it is off the floor but does not fall as in flight.
+    """
     return np.where(find_unsupported_frames(features, features.clear_m, HIGH_SOLES_M), features.clear_m, 0.0)
 
 
 def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_m: float) -> np.ndarray:
-    """Find frames (T,) in which the body is above the ground and does not fall as in flight.
+    """Find frames (T,) in which nothing supports the body.
+
+    The body is then above the ground and does not fall as in flight.
 
     Args:
         features: Features of a motion of T frames.
@@ -123,7 +128,10 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _measure_drawn_feet_m_s(features: MotionFeatures) -> np.ndarray:
-    """Measure how fast (T,) flat feet are drawn far along the floor between two stances, or 0."""
+    """Measure how fast (T,) flat feet are drawn along the floor.
+
+    Only feet that are drawn far between two stances count.
+    """
     fps = features.fps
     speeds_m_s = np.zeros(len(features))
     heights_m = features.feet_m[..., 1]
@@ -149,7 +157,7 @@ def _measure_drawn_feet_m_s(features: MotionFeatures) -> np.ndarray:
 
 
 def low_hover_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how high a foot rests in the air as if it stood there.
+    """Measure how high a foot rests in the air.
 
     Heights are relative to resting positions before and after. The feet of a body that leaps or is about to land move,
     so they do not count. Floors of captures are off by some centimetres, so a height is compared with the lowest
@@ -194,9 +202,10 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _find_low_points(features: MotionFeatures) -> tuple[np.ndarray, np.ndarray]:
-    """Return sole points (T, P, 3) above the floor, and which of them (T, P) are on a touching foot.
+    """Return sole points above the floor, and which are low.
 
-    The points are the corners, and seven points along the midline of each foot.
+    Points are (T, P, 3): the corners, and seven points along the midline of each foot. The flags (T, P) tell whether a
+    point's foot touches the floor.
     """
     middle_m = features.middle_lines_m
     positions = np.linspace(0, middle_m.shape[2] - 1, 7)
@@ -232,9 +241,10 @@ def is_lifted(features: MotionFeatures) -> bool:
 
 
 def floor_offset_m(features: MotionFeatures) -> float | None:
-    """Measure how far the floor is from y = 0, beyond its standard error and what deep soles explain.
+    """Measure how far the floor is from y = 0.
 
-    Returns None if the floor is unknown or the body stands on several grounds.
+    Its standard error and what deep soles explain are subtracted. Returns None if the floor is unknown or the body
+    stands on several grounds.
     """
     floor_m = features.ground.near_m
     if floor_m is None or features.around.supports or features.given.ground is not None:
@@ -244,14 +254,15 @@ def floor_offset_m(features: MotionFeatures) -> float | None:
 
 
 def find_level_under(features: MotionFeatures, first: int, last: int | None) -> float | None:
-    """Find the height of a level floor on which a floating body would stand, in m.
+    """Find the height of a level floor below a floating body.
 
     Args:
         first: First frame of floating.
         last: Last frame of floating; None for the motion's last.
 
     Returns:
-        The height, or None if the body rises or sinks meanwhile, so that no level floor carries it.
+        The height in m on which the body would stand, or None if it rises or sinks meanwhile, so that no level floor
+            carries it.
     """
     stop = len(features) if last is None else last + 1
     lowest_m = (features.ground_m + features.lowest_m)[first:stop]
@@ -261,7 +272,10 @@ def find_level_under(features: MotionFeatures, first: int, last: int | None) -> 
 
 
 def gliding_m_s(features: MotionFeatures) -> np.ndarray:
-    """Measure how fast a body glides along the floor while it stands for at least two seconds."""
+    """Measure how fast a standing body glides along the floor.
+
+    The body stands for at least two seconds.
+    """
     speeds_m_s = norms(features.observation.standing_glide_m_s)
     return np.append(speeds_m_s, speeds_m_s[-1:])
 

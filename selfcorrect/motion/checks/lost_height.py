@@ -41,7 +41,7 @@ _BACK_ON_FLOOR_M = 0.005
 def find_lost_height_m(
     features: MotionFeatures, heights_m: np.ndarray, whole_m: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Find by how much the hips are too high, (T,), and the floor's height.
+    """Find by how much the hips are too high.
 
     Hips lost height if they stay level, or sink over the feet, while the feet rise. Both results are zero if the hips
     are never much too high. The floor is where the body stands lowest. But if the body is also off this floor for other
@@ -77,9 +77,9 @@ def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Find the height (T,) that hips have lost, and whether this explains all rises.
+    """Find the height (T,) that hips have lost.
 
-    Bodies that may hang or stand on their hands are left out.
+    Also returns whether this explains all rises. Bodies that may hang or stand on their hands are left out.
 
     Args:
         rises_m: (T,) height of the body's lowest point above the floor.
@@ -113,7 +113,10 @@ def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[
 
 
 def _is_tall(features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool:
-    """Return whether the hips are as high above the ankles as in standing, in frames (T,) with feet on the floor."""
+    """Return whether the body stands upright while feet are low.
+
+    In frames (T,) with feet on the floor, its hips are then as high above the ankles as in standing.
+    """
     places_m = features.places("left_hip", "left_ankle", "right_hip", "right_ankle")
     if places_m is None:
         return False
@@ -123,7 +126,9 @@ def _is_tall(features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool
 
 
 def _find_unsupported_spans(features: MotionFeatures, heights_m: np.ndarray) -> Iterator[slice]:
-    """Yield the frames in which the body is off the floor without falling.
+    """Yield frames in which the body floats.
+
+    The body is then off the floor without falling.
 
     Args:
         heights_m: (T,) height of the body's lowest point.

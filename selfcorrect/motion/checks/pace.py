@@ -62,7 +62,10 @@ def pace(features: MotionFeatures) -> float | None:
 
 @remember_by_object
 def flight_pace(features: MotionFeatures) -> float | None:
-    """Measure playback speed relative to real time in flights, or return None if no flight is usable."""
+    """Measure playback speed in flights, relative to real time.
+
+    Returns None if no flight is usable.
+    """
     falls_m_s2 = []
     weights = []
     shortest = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
@@ -84,9 +87,9 @@ def find_gravity_m_s2(features: MotionFeatures) -> float:
 
 
 def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
-    """Measure the downward acceleration of the centre of mass in a flight.
+    """Measure the downward acceleration in a flight.
 
-    Returns None unless its path is a parabola.
+    It is that of the centre of mass. Returns None unless the path is a parabola.
     """
     heights = features.centre_m[start:stop, 1]
     times = np.arange(len(heights)) / features.fps
@@ -115,20 +118,29 @@ def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: flo
 
 
 def _does_dive(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether the body is deep in the floor just before or after a flight."""
+    """Return whether the body dives beside a flight.
+
+    It is then deep in the floor just before or just after.
+    """
     frames = max(1, round(_NEAR_S * features.fps))
     return bool(features.lowest_m[max(start - frames, 0) : stop + frames].min() < -_DEEP_M)
 
 
 def _does_walk(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether feet stay in place beneath a travelling body, at any height."""
+    """Return whether feet stay in place beneath a travelling body.
+
+    They may be at any height.
+    """
     speeds_m_s = norms(np.gradient(features.centre_m[start:stop, [0, 2]], 1 / features.fps, axis=0))
     is_still = features.observation.along_m_s[start:stop].min(axis=1) < _STILL_SHARE * speeds_m_s
     return bool(speeds_m_s.mean() > _TRAVELS_M_S and is_still.mean() > 0.5)
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:
-    """Measure the factor by which time runs too fast or too slowly for gravity, minus 1."""
+    """Measure how far time deviates from gravity's pace.
+
+    The value is the factor by which time runs too fast or too slowly, minus 1.
+    """
     speed = pace(features)
     if speed is None:
         return None
@@ -136,5 +148,8 @@ def pace_deviation(features: MotionFeatures) -> Measurement | None:
 
 
 def rate_factor(features: MotionFeatures) -> float:
-    """Return the ratio of the frame rate to the middle one, or its inverse: at least 1."""
+    """Compare the frame rate with `MIDDLE_FPS`.
+
+    The value is the ratio or its inverse, at least 1.
+    """
     return deviation_factor(features.fps / MIDDLE_FPS)

@@ -49,7 +49,9 @@ LABEL_SPEED_M_S = 0.15
 
 
 def measure_reference(motion: Motion) -> dict[str, float]:
-    """Measure the `REFERENCE_FIGURES` of a motion. A figure that cannot be measured is NaN.
+    """Measure the `REFERENCE_FIGURES` of a motion.
+
+    A figure that cannot be measured is NaN.
 
     * `stance_height_m`: height of standing soles above y = 0.
     * `skate_m_s`: mean speed of standing feet along the ground (`measure_skating_m_s`).
@@ -77,9 +79,10 @@ def measure_reference(motion: Motion) -> dict[str, float]:
 
 
 def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
-    """Count how often a contact label is lost and comes back while its foot stands.
+    """Count how often contact labels flicker in stance.
 
-    Labels are derived as programs do it: toes are low above the floor, and slow.
+    A label flickers if it is lost and comes back while its foot stands. Labels are derived as programs do it: toes are
+    low above the floor, and slow.
     """
     heights_m = features.observation.feet_m[:, :, -1, 1] - floor_m
     speeds_m_s = features.observation.speeds_of(features.given)
@@ -92,7 +95,10 @@ def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
 
 
 def rate_reference(figures: Mapping[str, float]) -> dict[str, float]:
-    """Return each figure as a multiple of its limit, worst first, leaving out figures that could not be measured."""
+    """Return each figure as a multiple of its limit.
+
+    The worst comes first. Figures that could not be measured are left out.
+    """
     ratios = {key: abs(figures[key]) / limit for key, limit in LIMITS.items()}
     ratios["pace"] = (deviation_factor(figures["pace"]) - 1) / _THRESHOLDS["P1"]
     ratios["fps"] = deviation_factor(figures["fps"] / MIDDLE_FPS) / _THRESHOLDS["R3"]

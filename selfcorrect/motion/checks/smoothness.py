@@ -18,7 +18,7 @@ nearly 0."""
 
 
 def shaking_m(features: MotionFeatures) -> Measurement | None:
-    """Measure white noise in positions, of the body and of single joints.
+    """Measure white noise in positions.
 
     The body's is that of the median joint. A single joint's is measured at the end of the limb that it moves, and
     counts only if at most half of all joints shake.
@@ -36,10 +36,10 @@ def shaking_m(features: MotionFeatures) -> Measurement | None:
 
 
 def noise_m(features: MotionFeatures) -> np.ndarray | None:
-    """Measure the median joint's white noise, (T,): its standard deviation per axis over half a second.
+    """Measure the median joint's white noise (T,).
 
-    It is estimated from fourth differences of positions. It is 0 unless these are much larger than second differences,
-    which is the case for noise but not for fast motion.
+    It is the standard deviation per axis over half a second, estimated from fourth differences of positions. It is 0
+    unless these are much larger than second differences, which is the case for noise but not for fast motion.
     """
     if len(features) < 9:
         return None
@@ -51,7 +51,10 @@ def noise_m(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
-    """Return the typical size (T − 4, B) per axis of differences of one order, for frames 2 to T − 3."""
+    """Return the typical size of differences of one order.
+
+    It is (T − 4, B), per axis, for frames 2 to T − 3.
+    """
     differences = norms(np.diff(features.body_m, order, axis=0)) / np.sqrt(3.0)
     inner = differences[1:-1] if order == 2 else differences
     window = min(len(inner), max(5, round(_WINDOW_S * features.fps)))
@@ -71,12 +74,12 @@ _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 
 
 def wandering_m(features: MotionFeatures) -> float | None:
-    """Measure how far the whole body random-walks along the floor within a second.
+    """Measure how far the whole body random-walks along the floor.
 
-    Steps of such a walk are independent of each other and common to all joints, even those of standing feet. The body's
-    own motion moves joints relative to each other, so fourth differences of positions leave little that all joints have
-    in common. This remainder grows with the time between positions, while that of a random walk does not. So the part
-    that grows is attributed to the body.
+    The distance is that within a second. Steps of such a walk are independent of each other and common to all joints,
+    even those of standing feet. The body's own motion moves joints relative to each other, so fourth differences of
+    positions leave little that all joints have in common. This remainder grows with the time between positions, while
+    that of a random walk does not. So the part that grows is attributed to the body.
     """
     short_stride = max(1, round(_STEP_S * features.fps))
     long_stride = max(2, round(_LONGER_S * features.fps))
@@ -89,9 +92,9 @@ def wandering_m(features: MotionFeatures) -> float | None:
 
 
 def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
-    """Measure the shared random walk within a second, with one step every `stride` frames.
+    """Measure the shared random walk within a second.
 
-    It includes the body's remainder.
+    It has a step every `stride` frames and includes the body's remainder.
     """
     differences_m = features.body_m[..., [0, 2]]
     for _ in range(4):
@@ -121,13 +124,19 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
 
 def jump_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how far the whole body jumps between consecutive frames, whether it stays there or comes back at once."""
+    """Measure how far the whole body jumps in a step.
+
+    The body may stay there or come back at once.
+    """
     spike_of_median_joint_m = median(spike_m(features).values, axis=1)
     return np.maximum(_splice_m(features), spike_of_median_joint_m)
 
 
 def _splice_m(features: MotionFeatures) -> np.ndarray:
-    """Measure splices (T,): how much further joints go in a step than in the steps around it, on average."""
+    """Measure splices (T,).
+
+    The value is how much further joints go in a step than in the steps around it, on average.
+    """
     steps = features.steps_m
     around = (steps[:-2] + steps[2:]) / 2
     excess = norms(steps[1:-1] - around) - norms(steps[2:] - steps[:-2])
@@ -135,7 +144,10 @@ def _splice_m(features: MotionFeatures) -> np.ndarray:
 
 
 def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
-    """Return the length of each frame's run of identical frames, or None if the body never moves."""
+    """Return how many identical frames each frame belongs to.
+
+    Returns None if the body never moves.
+    """
     is_still = np.abs(features.steps_m).max(axis=(1, 2)) < 1e-6
     if is_still.all():
         return None
@@ -146,5 +158,8 @@ def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
 
 
 def stillness_m(features: MotionFeatures) -> float:
-    """Measure how little the body moves: minus the largest range of any joint."""
+    """Measure how little the body moves.
+
+    The value is minus the largest range of any joint.
+    """
     return -float(np.ptp(features.body_m, axis=0).max())

@@ -101,7 +101,10 @@ class Walk:
 
 
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
-    """Find the longest walk forwards on the floor, or return None if there is none."""
+    """Find the longest walk forwards on the floor.
+
+    Returns None if there is none.
+    """
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
@@ -142,7 +145,10 @@ def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _find_turning_frames(values: np.ndarray, least: float) -> np.ndarray:
-    """Find the frames in which values (T,) have an extremum further from 0 than `least`."""
+    """Find extrema of values (T,) that are beyond `least`.
+
+    Values count by their distance from 0.
+    """
     slopes = np.diff(values)
     turn = np.flatnonzero((slopes[:-1] * slopes[1:] <= 0) & (slopes[:-1] != 0)) + 1
     return turn[np.abs(values[turn]) > least]
@@ -183,7 +189,7 @@ def walking_pace(features: MotionFeatures) -> float | None:
 
 
 def has_unusual_steps(features: MotionFeatures) -> bool:
-    """Return whether the walk's steps are too long or too short for their frequency.
+    """Return whether steps have an unusual length for their frequency.
 
     Time then seems to run slowly or fast. Walks of other styles have other steps in real time and are not pendulums, so
     they do not count.
@@ -195,7 +201,10 @@ def has_unusual_steps(features: MotionFeatures) -> bool:
 
 
 def has_usual_steps_at(features: MotionFeatures, speed: float) -> bool:
-    """Return whether steps would be usual if time ran at this speed, allowing for a pendulum's error."""
+    """Return whether steps would be usual at this speed.
+
+    The error of a pendulum is allowed for.
+    """
     walk = find_longest_walk(features)
     if walk is None:
         return False
@@ -237,9 +246,10 @@ def _is_noisy(features: MotionFeatures) -> bool:
 
 
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
-    """Return the distance (P, F) of the zero moment point from the convex hull of the soles on the floor.
+    """Return how far the zero moment point is outside the soles.
 
-    There is one row for each of the P `_PACES`, with the F frames of the span in which only feet touch the floor.
+    Distances (P, F) are from the convex hull of the soles on the floor. There is one row for each of the P `_PACES`,
+    with the F frames of the span in which only feet touch the floor.
     """
     places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
     velocities_m_s = np.gradient(places_m, 1 / features.fps, axis=0)
@@ -265,10 +275,10 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
 
 
 def timing_unevenness(features: MotionFeatures) -> float | None:
-    """Measure how uneven the durations of steps are, if their lengths are even.
+    """Measure how uneven the durations of even steps are.
 
-    It is the standard deviation of their logarithm. Steps are compared with others of the same foot because limping is
-    asymmetric.
+    It is the standard deviation of their logarithm, if their lengths are even. Steps are compared with others of the
+    same foot because limping is asymmetric.
     """
     walk = find_longest_walk(features)
     if walk is None or len(walk.lengths) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:

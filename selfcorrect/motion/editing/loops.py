@@ -96,10 +96,10 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
 
 
 def _turns_are_alike(motion: Motion) -> bool:
-    """Return whether the root's height and all world orientations agree at both ends.
+    """Return whether root height and orientations agree at both ends.
 
-    A cheap test comes first, because most motions fail it: relative to its parent, a joint rotates by at most the sum
-    of both world rotations.
+    Orientations are those of all joints in the world. A cheap test comes first, because most motions fail it: relative
+    to its parent, a joint rotates by at most the sum of both world rotations.
     """
     first = motion.rotations[0, 1:]
     last = motion.rotations[-1, 1:]
@@ -161,6 +161,9 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
 
 
 def ease(count: int) -> np.ndarray:
-    """Return weights (count,) that rise from near 0 to 1, with zero slope at both ends."""
+    """Return weights (count,) that rise smoothly to 1.
+
+    They start near 0 and have zero slope at both ends.
+    """
     share = np.arange(1, count + 1) / count
     return share**2 * (3 - 2 * share)

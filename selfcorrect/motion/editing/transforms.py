@@ -48,16 +48,20 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
 
 
 def raise_motion(motion: Motion, height_m: float | np.ndarray) -> Motion:
-    """Raise a motion by one height or by heights (T,). Negative heights lower it."""
+    """Raise a motion by one height, or by heights (T,).
+
+    Negative heights lower it.
+    """
     root_m = motion.root_m.astype(float)
     root_m[:, 1] += height_m
     return replace(motion, root_m=root_m)
 
 
 def put_on_floor(batch: MotionBatch) -> MotionBatch:
-    """Shift each motion vertically so that its lowest point over all frames is at 0.
+    """Put each motion's lowest point at height 0.
 
-    Published scripts use the first frame only, which pushes a window that starts in the air into the floor.
+    The point is the lowest over all frames. Published scripts use the first frame only, which pushes a window that
+    starts in the air into the floor.
     """
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
@@ -80,7 +84,10 @@ def heading_rad(orientations: np.ndarray) -> np.ndarray:
 
 
 def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
-    """Rotate motions about the vertical through the origin, by a common angle or by one per motion (N,)."""
+    """Rotate motions about the vertical through the origin.
+
+    The angle is common to all, or one per motion (N,).
+    """
     angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
     rotation = quaternions(angles[..., None, None] * UP)
     rotations = moving.rotations.copy()
@@ -89,7 +96,10 @@ def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
 
 
 def canonicalise(moving: Moving) -> Moving:
-    """Move motions so that they start above the origin, facing +z. Heights are unchanged."""
+    """Move motions to start above the origin, facing +z.
+
+    Heights are unchanged.
+    """
     start_m = moving.root_m[..., :1, :] * ALONG_FLOOR
     centred = replace(moving, root_m=moving.root_m - start_m)
     return turn(centred, -heading_rad(moving.rotations[..., 0, 0, :]))
@@ -115,7 +125,10 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 
 
 def resample(motion: Motion, fps: float) -> Motion:
-    """Resample a motion to another frame rate, from its first frame to the last that fits."""
+    """Resample a motion to another frame rate.
+
+    The result runs from the first frame to the last that fits.
+    """
     if fps == motion.fps:
         return motion
     frame_bytes = 8 * (3 + 4 * len(motion.skeleton))
@@ -155,7 +168,7 @@ def close_cycle(motion: Motion) -> Motion:
 
 
 def turn_per_cycle_rad(motion: Motion) -> float:
-    """Return the rotation about the vertical from the first to the last frame."""
+    """Return a cycle's net rotation about the vertical."""
     return float(heading_rad(motion.rotations[-1, 0]) - heading_rad(motion.rotations[0, 0]))
 
 

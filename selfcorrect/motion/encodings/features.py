@@ -25,7 +25,10 @@ means 5 cm, 5 cm/s or about 3 degrees."""
 
 @dataclass(frozen=True, eq=False)
 class FeatureCodec:
-    """Codec between motion windows and normalised features, for one skeleton and frame rate."""
+    """Codec between motion windows and normalised features.
+
+    All motions have one skeleton and frame rate.
+    """
 
     is_redundant: ClassVar[bool] = False
     """True if features describe a motion several times over and can contradict each other."""
@@ -72,9 +75,10 @@ class FeatureCodec:
             )
 
     def decode(self, values: Tensor) -> MotionBatch:
-        """Decode normalised features (N, T, D) into windows that start at the horizontal origin.
+        """Decode normalised features (N, T, D) into windows.
 
-        6-D rotations are orthonormalised by Gram–Schmidt, so any finite features give a motion.
+        Windows start at the horizontal origin. 6-D rotations are orthonormalised by Gram–Schmidt, so any finite
+        features give a motion.
         """
         return decode_features(self.skeleton, self.in_units(values), self.fps)
 

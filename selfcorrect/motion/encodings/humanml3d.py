@@ -335,7 +335,10 @@ def _forward(joints_m: np.ndarray, hips_sign: int, body: RowBody) -> np.ndarray:
 
 
 def _heading_rad(forward: np.ndarray) -> np.ndarray:
-    """Return angles (...) from +z about +y, or 0 for zero and vertical directions."""
+    """Return angles (...) from +z about +y.
+
+    They are 0 for zero and vertical directions.
+    """
     return np.arctan2(forward[..., 0], forward[..., 2])
 
 

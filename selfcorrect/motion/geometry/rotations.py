@@ -200,7 +200,10 @@ def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return the smallest rotations (..., 4) that turn `before` (..., 3) into the direction of `after` (..., 3)."""
+    """Return the smallest rotations (..., 4) between directions.
+
+    They turn `before` (..., 3) into the direction of `after` (..., 3).
+    """
     before = normalize_safely(before)
     after = normalize_safely(after)
     return normalize_safely(np.concatenate([cross(before, after), 1 + dot(before, after)[..., None]], axis=-1))

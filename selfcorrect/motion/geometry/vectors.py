@@ -44,7 +44,7 @@ def norms(vectors: np.ndarray) -> np.ndarray:
 
 
 def standard_lengths(vectors: np.ndarray, directions: int) -> np.ndarray:
-    """Return vector lengths, scaled to have the standard deviation as their median.
+    """Scale vector lengths to have their standard deviation as median.
 
     If vectors (..., K) vary equally in `directions` directions, then the median of the scaled lengths is the standard
     deviation along each. This estimate is robust to outliers and does not depend on the vectors' common orientation.
@@ -90,7 +90,10 @@ def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def angles_rad(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return angles (...) between vectors (..., K), in rad. It is a right angle if either vector vanishes."""
+    """Return angles (...) between vectors (..., K), in rad.
+
+    The angle is a right angle if either vector vanishes.
+    """
     return np.arccos(np.clip(cosines(first, second), -1.0, 1.0))
 
 
@@ -150,9 +153,9 @@ def percentile(values: np.ndarray, percent: float, axis: int | None = None) -> n
 
 
 def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.ndarray:
-    """Return the median along an axis, or of all values if the axis is None.
+    """Return the median along an axis.
 
-    It is NaN if there are no values or any is NaN.
+    It is over all values if the axis is None, and NaN if there are no values or any is NaN.
     """
     values = np.asarray(values)
     if axis is None:
@@ -179,7 +182,10 @@ def find_distinct(values: np.ndarray) -> np.ndarray:
 
 
 def median_of_known(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Return the median along an axis, ignoring NaN. It is NaN where all values are."""
+    """Return the median along an axis, ignoring NaN.
+
+    It is NaN where all values are.
+    """
     counts = np.sum(~np.isnan(values), axis=axis, keepdims=True)
     ordered = np.sort(values, axis=axis)  # NaN come last
     low = np.take_along_axis(ordered, np.maximum(counts - 1, 0) // 2, axis)

@@ -25,7 +25,10 @@ class MotionEvaluator:
 
     @classmethod
     def fit(cls, reference: MotionBatch, labels: np.ndarray) -> Self:
-        """Fit the evaluator to canonical real windows of equal length, with labels (N,) int64."""
+        """Fit the evaluator to real windows.
+
+        Windows are canonical and of equal length; labels are (N,) int64.
+        """
         kinematic = MotionEmbedding.fit(kinematic_features, reference)
         geometric = MotionEmbedding.fit(geometric_features, reference)
         ground = MotionEmbedding.fit(ground_features, reference)

@@ -60,7 +60,10 @@ class MetricInputs:
 
     @property
     def poses(self) -> tuple[np.ndarray, np.ndarray]:
-        """Geometric embeddings of both sets. They show variety and are hardly affected by jitter."""
+        """Geometric embeddings of both sets.
+
+        They show variety and are hardly affected by jitter.
+        """
         return self.reference.geometric, self.candidate.geometric
 
     @cached_property
@@ -231,7 +234,10 @@ def _average_answer(metric: Metric, answer: float | np.ndarray, candidates: int)
 
 
 def _check_mean(metric: Metric, mean: float) -> None:
-    """Raise ValueError if a value is outside the bounds. NaN stands for a missing value."""
+    """Raise ValueError if a value is outside the bounds.
+
+    NaN stands for a missing value.
+    """
     low, high = metric.bounds
     is_within = isnan(mean) or (isfinite(mean) and low - ROUNDING <= mean <= high + ROUNDING)
     if not is_within:

@@ -46,7 +46,10 @@ class PhysicalErrors:
 
 
 def penetration_by_frame_m(batch: MotionBatch) -> np.ndarray:
-    """Return the depth (N, T) of the body's lowest point below floor or ground, or 0 up to 5 mm."""
+    """Return how deep the body's lowest point is, (N, T) in m.
+
+    Depths are below floor or ground, and 0 up to 5 mm.
+    """
     poses = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     lowest_m, _ = _stand_on_ground(batch, *poses, supports=())
     return _depth_below_floor(lowest_m)
@@ -130,9 +133,9 @@ def _skate(soles_m: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the mean of each row's first `counts` values, or 0 if there are none.
+    """Return the mean of each row's first values.
 
-    Values are (N, K), counts (N,).
+    Values are (N, K), and `counts` (N,) of them count. A row without any has 0.
     """
     is_counted = np.arange(values.shape[1]) < counts[:, None]
     return np.sum(values * is_counted, axis=1) / np.maximum(is_counted.sum(axis=1), 1)

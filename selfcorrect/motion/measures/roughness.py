@@ -33,9 +33,10 @@ def angular_speeds_rad_s(moving: Motion | MotionBatch, frames: slice = slice(Non
 
 
 def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | MotionBatch) -> np.ndarray:
-    """Return each joint's largest increase in angular speed in any frame, (..., J) in rad/s, or 0.
+    """Return each joint's largest increase in angular speed.
 
-    Both motions have the same skeleton, frame rate and frames.
+    It is (..., J), in rad/s, over all frames, and at least 0. Both motions have the same skeleton, frame rate and
+    frames.
     """
     most_rad_s = np.zeros((*after.rotations.shape[:-3], after.rotations.shape[-2]))
     for start in range(0, after.rotations.shape[-3] - 1, _ROWS):
@@ -68,7 +69,10 @@ def joint_jerks_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def jerk_by_part_m_s3(moving: Motion | MotionBatch) -> dict[str, np.ndarray]:
-    """Return each part's mean jerk (...) over frames, or 0 for fewer than four frames."""
+    """Return each part's mean jerk (...) over frames.
+
+    It is 0 for fewer than four frames.
+    """
     jerks = joint_jerks_m_s3(joint_positions(moving), moving.fps)
     count = max(jerks.shape[-2], 1)
     joints_of = joints_by_part(moving.skeleton)

@@ -28,7 +28,10 @@ _STEP_S = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Footing:
-    """Heights and speeds of feet in N motions of T frames, the left foot first."""
+    """Heights and speeds of feet in N motions of T frames.
+
+    The left foot comes first.
+    """
 
     lowest_m: np.ndarray
     """(N, T) height of the body's lowest point above 0."""

@@ -37,7 +37,10 @@ _AROUND_S = 0.6
 
 @dataclass(frozen=True)
 class FootPaths:
-    """Paths of P foot points over T frames, by foot, each from heel to toe joint."""
+    """Paths of P foot points over T frames.
+
+    Points are ordered by foot, each from heel to toe joint.
+    """
 
     places_m: np.ndarray
     """(T, P, 3) smoothed positions."""
@@ -111,10 +114,11 @@ def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, f
 
 
 def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarray:
-    """Estimate the velocity (2,) that most points share while low and not moving vertically.
+    """Estimate the velocity (2,) that most low points share.
 
-    It is the ground's velocity if the body stays behind, as on a treadmill, or travels with it. Otherwise the body
-    slides on feet that should stand, and the result is 0, as for feet that stand still.
+    Points count while they hardly move vertically. The result is the ground's velocity if the body stays behind, as on
+    a treadmill, or travels with it. Otherwise the body slides on feet that should stand, and the result is 0, as for
+    feet that stand still.
     """
     level_m_s = velocities_m_s[..., [0, 2]].reshape(-1, 2)
     heights = above_m / _GLIDES_LOW_M
@@ -136,9 +140,10 @@ def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarr
 
 
 def find_heels_and_toes(joints_m: np.ndarray) -> np.ndarray:
-    """Return heels and toe joints (T, 2, 2, 3), or ankles (T, 2, 1, 3) if there are no toe joints.
+    """Return heels and toe joints (T, 2, 2, 3).
 
-    Heels are placed on the sole as if the foot were flat in the frames in which it moves least.
+    Feet without toe joints have ankles (T, 2, 1, 3) instead. Heels are placed on the sole as if the foot were flat in
+    the frames in which it moves least.
 
     Args:
         joints_m: (T, 2, K, 3) ankles and toe joints, or only ankles (K = 1).

@@ -74,7 +74,9 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
 def _estimate_glide(
     velocity_m_s: np.ndarray, stands: np.ndarray, root_m: np.ndarray, fps: float, slowest_m_s: float, straight: float
 ) -> np.ndarray:
-    """Estimate the glide velocity (S, 2) of standing feet, zero where they do not stand.
+    """Estimate the glide velocity (S, 2) of standing feet.
+
+    It is zero where they do not stand.
 
     Args:
         velocity_m_s: (S, 3) velocity of the feet.

@@ -210,7 +210,10 @@ def estimate_ground_plane(motion: Motion, observation: Observation | None = None
 
 
 def _measure_depth_m(feet_m: np.ndarray, stances: Sequence[_Stance], plane: GroundPlane) -> float:
-    """Measure how deep feet (T, 2, 3) go below a plane through the median stance, in m."""
+    """Measure how deep feet (T, 2, 3) go below a plane.
+
+    The plane passes through the median stance. The depth is in m.
+    """
     stand_m = [np.dot(stance.place_m, plane.normal) for stance in stances]
     return float(median(np.array(stand_m)) - (feet_m @ plane.normal).min())
 
@@ -356,7 +359,10 @@ def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarra
 
 @dataclass(frozen=True)
 class _Posture:
-    """Slopes (2,), along x and z, of the plane on which the posture would be upright."""
+    """Slopes of the plane on which the posture would be upright.
+
+    Each is (2,), along x and z.
+    """
 
     slopes: np.ndarray
     """Slopes that body and soles agree on; 0 along directions in which they disagree."""
@@ -435,7 +441,10 @@ def _average(foot: Sequence[_Stance], name: str, weight: str = "weight") -> np.n
 
 
 def _find_stances(motion: Motion, stands: np.ndarray) -> list[_Stance]:
-    """Find the stances of both feet, from toe joints, or from ankles if there are none."""
+    """Find the stances of both feet.
+
+    They are those of toe joints, or of ankles if there are none.
+    """
     skeleton = motion.skeleton
     shares = mass_shares(skeleton)
     joints = np.flatnonzero(shares)

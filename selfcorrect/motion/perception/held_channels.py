@@ -71,7 +71,10 @@ class HeldChannels:
         return cls(even, tuple(sorted(root_axes)), tuple(joints), max(spacings))
 
     def list_names(self) -> str:
-        """List the held channels by name, or only their number if many joints are held."""
+        """List the held channels by name.
+
+        If many joints are held, only their number is given.
+        """
         names = [self.motion.skeleton.names[joint] for joint in self.joints]
         channels = ["the root's place"] if self.root_axes else []
         channels += names if len(names) <= _FEW_NAMES else [f"{len(names)} joints"]
@@ -104,7 +107,10 @@ def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRep
 
 
 def _extrapolate(path_m: np.ndarray, repeats: FrameRepeats) -> np.ndarray:
-    """Extrapolate a path (T, 2) beyond its last sample at constant velocity, because the body still travels."""
+    """Extrapolate a path (T, 2) beyond its last sample.
+
+    It continues at constant velocity, because the body still travels.
+    """
     last = round(float(repeats.times[-1]))
     before = round(float(repeats.times[-2]))
     step_m = (path_m[last] - path_m[before]) / (last - before)

@@ -84,7 +84,10 @@ class JointNoise:
 
 
 def _measure_levels(values: np.ndarray) -> np.ndarray:
-    """Estimate noise (3, K) per direction from second, fourth and eighth differences of values (T, K, C)."""
+    """Estimate noise (3, K) per direction.
+
+    The estimates are from second, fourth and eighth differences of values (T, K, C).
+    """
     levels = []
     for order, factor in ((2, 6.0), (4, 70.0), (8, 12870.0)):
         lengths = standard_lengths(np.diff(values, order, axis=0), 3)
@@ -99,9 +102,9 @@ def _is_white(levels: np.ndarray) -> np.ndarray:
 
 
 def _find_leaves(skeleton: Skeleton) -> list[int]:
-    """Return the last body part of each limb, such as a wrist even if it has fingers.
+    """Return the last body part of each limb.
 
-    Without any parts, all joints without children are returned.
+    For example, it is the wrist even if it has fingers. Without any parts, all joints without children are returned.
     """
     parts = {joint for joint, part in enumerate(skeleton.parts) if part}
     above = {ancestor for joint in parts for ancestor in skeleton.path_to_root(joint)[1:]}

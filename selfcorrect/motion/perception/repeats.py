@@ -287,10 +287,10 @@ def find_exact_copies(steps: np.ndarray, least_step: float) -> FrameRepeats | No
 
 
 def _find_irregular_copies(steps: np.ndarray, is_same: np.ndarray, least_step: float) -> np.ndarray:
-    """Find copies (T,) at irregular intervals in a channel that otherwise moves on evenly.
+    """Find copies (T,) at irregular intervals.
 
-    After copies, the channel catches up: its speed across the copies and the next step equals the speed nearby. A
-    channel that rests continues slowly. Longer holds do not count as copies.
+    Apart from them, the channel moves on evenly. After copies, it catches up: its speed across the copies and the next
+    step equals the speed nearby. A channel that rests continues slowly. Longer holds do not count as copies.
     """
     is_copy = np.zeros(len(steps) + 1, dtype=bool)
     for start, stop in find_runs(is_same):
@@ -320,7 +320,10 @@ def _measure_steps(motion: Motion) -> np.ndarray:
 
 
 def _measure_mean_turns(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return the mean square difference (T,) between rotations (T, J, 4), with signs in the same hemisphere."""
+    """Return the mean square difference (T,) between rotations (T, J, 4).
+
+    Their signs are in the same hemisphere.
+    """
     signs = np.where(np.einsum("...i,...i", after, before) < 0, -1.0, 1.0)
     return np.square(after * signs[..., None] - before).sum(-1).mean(-1)
 
@@ -361,7 +364,10 @@ def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside:
 
 
 def _pauses_midway(motion: Motion, is_copy: np.ndarray) -> bool:
-    """Return whether the body pauses in copies (T,), rather than turning back there."""
+    """Return whether the body pauses in copies (T,).
+
+    Otherwise, it turns back there.
+    """
     shares = _measure_shares(_stack_poses(motion), _WINDOW)
     known = shares[is_copy[1:] & np.isfinite(shares)]
     return not len(known) or _makes_no_progress(known, _COPY)
@@ -414,10 +420,10 @@ def _fold(values: np.ndarray, period: int) -> np.ndarray:
 
 
 def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
-    """Find copies with added noise in a single channel's path (T, D), at regular intervals.
+    """Find regular copies with added noise in a channel.
 
-    Steps onto copies must be small as well, because a path that shakes sometimes makes no progress. Returns None if
-    there are no copies.
+    The channel is a path (T, D). Steps onto copies must be small as well, because a path that shakes sometimes makes no
+    progress. Returns None if there are no copies.
     """
     patterns = list(_list_noisy_patterns(path[:SLAB], lambda: path))
     if not patterns:
@@ -430,9 +436,10 @@ def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
 
 
 def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
-    """Find a pattern of copies whose noise may be as large as the steps.
+    """Find a pattern of copies under noise.
 
-    Returns the results of `_find_pattern`, and the shares (S,) of `_measure_shares`.
+    The noise may be as large as the steps. Returns the results of `_find_pattern`, and the shares (S,) of
+    `_measure_shares`.
     """
     part = motion.frames(0, SLAB)
     for is_copy, spacing, shares, window in _list_noisy_patterns(_stack_poses(part), lambda: _stack_poses(motion)):
@@ -444,7 +451,9 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
 def _list_noisy_patterns(
     part: np.ndarray, get_poses: Callable[[], np.ndarray]
 ) -> Iterator[tuple[np.ndarray, float, np.ndarray, int]]:
-    """Yield patterns under noise: copies (T,), spacing, shares (S,) of `_measure_shares`, and their window.
+    """Yield patterns under noise.
+
+    Each has copies (T,), spacing, shares (S,) of `_measure_shares`, and their window.
 
     Args:
         part: (P, D) first poses, in which patterns are searched.
@@ -482,9 +491,9 @@ def _stack_poses(motion: Motion) -> np.ndarray:
 
 
 def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
-    """Measure the advance of each step (S,) along the path, relative to the mean step nearby.
+    """Measure the advance of each step (S,) along the path.
 
-    It is NaN at both ends and at rest.
+    It is relative to the mean step nearby, and NaN at both ends and at rest.
 
     Args:
         poses: (T, D) root and rotations of a motion.
@@ -537,7 +546,9 @@ def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
 
 
 def _make_progress(shares: np.ndarray) -> np.ndarray:
-    """Return which of J joints (J,) advance along their paths, rather than moving to and fro by noise.
+    """Return which of J joints (J,) advance along their paths.
+
+    Others move to and fro by noise.
 
     Args:
         shares: (S, J) steps onto samples, as in `_measure_shares`.

@@ -105,9 +105,9 @@ class StanceModel:
         return self._infer(self._rise_evidence(self._rises_m_s) + self._height_evidence(above_m, -6.0, 1.5))
 
     def infer_bearing(self, above_m: np.ndarray) -> np.ndarray:
-        """Infer the probability (T, P) of touching the ground, even while a foot rolls.
+        """Infer the probability (T, P) of touching the ground.
 
-        `above_m` are heights (T, P) above the ground.
+        It is also high while a foot rolls. `above_m` are heights (T, P) above the ground.
         """
         return self._infer(self._speed_evidence(rolls=True) + self._height_evidence(above_m, -6.0, 1.5))
 
@@ -131,9 +131,9 @@ class StanceModel:
         self._lifts_m_s = max(self._scale(up_m_s, 1 - stands, _LIFTS_M_S, 1), 2 * self._rises_m_s)
 
     def _speed_evidence(self, *, rolls: bool = False) -> np.ndarray:
-        """Return log ratios (T, P) of the speed's density in stance and in swing.
+        """Return log ratios (T, P) of speeds.
 
-        With `rolls`, the stance may roll over heel and toe.
+        They compare the density in stance with that in a swing. With `rolls`, the stance may roll over heel and toe.
         """
         along_m_s = self.stands_m_s
         up_m_s = self._rises_m_s
@@ -184,9 +184,9 @@ class StanceModel:
 
 
 def _log_ratio(values: np.ndarray, small: np.ndarray, large: np.ndarray, degrees: int) -> np.ndarray:
-    """Return the log ratio of two densities with a small and a large scale.
+    """Return the log ratio of two densities.
 
-    They are normal (1 degree) or Rayleigh densities (2 degrees).
+    One has a small and one a large scale. They are normal (1 degree) or Rayleigh densities (2 degrees).
     """
     return degrees * np.log(large / small) - values**2 / 2 * (1 / small**2 - 1 / large**2)
 

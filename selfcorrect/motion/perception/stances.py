@@ -179,7 +179,10 @@ class GroundSlope:
     """(3,) slopes along x and z, and the rise over time in m/s. All are zero for level ground."""
 
     def rises_m(self, places_m: np.ndarray, times_s: np.ndarray | float) -> np.ndarray:
-        """Return how much higher the ground is at positions (..., 3) and times (...) than in the middle, in m."""
+        """Return how much higher the ground is than in the middle.
+
+        Positions are (..., 3), times (...), and heights (...) in m.
+        """
         times_s = np.broadcast_to(times_s, places_m.shape[:-1])
         along = np.concatenate([places_m[..., [0, 2]], times_s[..., None]], axis=-1)
         return (along - self.middle) @ self.slopes
@@ -225,7 +228,10 @@ def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> Groun
 
 
 def _split_long_stances(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> list[Stance]:
-    """Split stances into parts of at most `_PART_S`, each with a position of its own."""
+    """Split stances into parts of at most `_PART_S`.
+
+    Each part has a position of its own.
+    """
     longest = max(round(_PART_S * fps), 1)
     split = []
     for stance in stances:
@@ -246,7 +252,10 @@ def rises_underfoot(slope: GroundSlope, stances: Sequence[Stance], feet_m: np.nd
 
 
 def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> float:
-    """Return the median vertical speed of the foremost points in stance, or 0 without stances."""
+    """Return the median vertical speed in stance.
+
+    It is that of the feet's foremost points, and 0 without stances.
+    """
     speeds_m_s = []
     for stance in stances:
         if stance.part == feet_m.shape[2] - 1 and stance.weight > 0 and stance.last > stance.first:
@@ -256,9 +265,9 @@ def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) 
 
 
 def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[float, float, float]) -> GroundSlope:
-    """Fit ground that varies along x, z or time, where `along` is 1.
+    """Fit ground that varies along x, z or time.
 
-    The result is level ground if that explains the stances almost as well.
+    It varies where `along` is 1. The result is level ground if that explains the stances almost as well.
     """
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
     if len(rows) < _FEWEST_ON_SLOPE * parts:

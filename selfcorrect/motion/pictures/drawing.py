@@ -44,9 +44,9 @@ _TRACKS_PX = 300
 
 
 def _make_axes() -> np.ndarray:
-    """Return a camera's right, up and backward axes in the world, as rows (3, 3).
+    """Return a camera's right, up and backward axes in the world.
 
-    At azimuth 0, the camera would look from +z.
+    They are the rows of (3, 3). At azimuth 0, the camera would look from +z.
     """
     azimuth, elevation = np.radians([40.0, 14.0])
     level = np.cos(elevation)
@@ -76,9 +76,9 @@ class Camera:
 
 
 def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
-    """Fit a camera that shows the whole bodies of all panels in all frames.
+    """Fit a camera that shows the whole bodies of all panels.
 
-    It follows their common middle.
+    It shows them in all frames, and follows their common middle.
     """
     camera = Camera()
     path_m = camera_path_m(panels)
@@ -100,7 +100,10 @@ _TITLE_SHARE = 0.1
 
 
 def _around_path_m(panel: PicturePanel, path_m: np.ndarray) -> list[np.ndarray]:
-    """Return all points (K, 3) of a panel's bodies, relative to the camera's path (T, 3) on the floor."""
+    """Return all points (K, 3) of a panel's bodies.
+
+    They are relative to the camera's path (T, 3) on the floor.
+    """
     around = []
     for body in [panel.motion] if panel.before is None else [panel.motion, panel.before]:
         _, points_m = pose_figure(body)
@@ -145,9 +148,9 @@ def animate(panels: Sequence[PicturePanel], *, size_px: int = 360) -> np.ndarray
 
 
 def film_strip(panels: Sequence[PicturePanel], *, pictures: int = 8, size_px: int = 240) -> np.ndarray:
-    """Draw each motion as a row of pictures, evenly spaced in time.
+    """Draw each motion as a row of pictures.
 
-    The view is that of `animate`.
+    Pictures are evenly spaced in time. The view is that of `animate`.
 
     Args:
         panels: The motions, with titles and what else is drawn.
@@ -176,7 +179,10 @@ _PALETTE_FRAMES = 8
 
 
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write frames (T, height, width, 3) uint8 as MP4, or as GIF if the suffix is not .mp4."""
+    """Write frames (T, height, width, 3) uint8 as MP4 or GIF.
+
+    Every suffix but .mp4 means GIF.
+    """
     if path.suffix == ".mp4":
         with requires_extra("MP4"):
             import imageio.v3 as imageio
@@ -233,7 +239,10 @@ def draw_motions(
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A panel's figure over T frames, with B bones between P points, and its camera."""
+    """A panel's figure and camera.
+
+    It has T frames, and B bones between P points.
+    """
 
     panel: PicturePanel
     camera: Camera
@@ -263,7 +272,10 @@ class _View:
 
 
 def _make_views(panels: Sequence[PicturePanel]) -> list[_View]:
-    """Return a view of each panel, with one camera for all if any panel is compared with another."""
+    """Return a view of each panel.
+
+    If any panel is compared with another, all share one camera.
+    """
     if any(panel.before is not None for panel in panels):
         camera = fit_camera(panels)
         path_m = camera_path_m(panels)
@@ -390,7 +402,10 @@ def _blend(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame: int) -> None:
-    """Draw a frame's pose: the shadow, then bones from far to near, then marks on joints that moved."""
+    """Draw a frame's pose.
+
+    The shadow comes first, then bones from far to near, then marks on joints that moved.
+    """
     figure = view.figure
     points_m = view.points_m[frame]
     ground, scale, _ = canvas.project(points_m * ALONG_FLOOR)

@@ -96,7 +96,10 @@ def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
 
 
 def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
-    """Return when each foot stands, (T, 2), or all false for a figure without feet."""
+    """Return when each foot stands, (T, 2).
+
+    It is always false for a figure without feet.
+    """
     has_feet = (figure.feet >= 0).any()
     return observe(motion).touches if has_feet else np.zeros((len(motion), 2), dtype=bool)
 
@@ -164,10 +167,10 @@ def _radii_m(skeleton: Skeleton) -> list[float]:
 
 
 def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarray]]]]:
-    """Return both edges of each sole from heel to toe tip, with the foot's number.
+    """Return both edges of each sole, with the foot's number.
 
-    An edge is a list of joints and points (3,) in their frames. Edges lie inside the shoe, so that capsules around them
-    touch its surface. There are none without ankles.
+    An edge runs from heel to toe tip, as a list of joints and points (3,) in their frames. Edges lie inside the shoe,
+    so that capsules around them touch its surface. There are none without ankles.
     """
     if skeleton.pair("ankle") is None:
         return []

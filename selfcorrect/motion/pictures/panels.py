@@ -15,7 +15,10 @@ from ..support import Support
 
 @dataclass(frozen=True)
 class PicturePanel:
-    """A titled motion and its supports, which are drawn in all frames."""
+    """A titled motion and its supports.
+
+    Supports are drawn in all frames.
+    """
 
     motion: Motion
     title: str = ""
@@ -27,7 +30,10 @@ class PicturePanel:
 
     @property
     def tops_m(self) -> list[np.ndarray]:
-        """Corners (4, 3) of surfaces that carry the body: boxes and slope of a known ground, and supports."""
+        """Corners (4, 3) of surfaces that carry the body.
+
+        They are boxes and the slope of a known ground, and supports.
+        """
         ground = self.motion.ground
         tops_m = [] if ground is None else [*ground.slope_m(self.motion.root_m), *ground.tops_m()]
         has_ground = bool(tops_m)

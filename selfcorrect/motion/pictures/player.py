@@ -164,9 +164,9 @@ def _describe_panel(
 
 
 def _solid(corners_m: np.ndarray) -> list[list[float]]:
-    """Return the box below a surface with corners (4, 3): its centre and three half edges.
+    """Return the box below a surface with corners (4, 3).
 
-    The box of a level surface reaches down to y = 0.
+    It is given by its centre and three half edges. The box of a level surface reaches down to y = 0.
     """
     across_m = (corners_m[1] - corners_m[0]) / 2
     along_m = (corners_m[3] - corners_m[0]) / 2
@@ -189,9 +189,9 @@ def _bones(figure: Figure) -> list[list[float]]:
 
 
 def _at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | None:
-    """Return values at the frames drawn, encoded, or None if there are no values.
+    """Return values at the frames drawn, encoded.
 
-    There are `rate` values per drawn frame.
+    There are `rate` values per drawn frame. Returns None if there are no values.
     """
     if values is None or not len(values):
         return None
