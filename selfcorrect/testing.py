@@ -72,7 +72,10 @@ class Stability:
 
     @property
     def diversity(self) -> Verdict:
-        """Verdict on diversity, which is kept only if coverage and variance within labels are."""
+        """Verdict on diversity.
+
+        It is kept only if coverage and variance within labels are.
+        """
         return worst_verdict([self.coverage, self.variance])
 
     @property
@@ -150,7 +153,10 @@ def assert_loop_stable(
 
 
 def _advise(stability: Stability) -> str:
-    """Return advice on what would decide a trial, or "" for a decided one."""
+    """Return advice on what would decide a trial.
+
+    It is "" for a decided trial.
+    """
     if stability.label != "undecided":
         return ""
     if stability.seeds_needed is None:
@@ -209,7 +215,10 @@ _BETTER: Mapping[str, Better] = {"realism": "lower", "coverage": "higher", "vari
 def _quality_inputs(
     scores: Sequence[_SeedScores], key: str, trial: Trial
 ) -> tuple[list[float], list[float], Better, Thresholds]:
-    """Return a quality's values per seed, for loop and baseline, and the rule to evaluate them."""
+    """Return a quality's values and the rule to evaluate them.
+
+    Values are per seed, for loop and baseline.
+    """
     values = [loop[key] for loop, _ in scores]
     baseline = [baseline[key] for _, baseline in scores]
     return values, baseline, _BETTER[key], trial.thresholds

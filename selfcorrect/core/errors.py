@@ -12,7 +12,10 @@ class SelfcorrectError(Exception):
     """An error that the caller can fix. The message says how."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the error unchanged, whatever its constructor takes, because other processes return it."""
+        """Pickle the error unchanged, whatever its constructor takes.
+
+        Other processes return errors.
+        """
         return _restore_error, (type(self), self.args, vars(self))
 
 
@@ -49,7 +52,10 @@ class SampleError(CorrectorError):
 
 
 class TrainingDivergedError(SelfcorrectError, ValueError):
-    """Training diverged: a loss or a weight is not finite. The message names the step."""
+    """Training diverged: a loss or a weight is not finite.
+
+    The message names the step.
+    """
 
 
 class RunFolderError(SelfcorrectError, ValueError):
@@ -65,7 +71,10 @@ class DamagedError(RunFolderError):
 
 
 class LoopError(SelfcorrectError, RuntimeError):
-    """A generation failed. All earlier generations are intact, and the run can be resumed."""
+    """A generation failed.
+
+    All earlier generations are intact, and the run can be resumed.
+    """
 
     def __init__(self, message: str, bug: str = "") -> None:
         """Create the error.
@@ -82,7 +91,10 @@ class WorkerError(SelfcorrectError, RuntimeError):
 
 
 class LostJobError(SelfcorrectError, RuntimeError):
-    """A job was cancelled, or its worker or node was lost too often. Other jobs continue."""
+    """A job was cancelled or lost too often.
+
+    Its worker or node was lost. Other jobs continue.
+    """
 
 
 class NodeError(SettingError):

@@ -79,12 +79,12 @@ class Genealogy:
         return len(np.unique(founder[founder >= 0])) / len(self.founders)
 
     def entropy_change(self, members: Samples) -> float:
-        """Return a training set's entropy minus the founders', in nats per dimension.
+        """Return how much a training set's entropy differs from the founders'.
 
-        The estimator (Kozachenko and Leonenko 1987) is d · mean(log distance to the nearest neighbour) plus a constant,
-        which cancels for equal numbers. Shi et al. 2025 (arXiv 2509.16499) find that a falling entropy of the training
-        set announces memorisation. The result is 0 for the founders, and log s for the founders scaled by s. Copies
-        lower it most, because the distance between them counts as `CLOSEST`.
+        The difference is in nats per dimension. The estimator (Kozachenko and Leonenko 1987) is d · mean(log distance
+        to the nearest neighbour) plus a constant, which cancels for equal numbers. Shi et al. 2025 (arXiv 2509.16499)
+        find that a falling entropy of the training set announces memorisation. The result is 0 for the founders, and
+        log s for the founders scaled by s. Copies lower it most, because the distance between them counts as `CLOSEST`.
 
         Returns:
             The difference, or NaN for fewer than two members.
@@ -148,7 +148,9 @@ def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, train
 def nearest_of_label(
     vectors: np.ndarray, labels: np.ndarray, members: np.ndarray, member_labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the nearest member with the same label, or with any label if none has the same.
+    """Find the nearest member with the same label.
+
+    If no member has the label, the nearest with any label is returned.
 
     Args:
         vectors: (N, D) features of the samples.
@@ -175,7 +177,7 @@ def nearest_of_label(
 
 
 def offspring_variance(parents: np.ndarray, count: int) -> float:
-    """Return the ratio of variance to mean of the numbers of children.
+    """Return variance over mean of the numbers of children.
 
     `parents` (N,) are the children's parents, out of `count`. The result is 1 for children drawn uniformly at random
     (Wright–Fisher), 0 for one child each, and 1 + c if parents' chances vary with a squared coefficient of variation c

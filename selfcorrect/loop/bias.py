@@ -58,7 +58,10 @@ def sample_plainly(model: GenerativeModel, parents: Samples) -> Sampler:
 
 
 def sampling_settings(**settings: float) -> Bias:
-    """Return a bias that changes a model's sampling settings, such as `sampling_settings(temperature=0.8)`."""
+    """Return a bias that changes a model's sampling settings.
+
+    For example, `sampling_settings(temperature=0.8)`.
+    """
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         with_sampling = getattr(model, "with_sampling", None)
@@ -106,7 +109,10 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
 
 
 def _scores(values: Tensor, raters: tuple[Score, ...], count: int, generator: torch.Generator) -> Tensor:
-    """Return scores (k·count, *replicates). All k draws of a sample have the same rater."""
+    """Return scores (k·count, *replicates) of all draws.
+
+    All k draws of a sample have the same rater.
+    """
     scores = torch.stack([rater(values) for rater in raters])
     rater = torch.randint(len(raters), (count,), generator=generator).repeat(len(values) // count)
     return scores[rater.to(scores.device), torch.arange(len(values), device=scores.device)]

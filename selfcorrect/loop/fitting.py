@@ -94,7 +94,10 @@ class PreferCorrections:
 
 @dataclass(frozen=True)
 class FitEpochs:
-    """Train for a number of passes over the training set, so that steps are proportional to the data."""
+    """Train for a number of passes over the training set.
+
+    Steps are then proportional to the data.
+    """
 
     epochs: float
     """Number of passes."""
@@ -176,7 +179,10 @@ class _ExtrapolatedPairs:
 def combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
-    """Return weight · `model` + other_weight · `other`. Integer tensors are those of `model`."""
+    """Return weight · `model` + other_weight · `other`.
+
+    Integer tensors are those of `model`.
+    """
     other_state = other.state()
     combined = {}
     for name, tensor in model.state().items():

@@ -108,7 +108,10 @@ class Replace:
 
 @dataclass(frozen=True)
 class Freeze:
-    """The first synthetic set in every generation: the control of every remedy that stores nothing."""
+    """The first synthetic set in every generation.
+
+    This is the control of every remedy that stores nothing.
+    """
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count if generation == 1 else 0
@@ -145,7 +148,10 @@ class Renew:
 
 
 def _replace_oldest(members: Samples, born: Samples) -> Samples:
-    """Replace the oldest members of each label by newcomers, and return members from old to new."""
+    """Replace the oldest members of each label by newcomers.
+
+    Members are returned from old to new.
+    """
     replaced = torch.zeros(len(members), dtype=torch.bool)
     for label in born.labels.unique():
         rows = (members.labels == label).nonzero().flatten()
@@ -169,7 +175,10 @@ class _DrawnPerRealSample:
 @_explained
 @dataclass(frozen=True)
 class Augment(_DrawnPerRealSample):
-    """All real data and the last model's samples, λ per real sample."""
+    """All real data and the last model's samples.
+
+    There are λ samples per real sample.
+    """
 
     reads_past: ClassVar[bool] = False
 
@@ -182,9 +191,10 @@ class Augment(_DrawnPerRealSample):
 @_explained
 @dataclass(frozen=True)
 class AugmentOnce(_DrawnPerRealSample):
-    """All real data and the samples of generation 1, λ per real sample.
+    """All real data and the samples of generation 1.
 
-    This is the control of every remedy used beside real data: new samples must add more than this static set does.
+    There are λ samples per real sample. This is the control of every remedy used beside real data: new samples must add
+    more than this static set does.
     """
 
     synthetic_ratio: float
@@ -255,7 +265,10 @@ class Fresh(_DrawnPerRealSample):
 
 @dataclass(frozen=True)
 class Keep:
-    """A random `fraction` of the real data, drawn anew in each generation. Synthetic samples replace the rest."""
+    """A random `fraction` of the real data, and synthetic samples.
+
+    The fraction is drawn anew in each generation. Synthetic samples replace the rest.
+    """
 
     reads_past: ClassVar[bool] = False
 
@@ -302,7 +315,10 @@ class ModifiedPolicy:
 
 
 def reads_past(policy: Policy) -> bool:
-    """Return whether a policy may read generations before the latest, which is the default."""
+    """Return whether a policy may read generations before the latest.
+
+    By default it may.
+    """
     return getattr(policy, "reads_past", True)
 
 
@@ -315,10 +331,10 @@ def overlapping(policy: Policy) -> bool:
 
 
 def fresh_blocks(pool: Samples) -> FreshSource:
-    """Return a source of fresh real data that divides `pool` into blocks.
+    """Return a source of fresh real data in blocks.
 
-    Generation t gets the t-th block, so no row is used twice. Fresh data are not founders, because lineages begin in
-    the training data of generation 0.
+    Generation t gets the t-th block of `pool`, so no row is used twice. Fresh data are not founders, because lineages
+    begin in the training data of generation 0.
     """
     pool = replace(pool, provenance=replace(pool.provenance, founder=np.full(len(pool), -1)))
 

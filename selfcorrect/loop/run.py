@@ -50,7 +50,10 @@ MODEL_METHODS = ("fit", "sample", "state", "load_state")
 @explain_arguments(data="real")
 @dataclass(frozen=True)
 class Task:
-    """What all arms of a comparison share: an untrained model, real training data, and an evaluation."""
+    """What all arms of a comparison share.
+
+    It has an untrained model, real training data, and an evaluation.
+    """
 
     model: GenerativeModel
     """The untrained model."""
@@ -411,7 +414,11 @@ def _load_model(model: GenerativeModel, state: dict[str, Tensor]) -> GenerativeM
 
 
 def _check_model(model: GenerativeModel, method: str) -> GenerativeModel:
-    """Return a method's result if it is a model, else raise InputError."""
+    """Return a method's result if it is a model.
+
+    Raises:
+        InputError: It is not a model.
+    """
     missing = [name for name in ("fit", "sample", "state") if not callable(getattr(model, name, None))]
     if missing:
         got = describe_value(model)
@@ -448,7 +455,10 @@ def _evaluate(
 
 
 def _training_loss(model: GenerativeModel) -> Metrics:
-    """Return the last fit's loss by key, or nothing if the model does not report one."""
+    """Return the last fit's loss by key.
+
+    The result is empty if the model does not report a loss.
+    """
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
 
@@ -468,7 +478,10 @@ def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterat
 
 
 def _make_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
-    """Return a function that redraws positions of a batch. Its time counts as sampling."""
+    """Return a function that redraws positions of a batch.
+
+    Its time counts as sampling.
+    """
 
     def redraw(slots: Tensor, stream: Stream) -> Samples:
         with watch.phase("sample"):

@@ -97,7 +97,10 @@ def _correct_twice(
 
 
 def _draw_samples(count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
-    """Return at most `count` real samples, and as many generated ones with the same labels."""
+    """Return real and generated samples with the same labels.
+
+    There are at most `count` of each.
+    """
     samples = real.take(torch.arange(len(real))[:: max(len(real) // count, 1)][:count])
     values = model.sample(samples.labels, stream.child("sample")).to(real.values)
     return concatenate([samples, Samples.synthetic(values, samples.labels, 0)])
@@ -118,7 +121,10 @@ def _digest(samples: Samples) -> str:
 
 
 class DataGuard:
-    """Check, before training and commits, that users' code did not change the loop's data."""
+    """Check that users' code did not change the loop's data.
+
+    It is checked before training and commits.
+    """
 
     def __init__(self, real: Samples, correction: Correction | None) -> None:
         self._real = real
@@ -134,7 +140,10 @@ class DataGuard:
             )
 
     def check_labels(self, batch: CorrectedBatch) -> None:
-        """Raise CorrectorError if a corrected sample has a label that no real sample has."""
+        """Raise CorrectorError if a corrected sample has an unknown label.
+
+        No real sample has such a label.
+        """
         labels = batch.samples.labels
         real_labels = self._real.labels.unique()
         new_labels = labels[~torch.isin(labels, real_labels)]
@@ -164,7 +173,9 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
 def _call_twice(
     model: GenerativeModel, method: str, call: Callable[[], Any], compute_digest: Callable[[Any], object]
 ) -> Any:
-    """Call a function twice, with different global generators, and return the first result.
+    """Call a function twice and return the first result.
+
+    Global generators differ between the calls.
 
     Raises:
         SettingError: The digests of the results differ.

@@ -38,10 +38,10 @@ def is_machine_failure(error: BaseException) -> bool:
 
 
 def internal_error_traceback(error: BaseException) -> str:
-    """Return the traceback of a bug of this package, or "" for any other error.
+    """Return the traceback of a bug of this package.
 
-    Errors that the caller can fix are not bugs (`SelfcorrectError`, a missing file), and neither are errors in users'
-    code that this package calls, such as a corrector.
+    It is "" for any other error. Errors that the caller can fix are not bugs (`SelfcorrectError`, a missing file), and
+    neither are errors in users' code that this package calls, such as a corrector.
     """
     cause = error
     while isinstance(cause, CorrectorError | LoopError) and cause.__cause__ is not None:
@@ -79,9 +79,9 @@ def describe_in_a_line(error: Exception) -> str:
 
 
 def note_location(error: Exception) -> None:
-    """Add the file and line of users' code where an error arose.
+    """Add the location of an error in users' code to it.
 
-    Other processes do not get the traceback.
+    It is file and line. Other processes do not get the traceback.
     """
     if not getattr(error, "place", "") and (place := find_user_line(error)):
         error.place = place  # type: ignore[attr-defined]
@@ -120,7 +120,10 @@ def describe_failure(where: object, error: Exception) -> str:
 
 
 def remove_path(sentence: str, path: object) -> str:
-    """Remove a path from the beginning of a sentence, for lines that already name the file."""
+    """Remove a path from the beginning of a sentence.
+
+    Use it in lines that already name the file.
+    """
     rest = sentence.removeprefix(str(path))
     if rest == sentence or not rest.startswith((": ", ", ")):
         return sentence
@@ -128,7 +131,9 @@ def remove_path(sentence: str, path: object) -> str:
 
 
 def try_optional(step: str, work: Callable[[], _Value], otherwise: _Value) -> tuple[_Value, str]:
-    """Call an optional step, such as a hint or a picture, whose failure affects no result.
+    """Call an optional step whose failure affects no result.
+
+    Such a step is a hint or a picture.
 
     Returns:
         The value, and a sentence about the failure or "".

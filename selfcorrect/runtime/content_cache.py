@@ -38,7 +38,7 @@ def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Obj
 
 
 def remember_by_content(function: Callable[[np.ndarray, float], _Result]) -> Callable[[np.ndarray, float], _Result]:
-    """Cache the results of a function of an array's content and a number.
+    """Cache a function of an array's content and a number.
 
     The array is (T, ...) in double precision. The function gets it read-only. Callers must not change the result.
     """

@@ -4,9 +4,10 @@ import ctypes
 
 
 def release_freed_memory() -> None:
-    """Return freed memory to the system, if the C library can (glibc).
+    """Return freed memory to the system.
 
-    Otherwise the process keeps gaps left by short arrays, into which no long array fits.
+    Only some C libraries (glibc) can do so. Otherwise the process keeps gaps left by short arrays, into which no long
+    array fits.
     """
     try:
         ctypes.CDLL(None).malloc_trim(0)

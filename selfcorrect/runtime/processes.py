@@ -134,7 +134,10 @@ def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], work
 
 
 def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> Iterator[_Result]:
-    """Yield the results of `map_tasks` in order, each as soon as all earlier ones are done."""
+    """Yield the results of `map_tasks` in order.
+
+    Each is yielded as soon as all earlier ones are done.
+    """
     check_count("workers", workers, 1)
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
@@ -160,7 +163,10 @@ def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], w
 def _run_concurrently(
     executor: ProcessPoolExecutor, function: Callable[[_Task], _Result], tasks: Iterable[_Task], most: int
 ) -> Iterator[_Result]:
-    """Call a function on tasks, at most `most` at a time, and yield the results in order."""
+    """Call a function on tasks and yield the results in order.
+
+    At most `most` tasks run at a time.
+    """
     futures: deque[Future[_Result]] = deque()
     running: set[Future[_Result]] = set()
     try:
@@ -269,7 +275,10 @@ def _die_with_parent(temporary_folder: str) -> None:
 
 @contextmanager
 def _without_main_script() -> Iterator[None]:
-    """Keep spawned processes from importing the main script, which would cost seconds and memory."""
+    """Keep spawned processes from importing the main script.
+
+    The import would cost seconds and memory.
+    """
     main = sys.modules["__main__"]
     hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
     try:

@@ -120,7 +120,10 @@ class Registry(Generic[RowType]):
         return name not in self._own
 
     def title(self, name: str) -> str:
-        """Describe another package's member with the package's name and version, or return ""."""
+        """Describe another package's member with name and version.
+
+        It is "" for members of this package.
+        """
         if not self.is_added(name):
             return ""
         (origin,) = {_origin(point) for point in self._points() if point.name == name} or {"another package"}
@@ -305,7 +308,10 @@ def _read_declarations(path: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=4)
 def _all_entry_points(path: tuple[str, ...]) -> Any:
-    """Return the entry points of all groups at once, because each search reads the files of all packages."""
+    """Return the entry points of all groups at once.
+
+    Each search reads the files of all packages.
+    """
     from importlib.metadata import entry_points  # slow to import, and rarely needed
 
     return entry_points()

@@ -39,7 +39,10 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit(source: Path) -> str | None:
-    """Return the commit of the repository that contains `source`, or None for an installed copy."""
+    """Return the commit of the repository that contains `source`.
+
+    It is None for an installed copy.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(source.parent), *arguments]

@@ -19,7 +19,10 @@ def add_processor_time(seconds: float) -> None:
 
 
 def processor_time_s() -> float:
-    """Return the processor time so far, in s, including processes that worked for this one."""
+    """Return the processor time so far, in s.
+
+    Processes that worked for this one are included.
+    """
     return time.process_time() + _others_s
 
 

@@ -90,7 +90,9 @@ def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, emb
 
 
 def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor]:
-    """Cluster vectors by k-means in one thread, because results vary with the number of threads.
+    """Cluster vectors by k-means in one thread.
+
+    Results would vary with the number of threads.
 
     Args:
         vectors: (N, D) points to cluster.
@@ -160,9 +162,10 @@ class AnchoredCorrector:
 
 
 def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
-    """Assign vectors to centroids according to shares, at minimal total squared distance.
+    """Assign vectors to centroids according to shares.
 
-    Centroid k gets the share masses[k] of the vectors, rounded so that the numbers add up to N.
+    The total squared distance is minimal. Centroid k gets the share masses[k] of the vectors, rounded so that the
+    numbers add up to N.
 
     Args:
         vectors: (N, D) points to assign.
@@ -187,7 +190,10 @@ def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
 
 
 def quotas(masses: Tensor, count: int) -> Tensor:
-    """Return integers (K,) that are proportional to masses (K,) and add up to `count`, by largest remainders."""
+    """Return integers (K,) proportional to masses (K,).
+
+    They add up to `count`, by largest remainders.
+    """
     exact = masses.double() / masses.double().sum() * count
     counts = exact.floor().long()
     largest = (exact - counts).argsort(descending=True, stable=True)

@@ -41,9 +41,10 @@ Corrector: TypeAlias = Callable[[Samples], Samples | Corrected] | Callable[[Samp
 
 
 def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Corrected:
-    """Call a corrector on a copy of the samples, and return a checked copy of its answer.
+    """Call a corrector and check its answer.
 
-    Global random generators are seeded from `stream` and restored afterwards.
+    The corrector gets a copy of the samples, and a copy of its answer is returned. Global random generators are seeded
+    from `stream` and restored afterwards.
 
     Raises:
         CorrectorError: The answer has a wrong type, length, shape or dtype.
@@ -117,9 +118,9 @@ def _parameters(function: Callable[..., object]) -> Sequence[str]:
 
 
 def _check_answer(answer: Corrected, inputs: Samples) -> Corrected:
-    """Return a checked copy of the answer, with the inputs' type and device.
+    """Return a checked copy of the answer.
 
-    Later changes by the corrector do not affect the copy.
+    It has the inputs' type and device. Later changes by the corrector do not affect it.
     """
     values = _dense(answer.samples.values, "values")
     if len(values) != len(inputs):
@@ -172,7 +173,10 @@ def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
 
 
 def _copy_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return a contiguous copy of a tensor with the type and device of another one."""
+    """Return a contiguous copy of a tensor.
+
+    It has the type and device of another one.
+    """
     return tensor.to(like, copy=True).as_subclass(Tensor).contiguous()
 
 
@@ -196,7 +200,10 @@ def _check_finite(values: Tensor, accepted: Tensor) -> None:
 
 
 def with_trailing_axes(column: Tensor, ndim: int) -> Tensor:
-    """Append axes of length 1, to broadcast a column against values with `ndim` axes."""
+    """Append axes of length 1 to a column.
+
+    It can then be broadcast against values with `ndim` axes.
+    """
     return column.reshape(column.shape + (1,) * (ndim - column.ndim))
 
 
@@ -214,7 +221,9 @@ def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
 
 
 def state_of(corrector: object) -> dict[str, Tensor]:
-    """Return CPU copies of a corrector's `state()`, or {} if it has no state methods.
+    """Return CPU copies of a corrector's `state()`.
+
+    The result is {} for correctors without state methods.
 
     Raises:
         CorrectorError: `state()` fails, or does not return numbers and tensors by name.
@@ -319,7 +328,9 @@ def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
 
 
 def filter_of(corrector: Corrector, name: str = "") -> Corrector:
-    """Return a control that rejects what the corrector rejects, and changes nothing.
+    """Return a control that only rejects.
+
+    It rejects what the corrector rejects, and changes nothing.
 
     Args:
         name: Name in reports (default: `filter(NAME)`).
@@ -333,7 +344,7 @@ def filter_of(corrector: Corrector, name: str = "") -> Corrector:
 
 
 def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
-    """Return a control that moves samples as far as the corrector, but in random directions.
+    """Return a control that moves samples in random directions.
 
     Each sample is moved by the Euclidean distance (over the event) by which `corrector` would move it, in a direction
     drawn uniformly from the sphere. The same samples are rejected.
@@ -355,7 +366,9 @@ def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
 
 
 def chain(*correctors: Corrector, name: str = "") -> Corrector:
-    """Chain correctors. Samples that one of them rejects do not reach the next.
+    """Chain correctors.
+
+    Samples that one of them rejects do not reach the next.
 
     Args:
         name: Name in reports (default: all names, joined by +).

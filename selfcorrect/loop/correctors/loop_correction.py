@@ -124,7 +124,10 @@ def apply_corrector(
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One call of the corrector: raw samples, corrected samples, and which of them may be used."""
+    """One call of the corrector.
+
+    It has raw samples, corrected samples, and which of them may be used.
+    """
 
     raw: Samples
     corrected: Samples

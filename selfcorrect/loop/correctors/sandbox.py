@@ -115,7 +115,10 @@ class SubprocessSandbox:
                 )
 
     def _end(self) -> EndedError:
-        """End the process and everything that it started, and return how it ended."""
+        """End the process and return how it ended.
+
+        Everything that it started ends as well.
+        """
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)  # a process that closes its end is about to end, or lost the connection
         code = self._process.returncode
@@ -154,7 +157,9 @@ Sandbox: TypeAlias = SubprocessSandbox | InProcessSandbox
 
 
 def make_sandbox(name: str, limit_s: float | None = None, *, in_process: bool = False) -> Sandbox:
-    """Return a separate process, or this one if requested or if the system has no process groups.
+    """Return a separate process, or this one.
+
+    This one is used if requested, or if the system has no process groups.
 
     Args:
         limit_s: Time limit of a call, or between two places reported with `supervision.report_place`, in s.

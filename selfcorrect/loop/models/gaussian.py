@@ -45,7 +45,10 @@ class Gaussian(TensorModel):
         return cls(torch.zeros(event, dtype=dtype), covariance)
 
     def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:
-        """Check shapes as `Saveable` does, and that the covariance is symmetric and positive semi-definite."""
+        """Check shapes and the covariance, see `Saveable`.
+
+        The covariance must be symmetric and positive semi-definite.
+        """
         super().check_loaded(where, state, model)
         covariance = model.covariance
         tolerance = _ROUNDING * float(covariance.abs().max())
@@ -63,9 +66,10 @@ class Gaussian(TensorModel):
         return self._fit_weighted(samples.values, weights)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
-        """Fit to a training set and pairs, giving winners the weight κ/2 and losers −κ/2.
+        """Fit to a training set and pairs.
 
-        This minimises the loss of `Pairs` in the limit β → 0, with the negative log-likelihood as error. β is not used.
+        Winners have the weight κ/2 and losers −κ/2, relative to the training set. This minimises the loss of `Pairs` in
+        the limit β → 0, with the negative log-likelihood as error. β is not used.
 
         Args:
             samples: The training set, values (N, *replicates, d).
@@ -85,7 +89,10 @@ class Gaussian(TensorModel):
         return fitted
 
     def _fit_weighted(self, values: Tensor, weights: Tensor) -> Self:
-        """Return mean and covariance under weights (N,), which sum to 1 and may be negative."""
+        """Return mean and covariance under weights (N,).
+
+        Weights sum to 1 and may be negative.
+        """
         values = values.to(self.mean)
         mean = (weights @ values.flatten(1)).reshape(self.mean.shape)
         centred = values - mean
@@ -94,13 +101,19 @@ class Gaussian(TensorModel):
         return replace(self, mean=mean, covariance=covariance)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Draw a value (*replicates, d) per label, using the symmetric square root of the covariance."""
+        """Draw a value (*replicates, d) per label.
+
+        Noise is multiplied by the symmetric square root of the covariance.
+        """
         noise = torch.randn((len(labels), *self.mean.shape), generator=stream.generator(), dtype=self.mean.dtype)
         eigenvalues, vectors = torch.linalg.eigh(self.covariance * self.temperature)
         root = (vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT
         return self.mean + torch.einsum("...ij,n...j->n...i", root, noise)
 
     def with_sampling(self, *, temperature: float) -> Self:
-        """Return the model with a sampling temperature, by which the covariance is multiplied in sampling."""
+        """Return the model with a sampling temperature.
+
+        The covariance is multiplied by it in sampling.
+        """
         check_number("temperature", temperature, 0, math.inf)
         return replace(self, temperature=temperature)

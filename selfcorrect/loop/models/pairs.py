@@ -14,9 +14,9 @@ from .protocol import GenerativeModel
 
 @dataclass(frozen=True)
 class Pairs:
-    """Preferred samples (winners) and rejected ones (losers), each (N, *event), and the settings of the preference.
+    """Preferred samples (winners) and rejected ones (losers).
 
-    A fit with pairs minimises, with e(x) the model's error on x and e_ref(x) the reference's,
+    Both are (N, *event). A fit with pairs minimises, with e(x) the model's error on x and e_ref(x) the reference's,
 
         e(training sample) + (κ / β) · −log σ(−β Δ),   Δ = [e(w) − e_ref(w)] − [e(l) − e_ref(l)].
 
@@ -45,7 +45,10 @@ class Pairs:
 
 @runtime_checkable
 class PairModel(Protocol):
-    """A model that also learns from pairs, in addition to a training set."""
+    """A model that also learns from pairs.
+
+    They are used in addition to a training set.
+    """
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
         """Train on the training set and the pairs.

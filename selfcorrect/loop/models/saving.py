@@ -46,7 +46,7 @@ class Saveable:
             save_file(tensors, temporary)
 
     def load(self, path: str | Path) -> Self:
-        """Return this model with the state in a file written by `save`.
+        """Return this model with a state written by `save`.
 
         Raises:
             InputError: The file cannot be read, or holds the state of another model or configuration.

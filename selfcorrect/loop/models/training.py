@@ -51,7 +51,10 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
 def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Batch]:
-    """Yield batches of values and labels, drawn with replacement in proportion to the samples' weights."""
+    """Yield batches of values and labels.
+
+    They are drawn with replacement in proportion to the samples' weights.
+    """
     for _ in range(steps):
         rows = draw_rows(samples, size, generator)
         yield samples.values[rows].float(), samples.labels[rows]
@@ -101,7 +104,10 @@ class StepLosses:
             self._check(self._count - STEPS_CHECKED_TOGETHER)
 
     def mean_late(self) -> float:
-        """Check the remaining losses and return the mean over the last quarter, or NaN for no steps."""
+        """Return the mean over the last quarter.
+
+        The remaining losses are checked first. The mean of no steps is NaN.
+        """
         if not self._count:
             return math.nan
         self._check((self._count - 1) // STEPS_CHECKED_TOGETHER * STEPS_CHECKED_TOGETHER)

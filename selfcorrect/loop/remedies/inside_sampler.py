@@ -27,7 +27,10 @@ class CorrectingSampler:
     """Number of values passed to the corrector so far: one per sample and corrected step."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
-        """Draw a value for each label, or for those at `slots`. See `selfcorrect.loop.bias.Sampler`."""
+        """Draw a value for each label, or for those at `slots`.
+
+        See `selfcorrect.loop.bias.Sampler`.
+        """
 
         def correct(clean: Tensor, clean_labels: Tensor, step: int) -> Tensor:
             predicted = Samples.synthetic(clean.cpu(), clean_labels.cpu(), 0)

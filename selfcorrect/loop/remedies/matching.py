@@ -26,7 +26,10 @@ Finish: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def newest_synthetic(parents: Samples) -> Samples:
-    """Return the newest generation's synthetic samples in a training set. There are none if all samples are real."""
+    """Return the newest generation's synthetic samples.
+
+    There are none if all samples of the training set are real.
+    """
     is_synthetic = parents.provenance.synthetic
     generation = parents.provenance.generation
     is_newest = is_synthetic & (generation == generation[is_synthetic].max(initial=-1))
@@ -107,9 +110,9 @@ def lineage_matched(
 
 
 def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
-    """Return a parent for each label (N,), or −1 if there is none.
+    """Return a parent for each label (N,).
 
-    Parents are used equally often.
+    It is −1 if there is none. Parents are used equally often.
     """
     rows = torch.full_like(labels, -1)
     for label in labels.unique():
@@ -190,9 +193,9 @@ def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels
 
 
 def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels: Tensor, has_target: Tensor) -> Tensor:
-    """Match each target with a candidate of its own that has the same label.
+    """Match each target with a candidate of its own.
 
-    The total squared distance is minimal.
+    Both have the same label, and the total squared distance is minimal.
 
     Args:
         targets: (N, D) points to match.
@@ -215,5 +218,8 @@ def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels:
 
 
 def _solve_assignment(costs: Tensor) -> Tensor:
-    """Assign a different column to each row of costs (N, M), at minimal total cost."""
+    """Assign a different column to each row of costs (N, M).
+
+    The total cost is minimal.
+    """
     return torch.from_numpy(linear_sum_assignment(costs.numpy())[1])

@@ -148,7 +148,10 @@ def in_shuffled_preference(task: Task, arm: Arm) -> TaskArm:
 
 
 def in_sampler(task: Task, arm: Arm) -> TaskArm:
-    """Correct predictions instead of samples, in the last step of each quarter of the denoising steps."""
+    """Correct predictions instead of samples.
+
+    They are corrected in the last step of each quarter of the denoising steps.
+    """
     assert arm.correction is not None
     config = getattr(task.model, "config", None)
     quarter = max(1, (config.sampling_steps if config else 1) // 4)
@@ -160,7 +163,10 @@ def in_sampler(task: Task, arm: Arm) -> TaskArm:
 
 
 def copying(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Replace the model by draws of training samples, so that the loop loses by neutral drift only."""
+    """Replace the model by draws of training samples.
+
+    The loop then loses by neutral drift only.
+    """
     return replace(task, model=Copying(task.real)), arm
 
 

@@ -54,7 +54,10 @@ class FolderReader:
         return self._latest
 
     def state(self, generation: int) -> dict[str, Tensor]:
-        """Read the model's state, which may be limited to what sampling needs."""
+        """Read the model's state.
+
+        It may be limited to what sampling needs.
+        """
         sampler = self._path_of(generation, SAMPLER)
         return read_tensors(sampler if is_listed(sampler) else sampler.with_name(MODEL))
 
@@ -158,9 +161,9 @@ class FolderStore(FolderReader):
             self._prune(generation.number - 2)
 
     def finish(self, sampling: Mapping[str, Tensor]) -> None:
-        """Drop all models and samples, except what sampling from the last model needs.
+        """Drop all models and samples that sampling does not need.
 
-        No loop can continue from this folder any more.
+        Only what sampling from the last model needs is kept, so no loop can continue from this folder.
 
         Args:
             sampling: Part of the last model's state that sampling needs.
@@ -192,7 +195,10 @@ def find_damage(folder: Path) -> dict[int, list[str]]:
 
 
 def find_missing(folder: Path) -> dict[int, Path]:
-    """Find what a run folder lacks: generations between others, and the model of the last one."""
+    """Find what a run folder lacks.
+
+    It may lack generations between others, and the model of the last one.
+    """
     folders = dict(generation_folders(folder))
     gaps = set(range(min(folders, default=0), max(folders, default=0))) - folders.keys()
     missing = {number: folder / generation_name(number) for number in gaps}
@@ -222,7 +228,10 @@ def generation_name(generation: int) -> str:
 
 
 def generation_folders(folder: Path) -> list[tuple[int, Path]]:
-    """List the committed generations by number. The list is empty if there is no folder."""
+    """List the committed generations by number.
+
+    The list is empty if there is no folder.
+    """
     paths = folder.iterdir() if folder.is_dir() else ()
     names = ((re.fullmatch(r"generation-(\d{4,})", path.name), path) for path in paths)
     return sorted((int(match[1]), path) for match, path in names if match)

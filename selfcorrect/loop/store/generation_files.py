@@ -73,9 +73,9 @@ def drop_samples(folder: Path) -> None:
 
 
 def keep_sampler(folder: Path, state: Mapping[str, Tensor]) -> None:
-    """Replace the model, from which training could continue, by the state that sampling needs.
+    """Replace the model by the state that sampling needs.
 
-    Whenever the process ends, one of both exists and is listed.
+    Training can no longer continue from it. Whenever the process ends, one of both exists and is listed.
     """
     digests = read_with_digest(folder / DIGESTS)
     if MODEL in digests:

@@ -43,13 +43,19 @@ def list_metrics(store: Record, first: Record | None = None) -> list[MetricRow]:
 
 
 def write_json_lines(path: Path, rows: Iterable[MetricRow]) -> None:
-    """Write rows as JSON lines, atomically. Numbers that are not finite become null."""
+    """Write rows as JSON lines, atomically.
+
+    Numbers that are not finite become null.
+    """
     write_atomically(path, "".join(json.dumps(to_json(row), allow_nan=False) + "\n" for row in rows))
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A W&B run, with an arm of one seed or the figures of all arms."""
+    """A W&B run.
+
+    It has an arm of one seed, or the figures of all arms.
+    """
 
     name: str
     """Name, unique among the runs of an experiment."""
@@ -107,7 +113,10 @@ class WandbLog:
 
     @property
     def words(self) -> str:
-        """Sentence about where runs are logged and how to send them; "" if nothing is logged."""
+        """Sentence about where runs are logged and how to send them.
+
+        It is "" if nothing is logged.
+        """
         if not self._is_usable:
             return ""
         if self._options.mode == "online":
@@ -141,7 +150,10 @@ class WandbLog:
                 warnings.warn(message, stacklevel=3)
 
     def _forget_core(self) -> None:
-        """Stop logging and shut down W&B's process, which W&B would otherwise miss when the program ends."""
+        """Stop logging and shut down W&B's process.
+
+        Otherwise, W&B would miss it when the program ends.
+        """
         import wandb
 
         self._is_usable = False

@@ -11,7 +11,10 @@ WandbChoice: TypeAlias = Literal["auto", "off", "offline", "online"]
 
 @dataclass(frozen=True)
 class WandbOptions:
-    """Options of Weights & Biases. No environment variable makes it send anything."""
+    """Options of Weights & Biases.
+
+    No environment variable makes it send anything.
+    """
 
     wandb: WandbChoice = "auto"
     """Weights & Biases. offline: write its files into the run folder. online: send them. off: neither. auto: off if

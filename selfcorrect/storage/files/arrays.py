@@ -162,9 +162,9 @@ def _read_members(
 
 
 def _check_sizes(path: Path, selected: dict[str, zipfile.ZipInfo]) -> None:
-    """Refuse arrays that are too large, and compressions that NumPy does not use.
+    """Refuse large arrays and unknown compressions.
 
-    Other compressions may need more memory.
+    Compressions that NumPy does not use may need more memory.
     """
     for name, entry in selected.items():
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -94,7 +94,10 @@ def append_digest(text: bytes) -> bytes:
 
 
 def format_ending(text_digest: str) -> bytes:
-    """Format the end of an object whose text, up to a comma, has this digest."""
+    """Format the end of an object with its digest.
+
+    The digest is that of the text up to a comma.
+    """
     return _ENDING % text_digest.encode()
 
 

@@ -88,7 +88,9 @@ class Budget:
 
 
 def check_workable(what: object, size: float, *, stored: float) -> None:
-    """Raise InputError for motions that are too large to correct, which takes several copies in memory.
+    """Raise InputError for motions that are too large to correct.
+
+    Correction takes several copies in memory.
 
     Args:
         size: Size of one copy in memory, in bytes.
@@ -118,7 +120,10 @@ _record: ContextVar[InputRecord | None] = ContextVar("record", default=None)
 
 @contextmanager
 def record_inputs() -> Iterator[InputRecord]:
-    """Record what readers open or look for within a block, through the functions of this module."""
+    """Record what readers open or look for within a block.
+
+    Only functions of this module are recorded.
+    """
     record = InputRecord()
     token = _record.set(record)
     try:
@@ -134,7 +139,7 @@ def note_paths(paths: Iterable[Path]) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether a file exists, and record that it was looked for."""
+    """Return whether a file exists, and record the question."""
     note_paths([path])
     return path.is_file()
 
@@ -203,7 +208,10 @@ def unpack(what: object, content: bytes, copies: int = 1) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a regular file, in UTF-8 with or without a byte-order mark."""
+    """Return the text of a regular file.
+
+    It is UTF-8 with or without a byte-order mark.
+    """
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -55,11 +55,17 @@ class Place:
     address: str
 
     def list_names(self) -> list[str]:
-        """List the names of all files below the folder, in order. A missing folder has none."""
+        """List the names of all files below the folder, in order.
+
+        A missing folder has none.
+        """
         return list(self.list_files())
 
     def list_files(self) -> dict[str, FileFacts]:
-        """List all files below the folder with what is known of them, in order. A missing folder has none."""
+        """List all files below the folder, in order.
+
+        Each comes with what is known of it. A missing folder has none.
+        """
         with self._connect() as system:
             from pyarrow.fs import FileSelector
 
@@ -67,7 +73,10 @@ class Place:
         return {info.path: _facts(info) for info in sorted(infos, key=lambda info: info.path) if info.is_file}
 
     def find(self, name: str) -> FileFacts | None:
-        """Return what the place tells about a file, or None if it is missing."""
+        """Return what the place tells about a file.
+
+        It is None for a missing file.
+        """
         with self._connect() as system:
             info = system.get_file_info(name)
         return _facts(info) if info.is_file else None
@@ -84,7 +93,10 @@ class Place:
         return names
 
     def fetch(self, name: str, target: Path) -> bool:
-        """Copy a file to this machine, and return False if it is missing."""
+        """Copy a file to this machine.
+
+        Returns False if it is missing.
+        """
         with self._connect() as system:
             if not system.get_file_info(name).is_file:
                 return False
@@ -119,7 +131,10 @@ class Place:
 
     @contextmanager
     def _connect(self) -> Iterator[Any]:
-        """Yield the file system whose root is the folder, turning errors into InputError."""
+        """Yield the file system whose root is the folder.
+
+        Errors become InputError.
+        """
         with requires_extra(self.address):
             from pyarrow import fs
         try:

@@ -29,7 +29,10 @@ _Kind = TypeVar("_Kind")
 
 
 def to_json(value: object) -> object:
-    """Convert metrics to strict JSON, in which numbers that are not finite are null."""
+    """Convert metrics to strict JSON.
+
+    Numbers that are not finite become null.
+    """
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, float):
@@ -57,7 +60,10 @@ def as_json(value: object, default: Callable[[Any], Any] | None = None) -> Any:
 
 
 def spell_infinity(value: object) -> Any:
-    """Return a value as `as_json` does, but with infinity and other types as text."""
+    """Return a value as `as_json` does, with infinity as text.
+
+    Types that JSON does not have become text, too.
+    """
     if isinstance(value, Mapping):
         return {str(key): spell_infinity(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -149,7 +155,10 @@ def read_file_as(kind: type[_Kind], path: Path) -> _Kind:
 
 @lru_cache
 def _fields(kind: type) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the types of a dataclass's fields by name, and the fields without a default."""
+    """Return the types of a dataclass's fields by name.
+
+    The names of fields without a default are returned as well.
+    """
     assert is_dataclass(kind)
     hints = get_type_hints(kind)
     types = {}

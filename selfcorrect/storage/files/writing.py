@@ -98,7 +98,10 @@ def _link_new(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`, which is removed when the block ends."""
+    """Yield an empty folder beside `path`.
+
+    It is removed when the block ends.
+    """
     if path.parent not in _cleared:
         remove_leftovers(path.parent)
     _cleared.discard(path.parent)
@@ -156,7 +159,10 @@ _OPEN_FILE = re.compile(r"/dev/(?P<name>stdout|stderr)|(/dev|/proc/self)/fd/(?P<
 
 
 def is_stream(path: Path) -> bool:
-    """Return whether a path is a pipe, a device, or an open file such as /dev/stdout."""
+    """Return whether a path is a stream.
+
+    It is a pipe, a device, or an open file such as /dev/stdout.
+    """
     if _OPEN_FILE.fullmatch(str(path)):
         return True
     return path.exists() and not path.is_file() and not path.is_dir()
@@ -184,7 +190,10 @@ def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
 
 
 def _open_stream(path: Path) -> TextIO:
-    """Open a stream for writing. An open file is continued at its current position."""
+    """Open a stream for writing.
+
+    An open file is continued at its current position.
+    """
     target: Path | int = path
     if match := _OPEN_FILE.fullmatch(str(path)):
         sys.stdout.flush()
@@ -258,7 +267,10 @@ def remove_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
-    """Remove leftovers of killed processes in a folder, and in all folders `below` it."""
+    """Remove leftovers of killed processes.
+
+    A folder is searched, and all folders `below` it.
+    """
     for path in find_leftovers(folder, below=below):
         with suppress(OSError):  # still in use, just removed, or no locks
             _remove_unless_alive(path)

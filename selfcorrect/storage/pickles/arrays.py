@@ -76,7 +76,10 @@ def decode_scalar(call: Call, budget: Budget) -> Any:
 
 
 def _make_array(value: Value, dtype: Value, shape: Value, budget: Budget, order: Any = "C") -> np.ndarray:
-    """Make an array from bytes, whose number must match type and shape."""
+    """Make an array from bytes.
+
+    Their number must match type and shape.
+    """
     content = decode_bytes(value)
     budget.take(len(content))
     numbers = np.frombuffer(content, decode_dtype(dtype))
@@ -116,7 +119,10 @@ def decode_shape(shape: Value) -> tuple[int, ...]:
 
 
 def _decode_length(side: Value) -> int:
-    """Decode one side of a shape, which may be a NumPy number in SciPy's shapes."""
+    """Decode one side of a shape.
+
+    In SciPy's shapes it may be a NumPy number.
+    """
     if isinstance(side, Call) and side.meaning == "scalar":
         side = int.from_bytes(decode_bytes(side.args[1]), "little")
     if not isinstance(side, int) or isinstance(side, bool) or not 0 <= side < 2**40:

@@ -17,7 +17,10 @@ _BYTES_PER_CHARACTER = 8
 
 
 class JsonResults(HeldResults):
-    """Arrays in a JSON file: nested lists of numbers with equal lengths."""
+    """Arrays in a JSON file.
+
+    They are nested lists of numbers with equal lengths.
+    """
 
     def __init__(self, path: Path, content: bytes) -> None:
         self.path = path
@@ -42,7 +45,10 @@ class JsonResults(HeldResults):
             raise InputError(f"{self.path}: not a JSON file ({shorten_message(error)})") from error
 
     def _note(self, value: Any, keys: tuple[str | int, ...], others: set[str]) -> None:
-        """Record the arrays and numbers in a value, and the names of other values."""
+        """Record the arrays and numbers in a value.
+
+        The names of other values are added to `others`.
+        """
         name = ".".join(map(str, keys))
         array = _to_array(value)
         if array is not None:
@@ -79,7 +85,10 @@ class JsonResults(HeldResults):
 
 
 def _to_array(value: Any) -> np.ndarray | None:
-    """Convert nested lists of numbers with equal lengths to an array, or return None."""
+    """Convert nested lists of numbers to an array.
+
+    Returns None for other values, or if lengths differ.
+    """
     first = value
     while isinstance(first, list) and first:
         first = first[0]

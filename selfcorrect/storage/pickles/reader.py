@@ -200,7 +200,10 @@ class Reader(_UNPICKLER):
         call.state = state
 
     def _read_joblib_state(self, wrapper: dict[str, Value]) -> Value:
-        """Read an array that joblib describes, whose bytes come next in the file."""
+        """Read an array that joblib describes.
+
+        Its bytes come next in the file.
+        """
         if self.nested:
             raise Refused("joblib's arrays in arrays")
         shape = wrapper["shape"]
@@ -277,9 +280,10 @@ def read_tree(
     budget: Budget,
     storages: Mapping[str, memoryview] | None = None,
 ) -> tuple[Value, list[Text]]:
-    """Read a pickle's tree, and its texts in the order of the file.
+    """Read a pickle's tree and its texts.
 
-    PyTorch files from before zip archives are several pickles, followed by the storages.
+    Texts are in the order of the file. PyTorch files from before zip archives are several pickles, followed by the
+    storages.
 
     Args:
         storages: Contents of the storages in PyTorch's archive, by key.

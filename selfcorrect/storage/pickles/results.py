@@ -87,7 +87,7 @@ class HeldResults(Results):
         return array.copy()
 
     def check_shape(self, name: str, array: np.ndarray, target: Path) -> None:
-        """Raise InputError if an array has another shape than the one in the file."""
+        """Raise InputError if an array has another shape than in the file."""
         if array.shape != self.shapes[name]:
             raise InputError(
                 f"{target}: {name} of {self.path.name} has shape {self.shapes[name]}, "
@@ -139,9 +139,9 @@ def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
 
 
 def _open_pickled_member(path: Path, content: bytes) -> Results | None:
-    """Open a .npz file with a single array of objects, as ROMP writes.
+    """Open a .npz file with a single array of objects.
 
-    Returns None for other files.
+    ROMP writes such files. Returns None for other files.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
@@ -197,7 +197,10 @@ class _NpzResults(Results):
 
 
 class _PickledResults(HeldResults):
-    """Arrays of a pickle: a file, in a .npy file, or in PyTorch's zip archive."""
+    """Arrays of a pickle.
+
+    It is a file, or part of a .npy file or of PyTorch's zip archive.
+    """
 
     def __init__(
         self,
@@ -227,9 +230,9 @@ class _PickledResults(HeldResults):
     def _find_arrays(
         self, entries: Mapping[str, bytes | bytearray], others: set[str]
     ) -> tuple[dict[str, np.ndarray], list[Text]]:
-        """Find the arrays in the entries, as views, and the texts of the pickle.
+        """Find the arrays in the entries, as views.
 
-        The names of other values are added to `others`.
+        The texts of the pickle are returned as well. The names of other values are added to `others`.
         """
         self._budget = Budget(self.path, stored=self.path.stat().st_size)
         self._budget.take(sum(map(len, entries.values())))
@@ -244,7 +247,10 @@ class _PickledResults(HeldResults):
         return arrays, texts
 
     def _note_leaf(self, arrays: dict[str, np.ndarray], others: set[str], name: str, leaf: Value) -> None:
-        """Record a leaf as an array, a number, or the name of another value."""
+        """Record a leaf.
+
+        It is an array, a number, or the name of another value.
+        """
         if isinstance(leaf, np.ndarray) and leaf.dtype.kind in NUMERIC:
             arrays[name] = leaf
         elif isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool):

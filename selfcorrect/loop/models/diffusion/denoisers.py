@@ -122,7 +122,10 @@ class DctMixer(PatchMixer):
 
 
 class DctMlp(nn.Module):
-    """Residual MLP on the lowest cosine frequencies of the whole motion, smooth by construction."""
+    """Residual MLP on low cosine frequencies.
+
+    They are the lowest of the whole motion, so output is smooth by construction.
+    """
 
     basis: Tensor
 
@@ -177,7 +180,10 @@ class TemporalConvolutions(nn.Module):
 
 
 class ConvolutionBlock(nn.Module):
-    """Two convolutions, between which the condition scales and shifts. The block starts as the identity."""
+    """Two convolutions with a condition between them.
+
+    The condition scales and shifts. The block starts as the identity.
+    """
 
     def __init__(self, width: int, dilation: int, kernel: int = 5) -> None:
         super().__init__()
@@ -263,7 +269,10 @@ class Condition(nn.Module):
 
 
 def cosine_basis(frames: int, frequencies: int) -> Tensor:
-    """Return the lowest rows (frequencies, frames) of the orthonormal discrete cosine transform, as float32."""
+    """Return the lowest rows of the cosine transform.
+
+    They are (frequencies, frames) float32. The discrete cosine transform is orthonormal.
+    """
     transform = scipy.fft.dct(np.eye(frames), axis=0, norm="ortho")
     return torch.as_tensor(transform[:frequencies], dtype=torch.float32)
 

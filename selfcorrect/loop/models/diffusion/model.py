@@ -223,7 +223,10 @@ class MotionDiffusion(Saveable):
         return values.cpu()
 
     def sampling_times(self, last: int = 0) -> list[int]:
-        """Return the diffusion times at which sampling calls the network, down to `last`."""
+        """Return the diffusion times of sampling, down to `last`.
+
+        At these times, sampling calls the network.
+        """
         count = min(self.config.sampling_steps, len(self.schedule) - last)
         is_multistep = self.config.sampler == "multistep"
         return self.schedule.log_snr_times(count, last) if is_multistep else self.schedule.even_times(count, last)
@@ -238,9 +241,9 @@ class MotionDiffusion(Saveable):
         return self.config.temperature**2 * share
 
     def reverse(self, labels: Tensor, stream: Stream, times: Sequence[int]) -> Tensor:
-        """Denoise from pure noise at the first of `times` to noisy values (N, T, D) at the last.
+        """Denoise from the first of `times` to the last.
 
-        Labels are (N,) int64.
+        Pure noise becomes noisy values (N, T, D). Labels are (N,) int64.
         """
         generator = stream.generator()
         shape = (len(labels), self.frames, self.features)
@@ -264,7 +267,10 @@ class MotionDiffusion(Saveable):
         )
 
     def _split(self, count: int) -> list[slice]:
-        """Split samples into parts of nearly equal size that are denoised at once."""
+        """Split samples into parts that are denoised at once.
+
+        The parts have nearly equal sizes.
+        """
         most_rows = max(1, self.values_together // (self.frames * self.features))
         number = max(1, math.ceil(count / most_rows))
         edges = [count * part // number for part in range(number + 1)]

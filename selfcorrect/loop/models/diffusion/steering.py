@@ -15,7 +15,9 @@ Steered = TypeVar("Steered", bound=MotionDiffusion)
 
 
 def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steered:
-    """Copy a diffusion model, with its weights, as a subclass that samples differently.
+    """Copy a diffusion model as a subclass that samples differently.
+
+    The copy has the same weights.
 
     Args:
         kind: A subclass of `MotionDiffusion`, such as `Projected`.

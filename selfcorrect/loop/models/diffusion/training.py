@@ -93,15 +93,18 @@ class CoefficientTraining:
         return cls(network, replace(samples, values=coefficients), len(basis) / values.shape[1], float(lost))
 
     def loss(self, batch: NoisyBatch) -> Tensor:
-        """Return the mean squared error over frames, given a batch of coefficients."""
+        """Return the mean squared error over frames.
+
+        The batch has coefficients.
+        """
         predicted = self.network.predict_coefficients(batch.noisy, batch.times, batch.labels)
         return self.kept_share * mse_loss(predicted, batch.clean) + self.lost
 
 
 def learning_rate_factor(step: int, steps: int, config: DiffusionConfig) -> float:
-    """Return the learning rate of a step (from 0), relative to the peak.
+    """Return a step's learning rate relative to the peak.
 
-    It is a linear warm-up times a cosine decay to `final_learning_rate`.
+    It is a linear warm-up times a cosine decay to `final_learning_rate`. Steps count from 0.
     """
     warm_up = min(config.warm_up_steps, steps // 10) + 1
     decay = 0.5 * (1 + math.cos(math.pi * step / steps))
