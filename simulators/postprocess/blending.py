@@ -1,8 +1,8 @@
 """Blend the simulation with the plan where it helps.
 
-The force that a motion demands beyond contacts falls where physics has fixed something. Where the force hardly falls,
-the simulated body only lags behind the plan, and the plan is the better motion. So a plan that contacts explain nearly
-everywhere cannot gain, and this is known before the simulation.
+Where physics has fixed something, the force that a motion demands beyond contacts falls. Where this force hardly falls,
+the simulated body only lags behind the plan, and the plan is the better motion. A plan that contacts explain nearly
+everywhere therefore cannot gain, and this is known before the simulation.
 """
 
 from dataclasses import dataclass, replace
@@ -29,10 +29,10 @@ class BlendSimulation(Positive):
     The share of the simulation is a smooth step of that gain. It applies to the slow part of the difference between
     both; the fast part, capture noise that a body cannot follow, is removed fully.
 
-    Set on 3 s of each fourth of CMU's training clips, 30 and 120 frames per second. MuJoCo replays the results. At 30
-    frames per second MuJoCo needs 0.104 body weights of residual force with these shares, as much as with all or none
-    of PyBullet's simulation. Jerk is lower than with none, and distance (9.7 mm) a third lower than with all. Twice the
-    bounds change nothing.
+    The parameters were set on 3 s of every fourth of CMU's training clips, at 30 and 120 frames per second, and judged
+    by a replay in MuJoCo. At 30 frames per second, MuJoCo needs 0.104 body weights of residual force with these shares,
+    as much as with all or none of PyBullet's simulation. Jerk is lower than with none, and distance (9.7 mm) is a third
+    lower than with all. Doubling the bounds changes nothing.
     """
 
     saved_bodyweights: tuple[float, float] = (0.05, 0.2)
@@ -40,14 +40,14 @@ class BlendSimulation(Positive):
     slow_s: float = 0.03
     """Smoothing time that extracts slow shifts, in s."""
     small_shift_m: tuple[float, float] = (0.003, 0.006)
-    """Slow shifts that are removed, and slow shifts that stay fully, in m."""
+    """Slow shifts below the first distance are removed, and those above the second are kept, in m."""
     gain_smoothing_s: float = 0.15
     """Smoothing time of the saved force, in s."""
     share_smoothing_s: float = 0.1
     """Smoothing time of the simulation's share, in s."""
     lost_rad: float = 0.5
-    """Angle between the simulated and the planned joint at which the joint begins to be lost, in rad. It is fully lost
-    at twice the angle."""
+    """Angle between simulated and planned joint from which on the joint counts as lost, in rad. It is fully lost at
+    twice the angle."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         tracked = state.tracked
@@ -67,7 +67,7 @@ class BlendSimulation(Positive):
     def can_gain(self, plan: MotionPlan) -> np.ndarray:
         """Return which plans (N,) a simulation could improve.
 
-        A simulation saves no more than the unexplained force of the plan. Where that is below the upper bound of
+        A simulation saves at most the plan's unexplained force. If this stays below the upper bound of
         `saved_bodyweights`, the simulation's share is never 1, and on captures nearly 0. Plans that are not finite are
         simulated, too.
         """
@@ -80,7 +80,7 @@ class BlendSimulation(Positive):
         return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
-        """Remove small slow root shifts of a plan from the cleaned motions.
+        """Remove small, slow root shifts between the cleaned motions and their plan.
 
         The fast part of a shift changes forces. The slow part hardly does, and a second correction would shift again.
         """
@@ -104,8 +104,8 @@ class BlendSimulation(Positive):
     def blend(self, first: MotionBatch, second: MotionBatch, share: np.ndarray) -> MotionBatch:
         """Blend two batches of motions.
 
-        The share applies to the slow part of the difference; the fast part is taken fully. Joints of the second motions
-        that are lost are not followed.
+        The share applies to the slow part of the difference, and the fast part is taken fully. Joints that are lost in
+        the second motions are not followed.
 
         Args:
             first: Motions at share 0.

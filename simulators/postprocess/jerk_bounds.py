@@ -1,8 +1,8 @@
 """The jerk that corrections may have, by part of the body.
 
-Locks that close, contacts that meet and solvers that chatter leave traces above the bandwidth of people's motion; at 60
-or 120 frames per second these traces are most of the jerk. A part of a corrected body is rough where it has clearly
-more jerk than the same part before.
+Locks that close, contacts that meet and solvers that chatter leave traces above the bandwidth of human motion. At 60 or
+120 frames per second, these traces are most of the jerk. A part of a corrected body is rough where it has clearly more
+jerk than the same part before.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from ..body.soft_legs import JERK_AROUND_S
 FEWEST_FRAMES = 5
 """Minimum number of frames that show roughness."""
 ROUGHER = 1.05
-"""Jerk ratio above which a part is rougher. Its jerk must also grow by `ROUGHER_M_S3`."""
+"""Ratio of jerk above which a part is rougher, if its jerk also grows by `ROUGHER_M_S3`."""
 ROUGHER_M_S3 = 5.0
 """Minimum jerk increase of a rougher part, in m/s³."""
 ALL_ROUGH = 0.1
-"""Relative excess of a fully rough part. Below, the part is partly rough."""
+"""Relative excess of jerk from which on a part is fully rough. Below, it is partly rough."""
 
 
 @dataclass(frozen=True, eq=False)
 class JerkBounds:
-    """The jerk that corrections may have, from the jerk of the motions before.
+    """The jerk that corrections may have, given the jerk of the motions before.
 
-    Set on CMU's training clips at 30, 60 and 120 frames per second: no more jerk than in the motion, for hardly more
-    sliding.
+    The bounds were set on CMU's training clips at 30, 60 and 120 frames per second: not more jerk than in the motion,
+    for hardly more sliding.
     """
 
     before: MotionBatch
@@ -45,7 +45,7 @@ class JerkBounds:
     around: float
     """Standard deviation of the average of jerk, in frames."""
     most_m_s3: np.ndarray
-    """(N, T, G) largest jerk of each part, in m/s³."""
+    """(N, T, G) maximum jerk of each part, in m/s³."""
 
     @classmethod
     def from_motions(cls, before: MotionBatch) -> Self:
@@ -60,11 +60,14 @@ class JerkBounds:
         return cls(before, groups, around, most_m_s3)
 
     def excess(self, motions: MotionBatch) -> np.ndarray:
-        """Return each part's excess jerk (N, T, G) as a share of the bound, below 0 for less jerk."""
+        """Return each part's excess of jerk (N, T, G), relative to its bound and below 0 for less jerk."""
         return _jerk_m_s3(motions, self.groups, self.around) / self.most_m_s3 - 1
 
     def roughness(self, excess: np.ndarray) -> np.ndarray:
-        """Return the roughness (N, T, G) of an excess, rising from 0 to 1 so that no motion hangs on a threshold."""
+        """Return the roughness (N, T, G), in [0, 1], of an excess.
+
+        Roughness is gradual, so that no motion depends on a threshold.
+        """
         return np.clip(excess / ALL_ROUGH, 0.0, 1.0)
 
 
@@ -75,17 +78,14 @@ class _JointGroup:
     share: int
     """Index of the part."""
     measured_joints: list[int]
-    """Joints with a jerk that measures the part's roughness."""
+    """Joints whose jerk measures the part's roughness."""
     turned_joints: np.ndarray
-    """(J,) 1 for joints that smooth the part, else 0."""
+    """(J,) 1 for joints whose rotations are smoothed with the part, else 0."""
 
 
 @lru_cache(maxsize=8)
 def _make_joint_groups(skeleton: Skeleton) -> tuple[_JointGroup, ...]:
-    """Group the joints by body part.
-
-    The trunk with the root comes first, then arms and legs as far as the skeleton has them.
-    """
+    """Group joints by body part: the trunk with the root first, then arms and legs if the skeleton has them."""
     parts = joints_by_part(skeleton)
     groups = []
     trunk = np.ones(len(skeleton))

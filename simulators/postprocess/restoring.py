@@ -1,4 +1,4 @@
-"""Lead corrected motions back to the cleaned ones, where feet stand or jerk stays high."""
+"""Lead corrected motions back to the cleaned ones where feet stand or jerk stays high."""
 
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -24,12 +24,12 @@ from .state import PostprocessState
 class RestoreFeet(Positive):
     """Lead planted feet back to the cleaned pose; the legs follow.
 
-    Without a simulation, swinging feet are led back, too. Set by hand on CMU's training clips. The step pays on some
-    clips only: without it, some captures slide much more, but most slide less.
+    Without a simulation, swinging feet are led back, too. The parameters were set by hand on CMU's training clips. The
+    step pays on some clips only: without it, some captures slide much more, but most slide less.
     """
 
     around_s: float = 0.15
-    """Time around a stance in which the foot is led there, in s."""
+    """Time before and after a stance in which the foot is led to its position, in s."""
     smoothing_s: float = 0.05
     """Smoothing time of the share of restored feet, in s."""
 
@@ -44,7 +44,7 @@ class RestoreFeet(Positive):
 
         Args:
             motions: N motions of T frames.
-            before: The motions before clean-up; knees follow these.
+            before: The motions before the clean-up, whose knees are followed.
             simulated: (N, T) share of the simulation.
         """
         skeleton = motions.skeleton
@@ -74,13 +74,12 @@ class RestoreFeet(Positive):
 class RevertHighJerk:
     """Replace frames by the fallback where a part of the body still exceeds its jerk bound.
 
-    A simulated trunk that calms down carries
-    legs along, so no part of a body can be smoothed alone. Without this step, the fastest knees of noisy captures move
-    6 °/s faster.
+    A simulated trunk that calms down carries the legs along, so no part can be smoothed alone. Without this step, the
+    fastest knees of noisy captures move 6 °/s faster.
     """
 
     rounds: int = 3
-    """Number of rounds in which rough frames give way."""
+    """Number of rounds in which rough frames are replaced."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         reverted, share = self.revert(state.bounds, state.motions, state.fallback)
@@ -90,7 +89,7 @@ class RevertHighJerk:
         """Blend motions with fallbacks wherever jerk exceeds the bounds.
 
         Args:
-            bounds: The largest jerk of each part.
+            bounds: Maximum jerk of each part.
             motions: N motions of T frames.
             fallback: Calmer versions of the motions.
 

@@ -1,7 +1,7 @@
 """Smooth corrections that roughen the motion.
 
-A correction, the difference between the motions after and before, is smoothed, except where its fast part calms the
-motion rather than roughens it.
+A correction is the difference between the motions after and before. It is smoothed, except where its fast part calms
+the motion.
 """
 
 from dataclasses import dataclass, replace
@@ -21,16 +21,15 @@ from .state import PostprocessState
 Changes = tuple[np.ndarray, np.ndarray]
 """Root shifts (N, T, 3), and joint rotations (N, T, J, 3) as vectors in the parents' frames."""
 FAST_S = 0.015
-"""Smoothing time that removes fast corrections, in s. Amplitudes are halved at 12 Hz."""
+"""Smoothing time that removes fast corrections, in s. It halves amplitudes at 12 Hz."""
 
 
 @dataclass(frozen=True)
 class SmoothFast:
     """Remove the fast part of a correction as far as it roughens the motion.
 
-    Beside the slow part p of a motion a share s ∈ [0, 1] of the fast
-    part f stays: s minimises Σ ‖Δ³p + s Δ³f‖² around each frame. Set on CMU's training clips at 30, 60 and 120 frames
-    per second.
+    A share s ∈ [0, 1] of the fast part f is added to the slow part p of the motion. It minimises Σ ‖Δ³p + s Δ³f‖²
+    around each frame. The parameters were set on CMU's training clips at 30, 60 and 120 frames per second.
     """
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
@@ -39,7 +38,7 @@ class SmoothFast:
     def smooth(self, before: MotionBatch, after: MotionBatch) -> MotionBatch:
         """Remove the fast part of the changes from `before` to `after`, as far as it roughens.
 
-        Both share skeleton, frame rate and length.
+        Both have the same skeleton, frame rate and length.
         """
         frames = after.root_m.shape[1]
         if frames < FEWEST_FRAMES:
@@ -59,14 +58,14 @@ class SmoothFast:
 class SmoothRough:
     """Smooth a correction around frames in which a part of the body has more jerk than its bound.
 
-    Changes too slow for `SmoothFast` roughen calm motions, too: limbs that are lifted, simulated bodies that catch up.
-    They are smoothed over longer times. A part that smoothing makes rougher is skipped: if a captured knee flips to the
-    opposite side, changes flip too, and the mean fits neither side. Smoothed all the same, walks are moved by 4 mm in
-    their second correction.
+    Changes that are too slow for `SmoothFast` roughen calm motions, too, for example where limbs are lifted or
+    simulated bodies catch up. They are smoothed over longer times. A part that smoothing makes rougher is skipped: if a
+    captured knee flips to the opposite side, changes flip too, and their mean fits neither side. If such parts were
+    smoothed, the second correction of walks would move them by 4 mm.
     """
 
     wider: tuple[float, ...] = (2.0, 4.0, 8.0)
-    """Multiples of the fast time, tried in order. The first that suffices is taken."""
+    """Multiples of `FAST_S`, tried in order until one suffices."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         smooth = self.smooth(state.bounds, state.motions)
@@ -141,14 +140,14 @@ def _body_joints_m(motions: MotionBatch) -> np.ndarray:
 
 
 def _calming_share(slow_m: np.ndarray, whole_m: np.ndarray, around: float) -> np.ndarray:
-    """Return the share (N, T) of the fast part with the smallest third differences.
+    """Return the share (N, T) of the fast part that minimises third differences.
 
-    It is 0 where the fast part only roughens, and 1 where the fast part calms.
+    It is 0 where the fast part only roughens, and 1 where it calms.
 
     Args:
         slow_m: (N, T, J, 3) joints without the fast part.
         whole_m: (N, T, J, 3) joints with the fast part.
-        around: Standard deviation of the average, frames.
+        around: Standard deviation of the average, in frames.
     """
     slow_jerk = np.diff(slow_m, 3, axis=1)
     fast_jerk = np.diff(whole_m - slow_m, 3, axis=1)

@@ -34,7 +34,7 @@ class PostprocessState:
     shares: np.ndarray
     """(N, T) share of the simulation in each frame."""
     bounds: JerkBounds
-    """The largest jerk that a correction may have, from the motions before planting."""
+    """The largest jerk that a correction may have, given the motions before planting."""
 
     @classmethod
     def from_stages(cls, cleaned: CleanedMotions, tracked: TrackingResult | None = None) -> Self:

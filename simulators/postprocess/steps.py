@@ -1,7 +1,7 @@
 """The steps that combine plan and simulation into the corrected motion.
 
-`POSTPROCESS` lists the steps after plan and simulation, `KINEMATIC_POSTPROCESS` the steps after a clean-up. The
-docstring of a step states its objective. Without steps, simulated states come out unchanged.
+`POSTPROCESS` lists the steps after plan and simulation, and `KINEMATIC_POSTPROCESS` those after a clean-up. The
+docstring of each step states its objective. Without steps, simulated states are returned unchanged.
 """
 
 from .blending import BlendSimulation
@@ -10,7 +10,7 @@ from .smoothing import SmoothFast, SmoothRough
 from .state import PostprocessStep
 
 BLEND_SIMULATION = BlendSimulation()
-"""The step that uses simulations. Before a simulation it decides whether there is anything to gain."""
+"""The step that uses simulations. Before a simulation, it also decides whether there is anything to gain."""
 POSTPROCESS: tuple[PostprocessStep, ...] = (
     BLEND_SIMULATION,
     SmoothFast(),
@@ -18,6 +18,6 @@ POSTPROCESS: tuple[PostprocessStep, ...] = (
     RestoreFeet(),
     RevertHighJerk(),
 )
-"""Steps for files after a simulation. They also apply if no simulation can gain."""
+"""Steps for files after a simulation, or after a plan that no simulation can improve."""
 KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(),)
-"""Steps after a clean-up without simulation. Nothing is fast there: feet are held softly."""
+"""Steps after a clean-up without simulation. Nothing is fast there, because feet are held softly."""

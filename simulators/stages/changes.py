@@ -1,7 +1,7 @@
 """Keep changes only where they help.
 
-A step changes motions, measures where that helped, and takes back the rest. What helps differs from step to step; how a
-change is taken back does not, and is stated here once: by motion, or by frame with a fading share.
+A step changes motions, measures where this helps, and undoes the remaining changes. What helps depends on the step. How
+a change is undone does not, and is defined here: by motion, or by frame with a fading share.
 """
 
 from dataclasses import replace
@@ -15,14 +15,14 @@ from selfcorrect.motion.motion import MotionBatch
 from ..body.curves import smooth_gaussian, smoothstep
 
 _AROUND_S = 0.25
-"""Time around a frame that decides on a change, in s. The largest change counts."""
+"""Time before and after a frame whose largest change decides, in s."""
 
 
 def keep_changes(before: MotionBatch, after: MotionBatch, share: np.ndarray) -> MotionBatch:
     """Keep the changes of some motions or frames.
 
-    Motions and frames with share 0 come out exactly as before, those with share 1 exactly as after. Between them, roots
-    are on the straight line and rotations on the shortest arc. No motion depends on another.
+    Motions and frames with share 0 are exactly those before, and those with share 1 exactly those after. In between,
+    roots are interpolated linearly, and rotations along the shortest arc. No motion depends on another.
 
     Args:
         before: N motions of T frames.
@@ -53,7 +53,8 @@ def deadband(sizes: np.ndarray, bounds: tuple[float | np.ndarray, float | np.nda
 
     Args:
         sizes: (N, T, K) sizes of K changes.
-        bounds: Largest size of changes that are not made, and smallest of changes made fully; numbers or (N, 1, 1).
+        bounds: Maximum size of changes that are not made, and minimum size of changes that are made fully; numbers or
+            (N, 1, 1).
         fps: Frames per second.
 
     Returns:
