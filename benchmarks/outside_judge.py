@@ -22,7 +22,7 @@ import tyro
 from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.experiments.file_correction.in_python import correct_motions
+from selfcorrect.experiments.commands.correct.in_python import correct_motions
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 

@@ -1,6 +1,6 @@
 """The `selfcorrect` command.
 
-There is one subcommand per file of `commands`, whose options import nothing heavy.
+`commands` has a module per subcommand, whose options import nothing heavy.
 """
 
 import gc
@@ -22,10 +22,10 @@ from selfcorrect.runtime.registry import describe_unknown, import_object
 from selfcorrect.runtime.supervision import forbid_exit
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
-from .commands.from_file import from_file
-from .commands.help_page import HelpPage, print_help, print_overview
-from .commands.parsing import parse_options
-from .commands.schema import PrintSchema
+from .commands.command_line.from_file import from_file
+from .commands.command_line.help_page import HelpPage, print_help, print_overview
+from .commands.command_line.parsing import parse_options
+from .commands.command_line.schema import PrintSchema
 
 
 class Command(Protocol):
@@ -49,9 +49,9 @@ COMMANDS = {
     "compare": "selfcorrect.experiments.commands.compare:CompareCommand",
     "toy": "selfcorrect.experiments.commands.toy:ToyCommand",
     "join": "selfcorrect.experiments.commands.join:JoinCommand",
-    "correct": "selfcorrect.experiments.commands.correct:CorrectCommand",
-    "check": "selfcorrect.experiments.commands.check:CheckCommand",
-    "data": "selfcorrect.experiments.commands.data:DataCommand",
+    "correct": "selfcorrect.experiments.commands.correct.command:CorrectCommand",
+    "check": "selfcorrect.experiments.commands.check.command:CheckCommand",
+    "data": "selfcorrect.experiments.commands.data.command:DataCommand",
     "view": "selfcorrect.experiments.commands.view:ViewCommand",
     "verify": "selfcorrect.experiments.commands.verify:VerifyCommand",
 }

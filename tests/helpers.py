@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from selfcorrect.core.samples import Samples
     from selfcorrect.datasets.files.rigs.rig import RiggedMotion
     from selfcorrect.experiments.studies.study import Study
-    from selfcorrect.experiments.toy.result import Result
-    from selfcorrect.experiments.toy.study import LoadedToy
+    from selfcorrect.experiments.studies.toy.result import Result
+    from selfcorrect.experiments.studies.toy.study import LoadedToy
     from selfcorrect.loop.models.protocol import GenerativeModel
     from selfcorrect.loop.run import Arm, Task
     from selfcorrect.motion.motion import Motion
@@ -119,14 +119,14 @@ class RunToy:
     @cached_property
     def curves(self) -> dict[str, dict[str, np.ndarray]]:
         """The curves of all arms."""
-        from selfcorrect.experiments.toy.study import load_curves
+        from selfcorrect.experiments.studies.toy.study import load_curves
 
         return load_curves(self.study, self.toy, self.folder)
 
     @cached_property
     def result(self) -> Result:
         """The outcome."""
-        from selfcorrect.experiments.toy.study import derive_result
+        from selfcorrect.experiments.studies.toy.study import derive_result
 
         return derive_result(self.study, self.toy, self.folder)
 
@@ -136,7 +136,7 @@ def run_toy(name: str, settings: object, folder: Path) -> RunToy:
     from selfcorrect.experiments.jobs.run import run_jobs
     from selfcorrect.experiments.jobs.where import Where
     from selfcorrect.experiments.studies.study import jobs_of
-    from selfcorrect.experiments.toy.study import load_toys, make_toy_study
+    from selfcorrect.experiments.studies.toy.study import load_toys, make_toy_study
 
     toys = load_toys([(LOOPS[name], settings)])
     study = make_toy_study(toys)
@@ -150,10 +150,10 @@ def assert_all_is_declared(run: RunToy) -> None:
     These are arms, columns, groups, claims and figures.
     """
     from selfcorrect.experiments.studies.figures import draw
-    from selfcorrect.experiments.toy.report import to_json_row
-    from selfcorrect.experiments.toy.result import group_arms
-    from selfcorrect.experiments.toy.study import is_toy_finished
-    from selfcorrect.experiments.toy.toys import START
+    from selfcorrect.experiments.studies.toy.report import to_json_row
+    from selfcorrect.experiments.studies.toy.result import group_arms
+    from selfcorrect.experiments.studies.toy.study import is_toy_finished
+    from selfcorrect.experiments.studies.toy.toys import START
 
     toy = run.toy.toy
     curves = run.curves
@@ -295,7 +295,7 @@ def bytes_of(out: Path) -> dict[str, bytes]:
 
 SHORT_WINDOWS = """
 from dataclasses import replace
-from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.presets import PRESETS
 
 PRESETS["quick"] = replace(PRESETS["quick"], frames=12, feasibility_count=2)
 """
@@ -396,7 +396,7 @@ def load_script(path: Path) -> ModuleType:
 @cache
 def load_loop(name: str) -> ModuleType:
     """Return the example loop of a toy as a module."""
-    from selfcorrect.experiments.toy.files import load_toy_module
+    from selfcorrect.experiments.studies.toy.files import load_toy_module
 
     return load_toy_module(LOOPS[name])
 

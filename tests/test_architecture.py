@@ -47,13 +47,13 @@ IN_EXTRAS = {
 """Libraries that are not in the base installation."""
 
 BASE = (
-    "file_correction.batch", "file_correction.in_python", "checking.check_files", "data.sources", "demo",
+    "correct.batch", "correct.in_python", "correct.demonstration", "check.check_files", "data.sources",
 )  # fmt: skip
-"""Of `experiments`, what the base does: correct, check, convert and show."""
+"""Modules of `experiments/commands` behind what the base does: correct, check, convert and show."""
 
 IMPORTS_NONE_OF = {
-    **{f"selfcorrect.experiments.{name}": IN_EXTRAS for name in BASE},
-    "selfcorrect.experiments.file_correction.batch": {*IN_EXTRAS, "scipy"},  # whose import takes as long as some clips
+    **{f"selfcorrect.experiments.commands.{name}": IN_EXTRAS for name in BASE},
+    "selfcorrect.experiments.commands.correct.batch": {*IN_EXTRAS, "scipy"},  # whose import takes as long as some clips
     "selfcorrect.datasets.files.rigs.bvh_body": {"scipy"},
     "selfcorrect.simulators.pipeline": {"scipy"},
     "selfcorrect.simulators.engines.mujoco_world": {"scipy"},

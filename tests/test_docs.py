@@ -29,13 +29,19 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.presets import PRESET_ROWS
-from selfcorrect.experiments.motion.settings import METHODS, SAMPLER_KEY, USUAL, MotionSettings, settings_from_config
 from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.motion.presets import PRESET_ROWS
+from selfcorrect.experiments.studies.motion.settings import (
+    METHODS,
+    SAMPLER_KEY,
+    USUAL,
+    MotionSettings,
+    settings_from_config,
+)
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary
-from selfcorrect.experiments.toy.files import load_toy_module
-from selfcorrect.experiments.toy.study import load_settings
+from selfcorrect.experiments.studies.toy.files import load_toy_module
+from selfcorrect.experiments.studies.toy.study import load_settings
 from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 from selfcorrect.loop.models.diffusion.presets import preset
 from selfcorrect.loop.models.gaussian import Gaussian

@@ -3,7 +3,7 @@
 import pytest
 
 import selfcorrect as sc
-from selfcorrect.experiments.file_correction.demo import spoiled_walk
+from selfcorrect.experiments.commands.correct.demonstration import spoiled_walk
 
 
 @pytest.mark.slow

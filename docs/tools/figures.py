@@ -30,7 +30,7 @@ from split_tables import NETWORKS, read_rows
 from splits import BASELINE, FORCES, PLACES, REAL, read_results, sign_flip_p
 from tables import SUMMARIES
 
-from selfcorrect.experiments.motion.presets import select_controls
+from selfcorrect.experiments.studies.motion.presets import select_controls
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.runtime.stopwatch import PROCESSOR
 from selfcorrect.statistics import Interval, holm, jackknife_ratio, mean_interval

@@ -12,8 +12,8 @@ from known_losses import MARGIN, PAGE, SEEDS
 from tables import fill_marked, make_table
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.task import motion_data
+from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.task import motion_data
 from selfcorrect.motion.editing.artefacts import jitter_joints, jitter_roots, offset_heights, raise_bodies, slide_bodies
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import find_metric

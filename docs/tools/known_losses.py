@@ -12,8 +12,8 @@ from scipy.spatial.distance import cdist
 from tables import fill_marked, make_table
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.task import motion_data
+from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.task import motion_data
 from selfcorrect.loop.ancestry import novelty
 from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics

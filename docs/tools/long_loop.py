@@ -32,9 +32,9 @@ from torch import Tensor
 from selfcorrect import MemoryStore
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.task import MotionData, MotionParts, MotionTask, Sharing, load_parts
+from selfcorrect.experiments.studies.motion.correctors.own import CorrectorInputs, build_corrector
+from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.task import MotionData, MotionParts, MotionTask, Sharing, load_parts
 from selfcorrect.loop.ancestry import nearest_of_label, novelty
 from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.correctors.contract import call_corrector

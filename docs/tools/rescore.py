@@ -12,7 +12,7 @@ from typing import Annotated
 import torch
 import tyro
 
-from selfcorrect.experiments.motion.rescore import rescore_folder
+from selfcorrect.experiments.studies.motion.rescore import rescore_folder
 
 
 def main(folder: Annotated[Path, tyro.conf.Positional], rows: Annotated[Path, tyro.conf.Positional]) -> None:

@@ -40,9 +40,9 @@ from split_tables import (
 from tables import SUMMARIES
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.motion.presets import select_controls
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.figures import looks, opening_curves
+from selfcorrect.experiments.studies.motion.presets import select_controls
 from selfcorrect.experiments.studies.summary import COMMIT, Summary, join_summaries, read_summary, write_summary
 from selfcorrect.motion.measures.metrics import find_metric
 

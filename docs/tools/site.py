@@ -31,8 +31,8 @@ from toys import MARKED, command_of
 
 import selfcorrect
 from selfcorrect.experiments.cli import COMMANDS, find_subcommands, load_command
-from selfcorrect.experiments.file_correction.demo import demonstration
-from selfcorrect.experiments.file_correction.show import show
+from selfcorrect.experiments.commands.correct.demonstration import demonstration
+from selfcorrect.experiments.commands.correct.show import show
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -310,13 +310,13 @@ def help_of(command: tuple[str, ...]) -> str:
 API_PAGES = {
     "Motion files": r"datasets\.",
     "Motions": r"motion\.(motion|skeleton|ground|geometry|kinematics|inverse_kinematics|views|pictures)",
-    "Correction of motion": r"simulators\.|experiments\.(file_correction|motion\.correctors)",
+    "Correction of motion": r"simulators\.|experiments\.(commands\.correct|studies\.motion\.correctors)",
     "Checks of motion": r"motion\.checks",
     "Correctors": r"loop\.correctors\.",
     "Loops": r"loop\.(run|bias|store)|core\.(randomness|samples)",
     "Policies": r"loop\.policy",
     "Models": r"loop\.(models|calibration)",
-    "Experiments": r"experiments\.(studies|toy)|loop\.remedies\.",
+    "Experiments": r"experiments\.studies|loop\.remedies\.",
     "Metrics, statistics and tests": r"metrics\.|statistics|testing",
     "Errors": r"core\.errors",
 }

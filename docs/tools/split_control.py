@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from tables import make_table
 
-from selfcorrect.experiments.motion.split import format_factor
+from selfcorrect.experiments.studies.motion.split import format_factor
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.metrics.spread import trace_ratio

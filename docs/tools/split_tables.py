@@ -12,9 +12,9 @@ import numpy as np
 from evidence import arms_by_name, format_interval
 from tables import SUMMARIES, make_table
 
-from selfcorrect.experiments.motion.split import LossSplit, format_factor, split_losses
 from selfcorrect.experiments.studies.arm_words import describe_policy
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.motion.split import LossSplit, format_factor, split_losses
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, find_metric
 from selfcorrect.statistics import mean_interval

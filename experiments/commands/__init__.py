@@ -1,1 +1,1 @@
-"""One file per subcommand."""
+"""One module per subcommand, or a folder with its options in `command`."""

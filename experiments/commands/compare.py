@@ -20,8 +20,8 @@ from ..jobs.targets import place_of
 from ..studies.arms import ArmSettings
 from ..studies.comparison.arguments import ComparisonOptions
 from ..studies.loop_arms import make_loop_arm
-from .help_page import HelpPage
-from .inputs import RUNNER_OPTIONS, list_changed
+from .command_line.help_page import HelpPage
+from .command_line.inputs import RUNNER_OPTIONS, list_changed
 
 if TYPE_CHECKING:
     from selfcorrect.loop.correctors.loop_correction import Correction
@@ -125,7 +125,7 @@ def _correction(arm: ArmSettings) -> Correction | None:
     from selfcorrect.loop.correctors.contract import lift
     from selfcorrect.loop.correctors.loop_correction import Correction
 
-    from ..motion.correctors.own_function import load
+    from ..studies.motion.correctors.own_function import load
 
     if arm.corrector in ("", "none"):
         return None

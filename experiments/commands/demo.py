@@ -11,7 +11,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.storage.files.limits import open_file
 
 from ..jobs.targets import check_output, place_of
-from .help_page import HelpPage
+from .command_line.help_page import HelpPage
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class DemoCommand:
         check_output(self.out, self.overwrite or _is_demo_page(self.out))
         from selfcorrect.storage.files.writing import write_atomically
 
-        from ..file_correction.demo import demonstration
-        from ..file_correction.show import show
+        from .correct.demonstration import demonstration
+        from .correct.show import show
 
         print("Correcting a walk whose feet sink and skate and whose limbs shake …", flush=True)
         demo = demonstration()

@@ -10,8 +10,8 @@ import tyro
 from selfcorrect.core.errors import SettingError
 
 from ..jobs.targets import place_of
-from .help_page import HelpPage
-from .inputs import must_exist
+from .command_line.help_page import HelpPage
+from .command_line.inputs import must_exist
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class JoinCommand:
         out = place_of(self.out)
         if out in parts:
             raise SettingError(f"{self.out}: is one of the runs; choose another folder with --out")
-        from ..motion.join import join_runs
+        from ..studies.motion.join import join_runs
         from ..studies.report import REPORT
 
         comparison, remarks = join_runs(parts, out)

@@ -22,13 +22,13 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from ..jobs.run import RUNNERS
 from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import place_of
-from ..motion.axes import Axes, refuse_options
-from ..motion.cost import describe_cost
-from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, follow_protocol, select_settings
-from ..motion.settings import MotionSettings, RunOptions, find_engine, keep_methods
 from ..studies.arm_words import describe_arm
-from .help_page import HelpPage
-from .inputs import sources_must_exist
+from ..studies.motion.axes import Axes, refuse_options
+from ..studies.motion.cost import describe_cost
+from ..studies.motion.presets import PRESET_ROWS, PRESETS, drop_controls, follow_protocol, select_settings
+from ..studies.motion.settings import MotionSettings, RunOptions, find_engine, keep_methods
+from .command_line.help_page import HelpPage
+from .command_line.inputs import sources_must_exist
 
 if TYPE_CHECKING:
     PresetName = str
@@ -140,8 +140,8 @@ class MotionCommand:
             self._print_plan(settings)
             return 0
         self._check_engine(settings)
-        from ..motion.report import make_motion_page
-        from ..motion.study import check_motion_study, limit_processes, make_motion_study
+        from ..studies.motion.report import make_motion_page
+        from ..studies.motion.study import check_motion_study, limit_processes, make_motion_study
         from ..studies.report import REPORT
         from ..studies.run import run_study
 

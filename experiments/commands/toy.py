@@ -12,10 +12,10 @@ from selfcorrect.loop.store.wandb_options import WANDB_OPTIONS, WandbOptions
 
 from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import place_of
-from ..toy.files import select_toys
-from ..toy.options import ToyOptions, change_settings, check_missing
-from .help_page import HelpPage
-from .inputs import RUNNER_OPTIONS, must_exist
+from ..studies.toy.files import select_toys
+from ..studies.toy.options import ToyOptions, change_settings, check_missing
+from .command_line.help_page import HelpPage
+from .command_line.inputs import RUNNER_OPTIONS, must_exist
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class ToyCommand:
         where = self.runner.to_where(self.workers)
         from ..studies.report import REPORT
         from ..studies.run import run_study
-        from ..toy.report import make_toy_page
-        from ..toy.study import load_settings, load_toys, make_toy_study
+        from ..studies.toy.report import make_toy_page
+        from ..studies.toy.study import load_settings, load_toys, make_toy_study
 
         selection = []
         missing = []

@@ -9,8 +9,8 @@ import tyro
 
 from selfcorrect.storage.files.places import is_address
 
-from .help_page import HelpPage
-from .inputs import must_exist
+from .command_line.help_page import HelpPage
+from .command_line.inputs import must_exist
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class VerifyCommand:
         """Print damaged files, and a summary."""
         if not is_address(self.folder):
             must_exist([Path(self.folder)])
-        from ..data.verification import verify
+        from .verification import verify
 
         verification = verify(self.folder)
         if self.json:

@@ -17,9 +17,9 @@ from selfcorrect.runtime.bugs import describe_failure
 from selfcorrect.storage.files.digests import make_titles
 
 from ..jobs.targets import check_output
+from .command_line.help_page import HelpPage
+from .command_line.inputs import READING_OPTIONS, must_be_readable, must_be_usable
 from .demo import open_page
-from .help_page import HelpPage
-from .inputs import READING_OPTIONS, must_be_readable, must_be_usable
 
 if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
@@ -92,7 +92,7 @@ class ViewCommand:
             return
         from selfcorrect.storage.files.writing import write_atomically
 
-        from ..file_correction.show import show
+        from .correct.show import show
 
         page = self.out or Path(tempfile.mkdtemp(prefix="selfcorrect-")) / "motions.html"
         text = show(*motions, titles=titles).html

@@ -39,13 +39,13 @@ def make_input_key(
 
 
 CODE = (
-    "core", "motion", "runtime", "storage", "datasets", "simulators", "experiments/data", "experiments/file_correction",
-    "experiments/jobs",
+    "core", "motion", "runtime", "storage", "datasets", "simulators", "experiments/commands/data",
+    "experiments/commands/correct", "experiments/jobs",
 )  # fmt: skip
 """Folders of the package with all code behind the result of a correction, or a set of motions."""
 
 CODE_OF_TOYS = (
-    *CODE, "correctors", "loop", "metrics", "models", "remedies", "experiments/studies", "experiments/toy",
+    *CODE, "loop", "metrics", "experiments/studies",
 )  # fmt: skip
 """Folders of the package with all code behind a toy loop."""
 

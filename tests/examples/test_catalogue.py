@@ -12,9 +12,9 @@ from helpers import LOOPS, REPOSITORY, installed_plugins
 
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS
-from selfcorrect.experiments.motion.settings import GENERATORS, MotionSettings
-from selfcorrect.experiments.toy.files import select_toys
+from selfcorrect.experiments.studies.motion.correctors.table import CORRECTORS
+from selfcorrect.experiments.studies.motion.settings import GENERATORS, MotionSettings
+from selfcorrect.experiments.studies.toy.files import select_toys
 from selfcorrect.loop.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.loop.remedies.table import PLACES, REMEDIES

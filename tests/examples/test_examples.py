@@ -76,7 +76,7 @@ def test_first_example_takes_own_file(tmp_path: Path, walk: Motion):
     assert "mine-corrected.bvh" in process.stdout
 
 
-@pytest.mark.nightly  # a motion experiment with a user's corrector is in `tests/experiments/motion`
+@pytest.mark.nightly  # a motion experiment with a user's corrector is in `tests/experiments/studies/motion`
 def test_own_corrector_runs(tmp_path: Path):
     call = [sys.executable, "-c", AS_IT_STANDS, str(EXAMPLES / "corrector_in_the_motion_loop.py")]
     process = subprocess.run([*call, *QUICK_MOTION.split()], cwd=tmp_path, capture_output=True, text=True, timeout=600)

@@ -20,7 +20,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.commands.toy import ToyCommand
-from selfcorrect.experiments.toy.study import load_settings, load_toys
+from selfcorrect.experiments.studies.toy.study import load_settings, load_toys
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.loop.store.memory import MemoryStore

@@ -22,8 +22,8 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.cli import COMMANDS, main
-from selfcorrect.experiments.commands.help_page import list_option_names
-from selfcorrect.experiments.commands.parsing import parse_options
+from selfcorrect.experiments.commands.command_line.help_page import list_option_names
+from selfcorrect.experiments.commands.command_line.parsing import parse_options
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.locks import LOCK
 

@@ -14,7 +14,7 @@ import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.file_correction import correct_file
+from selfcorrect.experiments.commands.correct import correct_file
 from selfcorrect.runtime.supervision import call_fenced, fence
 from selfcorrect.simulators.settings.engine_table import ENGINES
 

@@ -15,11 +15,11 @@ from helpers import REPOSITORY, SHORT_WINDOWS, WITHOUT_FIGURES, Says, add_packag
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.experiments.motion.axes import budget
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.settings import MotionSettings
-from selfcorrect.experiments.motion.task import Sharing, load_parts
 from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.motion.axes import budget
+from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.settings import MotionSettings
+from selfcorrect.experiments.studies.motion.task import Sharing, load_parts
 from selfcorrect.loop.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.loop.models.diffusion.presets import preset
 

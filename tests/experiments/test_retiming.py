@@ -12,7 +12,7 @@ from posed_motions import jumping
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.experiments.file_correction.correct_file import find_wrong_pace, retime_file
+from selfcorrect.experiments.commands.correct.correct_file import find_wrong_pace, retime_file
 from selfcorrect.motion.skeleton import Skeleton
 
 

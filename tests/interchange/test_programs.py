@@ -28,7 +28,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.gltf_document import read_document, write_document
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.checking.against import Difference, compare_files
+from selfcorrect.experiments.commands.check.against import Difference, compare_files
 from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.motion.kinematics import joint_positions
 

@@ -32,7 +32,7 @@ from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.data.sources import map_readable, measure_motion, open_source, summarise
+from selfcorrect.experiments.commands.data.sources import map_readable, measure_motion, open_source, summarise
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.numbers import read_pickled_numbers

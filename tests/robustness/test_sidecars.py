@@ -20,8 +20,8 @@ from made_motions import made_motion
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.file_correction.correct_file import FileTask, correct_tasks, is_finished
-from selfcorrect.experiments.file_correction.options import CorrectionOptions
+from selfcorrect.experiments.commands.correct.correct_file import FileTask, correct_tasks, is_finished
+from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.runtime.progress import silent
 
 READING = Reading(fps=30.0)

@@ -20,20 +20,20 @@ STUDIES = "selfcorrect.experiments.studies"
 BASE = {
     "import selfcorrect; assert selfcorrect.__version__": ("selfcorrect", HEAVY),
     "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),
-    "import selfcorrect.experiments.motion.correctors.table, selfcorrect.loop.models.diffusion.presets": (
+    "import selfcorrect.experiments.studies.motion.correctors.table, selfcorrect.loop.models.diffusion.presets": (
         "selfcorrect.loop.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}
     ),
     "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
-    "import selfcorrect.simulators.corrector, selfcorrect.experiments.file_correction.correct_file": (  # in workers
+    "import selfcorrect.simulators.corrector, selfcorrect.experiments.commands.correct.correct_file": (  # in workers
         "selfcorrect.simulators.corrector", {"tyro", "torch", "scipy.stats"}
     ),
     "from selfcorrect.experiments.cli import main; main(['motion', '--corrector', 'none', '--dry-run'])": (
-        "selfcorrect.experiments.motion.presets", {"torch", "pybullet", "mujoco", "matplotlib"}
+        "selfcorrect.experiments.studies.motion.presets", {"torch", "pybullet", "mujoco", "matplotlib"}
     ),
-    "import selfcorrect.experiments.data.verification": (
-        "selfcorrect.experiments.data.verification", {"torch", "pyarrow"}
+    "import selfcorrect.experiments.commands.verification": (
+        "selfcorrect.experiments.commands.verification", {"torch", "pyarrow"}
     ),
-    "import selfcorrect.experiments.file_correction.batch": (
+    "import selfcorrect.experiments.commands.correct.batch": (
         "selfcorrect.simulators.batching", {"torch"}
     ),
 }
@@ -54,7 +54,7 @@ LOOPS = {
 }
 PAGES = {
     f"import {STUDIES}.summary, {STUDIES}.figures, {STUDIES}.verdict": (
-        f"{STUDIES}.verdict", {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"}
+        f"{STUDIES}.verdict", {"selfcorrect.experiments.studies.motion", "selfcorrect.loop.run", "pybullet"}
     ),
 }
 # fmt: on

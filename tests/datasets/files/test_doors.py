@@ -20,9 +20,9 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.commands.data import DataCommand, Source
-from selfcorrect.experiments.file_correction import correct_file
-from selfcorrect.experiments.file_correction.options import CorrectionOptions
+from selfcorrect.experiments.commands.correct import correct_file
+from selfcorrect.experiments.commands.correct.options import CorrectionOptions
+from selfcorrect.experiments.commands.data.command import DataCommand, Source
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures import drawing

@@ -22,8 +22,8 @@ from mdm_generator.protocol import Multimodality
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.task import Sharing
+from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.task import Sharing
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.loop.run import Candidate
 from selfcorrect.loop.store.run_folder import FEASIBILITY_FILE

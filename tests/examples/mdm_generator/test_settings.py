@@ -7,7 +7,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings import MotionSettings, settings_from_config
+from selfcorrect.experiments.studies.motion.settings import MotionSettings, settings_from_config
 
 PAPER = "--preset paper-2794 --data HumanML3D --generator mdm checkpoint=args.json evaluator=t2m"
 

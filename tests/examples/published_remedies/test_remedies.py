@@ -25,9 +25,9 @@ from two_modes import DEVIATION, STREAM, halve, start_small_loop, two_modes
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.motion.settings import MotionSettings
-from selfcorrect.experiments.motion.task import motion_task, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.motion.settings import MotionSettings
+from selfcorrect.experiments.studies.motion.task import motion_task, trained_model
 from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig

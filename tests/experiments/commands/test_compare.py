@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from helpers import Says
 
-from selfcorrect.experiments.commands.from_file import from_file
+from selfcorrect.experiments.commands.command_line.from_file import from_file
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.axes import Axes
+from selfcorrect.experiments.studies.motion.axes import Axes
 
 MODULE = """
 import torch

@@ -14,8 +14,8 @@ import tyro
 from helpers import Says
 
 from selfcorrect.experiments.commands import demo as command
+from selfcorrect.experiments.commands.correct.demonstration import DEMO_FIGURES, spoil, walk
 from selfcorrect.experiments.commands.demo import DemoCommand
-from selfcorrect.experiments.file_correction.demo import DEMO_FIGURES, spoil, walk
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 

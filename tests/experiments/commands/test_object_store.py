@@ -105,10 +105,12 @@ def test_killed_command_resumes(bucket: str) -> None:
     write_walks(Path("clips"), 4)
     shards = bucket.replace("FOLDER", "shards")
     script = (
-        "import sys\nfrom selfcorrect.experiments.data import sharding\nfrom selfcorrect.experiments.cli import main\n"
+        "import sys\nfrom selfcorrect.experiments.commands.data import sharding\n"
+        "from selfcorrect.experiments.cli import main\n"
         "sharding.BATCH_RECORDINGS = 2\nmain(sys.argv[1:])"
     )
-    kill = "import os\nfrom selfcorrect.experiments.data import sharding\nsharding._finish = lambda *_: os._exit(9)\n"
+    patch = "sharding._finish = lambda *_: os._exit(9)\n"
+    kill = f"import os\nfrom selfcorrect.experiments.commands.data import sharding\n{patch}"
     words = ["data", "shard", "clips", "-o", shards, "--workers", "1"]
     killed = subprocess.run([sys.executable, "-c", kill + script, *words], capture_output=True, check=False)
     assert killed.returncode == 9

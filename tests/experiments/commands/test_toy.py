@@ -22,10 +22,10 @@ from selfcorrect.experiments.studies.claims import (
     expect_agreement,
     expect_below,
 )
-from selfcorrect.experiments.toy.files import load_toy_module, select_toys
-from selfcorrect.experiments.toy.options import ToyOptions, change_settings
-from selfcorrect.experiments.toy.result import write_reading
-from selfcorrect.experiments.toy.study import load_settings
+from selfcorrect.experiments.studies.toy.files import load_toy_module, select_toys
+from selfcorrect.experiments.studies.toy.options import ToyOptions, change_settings
+from selfcorrect.experiments.studies.toy.result import write_reading
+from selfcorrect.experiments.studies.toy.study import load_settings
 from selfcorrect.statistics import UNMEASURED, Interval
 
 

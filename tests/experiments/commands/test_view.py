@@ -18,8 +18,8 @@ from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.commands.correct.in_python import correct_files
 from selfcorrect.experiments.commands.view import ViewCommand
-from selfcorrect.experiments.file_correction.in_python import correct_files
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.digests import make_titles

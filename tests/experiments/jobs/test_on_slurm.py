@@ -22,8 +22,8 @@ from cluster_runs import LIMIT_S, LOOP, digest, selfcorrect, succeed
 from helpers import write_walks
 
 from selfcorrect.core.errors import JobsError, LostJobError, NodeError, SettingError
-from selfcorrect.experiments.file_correction.batch import correct_into
-from selfcorrect.experiments.file_correction.options import CorrectionOptions
+from selfcorrect.experiments.commands.correct.batch import correct_into
+from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.experiments.jobs.on_node import TRIES
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.runner_choice import RunnerChoice

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from selfcorrect.experiments.motion.report import make_motion_page
-from selfcorrect.experiments.motion.settings import MotionSettings
-from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.motion.report import make_motion_page
+from selfcorrect.experiments.studies.motion.settings import MotionSettings
+from selfcorrect.experiments.studies.motion.study import make_motion_study
 from selfcorrect.experiments.studies.report import RunningReport
 from selfcorrect.experiments.studies.study import run_arm, run_first_generation
 from selfcorrect.runtime.progress import silent

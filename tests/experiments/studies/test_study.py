@@ -17,13 +17,13 @@ import selfcorrect as sc
 from selfcorrect.core.errors import DamagedError
 from selfcorrect.experiments.jobs.run import run_jobs
 from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.loop_arms import make_loop_arm
+from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.study import make_motion_study
 from selfcorrect.experiments.studies.study import KeepLevel, Measure, SeedRun, Study, StudyTask, jobs_of, seed_runs
 from selfcorrect.experiments.studies.study_rows import make_rows
-from selfcorrect.experiments.toy.study import load_settings, load_toys, make_toy_study
+from selfcorrect.experiments.studies.toy.study import load_settings, load_toys, make_toy_study
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import read_with_digest
 

@@ -11,9 +11,9 @@ import tyro
 import yaml
 
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.study import make_motion_study
 from selfcorrect.experiments.studies.study import SeedRun
 from selfcorrect.experiments.studies.wandb_runs import arm_run
 from selfcorrect.loop.store.run_folder import claim_folder

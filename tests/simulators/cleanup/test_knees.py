@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from turned_joints import pose_joint, turn_joint
 
 from selfcorrect.datasets.collections.cmu import load_cmu
-from selfcorrect.experiments.file_correction.in_python import correct
+from selfcorrect.experiments.commands.correct.in_python import correct
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch

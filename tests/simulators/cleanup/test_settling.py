@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint
 
-from selfcorrect.experiments.file_correction.in_python import correct
+from selfcorrect.experiments.commands.correct.in_python import correct
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch

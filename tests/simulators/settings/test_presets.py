@@ -10,9 +10,9 @@ from importlib import metadata
 import pytest
 
 from selfcorrect.core.errors import MissingExtraError, SettingError
-from selfcorrect.experiments.file_correction.options import CorrectionOptions
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.settings import settings_from_config
+from selfcorrect.experiments.commands.correct.options import CorrectionOptions
+from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.settings import settings_from_config
 from selfcorrect.simulators import presets
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.postprocess.smoothing import SmoothFast

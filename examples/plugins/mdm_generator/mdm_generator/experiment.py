@@ -23,8 +23,8 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
-from selfcorrect.experiments.motion.settings import MotionSettings
-from selfcorrect.experiments.motion.task import MotionData, MotionTask, Sharing
+from selfcorrect.experiments.studies.motion.settings import MotionSettings
+from selfcorrect.experiments.studies.motion.task import MotionData, MotionTask, Sharing
 from selfcorrect.loop.models.diffusion.model import choose_device
 from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.run import Candidate

@@ -18,7 +18,7 @@ import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.gltf_document import numbers, read_document, with_tracks, write_document
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.file_correction.demo import walk
+from selfcorrect.experiments.commands.correct.demonstration import walk
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import SIDES

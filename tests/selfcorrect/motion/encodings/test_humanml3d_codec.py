@@ -11,7 +11,7 @@ import torch
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.motion.correctors.lifting import encode_corrections
+from selfcorrect.experiments.studies.motion.correctors.lifting import encode_corrections
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.editing.transforms import canonicalise, raise_motion, turn
 from selfcorrect.motion.encodings.humanml3d import columns

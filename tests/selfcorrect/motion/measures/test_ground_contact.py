@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.task import MotionData, motion_data
+from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.task import MotionData, motion_data
 from selfcorrect.motion.editing.artefacts import jitter_joints, jitter_roots, offset_heights, raise_bodies, slide_bodies
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.sliding import find_footing, measure_slide_m_s

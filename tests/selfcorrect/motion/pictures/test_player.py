@@ -22,7 +22,7 @@ from plain_contacts import foot_contacts
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motion
-from selfcorrect.experiments.file_correction.show import show
+from selfcorrect.experiments.commands.correct.show import show
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.kinematics import joint_positions

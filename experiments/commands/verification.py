@@ -1,0 +1,155 @@
+"""Verify files of runs, corrected motions and shards against recorded digests."""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from selfcorrect.core.checks import count_noun
+from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.loop.store.run_folder import (
+    CONFIG,
+    ENVIRONMENT,
+    FEASIBILITY_FILE,
+    IDENTITIES_FILE,
+    REFERENCES_FILE,
+    SUMMARY_FILE,
+)
+from selfcorrect.storage.files.digests import DIGESTS, NO_CHECKSUM, SUMS, check_listing, describe_damage, has_digest
+from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.locks import LOCK
+from selfcorrect.storage.files.places import Place, is_address
+
+from .correct.correct_file import RECORDS, FileTask
+from .correct.file_result import read_record
+from .correct.report import REPORT
+
+_OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, SUMMARY_FILE, REPORT)
+"""JSON files with a digest inside, by name; other files may be anybody's."""
+_LISTED = 20
+
+FileCheck: TypeAlias = tuple[str, str, str]
+"""Path of a file, the fault ("" for none), and the kind in the summary ("" for a plain file)."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The number of verified files, damage, and files that could not be checked."""
+
+    files: int
+    counts: dict[str, int]
+    """Number of files by kind, such as generations."""
+    damage: tuple[str, ...]
+    unread: tuple[str, ...]
+    """Files without a digest."""
+
+    @property
+    def summary(self) -> str:
+        """The whole verification in a few lines."""
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
+        damaged = len(self.damage) or "none"
+        lines = [f"{self.files} files looked at{f' ({counts})' if counts else ''}; {damaged} of them damaged"]
+        if self.unread:
+            lines += ["not checked, because no digest is recorded:", *self._list_unread()]
+        return "\n".join(lines)
+
+    def _list_unread(self) -> list[str]:
+        """List files without a digest, a line for each, and one for each folder of W&B, whose files W&B checks."""
+        of_wandb = Counter(_wandb_folder(name) for name in self.unread)
+        others = [name for name in self.unread if not _wandb_folder(name)]
+        lines = [f"  {name}" for name in others[:_LISTED]]
+        if len(others) > _LISTED:
+            lines.append(f"  and {len(others) - _LISTED} more")
+        return [*lines, *(f"  {folder}/ ({count_noun(n, 'file')} of W&B)" for folder, n in of_wandb.items() if folder)]
+
+
+def verify(address: str | Path, shown_as: str = "") -> Verification:
+    """Verify everything in a folder or address.
+
+    Locks are skipped, because they hold no results.
+
+    Raises:
+        InputError: Nothing there has digests.
+    """
+    if is_address(address):
+        return _verify_address(Place(str(address).rstrip("/")))
+    folder = Path(address)
+    paths = sorted(path for path in _files_below(folder) if path.name != LOCK)
+    checks = [*_check_generations(folder), *(check for path in paths for check in _check_file(path))]
+    if not checks:
+        raise InputError(f"{shown_as or folder}: no run, corrected motions or shards found: no file has a digest")
+    faults: dict[str, str] = {}
+    for path, fault, _ in checks:
+        faults[path] = faults.get(path) or fault
+    counts = Counter(kind for _, _, kind in checks if kind)
+    unread = tuple(path.relative_to(folder).as_posix() for path in paths if str(path) not in faults)
+    return Verification(len(faults), dict(counts), tuple(filter(None, faults.values())), unread)
+
+
+def _wandb_folder(name: str) -> str:
+    """Return the W&B folder of a file, "" for a file of anything else."""
+    parts = name.split("/")
+    return "/".join(parts[: parts.index("wandb") + 1]) if "wandb" in parts[:-1] else ""
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder.
+
+    Links and pipes count, too; links to folders are not followed.
+    """
+    for root, folders, names in os.walk(folder):
+        yield from (Path(root) / name for name in names)
+        yield from (path for name in folders if (path := Path(root) / name).is_symlink())
+
+
+def _check_generations(folder: Path) -> Iterator[FileCheck]:
+    runs = sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()})
+    if not runs:
+        return
+    from selfcorrect.loop.store.folder_store import find_missing, generation_folders
+    from selfcorrect.loop.store.generation_files import check_generation_files
+
+    for run in runs:
+        for _, generation in generation_folders(run):
+            yield from ((str(path), fault, "") for path, fault in check_generation_files(generation))
+            yield str(generation / DIGESTS), "", "generations"
+        yield from ((str(path), f"{path} is missing", "") for path in find_missing(run).values())
+
+
+def _check_file(path: Path) -> Iterator[FileCheck]:
+    """Yield a list of digests, a record or a JSON file with a digest, and what its digests cover."""
+    out = next((above.parent for above in path.parents if above.name == RECORDS), None)
+    if path.name == SUMS:
+        for file, fault in check_listing(path):
+            yield str(file), fault, "shards" if file.suffix == ".parquet" else ""
+    elif path.suffix == ".json" and out is not None:
+        yield from _check_record(path, out)
+    elif path.suffix == ".json" and path.is_file():
+        fault = describe_damage(path)
+        if (path.name in _OURS and not fault.endswith(NO_CHECKSUM)) or has_digest(read_bytes(path)):
+            yield str(path), fault, ""
+
+
+def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
+    try:
+        result = read_record(path)
+    except DamagedError as error:
+        yield str(path), str(error), ""
+        return
+    yield str(path), "", "corrected motions"
+    task = FileTask(Path(result.source), result.name, out)
+    if result.state.output_hash:
+        yield str(task.target), describe_damage(task.target, result.state.output_hash), ""
+
+
+def _verify_address(place: Place) -> Verification:
+    """Verify an address by a temporary copy."""
+    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
+        for name in place.list_names():
+            place.fetch(name, Path(scratch) / name)
+        verification = verify(scratch, shown_as=place.address)
+    damage = tuple(sentence.replace(scratch, place.address) for sentence in verification.damage)
+    return replace(verification, damage=damage)

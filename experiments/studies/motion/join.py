@@ -1,0 +1,116 @@
+"""Join runs of `motion` with different seeds.
+
+They may differ in nothing else, and become one run folder with one report.
+"""
+
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.loop.store.run_folder import CONFIG, ENVIRONMENT, IDENTITIES_FILE, claim_folder, config_differences
+from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
+from selfcorrect.storage.files.locks import FolderLock
+from selfcorrect.storage.files.writing import explain_write_error
+
+from ...jobs.machines import read_machines, record_machines
+from ..report import Comparison, write_report
+from .report import make_motion_page
+from .settings import MotionSettings, extends, settings_from_config
+from .study import make_motion_study, motion_runs
+
+_COPYING = ".joining"
+"""Ending of a folder that is being copied."""
+
+
+def join_runs(parts: Sequence[Path], out: Path) -> tuple[Comparison, list[str]]:
+    """Join runs into one folder with a report.
+
+    Args:
+        parts: Run folders of `motion`; they are left as they are.
+        out: Run folder; seeds that it has already are not copied again.
+
+    Returns:
+        The results, and a sentence for each difference of software between the parts.
+
+    Raises:
+        InputError: A part is not such a run.
+        InUseError: A part, or the folder, is in use.
+        SettingError: The parts differ in more than the seeds, or their seeds do not follow each other.
+    """
+    configs = {part: _read_config(part) for part in parts}
+    ordered = sorted(parts, key=lambda part: configs[part]["first_seed"])
+    settings = _join_settings([(part, configs[part]) for part in ordered])
+    remarks = _check_software(ordered)
+    study = make_motion_study(settings)
+    with claim_folder(out, study.config, extends), explain_write_error(out):
+        for part in ordered:
+            with FolderLock(part):
+                _copy_seeds(part, settings_from_config(configs[part]), out)
+        command = shlex.join(["selfcorrect", "join", *map(str, parts), "--out", str(out)])
+        comparison = write_report(study, make_motion_page(settings), out, command=command)
+    return comparison, remarks
+
+
+def _read_config(part: Path) -> dict[str, Any]:
+    path = part / CONFIG
+    config = read_with_digest(path) if path.is_file() else {}
+    if "comparisons" not in config:
+        raise InputError(f"{part}: expected the run folder of `selfcorrect motion`; it has no such {CONFIG}")
+    return config
+
+
+def _join_settings(parts: Sequence[tuple[Path, Mapping[str, Any]]]) -> MotionSettings:
+    """Return the settings of all seeds; `parts` are ordered by their first seeds."""
+    (first, config), *_ = parts
+    fixed = _without_seeds(config)
+    for part, other in parts[1:]:
+        if differences := config_differences(fixed, _without_seeds(other), (f"in {first}", f"in {part}")):
+            raise SettingError(f"runs that differ in more than their seeds cannot be joined: {differences[0]}")
+    for (before, earlier), (after, later) in pairwise(parts):
+        expected = earlier["first_seed"] + earlier["seeds"]
+        if later["first_seed"] != expected:
+            raise SettingError(
+                f"{before} ends at seed {expected - 1} and {after} begins at seed {later['first_seed']}; "
+                f"expected a run that begins at seed {expected}"
+            )
+    return replace(settings_from_config(config), seeds=sum(of_part["seeds"] for _, of_part in parts))
+
+
+def _without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in ("seeds", "first_seed")}
+
+
+def _check_software(parts: Sequence[Path]) -> list[str]:
+    """Return the differences of software; raises SettingError if user code differs."""
+    identities = [read_with_digest(part / IDENTITIES_FILE) for part in parts if (part / IDENTITIES_FILE).exists()]
+    if any(others != identities[0] for others in identities[1:]):
+        raise SettingError("the runs were made with different code of yours (correctors and the like); run one again")
+    first = read_with_digest(parts[0] / ENVIRONMENT)
+    remarks = []
+    for part in parts[1:]:
+        remarks += config_differences(first, read_with_digest(part / ENVIRONMENT), (f"in {parts[0]}", f"in {part}"))
+    return remarks
+
+
+def _copy_seeds(part: Path, settings: MotionSettings, out: Path) -> None:
+    """Copy a part's seed folders, identities and machines."""
+    runs = motion_runs(settings, part)
+    for source in dict.fromkeys(folder for run in runs for folder in (run.folder, run.data_folder)):
+        target = out / source.relative_to(part)
+        if not source.is_dir() or target.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = target.with_name(f".{target.name}{_COPYING}")
+        shutil.rmtree(copy, ignore_errors=True)  # of a call that was stopped
+        shutil.copytree(source, copy)
+        copy.rename(target)
+    if (part / IDENTITIES_FILE).exists():
+        write_with_digest(out / IDENTITIES_FILE, read_with_digest(part / IDENTITIES_FILE))
+    for job, machines in read_machines(part).items():
+        for machine in machines:
+            record_machines(out, {job: machine})
