@@ -1,10 +1,9 @@
-"""Kinematic clean-up, step by step.
+"""Kinematic clean-up, step by step, of errors that a simulation should not have to fight.
 
-It repairs errors that a simulation should not have to fight. `FILE_STEPS`, `RESIDUAL_FREE_STEPS` and `SAMPLE_STEPS`
-list the steps. Each step is a dataclass beside its functions: its fields are the thresholds, its docstring states the
-objective. All steps are vectorised over frames. Together they take about 5 thousandths of the duration of clips of 10 s
-on one core, and about 7 thousandths without the compiled kernels. With views and measures, a correction by kinematics
-takes about 8 and 13 thousandths.
+`FILE_STEPS`, `RESIDUAL_FREE_STEPS` and `SAMPLE_STEPS` list the steps. Each step is a dataclass beside its functions:
+its fields are its options, its docstring states the objective. All steps are vectorised over frames. Together they take
+about 5 thousandths of the duration of clips of 10 s on one core, and about 7 thousandths without the compiled kernels.
+With views and measures, a correction by kinematics takes about 8 and 13 thousandths.
 """
 
 from collections.abc import Iterator
@@ -70,10 +69,7 @@ Estimates of floor and drift would displace them.
 
 @dataclass(frozen=True)
 class CleanupSettings:
-    """Settings of the kinematic clean-up.
-
-    They are its steps, and what carries the body.
-    """
+    """Settings of the kinematic clean-up."""
 
     steps: tuple[CleanupStep, ...] = FILE_STEPS
     """Steps in their order; `PlantFeet` is always one of them."""
@@ -98,10 +94,7 @@ class CleanupSettings:
 
     @classmethod
     def for_samples(cls) -> Self:
-        """Return the settings for a model's samples.
-
-        See `SAMPLE_STEPS`.
-        """
+        """Return the settings for a model's samples: see `SAMPLE_STEPS`."""
         return cls(SAMPLE_STEPS, support="floor", close_loops=False)
 
     @property
@@ -121,10 +114,7 @@ class CleanupSettings:
             yield step
 
     def find_step(self, kind: type[Kind]) -> Kind | None:
-        """Find the enabled step of a kind.
-
-        Returns None without one.
-        """
+        """Find the enabled step of a kind, None without one."""
         return find_step(kind, self.enabled_steps)
 
     def without_steps(self, *kinds: type[CleanupStep]) -> Self:
@@ -132,18 +122,13 @@ class CleanupSettings:
         return replace(self, steps=tuple(step for step in self.steps if not isinstance(step, kinds)))
 
     def with_steps(self, *steps: CleanupStep) -> Self:
-        """Replace steps of the same kind.
-
-        Each given step takes the place of the step of its kind.
-        """
+        """Return the settings with given steps in place of those of the same kinds."""
         by_kind = {type(step): step for step in steps}
         return replace(self, steps=tuple(by_kind.get(type(step), step) for step in self.steps))
 
 
 def clean_motions(motions: MotionBatch, settings: CleanupSettings) -> CleanedMotions:
-    """Clean up motions and find their supports.
-
-    The motions share one length. The clean-up is kinematic.
+    """Clean up motions of one length, and find their supports, by kinematics.
 
     Raises:
         InputError: The skeleton lacks a hip, knee or ankle.

@@ -23,18 +23,12 @@ Kind = TypeVar("Kind", bound="CleanupStep")
 
 
 def find_step(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
-    """Find the first step of a kind.
-
-    Returns None without one.
-    """
+    """Find the first step of a kind, None without one."""
     return next((step for step in steps if isinstance(step, kind)), None)
 
 
 def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[Motion], Motion]) -> MotionBatch:
-    """Repair some motions of a batch.
-
-    Motions with the given indices are repaired one by one.
-    """
+    """Repair the motions with some indices of a batch, one by one."""
     root_m = motions.root_m.copy()
     rotations = motions.rotations.copy()
     for index in indices:
@@ -45,20 +39,14 @@ def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[
 
 
 class CleanupStep(Protocol):
-    """A clean-up step.
-
-    It has parameters, and a call that returns the next state.
-    """
+    """A clean-up step: parameters, and a call that returns the next state."""
 
     def __call__(self, cleaning: CleanupState, /) -> CleanupState: ...
 
 
 @dataclass(frozen=True, eq=False)
 class CleanupState:
-    """Motions between two clean-up steps.
-
-    The findings of the steps before come with them.
-    """
+    """Motions between two clean-up steps, with the findings of the steps before."""
 
     steps: Sequence[CleanupStep]
     """All steps of the clean-up."""
@@ -130,8 +118,5 @@ class CleanupState:
         return self.unplanted or self.posed
 
     def record_repair(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
-        """Record a repair and how far it moved roots.
-
-        Roots are compared with earlier motions.
-        """
+        """Return the repairs with one more: the largest move of each root since earlier motions."""
         return {**self.repairs_m, repair: norms(self.motions.root_m - since.root_m).max(1)}

@@ -1,8 +1,8 @@
 """Turn back knees that flip.
 
-For some frames a leg is rotated by half a turn about the line from hip to ankle. A leg that is nearly straight hardly
-shows where its knee points. So some captures of kicks and leaps have the knee on the wrong side. It jumps there within
-a frame, and back, while the ankle swings on.
+A leg that is nearly straight hardly shows where its knee points. So in some captures of kicks and leaps, a leg is
+rotated by half a turn about the line from hip to ankle for some frames. The knee jumps to the wrong side within a
+frame, and back, while the ankle swings on.
 """
 
 from dataclasses import dataclass, replace
@@ -25,10 +25,10 @@ _CALMER = 0.8
 
 @dataclass(frozen=True)
 class TurnKnees:
-    """Turn back legs that flip for a moment.
+    """Turn back legs that flip for a moment by half a turn; ankles stay where they are.
 
-    They are rotated by half a turn; ankles stay where they are. A turn is accepted only if the knee's jumps shrink:
-    ‖Δ²p after‖ < `calmer` ‖Δ²p before‖ at the ends of the flip. Set by hand on CMU clips of dancers.
+    A turn is accepted only if the knee's jumps shrink: ‖Δ²p after‖ < `_CALMER` ‖Δ²p before‖ at the ends of the flip.
+    Set by hand on CMU clips of dancers.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -36,11 +36,10 @@ class TurnKnees:
 
 
 def unflip_knees(motions: MotionBatch) -> MotionBatch:
-    """Keep knees on one side.
+    """Turn back legs that flip and are then twisted further than hips can be.
 
-    Ankles stay where they are. Legs that flip, and are then twisted further than hips can be, are turned back. Their
-    feet are turned as before and after. Flips that take several frames are bridged, which may move the ankle in these
-    by some millimetres.
+    Ankles stay where they are, and feet are turned as before and after. Flips that take several frames are bridged,
+    which may move the ankle in these frames by some millimetres.
     """
     rotations = motions.rotations.copy()
     for side in ("left", "right"):
@@ -84,10 +83,7 @@ def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float) -> np.ndarra
 
 
 def _knee_jumps_m(hip: np.ndarray, thigh_m: np.ndarray) -> np.ndarray:
-    """Return the jumps (T − 2,) of a knee.
-
-    They are sizes of second differences, below a hip with rotations (T, 4).
-    """
+    """Return the sizes (T − 2,) of a knee's second differences below a hip with rotations (T, 4)."""
     return norms(np.diff(rotate(hip, thigh_m), 2, axis=0))
 
 
@@ -97,11 +93,10 @@ def _flip_duration_frames(fps: float) -> int:
 
 
 def _find_flipped_frames(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float) -> list[slice]:
-    """Find runs in which a leg is flipped.
+    """Find runs of frames in which a leg is flipped about its line from hip to ankle.
 
-    It is turned about its line from hip to ankle. Knees bent by more than a right angle are skipped: their line from
-    hip to ankle is short, and turns fast. No hip twists its thigh by more than a right angle from where it points at
-    rest.
+    Knees bent by more than a right angle are skipped: their line from hip to ankle is short, and turns fast. No hip
+    twists its thigh by more than a right angle from where it points at rest.
 
     Args:
         leg: (T, K, 4) rotations of the joints, hip first.
@@ -149,10 +144,9 @@ def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
 
 
 def _interpolate_run(values: np.ndarray, run: slice) -> np.ndarray:
-    """Interpolate rotations over a run.
+    """Return rotations (stop − start, K, 4) on the arcs from values (T, K, 4) before a run to those after it.
 
-    Rotations (stop - start, K, 4) lie on the arcs from values (T, K, 4) before the run to those after it. At an end of
-    the motion, the values on the other side are used.
+    At an end of the motion, only the values on the other side count.
     """
     before = values[run.start - 1 if run.start else run.stop]
     after = values[run.stop if run.stop < len(values) else run.start - 1]

@@ -1,6 +1,6 @@
-"""Estimate floor height and sole thickness.
+"""Estimate floor height and sole thickness from standing feet.
 
-Standing feet show them. Arrays: (N, T, 2) for motions, frames, left and right foot.
+Arrays: (N, T, 2) for motions, frames, left and right foot.
 """
 
 from dataclasses import dataclass, replace
@@ -20,10 +20,7 @@ _FLAT_SOLE_RAD = float(np.radians(15.0))
 
 @dataclass(frozen=True)
 class LevelFloor:
-    """Put the ground of motions at y = 0.
-
-    Of several grounds it is the lowest, if supports are looked for.
-    """
+    """Put the ground of motions at y = 0; of several grounds the lowest, if supports are looked for."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         ground_m = _find_ground_m(cleaning)
@@ -32,9 +29,9 @@ class LevelFloor:
 
 
 def _find_ground_m(cleaning: CleanupState) -> np.ndarray:
-    """Find the ground height (N,) below the soles.
+    """Find the ground height (N,) below the soles, 0 for a ground that is known.
 
-    It is 0 for a ground that is known. The ground is observed once in each motion, whatever its soles are.
+    The ground is observed once in each motion, whatever its soles are.
     """
     posed = cleaning.posed
     ground_m = np.zeros(len(posed.motions))
@@ -49,10 +46,7 @@ def _find_ground_m(cleaning: CleanupState) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FitSoles:
-    """Fit sole thickness to flat stances.
-
-    It is fitted at heel, ball and toe tip, for a single motion: see `fit_soles`.
-    """
+    """Fit the sole thickness of a single motion at heel, ball and toe tip to flat stances: see `fit_soles`."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed

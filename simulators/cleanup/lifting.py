@@ -23,19 +23,15 @@ from ..body.leg_ik import shortest_turn
 from .cleaning import CleanupState
 
 TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "hip", "collar", "shoulder")
-
-
+"""Parts that lift the whole body if they are in the floor."""
 BONES = (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
-
-
+"""Bones that are tilted up, by the parts at their upper and lower joints."""
 SUNKEN_M = 0.004
-"""Depth that soft parts give way by."""
+"""Depth by which soft parts give way, in m."""
 
 
 def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the rise that keeps trunks up.
-
-    Each body's trunk stays above the floor.
+    """Return the rise that keeps trunks above the floor.
 
     Args:
         positions_m: (N, T, J, 3) joints, with heights above the floor.
@@ -57,12 +53,13 @@ def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.nd
 
 
 def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
-    """Raise limbs out of the floor.
+    """Raise knees, elbows and wrists out of the floor, as far as bones reach.
 
-    Knees, elbows and wrists are not below it, as far as bones reach. Ankles and wrists keep the heights above the floor
-    while knees and elbows rise, the more so the more level the bones are: what rests on the floor still rests there.
+    While knees and elbows rise, ankles and wrists keep their heights, the more so the more level their bones are: what
+    rests on the floor still rests there.
 
-    spread_s: time for tilting a bone, and back; the end of an upright bone rises by nothing at first.
+    Args:
+        spread_s: Smoothing time of bone tilts, in s; 0 for none.
     """
     positions_m, orientations = cached_poses(motions)
     is_sunken = []
@@ -83,14 +80,12 @@ def _heights_m(ground: Ground | None, points_m: np.ndarray) -> np.ndarray:
 
 
 def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, spread: float) -> np.ndarray:
-    """Tilt sunken bones up.
-
-    This changes the poses in place, and returns local rotations (N, T, J, 4).
+    """Tilt sunken bones up, and return local rotations (N, T, J, 4).
 
     Args:
-        positions_m: (N, T, J, 3) joints.
-        orientations: (N, T, J, 4) of the joints, world.
-        spread: Frames for tilting a bone; 0 for at once.
+        positions_m: (N, T, J, 3) joints; changed in place.
+        orientations: (N, T, J, 4) of the joints, world; changed in place.
+        spread: Smoothing time of bone tilts, in frames; 0 for none.
     """
     skeleton = motions.skeleton
     rounds = 2 if spread else 1  # a tilt that is spread falls a little short at first
@@ -134,9 +129,9 @@ def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
 
 
 def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Tilt bones (..., 3) up by heights.
+    """Tilt bones (..., 3) so that their ends rise by heights (...).
 
-    Their ends rise by (...). Bones turn towards the direction of the bone, or else towards the joint's front.
+    A bone turns in its own vertical plane, or towards the joint's front if it is vertical.
     """
     lengths_m = norms(bones_m)
     heights_m = np.clip(bones_m[..., 1] + higher_m, -lengths_m, lengths_m)
@@ -150,10 +145,7 @@ def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndar
 
 @dataclass(frozen=True)
 class LiftTrunk:
-    """Raise bodies with trunks in the floor.
-
-    They rise by the greatest depth around each frame, smoothed.
-    """
+    """Raise bodies with trunks in the floor by the greatest depth around each frame, smoothed."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
@@ -164,10 +156,7 @@ class LiftTrunk:
 
 @dataclass(frozen=True)
 class LiftLimbs:
-    """Tilt limbs that are in the floor.
-
-    The ends of their bones lie on the floor then.
-    """
+    """Tilt limbs that are in the floor until the ends of their bones lie on it."""
 
     spread_s: float = 0.08
     """Smoothing time of bone tilts, in s; 0 for none."""

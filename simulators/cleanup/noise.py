@@ -1,7 +1,4 @@
-"""Remove noise from bodies or single joints.
-
-They are noisy throughout.
-"""
+"""Remove noise from bodies or single joints that are noisy throughout."""
 
 from dataclasses import dataclass, replace
 
@@ -18,16 +15,15 @@ from ..stages.changes import keep_changes
 from .cleaning import CleanupState, repair_each
 
 _NOISY_RAD = 0.02
-"""Maximum joint noise that stays, in rad: the white noise of the median joint; smoothing less would cost real
-motion."""
+"""Maximum white noise of the median joint that stays, in rad. Smoothing less would cost real motion."""
 _NOISY_ROOT_M = 0.002
 """Maximum root noise that stays, in m."""
 _NOISY_JOINT_RAD = 0.04
-"""Maximum noise of single joints that stays, in rad. The body's common motion does not explain it."""
+"""Maximum noise of single joints that stays, in rad, beyond the body's common motion."""
 _SEGMENT_S = 3.0
 """Time in which a body moves in few ways, in s."""
 _WINDOW_S = 8 / 30
-"""Length of the windows."""
+"""Length of the windows, in s."""
 _CAUTION = 1.1
 """Safety factor on the estimated noise. Overlapping windows spread its singular values."""
 
@@ -43,7 +39,7 @@ class Denoise:
     """
 
     must_calm: bool = True
-    """Accept only results with lower jerk. In a few strides the bounce of a run looks like noise. Without this, the
+    """Accept only calmer results. In a few strides the bounce of a run looks like noise. Without this, the
     feet of one of eight captures slide at 133 instead of 53 mm/s, and planting cannot repair that."""
     each_joint: bool = True
     """Smooth single joints on bodies that are not noisy."""
@@ -85,9 +81,7 @@ _LONGEST_WINDOW = 16
 
 
 def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
-    """Return the white noise (N, ...) on curves.
-
-    It is a standard deviation in each direction; the curves are smooth.
+    """Return the standard deviation (N, ...) of white noise on smooth curves, in each direction.
 
     Args:
         curves: (N, T, ..., C) curves in C coordinates.
@@ -98,10 +92,9 @@ def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
 
 
 def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
-    """Return each joint's rotation noise (N, J).
+    """Return the white noise (N, J) on each joint's rotation, zero for motions that are too short.
 
-    It is white noise, and zero for motions that are too short. A joint may be noisy about one axis only. The root's
-    axes are those of the world, so its directions count alike.
+    A joint may be noisy about one axis only. The root's axes are those of the world, so its directions count alike.
     """
     if motions.root_m.shape[1] < _FEWEST_FRAMES:
         return np.zeros((len(motions), len(motions.skeleton)))
@@ -112,10 +105,7 @@ def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
 
 
 def root_noise_m(motions: MotionBatch) -> np.ndarray:
-    """Return the root's position noise (N, 3).
-
-    It is white noise on the coordinates, the same along all directions of the floor.
-    """
+    """Return the white noise (N, 3) on the root's coordinates, the same along all directions of the floor."""
     floor_m = noise_level(motions.root_m[..., [0, 2]], 2)
     height_m = noise_level(motions.root_m[..., 1:2], 1)
     return np.stack([floor_m, height_m, floor_m], axis=-1)
@@ -135,10 +125,9 @@ def is_noisy(noise_rad: np.ndarray) -> np.ndarray:
 
 
 def find_noisy_keys(motion: Motion) -> int:
-    """Return the spacing of keys whose noise interpolation hides.
+    """Return the spacing of noisy keys between which frames were interpolated; 0 without such keys.
 
-    Curves through noisy frames are smooth at a higher frame rate. It is 0 for motions with noise of their own, and for
-    motions that are calm at every `spacing`-th frame, too.
+    Curves through noisy frames look smooth at a higher frame rate. A motion with noise of its own hides none.
     """
     noise_rad = joint_noise_rad(MotionBatch.stack([motion]))
     if is_noisy(noise_rad)[0]:
@@ -153,9 +142,7 @@ def find_noisy_keys(motion: Motion) -> int:
 
 
 def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> MotionBatch:
-    """Remove noise of bodies and roots.
-
-    Only noisy bodies and noisy root coordinates change.
+    """Remove noise of noisy bodies and noisy root coordinates.
 
     Args:
         motions: N motions with J joints.
@@ -195,11 +182,10 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
 
 
 def smooth_shaking_joints(motion: Motion) -> Motion:
-    """Smooth joints that shake.
+    """Smooth joints that shake; the same motion is returned if that does not make it calmer.
 
-    They follow curves. The same motion is returned if that calms neither body nor feet. Each curve u minimises Σ |u −
-    x|² + r / q Σ |Δ²u|² for the joint's rotations x, its noise r, and the variance q of the second differences that its
-    motion needs: the Kalman smoother of a joint whose velocity changes by white noise.
+    Each curve u minimises Σ |u − x|² + r / q Σ |Δ²u|² for the joint's rotations x, its noise r, and the variance q of
+    the second differences that its motion needs: the Kalman smoother of a joint whose velocity changes by white noise.
     """
     noise_rad = JointNoise.from_motion(motion).rotations_rad
     if not noise_rad.any():
@@ -218,10 +204,9 @@ def smooth_shaking_joints(motion: Motion) -> Motion:
 
 
 def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> float:
-    """Measure the bends that motion needs beside noise.
+    """Measure the variance of second differences of values (T, K) that motion needs beside noise of a variance.
 
-    It is the variance of second differences of values (T, K); the noise has a variance, too. A random walk of
-    velocities bends by more over longer strides, noise does not.
+    A random walk of velocities bends by more over longer strides, noise does not.
     """
     bends = values[2 * stride :] - 2 * values[stride:-stride] + values[: -2 * stride]
     if not len(bends):
@@ -240,10 +225,10 @@ def is_calmer(before: MotionBatch, after: MotionBatch) -> np.ndarray:
 
 
 def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
-    """Smooth the joints that are still noisy.
+    """Smooth joints of noisy bodies that are still noisy, as some models' noise is correlated between joints.
 
-    Only those of noisy bodies are smoothed: some models' noise is correlated between joints. noise_rad: (N, J) noise
-    before anything was removed, which sets the smoothness.
+    Args:
+        noise_rad: (N, J) noise before anything was removed, which sets the smoothness.
     """
     is_noisy_body = is_noisy(noise_rad)
     if not is_noisy_body.any():
@@ -267,9 +252,7 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionB
 
 
 def shrink_noise(values: np.ndarray, fps: float) -> np.ndarray:
-    """Remove unit white noise from channels.
-
-    Segments of a few seconds are blended.
+    """Remove unit white noise from channels, in segments of a few seconds that are blended.
 
     Args:
         values: (T, K) channels, in units of their noise.
@@ -294,7 +277,7 @@ def shrink_noise(values: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _project_onto_subspace(values: np.ndarray, window: int) -> np.ndarray:
-    """Project channels (T, K) onto a common subspace in which their windows lie."""
+    """Shrink channels (T, K) towards the subspace in which their windows lie."""
     window = min(window, len(values) // 3)
     mean = values.mean(0)
     windows = sliding_window_view(values - mean, window, axis=0)

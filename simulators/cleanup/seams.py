@@ -1,8 +1,8 @@
 """Remove jumps at the seams of blocks.
 
-Some generators and compressions make motions of equally long blocks. A step of the joints from frame to frame that
-differs from the steps beside it is a jump. Jumps of people do not come at every n-th frame for long, with smooth motion
-in between.
+Some generators and compressions make motions of equally long blocks, which jump where blocks meet: a step from frame to
+frame differs from the steps beside it. Jumps of people do not come at every n-th frame for long, with smooth motion in
+between.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from .cleaning import CleanupState, repair_each
 from .splices import spread_step
 
 _LEGS = ("hip", "knee", "ankle", "foot")
-"""Parts that jump as often as a walk has steps, when feet land."""
+"""Parts that jump regularly in a walk, when feet land. They do not show seams."""
 
 _SHORTEST = 4
 """Least number of frames of a block."""
@@ -28,19 +28,18 @@ _LONGEST = 16
 _FEWEST = 5
 """Least number of seams."""
 _SUDDENLY = 3.0
-"""Minimum ratio of a jump to usual jumps. The jumps of most frames that are no seams are usual, too."""
+"""Minimum ratio of a jump at a seam to the median jump, and to 9 in 10 jumps elsewhere."""
 _REGULAR = 0.7
 """Minimum regularity of seams: the share of seams that jump, and of jumps at seams."""
 _LEAST_RAD = 0.08
-"""Least size of usual jumps, summed over the joints."""
+"""Minimum size of usual jumps at seams, in rad, summed over the joints."""
 
 
 @dataclass(frozen=True)
 class JoinBlocks:
-    """Spread each jump at a seam.
+    """Spread each jump at a seam over the halves of the blocks beside it.
 
-    It is spread over the halves of the blocks beside it. Set by hand on CMU clips, which show no seams, and on clips
-    whose blocks were turned at random.
+    Set by hand on CMU clips, which show no seams, and on clips whose blocks were turned at random.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -57,9 +56,9 @@ class JoinBlocks:
 
 
 def find_seams(motion: Motion) -> tuple[np.ndarray, int]:
-    """Find the seams (K,) of a motion.
+    """Find the seams (K,) of a motion, the last frames of its blocks.
 
-    They are the last frames of blocks; the length of blocks comes with them. There are none, and 0, without blocks.
+    Also returns the length of blocks; 0 without blocks.
     """
     no_seams = np.zeros(0, dtype=int), 0
     if len(motion) < _FEWEST * _SHORTEST:

@@ -1,9 +1,8 @@
-"""Bring floating or sinking bodies back.
+"""Bring bodies back that float or sink for some strides, or whose hips have a wrong height.
 
-They float or sink for some strides, or have hips at a wrong height. A body that rises or sinks while its feet bear
-weight is displaced: see `estimate_body_rise_m`. The root is moved back by as much, stretch by stretch. Or the hips of a
-body stay up although the legs bend, as in squats that were retargeted to another body. The root is lowered by the
-height of the lowest point then.
+A body that rises or sinks while its feet bear weight is displaced: see `estimate_body_rise_m`. The root is moved back
+by as much, stretch by stretch. If the hips stay up although the legs bend, as in squats that were retargeted to another
+body, the root is lowered by the height of the lowest point.
 """
 
 from dataclasses import dataclass
@@ -28,10 +27,9 @@ _FLOOR_AT_ZERO = Surroundings(ground_m=0.0)
 
 @dataclass(frozen=True)
 class SettleBody:
-    """Bring bodies back to the floor.
+    """Bring bodies back to the floor that leave it without falling, while nothing that stands still could carry them.
 
-    They leave it without falling, while nothing that stands still could carry them. Set by hand on CMU clips that
-    hardly change, and on walks that bounce.
+    Set by hand on CMU clips, which hardly change, and on walks that bounce.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:

@@ -1,9 +1,8 @@
-"""Remove splices.
+"""Remove splices, after which a motion continues elsewhere because clips were joined or a tracker failed.
 
-After such a frame a motion continues elsewhere, because clips were joined or a tracker failed. No body moves most of
-its joints by so much more in one frame than in the frames around it. If takes are joined, the frames after a splice are
-moved and turned to where the motion was going. The remaining change of pose is spread over the frames around. Otherwise
-only splices that hardly move the body are repaired; at others takes begin.
+No body moves most of its joints by so much more in one frame than in the frames around it. If takes are joined, the
+frames after a splice are moved and turned to where the motion was going, and the remaining change of pose is spread
+over the frames around. Otherwise only splices that hardly move the body are repaired; at others, takes begin.
 
 No body turns over and back within some frames either: a root that does so for a moment, by whatever angle, is turned as
 in the frames before and after.
@@ -33,8 +32,8 @@ from ..results.results import Repair
 from .cleaning import CleanupState, repair_each
 
 _JUMP_M = 0.065
-"""Minimum horizontal jump per 1/30 s, in m. The root and half of the joints jump; in longer frames it grows with the
-square of the ratio."""
+"""Minimum horizontal jump of the root and of half of the joints within a frame of 1/30 s, in m. It grows with the
+square of longer frames."""
 _SUDDENLY = 2.5
 """Minimum ratio of a splice to neighbouring steps."""
 _AROUND = 4
@@ -44,7 +43,7 @@ _TURN_RAD = 0.1
 _SPREAD_S = 0.25
 """Time over which a pose change is spread on either side of a splice, in s."""
 _SPIKE_RAD = float(np.radians(30.0))
-"""Minimum rotation of a spike, in rad. The root turns away from the frames before and after."""
+"""Minimum rotation of the root away from the frames before and after a spike, in rad."""
 _SPIKE_S = 0.1
 """Maximum duration of a spike, in s. Three frames may be one at any rate."""
 _CUT_RAD = float(np.radians(60.0))
@@ -57,10 +56,9 @@ _WITHIN_RAD = float(np.radians(5.0))
 
 @dataclass(frozen=True)
 class JoinSplices:
-    """Join splices so that the motion continues.
+    """Move and turn the frames after a splice to where the motion was going, if its end stays near.
 
-    The frames after a splice are moved and turned to where the motion was going, if its end stays near. Set by hand on
-    original CMU clips, and on pairs of them that were joined.
+    Set by hand on original CMU clips, and on pairs of them that were joined.
     """
 
     join_takes: bool = False
@@ -77,10 +75,7 @@ class JoinSplices:
 
 
 def remove_root_spikes(motion: Motion) -> Motion:
-    """Remove spikes of the root's rotation.
-
-    It turns as before and after each spike. The motion is unchanged without any.
-    """
+    """Turn the root during spikes as before and after; a motion without spikes is unchanged."""
     spikes = find_root_spikes(motion)
     if not spikes:
         return motion
@@ -95,10 +90,10 @@ def remove_root_spikes(motion: Motion) -> Motion:
 
 
 def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
-    """Find spikes of the root's rotation.
+    """Find spikes of the root's rotation, by the frames before and after each.
 
-    Returns the frames before and after each. In a spike the root turns away suddenly and back suddenly: by more than in
-    all of the steps around, and further from the frames before and after than these are from each other.
+    In a spike, the root suddenly turns away and back: by more than in any step around, and further from the frames
+    before and after than these are from each other.
     """
     orientations = motion.rotations[:, 0]
     if len(motion) < 2 * _AROUND:
@@ -137,9 +132,9 @@ def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: 
 
 
 def remove_splices(motion: Motion, *, join_takes: bool) -> Motion:
-    """Remove splices from a motion.
+    """Remove splices; cuts between takes stay unless these are joined.
 
-    It is unchanged up to the first one; cuts between takes stay unless joined.
+    Frames before the first splice are unchanged but for those over which it is spread.
     """
     joined = _remove_steps(motion, find_splices(motion))
     return joined if join_takes or _is_end_near(motion, joined) else motion
@@ -155,10 +150,7 @@ def find_splices(motion: Motion) -> list[int]:
 
 
 def find_takes(motion: Motion) -> list[int]:
-    """Find the takes joined in a motion.
-
-    Returns their first frames, frame 0 first.
-    """
+    """Find the first frames of the takes that are joined in a motion, frame 0 first."""
     turns = _find_cuts_by_turn(motion)
     steps = find_splices(motion)
     if not steps or _is_end_near(motion, _remove_steps(motion, steps)):
@@ -167,10 +159,7 @@ def find_takes(motion: Motion) -> list[int]:
 
 
 def _find_cuts_by_turn(motion: Motion) -> list[int]:
-    """Find cuts where the heading changes for good.
-
-    Clips with other headings were joined after these frames.
-    """
+    """Find the frames after which the heading changes for good, because clips were joined."""
     if len(motion) < 2 * _AROUND:
         return []
     steps_rad = turn_angles(motion.rotations[:-1, 0], motion.rotations[1:, 0])
@@ -200,10 +189,10 @@ def _is_end_near(motion: Motion, joined: Motion) -> bool:
 
 
 def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
-    """Detect splices (T − 1,) between frames.
+    """Detect splices (T − 1,) between frames of joints (T, J, 3).
 
-    Joints are (T, J, 3). A joint's jump is the difference of its step from the median of the steps around. It counts as
-    far as it stays: a spike comes back soon, and frozen frames are only caught up with.
+    A joint's jump is the difference of its step from the median of the steps around. It counts as far as it stays: a
+    spike comes back soon, and frozen frames are only caught up with.
     """
     steps_m = np.diff(positions_m[..., [0, 2]], axis=0)
     enough_m = _JUMP_M * max(1.0, (30 / fps) ** 2)
@@ -222,19 +211,13 @@ def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _body_displacement_m(joints_m: np.ndarray) -> np.ndarray:
-    """Return the body's displacements (S,).
-
-    They are how far the root and half of all joints go, from displacements (S, J, 2).
-    """
+    """Return how far (S,) the root and half of all joints go, from displacements (S, J, 2)."""
     distances_m = norms(joints_m)
     return np.minimum(distances_m[:, 0], median(distances_m, axis=-1))
 
 
 def _join_step(motion: Motion, step: int) -> Motion:
-    """Join the frames after a step.
-
-    They are moved over the floor and turned about the root, so that the body goes on as before.
-    """
+    """Move and turn the frames after a step over the floor, so that the body goes on as before."""
     around = motion.frames(step - 1, step + 3)
     before_m, last_m, first_m, after_m = joint_positions(around).mean(1)
     turn = _heading_turn(motion.rotations[step - 1 : step + 3, 0])
@@ -248,10 +231,7 @@ def _join_step(motion: Motion, step: int) -> Motion:
 
 
 def _heading_turn(orientations: np.ndarray) -> np.ndarray:
-    """Return the expected heading rotation (4,).
-
-    Only the turn about the vertical counts; after it, the third of orientations (4, 4) follows from the others.
-    """
+    """Return the turn (4,) about the vertical after which the third of orientations (4, 4) follows from the others."""
     turns_rad = steps_between(orientations)
     expected = quaternions(_mean_of_neighbours(turns_rad, 1))
     _, y, _, w = compose(expected, quaternions(-turns_rad[1]))
@@ -262,10 +242,7 @@ def _heading_turn(orientations: np.ndarray) -> np.ndarray:
 
 
 def spread_step(motion: Motion, step: int, within_s: float) -> Motion:
-    """Spread a step over neighbouring frames.
-
-    It is the remaining change of place and pose.
-    """
+    """Spread the change of place and pose at a step over neighbouring frames."""
     frames = np.arange(len(motion))
     is_before = frames <= step
     distance = np.where(is_before, step - frames, frames - step - 1)

@@ -1,6 +1,6 @@
-"""Posed motions with soles, stances and ground boxes.
+"""Posed motions with soles and stances, and the boxes of a known ground beneath them.
 
-The boxes of a known ground are those under the feet. Arrays: (N, T, 2) for motions, frames, left and right foot.
+Arrays: (N, T, 2) for motions, frames, left and right foot.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ..body.soles import corner_positions, frame_speeds, lowest_corner_velocitie
 SOLE_NEAR_M = 0.035
 """Maximum height of a standing sole, in m."""
 _HELD_M = 0.015
-"""Maximum height of a tilted standing sole, in m. The other foot stands lower by as much: a body that balances holds it
-near the floor."""
+"""Maximum height of a tilted standing sole, in m, if the other foot stands lower by as much: a body that balances holds
+its free foot near the floor."""
 _HELD_TILTS_RAD = (float(np.radians(8.0)), float(np.radians(14.0)))
-"""Angles between which such a sole becomes tilted."""
+"""Tilts between which such a sole becomes tilted, in rad."""
 _NEAR_BOX_M = 0.08
 """Maximum distance between foot and box top, in m."""
 _BOX_GAP_S = 0.07
@@ -40,16 +40,16 @@ _OF_VELOCITIES = ("speeds_m_s", "normals", "standing", "stands")
 
 @dataclass(frozen=True, eq=False)
 class PosedMotions:
-    """Motions with world poses and feet.
-
-    Joints are (N, T, J, 3) and (N, T, J, 4), and feet (N, T, 2, K, 3).
-    """
+    """Motions with world poses and feet."""
 
     motions: MotionBatch
     soles: SolePoints
     positions_m: np.ndarray
+    """(N, T, J, 3) joints."""
     orientations: np.ndarray
+    """(N, T, J, 4) of the joints."""
     feet_m: np.ndarray
+    """(N, T, 2, K, 3) corners of the soles."""
 
     @classmethod
     def from_motions(cls, motions: MotionBatch, soles: SolePoints) -> PosedMotions:
@@ -71,43 +71,28 @@ class PosedMotions:
 
     @cached_property
     def speeds_m_s(self) -> np.ndarray:
-        """(N, T, 2) speed of lowest corners.
-
-        It is each foot's, along the floor.
-        """
+        """(N, T, 2) speed of each foot's lowest corners along the floor."""
         return frame_speeds(lowest_corner_velocities(self.feet_m, self.motions.fps))
 
     @cached_property
     def normals(self) -> np.ndarray:
-        """(N, T, 2, 3) upward sole normals.
-
-        Normals are in the world.
-        """
+        """(N, T, 2, 3) upward sole normals, world."""
         ankles = Legs.from_skeleton(self.motions.skeleton).ankles
         return rotate(self.orientations[:, :, ankles], sole_normals(self.soles))
 
     def standing_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Return points (..., 3) above the ground.
-
-        Heights are those above the ground if it is known.
-        """
+        """Return points (..., 3) with heights above the ground, if it is known."""
         ground = self.motions.ground
         return points_m if ground is None else ground.standing_on(points_m)
 
     @cached_property
     def stands(self) -> np.ndarray:
-        """(N, T, 2) whether each foot stands.
-
-        It stands in its place, wherever the ground is.
-        """
+        """(N, T, 2) whether each foot stands in its place, wherever the ground is."""
         return self.standing.max(-1) > LIKELY
 
     @cached_property
     def standing(self) -> np.ndarray:
-        """(N, T, 2, K) probability that each point stands.
-
-        It stands in its place, wherever the ground is.
-        """
+        """(N, T, 2, K) probability that each point stands in its place, wherever the ground is."""
         standing = []
         for index in range(len(self.motions)):
             observed = observe(self.motions[index]).plantable
@@ -120,10 +105,7 @@ class PosedMotions:
         return self.normals[..., 1] > np.cos(tilt_rad)
 
     def stands_on(self, ground_m: np.ndarray | float) -> np.ndarray:
-        """Return which feet (N, T, 2) stand on a ground.
-
-        Its heights are (N, T, 2); infinite labels decide.
-        """
+        """Return which feet (N, T, 2) stand on a ground at heights (N, T, 2); infinite labels decide."""
         heights_m = self.standing_m(self.feet_m)[..., 1].min(-1) - ground_m
         is_other_lower = self.stands[..., ::-1] & (heights_m[..., ::-1] < heights_m - _HELD_M)
         first_rad, last_rad = _HELD_TILTS_RAD
@@ -136,10 +118,7 @@ class PosedMotions:
 
 
 def label_stances(stands: np.ndarray) -> np.ndarray:
-    """Number the stances of each foot (N, T, 2).
-
-    Numbers are per foot and motion, and 0 in the swings between.
-    """
+    """Number the stances of all feet (N, T, 2), with 0 in the swings between."""
     stands_before = np.concatenate([np.zeros_like(stands[:, :1]), stands[:, :-1]], axis=1)
     starts = stands & ~stands_before
     by_foot = np.moveaxis(starts, 1, -1)
@@ -148,10 +127,7 @@ def label_stances(stands: np.ndarray) -> np.ndarray:
 
 
 def has_boxes(motions: MotionBatch) -> bool:
-    """Return whether motions have ground boxes.
-
-    Their ground is known then.
-    """
+    """Return whether the ground of motions is known and has boxes."""
     return motions.ground is not None and bool(motions.ground.boxes)
 
 

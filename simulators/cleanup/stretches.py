@@ -1,6 +1,6 @@
-"""Repair shaking and jumping body parts.
+"""Repair body parts that shake or jump for a stretch of time.
 
-Only stretches of time and one part of a body change; all other frames and joints stay as they are. Trunk, arms, legs
+All other frames and joints stay as they are. Trunk, arms, legs
 and root are watched at points that show their motion from where they hang. Fourth differences of white noise of
 variance r have the variance 70 r, second differences 6 r; fourth differences of motion are smaller. A part shakes while
 both give the same r, and it is larger than usual and than that of other parts. It jumps where it leaves a cubic curve
@@ -33,52 +33,50 @@ from .cleaning import CleanupState, repair_each
 
 _TRUNK = ("spine1", "spine2", "spine3", "neck", "head")
 _LIMBS = (("arm", ("elbow", "wrist"), "wrist"), ("leg", ("ankle",), "foot"))
-"""Kinds of limbs, with the joints that are watched. The last joint that belongs to the limb follows."""
+"""Kinds of limbs, with the joints that are watched, and the last joint of the limb."""
 _TO_SIGMA = 1 / 1.5382
-"""Ratio of standard deviation to median length. The lengths are of normal vectors in space; the deviation is that of a
-component."""
+"""Ratio of the standard deviation of a component to the median length of normal vectors in space."""
 _FIXED = 1e6
 """Weight of the frames around a stretch."""
 _LEAST_VARIANCE = 1e-8
 """Variance below which a channel has no noise, in m² or squared components of quaternions."""
 _SMOOTHEST = 1e4
-"""Maximum ratio r / q, for a part which moves as slowly as the frames of ten steps show."""
+"""Maximum ratio r / q, of a part that hardly moves within ten frames."""
 _FREE = 1e-6
 """Weight of frames that do not count."""
 
 _WINDOW_S = 0.25
-"""Half window of the local noise, in s."""
+"""Half window of local noise, in s."""
 _SHAKING_M = 0.004
 """Minimum noise of a shaking part's end, in m."""
 _CONTRAST = 4.5
-"""Minimum noise ratio of a shaking part, relative to its usual noise, and to that of half of the others at the same
+"""Minimum noise of a shaking part, relative to its usual noise, and to the median noise of the others at the same
 time."""
 _LONER = 2.0
-"""Minimum noise ratio to all parts but one. People move several parts fast at once."""
+"""Minimum noise relative to all other parts but one, because people move several parts fast at once."""
 _BURST = 4
-"""Number of noisy parts that shake together. Then all of these shake, whatever the others do."""
+"""Number of noisy parts from which all of these shake, whatever the others do."""
 _WHITENESS = (0.6, 1.6)
-"""Range of the noise ratio of fourth and second differences: the ratio while a part shakes."""
+"""Range, while a part shakes, of the ratio of the noise that fourth and second differences show."""
 _SHORTEST_S = 0.25
-"""Shortest time for which parts shake."""
+"""Minimum duration of shaking, in s."""
 _JUMP_M = 0.05
 """Minimum jump of a part, in m: the distance from the curve through the frames around."""
 _JUMP_RATIO = 2.5
-"""Minimum ratio of a jump to limb motion. Limb motion is the distance per 1/30 s around the jump."""
+"""Minimum ratio of a jump to the distance that the limb moves per 1/30 s around the jump."""
 _ROOT_JUMP_M = 0.06
 """Minimum jump of the root, in m."""
 _ROOT_JUMP_RATIO = 5.0
-"""Minimum ratio of a jump to usual root motion. 9 in 10 frames stay below the usual distance: roots move more evenly
-than limbs."""
+"""Minimum ratio of a root's jump to what 9 in 10 frames stay below: roots move more evenly than limbs."""
 _CALMER = 0.5
 """Maximum acceleration of a bridged part, or of the body if the part is the root, relative to before."""
 
 
 @dataclass(frozen=True)
 class RepairStretches:
-    """Smooth shaking parts and bridge jumps.
+    """Smooth parts while they shake, and bridge frames in which they jump.
 
-    Parts are smoothed while they shake, and frames bridged in which they jump. Set on CMU's training clips, as
+    Set on CMU's training clips, as
     captured, with jumps, and with limbs that shake by 5 or 8 degrees or bodies that shake by 3 degrees for 0.8 s.
     """
 
@@ -87,10 +85,7 @@ class RepairStretches:
         return replace(cleaning, motions=repair_each(cleaning.motions, calm, self.repair))
 
     def repair(self, motion: Motion) -> Motion:
-        """Remove noise and jumps of body parts.
-
-        The body is not noisy throughout.
-        """
+        """Remove noise and jumps of body parts from a motion that is not noisy throughout."""
         if len(motion) < 2 * round(_WINDOW_S * motion.fps) + 5:
             return motion
         parts = find_parts(motion.skeleton)
@@ -119,10 +114,7 @@ class RepairStretches:
     def find_shaking(
         self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
     ) -> Iterator[tuple[Part, int, int]]:
-        """Yield shaking parts with frame ranges.
-
-        They are first and last frame (exclusive); points: (T, P, 3) of each part.
-        """
+        """Yield shaking parts with their first and last frame (exclusive), from points (T, P, 3) of each part."""
         window = 2 * round(_WINDOW_S * fps) + 1
         margin = max(2, round(2 * FRAME_S * fps))
         ends = [part_points[:, -1] for part_points in points]
@@ -151,19 +143,15 @@ class RepairStretches:
     def find_jumps(
         self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
     ) -> Iterator[tuple[Part, int, int]]:
-        """Yield jumping parts with frame ranges.
-
-        They are first and last frame (exclusive); points: (T, P, 3) of each part.
-        """
+        """Yield jumping parts with their first and last frame (exclusive), from points (T, P, 3) of each part."""
         for part, points_m in zip(parts, points, strict=True):
             for start, stop in find_runs(self._find_jumping_frames(points_m, fps, is_root=part.kind == "root")):
                 yield part, start, stop
 
     def _find_jumping_frames(self, points_m: np.ndarray, fps: float, *, is_root: bool) -> np.ndarray:
-        """Find frames (T,) that leave a curve.
+        """Find frames (T,) in which points (T, P, 3) leave the curve through the frames before and after.
 
-        Points (T, P, 3) are away from a curve through the frames before and after. A jump takes at most two frames at
-        30 frames per second.
+        A jump takes at most two frames at 30 frames per second.
         """
         frames = len(points_m)
         step = max(1, round(FRAME_S * fps))
@@ -190,11 +178,10 @@ class RepairStretches:
         return is_away
 
     def _is_calmer(self, part: Part, before: Motion, after: Motion, around: slice) -> bool:
-        """Return whether a bridge calms its part.
+        """Return whether a bridge calms its part, or the body if the part is the root.
 
-        It must calm the body if the part is the root. It must make neither the body rougher nor a foot. These are
-        compared in the world: a body that jerks on feet that stand does not jump, nor does a trunk that makes up for a
-        jerk of the root.
+        Nor may it make a foot, or the body, rougher. Both are compared in the world: a body that jerks on feet that
+        stand does not jump, nor does a trunk that makes up for a jerk of the root.
         """
         feet = [end for side in SIDES if (end := before.skeleton.joint(f"{side}_ankle")) is not None]
         before_m = joint_positions(before)[around]
@@ -220,10 +207,7 @@ class Part:
     """Joints whose rotations make up its motion."""
 
     def watch(self, motion: Motion) -> np.ndarray:
-        """Return points (T, P, 3) that show the part.
-
-        They are seen from the joint on which it hangs.
-        """
+        """Return points (T, P, 3) that show the part, seen from the joint on which it hangs."""
         if self.kind == "root":
             arms_m = rotate(motion.rotations[:, :1], _ROOT_ARM_M * np.eye(3))
             return np.concatenate([motion.root_m[:, None], motion.root_m[:, None] + arms_m], axis=1)
@@ -239,10 +223,7 @@ class Part:
         return np.stack(points_m, axis=1)
 
     def smoothness(self, motion: Motion, start: int, stop: int) -> np.ndarray:
-        """Return noise ratios r / q (K,).
-
-        Each turned joint has one, and the root's position; 0 for those without noise.
-        """
+        """Return the ratio r / q (K,) of each turned joint and of the root's position, 0 for those without noise."""
         ratios = []
         for channels in self._channels(motion):
             fast = np.square(np.diff(channels, 4, axis=0)).sum(-1) / 70
@@ -257,12 +238,10 @@ class Part:
         return np.array(ratios)
 
     def smooth(self, motion: Motion, start: int, stop: int, *, weight: float, smoothness: np.ndarray) -> Motion:
-        """Smooth a part from `start` to `stop`.
-
-        `stop` is exclusive.
+        """Smooth a part from frame `start` to `stop`, exclusive.
 
         Args:
-            stop: Last frame (exclusive).
+            weight: Weight of the frames themselves, relative to `_FIXED` for the frames around.
             smoothness: (K,) weights of second differences, for each joint, and for the root's position.
         """
         pad = max(8, round(8 * FRAME_S * motion.fps))
@@ -286,17 +265,11 @@ class Part:
         return replace(motion, root_m=root_m, rotations=rotations)
 
     def bridge(self, motion: Motion, start: int, stop: int) -> Motion:
-        """Bridge a part from `start` to `stop`.
-
-        The frames around lead the part; `stop` is exclusive.
-        """
+        """Lead a part from frame `start` to `stop`, exclusive, as the frames around show."""
         return self.smooth(motion, start, stop, weight=_FREE, smoothness=np.ones(len(self.turned) + 1))
 
     def _channels(self, motion: Motion) -> list[np.ndarray]:
-        """Return the part's channels.
-
-        They are rotations (T, 4) of the turned joints, and the position (T, 3) of the root.
-        """
+        """Return rotations (T, 4) of the turned joints, and the position (T, 3) of the root if that is the part."""
         rotations = make_continuous(motion.rotations[:, list(self.turned)])
         channels = list(np.moveaxis(rotations, 1, 0))
         return [*channels, motion.root_m] if self.kind == "root" else channels
@@ -343,10 +316,11 @@ def _shakes_m2(motion: Motion, start: int, stop: int) -> float:
 
 
 def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np.ndarray:
-    """Return a point's local white noise (T,).
+    """Return the local white noise (T,) of a point (T, 3), a standard deviation, as differences of an order show it.
 
-    It is the standard deviation that differences of an order show; the point is (T, 3). factor: ratio of the variance
-    of these differences to that of the noise.
+    Args:
+        factor: Ratio of the variance of these differences to that of the noise.
+        window: Frames around each frame that count.
     """
     lengths_m = norms(np.diff(points_m, order, axis=0))
     lengths_m = np.pad(lengths_m, order // 2)
@@ -355,10 +329,7 @@ def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np
 
 @lru_cache(maxsize=64)
 def _cubic_weights(knots: tuple[int, int, int, int], at: int) -> np.ndarray:
-    """Return cubic interpolation weights (4,), read-only.
-
-    They weigh values at four knots in the value of their cubic polynomial.
-    """
+    """Return the read-only weights (4,) of values at four knots in their cubic polynomial at a frame."""
     weights = np.ones(len(knots))
     for index, knot in enumerate(knots):
         others = np.delete(knots, index)

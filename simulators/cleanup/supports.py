@@ -77,14 +77,15 @@ _FRICTION = 0.5
 _MISSING = 0.25
 """Smallest unexplained force that suggests a support, in body weights. Moments weigh as in plans."""
 _MISSING_SEAT = 0.1
-"""Smallest unexplained force under a long-resting seat, in body weights. Feet may bear much of the weight, and a body
-that still needs no other support."""
+"""The same under a seat that rests for long, in body weights. Feet may bear much of the weight then, and a still body
+needs no other support."""
 _LONG_S = 1.5
 """Minimum duration of a long rest, in s."""
 _FEWEST_S = 0.2
-"""Shortest total time of a seemingly missing support."""
+"""Minimum total time in which a rest lacks a support, in s."""
 _OFTEN = 0.5
-"""Minimum time share of a foot or the seat without support. Otherwise twice as much force is needed."""
+"""Minimum share of its time in which a foot or seat at rest lacks a support. Otherwise twice the force must
+be missing."""
 _EXPLAINED = 0.5
 """Minimum share of unexplained force that a support explains."""
 _LEAST_LOAD = 0.2
@@ -97,14 +98,14 @@ _MARGIN_OF_SEAT_M = 0.03
 
 @dataclass(frozen=True)
 class FindSupports(Positive):
-    """Find steps, rungs and seats.
+    """Find steps, rungs and seats that explain the forces that the floor alone cannot give.
 
-    These supports explain the forces that the floor alone cannot give. Set by hand on CMU clips: those with stairs,
+    Set by hand on CMU clips: those with stairs,
     ladders and stools, and all others as negative controls.
     """
 
     lowest_m: float = 0.07
-    """A support is at least this high."""
+    """Minimum height of a support, in m."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
@@ -136,10 +137,7 @@ class FindSupports(Positive):
 
 @dataclass(frozen=True, eq=False)
 class Rest:
-    """A time when a part rests.
-
-    The part is still, so that it may rest on a support.
-    """
+    """A time in which a part is still, so that it may rest on a support."""
 
     support: Support
     """The support beneath the part, if any."""
@@ -217,10 +215,7 @@ def _contact_points_m(body: Humanoid, poses: Poses) -> np.ndarray:
 
 
 def _level_support(support: Support, heights_m: np.ndarray) -> Support:
-    """Level a support at its part's height.
-
-    It is the median height of the part's lowest contact point; heights_m: (T, K).
-    """
+    """Level a support at the median height of its part's lowest contact point, from heights (T, K)."""
     x, _, z = support.top_m
     rest_heights_m = heights_m[support.first : support.last + 1]
     level_m = float(median(rest_heights_m.min(1)))
@@ -228,10 +223,9 @@ def _level_support(support: Support, heights_m: np.ndarray) -> Support:
 
 
 def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, is_rest_frame: np.ndarray) -> Explain:
-    """Make the function that explains forces.
+    """Make the function from supports to the unexplained force (T,) and the loads of all points (T, C).
 
-    It maps supports to the unexplained force (T,) and the loads of all points (T, C). Both are in body weights, and 0
-    outside rest frames (T,).
+    Both are in body weights, and 0 outside rest frames (T,).
     """
     needs = demand(body, motion, _CONTACTS.smoothing_s)
     weight_n = body.weight_n
@@ -266,9 +260,7 @@ def _misses_support(rest: Rest, missing: np.ndarray, fps: float) -> bool:
 
 
 def _bears_load(rest: Rest, missing: np.ndarray, still_missing: np.ndarray, loads: np.ndarray) -> bool:
-    """Return whether a support bears load.
-
-    It explains the forces that the rest misses, and bears weight then.
+    """Return whether a support explains the forces that its rest lacks, and bears weight then.
 
     Args:
         missing: (T,) unexplained force without the support.
@@ -286,9 +278,7 @@ def _bears_load(rest: Rest, missing: np.ndarray, still_missing: np.ndarray, load
 def _find_rests(
     body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, lowest_m: float
 ) -> list[Rest]:
-    """Find the rests of a body part.
-
-    Its pose lets something carry the part.
+    """Find the rests of a body part in poses that let something carry it.
 
     Args:
         body: Humanoid of the motion's skeleton.
@@ -320,9 +310,7 @@ def _find_rests(
 def _can_rest(
     part: str, skeleton: Skeleton, positions_m: np.ndarray, part_points_m: np.ndarray, steepest: float
 ) -> np.ndarray:
-    """Return when a part's pose can rest (T,).
-
-    Something may carry the part then.
+    """Return when (T,) the body's pose lets something carry a part.
 
     Args:
         positions_m: (T, J, 3) joints.
