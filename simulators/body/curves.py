@@ -32,6 +32,11 @@ def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray 
     return solve_banded(bands, weights[:, None] * values)
 
 
+def scale_smoothness(smoothness: float, fps: float) -> float:
+    """Scale a weight of second differences from 30 frames per second, as these shrink with the square of the rate."""
+    return smoothness * (fps / 30) ** 4
+
+
 def second_difference_bands(weights: np.ndarray) -> np.ndarray:
     """Return the upper bands of D′WD, where D takes second differences.
 

@@ -56,6 +56,8 @@ _UNSURE_M_S = 0.18
 """Speed below which rolling may explain slow drift, in m/s."""
 _SLOWLY_S = 5 / 3
 """Time scale of slow drift, in s."""
+_STEP_S = 1 / 3
+"""Smoothing time of the body's velocity, in s."""
 _LONG_S = 6.0
 """Minimum duration of a long motion, in s."""
 _IN_PLACE_M_S = 0.2
@@ -167,7 +169,7 @@ def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> 
 def _travel_velocity(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
     """Return the body's velocity (S, 2) without drift, smoothed over steps."""
     velocity_m_s = floor_velocities_between_m_s(root_m, fps) - drift_m_s
-    return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
+    return gaussian_filter1d(velocity_m_s, _STEP_S * fps, axis=0, mode="nearest")
 
 
 def _rolling_bias(travel_m_s: np.ndarray) -> np.ndarray:

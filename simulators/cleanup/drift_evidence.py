@@ -17,7 +17,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.stance_model import STANDS_M_S
 
-from ..body.curves import smooth_whittaker
+from ..body.curves import scale_smoothness, smooth_whittaker
 from ..body.soles import lowness_weights
 
 _NOISY_STANDS_M_S = 0.25
@@ -109,7 +109,7 @@ class StanceEvidence:
 
 def fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) -> tuple[np.ndarray, bool]:
     """Fit the steady or changing drift (S, 2) that makes most points still; also return whether it is steady."""
-    changing_m_s = _fit_changing_drift(standing, required.stiffness * (fps / 30) ** 4)
+    changing_m_s = _fit_changing_drift(standing, scale_smoothness(required.stiffness, fps))
     steady_m_s = np.broadcast_to(fit_steady_drift(standing), changing_m_s.shape)
     still_if_steady = standing.stationary_share(steady_m_s, required.still_m_s)
     still_if_changing = standing.stationary_share(changing_m_s, required.still_m_s)

@@ -18,7 +18,7 @@ from ..body.leg_ik import Legs
 from ..body.soles import corner_positions, split_by_foot
 from ..stages.changes import deadband
 from .solid_feet import rotate_feet, solid_foot_heights_m, solid_foot_points_m
-from .stance import PosedMotions
+from .stance import STEEP, PosedMotions
 
 _FLAT_RAD = float(np.radians(2.0))
 """Tilt up to which a standing foot is laid fully flat, in rad."""
@@ -38,8 +38,6 @@ TURN_RAD = 0.15
 """Largest turn of a foot, in rad, approached smoothly."""
 TURN_S = 0.06
 """Smoothing time of foot rotations, in s."""
-_STEEP_SHANK = 0.6
-"""Minimum steepness of a shank that carries weight: the rise as a share of the length."""
 _TOE_RAD = 0.8
 """Largest turn of toes, in rad, approached smoothly."""
 _TOE_S = 0.08
@@ -129,7 +127,7 @@ def roll_feet_back(posed: PosedMotions, turns: np.ndarray, stands: np.ndarray) -
     legs = Legs.from_skeleton(posed.motions.skeleton)
     ankles_m = posed.positions_m[:, :, legs.ankles]
     shanks_m = posed.positions_m[:, :, legs.knees] - ankles_m
-    bears = shanks_m[..., 1] > _STEEP_SHANK * norms(shanks_m)
+    bears = shanks_m[..., 1] > STEEP * norms(shanks_m)
     stands_flat = observe_feet(posed.motions, lambda observation: observation.stands_flat)
     share = _rolled_share(posed.normals, stands & stands_flat & bears, TURN_S, posed.motions.fps)
     if not share.any():

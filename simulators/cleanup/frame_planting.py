@@ -28,7 +28,7 @@ _IN_PLACE_M_S = 0.06
 """Speed at which stance frames lose weight in a foot's position, in m/s."""
 _LETTING_GO_S = 0.2
 """Time in which a lock fades around a stance, in s."""
-_HARD_DRAG_LIMIT_M = 0.15
+_DRAG_LIMIT_M = 0.15
 """Maximum drag of a lock, in m."""
 _CLEAR_M = 0.006
 """Clearance at which slow swinging feet do not drag, in m."""
@@ -110,7 +110,7 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
         weighted = np.bincount(stance.ravel(), (weights * slide_m[..., axis]).ravel())
         still_m[..., axis] = (weighted / total)[stance] - slide_m[..., axis]
     distance_m = norms(still_m)[..., None]
-    return still_m * np.minimum(1.0, _HARD_DRAG_LIMIT_M / np.maximum(distance_m, 1e-9))
+    return still_m * np.minimum(1.0, _DRAG_LIMIT_M / np.maximum(distance_m, 1e-9))
 
 
 def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:

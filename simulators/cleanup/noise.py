@@ -10,7 +10,7 @@ from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.joint_noise import JointNoise
 
-from ..body.curves import smooth_whittaker
+from ..body.curves import scale_smoothness, smooth_whittaker
 from ..stages.changes import keep_changes
 from .cleaning import CleanupState, repair_each
 
@@ -191,7 +191,7 @@ def smooth_shaking_joints(motion: Motion) -> Motion:
     if not noise_rad.any():
         return motion
     rotations = make_continuous(motion.rotations)
-    smoothest = _SMOOTHEST * (motion.fps / 30) ** 4
+    smoothest = scale_smoothness(_SMOOTHEST, motion.fps)
     for joint in np.flatnonzero(noise_rad):
         values = rotations[:, joint]
         noise = float(noise_rad[joint] / 2) ** 2  # of all components of a quaternion
@@ -233,18 +233,17 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionB
     is_noisy_body = is_noisy(noise_rad)
     if not is_noisy_body.any():
         return motions
-    rate_factor = (motions.fps / 30) ** 4  # second differences shrink with the square of the frame rate
     rotations = make_continuous(motions.rotations, axis=1)
     root_m = motions.root_m.copy()
     remaining_rad = joint_noise_rad(motions)
     remaining_m = root_noise_m(motions)
     noisy_joints = (remaining_rad > _NOISY_JOINT_RAD) & is_noisy_body[:, None]
     for motion, joint in np.argwhere(noisy_joints):
-        smoothness = 0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5 * rate_factor
+        smoothness = scale_smoothness(0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5, motions.fps)
         rotations[motion, :, joint] = smooth_whittaker(rotations[motion, :, joint], smoothness)
     noisy_axes = (remaining_m > _NOISY_ROOT_M) & is_noisy_body[:, None]
     for motion, axis in np.argwhere(noisy_axes):
-        smoothness = float(remaining_m[motion, axis] / 0.003) ** 1.5 * rate_factor
+        smoothness = scale_smoothness(float(remaining_m[motion, axis] / 0.003) ** 1.5, motions.fps)
         smooth_m = smooth_whittaker(root_m[motion, :, axis, None], smoothness)
         root_m[motion, :, axis] = smooth_m[:, 0]
     rotations[is_noisy_body] /= norms(rotations[is_noisy_body])[..., None]

@@ -27,13 +27,11 @@ _LEAST_GAIN_M_S = 0.03
 _LEAST_GAIN_M = 0.004
 """Smallest gain in sole height, in m, as a mean over standing soles. Of CMU's training clips, pieces of 12 s, 9 in 10
 gain less than all three when corrected again."""
-_LEAST_LOCAL_GAIN_M_S = 0.15
-"""Smallest local gain in sliding, in m/s. It lasts for `_LOCAL_S`: one slide in a long motion hardly changes the means.
-Of those clips, 9 in 10 gain less than this and the next one, too."""
-_LEAST_LOCAL_GAIN_M = 0.02
-"""Smallest local gain in height, in m. A standing or lower sole is nearer to the usual height for `_LOCAL_S`."""
+_LOCALLY = 5.0
+"""Multiple of the absolute gains that counts if it lasts for `_LOCAL_S`, because one slide in a long motion hardly
+changes the means. Of those clips, 9 in 10 gain less, too."""
 _LOCAL_S = 0.2
-"""Duration of the averages of these two gains, in s."""
+"""Duration of a local gain, in s."""
 _REPEATS_M = 1e-5
 """Maximum joint move of a repeated frame, in m."""
 
@@ -142,7 +140,7 @@ def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float) -> boo
     window = max(1, round(_LOCAL_S * fps))
     slowed_for_a_while_m_s = _largest_lasting_value(before.speeds_m_s - after.speeds_m_s, before.stands, window)
     nearer_m = _largest_lasting_value(before.offsets_m - after.offsets_m, before.is_low, window)
-    return slowed_for_a_while_m_s > _LEAST_LOCAL_GAIN_M_S or nearer_m > _LEAST_LOCAL_GAIN_M
+    return slowed_for_a_while_m_s > _LOCALLY * _LEAST_GAIN_M_S or nearer_m > _LOCALLY * _LEAST_GAIN_M
 
 
 def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int) -> float:

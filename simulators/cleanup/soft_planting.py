@@ -45,7 +45,7 @@ _ONSET_S = 0.015
 """Time for closing or opening a lock, in s."""
 _RETURN_S = 0.08
 """Time constant of a foot's return to its own path, in s."""
-SOFT_DRAG_LIMIT_M = 0.3
+DRAG_LIMIT_M = 0.3
 """Maximum drag of a lock, in m, approached smoothly."""
 _HEIGHT_S = 0.04
 """Time constant of following heights of standing feet, in s."""
@@ -53,9 +53,9 @@ _TENSION_S = 0.03
 """Time constant of keeping these heights through swings, in s."""
 _TOLERANCE_M = 0.003
 """Tolerated height of a standing foot, in m."""
-_SOFT_CLEAR_M = 0.008
+_CLEAR_M = 0.008
 """Height above the ground that swinging feet keep, in m."""
-_SOFT_ROUNDS = 3
+_LIFTING_ROUNDS = 3
 """Number of rounds in which sunken feet are lifted."""
 _LEAST_RETURN = 0.15
 """Weight of standing feet's return, relative to swinging feet's."""
@@ -198,7 +198,7 @@ def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np
         firmness: (T,) w, how firmly the foot stands.
         stands: (T,) stances.
     """
-    least_m = np.where(stands, -_TOLERANCE_M, _SOFT_CLEAR_M)
+    least_m = np.where(stands, -_TOLERANCE_M, _CLEAR_M)
     off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - _TOLERANCE_M, 0.0)
     smooth_heights_m = blur(heights_m[None], 1.0, fps)[0]
     lifts_m_s = np.gradient(smooth_heights_m) * fps
@@ -211,7 +211,7 @@ def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np
     bands[1, 1:] -= tension
     target_m = np.where(stands, -off_m, 0.0)
     rise_m = np.zeros_like(heights_m)
-    for _ in range(_SOFT_ROUNDS):
+    for _ in range(_LIFTING_ROUNDS):
         is_sunk = heights_m + rise_m < least_m
         target_m = np.where(is_sunk, least_m - heights_m, target_m)
         weights = np.where(is_sunk, np.maximum(2 * weights, 1.0), weights)
@@ -237,7 +237,7 @@ def _airborne_share(stands: np.ndarray, fps: float) -> np.ndarray:
 def limit_drag(moves_m: np.ndarray) -> np.ndarray:
     """Softly bound displacements (N, T, 2, 3) along the floor, so that locks do not drag feet far."""
     distances_m = norms(moves_m[..., [0, 2]])[..., None]
-    sizes = np.maximum(distances_m, 1e-9) / SOFT_DRAG_LIMIT_M
+    sizes = np.maximum(distances_m, 1e-9) / DRAG_LIMIT_M
     shares = np.tanh(sizes) / sizes
     return moves_m * np.concatenate([shares, np.ones_like(shares), shares], axis=-1)
 

@@ -29,6 +29,8 @@ _HELD_M = 0.015
 its free foot near the floor."""
 _HELD_TILTS_RAD = (float(np.radians(8.0)), float(np.radians(14.0)))
 """Tilts between which such a sole becomes tilted, in rad."""
+STEEP = 0.6
+"""Steepness from which a limb stands instead of resting: its rise as a share of its length."""
 _NEAR_BOX_M = 0.08
 """Maximum distance between foot and box top, in m."""
 _BOX_GAP_S = 0.07

@@ -31,11 +31,12 @@ from ..contacts.contact_plan import (
 )
 from ..contacts.dynamics import demand
 from ..settings.plan import PLAN
+from ..settings.tracker import EngineSettings
 from ..stages.changes import keep_changes
 from ..stages.values import select_motions
 from .cleaning import CleanupState
 from .planting import PlantFeet, plant_feet
-from .stance import has_boxes
+from .stance import STEEP, has_boxes
 
 _CAPTURED_CARRIES_M_S = (0.6, 1.8)
 """Speeds of captured parts that may carry a support, in m/s. They carry fully up to the first, and not at all above the
@@ -68,12 +69,10 @@ Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
 
 _SWINGS_M = 0.08
 """Maximum distance of a gripping hand from its hold, in m."""
-_STEEP = 0.6
-"""Maximum steepness of a limb of a resting part."""
 _STEEP_ON_SEAT = 0.8
 """Maximum steepness of thighs of a resting seat. On high stools thighs slope."""
-_FRICTION = 0.5
-"""Friction coefficient of supports and floor."""
+_FRICTION = EngineSettings.friction
+"""Friction coefficient of supports and floor, the usual one: what is found must not depend on a simulation."""
 _MISSING = 0.25
 """Smallest unexplained force that suggests a support, in body weights. Moments weigh as in plans."""
 _MISSING_SEAT = 0.1
@@ -294,7 +293,7 @@ def _find_rests(
     may_rest = part_points_m[..., 1].min(1) > lowest_m
     if not may_rest.any():
         return []
-    steepest = _STEEP_ON_SEAT if part == "seat" else _STEEP
+    steepest = _STEEP_ON_SEAT if part == "seat" else STEEP
     may_rest &= _can_rest(part, motion.skeleton, positions_m, part_points_m, steepest)
     rests = []
     for start, stop in find_rests(part_points_m, may_rest, motion.fps, is_foot=part.endswith("foot")):

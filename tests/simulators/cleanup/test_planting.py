@@ -23,7 +23,7 @@ from selfcorrect.simulators.cleanup.foot_rotations import flattening_rotations, 
 from selfcorrect.simulators.cleanup.frame_planting import bridge_swings, lock_feet
 from selfcorrect.simulators.cleanup.lifting import raise_limbs, trunk_lift
 from selfcorrect.simulators.cleanup.planting import plant_feet
-from selfcorrect.simulators.cleanup.soft_planting import SOFT_DRAG_LIMIT_M
+from selfcorrect.simulators.cleanup.soft_planting import DRAG_LIMIT_M
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
 
@@ -48,7 +48,7 @@ def test_second_planting_is_limited(stand, slid_m):
     planted_m = joint_positions(plant_feet(gliding, np.zeros((1, frames, 2)), is_soft=True))
     ankles = [stand.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
     dragged_m = np.abs(planted_m - gliding.positions_m)[0][:, ankles][..., 2]
-    assert 0.3 * SOFT_DRAG_LIMIT_M < dragged_m.max() < SOFT_DRAG_LIMIT_M
+    assert 0.3 * DRAG_LIMIT_M < dragged_m.max() < DRAG_LIMIT_M
 
 
 def test_motions_above_floor_stay(walk, adult):
