@@ -49,13 +49,13 @@ HOLDING_TOLERANCE_M = 0.01
 HEIGHT_TOLERANCE_M = 0.1
 """Tolerated difference between a contact's height and the foot's, in m. The middle of a sole on tiptoe is higher."""
 
-_PLACED_FROM_M = 0.03
+_MIN_PLACEMENT_M = 0.03
 """Minimum error of feet that are moved before the correction, in m."""
 
 _CLEARANCE_M = 0.005
 """Height error within which soles are left unchanged, in m."""
 
-_BEYOND_LEG_M = 0.3
+_MAX_ANKLE_TO_SOLE_M = 0.3
 """Maximum distance from the ankle to the middle of the sole, in m."""
 
 
@@ -93,16 +93,16 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
         InputError: The contacts have another length or frame rate, or a position is out of reach of its leg or arm.
     """
     ride_m = find_ride_m(motion, contacts)
-    seen = _move(motion, -ride_m)
+    seen = _shift_root(motion, -ride_m)
     (corrected,) = correct([seen])
-    in_world = _move(corrected.motion, ride_m)
+    in_world = _shift_root(corrected.motion, ride_m)
     _check_reach(in_world, contacts)
     rides = contacts.mask("rides")
     stands = rides | (contacts.mask("stands") & ~rides.any(axis=1, keepdims=True))  # in what carries the body
     labelled = replace(seen, contacts=np.where(stands, np.inf, -np.inf))
     if not corrected.accepted:
         return labelled
-    displacements_m = _foot_displacements_m(pose_level(in_world), contacts, _PLACED_FROM_M, "stands")
+    displacements_m = _foot_displacements_m(pose_level(in_world), contacts, _MIN_PLACEMENT_M, "stands")
     return _displace_feet(labelled, displacements_m, Legs.from_skeleton(motion.skeleton))
 
 
@@ -119,8 +119,8 @@ def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tup
         The motion, and the largest distance in m by which the body moved so that hands reach.
     """
     motion = _hold_feet(motion, contacts, "rides")
-    motion = _hold_feet(_move(motion, ride_m), contacts, "stands", "slides")
-    gave_way_m = 0.0
+    motion = _hold_feet(_shift_root(motion, ride_m), contacts, "stands", "slides")
+    largest_move_m = 0.0
     for hand in HAND_NAMES:
         if held := contacts.of_part(hand):
             joint = _find_wrist(motion, hand)
@@ -131,8 +131,8 @@ def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tup
                 wrist_m[window] += shares[:, None] * (target_m - wrist_m[steps])
             wrist_m = _limit_reach(motion, joint, wrist_m)
             motion, body_moved_m = move_joints_to(motion, [joint], wrist_m[:, None])
-            gave_way_m = max(gave_way_m, float(body_moved_m.max()))
-    return motion, gave_way_m
+            largest_move_m = max(largest_move_m, float(body_moved_m.max()))
+    return motion, largest_move_m
 
 
 def _hold_feet(motion: Motion, contacts: Contacts, *kinds: ContactKind) -> Motion:
@@ -141,7 +141,7 @@ def _hold_feet(motion: Motion, contacts: Contacts, *kinds: ContactKind) -> Motio
     return _displace_feet(motion, displacements_m, legs)
 
 
-def _move(motion: Motion, path_m: np.ndarray) -> Motion:
+def _shift_root(motion: Motion, path_m: np.ndarray) -> Motion:
     return replace(motion, root_m=motion.root_m + path_m) if path_m.any() else motion
 
 
@@ -178,7 +178,7 @@ def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[
         ride_m: (T, 3) path of what carries feet that ride.
     """
     posed = pose_level(motion)
-    seen = pose_level(_move(motion, -ride_m)) if ride_m.any() else posed
+    seen = pose_level(_shift_root(motion, -ride_m)) if ride_m.any() else posed
     missed = []
     for contact in contacts.contacts:
         if contact.is_hand:
@@ -347,7 +347,7 @@ def _check_reach(motion: Motion, contacts: Contacts) -> None:
             beyond_m = float(_lengths_m(legs, positions_m).max())
         else:
             limb, name, joint, side = legs, "leg", "hip", contact.foot
-            beyond_m = _BEYOND_LEG_M
+            beyond_m = _MAX_ANKLE_TO_SOLE_M
         if contact.position_m is None:
             continue
         limb_m = float(_lengths_m(limb, positions_m[contact.frames])[:, side].max())
@@ -356,7 +356,7 @@ def _check_reach(motion: Motion, contacts: Contacts) -> None:
         if nearest_m > limb_m + beyond_m:
             raise InputError(
                 f"contact of the {contact}: its position_m is {nearest_m:.1f} m from the {joint}, "
-                f"the {name} is {limb_m:.2f} m"
+                f"but the {name} is only {limb_m:.2f} m long"
             )
 
 

@@ -39,14 +39,14 @@ from .tracking.simulate import simulate_plans
 UNSUPPORTED_BODYWEIGHTS = 0.5
 """Minimum upward residual force of a frame without support, in body weights."""
 
-JUDGING = replace(
+EVALUATION_DRIVE = replace(
     DriveSettings.at_strength(STRENGTHS["faithful"]), force_limit_bodyweights=10.0, torque_limit_nm=5000.0
 )
 """Stiff drive that keeps a body on its motion. Its limits are beyond what human motion reaches."""
 
 
-_AS_IT_IS = CleanupSettings(steps=tuple(step for step in FILE_STEPS if not isinstance(step, SettleBody)))
-"""Clean-up that only finds floor and supports. No stretch of the motion is brought back to the floor."""
+_WITHOUT_SETTLING = CleanupSettings(steps=tuple(step for step in FILE_STEPS if not isinstance(step, SettleBody)))
+"""Clean-up in which no stretch of the motion is brought back to the floor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +102,9 @@ def measure_missing_bodyweights(motion: Motion) -> float:
     Raises:
         InputError: The skeleton has no legs.
     """
-    if len(motion) < _FEWEST_FRAMES:
+    if len(motion) < _MIN_FRAMES:
         return 0.0
-    residual = compute_contact_residual(_view_with_level_feet(motion), _AS_IT_IS)
+    residual = compute_contact_residual(_view_with_level_feet(motion), _WITHOUT_SETTLING)
     return float(residual.mean_force_bodyweights[0])
 
 
@@ -120,7 +120,7 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
         settings: Clean-up that finds floor and supports.
         engine: Name of the engine.
     """
-    tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
+    tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=EVALUATION_DRIVE)
     cleaned = clean_motions(motions, settings)
     body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
     simulated_body = body.with_minimum_inertia(tracker.body.minimum_inertia_kgm2)
@@ -160,7 +160,7 @@ def select_evaluation_engine(made_by: str) -> str | None:
     return None
 
 
-_FEWEST_FRAMES = 8
+_MIN_FRAMES = 8
 """Minimum number of frames of a motion that is measured."""
 LONGEST_INFERRED = 8192
 """Maximum number of frames of a motion whose surroundings are inferred. Memory grows with the number of frames."""
@@ -175,9 +175,9 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
         InputError: The skeleton has no legs.
     """
     rules = [rule for rule in choice.select_rules(all_rules()) if rule.measure_force is not None]
-    if not rules or len(motion) < _FEWEST_FRAMES:
+    if not rules or len(motion) < _MIN_FRAMES:
         return []
-    missing_force = compute_contact_residual(_view_with_level_feet(motion), _AS_IT_IS).force_bodyweights[0]
+    missing_force = compute_contact_residual(_view_with_level_feet(motion), _WITHOUT_SETTLING).force_bodyweights[0]
     findings = []
     for rule in rules:
         assert rule.measure_force is not None
@@ -198,11 +198,11 @@ def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
     Raises:
         InputError: The skeleton has no legs.
     """
-    if len(motion) < _FEWEST_FRAMES:
+    if len(motion) < _MIN_FRAMES:
         return None
     features = MotionFeatures(motion)
     standing = replace(features.motion, root_m=features.motion.root_m - [0.0, features.ground_m, 0.0])
-    return simulate_residual(MotionBatch.stack([standing]), _AS_IT_IS, engine)
+    return simulate_residual(MotionBatch.stack([standing]), _WITHOUT_SETTLING, engine)
 
 
 def infer_surroundings(motion: Motion) -> Surroundings:
@@ -213,7 +213,7 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     Raises:
         InputError: The skeleton has no legs.
     """
-    if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
+    if not _MIN_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
     cleaned = clean_motions(_view_with_level_feet(motion), CleanupSettings())
     floor = cleaned.floor

@@ -29,8 +29,8 @@ from .body.leg_ik import Legs, solve_leg_ik
 from .body.soles import frame_speeds, speed_factors
 from .cleanup.frame_planting import bridge_swings, cancel_sliding
 from .contacts.contact_plan import (
-    ELSEWHERE_M,
-    SOFT_PART_GIVES_M,
+    MAX_SUPPORT_DISTANCE_M,
+    SOFT_PART_DEPTH_M,
     ContactPlan,
     above_ground_m,
     find_carried_points,
@@ -219,7 +219,7 @@ def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) ->
             if part != "pelvis":
                 bottom_m[:, 1] -= _depth_of_slope_m(body, positions_m[frames], part.removesuffix(" thigh"))
             x, height_m, z = median(bottom_m, axis=0).tolist()
-            if -SOFT_PART_GIVES_M < height_m - support.top_m[1] < ELSEWHERE_M:
+            if -SOFT_PART_DEPTH_M < height_m - support.top_m[1] < MAX_SUPPORT_DISTANCE_M:
                 cushions.append(replace(support, part=part, top_m=(x, height_m, z), size_m=(CUSHION_M, CUSHION_M)))
         cushioned += cushions or [support]
     return cushioned

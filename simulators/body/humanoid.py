@@ -66,7 +66,7 @@ class BodySegment:
     """Strength of the joint at the segment's base."""
 
 
-_ONE_SIDE = {
+_SEGMENTS = {
     "pelvis": BodySegment(11.2, 0.10, 0.0, across_m=0.07),
     "spine1": BodySegment(7.0, 0.10, 0.5, ("spine2", "spine3", "neck"), 0.12, 0.06, 400),
     "spine2": BodySegment(9.0, 0.10, 0.5, ("spine3", "neck"), 0.12, 0.06, 400),
@@ -82,13 +82,15 @@ _ONE_SIDE = {
     "left_elbow": BodySegment(1.6, 0.035, 0.45, ("left_wrist",), 0.26, torque_limit_nm=80),
     "left_wrist": BodySegment(0.6, 0.035, 0.6, length_m=0.10, torque_limit_nm=30),
 }
-_PERCENT = sum(segment.mass_percent * (2 if part.startswith("left_") else 1) for part, segment in _ONE_SIDE.items())
+_TOTAL_PERCENT = sum(
+    segment.mass_percent * (2 if part.startswith("left_") else 1) for part, segment in _SEGMENTS.items()
+)
 
 
 @lru_cache(maxsize=len(SMPL_22))
 def segment_of(part: str) -> BodySegment:
     """Return the table's segment for a part of either side."""
-    segment = _ONE_SIDE[part.replace("right_", "left_")]
+    segment = _SEGMENTS[part.replace("right_", "left_")]
     if part.startswith("right_"):
         return replace(segment, ends=tuple(end.replace("left_", "right_") for end in segment.ends))
     return segment
@@ -238,7 +240,7 @@ def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: Sole
         SettingError: The mass is not positive.
     """
     if missing := [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]:
-        raise InputError(f"a humanoid needs the parts {REQUIRED_PARTS}, the skeleton lacks {missing}")
+        raise InputError(f"a humanoid needs the parts {REQUIRED_PARTS}, but the skeleton lacks {missing}")
     if skeleton.parts[0] != "pelvis":
         raise InputError(f"a humanoid's root must be its pelvis, got {skeleton.names[0]!r}")
     mass_kg = estimate_mass_kg(skeleton) if mass_kg is None else mass_kg
@@ -251,7 +253,7 @@ def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: Sole
     soles = soles or sole_points(skeleton)
     segment_joints = [joint for joint, part in enumerate(skeleton.parts) if part]
     reach_m = {joint: _segment_vector_m(skeleton, soles, joint) for joint in segment_joints}
-    part_masses_kg = _compute_part_masses(skeleton) * (mass_kg / _PERCENT)
+    part_masses_kg = _compute_part_masses(skeleton) * (mass_kg / _TOTAL_PERCENT)
     link_masses_kg, centre_m, inertia_kgm2 = _assemble_links(skeleton, rest_m, joints, link_of, reach_m, part_masses_kg)
     torque_limits_nm = np.array([segment_of(skeleton.parts[joint]).torque_limit_nm for joint in joints])
     capsules = []

@@ -22,19 +22,19 @@ from selfcorrect.motion.skeleton import Skeleton
 
 from .curves import smoothstep
 
-_STRAIGHTEST = 0.9999
+_HARD_REACH = 0.9999
 """Maximum reach of limbs that do not slow down near full length, as a share of that length."""
 
-_YIELDING_S = 0.05
+_SHIFT_SMOOTHING_S = 0.05
 """Smoothing time of the body's shift towards targets that limbs cannot reach, in s."""
 
 _ROUNDS = 12
 """Number of rounds in which each limb in turn shifts the body."""
 
-_FIRMNESS = 3.0
+_REACH_EXPONENT = 3.0
 """Exponent that slows a leg near maximum reach. The higher it is, the later the leg slows."""
 
-_FOLDED_M = 0.01
+_MIN_FOLD_M = 0.01
 """Minimum hip-ankle distance of a folded leg, in m beyond the difference of the leg's two bones."""
 
 
@@ -84,7 +84,7 @@ class Legs:
         middle = skeleton.parents[joint]
         upper = skeleton.parents[middle] if middle > 0 else -1
         if upper <= 0:
-            raise InputError(f"{skeleton.names[joint]}: has no limb of two bones above it, which could be bent")
+            raise InputError(f"{skeleton.names[joint]}: expected two bones above this joint, which can bend")
         limb = cls._from_joints(skeleton, np.array([upper]), np.array([middle]), np.array([joint]))
         is_arm = skeleton.parts[middle].endswith("elbow")
         return replace(limb, bends=-1.0 if is_arm else 1.0, soft=False)
@@ -107,7 +107,7 @@ class Legs:
 def _find_both_sides(skeleton: Skeleton, part: str) -> np.ndarray:
     joints = skeleton.pair(part)
     if joints is None:
-        raise InputError(f"legs need the parts left_{part} and right_{part}, the skeleton has {skeleton.parts}")
+        raise InputError(f"legs need the parts left_{part} and right_{part}, but the skeleton has {skeleton.parts}")
     return np.array(joints)
 
 
@@ -202,7 +202,7 @@ def move_joints_to(motion: Motion, joints: Sequence[int], targets_m: np.ndarray)
     positions_m, orientations = pose_joints(motion)
     shift_m = _shifts_towards(limbs, positions_m, targets_m)
     if shift_m.any():
-        smooth_m = gaussian_filter1d(shift_m, _YIELDING_S * motion.fps, axis=0, mode="nearest")
+        smooth_m = gaussian_filter1d(shift_m, _SHIFT_SMOOTHING_S * motion.fps, axis=0, mode="nearest")
         shift_m = smooth_m + _shifts_towards(limbs, positions_m + smooth_m[:, None], targets_m)
         ankles_m = positions_m[:, Legs.from_skeleton(motion.skeleton).ankles]
         rotations = solve_leg_ik(motion.skeleton, positions_m, orientations, shift_m, ankles_m)
@@ -227,7 +227,7 @@ def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, targets_m: n
         upper_m = positions_m[:, limb.hips[0]]
         middle_m = positions_m[:, limb.knees[0]]
         end_m = positions_m[:, limb.ankles[0]]
-        reach_m = _STRAIGHTEST * (_length(middle_m - upper_m) + _length(end_m - middle_m))
+        reach_m = _HARD_REACH * (_length(middle_m - upper_m) + _length(end_m - middle_m))
         away_m = targets_m[:, index] - upper_m - shift_m
         distance_m = np.maximum(_length(away_m), 1e-9)
         shift_m += away_m / distance_m * np.maximum(distance_m - reach_m, 0.0)
@@ -272,8 +272,8 @@ def _solve_two_bones(
     if soft:
         reached_m = _soften_reach(distance_m, _length(legs_m), MAXIMUM_REACH * full_length_m)
     else:
-        reached_m = np.minimum(distance_m, _STRAIGHTEST * full_length_m)
-    reached_m = np.maximum(reached_m, np.abs(thigh_m - shank_m) + _FOLDED_M)
+        reached_m = np.minimum(distance_m, _HARD_REACH * full_length_m)
+    reached_m = np.maximum(reached_m, np.abs(thigh_m - shank_m) + _MIN_FOLD_M)
     before_knee_m = (thigh_m**2 - shank_m**2 + reached_m**2) / (2 * reached_m)
     aside_m = np.sqrt(np.maximum(thigh_m**2 - before_knee_m**2, 0.0))
     bend = _reject_from_axis(thighs_m, along)
@@ -300,7 +300,7 @@ def _soften_reach(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.n
     """
     room_m = np.maximum(furthest_m - before_m, 1e-6)
     growth_m = np.maximum(distance_m - before_m, 0.0)
-    slowed_m = growth_m / (1 + (growth_m / room_m) ** _FIRMNESS) ** (1 / _FIRMNESS)
+    slowed_m = growth_m / (1 + (growth_m / room_m) ** _REACH_EXPONENT) ** (1 / _REACH_EXPONENT)
     return np.minimum(distance_m, before_m) + slowed_m
 
 

@@ -24,32 +24,32 @@ from selfcorrect.motion.skeleton import Skeleton
 from .curves import apply_transposed_second_difference, blur, second_difference_bands, smooth_gaussian, thirds_to_frames
 from .leg_ik import Legs, knee_forward, shortest_turn, turn_segments
 
-_SWING = 0.1
+_SWING_WEIGHT = 0.1
 """Weight of a swinging ankle's error, relative to a standing ankle's."""
 _KNEE_S = 0.03
 """Time in which a knee's bend may change, in s."""
 _LEVER_M = 0.05
 """Leg length change that weighs as much as a radian of knee bend in smoothness, in m."""
-_STRAIGHT_RAD = 0.14
+_MIN_BEND_RAD = 0.14
 """Minimum bend of stretched knees, in rad. Knees that were straighter before may stay so."""
-_STRAIGHT = 0.01
+_STRETCHING_WEIGHT = 0.01
 """Weight of stretching knees beyond that, per square radian."""
 _PELVIS_S = 0.12
 """Time in which the pelvis' height may change, in s."""
-_ROUGHER_M_S3 = 4.0
+_JERK_TOLERANCE_M_S3 = 4.0
 """Tolerated increase in knee jerk, in m/s³. Rougher changes are spread over more frames."""
-_SPREADING = 3.0
+_MAX_SPREADING = 3.0
 """Maximum relative increase of the smoothness weight in a step, where knees are fast or rough."""
 _FIRST_STEPS = 3
 """Number of Gauss-Newton steps before knee speed and jerk are checked."""
-_STEPS = 12
+_MAX_STEPS = 12
 """Maximum number of Gauss-Newton steps."""
-_FAR_TOO_FAST = 3.0
-"""Increase in a knee's speed above which its bend is reduced, in multiples of `SoftLegSettings.fastest_rad_s`."""
-_AROUND_S = 0.1
+_MAX_SPEED_EXCESS = 3.0
+"""Increase in a knee's speed above which its bend is reduced, in multiples of `max_speed_gain_rad_s`."""
+_WINDOW_S = 0.1
 """Time before and after a frame, in s, in which the knee's largest reference speed sets the limit, and in which bends
 are reduced."""
-_REDUCTIONS = 6
+_MAX_REDUCTIONS = 6
 """Maximum number of times that bends are halved."""
 
 
@@ -63,9 +63,9 @@ class SoftLegSettings:
 
     pelvis: float = 0.15
     """Weight of the pelvis' rise, and of changes in it."""
-    fastest_rad_s: float = 0.8
+    max_speed_gain_rad_s: float = 0.8
     """Maximum increase in a knee's angular speed, in rad/s. Faster changes are spread over more frames."""
-    rougher: float = 1.05
+    max_jerk_ratio: float = 1.05
     """Maximum ratio of knee jerk after the solve to that before."""
     braking: float = 3.0
     """Weight of the speed of knees that are too fast, added in each step. At a motion's ends, nothing else limits that
@@ -80,7 +80,7 @@ _FORWARD_WEIGHT = 0.1
 
 _OVERSTRETCHED_RAD = 0.3
 """Maximum backward bend of an overstretched knee, in rad. Beyond it, the knee's axis is taken to have turned."""
-_TURNED = 0.5
+_MAX_TURNED_COSINE = 0.5
 """Maximum cosine between the axis of a turned knee and the usual axis."""
 
 _DAMPING_M2 = 1e-4
@@ -89,13 +89,13 @@ _DAMPING_M2 = 1e-4
 JERK_AROUND_S = 0.15
 """Smoothing time of jerk, in s."""
 
-_ALIKE = 0.03
+_OVERSTRETCH_TOLERANCE_RAD = 0.03
 """Further bend up to which an overstretched knee stays overstretched, in rad."""
 
-_CONVERGED = 1e-3
+_CONVERGENCE_TOLERANCE = 1e-3
 """Step size below which the solver has converged, in rad and m."""
 
-_LONGEST_STEP_RAD = 0.35
+_MAX_STEP_RAD = 0.35
 """Maximum change of a knee's bend in a step, in rad."""
 
 
@@ -209,7 +209,7 @@ def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, 
     own = from_bend / np.maximum(sines[..., None], 1e-12)
     cosines = dot(thighs_m, shanks_m) / lengths_m2[..., 0]
     is_bent = np.arctan2(sines, cosines) > _OVERSTRETCHED_RAD
-    is_turned = is_bent & (dot(own, usual) < _TURNED)
+    is_turned = is_bent & (dot(own, usual) < _MAX_TURNED_COSINE)
     return np.where(is_turned[..., None], own, usual)
 
 
@@ -288,8 +288,8 @@ class _ReachProblem:
             turned_m=split_components(cross(axes, shanks_m)),
             hips_m=split_components(hips_m),
             targets_m=split_components(targets_m),
-            weights=_SWING + (1 - _SWING) * firmness,
-            allowed_m_s3=settings.rougher * reference_m_s3 + _ROUGHER_M_S3,
+            weights=_SWING_WEIGHT + (1 - _SWING_WEIGHT) * firmness,
+            allowed_m_s3=settings.max_jerk_ratio * reference_m_s3 + _JERK_TOLERANCE_M_S3,
             speeds_rad_s=reference_rad_s,
             fps=fps,
             settings=settings,
@@ -326,8 +326,8 @@ class _ReachProblem:
         distance_m2 = self.level_m2 + self.targets_m[1] ** 2
         bend_rad = np.arccos(np.clip((distance_m2 - constant_m2) / largest_m2, -1.0, 1.0))
         before_rad = self.flexion_rad
-        is_overstretched = (before_rad < 0) & (bend_rad < _ALIKE - before_rad)
-        bent_rad = np.maximum(bend_rad, np.minimum(before_rad, _STRAIGHT_RAD))
+        is_overstretched = (before_rad < 0) & (bend_rad < _OVERSTRETCH_TOLERANCE_RAD - before_rad)
+        bent_rad = np.maximum(bend_rad, np.minimum(before_rad, _MIN_BEND_RAD))
         return np.where(is_overstretched, -bend_rad, bent_rad) - before_rad
 
 
@@ -384,15 +384,15 @@ def _solve_reach(reach: _ReachProblem) -> tuple[np.ndarray, np.ndarray]:
     pose = _LegPose.from_bends(reach, reach.first_bends_rad(), np.zeros(frames))
     smoothness = np.ones((frames - 2, 2))
     braking = np.zeros((frames - 1, 2))
-    for count in range(1, _STEPS + 1):
+    for count in range(1, _MAX_STEPS + 1):
         step = _gauss_newton_step(reach, pose, smoothness, braking)
-        turned_rad = np.minimum(np.maximum(step[:, :2], -_LONGEST_STEP_RAD), _LONGEST_STEP_RAD)
+        turned_rad = np.minimum(np.maximum(step[:, :2], -_MAX_STEP_RAD), _MAX_STEP_RAD)
         pose = _LegPose.from_bends(reach, pose.bends_rad + turned_rad, pose.rises_m + step[:, 2])
         if count < _FIRST_STEPS:
             continue
         factors, too_fast = _spread_factors(reach, pose)
         braking = braking + reach.settings.braking * too_fast
-        if factors.max() == 1.0 and np.abs(step).max() < _CONVERGED:
+        if factors.max() == 1.0 and np.abs(step).max() < _CONVERGENCE_TOLERANCE:
             break
         smoothness = smoothness * factors
     return _limit_knee_speeds(reach, pose.bends_rad), pose.rises_m
@@ -404,17 +404,17 @@ def _limit_knee_speeds(reach: _ReachProblem, bends_rad: np.ndarray) -> np.ndarra
     Bends change slowly, but a knee's angle changes fast where its thigh flips about its length. There, the ankle misses
     its target.
     """
-    around = 2 * round(_AROUND_S * reach.fps) + 1
+    around = 2 * round(_WINDOW_S * reach.fps) + 1
     fastest_before_rad_s = maximum_filter1d(reach.speeds_rad_s, around, axis=0)
-    allowed_rad_s = fastest_before_rad_s + _FAR_TOO_FAST * reach.settings.fastest_rad_s
-    for _ in range(_REDUCTIONS):
+    allowed_rad_s = fastest_before_rad_s + _MAX_SPEED_EXCESS * reach.settings.max_speed_gain_rad_s
+    for _ in range(_MAX_REDUCTIONS):
         speeds_rad_s = np.abs(np.diff(reach.knee_angles_rad(bends_rad), axis=0)) * reach.fps
         is_too_fast = np.zeros(bends_rad.shape)
         is_too_fast[1:] = speeds_rad_s > allowed_rad_s
         if not is_too_fast.any():
             break
         widest = maximum_filter1d(is_too_fast, around, axis=0)
-        bends_rad = bends_rad * (1 - 0.5 * smooth_gaussian(widest[None], 0.5 * _AROUND_S * reach.fps)[0])
+        bends_rad = bends_rad * (1 - 0.5 * smooth_gaussian(widest[None], 0.5 * _WINDOW_S * reach.fps)[0])
     return bends_rad
 
 
@@ -426,7 +426,7 @@ def _spread_factors(reach: _ReachProblem, pose: _LegPose) -> tuple[np.ndarray, n
     """
     fps = reach.fps
     after_rad_s = np.abs(np.diff(reach.flexion_rad + pose.bends_rad, axis=0)) * fps
-    too_fast = _clip_to_unit((after_rad_s - reach.speeds_rad_s) / reach.settings.fastest_rad_s - 1)
+    too_fast = _clip_to_unit((after_rad_s - reach.speeds_rad_s) / reach.settings.max_speed_gain_rad_s - 1)
     fast = too_fast[None, 1:]
     if fast.any():
         widest = maximum_filter1d(fast, 2 * round(_KNEE_S * fps) + 1, axis=1)
@@ -434,7 +434,7 @@ def _spread_factors(reach: _ReachProblem, pose: _LegPose) -> tuple[np.ndarray, n
     squares = np.square(np.diff(pose.knees_m(reach), 3, axis=1))
     jerks_m_s3 = _average_around_frames(np.sqrt(squares.sum(axis=0))[None] * fps**3, fps)
     rough = _clip_to_unit((jerks_m_s3[0, 1:-1] / reach.allowed_m_s3[1:-1] - 1) / 0.1)
-    return 1 + _SPREADING * np.maximum(fast[0], rough), too_fast
+    return 1 + _MAX_SPREADING * np.maximum(fast[0], rough), too_fast
 
 
 def _clip_to_unit(values: np.ndarray) -> np.ndarray:
@@ -462,9 +462,9 @@ def _gauss_newton_step(reach: _ReachProblem, pose: _LegPose, smoothness: np.ndar
     lever_m = 0.5 * (sine_m2 * pose.cosine - cosine_m2 * pose.sine) / pose.length_m
     missed_m = pose.length_m - pose.distance_m
     down = pose.up_m / pose.distance_m
-    least_rad = np.minimum(_STRAIGHT_RAD - reach.flexion_rad, 0.0)
+    least_rad = np.minimum(_MIN_BEND_RAD - reach.flexion_rad, 0.0)
     ahead_rad = pose.bends_rad - lever_m * missed_m / (lever_m**2 + _DAMPING_M2)
-    overstretch = _STRAIGHT * (np.minimum(pose.bends_rad, ahead_rad) < least_rad)
+    overstretch = _STRETCHING_WEIGHT * (np.minimum(pose.bends_rad, ahead_rad) < least_rad)
 
     smooth = np.full((frames - 2, 3), pelvis * (_PELVIS_S * fps) ** 4)
     smooth[:, :2] = _LEVER_M**2 * (_KNEE_S * fps) ** 4 * smoothness
@@ -484,13 +484,13 @@ def _gauss_newton_step(reach: _ReachProblem, pose: _LegPose, smoothness: np.ndar
     weighted_lever_m = weights * lever_m
     weighted_down = weights * down
     bands[6, :, :2] += weighted_lever_m * lever_m + overstretch + _DAMPING_M2
-    bands[6, :, 2] += _add_sides(weighted_down * down) + pelvis
+    bands[6, :, 2] += _sum_sides(weighted_down * down) + pelvis
     bands[4, :, 2], bands[5, :, 2] = (weighted_lever_m * down).T
     right_side[:, :2] -= weighted_lever_m * missed_m + overstretch * (pose.bends_rad - least_rad)
-    right_side[:, 2] -= _add_sides(weighted_down * missed_m) + pelvis * pose.rises_m
+    right_side[:, 2] -= _sum_sides(weighted_down * missed_m) + pelvis * pose.rises_m
     return solve_banded(bands.reshape(7, -1), right_side.ravel()).reshape(frames, 3)
 
 
-def _add_sides(values: np.ndarray) -> np.ndarray:
+def _sum_sides(values: np.ndarray) -> np.ndarray:
     """Return sums (T,) of values (T, 2) over both legs."""
     return values[:, 0] + values[:, 1]

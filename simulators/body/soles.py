@@ -14,30 +14,30 @@ from selfcorrect.motion.geometry.vectors import norms, percentile
 
 from .curves import smooth_gaussian, smoothstep
 
-_RUNS_M_S = 1.5
+_RUNNING_M_S = 1.5
 """Root speed above which the apparent sliding of standing feet grows in proportion, in m/s. At such speeds, feet land
 and lift off within a frame or two."""
-_TOUCHES_WITHIN_M = 0.008
+_TOUCH_SCALE_M = 0.008
 """Height over which the weight of a touching corner falls by a factor of e, in m."""
-_HELD_WITHIN_M = 0.02
+_HELD_SCALE_M = 0.02
 """Height over which the weight of a held corner falls by a factor of e, in m."""
-_HELD_M_S = 0.05
+_HELD_SCALE_M_S = 0.05
 """Speed scale of held corners, in m/s: weights are proportional to 1 / (this + corner speed)²."""
 
 _FLAT_S = 0.25, 1.0
 """Durations of flat stance, in s, summed over both feet. Up to the first, soles are left unchanged; from the second on,
 the fit is trusted fully."""
 
-THICKEST_M = 0.025
+MAX_THICKNESS_CHANGE_M = 0.025
 """Maximum change in sole thickness, in m."""
 
 HOVER_PERCENTILE = 30
 """Percentile of a corner's heights in flat stance that is taken as its hover height."""
 
-_BALL = 1
+_BALL_PAIR = 1
 """Index of the corner pair at the ball of the foot."""
 
-_SPEED_BLUR_S = 0.25
+_PATH_SMOOTHING_S = 0.25
 """Standard deviation of the Gaussian that smooths the root's path before its speed is taken, in s."""
 
 
@@ -81,14 +81,14 @@ def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     Returns:
         (N, T − 1, 2 feet, 2) in m/s, along x and z.
     """
-    weights = lowness_weights(feet_m[..., 1], _HELD_WITHIN_M)
+    weights = lowness_weights(feet_m[..., 1], _HELD_SCALE_M)
     velocity_m_s = floor_velocities_between_m_s(feet_m, fps, axis=1)
-    weights = (weights[:, 1:] + weights[:, :-1]) / (_HELD_M_S + norms(velocity_m_s)) ** 2
+    weights = (weights[:, 1:] + weights[:, :-1]) / (_HELD_SCALE_M_S + norms(velocity_m_s)) ** 2
     weights /= weights.sum(-1, keepdims=True)
     return np.sum(velocity_m_s * weights[..., None], axis=3)
 
 
-def lowness_weights(heights_m: np.ndarray, within_m: float = _TOUCHES_WITHIN_M) -> np.ndarray:
+def lowness_weights(heights_m: np.ndarray, within_m: float = _TOUCH_SCALE_M) -> np.ndarray:
     """Weight corners by how low they are.
 
     The lowest corner has weight 1, and weights fall exponentially with the height above it.
@@ -139,8 +139,8 @@ def fit_soles(
         return soles
     pairs_m = heights_m[flat].reshape(flat.sum(), -1, 2).mean(-1)
     hover_m = percentile(pairs_m, HOVER_PERCENTILE, axis=0)
-    above_m = hover_m - (hover_m[_BALL] if ball_known else hover_m.min())
-    lowered_m = share * np.clip(above_m, -THICKEST_M, THICKEST_M)
+    above_m = hover_m - (hover_m[_BALL_PAIR] if ball_known else hover_m.min())
+    lowered_m = share * np.clip(above_m, -MAX_THICKNESS_CHANGE_M, MAX_THICKNESS_CHANGE_M)
     offsets_m = soles.offsets_m.copy()
     offsets_m[:, 1] -= np.tile(np.repeat(lowered_m, 2), 2)
     return replace(soles, offsets_m=offsets_m)
@@ -153,7 +153,7 @@ def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
     return 0.5 * (padded[:, 1:] + padded[:, :-1])
 
 
-def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNS_M_S, most: float = 3.0) -> np.ndarray:
+def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNNING_M_S, most: float = 3.0) -> np.ndarray:
     """Return factors on the speed bounds of standing feet in fast motions.
 
     The factor is the floor speed of the smoothed root path, divided by `from_m_s`.
@@ -165,5 +165,5 @@ def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNS_M_S, m
     Returns:
         (N, T) from 1 to `most`.
     """
-    smooth_m = smooth_gaussian(root_m, _SPEED_BLUR_S * fps)
+    smooth_m = smooth_gaussian(root_m, _PATH_SMOOTHING_S * fps)
     return np.clip(floor_speeds_m_s(smooth_m, fps, axis=1) / from_m_s, 1.0, most)

@@ -23,9 +23,9 @@ from ..body.soles import speed_factors
 from ..settings.plan import PLAN, ContactSettings, ForceSettings
 from .dynamics import Demand, demand
 
-_CARRIES_M = (0.003, 0.015)
+_CARRYING_HEIGHTS_M = (0.003, 0.015)
 """Heights of points that can carry, in m: fully up to the first, and not at all above the second."""
-_CARRIES_M_S = (0.1, 0.4)
+_CARRYING_SPEEDS_M_S = (0.1, 0.4)
 """Speeds of points that can carry, in m/s: fully up to the first, and not at all above the second."""
 
 FrameBounds = tuple[float | np.ndarray, float | np.ndarray]
@@ -78,7 +78,7 @@ def plan_contacts(
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.contact_points.lowest_points(needs.positions_m, needs.orientations)
     speed_factor = speed_factors(motions.root_m, motions.fps)[..., None]
-    speed_bounds_m_s = (_CARRIES_M_S[0] * speed_factor, _CARRIES_M_S[1] * speed_factor)
+    speed_bounds_m_s = (_CARRYING_SPEEDS_M_S[0] * speed_factor, _CARRYING_SPEEDS_M_S[1] * speed_factor)
     above_m = above_ground_m(body, points_m, supports)
     heights_m = above_m[..., 1]
     speeds_m_s = floor_speeds_m_s(above_m, motions.fps, axis=1)
@@ -157,7 +157,7 @@ def contact_activation(
     """
     height_factor = 1.0 + settings.height_margin * lacking
     speed_factor = 1.0 + settings.speed_margin * lacking
-    height_bounds_m = (_CARRIES_M[0] * height_factor, _CARRIES_M[1] * height_factor)
+    height_bounds_m = (_CARRYING_HEIGHTS_M[0] * height_factor, _CARRYING_HEIGHTS_M[1] * height_factor)
     slow_m_s, fast_m_s = speed_bounds_m_s
     is_slow = _share_below(speeds_m_s, (slow_m_s * speed_factor, fast_m_s * speed_factor))
     is_low = _share_below(heights_m, height_bounds_m)
@@ -320,11 +320,11 @@ SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right han
 """Parts of the body that give way under load."""
 
 
-SOFT_PART_GIVES_M = 0.03
+SOFT_PART_DEPTH_M = 0.03
 """Depth by which soft parts give way, in m. Soft parts this close to the ground touch it."""
 
 
-ELSEWHERE_M = 0.08
+MAX_SUPPORT_DISTANCE_M = 0.08
 """Maximum vertical distance of a point from its support, in m. A heel beyond the edge of a step is further off."""
 
 
@@ -383,7 +383,7 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
     for motion_m, motion_supports in zip(above_m, supports, strict=False):
         motion_m[..., 1] -= _ground_m(body, motion_m, motion_supports)
     is_soft = _find_soft_points(body)
-    above_m[:, :, is_soft, 1] -= np.clip(above_m[:, :, is_soft, 1], 0.0, SOFT_PART_GIVES_M)
+    above_m[:, :, is_soft, 1] -= np.clip(above_m[:, :, is_soft, 1], 0.0, SOFT_PART_DEPTH_M)
     return above_m
 
 
@@ -400,7 +400,7 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
         above_m = points_m[frames, points, 1] - top_m
         gives_m = _yield_distance_m(support)
         beneath_m = top_m + np.clip(above_m, -gives_m, gives_m)
-        is_carried = np.abs(above_m) < ELSEWHERE_M
+        is_carried = np.abs(above_m) < MAX_SUPPORT_DISTANCE_M
         ground_m[frames, points] = np.where(is_carried, beneath_m, ground_m[frames, points])
     return ground_m
 
@@ -409,4 +409,4 @@ def _yield_distance_m(support: Support) -> float:
     """Return how far a part on a support gives way, in m."""
     if support.part.endswith("foot"):
         return 0.0
-    return ELSEWHERE_M if support.is_grip else SOFT_PART_GIVES_M
+    return MAX_SUPPORT_DISTANCE_M if support.is_grip else SOFT_PART_DEPTH_M

@@ -24,7 +24,7 @@ from selfcorrect.runtime.processes import run_in_threads
 from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Humanoid
 from ..settings.tracker import EngineSettings
-from .support_colliders import NOWHERE_M, Hold, Slab, SupportColliders
+from .support_colliders import HIDDEN_POSITION_M, Hold, Slab, SupportColliders
 from .world import Reference, RootState, format_numbers
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
@@ -358,8 +358,9 @@ def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, collider
 def _write_slab(slab: Slab) -> str:
     """Write a slab, far away until it is shown."""
     links = sum(map(_collision_bit, slab.links))
+    turn_rad = float(np.deg2rad(slab.turn_deg))
     return (
-        f'<body mocap="true" pos="{format_numbers(NOWHERE_M)}" euler="0 0 {float(np.deg2rad(slab.turn_deg))!r}">'
+        f'<body mocap="true" pos="{format_numbers(HIDDEN_POSITION_M)}" euler="0 0 {turn_rad!r}">'
         f'<geom type="box" size="{format_numbers(slab.half_m)}" '
         f'contype="{links}" conaffinity="0"/></body>'
     )

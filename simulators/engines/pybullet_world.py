@@ -15,7 +15,7 @@ from selfcorrect.motion.support import Support
 from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Capsule, Humanoid
 from ..settings.tracker import EngineSettings
-from .support_colliders import GRIP_N, NOWHERE_M, Hold, Numbers, Slab, SupportColliders
+from .support_colliders import HIDDEN_POSITION_M, MAX_GRIP_N, Hold, Numbers, Slab, SupportColliders
 from .world import Reference, RootState, format_numbers
 
 
@@ -161,7 +161,7 @@ class Simulation:
     def _make_slab(self, slab: Slab) -> int:
         """Make a hidden slab, far below the floor."""
         shape = self.bullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=slab.half_m)
-        box = self.bullet.createMultiBody(0, shape, basePosition=NOWHERE_M)
+        box = self.bullet.createMultiBody(0, shape, basePosition=HIDDEN_POSITION_M)
         self.bullet.changeDynamics(box, -1, lateralFriction=1.0)
         self.bullet.setCollisionFilterGroupMask(box, -1, 0, 0)
         for link in slab.links:
@@ -319,7 +319,7 @@ class _Grip:
         if self._constraint is None:
             self._constraint, self._hand_m = self._make_constraint(body, bullet)
         self._hand_m = self._hold.next_hand_position_m(self._hand_m)
-        bullet.changeConstraint(self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N)
+        bullet.changeConstraint(self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=MAX_GRIP_N)
 
     def _make_constraint(self, body: int, bullet: Any) -> tuple[int, np.ndarray]:
         """Constrain the hand to its current position; return the constraint and that position."""

@@ -20,13 +20,13 @@ Numbers = Sequence[float]
 SLAB_M = 0.1
 """Slab thickness, in m. Slabs are thin, so that limbs can swing below them."""
 
-NOWHERE_M = (0.0, 0.0, -100.0)
+HIDDEN_POSITION_M = (0.0, 0.0, -100.0)
 """Position of hidden slabs."""
 
-GRIP_N = 1500.0
+MAX_GRIP_N = 1500.0
 """Maximum force of a gripping hand, in N."""
 
-PULL = 0.1
+PULL_SHARE = 0.1
 """Share of the remaining distance to its hold by which a gripping hand is pulled in each frame."""
 
 
@@ -90,7 +90,7 @@ class Hold:
 
     def next_hand_position_m(self, hand_m: np.ndarray) -> np.ndarray:
         """Return where a gripping hand, now at (3,), is one frame later."""
-        return hand_m + PULL * (self.position_m - hand_m)
+        return hand_m + PULL_SHARE * (self.position_m - hand_m)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ class SupportColliders:
             height_m: Function that returns the height of a link.
         """
         for index, slab in self.slabs.items():
-            yield slab.centre_m if index in shown and height_m(slab.links[0]) > slab.top_m else NOWHERE_M
+            yield slab.centre_m if index in shown and height_m(slab.links[0]) > slab.top_m else HIDDEN_POSITION_M
 
 
 def find_present_supports(supports: Sequence[Support], frames: int) -> list[set[int]]:

@@ -33,7 +33,7 @@ _DRIVE_SOFTENING = 0.4
 """Relative frequency of the root's springs in a scene. Stiffer springs hold a body that is pushed, or that jumps, where
 it was without the scene. With softer springs bodies fall over."""
 
-_SLOPE_LEGS = SoftLegSettings(pelvis=0.002, fastest_rad_s=50.0, rougher=50.0)
+_SLOPE_LEGS = SoftLegSettings(pelvis=0.002, max_speed_gain_rad_s=50.0, max_jerk_ratio=50.0)
 """Weights of legs on a slope. The pelvis sinks, and knees turn as fast as needed, until both legs reach. If a rear
 leg is too short, its swinging foot lands early; the body then stumbles and leans further with each step."""
 
