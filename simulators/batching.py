@@ -11,7 +11,7 @@ import numpy as np
 
 from selfcorrect.core.grouping import group_by_size
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.content_cache import remember_by_object
+from selfcorrect.runtime.object_cache import remember_by_object
 
 from .results.results import SHORTEST_FRAMES, Failure, FailureKind
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.editing.loops import match_loop_ends
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, replace_keeping_stances
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
 from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.observed_ground import observe_ground
@@ -194,7 +194,7 @@ def _view_with_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
             return restored
         return replace(restored, motion=match_loop_ends(restored.motion, motion))
 
-    return CorrectionView.from_part(replace(view.view(motion), feet=view.feet), restore)
+    return CorrectionView.from_part(replace_keeping_stances(view.view(motion), feet=view.feet), restore)
 
 
 def _split_into_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:

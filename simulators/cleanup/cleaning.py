@@ -10,9 +10,10 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints, sole_points
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import UP, norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import ShiftedWorld
 
 from ..results.results import Note, Repair
 from ..settings.plan import SupportMode
@@ -28,11 +29,16 @@ def find_step(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
 
 
 def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[Motion], Motion]) -> MotionBatch:
-    """Repair the motions with some indices of a batch, one by one."""
+    """Repair the motions of a batch that have the given indices.
+
+    Returns the batch itself if `repair` returns each of them as it is.
+    """
+    repairs = {index: repair(motions[index]) for index in indices}
+    if all(repaired is motions[index] for index, repaired in repairs.items()):
+        return motions
     root_m = motions.root_m.copy()
     rotations = motions.rotations.copy()
-    for index in indices:
-        repaired = repair(motions[index])
+    for index, repaired in repairs.items():
         root_m[index, : len(repaired)] = repaired.root_m
         rotations[index, : len(repaired)] = repaired.rotations
     return replace(motions, root_m=root_m, rotations=rotations)
@@ -81,7 +87,7 @@ class CleanupState:
         """
         lowered_m = motions.feet.floor_m if motions.feet else 0.0
         if lowered_m:
-            motions = replace(motions, root_m=motions.root_m - np.array([0.0, lowered_m, 0.0]))
+            motions = ShiftedWorld(-lowered_m * UP).view(motions)
         nobody = np.zeros(len(motions), dtype=bool)
         no_notes: list[tuple[Note, ...]] = [()] * len(motions)
         return cls(

@@ -49,6 +49,8 @@ def unflip_knees(motions: MotionBatch) -> MotionBatch:
         leg = [joint for joint in joints if joint is not None]
         for motion in rotations:
             motion[:, leg] = _unflip_leg(motion[:, leg], motions.skeleton.offsets_m[leg], motions.fps)
+    if np.array_equal(rotations, motions.rotations):
+        return motions
     return replace(motions, rotations=rotations)
 
 

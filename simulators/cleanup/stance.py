@@ -5,7 +5,7 @@ Arrays: (N, T, 2) for motions, frames, left and right foot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.stance_model import LIKELY
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import ShiftedWorld
 
 from ..body.leg_ik import Legs
 from ..body.soles import corner_positions, frame_speeds, lowest_corner_velocities, sole_normals, split_by_foot
@@ -64,7 +65,7 @@ class PosedMotions:
         """Shift motions, poses and feet by (N, T, 3)."""
         if not shift_m.any():
             return self
-        motions = replace(self.motions, root_m=self.motions.root_m + shift_m)
+        motions = ShiftedWorld(shift_m).view(self.motions)
         poses = cache_poses(motions, self.positions_m + shift_m[:, :, None], self.orientations)
         shifted = PosedMotions(motions, self.soles, *poses, self.feet_m + shift_m[:, :, None, None])
         if not np.ptp(shift_m, axis=1).any():  # a constant shift does not change velocities

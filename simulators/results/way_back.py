@@ -13,7 +13,7 @@ import numpy as np
 from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
-from selfcorrect.motion.views import FrameChange, TurnedWorld
+from selfcorrect.motion.views import FrameChange, ShiftedWorld, TurnedWorld
 
 from .motion_world import MotionWorld
 from .results import CorrectedMotion, Failure, Note, Stage, note_world
@@ -77,9 +77,7 @@ def map_space(
         turned: The turned world in which the motion was seen; None for the motion's own.
     """
     shifts_m = np.broadcast_to(shift_m, correction.motion.root_m.shape)
-    root_m = correction.motion.root_m.astype(float)
-    np.add(root_m, shifts_m, out=root_m, where=shifts_m != 0)
-    motion = replace(correction.motion, root_m=root_m)
+    motion = ShiftedWorld(shifts_m).view(correction.motion)
     supports = [support.shift(shifts_m[support.middle]) for support in correction.supports]
     if turned is not None:
         motion = turned.restore(motion)

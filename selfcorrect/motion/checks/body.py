@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ...runtime.content_cache import remember_by_object
+from ...runtime.object_cache import remember_by_object
 from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
 from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percentile

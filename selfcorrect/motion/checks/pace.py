@@ -6,7 +6,7 @@ body is an inverted pendulum.
 
 import numpy as np
 
-from ...runtime.content_cache import remember_by_object
+from ...runtime.object_cache import remember_by_object
 from ..geometry.runs import find_runs
 from ..geometry.vectors import GRAVITY_M_S2, norms
 from ..perception.motion_features import MotionFeatures

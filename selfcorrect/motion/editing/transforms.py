@@ -12,6 +12,7 @@ from ..geometry.vectors import ALONG_FLOOR, UP
 from ..kinematics import forward_kinematics, make_continuous
 from ..motion import Motion, MotionBatch, Moving
 from ..skeleton import Skeleton
+from ..views import ShiftedWorld
 
 
 def mirror(moving: Moving) -> Moving:
@@ -52,9 +53,7 @@ def raise_motion(motion: Motion, height_m: float | np.ndarray) -> Motion:
 
     Negative heights lower it.
     """
-    root_m = motion.root_m.astype(float)
-    root_m[:, 1] += height_m
-    return replace(motion, root_m=root_m)
+    return ShiftedWorld(np.multiply.outer(height_m, UP)).view(motion)
 
 
 def put_on_floor(batch: MotionBatch) -> MotionBatch:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...runtime.content_cache import remember_by_object
+from ...runtime.object_cache import remember_by_object
 from ..geometry.rotations import invert, rotate
 from ..geometry.vectors import UP, find_distinct, median, norms, percentile
 from ..kinematics import SLAB, forward_kinematics

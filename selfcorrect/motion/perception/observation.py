@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ...runtime.content_cache import remember_by_content, remember_by_object
+from ...runtime.object_cache import remember_by_object
 from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, percentile
@@ -70,6 +70,10 @@ _DEEPER_SHARE = 0.55
 """Additional sole depth per lacking ankle rise. Rigs place toe joints higher or lower in the same foot."""
 
 
+_STANCES = "stances"
+"""Name of the stances in `Motion.perceived`."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Ground:
     """Ground heights that stances show.
@@ -118,6 +122,7 @@ class Observation:
         self._size = motion.skeleton.size
         self._labels = motion.contacts
         self._root_m = motion.root_m
+        self._perceived = motion.perceived
 
     def __len__(self) -> int:
         return len(self.feet_m)
@@ -443,12 +448,13 @@ class Observation:
         """
         return float(self.feet_m[..., 1].min()) if self.has_feet else 0.0
 
-    @cached_property
+    @property
     def _perception(self) -> _Perception:
-        if not self.has_feet:
-            return _perceive_nothing(*self.feet_m.shape[:3:2])
-        joints_m = np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9)
-        return _perceive(joints_m, self.fps)
+        """What all motions show whose feet move like these; see `Motion.perceived`."""
+        if _STANCES not in self._perceived:
+            joints_m = np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9)
+            self._perceived[_STANCES] = _perceive(joints_m, self.fps) if self.has_feet else _perceive_nothing(joints_m)
+        return self._perceived[_STANCES]
 
 
 @remember_by_object
@@ -508,7 +514,6 @@ def find_foot_joints(skeleton: Skeleton) -> list[int]:
     return [] if None in joints else [joint for joint in joints if joint is not None]
 
 
-@remember_by_content
 def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
     """Find stances and ground.
 
@@ -544,11 +549,9 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
     return _Ground(tuple(believed), votes, slope, ground_m, heights_m - ground_m)
 
 
-def _perceive_nothing(frames: int, parts: int) -> _Perception:
-    """Return an empty perception.
-
-    A body without feet or without frames has it.
-    """
+def _perceive_nothing(joints_m: np.ndarray) -> _Perception:
+    """Return the perception of a body without feet or frames; its joints are (T, 2, K, 3)."""
+    frames, _, parts, _ = joints_m.shape
     nowhere = np.zeros((frames, 2, parts))
     still = np.zeros((frames, 2 * parts))
     paths = FootPaths(

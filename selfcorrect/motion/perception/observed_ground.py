@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from ...runtime.content_cache import remember_by_object
+from ...runtime.object_cache import remember_by_object
 from ..body.surface import SURFACE_RADII_M, sole_corners_m
 from ..geometry.vectors import median, norms, percentile
 from ..kinematics import forward_kinematics, in_chunks, joint_positions

@@ -5,6 +5,7 @@ Heights move with a motion, and none of these changes what stands.
 
 import tracemalloc
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +16,13 @@ from scipy.spatial.transform import Rotation
 from turned_joints import shift
 
 from selfcorrect.motion.body.smpl import to_smpl
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.editing.transforms import raise_motion
+from selfcorrect.motion.ground import Ground
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception import stances
 from selfcorrect.motion.perception.observation import Observation, observe
-from selfcorrect.motion.views import ScaledBody
+from selfcorrect.motion.perception.observed_ground import observe_ground
+from selfcorrect.motion.views import JointOrder, LevelFeet, ScaledBody, ShiftedWorld
 
 from ....made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
 
@@ -38,6 +42,39 @@ def test_shift_moves_floor_only(kind: Kind, height_m: float, pace: float) -> Non
     np.testing.assert_array_equal(high.bearing, low.bearing)
     np.testing.assert_allclose(high.levels_m - low.levels_m, height_m, atol=1e-8)
     assert high.floor_m - low.floor_m == pytest.approx(height_m, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda motion: raise_motion(motion, 0.37),
+        lambda motion: ShiftedWorld(np.array([0.0, -1.2, 0.0])).view(motion),
+        lambda motion: JointOrder.canonical(motion.skeleton).view(motion),
+        lambda motion: LevelFeet(observe_ground(motion).feet).view(motion),
+        lambda motion: MotionBatch.stack([motion])[0],
+    ],
+    ids=["raised", "lowered", "joint order", "level feet", "stacked"],
+)
+def test_shared_stances_are_those_perceived_anew(clips: dict[str, Motion], change: Callable[[Motion], Motion]) -> None:
+    motion = to_smpl(clips["walk"])
+    changed = change(motion)
+    assert changed is not motion
+    assert observe(changed).standing is observe(motion).standing
+    anew = observe(replace(changed))
+    np.testing.assert_allclose(anew.standing, observe(changed).standing, atol=1e-6)
+    assert anew.floor_m == pytest.approx(observe(changed).floor_m, abs=1e-8)
+
+
+def test_other_shifts_share_no_stances() -> None:
+    motion = made_motion("walk", frames=40)
+    on_ground = replace(motion, ground=Ground())
+    for changed in (
+        raise_motion(motion, np.linspace(0.0, 0.2, 40)),
+        ShiftedWorld(np.array([0.1, 0.2, 0.0])).view(motion),
+    ):
+        assert changed.perceived is not motion.perceived
+    assert raise_motion(on_ground, 0.1).perceived is not on_ground.perceived
+    assert not len(raise_motion(motion.frames(0, 0), np.zeros(0)))
 
 
 @pytest.mark.parametrize("label", ["walk", "spinkick"])
