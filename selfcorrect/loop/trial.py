@@ -27,7 +27,7 @@ from .correctors.loop_correction import CorrectedBatch, Correction, apply_correc
 if TYPE_CHECKING:
     from .models.protocol import GenerativeModel
 
-_DECLARE = "or declare that it cannot with an attribute `repeatable = False`"
+_DECLARATION = "or declare that it cannot with an attribute `repeatable = False`"
 _TRIAL_SIZES = (2, 256)
 """Numbers of real samples in a trial. The second is for correctors that need a batch, such as a whitening corrector."""
 
@@ -66,7 +66,7 @@ def try_correction(
         raise CorrectorError(
             f"{title} gave two answers to the same samples and the same stream: the corrector keeps state or draws "
             "from other generators, so that a resumed run would differ from a whole run; draw from `stream`, give "
-            f"state to `state()` and `load_state()`, {_DECLARE}"
+            f"state to `state()` and `load_state()`, {_DECLARATION}"
         )
     warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=2)
 
@@ -197,7 +197,7 @@ def _call_twice(
     raise SettingError(
         f"{title} {cause} in `{method}`: called twice with the same data and stream it differs, so that no run of it "
         "can be repeated or resumed; draw from `stream.generator()`, put layers that draw themselves (initialisation, "
-        f"dropout) within `selfcorrect.loop.models.training.layer_randomness(stream, device)`, {_DECLARE}"
+        f"dropout) within `selfcorrect.loop.models.training.layer_randomness(stream, device)`, {_DECLARATION}"
     )
 
 

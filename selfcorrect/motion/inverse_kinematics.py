@@ -16,15 +16,15 @@ from .motion import Motion
 from .skeleton import Skeleton
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
-_FITS = 20
+_MAX_ITERATIONS = 20
 """Maximum number of iterations for a mean shape."""
 _CONVERGED_M = 1e-6
 _FRAMES_TO_FIT = 256
-_ENDS = {"left_ankle": 1.0, "right_ankle": 1.0, "left_wrist": -1.0, "right_wrist": -1.0}
+_LIMB_ENDS = {"left_ankle": 1.0, "right_ankle": 1.0, "left_wrist": -1.0, "right_wrist": -1.0}
 """Ends of two-bone limbs, with the usual bend direction of the middle joint: the sign of its z seen from the trunk."""
 _EXACT_M = 1e-4
 """Distance below which an end is where it should be, in m."""
-_GIVEN_M = 0.002
+_KEPT_ERROR_M = 0.002
 """Distance over which an end's error may be kept instead of bending the limb, in m. Near full length, one millimetre of
 reach moves the middle joint sideways by two centimetres."""
 MAXIMUM_REACH = 0.9985
@@ -73,7 +73,7 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
     skeleton = motion.skeleton
     positions_m, orientations = pose_joints(motion)
     is_bent = False
-    for part, forward in _ENDS.items():
+    for part, forward in _LIMB_ENDS.items():
         end = skeleton.joint(part)
         middle = -1 if end is None else skeleton.parents[end]
         start = skeleton.parents[middle] if middle > 0 else 0
@@ -98,7 +98,7 @@ def _bend_limb(
         posed_m: (T, 3, 3) start, middle and end of the posed limb in the world, in m.
         places_m: (T, 3, 3) target positions of the same joints.
         trunk: (T, 4) orientations of the joint above the limb.
-        forward: Usual bend direction, see `_ENDS`.
+        forward: Usual bend direction, see `_LIMB_ENDS`.
 
     Returns:
         The upper and the lower bone, each (T, 3).
@@ -110,7 +110,7 @@ def _bend_limb(
     along = normalize_safely(to_end_m)
     wanted_m = norms(to_end_m)
     posed_reach_m = norms(posed_m[:, 2] - start_m)
-    softened_m = wanted_m + _GIVEN_M * np.tanh((posed_reach_m - wanted_m) / _GIVEN_M)
+    softened_m = wanted_m + _KEPT_ERROR_M * np.tanh((posed_reach_m - wanted_m) / _KEPT_ERROR_M)
     reach_m = np.minimum(softened_m, np.maximum(posed_reach_m, MAXIMUM_REACH * (upper_m + lower_m)))
     reach_m = np.maximum(reach_m, max(abs(upper_m - lower_m), 1e-6))
     before_m = np.clip((upper_m**2 - lower_m**2 + reach_m**2) / (2 * reach_m), -upper_m, upper_m)
@@ -193,7 +193,7 @@ def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
     shape_m = template_m
     if len(template_m) < 2:
         return shape_m
-    for _ in range(_FITS):
+    for _ in range(_MAX_ITERATIONS):
         turns = aligning_turns(shape_m, bones_m, identity_rotations(len(bones_m)))
         before_m = shape_m
         shape_m = rotate(invert(turns[:, None]), bones_m).mean(axis=0)

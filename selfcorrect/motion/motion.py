@@ -56,7 +56,7 @@ class Motion:
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""
         for name, values in (("root positions", self.root_m), ("rotations", self.rotations)):
-            if not isinstance(values, np.ndarray) or values.dtype not in _NUMBERS:
+            if not isinstance(values, np.ndarray) or values.dtype not in _VALID_DTYPES:
                 kind = f"an array of {values.dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
                 raise InputError(f"{where}{name} must be a NumPy array of float32 or float64, got {kind}")
         if not isinstance(self.fps, Real) or isinstance(self.fps, bool):
@@ -108,7 +108,7 @@ class Motion:
         return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames], contacts=contacts)
 
 
-_NUMBERS = frozenset(map(np.dtype, ("float32", "float64", "int32", "int64")))
+_VALID_DTYPES = frozenset(map(np.dtype, ("float32", "float64", "int32", "int64")))
 """Valid types of positions and rotations. Shorter types resolve only centimetres and degrees."""
 
 

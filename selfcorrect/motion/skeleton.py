@@ -283,7 +283,7 @@ class FootFrames:
         return turns
 
 
-_WORDS = (SIDES, ("Left", "Right"), ("LEFT", "RIGHT"))
+_SIDE_WORDS = (SIDES, ("Left", "Right"), ("LEFT", "RIGHT"))
 
 
 def swap_sides(name: str) -> str:
@@ -291,7 +291,7 @@ def swap_sides(name: str) -> str:
 
     Works for names of joints and parts. Names on the midline stay the same.
     """
-    for left, right in _WORDS:
+    for left, right in _SIDE_WORDS:
         if left in name:
             return name.replace(left, right)
         if right in name:

@@ -11,7 +11,7 @@ from ...core.extras import requires_extra
 from ...storage.files.limits import read_bytes
 from ...storage.files.writing import refuse_to_replace, replacing
 
-_MISFITS = (KeyError, IndexError, RuntimeError, TypeError, ValueError)
+_LOAD_ERRORS = (KeyError, IndexError, RuntimeError, TypeError, ValueError)
 """Errors that `load_state` raises for the state of another model."""
 
 
@@ -55,7 +55,7 @@ class Saveable:
         state = _read_state(path)
         try:
             model = self.load_state(state)
-        except _MISFITS as error:
+        except _LOAD_ERRORS as error:
             reason = shorten_message(error) or type(error).__name__
             message = f"{path}: does not hold the state of this {type(self).__name__}: {reason}"
             raise InputError(message) from error

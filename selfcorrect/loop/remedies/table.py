@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...runtime.registry import Registry, Row
 
-_BUILT = "selfcorrect.loop.remedies.remedies"
+_FUNCTIONS = "selfcorrect.loop.remedies.remedies"
 OWN = "this project"
 
 
@@ -30,17 +30,17 @@ class RemedyRow(Row):
 PLACES = Registry(
     "place of a corrector",
     [
-        Row("data", f"{_BUILT}:in_data", "Corrected samples train the next generation."),
-        Row("sampler", f"{_BUILT}:in_sampler", "Predictions are corrected while samples are drawn (PhysDiff)."),
-        Row("filter", f"{_BUILT}:in_filter", "Samples that the corrector rejects are dropped; none is changed."),
+        Row("data", f"{_FUNCTIONS}:in_data", "Corrected samples train the next generation."),
+        Row("sampler", f"{_FUNCTIONS}:in_sampler", "Predictions are corrected while samples are drawn (PhysDiff)."),
+        Row("filter", f"{_FUNCTIONS}:in_filter", "Samples that the corrector rejects are dropped; none is changed."),
         Row(
             "preference",
-            f"{_BUILT}:in_preference",
+            f"{_FUNCTIONS}:in_preference",
             "Samples train uncorrected, and a preference loss moves the model from them to their corrections.",
         ),
         Row(
             "shuffled-preference",
-            f"{_BUILT}:in_shuffled_preference",
+            f"{_FUNCTIONS}:in_shuffled_preference",
             "Control: the same pairs, with the sides of a random half swapped.",
         ),
     ],
@@ -50,17 +50,17 @@ PLACES = Registry(
 REMEDIES = Registry(
     "remedy",
     [
-        RemedyRow("none", f"{_BUILT}:no_remedy", "No remedy.", knows="nothing", cost="1"),
+        RemedyRow("none", f"{_FUNCTIONS}:no_remedy", "No remedy.", knows="nothing", cost="1"),
         RemedyRow(
             "matched",
-            f"{_BUILT}:matching",
+            f"{_FUNCTIONS}:matching",
             "Each training sample has one child, so no line dies by chance.",
             knows="the parent set",
             cost="up to 8 × samples",
         ),
         RemedyRow(
             "extrapolated",
-            f"{_BUILT}:extrapolation",
+            f"{_FUNCTIONS}:extrapolation",
             "Moves each model away from what training on its own samples would make of it.",
             knows="nothing",
             cost="2 × samples, 2 × training",
@@ -69,21 +69,21 @@ REMEDIES = Registry(
         ),
         RemedyRow(
             "lineages",
-            f"{_BUILT}:lineages",
+            f"{_FUNCTIONS}:lineages",
             "Matching against drift and extrapolation against bias.",
             knows="the parent set",
             cost="up to 9 × samples, 2 × training",
         ),
         RemedyRow(
             "lineages-reworked",
-            f"{_BUILT}:lineages_reworked",
+            f"{_FUNCTIONS}:lineages_reworked",
             "The same with half a step, and with the model's own samples corrected, for loops with a corrector.",
             knows="the parent set",
             cost="up to 9 × samples, 2 × training, 2 × correction",
         ),
         RemedyRow(
             "more-steps",
-            f"{_BUILT}:more_steps",
+            f"{_FUNCTIONS}:more_steps",
             "Control: twice the optimiser steps.",
             knows="nothing",
             cost="2 × training",
@@ -93,7 +93,7 @@ REMEDIES = Registry(
         ),
         RemedyRow(
             "copying",
-            f"{_BUILT}:copying",
+            f"{_FUNCTIONS}:copying",
             "Control: no model; training samples of the right label are drawn at random and copied.",
             knows="the training set",
             cost="0",

@@ -143,7 +143,7 @@ class WandbLog:
                 act()
             except Exception as error:  # whatever W&B raises, the experiment goes on
                 reason = describe_error(error)
-                if isinstance(error, ConnectionError) or type(error).__name__ in _LOST:
+                if isinstance(error, ConnectionError) or type(error).__name__ in _LOST_ERRORS:
                     reason = "its process ended"
                     self._forget_core()
                 message = f"W&B ({self._options.mode}) failed, results are complete without it: {reason}"
@@ -221,7 +221,7 @@ PRIVATE: dict[str, Any] = {
 """Settings that keep W&B private and quick. Nothing is recorded about the machine, the console, the code or the
 repository, and W&B waits for a server for at most 20 s."""
 _LONGEST_TAG = 64
-_LOST = ("MailboxClosedError", "HandleAbandonedError")
+_LOST_ERRORS = ("MailboxClosedError", "HandleAbandonedError")
 """Errors which mean that W&B's process is gone, besides connection errors."""
 
 

@@ -24,7 +24,7 @@ from ..motion import Motion
 from .smpl import LAYOUTS, Body, Layout
 
 _KINDS = {"SMPL": "smpl", "SMPL-H": "smplh", "SMPL-X": "smplx"}
-_NEEDED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights", "f")
+_REQUIRED_ARRAYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights", "f")
 _HANDS = {"hands_componentsl": (45, 45), "hands_componentsr": (45, 45), "hands_meanl": (45,), "hands_meanr": (45,)}
 _FRAMES_AT_ONCE = 64
 DENSITY_KG_M3 = 1000.0
@@ -59,8 +59,8 @@ def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
         InputError: The file is not a body model.
     """
     numbers = _read(path, allow_pickle)
-    if missing := [name for name in _NEEDED if numbers.get(name) is None]:
-        raise InputError(f"{path}: a body model needs {', '.join(_NEEDED)}; missing: {', '.join(missing)}")
+    if missing := [name for name in _REQUIRED_ARRAYS if numbers.get(name) is None]:
+        raise InputError(f"{path}: a body model needs {', '.join(_REQUIRED_ARRAYS)}; missing: {', '.join(missing)}")
     joints = numbers["kintree_table"].shape[1]
     if joints not in LAYOUTS or LAYOUTS[joints].name not in _KINDS:
         raise InputError(f"{path}: expected a model of 24 (SMPL), 52 (SMPL+H) or 55 (SMPL-X) joints, got {joints}")

@@ -10,7 +10,7 @@ from ..skeleton import SIDES
 
 REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in SIDES for part in ("hip", "knee", "ankle")))
 """Parts that every body has."""
-_APART = (
+_SEPARATE_PARTS = (
     *((f"{side}_{upper}", f"{side}_{lower}") for side in SIDES
       for upper, lower in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))),
     ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"), ("pelvis", "neck"),
@@ -81,7 +81,7 @@ def _find_flaw_in_rest(motion: Motion) -> str:
     skeleton = motion.skeleton
     rest_m = motion.skeleton.rest_positions_m
     collapsed = []
-    for first_part, last_part in _APART:
+    for first_part, last_part in _SEPARATE_PARTS:
         start = skeleton.joint(first_part)
         end = skeleton.joint(last_part)
         if start is None or end is None:
@@ -96,11 +96,11 @@ def _find_flaw_in_rest(motion: Motion) -> str:
     return f"its rest pose is collapsed: {first}, nor have {len(collapsed) - 1} others; export it with its rest pose"
 
 
-_LONG_TRUNK = 0.85
+_TRUNK_PER_LEG = 0.85
 """Minimum ratio of trunk to leg length in a quadruped. The leg is thigh and shank. The ratio is 0.45 to 0.75 in people
 and about 1 in dogs."""
 
-_RISING = 0.5
+_UPRIGHT_COSINE = 0.5
 """Maximum cosine between a quadruped's trunk and its legs. In people the trunk continues the legs."""
 
 
@@ -122,4 +122,4 @@ def is_quadruped(motion: Motion) -> bool:
     if median(leg_m) < _SHORTEST_BONE_M:
         return False
     trunk_per_leg = norms(trunk) / np.maximum(leg_m, _SHORTEST_BONE_M)
-    return bool(median(trunk_per_leg) > _LONG_TRUNK and median(cosines(trunk, legs)) < _RISING)
+    return bool(median(trunk_per_leg) > _TRUNK_PER_LEG and median(cosines(trunk, legs)) < _UPRIGHT_COSINE)

@@ -21,24 +21,24 @@ from .smpl import fit_body_parts
 _LEFT = np.array([1.0, 0, 0])
 _UP = np.array([0, 1.0, 0])
 _DOWN = np.array([0, -1.0, 0])
-_AHEAD = np.array([0, -0.3, 1.0])
-_TOES_AHEAD = np.array([0, -0.46, 1.0])
+_FORWARD = np.array([0, -0.3, 1.0])
+_TOES_FORWARD = np.array([0, -0.46, 1.0])
 """Direction from ankle to toe joint in an average body."""
 _SPINE = ("pelvis", "spine1", "spine2", "spine3", "neck")
-_LIMBS = {"hip": ("knee", _DOWN, 12.0), "knee": ("ankle", _DOWN, 12.0), "ankle": ("foot", _TOES_AHEAD, 45.0)}
+_LIMBS = {"hip": ("knee", _DOWN, 12.0), "knee": ("ankle", _DOWN, 12.0), "ankle": ("foot", _TOES_FORWARD, 45.0)}
 """Bones from a part to the next one down the leg: that part, the bone's direction in a standing body, and a tolerance
 in degrees."""
 
-_TRUNK_DEG = 35.0
+_TRUNK_TOLERANCE_DEG = 35.0
 """Tolerance of the trunk's bones, in degrees."""
-_TWISTED_DEG = 60.0
+_MISALIGNED_DEG = 60.0
 """Deviation above which a bone says nothing about its twist, in degrees. The twist is then inferred from the motion."""
 
-_UNTWISTED_DEG = 20.0
+_TWIST_TOLERANCE_DEG = 20.0
 """Maximum twist of an aligned joint about its bone, in degrees, relative to the twist in the motion."""
-_SPREADS = 2.0
-"""Tolerance of a parent's rotation beyond `_UNTWISTED_DEG`, in multiples of the joint's median deviation from its mean
-rotation in the motion."""
+_TOLERANCE_SPREADS = 2.0
+"""Tolerance of a parent's rotation beyond `_TWIST_TOLERANCE_DEG`, in multiples of the joint's median deviation from its
+mean rotation in the motion."""
 
 _SHORTEST_BONE_M = 0.02
 """Minimum bone length that defines a direction, in m."""
@@ -100,9 +100,9 @@ class _UprightTurnSearch:
             bones_m = self._bones(joint, self.skeleton.children[joint][0])
             if self.is_arbitrary and len(bones_m):
                 shown = self._mean_turns[joint]
-                if _largest_angle_deg(rotate(invert(shown), bones_m), _AHEAD[None]) > _UNTWISTED_DEG:
+                if _largest_angle_deg(rotate(invert(shown), bones_m), _FORWARD[None]) > _TWIST_TOLERANCE_DEG:
                     return shown  # many programs write an end of their own, whatever the frame
-            return self._align_bones(joint, bones_m, _AHEAD[None], 45.0, before)
+            return self._align_bones(joint, bones_m, _FORWARD[None], 45.0, before)
         return self._turn_without_bone(joint, before) if limb in ("", "foot", "head", "collar") else before
 
     def _turn_of_trunk(self, joint: int, part: str, before: np.ndarray) -> np.ndarray:
@@ -120,7 +120,7 @@ class _UprightTurnSearch:
             between_hips_m = self._bones(right, left)
             bones_m = np.vstack([bones_m, between_hips_m])
             directions = np.vstack([directions, np.tile(_LEFT, (len(between_hips_m), 1))])
-        return self._align_bones(joint, bones_m, directions, _TRUNK_DEG, before)
+        return self._align_bones(joint, bones_m, directions, _TRUNK_TOLERANCE_DEG, before)
 
     def _turn_without_bone(self, joint: int, before: np.ndarray) -> np.ndarray:
         """Return `before`, unless the motion contradicts it.
@@ -131,7 +131,7 @@ class _UprightTurnSearch:
             return before
         shown = self._mean_turns[joint]
         off_deg = np.degrees(turn_angles(before, shown))
-        return shown if off_deg > _UNTWISTED_DEG + _SPREADS * self._spreads_deg[joint] else before
+        return shown if off_deg > _TWIST_TOLERANCE_DEG + _TOLERANCE_SPREADS * self._spreads_deg[joint] else before
 
     def _bones(self, joint: int, end: int | None) -> np.ndarray:
         """Return the bone (1, 3) between two joints at rest.
@@ -160,13 +160,13 @@ class _UprightTurnSearch:
             if min(offs_deg) <= tolerance_deg:
                 return quarter_turns[int(np.argmin(offs_deg))]
             return _align(before, bones_m, directions)
-        self.is_arbitrary |= off_deg > _TWISTED_DEG
+        self.is_arbitrary |= off_deg > _MISALIGNED_DEG
         if is_aligned and not self.is_arbitrary:
             return before
         turn = _align(before, bones_m, directions)
         if self.is_arbitrary:
             shown = _align(self._mean_turns[joint], bones_m, directions)
-            if off_deg > _TWISTED_DEG or np.degrees(turn_angles(turn, shown)) > _UNTWISTED_DEG:
+            if off_deg > _MISALIGNED_DEG or np.degrees(turn_angles(turn, shown)) > _TWIST_TOLERANCE_DEG:
                 return shown
         return before if is_aligned else turn
 

@@ -136,7 +136,7 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     """
     usual_sole_m = motion.skeleton.usual_sole_m
     is_smpl = motion.skeleton.names[:22] == SMPL_22
-    motion = _remeasure_from_t_pose(motion) if is_smpl else _add_missing_parts(fit_body_parts(motion))
+    motion = _rebase_to_t_pose(motion) if is_smpl else _add_missing_parts(fit_body_parts(motion))
     joint_of_name = {name: joint for joint, name in enumerate(motion.skeleton.names)}
     targets = [joint for joint, name in enumerate(layout.names) if name in joint_of_name]
     sources = [joint_of_name[layout.names[joint]] for joint in targets]
@@ -148,11 +148,11 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     return replace(motion, skeleton=skeleton, rotations=rotations)
 
 
-_BODY_SHAPES_DIFFER_RAD = np.radians(20)
+_T_POSE_TOLERANCE_RAD = np.radians(20)
 """Maximum difference between the bone directions of two T-poses, in rad."""
 
 
-def _remeasure_from_t_pose(motion: Motion) -> Motion:
+def _rebase_to_t_pose(motion: Motion) -> Motion:
     """Express rotations relative to the T-pose.
 
     Poses are unchanged. This matters only if the skeleton's own rest pose is not a T-pose.
@@ -164,7 +164,7 @@ def _remeasure_from_t_pose(motion: Motion) -> Motion:
         bones = list(children)
         posed_m = skeleton.offsets_m[None, bones]
         turns[joint] = aligning_turns(average.offsets_m[bones], posed_m, identity_rotations(1))[0]
-    if turn_angles(identity_rotations(1), turns).max() < _BODY_SHAPES_DIFFER_RAD:
+    if turn_angles(identity_rotations(1), turns).max() < _T_POSE_TOLERANCE_RAD:
         return motion
     above = turns[[0, *skeleton.parents[1:]]]
     rested = replace(skeleton, offsets_m=rotate(invert(above), skeleton.offsets_m))

@@ -15,7 +15,7 @@ from ..geometry.vectors import median, norms
 from ..perception.motion_features import FALLING, MotionFeatures
 from .pace import find_gravity_m_s2
 
-_HOLDS_FASTER = 2.5
+_IN_PLACE_FACTOR = 2.5
 """Maximum speed of a foot that stays in place, relative to the speed in the motion's stances."""
 _AS_LOW_M = 0.02
 """Maximum height of a bearing foot above the lowest foot, in m."""
@@ -23,9 +23,9 @@ _LEVEL_M = 0.01
 """Maximum height of a foot on the floor, in m."""
 RISE_M = 0.04
 """Minimum rise of the whole body that counts, in m."""
-_HIGHEST_M = 0.3
+_MAX_RISE_M = 0.3
 """Maximum rise, in m. A body that rises further may climb on something."""
-_GRIPS_M_S = 0.2
+_GRIP_M_S = 0.2
 """Maximum speed of a gripping hand, in m/s."""
 _BORNE_SHARES = (0.65, 0.5)
 """Minimum share of a one-sided rise, and of a rise and fall, that happens while a foot bears weight. On steps, hardly
@@ -34,10 +34,10 @@ _FOLLOWED_SHARE = 0.4
 """Minimum movement of the root, relative to the rise and fall. The root of a sitting body stays in place."""
 _SUNK_SHARE = 0.25
 """Minimum depth of all points of a bearing sole, relative to the body's depth, if the body has sunk."""
-_FASTEST_M_S = 1.0
+_MAX_RISE_M_S = 1.0
 """Maximum speed of a rise, in m/s. A faster body jumps to another position, as between takes."""
 
-_SLIDES_M_S = 0.2
+_SLIDE_M_S = 0.2
 """Minimum speed of a sliding foot, in m/s. While it bears weight, all its low points are faster."""
 _GAP_S = 0.1
 """Maximum interruption of a slide, in s."""
@@ -73,7 +73,7 @@ def estimate_body_rise_m(
         peak = first + int(np.abs(off_m[stretch]).argmax())
         peak_m = off_m[peak]
         least_m = _LEVEL_M if has_only_floor else RISE_M
-        if not least_m < abs(peak_m) < _HIGHEST_M or _falls_freely(features, heights_m, stretch):
+        if not least_m < abs(peak_m) < _MAX_RISE_M or _falls_freely(features, heights_m, stretch):
             continue
         if has_only_floor:
             rise_m[stretch] = off_m[stretch]
@@ -104,7 +104,7 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
     """
     lowest_m = heights_m.min(axis=1)
     observation = features.observation
-    is_in_place = observation.along_m_s < _HOLDS_FASTER * observation.stance_speed_m_s
+    is_in_place = observation.along_m_s < _IN_PLACE_FACTOR * observation.stance_speed_m_s
     holds = is_in_place & (heights_m < lowest_m[:, None] + _AS_LOW_M)
     holds &= features.sole_heights_m < features.lowest_surface_m[:, None] + _AS_LOW_M
     places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
@@ -113,7 +113,7 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
         is_hanging = pelvis_m[:, 1] > neck_m[:, 1]
         for hand_m in (left_m, right_m):
             speed_m_s = norms(np.gradient(hand_m, 1 / features.fps, axis=0))
-            is_hanging |= (hand_m[:, 1] > neck_m[:, 1]) & (speed_m_s < _GRIPS_M_S)
+            is_hanging |= (hand_m[:, 1] > neck_m[:, 1]) & (speed_m_s < _GRIP_M_S)
         holds &= ~is_hanging[:, None]
     return holds
 
@@ -124,7 +124,7 @@ def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float)
     It is 0 unless a foot bears weight in both frames.
     """
     steps_m = np.diff(heights_m, axis=0)
-    is_borne = holds[1:] & holds[:-1] & (np.abs(steps_m) < _FASTEST_M_S / fps)
+    is_borne = holds[1:] & holds[:-1] & (np.abs(steps_m) < _MAX_RISE_M_S / fps)
     return np.where(is_borne, steps_m, 0.0).sum(axis=1) / np.maximum(is_borne.sum(axis=1), 1)
 
 
@@ -156,7 +156,7 @@ def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
     Returns distances (T,) in m. While feet slide, no low point of a sole stands still.
     """
     speeds_m_s = estimate_stance_speeds_m_s(features)
-    slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDES_M_S)
+    slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDE_M_S)
     way_m = np.zeros(len(features))
     for first, last in spans(slides, round(_GAP_S * features.fps)):
         stretch = slice(first, last + 1)

@@ -148,7 +148,7 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
     bones_m = np.diff(leg_m, axis=1)
     thigh_m = rotate(world_to_thigh, bones_m[:, 0])
     shank_m = rotate(world_to_thigh, bones_m[:, 1])
-    hinge = _hinge(rotate(world_to_thigh, _leftwards(features, side, leg_m)))
+    hinge = _hinge(rotate(world_to_thigh, _find_left(features, side, leg_m)))
     if hinge is None:
         return np.zeros(len(features))
     thigh_m = thigh_m - (thigh_m @ hinge)[:, None] * hinge
@@ -168,7 +168,7 @@ def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
     return mean / length if length > _MIN_MEAN_LENGTH else None
 
 
-def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.ndarray:
+def _find_left(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.ndarray:
     """Return the direction (T, 3) of the body's left in the world.
 
     It follows from the foot and, with less weight, from the hips, as far as these are known. The foot points ahead of
@@ -185,15 +185,15 @@ def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
     return left
 
 
-_SELDOM = 10
+_HELD_PERCENTILE = 10
 """Percentage of frames in which a held leg may come down."""
-_HELD_LEGS = 0.08
+_HELD_HEIGHT = 0.08
 """Minimum height of a held foot above the other foot, each at its lowest, in leg lengths."""
 _OFF_FLOOR_M = 0.02
 """Minimum height of a body off the floor, in m."""
 _STEPS_SHARE = 0.05
 """Minimum share of frames in which a travelling body is off the floor without falling."""
-_POSED_DEG = 130.0
+_MAX_HELD_DEG = 130.0
 """Angle above which people cannot hold a leg while they stay in place, in degrees."""
 
 
@@ -210,12 +210,12 @@ def held_leg_deg(features: MotionFeatures) -> Measurement | None:
     hips_m = places[:, 1:3]
     down_m = hips_m.mean(axis=1) - places[:, 0]
     angles_deg = np.degrees(angles_rad(places[:, 3:] - hips_m, down_m[:, None]))
-    held_deg = percentile(angles_deg, _SELDOM, axis=0)
+    held_deg = percentile(angles_deg, _HELD_PERCENTILE, axis=0)
     on_floor = features.with_surroundings(Surroundings())
-    lowest_m = percentile(on_floor.sole_heights_m, _SELDOM, axis=0)
-    is_held = lowest_m - lowest_m[::-1] > _HELD_LEGS * _leg_m(features)
+    lowest_m = percentile(on_floor.sole_heights_m, _HELD_PERCENTILE, axis=0)
+    is_held = lowest_m - lowest_m[::-1] > _HELD_HEIGHT * _leg_m(features)
     has_steps = find_unsupported_frames(on_floor, on_floor.clear_m, _OFF_FLOOR_M).mean() > _STEPS_SHARE
-    is_held &= has_steps | (held_deg > _POSED_DEG)
+    is_held &= has_steps | (held_deg > _MAX_HELD_DEG)
     return Measurement(np.where(is_held, held_deg, 0.0)[None], ("left leg", "right leg"))
 
 
@@ -362,12 +362,12 @@ _FLAT_DEG = (0.0, 45.0)
 """Slopes from toe joint to ankle of flat feet, in degrees. Rest poses of some rigs have others."""
 _REST_DEG = (10.0, 40.0)
 """Slopes of rest poses that stand flat, in degrees. From other rest poses, feet may differ by more."""
-_RISES_DEG = (12.0, 20.0)
+_TIPTOE_DEG = (12.0, 20.0)
 """Slope, beyond that of the rest pose, from which on feet are on tiptoe, in degrees. The first is for rest poses that
 stand flat, the second for others."""
-_MOSTLY = 60.0
+_STANDING_PERCENTILE = 60.0
 """Percentage of standing frames that decides."""
-_STANDS_S = 0.3
+_STANCE_S = 0.3
 """Minimum time for which each foot stands, in s."""
 
 
@@ -380,7 +380,7 @@ def pitched_feet_deg(features: MotionFeatures) -> float | None:
     ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
     stands = features.observation.stands
     is_shown = (
-        stands.sum(axis=0).min() >= _STANDS_S * features.fps and not observe_ground(features.motion).has_hanging_feet
+        stands.sum(axis=0).min() >= _STANCE_S * features.fps and not observe_ground(features.motion).has_hanging_feet
     )
     if ankles is None or toes is None or not is_shown:
         return None
@@ -389,11 +389,11 @@ def pitched_feet_deg(features: MotionFeatures) -> float | None:
     beyond_deg = []
     for side, rest_deg in enumerate(_slope_deg(rest_m[[*ankles]] - rest_m[[*toes]])):
         standing_deg = slopes_deg[stands[:, side], side]
-        toes_up_deg = min(_FLAT_DEG[0], rest_deg) - percentile(standing_deg, _MOSTLY)
-        flat_rise_deg, rise_deg = _RISES_DEG
+        toes_up_deg = min(_FLAT_DEG[0], rest_deg) - percentile(standing_deg, _STANDING_PERCENTILE)
+        flat_rise_deg, rise_deg = _TIPTOE_DEG
         is_rest_flat = _REST_DEG[0] < rest_deg < _REST_DEG[1]
         flattest_deg = rest_deg + flat_rise_deg if is_rest_flat else max(_FLAT_DEG[1], rest_deg + rise_deg)
-        heels_up_deg = percentile(standing_deg, 100 - _MOSTLY) - flattest_deg
+        heels_up_deg = percentile(standing_deg, 100 - _STANDING_PERCENTILE) - flattest_deg
         beyond_deg.append((toes_up_deg, heels_up_deg))
     return float(np.min(beyond_deg, axis=0).max())
 

@@ -15,7 +15,7 @@ from .findings import Measurement
 
 OTHERS_LOW_M = 0.03
 """Height below which body surface around joints other than feet rests on the floor, in m."""
-_UNMOVING_M_S = 0.15
+_RESTING_M_S = 0.15
 """Maximum speed of a resting foot in any direction, in m/s."""
 _AS_LOW_M = 0.01
 """Maximum height of a carrying foot above the body's lowest point, in m."""
@@ -31,7 +31,7 @@ _LIFT_S = 0.06
 _AROUND_S = 0.3
 """Maximum time between a lift and the start or end of a support, in s."""
 
-_HOVERS_S = 1.1
+_HOVER_WINDOW_S = 1.1
 """Time before and after a hover within which the body rests on the floor, in s."""
 
 _AVERAGED_S = 0.35
@@ -41,28 +41,28 @@ _STRIDE_S = 1.1
 _FLIGHT_M = 0.04
 """Height above which a body may be in flight, in m."""
 
-_DEEPER_SOLES_M = 0.02
+_EXTRA_SOLE_M = 0.02
 """Depth of soles beyond the usual that looks like a higher floor, in m."""
 
 _LEVEL_FLOAT_M = 0.15
 """Maximum height range of a body that floats above a level floor, in m."""
 
-_WHILE_S = 0.7
+_WINDOW_S = 0.7
 """Maximum time in which no foot stands still, in s."""
-_CARRIED_S = 0.3
+_SUPPORTED_S = 0.3
 """Minimum time within it in which soles bear weight, in s."""
 
-_DRAWN_M = 0.15
-"""Minimum path of a foot drawn along the floor, in m."""
-_DRAWN_S = 0.3
+_DRAG_M = 0.15
+"""Minimum path of a foot dragged along the floor, in m."""
+_DRAG_S = 0.3
 """Minimum duration of that path, in s."""
-_DRAWN_M_S = (0.15, 0.7)
-"""Minimum and maximum speed of a drawn foot, in m/s. People who slide a flat foot on purpose are faster."""
-_DRAWN_LEVEL_M = 0.008
-"""Maximum change in height of a drawn foot, in m. Shuffling feet rise further."""
-_DRAWN_FLAT_M = 0.04
-"""Maximum height of a drawn foot's corners above its lowest corner, in m. Dancers drag a foot on its toes."""
-_RESTS = 0.5
+_DRAG_M_S = (0.15, 0.7)
+"""Minimum and maximum speed of a dragged foot, in m/s. People who slide a flat foot on purpose are faster."""
+_DRAG_RISE_M = 0.008
+"""Maximum change in height of a dragged foot, in m. Shuffling feet rise further."""
+_DRAG_PITCH_M = 0.04
+"""Maximum height of a dragged foot's corners above its lowest corner, in m. Dancers drag a foot on its toes."""
+_REST_PROBABILITY = 0.5
 """Minimum probability that a foot rests on the floor, even if it slides."""
 
 
@@ -108,9 +108,9 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     speed, within a while, of the slowest sole point. It is 0 where soles are not the only support: in flight, or with
     hands or knees on the floor.
 
-    A foot that is drawn along beside a standing one also slides if it stays flat and level from one stance to the next.
+    A foot that is dragged along beside a standing one also slides if it stays flat and level from one stance to the next.
     """
-    window = max(round(_WHILE_S * features.fps), 1)
+    window = max(round(_WINDOW_S * features.fps), 1)
     if len(features) < window:
         return None
     points_m, is_low = _find_low_points(features)
@@ -121,37 +121,37 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     slowest = np.where(is_touching, np.where(is_low, speeds, np.inf).min(axis=1), np.inf)
     least = minimum_filter1d(slowest, window, mode="nearest")
     touching_frames = uniform_filter1d(is_touching.astype(float), window, mode="nearest") * window
-    stands = touching_frames >= _CARRIED_S * features.fps
+    stands = touching_frames >= _SUPPORTED_S * features.fps
     is_known = stands & np.logical_not(maximum_filter1d(others_low, window, mode="nearest"))
     speeds_m_s = maximum_filter1d(np.where(is_known & np.isfinite(least), least, 0.0), window, mode="nearest")
-    return np.maximum(speeds_m_s, _measure_drawn_feet_m_s(features))
+    return np.maximum(speeds_m_s, _measure_dragged_feet_m_s(features))
 
 
-def _measure_drawn_feet_m_s(features: MotionFeatures) -> np.ndarray:
-    """Measure how fast (T,) flat feet are drawn along the floor.
+def _measure_dragged_feet_m_s(features: MotionFeatures) -> np.ndarray:
+    """Measure how fast (T,) flat feet are dragged along the floor.
 
-    Only feet that are drawn far between two stances count.
+    Only feet that are dragged far between two stances count.
     """
     fps = features.fps
     speeds_m_s = np.zeros(len(features))
     heights_m = features.feet_m[..., 1]
     lowest_m = heights_m.min(axis=2)
-    is_flat = np.ptp(heights_m, axis=2) < _DRAWN_FLAT_M
-    rests = features.observation.resting > _RESTS
+    is_flat = np.ptp(heights_m, axis=2) < _DRAG_PITCH_M
+    rests = features.observation.resting > _REST_PROBABILITY
     middles_m = features.feet_m.mean(axis=2)[..., [0, 2]]
     around = max(1, round(SHORTEST_STANCE_S * fps))
     averaged_m = uniform_filter1d(middles_m, around, axis=0, mode="nearest")
     middle_m_s = norms(np.gradient(averaged_m, 1 / fps, axis=0))
-    slowest_m_s, fastest_m_s = _DRAWN_M_S
-    is_drawn = rests & is_flat & (middle_m_s > slowest_m_s) & (middle_m_s < fastest_m_s)
+    slowest_m_s, fastest_m_s = _DRAG_M_S
+    is_dragged = rests & is_flat & (middle_m_s > slowest_m_s) & (middle_m_s < fastest_m_s)
     for foot in range(2):
-        for start, stop in find_runs(is_drawn[:, foot]):
+        for start, stop in find_runs(is_dragged[:, foot]):
             stands_before = rests[max(0, start - around) : start, foot]
             stands_after = rests[stop : stop + around, foot]
             is_between = bool(len(stands_before) and len(stands_after)) and stands_before.all() and stands_after.all()
             path_m = float(norms(middles_m[stop - 1, foot] - middles_m[start, foot]))
-            is_level = np.ptp(lowest_m[start:stop, foot]) < _DRAWN_LEVEL_M
-            if is_between and is_level and path_m > _DRAWN_M and stop - start >= _DRAWN_S * fps:
+            is_level = np.ptp(lowest_m[start:stop, foot]) < _DRAG_RISE_M
+            if is_between and is_level and path_m > _DRAG_M and stop - start >= _DRAG_S * fps:
                 speeds_m_s[start:stop] = np.maximum(speeds_m_s[start:stop], middle_m_s[start:stop, foot])
     return speeds_m_s
 
@@ -166,9 +166,9 @@ def low_hover_m(features: MotionFeatures) -> np.ndarray:
     middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
     is_lowest = features.sole_heights_m < features.lowest_m[:, None] + _AS_LOW_M
-    rests = (features.observation.stands & (speeds_m_s < _UNMOVING_M_S) & is_lowest).any(axis=1)
+    rests = (features.observation.stands & (speeds_m_s < _RESTING_M_S) & is_lowest).any(axis=1)
     heights_m = np.where(rests, features.clear_m, np.inf)
-    window = max(round(_HOVERS_S * features.fps), 1)
+    window = max(round(_HOVER_WINDOW_S * features.fps), 1)
     before_m = minimum_filter1d(heights_m, window, origin=(window - 1) // 2, mode="constant", cval=np.inf)
     after_m = minimum_filter1d(heights_m, window, origin=-(window // 2), mode="constant", cval=np.inf)
     values = np.zeros(len(features))
@@ -249,7 +249,7 @@ def floor_offset_m(features: MotionFeatures) -> float | None:
     floor_m = features.ground.near_m
     if floor_m is None or features.around.supports or features.given.ground is not None:
         return None
-    distance_m = abs(floor_m - np.clip(floor_m, 0.0, _DEEPER_SOLES_M))
+    distance_m = abs(floor_m - np.clip(floor_m, 0.0, _EXTRA_SOLE_M))
     return max(float(distance_m) - features.observation.floor_error_m, 0.0)
 
 

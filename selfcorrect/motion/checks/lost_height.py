@@ -14,17 +14,17 @@ from ..perception.observation import find_feet_m
 from ..support import Surroundings
 from .pace import find_gravity_m_s2
 
-_HIPS_FOLLOW = 0.33
+_HIP_RISE_SHARE = 0.33
 """Minimum rise of the hips, relative to that of the lowest point, for the hips to follow it."""
 _OVER_FEET_M = 0.15
 """Maximum horizontal distance of the centre of mass from bearing feet, in m. People who sit have their feet further
 ahead."""
-_KEEPS_PLACE_M = 0.08
+_IN_PLACE_M = 0.08
 """Maximum distance of bearing feet from their median position, in m. Feet that move further swing below a seat and
 bear no weight."""
-_TALL = 0.85
+_STANDING_HEIGHT = 0.85
 """Minimum hip height above the ankles of a standing body, in leg lengths."""
-_SEATED = 0.35
+_SEATED_DROP = 0.35
 """Hip drop of a seated body, in leg lengths."""
 _LOST_M = 0.1
 """Minimum height that hips have lost in some frame, in m."""
@@ -97,14 +97,14 @@ def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[
     is_on_hands = (np.maximum(left_m, right_m) > neck_m) | (neck_m < pelvis_m)
     feet_m = find_feet_m(features.motion).mean(axis=2)[..., [0, 2]]
     is_off_feet = norms(features.centre_m[:, [0, 2]] - feet_m.mean(axis=1)) > _OVER_FEET_M
-    may_sit = is_off_feet | (hips_rise_m < -_SEATED * leg_m)
-    does_follow = (hips_rise_m > _HIPS_FOLLOW * rises_m) | may_sit | is_on_hands
+    may_sit = is_off_feet | (hips_rise_m < -_SEATED_DROP * leg_m)
+    does_follow = (hips_rise_m > _HIP_RISE_SHARE * rises_m) | may_sit | is_on_hands
     is_everywhere = True
     for frames in _find_unsupported_spans(features, rises_m):
         is_up = rises_m[frames] > _LEFT_FLOOR_M
         is_long = is_up.sum() >= _LOST_S * features.fps
         swings_m = norms(feet_m[frames] - median(feet_m[frames], axis=0))
-        keeps_place = swings_m.max() < _KEEPS_PLACE_M
+        keeps_place = swings_m.max() < _IN_PLACE_M
         if is_long and keeps_place and not does_follow[frames][is_up].any():
             lost_m[frames] = rises_m[frames]
         else:
@@ -122,7 +122,7 @@ def _is_tall(features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool
         return False
     left_hip_m, left_m, right_hip_m, right_m = np.moveaxis(places_m[is_low, :, 1], 1, 0)
     high_m = np.maximum(left_hip_m - left_m, right_hip_m - right_m)
-    return float(median(high_m)) > _TALL * leg_m
+    return float(median(high_m)) > _STANDING_HEIGHT * leg_m
 
 
 def _find_unsupported_spans(features: MotionFeatures, heights_m: np.ndarray) -> Iterator[slice]:

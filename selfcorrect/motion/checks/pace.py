@@ -25,9 +25,9 @@ _FEWEST_FRAMES = 6
 
 _LEAST_ARC_M = 0.08
 """Minimum height of a flight's parabola, in m. In lower flights, toes or hands still touch something."""
-_ROUGH = 0.055
+_MAX_DEVIATION = 0.055
 """Maximum deviation of the centre of mass from its parabola, relative to the parabola's height."""
-_EXACT = 0.02
+_EXACT_DEVIATION = 0.02
 """Deviation below which a parabola is a flight even if the legs are stiff, relative to its height."""
 _PUSH_S = 0.4
 """Maximum duration of a push-off or landing, in s."""
@@ -35,7 +35,7 @@ _LEAST_PUSH = 0.2
 """Minimum change, during push-off and landing, in the height of the centre of mass above the lowest point, relative to
 the flight's height. With less, legs would have to push off more than five times as strongly as gravity, which
 people cannot."""
-_TRAVELS_M_S = 0.3
+_TRAVEL_M_S = 0.3
 """Minimum horizontal speed of a travelling body, in m/s."""
 _STILL_SHARE = 0.3
 """Speed below which a foot stays in place beneath a travelling body, relative to the body's speed."""
@@ -97,8 +97,8 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
     residual_m = float(np.abs(heights - np.polyval((curve, slope, level), times)).max())
     rises_then_falls = slope > 0 and slope + 2 * curve * times[-1] < 0
     arc_m = -float(curve) * times[-1] ** 2 / 4
-    is_flight = rises_then_falls and arc_m > _LEAST_ARC_M and residual_m < _ROUGH * arc_m
-    is_exact = residual_m < _EXACT * arc_m
+    is_flight = rises_then_falls and arc_m > _LEAST_ARC_M and residual_m < _MAX_DEVIATION * arc_m
+    is_exact = residual_m < _EXACT_DEVIATION * arc_m
     if is_flight and not is_exact:
         is_flight = _does_push_off(features, start, stop, _LEAST_PUSH * arc_m)
         is_flight = is_flight and not _does_dive(features, start, stop) and not _does_walk(features, start, stop)
@@ -133,7 +133,7 @@ def _does_walk(features: MotionFeatures, start: int, stop: int) -> bool:
     """
     speeds_m_s = norms(np.gradient(features.centre_m[start:stop, [0, 2]], 1 / features.fps, axis=0))
     is_still = features.observation.along_m_s[start:stop].min(axis=1) < _STILL_SHARE * speeds_m_s
-    return bool(speeds_m_s.mean() > _TRAVELS_M_S and is_still.mean() > 0.5)
+    return bool(speeds_m_s.mean() > _TRAVEL_M_S and is_still.mean() > 0.5)
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:

@@ -10,7 +10,7 @@ from ..perception.motion_features import MotionFeatures
 from .findings import Measurement
 
 _WINDOW_S = 0.5
-_MOST = 0.5
+_MAX_SHAKING_SHARE = 0.5
 """Maximum share of joints that shake individually. If more do, the body shakes."""
 _NOISE_RATIO = 2.0
 """Minimum ratio of fourth to second differences in noise. White noise has √(70/6) = 3.4, a finely sampled motion
@@ -28,7 +28,7 @@ def shaking_m(features: MotionFeatures) -> Measurement | None:
         return None
     ends_m = JointNoise.from_motion(features.given).ends_m
     joints = np.flatnonzero(ends_m)
-    if len(joints) > _MOST * len(ends_m):
+    if len(joints) > _MAX_SHAKING_SHARE * len(ends_m):
         joints = joints[:0]
     names = features.given.skeleton.names
     ends_by_frame_m = np.tile(ends_m[joints], (len(features), 1))
@@ -65,7 +65,7 @@ _STEP_S = 1 / 30
 """Time between positions whose differences show a random walk, in s."""
 _LONGER_S = 0.1
 """Longer time, over which the body's share grows, in s."""
-_GROWTH = 3.0
+_MIN_GROWTH = 3.0
 """Minimum growth of the squared remainder from the shorter to the longer time. For runners in CMU's training clips, it
 is 6 and more."""
 
@@ -87,7 +87,7 @@ def wandering_m(features: MotionFeatures) -> float | None:
         return None
     short_m = _shared_random_walk_m(features, short_stride)
     long_m = _shared_random_walk_m(features, long_stride)
-    body_m2 = max(long_m**2 - short_m**2, 0.0) / _GROWTH
+    body_m2 = max(long_m**2 - short_m**2, 0.0) / _MIN_GROWTH
     return float(np.sqrt(max(short_m**2 - body_m2, 0.0)))
 
 

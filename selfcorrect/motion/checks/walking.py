@@ -24,10 +24,10 @@ _LOW_SOLE_M = 0.05
 
 _SHORTEST_STEP = 0.45
 """Minimum step length, in leg lengths."""
-_ASTRIDE = 0.12
+_ANKLES_APART = 0.12
 """Minimum distance between the ankles when a step turns, in leg lengths."""
 
-_FORWARDS = 0.85
+_FORWARD_COSINE = 0.85
 """Minimum cosine between the step and the direction in front of the hips."""
 _FLIGHT_M = 0.03
 """Maximum rise of the body within a step, in m."""
@@ -37,11 +37,11 @@ _FEWEST_STEPS = 3
 _ANKLE_M = 0.07
 """Height of the ankle above the sole, in m."""
 
-_WAY_S = 0.25
+_PATH_SMOOTHING_S = 0.25
 """Smoothing time of the path, in s."""
-_STRIDE_S = 0.04
+_ANKLE_SMOOTHING_S = 0.04
 """Smoothing time of the distance between the ankles, in s."""
-_FORCE_S = 0.05
+_POSITION_SMOOTHING_S = 0.05
 """Smoothing time of positions before accelerations are computed, in s."""
 
 _ENDS_S = 0.12
@@ -53,11 +53,11 @@ _MOST_FRAMES = 0.75
 _NOISY_M = 0.004
 """Maximum noise for usable accelerations, in m."""
 
-_OUTSIDE = 0.045
+_TIPPING_DISTANCE = 0.045
 """Distance of the zero moment point from the soles at which a walk tips over, in leg lengths, as root mean square."""
 _FURTHEST_M = 0.15
 """Distance from the soles up to which it counts, in m."""
-_USUAL = 0.726
+_USUAL_PACE = 0.726
 """Usual pace at which a walk tips over, relative to the recording. Of CMU's 41 walking training clips that tip over, 40
 are within 10 %."""
 
@@ -65,15 +65,15 @@ _USUAL_RATIOS = (1.19, 1.65)
 """5th and 95th percentile of the walk ratio in CMU's training clips. In slow motion it is larger, in fast motion
 smaller."""
 
-_ERRS = 1.15
+_PACE_ERROR = 1.15
 """Factor by which a pendulum's pace may be wrong."""
 
-_UPRIGHT = 0.94
+_UPRIGHT_COSINE = 0.94
 """Minimum cosine between trunk and vertical in a usual walk."""
-_STRAIGHT = 0.935
+_LEG_EXTENSION = 0.935
 """Minimum extension of the longer leg, relative to a straight leg, in three quarters of the frames. CMU's is above
 0.945."""
-_LIFTS = (0.12, 0.32)
+_ANKLE_LIFTS = (0.12, 0.32)
 """Range of the largest height of one ankle above the other, in leg lengths. CMU's is 0.17 to 0.24."""
 
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
@@ -81,9 +81,9 @@ _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
 
 _DIRECTIONS = np.stack([(np.cos(angle), np.sin(angle)) for angle in np.arange(16) * np.pi / 8])
 
-_REGULAR = 0.1
+_MAX_LENGTH_SPREAD = 0.1
 """Maximum spread of even step lengths: the standard deviation of their logarithm."""
-_ENOUGH_STEPS = 4
+_FEWEST_TIMED_STEPS = 4
 """Minimum number of steps to judge the timing."""
 
 
@@ -110,16 +110,16 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
         return None
     pelvis_m, left_hip_m, right_hip_m, knee_m, left_m, right_m = np.moveaxis(places, 1, 0)
     leg_m = float(median(norms(knee_m - left_hip_m) + norms(left_m - knee_m))) + _ANKLE_M
-    forwards = _forwards(left_hip_m - right_hip_m, features.fps)
+    forwards = _find_forward(left_hip_m - right_hip_m, features.fps)
     ahead_m = dot((left_m - right_m)[:, [0, 2]], forwards)
-    apart_m = _smooth(ahead_m, _STRIDE_S, features.fps)
-    turns = _find_turning_frames(apart_m, _ASTRIDE * leg_m)
+    apart_m = _smooth(ahead_m, _ANKLE_SMOOTHING_S, features.fps)
+    turns = _find_turning_frames(apart_m, _ANKLES_APART * leg_m)
     if len(turns) <= _FEWEST_STEPS:
         return None
-    path_m = _smooth(pelvis_m[:, [0, 2]], _WAY_S, features.fps)
+    path_m = _smooth(pelvis_m[:, [0, 2]], _PATH_SMOOTHING_S, features.fps)
     way_m = np.diff(path_m[turns], axis=0)
     is_step = norms(way_m) > _SHORTEST_STEP * leg_m
-    is_step &= dot(way_m, forwards[turns[:-1]]) > _FORWARDS * norms(way_m)
+    is_step &= dot(way_m, forwards[turns[:-1]]) > _FORWARD_COSINE * norms(way_m)
     is_step &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
     is_clear = features.clear_m > _FLIGHT_M
     has_flight = [is_clear[start:stop].any() for start, stop in pairwise(turns)]
@@ -134,13 +134,13 @@ def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
     return gaussian_filter1d(values, seconds * fps, axis=0, mode="nearest")
 
 
-def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
+def _find_forward(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
     """Return unit vectors (T, 2) in front of the hips, along x and z.
 
     They follow from vectors (T, 3) from the right to the left hip.
     """
     ahead_m = np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1)
-    facing = _smooth(ahead_m, _WAY_S, fps)
+    facing = _smooth(ahead_m, _PATH_SMOOTHING_S, fps)
     return normalize_safely(facing)
 
 
@@ -179,13 +179,13 @@ def walking_pace(features: MotionFeatures) -> float | None:
     if outside_m.shape[1] < max(_FEWEST_FRAMES, _MOST_FRAMES * (stop - start)):
         return None
     mean_m = np.sqrt((np.minimum(outside_m, _FURTHEST_M) ** 2).mean(axis=1))
-    tips_over = mean_m > _OUTSIDE * walk.leg_m  # for each of `_PACES`
+    tips_over = mean_m > _TIPPING_DISTANCE * walk.leg_m  # for each of `_PACES`
     if not tips_over.any() or tips_over[-1]:
         return None
     last = int(np.flatnonzero(tips_over)[-1])
-    share = np.interp(_OUTSIDE * walk.leg_m, mean_m[[last + 1, last]], [1.0, 0.0])
+    share = np.interp(_TIPPING_DISTANCE * walk.leg_m, mean_m[[last + 1, last]], [1.0, 0.0])
     log_pace = (1 - share) * np.log(_PACES[last]) + share * np.log(_PACES[last + 1])
-    return float(np.exp(log_pace)) / _USUAL
+    return float(np.exp(log_pace)) / _USUAL_PACE
 
 
 def has_unusual_steps(features: MotionFeatures) -> bool:
@@ -209,7 +209,7 @@ def has_usual_steps_at(features: MotionFeatures, speed: float) -> bool:
     if walk is None:
         return False
     shortest, longest = _USUAL_RATIOS
-    return shortest / _ERRS <= walk_ratio(walk, features.fps) * speed <= longest * _ERRS
+    return shortest / _PACE_ERROR <= walk_ratio(walk, features.fps) * speed <= longest * _PACE_ERROR
 
 
 def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
@@ -227,7 +227,9 @@ def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
     uprightness = median(trunk_m[:, 1] / np.maximum(norms(trunk_m), 1e-9))
     straightness = percentile(norms(legs_m).max(axis=1), 25) / (walk.leg_m - _ANKLE_M)
     lift = np.abs(places[:, 4, 1] - places[:, 5, 1]).max() / walk.leg_m
-    return bool(uprightness > _UPRIGHT and straightness > _STRAIGHT and _LIFTS[0] < lift < _LIFTS[1])
+    return bool(
+        uprightness > _UPRIGHT_COSINE and straightness > _LEG_EXTENSION and _ANKLE_LIFTS[0] < lift < _ANKLE_LIFTS[1]
+    )
 
 
 def walk_ratio(walk: Walk, fps: float) -> float:
@@ -251,7 +253,7 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     Distances (P, F) are from the convex hull of the soles on the floor. There is one row for each of the P `_PACES`,
     with the F frames of the span in which only feet touch the floor.
     """
-    places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
+    places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _POSITION_SMOOTHING_S, features.fps)
     velocities_m_s = np.gradient(places_m, 1 / features.fps, axis=0)
     accelerations_m_s2 = np.gradient(velocities_m_s, 1 / features.fps, axis=0)[span]
     places_m = places_m[span]
@@ -281,7 +283,11 @@ def timing_unevenness(features: MotionFeatures) -> float | None:
     same foot because limping is asymmetric.
     """
     walk = find_longest_walk(features)
-    if walk is None or len(walk.lengths) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:
+    if (
+        walk is None
+        or len(walk.lengths) < _FEWEST_TIMED_STEPS
+        or float(np.log(walk.lengths).std()) > _MAX_LENGTH_SPREAD
+    ):
         return None
     times = np.log(np.diff(walk.frames))
     times = np.concatenate([times[side::2] - times[side::2].mean() for side in (0, 1)])

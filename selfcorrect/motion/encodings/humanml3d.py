@@ -223,7 +223,7 @@ def encode(
         root_velocity_m[..., [0, 2]],
         joints_m[:-1, 0, 1],
         to_facing[:-1].apply(relative_m),
-        _six_of_bones(orientations, body),
+        _encode_rotations(orientations, body),
         to_facing[:-1].apply(steps_m),
         squared_steps_m2 < largest_step,
     )
@@ -297,7 +297,7 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return np.where(opposite, half_turn, quaternions)
 
 
-def _six_of_bones(orientations: list[Rotation], body: RowBody) -> np.ndarray:
+def _encode_rotations(orientations: list[Rotation], body: RowBody) -> np.ndarray:
     """Return rotations (T, J − 1, 6) relative to the bone before.
 
     They are the first two columns of the matrix, concatenated.

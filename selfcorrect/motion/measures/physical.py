@@ -206,7 +206,7 @@ FIGURES = (
 )
 """Figures of corrections, in the order of tables."""
 
-_CLEARLY_WORSE = 0.1
+_MIN_GROWTH = 0.1
 """Minimum relative growth of a figure that got worse. It must exceed the figure's repeatability, too."""
 _FLOATING_PER_PENETRATION = 3.0
 """Decrease of floating, relative to the increase of penetration, from which on penetration does not count as worse."""
@@ -221,7 +221,7 @@ def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[s
     if key == "floating_m" or key not in before or key not in after:
         return False
     growth = after[key] - before[key]
-    if growth <= _CLEARLY_WORSE * before[key] + figure.repeatability:
+    if growth <= _MIN_GROWTH * before[key] + figure.repeatability:
         return False
     floating_removed_m = before.get("floating_m", 0.0) - after.get("floating_m", 0.0)
     return key != "penetration_m" or floating_removed_m < _FLOATING_PER_PENETRATION * growth

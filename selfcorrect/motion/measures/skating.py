@@ -21,7 +21,7 @@ from ..perception.observation import observe
 from ..skeleton import FootFrames
 from ..views import LevelFeet
 
-_IN_PLACE = 0.5
+_IN_PLACE_SHARE = 0.5
 """Maximum travel speed of a body on a belt, relative to the belt. A faster body glides along with its feet."""
 
 
@@ -74,7 +74,7 @@ def find_belts_m_s(before: Motion, after: Motion) -> tuple[np.ndarray, np.ndarra
     """
     glide_m_s = observe(before).glide_m_s
     travel_m_s = _travel_m_s(before)
-    if norms(travel_m_s) >= _IN_PLACE * norms(glide_m_s):
+    if norms(travel_m_s) >= _IN_PLACE_SHARE * norms(glide_m_s):
         return np.zeros(2), np.zeros(2)
     return glide_m_s, glide_m_s + _travel_m_s(after) - travel_m_s
 

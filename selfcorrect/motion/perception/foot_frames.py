@@ -29,9 +29,9 @@ IN_AIR_M = 0.03
 _FLATTEST_PERCENTILE = 25
 """Percentile of the ankle's height above the toe joint that flat feet have. Feet are flat when the ankle is lowest;
 otherwise they are on tiptoe or about to leave the ground."""
-_AS_FLAT_M = 0.012
+_FLAT_TOLERANCE_M = 0.012
 """Maximum deviation from that height in flat frames, in m."""
-_AS_FLAT_RAD = float(np.radians(10.0))
+_FLAT_TOLERANCE_RAD = float(np.radians(10.0))
 """Maximum deviation from the mean normal in flat frames, in rad."""
 _FEWEST_FRAMES = 5
 """Minimum number of flat frames to estimate a foot's frame."""
@@ -47,11 +47,11 @@ _STEEPER_RAD = float(np.radians(12.0))
 
 _DEPTHS_M = {True: (0.0, SOLE_BELOW_TOE_JOINT_M, 0.05), False: (0.03, -BOX_FOOT_SOLE_M, 0.11)}
 """Minimum, usual and maximum sole depth in m: below toe joints (True), or below ankles if there are none (False)."""
-_OFF_M = 0.01, 0.02
+_WRONG_FLOOR_M = 0.01, 0.02
 """Toe joint heights, in m beyond what a sole explains, that show a wrong floor. From the first value on, the floor may
 be off as well; from the second on, the height says nothing about the sole."""
 
-_FLOORS_OFF_M = 0.015
+_FLOOR_ERROR_M = 0.015
 """Maximum difference between the sole depths of a motion and its rig that a floor error may explain, in m."""
 
 
@@ -87,7 +87,7 @@ class _Foot:
     """(3,) sole normal in the toe joint's frame."""
     sole_m: float
     """Depth of the sole below the toe joint, or below the ankle if there is none."""
-    sure: float
+    confidence: float
     """Confidence in this depth, from 0 to 1."""
     slope_rad: float
     """Slope of the line from toe joint to ankle."""
@@ -106,7 +106,7 @@ class _Foot:
 
         Both shoes are alike, so the depth moves towards the opposite foot's if that is more certain.
         """
-        return self.sole_m + max(opposite.sure - self.sure, 0.0) * (opposite.sole_m - self.sole_m)
+        return self.sole_m + max(opposite.confidence - self.confidence, 0.0) * (opposite.sole_m - self.sole_m)
 
     def mirror(self) -> _Foot:
         """Return the mirrored foot."""
@@ -140,7 +140,7 @@ def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
     if soles_m is None or rig.soles_m is None:
         return rig
     is_near = all(
-        abs(sole_m - rig_sole_m) < _FLOORS_OFF_M for sole_m, rig_sole_m in zip(soles_m, rig.soles_m, strict=True)
+        abs(sole_m - rig_sole_m) < _FLOOR_ERROR_M for sole_m, rig_sole_m in zip(soles_m, rig.soles_m, strict=True)
     )
     return replace(rig, soles_m=soles_m) if is_near else rig
 
@@ -209,8 +209,8 @@ def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:
 
 def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -> FootFrames:
     return FootFrames(
-        ankles=(_turn_onto_up(left.ankle), _turn_onto_up(right.ankle)),
-        toes=(_turn_onto_up(left.toe), _turn_onto_up(right.toe)),
+        ankles=(_rotation_to_up(left.ankle), _rotation_to_up(right.ankle)),
+        toes=(_rotation_to_up(left.toe), _rotation_to_up(right.toe)),
         soles_m=soles_m,
     )
 
@@ -298,8 +298,8 @@ def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fp
     if len(stance.clips) < _minimum_flat_frames(fps):
         return None
     flattest_m = percentile(stance.rises_m, _FLATTEST_PERCENTILE)
-    flat = stance.select_frames(np.abs(stance.rises_m - flattest_m) < _AS_FLAT_M)
-    flat = flat.select_frames(_angles_rad(flat.normals, _mean_direction(flat.normals)) < _AS_FLAT_RAD)
+    flat = stance.select_frames(np.abs(stance.rises_m - flattest_m) < _FLAT_TOLERANCE_M)
+    flat = flat.select_frames(_angles_rad(flat.normals, _mean_direction(flat.normals)) < _FLAT_TOLERANCE_RAD)
     ankle, toe = _find_ankle_and_toe(skeleton, side)
     has_toe = toe != ankle
     slope_rad = float(np.arctan2(median(flat.rises_m), median(flat.reaches_m))) if has_toe else 0.0
@@ -314,7 +314,7 @@ def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fp
         ankle=normal,
         toe=normal if _is_tilted(toe_normal) else toe_normal,
         sole_m=sole_m,
-        sure=confidence,
+        confidence=confidence,
         slope_rad=slope_rad,
     )
 
@@ -340,7 +340,7 @@ def _estimate_depth_m(heights_m: np.ndarray, bounds_m: tuple[float, float, float
     least_m, usual_m, largest_m = bounds_m
     within_m = np.clip(heights_m, least_m, largest_m)
     off_m = np.abs(heights_m - within_m)
-    confidence = np.clip((_OFF_M[1] - off_m) / (_OFF_M[1] - _OFF_M[0]), 0.0, 1.0)
+    confidence = np.clip((_WRONG_FLOOR_M[1] - off_m) / (_WRONG_FLOOR_M[1] - _WRONG_FLOOR_M[0]), 0.0, 1.0)
     depths_m = np.linspace(least_m, largest_m, 101)
     prior = (depths_m - usual_m) ** 2 / (largest_m - least_m)
     likeliest = (prior + confidence @ np.abs(within_m[:, None] - depths_m)).argmin()
@@ -357,7 +357,7 @@ def _angles_rad(normals: np.ndarray, direction: np.ndarray) -> np.ndarray:
     return np.arccos(np.clip(normals @ direction, -1.0, 1.0))
 
 
-def _turn_onto_up(normal: np.ndarray) -> Quaternion:
+def _rotation_to_up(normal: np.ndarray) -> Quaternion:
     """Return the smallest rotation of a unit vector (3,) to the y axis."""
     x, y, z = normal.tolist()
     turn = np.array([-z, 0.0, x, 1 + y])  # the axis is normal × y

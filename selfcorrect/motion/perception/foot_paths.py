@@ -25,11 +25,11 @@ _HEEL_BEHIND_ANKLE_M = 0.045
 """Distance along the sole from ankle to heel, in m."""
 GLIDES_M_S = 0.4
 """Minimum speed of ground that glides beneath a body, in m/s."""
-_STAYS = 0.25
+_STAY_SHARE = 0.25
 """Maximum travel speed of a body on a treadmill, relative to the belt's speed."""
-_RIDES = 0.5
+_RIDE_SHARE = 0.5
 """Maximum velocity of a riding body relative to the ground, as a share of the ground's speed."""
-_GLIDES_LOW_M = 0.02
+_GLIDE_HEIGHT_M = 0.02
 """Usual height of points that show a glide, in m above their lower envelope."""
 _AROUND_S = 0.6
 """Half the window of the lower envelope, in s."""
@@ -121,7 +121,7 @@ def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarr
     feet that stand still.
     """
     level_m_s = velocities_m_s[..., [0, 2]].reshape(-1, 2)
-    heights = above_m / _GLIDES_LOW_M
+    heights = above_m / _GLIDE_HEIGHT_M
     rises = velocities_m_s[..., 1] / RISES_M_S
     weights = np.exp(-0.5 * (heights**2 + rises**2)).ravel()
     standing = weights @ np.exp(-0.5 * (level_m_s**2).sum(-1) / GLIDES_M_S**2)
@@ -133,8 +133,8 @@ def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarr
         glide_m_s = near @ level_m_s / max(near.sum(), 1e-9)
     travel_m_s = median(velocities_m_s[..., [0, 2]].mean(axis=1), axis=0)  # takes that are joined jump back
     glide_speed_m_s = np.linalg.norm(glide_m_s)
-    stays = np.linalg.norm(travel_m_s) < _STAYS * glide_speed_m_s
-    rides = np.linalg.norm(travel_m_s - glide_m_s) < _RIDES * glide_speed_m_s
+    stays = np.linalg.norm(travel_m_s) < _STAY_SHARE * glide_speed_m_s
+    rides = np.linalg.norm(travel_m_s - glide_m_s) < _RIDE_SHARE * glide_speed_m_s
     is_gliding = (stays or rides) and glide_speed_m_s > GLIDES_M_S and near.sum() > 3 * standing
     return glide_m_s if is_gliding else np.zeros(2)
 

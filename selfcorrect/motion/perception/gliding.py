@@ -16,11 +16,11 @@ _STAND_S = 2.0
 """Minimum duration of a stand without steps that can show a glide, in s."""
 _STAND_GAP_S = 0.1
 """Maximum interruption of a stand, in s."""
-_STEPS_M_S = 0.04
+_STEP_M_S = 0.04
 """Minimum speed of a stepping foot, relative to the other foot or vertically, in m/s."""
 _SLOWEST_GLIDE_M_S = 0.012
 """Minimum mean speed of a glide, in m/s. No CMU clip reaches it."""
-_RIDES_M_S = 0.3
+_RIDE_M_S = 0.3
 """Speed from which on a standing body rides, in m/s."""
 _SHORTEST_GLIDE_M = 0.04
 """Minimum distance of a glide, in m."""
@@ -55,10 +55,10 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
         return glide_m_s
     steps_m_s = np.diff(joints_m, axis=0) * fps
     smooth_m_s = gaussian_filter1d(steps_m_s, _STAND_SMOOTHED_S * fps, axis=0, mode="nearest")
-    is_level = np.abs(smooth_m_s[..., 1]) < _STEPS_M_S
+    is_level = np.abs(smooth_m_s[..., 1]) < _STEP_M_S
     apart_m_s = norms((smooth_m_s[:, 0] - smooth_m_s[:, 1])[:, [0, 2]])
-    is_still = is_level & (norms(smooth_m_s[..., [0, 2]]) < _STEPS_M_S)
-    stands = is_level.all(axis=1) & (apart_m_s < _STEPS_M_S)
+    is_still = is_level & (norms(smooth_m_s[..., [0, 2]]) < _STEP_M_S)
+    stands = is_level.all(axis=1) & (apart_m_s < _STEP_M_S)
     glide_m_s = _estimate_glide(smooth_m_s.mean(axis=1), stands, root_m, fps, _SLOWEST_GLIDE_M_S, _STRAIGHT_GLIDE)
     if glide_m_s.any():
         return glide_m_s
@@ -88,7 +88,7 @@ def _estimate_glide(
     """
     feet_m_s = velocity_m_s[:, [0, 2]]
     glide_m_s = np.zeros_like(feet_m_s)
-    is_standing = stands & (norms(feet_m_s) < _RIDES_M_S)
+    is_standing = stands & (norms(feet_m_s) < _RIDE_M_S)
     for first, last in spans(is_standing, round(_STAND_GAP_S * fps)):
         stretch = slice(first, last + 1)
         steps = last + 1 - first

@@ -37,27 +37,27 @@ TILTED_DEG = 3.5
 """Minimum tilt that is corrected, in degrees. Of 364 pieces of 5 s from CMU's training clips, 4 have a larger one."""
 _STEEPEST_DEG = 20.0
 """Maximum tilt of a plane, in degrees. Steeper ones are stairs."""
-_FEWEST_OF_FOOT = 2
+_FEWEST_PER_FOOT = 2
 """Minimum number of stances of each foot to fit a plane."""
-_OFF_M = 0.015
+_HALF_WEIGHT_M = 0.015
 """Distance from the plane at which a stance has half its weight, in m."""
 _NEAR_M = 0.022
 """Maximum distance of most stances from a plane, in m. It also limits how much deeper feet may be below this plane than
 below a level one."""
 _NEAR_PERCENTILE = 80
 """Percentage of stances that must be that near."""
-_GROWTHS_AGREE = 0.35
+_GROWTH_TOLERANCE = 0.35
 """Maximum difference between the slope growth of body and soles, relative to their mean."""
 _LEAST_GROWTH = 0.06
 """Minimum growth of the slope from the first to the last stance."""
-_BENDS = (0.5, 2.5)
+_BEND_RANGE = (0.5, 2.5)
 """Range of the measured curvature of stance heights, relative to what the growth of the tilt causes. It is 1 for feet
 that stand, and 2 if the world turns about a point."""
 _SPREAD_M = 0.06
 """Minimum standard deviation of stance positions along a direction that shows a tilt, in m."""
-_UNSURE_RAD = 0.018
+_MAX_ERROR_RAD = 0.018
 """Maximum standard error of a tilt that is accepted, in rad."""
-_TO_DEVIATION = 1.48
+_DEVIATION_PER_MEDIAN = 1.48
 """Ratio of standard deviation to median magnitude of a normal distribution."""
 _HEIGHT_ERROR_M = 0.006
 """Minimum standard error of stance heights on a plane, in m."""
@@ -75,33 +75,33 @@ _LEAST_SIDEWAYS = 0.03
 """Minimum sideways slope that posture can show."""
 _LEAST_FORWARD = 0.09
 """Minimum forward slope that posture can show. People lean forwards and backwards more than sideways."""
-_AGREE_SIDEWAYS = 0.05
+_SIDEWAYS_TOLERANCE = 0.05
 """Maximum difference between the sideways slopes of body and soles."""
-_AGREE_FORWARD = 0.09
+_FORWARD_TOLERANCE = 0.09
 """Maximum difference between the forward slopes of body and soles."""
-_AGREE_SHARE = 0.25
+_TOLERANCE_SHARE = 0.25
 """Further difference that is tolerated, as a share of the slope."""
-_SOLES_AGREE = 0.15
+_SOLE_TOLERANCE = 0.15
 """Half the maximum difference between both soles' slopes."""
-_INCLINED = 0.2
+_HALF_WEIGHT_SLOPE = 0.2
 """Sole slope at which a stance has half its weight. Feet on tiptoe have such slopes."""
 _STEP_LEAN = 0.23
 """Half the maximum difference between the body's leans over the left and the right foot: half the step width over the
 height."""
-_FEET_AGREE_M = 0.02
+_FEET_TOLERANCE_M = 0.02
 """Maximum distance between the planes of the left and the right foot, in m."""
-_LONG_M = 0.8
+_FAR_APART_M = 0.8
 """Distance between stances from which on they overrule the body's lean, in m. They then also show the slope of a ramp,
 on which soles are inclined."""
 _MANY_STANCES = 10
 """Number of stances from which on they overrule the body's lean."""
-_CONTRADICTS = 0.08
+_CONTRADICTING_SLOPE = 0.08
 """Minimum difference of slopes by which body or soles contradict the stances."""
 _LEAN_SHARE = 0.7
 """Weight of the body's slope in the mean with the soles'."""
 _LONG_STANCES_S = 0.8
 """Minimum total stance time of each foot for posture to count, in s."""
-_TALL = 0.92
+_MIN_TALLNESS = 0.92
 """Minimum height of the centre of mass for posture to show a forward tilt, relative to its usual maximum. People who
 crouch lean forwards and lift their heels."""
 
@@ -179,7 +179,7 @@ class _Stance:
     @property
     def sole_weight(self) -> float:
         """Weight of the stance's sole, lower if the sole is inclined."""
-        return self.weight / (1 + float(self.sole @ self.sole) / _INCLINED**2)
+        return self.weight / (1 + float(self.sole @ self.sole) / _HALF_WEIGHT_SLOPE**2)
 
 
 def estimate_ground_plane(motion: Motion, observation: Observation | None = None) -> GroundPlane:
@@ -234,7 +234,7 @@ def _fit_growing_tilt(stances: Sequence[_Stance], posture: _Posture) -> GroundPl
     rises_m = (np.diff(places_m[:, [0, 2]], axis=0) @ growth) * (since_middle_s[1:] + since_middle_s[:-1]) / 2
     bends_m = np.cumsum([0.0, *rises_m])
     solution, _ = _fit_robustly(np.column_stack([places_m[:, [0, 2]], bends_m]), places_m[:, 1])
-    if not _BENDS[0] < solution[2] < _BENDS[1]:
+    if not _BEND_RANGE[0] < solution[2] < _BEND_RANGE[1]:
         return None
     flattened = []
     for stance, bend_m in zip(ordered, solution[2] * bends_m, strict=True):
@@ -249,7 +249,7 @@ def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
     Leans of body and soles are each modelled as a constant per foot in the body's frame plus a linear growth in the
     world. The result is 0 if the growths of body and soles disagree.
     """
-    if len(stances) < 2 * _FEWEST_OF_FOOT:
+    if len(stances) < 2 * _FEWEST_PER_FOOT:
         return np.zeros(2)
     middles_s = np.array([stance.middle_s for stance in stances])
     design = np.zeros((len(stances), 2, 6))
@@ -265,7 +265,7 @@ def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
     mean = (growths[0] + growths[1]) / 2
     size = float(np.linalg.norm(mean))
     is_shown = size * np.ptp(middles_s) > _LEAST_GROWTH
-    agrees = np.linalg.norm(growths[0] - growths[1]) < _GROWTHS_AGREE * size
+    agrees = np.linalg.norm(growths[0] - growths[1]) < _GROWTH_TOLERANCE * size
     return mean if is_shown and agrees else np.zeros(2)
 
 
@@ -286,18 +286,18 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     across_m = places_m[:, [0, 2]] - median(places_m[:, [0, 2]], axis=0)
     heights_m = places_m[:, 1] - median(places_m[:, 1])
     shown = np.zeros((0, 2))
-    if min(is_left.sum(), (~is_left).sum()) >= _FEWEST_OF_FOOT:
+    if min(is_left.sum(), (~is_left).sum()) >= _FEWEST_PER_FOOT:
         shown = _find_shown_directions(across_m, _HEIGHT_ERROR_M)
     fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
-    error_m = max(_HEIGHT_ERROR_M, _TO_DEVIATION * float(median(np.abs(off_m))))
+    error_m = max(_HEIGHT_ERROR_M, _DEVIATION_PER_MEDIAN * float(median(np.abs(off_m))))
     surely_shown = _find_shown_directions(across_m, error_m)
     if len(surely_shown) < len(shown):
         shown = surely_shown
         fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
-    is_near = np.ptp(across_m @ shown.T, axis=0) < _LONG_M
+    is_near = np.ptp(across_m @ shown.T, axis=0) < _FAR_APART_M
     is_weak = is_near & (len(stances) < _MANY_STANCES)
     rises = np.abs(shown @ fitted)
-    contradicts = _CONTRADICTS + _AGREE_SHARE * rises
+    contradicts = _CONTRADICTING_SLOPE + _TOLERANCE_SHARE * rises
     if len(shown) < 2 and not posture.is_known:
         return None
     off_lean = (np.abs(shown @ (fitted - posture.lean_slopes)) > contradicts) & (rises > _LEAST_SIDEWAYS)
@@ -309,7 +309,7 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     off_m = np.abs(off_m - median(off_m))
     distance_m = float(percentile(off_m, _NEAR_PERCENTILE))
     stand_level = abs(apart_m) > max(abs(level_apart_m), _HEIGHT_ERROR_M)  # the body leans; its feet stand level
-    if stand_level or abs(apart_m) >= _FEET_AGREE_M or distance_m >= _NEAR_M:
+    if stand_level or abs(apart_m) >= _FEET_TOLERANCE_M or distance_m >= _NEAR_M:
         return None
     return GroundPlane.from_slopes(fitted, len(stances))
 
@@ -337,7 +337,7 @@ def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
     """
     _, spreads, directions = np.linalg.svd(across_m, full_matrices=False)
     is_wide = spreads > _SPREAD_M * np.sqrt(len(across_m))
-    return directions[is_wide & (_UNSURE_RAD * spreads > error_m)]
+    return directions[is_wide & (_MAX_ERROR_RAD * spreads > error_m)]
 
 
 def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -353,7 +353,7 @@ def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarra
         root_weights = np.sqrt(weights)
         solution = np.linalg.lstsq(design * root_weights[:, None], heights_m * root_weights, rcond=None)[0]
         off_m = heights_m - design @ solution
-        weights = 1 / (1 + (off_m / _OFF_M) ** 2)
+        weights = 1 / (1 + (off_m / _HALF_WEIGHT_M) ** 2)
     return solution[:-1], off_m
 
 
@@ -383,12 +383,17 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
     if not leftward.any():
         return _Posture(np.zeros(2), np.zeros(2), np.zeros(2), is_known=False)
     forward = np.array([-leftward[1], leftward[0]])
-    lean, sole, shown = _measure_lean(feet, leftward, least=_LEAST_SIDEWAYS, agree=_AGREE_SIDEWAYS)
+    lean, sole, shown = _measure_lean(feet, leftward, least=_LEAST_SIDEWAYS, agree=_SIDEWAYS_TOLERANCE)
     forward_lean, forward_sole, forward_shown = _measure_lean(
-        feet, forward, least=_LEAST_FORWARD, agree=_AGREE_FORWARD, usual_lean=_FORWARD_LEAN, usual_sole=_FORWARD_SOLE
+        feet,
+        forward,
+        least=_LEAST_FORWARD,
+        agree=_FORWARD_TOLERANCE,
+        usual_lean=_FORWARD_LEAN,
+        usual_sole=_FORWARD_SOLE,
     )
     is_known = min(sum(stance.seconds for stance in foot) for foot in feet) > _LONG_STANCES_S
-    is_tall = min(float(_average(foot, "tallness")) for foot in feet) > _TALL
+    is_tall = min(float(_average(foot, "tallness")) for foot in feet) > _MIN_TALLNESS
     return _Posture(
         slopes=is_known * (-shown * leftward - is_tall * forward_shown * forward),
         lean_slopes=-lean * leftward - forward_lean * forward,
@@ -427,8 +432,8 @@ def _measure_lean(
     slope = _LEAN_SHARE * lean + (1 - _LEAN_SHARE) * sole
     is_shown = (
         abs(slope) > least
-        and abs(lean - sole) < agree + _AGREE_SHARE * abs(slope)
-        and np.linalg.norm(sole_slopes[0] - sole_slopes[1]) < 2 * _SOLES_AGREE
+        and abs(lean - sole) < agree + _TOLERANCE_SHARE * abs(slope)
+        and np.linalg.norm(sole_slopes[0] - sole_slopes[1]) < 2 * _SOLE_TOLERANCE
         and abs(leans[0] - leans[1]) < 2 * _STEP_LEAN
     )
     return lean, sole, slope if is_shown else 0.0

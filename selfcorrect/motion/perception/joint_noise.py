@@ -19,12 +19,12 @@ from ..kinematics import forward_kinematics, make_continuous
 from ..motion import SLAB, Motion
 from ..skeleton import Skeleton
 
-_WHITE = 0.8
+_WHITE_RATIO = 0.8
 """Minimum ratio of noise estimates from successive orders, eighth to fourth and fourth to second. Below it, the motion
 is faster than the noise, and smoothing would cost more than it gains."""
-_SHAKES_M = 0.0045
+_SHAKE_M = 0.0045
 """Minimum noise at a limb's end, per axis, in m."""
-_OWN = 0.75
+_OWN_SHARE = 0.75
 """Minimum noise at a limb's end relative to what the joint alone would cause. Joints that compensate each other stay
 below."""
 _HAND_M = 0.15
@@ -55,7 +55,7 @@ class JointNoise:
         rotations = make_continuous(motion.rotations)
         levels = _measure_levels(rotations)
         least_rad = 2 * np.sqrt(3) * levels.min(axis=0)
-        candidates = np.flatnonzero(_is_white(levels) & (least_rad > _SHAKES_M))  # of arms of a metre at most
+        candidates = np.flatnonzero(_is_white(levels) & (least_rad > _SHAKE_M))  # of arms of a metre at most
         if not len(candidates):
             return noise
         positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
@@ -76,7 +76,7 @@ class JointNoise:
             least_m = levels_m.min(axis=(0, 1))
             own_m = least_rad[joint] * norms(arms_m).mean(axis=0) * np.sqrt(2) / 3
             is_white = np.all([_is_white(levels) for levels in levels_m], axis=0)
-            shakes = is_white & (least_m > np.maximum(_SHAKES_M, _OWN * own_m))
+            shakes = is_white & (least_m > np.maximum(_SHAKE_M, _OWN_SHARE * own_m))
             if shakes.any():
                 noise.rotations_rad[joint] = least_rad[joint]
                 noise.ends_m[joint] = least_m[shakes].max()
@@ -98,7 +98,7 @@ def _measure_levels(values: np.ndarray) -> np.ndarray:
 def _is_white(levels: np.ndarray) -> np.ndarray:
     """Return where estimates (3, ...) are those of white noise that exceeds the motion."""
     second, fourth, eighth = levels
-    return (eighth > _WHITE * fourth) & (fourth > _WHITE * second)
+    return (eighth > _WHITE_RATIO * fourth) & (fourth > _WHITE_RATIO * second)
 
 
 def _find_leaves(skeleton: Skeleton) -> list[int]:

@@ -29,51 +29,51 @@ from .frame_times import FrameTimes
 
 _LONGEST_PERIOD = 30
 """Maximum number of frames in a period, which allows 29 samples in 30 frames."""
-_BESIDE = (3, 8)
+_NEIGHBOURS = (3, 8)
 """Numbers of neighbouring steps to compare with. The smaller one finds patterns that change, the larger one finds
 samples that are held for up to eight frames."""
-_LOW = 0.45
+_LOW_RATIO = 0.45
 """Maximum typical size of steps onto copies, relative to the largest steps nearby."""
-_HIGH = 0.7
+_HIGH_RATIO = 0.7
 """Minimum typical size of all other steps, relative to the largest steps nearby."""
-_LOW_OF_PART = 0.8
+_LOW_PART_RATIO = 0.8
 """Maximum size of steps onto copies relative to steps onto samples, for the root and for most joints."""
-_COPY = 0.3
+_COPY_ADVANCE = 0.3
 """Maximum advance of steps onto copies along the path, relative to the mean step, as a median over periods."""
-_SAMPLE = 0.4
+_SAMPLE_ADVANCE = 0.4
 """Minimum advance of steps onto samples, likewise."""
-_AS_SPACED = 0.7
+_SPACING_SHARE = 0.7
 """Minimum median advance of steps onto samples, relative to the spacing of samples."""
-_CLEARLY = 10.0
+_CLEAR_ERRORS = 10.0
 """Minimum median step along a path, in standard errors of noise."""
 _WINDOW = 6
 """Half window for the direction of the path, in frames, if periods are long. For short periods it is a multiple of the
 period."""
-_ALIKE = 0.3
+_SIMILAR_RATIO = 0.3
 """Minimum ratio of the mean steps before and after a frame. Below it, the body starts or stops."""
-_STRAY = 0.1
+_STRAY_SHARE = 0.1
 """Maximum share of frames that contradict a pattern: copies outside, or samples where it has copies."""
-_LINEAR = 0.05
+_LINEAR_RATIO = 0.05
 """Maximum change of velocity between linear keys, relative to the change at keys."""
 _FEWEST_PERIODS = 3
 """Minimum number of periods in a pattern."""
 _FEWEST_COPIES = 3
 """Minimum number of copies, in a pattern or from a recorder that misses frames."""
-_FEW = 12
+_FEW_COPIES = 12
 """Minimum number of copies that suffice to estimate the noise on copies."""
-_UNCHANGED = 1e-6
+_COPY_TOLERANCE = 1e-6
 """Maximum difference between exact copies, in m and quaternion components."""
 _LONGEST_HOLD = 10
 """Maximum number of consecutive irregular copies."""
 _FEWEST_HOLDS = 5
 """Minimum number of samples that are held irregularly."""
-_HELD = 0.2
+_HELD_SHARE = 0.2
 """Minimum number of irregular copies, relative to the number of steps that move."""
-_EVEN = 1.8
+_EVEN_RATIO = 1.8
 """Maximum ratio between the speed across copies and the speeds nearby, if the channel moves evenly."""
-_MOSTLY_EVEN = 0.7
+_EVEN_SHARE = 0.7
 """Minimum share of held samples around which the channel moves evenly."""
-_LOST = 1.4
+_CATCH_UP_RATIO = 1.4
 """Minimum ratio of steps that follow a copy to steps that follow a sample, if the recorder missed frames."""
 _DENSE_FPS = 24.0
 """Minimum rate of linear keys that are corrected on their own, in frames per second. Frames between keys have no white
@@ -106,7 +106,7 @@ class FrameRepeats:
         The first frame is a key. Frames after the last key must repeat it, otherwise the result is None.
         """
         last_key = (len(motion) - 1) // spacing * spacing
-        if (_measure_steps(motion)[last_key:] > _UNCHANGED).any():
+        if (_measure_steps(motion)[last_key:] > _COPY_TOLERANCE).any():
             return None
         times = np.arange(0, last_key + 1, spacing, dtype=float)
         sources = np.arange(len(motion)) // spacing
@@ -122,9 +122,9 @@ class FrameRepeats:
     @classmethod
     def _find(cls, motion: Motion) -> FrameRepeats:
         steps = _measure_steps(motion)
-        for beside in _BESIDE:
+        for beside in _NEIGHBOURS:
             ratios = _compare_with_neighbours(steps, beside)
-            is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
+            is_copy, spacing = _find_pattern(ratios, _LOW_RATIO, _HIGH_RATIO)
             if spacing and _is_whole_body(motion, is_copy, beside) and _pauses_midway(motion, is_copy):
                 return cls._from_copies(is_copy, spacing, ratios)
         is_linear, spacing = _find_linear_frames(motion)
@@ -135,7 +135,7 @@ class FrameRepeats:
             times = np.flatnonzero(~is_linear).astype(float)
             return cls(np.cumsum(~is_linear) - 1, times, spacing, is_linear=True)
         ratios = _compare_with_neighbours(steps)
-        is_copy = np.append(False, (steps < _UNCHANGED) & (ratios < _LOW))
+        is_copy = np.append(False, (steps < _COPY_TOLERANCE) & (ratios < _LOW_RATIO))
         if is_copy.sum() >= _FEWEST_COPIES:
             return cls._from_copies(is_copy, 0.0, ratios) if _catches_up(is_copy, ratios) else cls()
         is_copy, spacing, shares = _find_noisy_pattern(motion)  # noise on top leaves no exact copies
@@ -204,7 +204,7 @@ class FrameRepeats:
         if self.is_linear:
             return samples
         copies = np.flatnonzero(np.diff(self.sources, prepend=-1) == 0)
-        if _measure_steps(motion)[copies - 1].max(initial=0.0) < _UNCHANGED:
+        if _measure_steps(motion)[copies - 1].max(initial=0.0) < _COPY_TOLERANCE:
             return samples
         counts = np.diff(self.find_bounds())
         root_m = np.add.reduceat(motion.root_m, self.starts, axis=0) / counts[:, None]
@@ -274,12 +274,12 @@ def find_exact_copies(steps: np.ndarray, least_step: float) -> FrameRepeats | No
     Returns:
         The samples, or None if the channel has no copies, or has them because it rests.
     """
-    is_same = steps < _UNCHANGED
+    is_same = steps < _COPY_TOLERANCE
     if is_same.sum() < _FEWEST_COPIES or is_same.all():
         return None
-    for beside in _BESIDE:
+    for beside in _NEIGHBOURS:
         ratios = _compare_with_neighbours(steps, beside)
-        is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
+        is_copy, spacing = _find_pattern(ratios, _LOW_RATIO, _HIGH_RATIO)
         if spacing and is_same[is_copy[1:]].all():
             return FrameRepeats._from_copies(is_copy, spacing, ratios)
     is_copy = _find_irregular_copies(steps, is_same, least_step)
@@ -303,13 +303,13 @@ def _find_irregular_copies(steps: np.ndarray, is_same: np.ndarray, least_step: f
     speeds = np.diff(path[samples]) / spans
     is_held = spans > 1
     nothing = np.zeros(len(steps) + 1, dtype=bool)
-    if len(speeds) < 3 or is_held.sum() < _FEWEST_HOLDS or is_copy.sum() < _HELD * np.count_nonzero(~is_same):
+    if len(speeds) < 3 or is_held.sum() < _FEWEST_HOLDS or is_copy.sum() < _HELD_SHARE * np.count_nonzero(~is_same):
         return nothing
     around = (np.append(speeds[1:], speeds[-1]) + np.insert(speeds[:-1], 0, speeds[0])) / 2
     ratios = speeds[is_held] / np.maximum(around[is_held], 1e-12)
-    is_even = (ratios > 1 / _EVEN) & (ratios < _EVEN)
+    is_even = (ratios > 1 / _EVEN_RATIO) & (ratios < _EVEN_RATIO)
     steps_after = np.diff(path[samples])[is_held]
-    return is_copy if is_even.mean() > _MOSTLY_EVEN and median(steps_after) > least_step else nothing
+    return is_copy if is_even.mean() > _EVEN_SHARE and median(steps_after) > least_step else nothing
 
 
 def _measure_steps(motion: Motion) -> np.ndarray:
@@ -340,8 +340,8 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
     shares = [share for share in joint_shares if np.isfinite(share)]
     is_root_still = not np.isfinite(root_share)
     if not shares:
-        return root_share < _LOW_OF_PART
-    return (is_root_still or root_share < _LOW_OF_PART) and float(median(shares)) < _LOW_OF_PART
+        return root_share < _LOW_PART_RATIO
+    return (is_root_still or root_share < _LOW_PART_RATIO) and float(median(shares)) < _LOW_PART_RATIO
 
 
 def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside: int) -> float:
@@ -360,7 +360,7 @@ def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside:
     samples = ratios[~is_copy[1:]]
     if not np.isfinite(copies).any() or not np.isfinite(samples).any():
         return np.nan
-    return float(median_of_known(copies) / max(float(median_of_known(samples)), _UNCHANGED))
+    return float(median_of_known(copies) / max(float(median_of_known(samples)), _COPY_TOLERANCE))
 
 
 def _pauses_midway(motion: Motion, is_copy: np.ndarray) -> bool:
@@ -370,10 +370,10 @@ def _pauses_midway(motion: Motion, is_copy: np.ndarray) -> bool:
     """
     shares = _measure_shares(_stack_poses(motion), _WINDOW)
     known = shares[is_copy[1:] & np.isfinite(shares)]
-    return not len(known) or _makes_no_progress(known, _COPY)
+    return not len(known) or _makes_no_progress(known, _COPY_ADVANCE)
 
 
-def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.ndarray:
+def _compare_with_neighbours(steps: np.ndarray, beside: int = _NEIGHBOURS[0]) -> np.ndarray:
     """Return each step (S,) relative to the largest steps nearby.
 
     The smaller of the largest steps before and after is used, so that a body that starts or stops does not seem to
@@ -384,7 +384,7 @@ def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.
     padded = np.pad(steps, beside)
     largest = sliding_window_view(padded, beside).max(axis=1)
     least_m = np.minimum(largest[: len(steps)], largest[beside + 1 :])
-    return np.where(least_m > 10 * _UNCHANGED, steps / np.maximum(least_m, _UNCHANGED), np.nan)
+    return np.where(least_m > 10 * _COPY_TOLERANCE, steps / np.maximum(least_m, _COPY_TOLERANCE), np.nan)
 
 
 def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float]:
@@ -407,7 +407,7 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
         if is_low is not None:
             repeated = np.resize(is_low, len(ratios))
             strays = np.sum((ratios < 0.5 * low) & ~repeated) + np.sum((ratios > high) & repeated)
-            if strays <= _STRAY * repeated.sum():
+            if strays <= _STRAY_SHARE * repeated.sum():
                 return np.append(False, repeated), period / int(np.sum(~is_low))
     return np.zeros(len(ratios) + 1, dtype=bool), 0.0
 
@@ -430,7 +430,7 @@ def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
         return None
     is_copy, spacing, shares, _ = max(patterns, key=lambda pattern: pattern[1])  # half a period may seem to be one
     steps = norms(np.diff(path, axis=0))
-    if median(steps[is_copy[1:]]) > _LOW * median(steps[~is_copy[1:]]):
+    if median(steps[is_copy[1:]]) > _LOW_RATIO * median(steps[~is_copy[1:]]):
         return None
     return FrameRepeats._from_copies(is_copy, spacing, shares)
 
@@ -469,7 +469,7 @@ def _list_noisy_patterns(
         if counts.min() < _FEWEST_PERIODS:
             continue
         typical = np.take_along_axis(np.sort(folded, axis=0), counts[None] // 2, axis=0)[0]
-        is_low = _find_low_steps(typical, _COPY, _SAMPLE)
+        is_low = _find_low_steps(typical, _COPY_ADVANCE, _SAMPLE_ADVANCE)
         if is_low is None:
             continue
         shares = shares_by_window[window]
@@ -512,7 +512,7 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
 
     Values (T, …, D) give (T − 3 − 2 · window, …) shares.
     """
-    still = 100 * _UNCHANGED**2
+    still = 100 * _COPY_TOLERANCE**2
     means = poses[window:] - poses[:-window]
     means /= window
     before = means[: -window - 3]
@@ -523,9 +523,9 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     before_squares = squares[: -window - 3]
     after_squares = squares[window + 3 :]
     larger = np.maximum(before_squares, after_squares)
-    is_moving = np.minimum(before_squares, after_squares) > np.maximum(still, _ALIKE**2 * larger)
+    is_moving = np.minimum(before_squares, after_squares) > np.maximum(still, _SIMILAR_RATIO**2 * larger)
     along = 2 * np.einsum("...i,...i", step, twice_way)
-    along /= np.maximum(np.einsum("...i,...i", twice_way, twice_way), 4 * _UNCHANGED**2)
+    along /= np.maximum(np.einsum("...i,...i", twice_way, twice_way), 4 * _COPY_TOLERANCE**2)
     return np.where(is_moving, along, np.nan)
 
 
@@ -535,17 +535,19 @@ def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     root = _measure_shares_of(motion.root_m, window)[onto_copies]
     joints = _measure_shares_of(make_continuous(motion.rotations), window)
     is_turning = np.isfinite(joints[onto_copies]).sum(axis=0) >= _FEWEST_COPIES
-    is_turning &= _make_progress(joints[~onto_copies])
+    is_turning &= _find_progress(joints[~onto_copies])
     is_root_still = np.isfinite(root).sum() < _FEWEST_COPIES
     if not is_turning.any():
         return False
     copies = median_of_known(joints[onto_copies][:, is_turning], axis=0)
     samples = median_of_known(joints[~onto_copies][:, is_turning], axis=0)
-    is_pose_still = float(median(copies)) < _LOW_OF_PART / 2 and float(median(samples - copies)) > _LOW_OF_PART / 2
-    return is_pose_still and (is_root_still or float(median_of_known(root)) < _LOW_OF_PART)
+    is_pose_still = (
+        float(median(copies)) < _LOW_PART_RATIO / 2 and float(median(samples - copies)) > _LOW_PART_RATIO / 2
+    )
+    return is_pose_still and (is_root_still or float(median_of_known(root)) < _LOW_PART_RATIO)
 
 
-def _make_progress(shares: np.ndarray) -> np.ndarray:
+def _find_progress(shares: np.ndarray) -> np.ndarray:
     """Return which of J joints (J,) advance along their paths.
 
     Others move to and fro by noise.
@@ -556,7 +558,7 @@ def _make_progress(shares: np.ndarray) -> np.ndarray:
     counts = np.isfinite(shares).sum(axis=0)
     typical = median_of_known(shares, axis=0)
     spread = median_of_known(np.abs(shares - typical), axis=0) / 0.6745
-    return typical * np.sqrt(counts) > _CLEARLY * spread
+    return typical * np.sqrt(counts) > _CLEAR_ERRORS * spread
 
 
 def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
@@ -577,11 +579,11 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
     typical = float(median(samples))
     spread = float(median(np.abs(samples - typical))) / 0.6745
     return (
-        float(np.mean(copies > _SAMPLE + 3 * noise)) <= _STRAY
-        and float(np.mean(np.abs(samples) < _STRAY)) < _COPY
-        and _makes_no_progress(copies, _STRAY)
-        and typical > _AS_SPACED * spacing
-        and typical * np.sqrt(len(copies)) > _CLEARLY * max(noise, spread if len(copies) < _FEW else 0.0)
+        float(np.mean(copies > _SAMPLE_ADVANCE + 3 * noise)) <= _STRAY_SHARE
+        and float(np.mean(np.abs(samples) < _STRAY_SHARE)) < _COPY_ADVANCE
+        and _makes_no_progress(copies, _STRAY_SHARE)
+        and typical > _SPACING_SHARE * spacing
+        and typical * np.sqrt(len(copies)) > _CLEAR_ERRORS * max(noise, spread if len(copies) < _FEW_COPIES else 0.0)
     )
 
 
@@ -616,10 +618,12 @@ def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
     """
     shifts = np.square(np.diff(motion.root_m, 2, axis=0)).sum(-1)
     root_ratios = _compare_with_neighbours(np.sqrt(shifts))
-    if np.sum(root_ratios < _LINEAR) < 0.3 * np.isfinite(root_ratios).sum():  # at least half of all frames are linear
+    if (
+        np.sum(root_ratios < _LINEAR_RATIO) < 0.3 * np.isfinite(root_ratios).sum()
+    ):  # at least half of all frames are linear
         return np.zeros(len(motion), dtype=bool), 0.0
     turns = np.square(np.diff(steps_between(motion.rotations), axis=0)).sum(-1).mean(-1)
-    is_linear, spacing = _find_pattern(_compare_with_neighbours(np.sqrt(shifts + turns)), _LINEAR, _HIGH)
+    is_linear, spacing = _find_pattern(_compare_with_neighbours(np.sqrt(shifts + turns)), _LINEAR_RATIO, _HIGH_RATIO)
     return np.append(is_linear, False), spacing if spacing == round(spacing) else 0.0
 
 
@@ -634,7 +638,7 @@ def _catches_up(is_copy: np.ndarray, ratios: np.ndarray) -> bool:
     after_samples = ratios[is_step & ~follows_copy]
     if not np.isfinite(after_copies).any() or not np.isfinite(after_samples).any():
         return False
-    return bool(median_of_known(after_copies) / median_of_known(after_samples) > _LOST)
+    return bool(median_of_known(after_copies) / median_of_known(after_samples) > _CATCH_UP_RATIO)
 
 
 def _lagrange_weights(times: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,9 +25,9 @@ SINKS_M_S = 0.4
 """Maximum vertical speed of standing feet, in m/s."""
 _LIFTS_M_S = 0.6
 """Usual vertical speed in a swing, in m/s."""
-_ROLLS_FASTER = 2.0
+_ROLL_FACTOR = 2.0
 """Speed of feet that roll over heel and toe while bearing load, relative to standing feet."""
-_ROLLS_SHARE = 0.2
+_ROLL_SHARE = 0.2
 """Minimum speed scale of rolling feet, relative to a swing."""
 _HEIGHT_M = 0.015
 """Usual distance of standing points from the ground, in m."""
@@ -35,7 +35,7 @@ _HIGH_M = 0.08
 """Usual height of swinging points above the ground, in m."""
 _PRIOR_S = 0.5
 """Weight of the usual scales, in s of observation."""
-_TRIMMED = {1: 0.62, 2: 0.74}
+_TRIMMED_SQUARES = {1: 0.62, 2: 0.74}
 """Mean square without the largest tenth, relative to the full mean square, for normal (1) and Rayleigh (2)
 distributions."""
 LIKELY = 0.5
@@ -138,8 +138,8 @@ class StanceModel:
         along_m_s = self.stands_m_s
         up_m_s = self._rises_m_s
         if rolls:
-            along_m_s = max(_ROLLS_FASTER * along_m_s, _ROLLS_SHARE * self._swings_m_s)
-            up_m_s = max(_ROLLS_FASTER * up_m_s, _ROLLS_SHARE * self._lifts_m_s)
+            along_m_s = max(_ROLL_FACTOR * along_m_s, _ROLL_SHARE * self._swings_m_s)
+            up_m_s = max(_ROLL_FACTOR * up_m_s, _ROLL_SHARE * self._lifts_m_s)
         along = np.hypot(along_m_s, self._paths.speed_noise_m_s)
         evidence_along = _log_ratio(self._paths.speeds_m_s, along, np.maximum(self._swings_m_s, 3 * along), 2)
         return np.clip(evidence_along, -6.0, 3.0) + self._rise_evidence(up_m_s)
@@ -178,7 +178,7 @@ class StanceModel:
         likely = values[weights > LIKELY]
         trimmed = weights * (values <= percentile(likely, 90)) if likely.size else weights
         seconds_of_values = trimmed * self._share * _REPEATS_S
-        squares = (seconds_of_values * values**2).sum() / (degrees * _TRIMMED[degrees])
+        squares = (seconds_of_values * values**2).sum() / (degrees * _TRIMMED_SQUARES[degrees])
         usual_squares = _PRIOR_S * usual**2
         return float(np.sqrt((squares + usual_squares) / (seconds_of_values.sum() + _PRIOR_S)))
 

@@ -14,7 +14,7 @@ from ..geometry.vectors import median, percentile
 from .foot_paths import FootPaths
 from .stance_model import LIKELY, SINKS_M_S
 
-_MANY_VOTES = 0.2
+_MIN_VOTE_DENSITY = 0.2
 """Minimum density of votes for the floor, relative to the maximum. The floor is the lowest height that reaches it."""
 SHORTEST_STANCE_S = 0.1
 """Minimum duration of a contact, in s. Shorter touches and pauses do not count."""
@@ -22,9 +22,9 @@ SAME_LEVEL_M = 0.05
 """Maximum height difference within one level, in m."""
 _VOTE_WIDTH_M = 0.012
 """Standard deviation of the height that a stance shows, in m."""
-_CARRIES_S = 0.15
+_CARRY_S = 0.15
 """Time for which a foot can bear the body only if something supports it, in s."""
-_ALONE_WEIGHS = 3.0
+_ALONE_WEIGHT = 3.0
 """Vote of a foot that bears the body alone, relative to others."""
 _FULL_VOTE_S = 0.3
 """Duration of a stance with a full vote, in s."""
@@ -34,16 +34,16 @@ OFF_M = 0.02
 """Distance from the ground, beyond noise, at which standing feet contradict it, in m."""
 _FEWEST_ON_SLOPE = 5
 """Minimum number of stances per point to fit a slope."""
-_RISES_M = 0.04
+_MIN_RISE_M = 0.04
 """Minimum steady rise of the ground, in m. Captures are off by less."""
 RISES_FAR_M = 0.5
 """Rise of the ground that people might also climb, on ground that stands still beneath their feet, in m."""
 _PART_S = 1.0
 """Maximum duration of the parts into which a stance is split if the ground rises far, in s."""
-_STANCES_AGREE = 0.3
+_SPEED_TOLERANCE = 0.3
 """Maximum difference between the vertical speeds of standing feet and of ground that rises far, relative to the
 ground's."""
-_STEEPEST = 0.36
+_MAX_SLOPE = 0.36
 """Maximum slope of ground that is not stairs."""
 _OFF_PLANE_M = 0.03
 """Maximum deviation of stances from a plane, in m. Beyond it, they are on stairs."""
@@ -105,8 +105,8 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
         alone, held, lowest = _count_in_runs(np.stack([is_alone, is_held, is_lowest]), starts, stops)
         sums = [np.add.reduce(standing[first:stop, foot, part]) for first, stop in runs]
         weights = np.minimum(lengths / (_FULL_VOTE_S * fps), 1.0) * (sums / lengths) * (1.0 - held / lengths)
-        weights = np.where(alone >= _CARRIES_S * fps, weights, weights / _ALONE_WEIGHS)
-        carries = lowest >= _CARRIES_S * fps
+        weights = np.where(alone >= _CARRY_S * fps, weights, weights / _ALONE_WEIGHT)
+        carries = lowest >= _CARRY_S * fps
         places_m = _find_positions_m(path_m, speeds_m_s, np.flatnonzero(stands[:, foot, part]), lengths)
         rows = zip(runs, places_m, weights.tolist(), carries.tolist(), strict=True)
         for (first, stop), place_m, weight, is_carrying in rows:
@@ -201,7 +201,7 @@ def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     The ground is level unless a slope explains the stances much better.
     """
     slope = _fit_ground(stances, parts, fps, (1.0, 1.0, 1.0))
-    return slope if np.hypot(*slope.slopes[:2]) < _STEEPEST else LEVEL_GROUND
+    return slope if np.hypot(*slope.slopes[:2]) < _MAX_SLOPE else LEVEL_GROUND
 
 
 def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> GroundSlope:
@@ -215,7 +215,7 @@ def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> Groun
         feet_m: (T, 2, K, 3) positions of the K points of both feet.
     """
     slope = _fit_ground(stances, feet_m.shape[2], fps, (0.0, 0.0, 1.0))
-    least_m = _RISES_M
+    least_m = _MIN_RISE_M
     times = [stance.middle for stance in stances if stance.weight > 0]
     if slope is LEVEL_GROUND:  # bodies that keep standing have few stances, but long ones
         stances = _split_long_stances(stances, feet_m, fps)
@@ -248,7 +248,7 @@ def rises_underfoot(slope: GroundSlope, stances: Sequence[Stance], feet_m: np.nd
     They do not on a slope or on stairs.
     """
     speed_m_s = float(slope.slopes[2])
-    return abs(_stance_rise_m_s(stances, feet_m, fps) - speed_m_s) < _STANCES_AGREE * abs(speed_m_s)
+    return abs(_stance_rise_m_s(stances, feet_m, fps) - speed_m_s) < _SPEED_TOLERANCE * abs(speed_m_s)
 
 
 def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> float:
@@ -377,7 +377,7 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
         exponents *= -0.5
         densities.append(np.exp(exponents, out=exponents) @ weights)
     density = np.concatenate(densities)
-    mode_m = heights_m[density >= _MANY_VOTES * density.max()].min()
+    mode_m = heights_m[density >= _MIN_VOTE_DENSITY * density.max()].min()
     near = weights
     for _ in range(8):
         near = weights * np.exp(-0.5 * ((heights_m - mode_m) / (1.5 * width_m)) ** 2)

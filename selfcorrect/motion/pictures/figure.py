@@ -38,7 +38,7 @@ _RADII_M = {
 FOOT_RADIUS_M = 0.028
 """Radius of the two capsules along a shoe's edges."""
 
-_INSIDE = 0.97
+_INNER_SHARE = 0.97
 """Radius of a capsule's end inside the next capsule, as a share, so that the next one's colour is visible there."""
 
 _FINGER_M = 0.012
@@ -113,7 +113,7 @@ def make_figure(skeleton: Skeleton) -> Figure:
     for part in ("hip", "shoulder"):  # the trunk's width
         if (pair := skeleton.pair(part)) is not None:
             bones.append(pair)
-    widths = [(radii_m[start], _INSIDE * radii_m[stop]) for start, stop in bones]
+    widths = [(radii_m[start], _INNER_SHARE * radii_m[stop]) for start, stop in bones]
     colours = [_colour(skeleton, start) if stop in skeleton.children[start] else MIDDLE for start, stop in bones]
     feet = [-1] * len(bones)
     toes = list[tuple[int, int]]()

@@ -90,7 +90,7 @@ def encode_scene(
     has_one_camera = together and any(panel.before is not None for panel in compared)
     motions = []
     for panel, original, version in zip(shown, panels, compared, strict=True):
-        path = _numbers(camera_path_m(shown if has_one_camera else [panel]), "<f4")
+        path = _encode_numbers(camera_path_m(shown if has_one_camera else [panel]), "<f4")
         shown_title = f"{version.title} (unchanged)".strip() if is_unchanged(version) else version.title
         motions.append(
             {"title": shown_title, "path": path, **_describe_panel(panel, original, version.before, marked=marked)}
@@ -143,27 +143,27 @@ def _describe_panel(
     means = None
     if marked and (figure.feet >= 0).any():
         batch = MotionBatch.stack([level_feet(original.motion)])
-        depth = _at_frames(penetration_by_frame_m(batch)[0], rate, len(points_m))
+        depth = _encode_at_frames(penetration_by_frame_m(batch)[0], rate, len(points_m))
         fastest_m_s = np.nan_to_num(measure_skating_by_frame_m_s(original.motion, before)).max(axis=1, initial=0.0)
-        skate = _at_frames(np.pad(fastest_m_s, (1, 0)), rate, len(points_m))
+        skate = _encode_at_frames(np.pad(fastest_m_s, (1, 0)), rate, len(points_m))
         (penetration_m,) = physical_errors(batch, [panel.supports]).penetration_m
         means = [float(penetration_m), measure_skating_m_s(original.motion, before)]
     return {
         "frames": len(points_m),
-        "bones": _bones(figure),
-        "root": _numbers(root_m, "<f4"),
-        "points": _numbers(steps, "<i2"),
+        "bones": _list_bones(figure),
+        "root": _encode_numbers(root_m, "<f4"),
+        "points": _encode_numbers(steps, "<i2"),
         "step": STEP_M,
-        "stands": _numbers(detect_standing(panel.motion, figure) @ [1, 2], "u1"),
+        "stands": _encode_numbers(detect_standing(panel.motion, figure) @ [1, 2], "u1"),
         "depth": depth,
         "skate": skate,
         "means": means,
-        "residual": _at_frames(original.residual_bodyweights, rate, len(points_m)) if marked else None,
-        "supports": [_solid(corners_m) for corners_m in panel.tops_m],
+        "residual": _encode_at_frames(original.residual_bodyweights, rate, len(points_m)) if marked else None,
+        "supports": [_box_below(corners_m) for corners_m in panel.tops_m],
     }
 
 
-def _solid(corners_m: np.ndarray) -> list[list[float]]:
+def _box_below(corners_m: np.ndarray) -> list[list[float]]:
     """Return the box below a surface with corners (4, 3).
 
     It is given by its centre and three half edges. The box of a level surface reaches down to y = 0.
@@ -177,7 +177,7 @@ def _solid(corners_m: np.ndarray) -> list[list[float]]:
     return [middle_m.tolist(), across_m.tolist(), height_m.tolist(), along_m.tolist()]
 
 
-def _bones(figure: Figure) -> list[list[float]]:
+def _list_bones(figure: Figure) -> list[list[float]]:
     """Return each capsule's points, radii, colour and foot."""
     bones = []
     radii_m = figure.radii_m.round(4).tolist()
@@ -188,7 +188,7 @@ def _bones(figure: Figure) -> list[list[float]]:
     return bones
 
 
-def _at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | None:
+def _encode_at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | None:
     """Return values at the frames drawn, encoded.
 
     There are `rate` values per drawn frame. Returns None if there are no values.
@@ -197,13 +197,13 @@ def _at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | Non
         return None
     nearest = (np.arange(frames) * rate).round().astype(int)
     indices = np.minimum(nearest, len(values) - 1)
-    return _numbers(values[indices], "<f4")
+    return _encode_numbers(values[indices], "<f4")
 
 
 def _share(colour: tuple[int, int, int]) -> list[float]:
     return [round(component / 255, 3) for component in colour]
 
 
-def _numbers(values: np.ndarray, kind: str) -> str:
+def _encode_numbers(values: np.ndarray, kind: str) -> str:
     content = np.ascontiguousarray(values, dtype=kind).tobytes()
     return base64.b64encode(content).decode()

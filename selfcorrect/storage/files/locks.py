@@ -19,7 +19,7 @@ from ...core.errors import InUseError, RunFolderError
 LOCK = ".selfcorrect.lock"
 _BEGINNING = b"selfcorrect run "
 _IDENTITY = re.compile(_BEGINNING + rb"([0-9a-f]{32})\n")
-_CUT_SHORT = re.compile(_BEGINNING + rb"[0-9a-f]{0,32}")
+_PARTIAL_IDENTITY = re.compile(_BEGINNING + rb"[0-9a-f]{0,32}")
 """Beginning of an identity, left by a machine that stopped while writing it."""
 _MAX_BYTES = 1000
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -107,7 +107,7 @@ class FolderLock:
             time.sleep(0.02)
         content = _read_beginning(self._folder / LOCK)
         match = _IDENTITY.match(content)
-        is_cut_short = _BEGINNING.startswith(content) or _CUT_SHORT.fullmatch(content)
+        is_cut_short = _BEGINNING.startswith(content) or _PARTIAL_IDENTITY.fullmatch(content)
         if not match and (not is_cut_short or os.fstat(self._descriptor).st_nlink > 1):
             raise self._foreign_file_error()
         identity = match[0] if match else f"selfcorrect run {secrets.token_hex(16)}\n".encode()

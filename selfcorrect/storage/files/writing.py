@@ -24,7 +24,7 @@ from .locks import lock_file
 _UNFINISHED = ".tmp"
 _MAX_NAME_BYTES = 255
 _MAX_STEM_BYTES = 60
-_ALIVE = ".selfcorrect"
+_LOCK_NAME = ".selfcorrect"
 """File in a scratch folder that the process locks."""
 _SCRATCH_NAME = re.compile(r"\.(?P<stem>.+)-(?P<check>[0-9a-f]{8})\.tmp", re.DOTALL)
 
@@ -122,12 +122,12 @@ def _make_scratch(path: Path) -> tuple[Path, int]:
         folder = path.with_name(f".{stem}-{_hash_name(stem)}{_UNFINISHED}")
         folder.mkdir()
         try:
-            descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT)
+            descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:  # another process has just removed the empty folder
             continue
         try:
             lock_file(descriptor)
-            if (folder / _ALIVE).exists():
+            if (folder / _LOCK_NAME).exists():
                 return folder, descriptor
         except BlockingIOError:  # another process is removing the folder
             pass
@@ -277,7 +277,7 @@ def remove_leftovers(folder: Path, *, below: bool = False) -> None:
 
 
 def _remove_unless_alive(folder: Path) -> None:
-    descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT)
+    descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT)
     try:
         lock_file(descriptor)
         if sys.platform != "win32":  # which removes no open file

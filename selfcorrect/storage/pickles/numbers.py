@@ -40,7 +40,7 @@ def read_pickled_words(path: Path) -> Any:
     Raises:
         InputError: The file contains anything else.
     """
-    return _values_in(path, read_bytes(path))
+    return _read_values(path, read_bytes(path))
 
 
 def read_pickled_npy(path: Path) -> Any:
@@ -53,10 +53,10 @@ def read_pickled_npy(path: Path) -> Any:
     """
     with open_file(path) as file:
         skip_to_objects(path, file)
-        return _values_in(path, file.read())
+        return _read_values(path, file.read())
 
 
-def _values_in(path: Path, content: bytes) -> Any:
+def _read_values(path: Path, content: bytes) -> Any:
     budget = Budget(path, stored=len(content))
 
     def copy_leaf(_: str, leaf: Value) -> Any:

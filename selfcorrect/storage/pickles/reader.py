@@ -49,7 +49,7 @@ def refuse_damage(path: Path) -> Iterator[None]:
         ) from error
 
 
-_NOTHING = {
+_SKIPPED_NAMES = {
     "torch": ("device", "dtype", "float32", "float64", "float16", "bfloat16", "int64", "int32", "bool"),
     "builtins": ("dict", "list", "int", "float", "set", "str"),
     "pathlib": ("Path", "PosixPath", "WindowsPath", "PurePosixPath"),
@@ -69,7 +69,7 @@ _MEANINGS = {
     ("torch", "Size"): "tuple",
     ("joblib.numpy_pickle", "NumpyArrayWrapper"): "joblib",
     **{("collections", name): "dict" for name in ("OrderedDict", "defaultdict")},
-    **{(module, name): "nothing" for module, names in _NOTHING.items() for name in names},
+    **{(module, name): "nothing" for module, names in _SKIPPED_NAMES.items() for name in names},
 }
 """Names that a pickle may contain, with their meanings. Values with the meaning "nothing" are not numbers and are
 skipped; all other names are refused."""
