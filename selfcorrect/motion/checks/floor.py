@@ -108,7 +108,7 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     speed, within a while, of the slowest sole point. It is 0 where soles are not the only support: in flight, or with
     hands or knees on the floor.
 
-    A foot that is dragged along beside a standing one also slides if it stays flat and level from one stance to the next.
+    A foot that is dragged along beside a standing one also slides, if it stays flat and level from stance to stance.
     """
     window = max(round(_WINDOW_S * features.fps), 1)
     if len(features) < window:
