@@ -20,7 +20,11 @@ _FLAT_SOLE_RAD = float(np.radians(15.0))
 
 @dataclass(frozen=True)
 class LevelFloor:
-    """Put the ground of motions at y = 0; of several grounds the lowest, if supports are looked for."""
+    """Put the ground beneath the soles at y = 0; of several grounds the lowest, if supports are looked for.
+
+    Later steps work there. The move is taken back in the end (`CleanedMotions.on_floor`): where the floor of a
+    correction belongs is decided once, from its corrected feet, by `MotionOnFloor.move_floor_to_zero`.
+    """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         ground_m = _find_ground_m(cleaning)
