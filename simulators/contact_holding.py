@@ -60,9 +60,9 @@ _MAX_ANKLE_TO_SOLE_M = 0.3
 
 
 def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
-    """Return the path (T, 3) of what carries the feet that ride, relative to frame 0.
+    """Return the path (T, 3) of what carries the feet that ride.
 
-    While no foot rides, the path does not move.
+    The path is relative to frame 0, and does not move while no foot rides.
 
     Raises:
         InputError: The contacts have another length or frame rate.
@@ -172,7 +172,9 @@ class MissedContact:
 
 
 def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[MissedContact]:
-    """Find contacts that a motion does not hold within `HOLDING_TOLERANCE_M`, worst first.
+    """Find contacts that a motion does not hold, worst first.
+
+    The tolerance is `HOLDING_TOLERANCE_M`.
 
     Args:
         ride_m: (T, 3) path of what carries feet that ride.
@@ -207,7 +209,10 @@ def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
 
 
 def _displacements_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
-    """Return displacements (F, 2) into a contact, along x and z; zeros if the foot slides."""
+    """Return displacements (F, 2) into a contact, along x and z.
+
+    They are 0 if the foot slides.
+    """
     if contact.kind == "slides":
         return np.zeros((len(foot.weights), 2))
     return foot.displacements_m(foot.position_m if contact.position_m is None else np.array(contact.position_m))
@@ -241,7 +246,7 @@ def _foot_displacements_m(
 
 @dataclass(frozen=True, eq=False)
 class _FadingStance:
-    """A foot in a contact whose displacement fades in the frames around it."""
+    """A foot in a contact, with a displacement that fades around it."""
 
     contact: FootContact
     foot: StandingFoot
@@ -279,10 +284,10 @@ def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_F
 
 
 def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> Iterator[tuple[FootContact, slice, np.ndarray]]:
-    """Yield each contact of a part with the frames W that it displaces, and their shares (W,).
+    """Yield contacts of a part with the frames that they displace.
 
-    Contacts come in order of time. Displacements fade within `_FADING_S`, or sooner if the next contact is nearer, so
-    that none reaches into another contact.
+    Contacts come in order of time, each with its frames W and their shares (W,). Displacements fade within `_FADING_S`,
+    or sooner if the next contact is nearer, so that none reaches into another contact.
     """
     longest = max(_FADING_S * contacts.fps, 1.0)
     gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(of_part)]
@@ -298,7 +303,9 @@ def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> Iterator[tuple[
 
 
 def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None) -> np.ndarray:
-    """Return the height (T,) of a foot's lowest point above a known ground or y = 0.
+    """Return the height (T,) of a foot's lowest point.
+
+    Heights are above a known ground or y = 0.
 
     Args:
         moves_m: (T, 3) displacements of the foot, if any.
@@ -319,7 +326,10 @@ def _ground_m(posed: PosedMotions, foot: StandingFoot, heights_m: np.ndarray) ->
 
 
 def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> Motion:
-    """Displace ankles by (T, 2, 3) as far as legs reach; feet keep their orientation."""
+    """Displace ankles by (T, 2, 3) as far as legs reach.
+
+    Feet keep their orientation.
+    """
     frames = np.flatnonzero(displacements_m.any(axis=(1, 2)))
     if not len(frames):
         return motion
@@ -361,7 +371,10 @@ def _check_reach(motion: Motion, contacts: Contacts) -> None:
 
 
 def _limit_reach(motion: Motion, joint: int, wrist_m: np.ndarray) -> np.ndarray:
-    """Limit wrist positions (T, 3) to the length of an arm and a leg from the shoulder."""
+    """Limit wrist positions (T, 3) to what the body can reach.
+
+    This is the length of an arm and a leg from the shoulder.
+    """
     positions_m, _ = pose_joints(motion)
     limb = Legs.ending_at(motion.skeleton, joint)
     legs_m = _lengths_m(Legs.from_skeleton(motion.skeleton), positions_m).max(axis=1)

@@ -109,7 +109,7 @@ def measure_missing_bodyweights(motion: Motion) -> float:
 
 
 def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
-    """Simulate bodies on their motions, and return the root wrench that they need.
+    """Simulate bodies on motions, and return the root wrench needed.
 
     Engines need light links to have more inertia than they really have. The moment that this excess demands is not part
     of the motion's residual and is subtracted. If a body loses its motion in spite of the drive, the last residual
@@ -149,7 +149,10 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
 
 
 def select_evaluation_engine(made_by: str) -> str | None:
-    """Return the first installed engine that did not make the motions; None if there is none."""
+    """Return the first installed engine that did not make the motions.
+
+    It is None if there is none.
+    """
     for name in ENGINES.names:
         if name != made_by:
             try:

@@ -45,9 +45,9 @@ FRAME_RATE_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class FootContact:
-    """A contact of a foot or hand, from a first to a last frame.
+    """A contact of a foot or hand.
 
-    A foot stands, slides or rides, and a hand stays in place.
+    A foot stands, slides or rides, and a hand stays in place, from a first to a last frame.
     """
 
     part: Literal["left foot", "right foot", "left hand", "right hand"]
@@ -96,10 +96,10 @@ class FootContact:
 
 @dataclass(frozen=True)
 class Contacts:
-    """All contacts of feet and hands in a motion; a foot without contact swings.
+    """All contacts of feet and hands in a motion.
 
-    `save` and `load` keep contacts as JSON: `frames`, `fps`, and `contacts`, a list of objects with the fields of
-    `FootContact`. A contact that is listed twice counts once.
+    A foot without contact swings. `save` and `load` keep contacts as JSON: `frames`, `fps`, and `contacts`, a list of
+    objects with the fields of `FootContact`. A contact that is listed twice counts once.
 
     Raises:
         InputError: Two contacts of a part overlap, or a contact is not within the frames.
@@ -130,9 +130,9 @@ class Contacts:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> Contacts:
-        """Detect contacts as a correction does, from the height and speed of soles.
+        """Detect contacts as a correction does.
 
-        The floor is at y = 0.
+        They follow from the height and speed of soles, with the floor at y = 0.
         """
         posed = pose_level(motion)
         stands = posed.stands_on(0.0)[0]
@@ -177,7 +177,11 @@ class Contacts:
         return sorted(chosen, key=lambda contact: contact.first_frame)
 
     def mask(self, kind: ContactKind) -> np.ndarray:
-        """Return a mask (T, 2) of the frames in which each foot, left first, has a kind of contact."""
+        """Return the frames in which feet have a kind of contact.
+
+        Returns:
+            (T, 2) bool, left foot first.
+        """
         is_in_contact = np.zeros((self.frames, len(FEET)), dtype=bool)
         for foot, part in enumerate(FEET):
             for contact in self.of_part(part, kind):
@@ -185,7 +189,11 @@ class Contacts:
         return is_in_contact
 
     def check_times(self, motion: Motion) -> None:
-        """Raise InputError if the motion has another length or frame rate than the contacts."""
+        """Check that a motion has the same times as the contacts.
+
+        Raises:
+            InputError: The length or the frame rate differs.
+        """
         if len(motion) != self.frames:
             raise InputError(f"{motion.source}: has {len(motion)} frames, but the contacts have {self.frames}")
         if abs(self.fps / motion.fps - 1) > FRAME_RATE_TOLERANCE:
@@ -195,7 +203,10 @@ class Contacts:
 
 
 def pose_level(motion: Motion) -> PosedMotions:
-    """Pose a motion with its observed soles, which are level while feet stand."""
+    """Pose a motion with its observed soles.
+
+    These are level while feet stand.
+    """
     levelled = level_feet(motion)
     return PosedMotions.from_motions(MotionBatch.stack([levelled]), sole_points(levelled.skeleton))
 
@@ -235,7 +246,14 @@ class StandingFoot:
         return self.weights @ self.middles_m
 
     def displacements_m(self, position_m: np.ndarray) -> np.ndarray:
-        """Return the smallest displacements (F, 2), along x and z, that hold the foot still at a position (3,)."""
+        """Return the smallest displacements (F, 2) for a still stance.
+
+        Args:
+            position_m: (3,) where the foot stands.
+
+        Returns:
+            (F, 2) along x and z, in m.
+        """
         steady_m = self.middles_m[:, [0, 2]] - self.slip_m
         return position_m[[0, 2]] - self.weights @ steady_m - self.slip_m
 

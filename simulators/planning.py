@@ -43,7 +43,7 @@ from .stages.values import CleanedMotions, MotionPlan
 
 
 def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSettings) -> MotionPlan:
-    """Plan motions of a body so that contacts explain as much as possible.
+    """Plan motions that contacts explain as well as possible.
 
     Args:
         cleaned: N motions after the clean-up, with supports.
@@ -67,9 +67,9 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
 
 @dataclass(frozen=True, eq=False)
 class Planner:
-    """Planner that changes motions until contacts on floor and supports explain them.
+    """Planner that changes motions until contacts explain them.
 
-    Motions are on the body's link tree, and contacts have friction.
+    Contacts are those of a body with the floor and supports, with friction. Motions are on the body's link tree.
     """
 
     body: Humanoid
@@ -78,7 +78,10 @@ class Planner:
     settings: PlanSettings = PLAN
 
     def filter_dynamics(self, motions: MotionBatch) -> MotionBatch:
-        """Shift motions so that contact forces within friction cones explain more of them."""
+        """Shift motions so that contacts explain more of them.
+
+        Contact forces lie within friction cones.
+        """
         settings = self.settings.filter
         for _ in range(settings.rounds):
             plan, shift_m = self._compute_shift(motions)
@@ -103,10 +106,13 @@ class Planner:
         return replace(self, settings=stance_settings)
 
     def _compute_shift(self, motions: MotionBatch, inset: float = 0.0) -> tuple[ContactPlan, np.ndarray]:
-        """Compute contacts, and shifts (N, T, 3) of the centre of mass that let contacts explain more.
+        """Compute contacts, and shifts that let them explain more.
 
         Args:
             inset: As for `plan_contacts`.
+
+        Returns:
+            The contacts, and shifts (N, T, 3) of the centre of mass.
         """
         plan = plan_contacts(self.body, motions, self.friction, self.supports, self.settings.contacts.coarse, inset)
         mass_kg = self.body.total_mass_kg
@@ -117,7 +123,7 @@ class Planner:
         return plan, np.stack(shifts_m)
 
     def lift_above_floor(self, motions: MotionBatch) -> MotionBatch:
-        """Lift bodies whose trunk or thighs are in the floor or a support."""
+        """Lift bodies whose trunk or thighs are below the ground."""
         body = self.body
         positions_m, orientations = pose_joints(motions)
         points = body.contact_points
@@ -148,9 +154,9 @@ class Planner:
         return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
     def _turn_root(self, motions: MotionBatch, plan: ContactPlan) -> MotionBatch:
-        """Turn bodies about their centres of mass so that contacts explain more of the moments.
+        """Turn bodies so that contacts explain more of the moments.
 
-        Feet are left unchanged.
+        They turn about their centres of mass, and feet are left unchanged.
         """
         needs = plan.needs
         settings = self.settings.filter
@@ -200,10 +206,11 @@ CUSHION_M = 0.06
 
 
 def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) -> list[Support]:
-    """Replace each seat by cushions below the pelvis and below the thighs at the hips.
+    """Replace each seat by cushions.
 
-    Seats are soft, and carry thighs and pelvis together. Simulated links are rigid: on a level seat, a body would
-    balance on the pelvis, or on the seat's edge below sloping thighs. A part far from the seat gets no cushion.
+    They lie below the pelvis, and below the thighs at the hips. Seats are soft, and carry thighs and pelvis together.
+    Simulated links are rigid: on a level seat, a body would balance on the pelvis, or on the seat's edge below sloping
+    thighs. A part far from the seat gets no cushion.
     """
     positions_m, orientations = pose_joints(motion)
     lowest_points_m = body.contact_points.lowest_points(positions_m, orientations)
@@ -226,7 +233,10 @@ def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) ->
 
 
 def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.ndarray:
-    """Return how far (T,) a thigh slopes down, below the lowest point at the hip, within a cushion."""
+    """Return how far (T,) a thigh slopes down within a cushion.
+
+    The depth is measured from the lowest point at the hip.
+    """
     hip = body.tree.joint(f"{side}_hip")
     thigh_m = positions_m[:, body.tree.joint(f"{side}_knee")] - positions_m[:, hip]
     slope = np.abs(thigh_m[:, 1]) / np.maximum(np.hypot(thigh_m[:, 0], thigh_m[:, 2]), 1e-3)
@@ -236,7 +246,10 @@ def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.
 
 
 def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
-    """Scale down the shifts (N, T, 3) of motions whose largest shift exceeds the limit."""
+    """Scale down the shifts (N, T, 3) of motions beyond the limit.
+
+    The largest shift of a motion counts.
+    """
     largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
     scales = np.minimum(1.0, settings.shift_limit_m / np.maximum(largest_m, 1e-9))
     return shift_m * scales[:, None, None]
@@ -271,10 +284,10 @@ def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, set
 def solve_centre_shift(
     rest: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: float, settings: FilterSettings = PLAN.filter
 ) -> np.ndarray:
-    """Solve shifts of the centre of mass that let contacts explain a motion.
+    """Solve shifts of the centre of mass.
 
-    The shift δ minimises ‖r_F + M δ̈‖² + w ‖r_τ + δ × f‖² + λ ‖δ‖². Every term couples only neighbouring frames, so the
-    normal equations are banded.
+    With the shift δ, contacts explain a motion better. It minimises ‖r_F + M δ̈‖² + w ‖r_τ + δ × f‖² + λ ‖δ‖². Every
+    term couples only neighbouring frames, so the normal equations are banded.
 
     Args:
         rest: (T, 6) unexplained force r_F and moment r_τ.
@@ -306,16 +319,21 @@ def solve_centre_shift(
 
 
 def _split_by_foot(corners: np.ndarray) -> np.ndarray:
-    """Split corner values (N, T, P, ...) by foot into (N, T, 2, P / 2, ...), left foot first."""
+    """Split corner values (N, T, P, ...) by foot, left first.
+
+    Returns:
+        (N, T, 2, P / 2, ...).
+    """
     return corners.reshape(*corners.shape[:2], 2, -1, *corners.shape[3:])
 
 
 def heel_load_share(
     load: np.ndarray, fps: float, settings: PlacementSettings = RESIDUAL_FREE_PLAN.placement
 ) -> np.ndarray:
-    """Return by how much to flatten feet that carry on the heel alone for long.
+    """Return by how much to flatten feet that stand on the heel.
 
-    Nobody stands like that. If the front of such a foot is in the air in a capture, the ankle is rotated wrongly.
+    Nobody carries on the heel alone for long. If the front of such a foot is in the air in a capture, the ankle is
+    rotated wrongly.
 
     Args:
         load: (N, T, 2, K) 1 or more for corners that carry, those of the heel first.
@@ -369,7 +387,7 @@ def hold_corners(
 def lift_swinging_feet_m(
     heights_m: np.ndarray, points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings
 ) -> np.ndarray:
-    """Return rises (N, T, 2) that lift swinging feet clear of the ground, so that none trips.
+    """Return rises (N, T, 2) that lift swinging feet clear of the ground.
 
     Args:
         heights_m: (N, T, 2, K) heights of the corners above the ground.

@@ -33,7 +33,10 @@ def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray 
 
 
 def scale_smoothness(smoothness: float, fps: float) -> float:
-    """Scale a weight of second differences from 30 frames per second, as these shrink with the square of the rate."""
+    """Scale a weight of second differences from 30 fps to another frame rate.
+
+    Second differences shrink with the square of the frame rate.
+    """
     return smoothness * (fps / 30) ** 4
 
 
@@ -57,7 +60,14 @@ def second_difference_bands(weights: np.ndarray) -> np.ndarray:
 
 
 def apply_transposed_second_difference(values: np.ndarray) -> np.ndarray:
-    """Return D′ times values (T − 2, ...) as an array (T, ...), where D takes second differences."""
+    """Return D′ times values, where D takes second differences.
+
+    Args:
+        values: (T − 2, ...).
+
+    Returns:
+        (T, ...).
+    """
     result = np.zeros((len(values) + 2, *values.shape[1:]))
     result[:-2] += values
     result[1:-1] -= 2 * values
@@ -104,7 +114,10 @@ class NaturalSpline:
 
 
 def smoothstep(share: np.ndarray) -> np.ndarray:
-    """Return 3x² − 2x³ of x clipped to [0, 1]: a blend from 0 to 1 without kinks."""
+    """Blend smoothly from 0 to 1.
+
+    Returns 3x² − 2x³ of x clipped to [0, 1], which has no kinks.
+    """
     share = np.clip(share, 0.0, 1.0)
     return share * share * (3 - 2 * share)
 

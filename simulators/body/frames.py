@@ -69,14 +69,17 @@ _ERROR_SIGNS = np.array([1.0, -1.0, -1.0, 1.0])
 
 
 def rotation_error(goal: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """Return small rotation vectors (..., 3), in the outer frame, that rotate `actual` to `goal`."""
+    """Return small rotation vectors (..., 3) from `actual` to `goal`, in the outer frame."""
     twice = np.where((goal * actual).sum(axis=-1, keepdims=True) >= 0, 2.0, -2.0)
     products = goal.take(_GOAL_COMPONENTS, -1) * actual.take(_ACTUAL_COMPONENTS, -1)
     return twice * (products * _ERROR_SIGNS).sum(axis=-1)
 
 
 def small_rotation(turns_rad: np.ndarray) -> np.ndarray:
-    """Return quaternions (..., 4) of small rotation vectors (..., 3), with an error of third order."""
+    """Return quaternions (..., 4) of small rotation vectors (..., 3).
+
+    The error is of third order.
+    """
     quaternion = np.empty((*turns_rad.shape[:-1], 4))
     half = 0.5 * turns_rad
     quaternion[..., :3] = half

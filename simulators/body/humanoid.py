@@ -107,7 +107,10 @@ class Capsule:
 
 @dataclass(frozen=True, eq=False)
 class ContactPoints:
-    """The C points of a body that can touch the floor: spheres of radius 0 or more."""
+    """The C points of a body that can touch the floor.
+
+    They are spheres of radius 0 or more.
+    """
 
     links: np.ndarray
     """(C,) link of each point."""
@@ -222,7 +225,10 @@ class Humanoid:
 
 
 def estimate_mass_kg(skeleton: Skeleton) -> float:
-    """Return the mass from the body shape if known, or else the normal mass for the stature, in kg."""
+    """Estimate the mass of a body, in kg.
+
+    It is that of the body shape if known, or else the normal mass for the stature.
+    """
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 
@@ -295,7 +301,10 @@ def _find_driven_joints(skeleton: Skeleton) -> np.ndarray:
 
 
 def _assign_links(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
-    """Return the link that carries each joint, as an index into `joints`: the joint's link, or else its parent's."""
+    """Return the link that carries each joint, as an index into `joints`.
+
+    This is the joint's own link, or else its parent's.
+    """
     link_of_driven = {joint: link for link, joint in enumerate(joints.tolist())}
     link_of: list[int] = []
     for joint, parent in enumerate(skeleton.parents):
@@ -315,7 +324,7 @@ def _build_link_tree(skeleton: Skeleton, rest_m: np.ndarray, joints: np.ndarray,
 
 
 def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
-    """Return the mass (J,) of each joint's part in percent, from the table.
+    """Return the mass (J,) of each joint's part, in percent.
 
     The mass of a part that the skeleton lacks is added to the nearest ancestor that it has.
     """
@@ -331,7 +340,10 @@ def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
 
 
 def _segment_vector_m(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
-    """Return the vector (3,) from a joint to the segment's end, in the joint's frame, in metres."""
+    """Return the vector (3,) from a joint to its segment's end.
+
+    It is in the joint's frame, in m.
+    """
     segment = segment_of(skeleton.parts[joint])
     is_on_foot = soles.joints == joint
     if is_on_foot.any():
@@ -401,7 +413,11 @@ def _rod_inertia(mass_kg: float, axis_m: np.ndarray, radius_m: float) -> np.ndar
 
 
 def _capsule(skeleton: Skeleton, joint: int, reach_m: np.ndarray, link: int, joint_m: np.ndarray) -> Capsule:
-    """Return the collision capsule of a segment, whose joint is at `joint_m` in the link's frame."""
+    """Return the collision capsule of a segment.
+
+    Args:
+        joint_m: (3,) the segment's joint in the link's frame.
+    """
     segment = segment_of(skeleton.parts[joint])
     if segment.across_m:
         half_m = np.array([segment.across_m, 0.0, 0.0])

@@ -161,7 +161,7 @@ def solve_soft_legs(
 def move_ankles_to(
     motions: MotionBatch, before: MotionBatch, ankles_m: np.ndarray, feet: np.ndarray, firmness: np.ndarray
 ) -> MotionBatch:
-    """Move ankles to targets, with knees that bend as they did before.
+    """Move ankles to targets while knees bend as before.
 
     Ankles get as close as such legs reach.
 
@@ -214,7 +214,11 @@ def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, 
 
 
 def _knee_speeds_rad_s(positions_m: np.ndarray, legs: Legs, fps: float) -> np.ndarray:
-    """Return angular speeds (N, T − 1, 2) of knees, from posed joints (N, T, J, 3)."""
+    """Return angular speeds (N, T − 1, 2) of the knees.
+
+    Args:
+        positions_m: (N, T, J, 3) posed joints.
+    """
     thighs_m = positions_m[..., legs.knees, :] - positions_m[..., legs.hips, :]
     shanks_m = positions_m[..., legs.ankles, :] - positions_m[..., legs.knees, :]
     angles_rad = np.arctan2(norms(cross(thighs_m, shanks_m)), dot(thighs_m, shanks_m))
@@ -229,9 +233,10 @@ def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _ReachProblem:
-    """Geometry and limits of a motion's legs, as arrays (T, 2) and vectors (3, T, 2).
+    """Geometry and limits of a motion's legs.
 
-    If a knee bends further by an angle, its shank becomes fixed + cos(angle) across + sin(angle) turned.
+    Arrays are (T, 2), and vectors (3, T, 2). If a knee bends further by an angle, its shank becomes fixed + cos(angle)
+    across + sin(angle) turned.
     """
 
     thighs_m: np.ndarray
@@ -297,7 +302,10 @@ class _ReachProblem:
 
     @cached_property
     def squares_m2(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Coefficients of the squared leg lengths after further bends: constant, cosine and sine of the angle."""
+        """Coefficients of the squared leg lengths after further bends.
+
+        They belong to the constant, and to the cosine and sine of the angle.
+        """
         middle_m = self.thighs_m + self.fixed_m
         constant_m2 = _dots(middle_m, middle_m) + _dots(self.across_m, self.across_m)
         return constant_m2, 2 * _dots(middle_m, self.across_m), 2 * _dots(middle_m, self.turned_m)

@@ -56,7 +56,11 @@ def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: n
 
 
 def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
-    """Split corners (..., P, 3) by foot into (..., 2, P / 2, 3), left foot first."""
+    """Split corners (..., P, 3) by foot, left first.
+
+    Returns:
+        (..., 2, P / 2, 3).
+    """
     return corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3)
 
 
@@ -147,7 +151,13 @@ def fit_soles(
 
 
 def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
-    """Return speeds (N, T, 2) at frames, means of the speeds of velocities (N, T − 1, 2, 2) before and after."""
+    """Return speeds (N, T, 2) at frames.
+
+    Each is the mean of the speeds before and after the frame.
+
+    Args:
+        velocity_m_s: (N, T − 1, 2, 2) velocities between frames.
+    """
     between = norms(velocity_m_s)
     padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
     return 0.5 * (padded[:, 1:] + padded[:, :-1])

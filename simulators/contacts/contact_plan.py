@@ -144,7 +144,9 @@ def contact_activation(
     settings: ContactSettings = PLAN.contacts,
     lacking: float | np.ndarray = 0.0,
 ) -> np.ndarray:
-    """Return how well points can carry, which decreases with height and with horizontal speed.
+    """Return how well points can carry.
+
+    The activation decreases with height and with horizontal speed.
 
     Args:
         heights_m: (N, T, C) of points above the ground beneath.
@@ -177,7 +179,9 @@ def solve_contact_forces(
     friction: float,
     settings: ForceSettings = PLAN.contacts,
 ) -> np.ndarray:
-    """Solve contact forces within friction cones (y up) that come closest to a wrench.
+    """Solve contact forces that come closest to a wrench.
+
+    Forces lie within friction cones (y up).
 
     Args:
         wrench: (N, T, 6) force, and moment about a point.
@@ -209,18 +213,21 @@ def solve_contact_forces(
 
 
 def _move_frames_last(values: np.ndarray) -> np.ndarray:
-    """Reverse the axes of values (F, ...), so that neighbouring frames are neighbours in memory."""
+    """Reverse the axes of values (F, ...).
+
+    Neighbouring frames are then neighbours in memory.
+    """
     return np.ascontiguousarray(values.T)
 
 
 def _solve_scaled_forces(
     wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray, friction: float, settings: ForceSettings
 ) -> np.ndarray:
-    """Solve scaled forces within friction cones that come closest to weighted wrenches.
+    """Solve scaled forces that come closest to weighted wrenches.
 
-    Let E map scaled forces to weighted wrenches, c be the copy of the forces within the cones, and u the scaled dual
-    variable. The unconstrained forces of an iteration are (Eᵀ(w − v) + ρ (c − u)) / (ε + ρ), with v = (E Eᵀ + ε + ρ)⁻¹
-    (E Eᵀ w + ρ E (c − u)).
+    Forces lie within friction cones. Let E map scaled forces to weighted wrenches, c be the copy of the forces within
+    the cones, and u the scaled dual variable. The unconstrained forces of an iteration are (Eᵀ(w − v) + ρ (c − u)) / (ε
+    + ρ), with v = (E Eᵀ + ε + ρ)⁻¹ (E Eᵀ w + ρ E (c − u)).
 
     Args:
         wrench: (6, F) weighted wrenches w.
@@ -329,7 +336,10 @@ MAX_SUPPORT_DISTANCE_M = 0.08
 
 
 def find_carried_links(body: Humanoid, part: str) -> list[int]:
-    """Find the links that can touch a support of a part; hands are frozen onto the forearms."""
+    """Find the links that can touch a support of a part.
+
+    Hands are frozen onto the forearms.
+    """
     links = []
     for name in CARRIED_PARTS[part]:
         links.append(body.tree.joint(name.replace("wrist", "elbow")))
@@ -338,10 +348,10 @@ def find_carried_links(body: Humanoid, part: str) -> list[int]:
 
 @lru_cache(maxsize=64)
 def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
-    """Find the contact points, as a mask (C,), that a support of a part carries.
+    """Find the contact points (C,) that a support of a part carries.
 
-    On limbs, these are the points at the joint that gives the part its name. A hand's points are those beyond the
-    elbow, of which the furthest grips. The pelvis and the trunk may lie on all of their points.
+    The result is a mask. On limbs, these are the points at the joint that gives the part its name. A hand's points are
+    those beyond the elbow, of which the furthest grips. The pelvis and the trunk may lie on all of their points.
     """
     points = body.contact_points
     is_on_part = _is_among(points.links, find_carried_links(body, part))
@@ -364,12 +374,17 @@ def _find_soft_points(body: Humanoid) -> np.ndarray:
 
 
 def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
-    """Return which links (C,) are selected, as `np.isin` does but in a tenth of the time."""
+    """Return which links (C,) are selected.
+
+    This is `np.isin` in a tenth of its time.
+    """
     return (links[:, None] == np.array(selected, dtype=int)).any(axis=1)
 
 
 def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequence[Support]]) -> np.ndarray:
-    """Return contact points whose heights are relative to the floor or support beneath.
+    """Return contact points with heights above the ground beneath.
+
+    The ground is the floor or a support.
 
     Args:
         body: Body with C contact points.

@@ -1,4 +1,4 @@
-"""Inverse dynamics: the forces and joint torques that a motion demands of a body.
+"""Inverse dynamics: forces and joint torques that a motion demands.
 
 Arrays have axes for motions N, frames T and links L. Everything is in the motion's world (y up).
 """
@@ -35,7 +35,9 @@ class Demand:
 
 
 def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
-    """Compute the forces that motions demand, by the Newton-Euler equations of every link.
+    """Compute the forces that motions demand of a body.
+
+    They follow from the Newton-Euler equations of every link.
 
     Args:
         motions: N motions of T frames on the body's link tree.
@@ -71,7 +73,10 @@ def _smooth_accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) 
 
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
-    """Return each link's smoothed rate of angular momentum (N, T, L, 3) about its centre of mass."""
+    """Return each link's smoothed rate of angular momentum (N, T, L, 3).
+
+    It is about the link's centre of mass.
+    """
     # Like `rotations.turns`, which takes several times as long for all links of many motions.
     turns = compose(orientations[:, 1:], invert(orientations[:, :-1]))
     steps = rotation_vectors(turns) * fps
@@ -84,9 +89,9 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
 
 
 def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
-    """Return the inertia (N, T, 3, 3) of the whole body about its centre of mass, in kg m².
+    """Return the inertia (N, T, 3, 3) of the whole body, in kg m².
 
-    The body counts as rigid in its current pose.
+    It is about the centre of mass, as if the body were rigid in its current pose.
     """
     orientations = needs.orientations
     centres_m = needs.positions_m + rotate(orientations, body.centre_m)

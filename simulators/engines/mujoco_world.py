@@ -187,7 +187,10 @@ class MuJoCoWorld:
         self._running: Sequence[int] = range(count)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Show supports and hide the others: slabs move into place or away, and hands grip or release holds."""
+        """Show some supports and hide the others.
+
+        Slabs move into place or away, and hands grip or release holds.
+        """
         build = self._builds[body]
         data = self._data[body]
 
@@ -405,9 +408,10 @@ def _stiffness(part: str) -> float:
 
 
 def _subtree_inertia(body: Humanoid) -> np.ndarray:
-    """Return the inertia (L,) of each joint's subtree about the joint, in the rest pose.
+    """Return the inertia (L,) of each joint's subtree about the joint.
 
-    The parallel-axis term is the mean over all axes. Each link adds its largest moment of inertia.
+    It is that of the rest pose. The parallel-axis term is the mean over all axes, and each link adds its largest moment
+    of inertia.
     """
     inertia = np.zeros(len(body))
     for top in range(len(body)):

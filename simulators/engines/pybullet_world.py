@@ -54,7 +54,10 @@ class PyBulletWorld:
         """Simulations of all bodies, and spare ones from earlier builds."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Load the bodies; those already loaded without supports are reused. See `World`."""
+        """Load the bodies; see `World`.
+
+        Bodies that are already loaded without supports are reused.
+        """
         self._step_s = step_s
         while len(self.simulations) < len(bodies):
             self.simulations.append(Simulation(self.settings))
@@ -63,7 +66,10 @@ class PyBulletWorld:
             simulation.build(body, step_s, body_supports)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Show supports and hide the others: slabs move into place or away, and hands grip or release holds."""
+        """Show some supports and hide the others.
+
+        Slabs move into place or away, and hands grip or release holds.
+        """
         self.simulations[body].show(supports)
 
     def drive(
@@ -122,9 +128,9 @@ class PyBulletWorld:
 
 
 class _Client:
-    """PyBullet's functions, bound to one simulation that is freed with this object.
+    """PyBullet's functions, bound to one simulation.
 
-    PyBullet's own class for this prints a line for each simulation.
+    The simulation is freed with this object. PyBullet's own class for this prints a line for each simulation.
     """
 
     def __init__(self) -> None:
@@ -169,7 +175,10 @@ class Simulation:
         return box
 
     def show(self, supports: Collection[int]) -> None:
-        """Show supports and hide the others: slabs move into place or away, and hands grip or release holds."""
+        """Show some supports and hide the others.
+
+        Slabs move into place or away, and hands grip or release holds.
+        """
         positions_m = self._colliders.slab_positions_m(supports, self._height_m)
         for box, slab, position_m in zip(self._slabs, self._colliders.slabs.values(), positions_m, strict=True):
             self.bullet.resetBasePositionAndOrientation(box, position_m, slab.orientation)

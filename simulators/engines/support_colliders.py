@@ -129,7 +129,10 @@ class SupportColliders:
 
 
 def find_present_supports(supports: Sequence[Support], frames: int) -> list[set[int]]:
-    """Find the indices of supports present in each frame, starting with the frame before their first use."""
+    """Find the indices of supports present in each frame.
+
+    Supports are present from the frame before their first use on.
+    """
     present = [set[int]() for _ in range(frames)]
     for index, support in enumerate(supports):
         for frame in range(max(0, support.first - 1), min(support.last + 1, frames)):

@@ -59,18 +59,19 @@ class Reference:
 
 
 def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
-    """Return velocities (S, ..., 3) by backward differences; the first equals the second.
+    """Return velocities (S, ..., 3) by backward differences.
 
-    Simulators advance velocities before positions, so the velocity at a step is the one that has led there.
+    The first equals the second. Simulators advance velocities before positions, so the velocity at a step is the one
+    that has led there.
     """
     rates = np.diff(positions_m, axis=0) / step_s
     return np.concatenate([rates[:1], rates])
 
 
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
-    """Return angular velocities (S, ..., 3), in the outer frame, of rotations (S, ..., 4).
+    """Return angular velocities (S, ..., 3) of rotations (S, ..., 4).
 
-    They are backward differences, as in `velocities_m_s`.
+    They are in the outer frame, and backward differences as in `velocities_m_s`.
     """
     rates = steps_between(rotations) / step_s
     return np.concatenate([rates[:1], rates])
@@ -98,7 +99,10 @@ def format_numbers(numbers: Iterable[float]) -> str:
 
 
 class RootState(NamedTuple):
-    """States of roots at their centres of mass: arrays (..., 3), and orientations (..., 4)."""
+    """States of roots at their centres of mass.
+
+    Arrays are (..., 3), and orientations (..., 4).
+    """
 
     position_m: np.ndarray
     orientation: np.ndarray
@@ -188,5 +192,8 @@ class World(Protocol):
         ...
 
     def loads_n(self) -> np.ndarray:
-        """Return the vertical forces (N, L) that the surroundings exerted on each link in the last step."""
+        """Return the vertical forces (N, L) of the surroundings on each link.
+
+        They are those of the last step.
+        """
         ...

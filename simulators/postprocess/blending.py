@@ -24,10 +24,11 @@ from .state import PostprocessState
 
 @dataclass(frozen=True)
 class BlendSimulation(Positive):
-    """Use the simulation where it lowers the force that contacts leave unexplained, and the plan elsewhere.
+    """Use the simulation where it lowers the unexplained force.
 
-    The share of the simulation is a smooth step of that gain. It applies to the slow part of the difference between
-    both; the fast part, capture noise that a body cannot follow, is removed fully.
+    The plan is used elsewhere. Unexplained is the force that contacts cannot provide. The share of the simulation is a
+    smooth step of the gain. It applies to the slow part of the difference between both; the fast part, capture noise
+    that a body cannot follow, is removed fully.
 
     The parameters were set on 3 s of every fourth of CMU's training clips, at 30 and 120 frames per second, and judged
     by a replay in MuJoCo. At 30 frames per second, MuJoCo needs 0.104 body weights of residual force with these shares,
@@ -75,7 +76,10 @@ class BlendSimulation(Positive):
         return np.asarray(~is_explained.all(axis=1))
 
     def unexplained_bodyweights(self, plan: MotionPlan) -> np.ndarray:
-        """Return a plan's unexplained force (N, T) in body weights, smoothed like the saved force."""
+        """Return a plan's unexplained force (N, T), in body weights.
+
+        It is smoothed like the saved force.
+        """
         missing_n = np.linalg.norm(plan.contacts.rest[..., :3], axis=-1)
         return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
 

@@ -34,10 +34,10 @@ ALL_ROUGH = 0.1
 
 @dataclass(frozen=True, eq=False)
 class JerkBounds:
-    """The jerk that corrections may have, given the jerk of the motions before.
+    """The jerk that corrections may have.
 
-    The bounds were set on CMU's training clips at 30, 60 and 120 frames per second: not more jerk than in the motion,
-    for hardly more sliding.
+    It follows from the jerk of the motions before. The bounds were set on CMU's training clips at 30, 60 and 120 frames
+    per second: not more jerk than in the motion, for hardly more sliding.
     """
 
     before: MotionBatch
@@ -49,7 +49,10 @@ class JerkBounds:
 
     @classmethod
     def from_motions(cls, before: MotionBatch) -> Self:
-        """Return the bounds for corrections of some motions; motions too short to have jerk are unbounded."""
+        """Return the bounds for corrections of some motions.
+
+        Motions too short to have jerk are not bounded.
+        """
         groups = _make_joint_groups(before.skeleton)
         around = JERK_AROUND_S * before.fps
         if before.root_m.shape[1] < FEWEST_FRAMES:
@@ -60,7 +63,10 @@ class JerkBounds:
         return cls(before, groups, around, most_m_s3)
 
     def excess(self, motions: MotionBatch) -> np.ndarray:
-        """Return each part's excess of jerk (N, T, G), relative to its bound and below 0 for less jerk."""
+        """Return each part's excess of jerk (N, T, G).
+
+        It is relative to the bound, and below 0 for less jerk.
+        """
         return _jerk_m_s3(motions, self.groups, self.around) / self.most_m_s3 - 1
 
     def roughness(self, excess: np.ndarray) -> np.ndarray:
@@ -85,7 +91,10 @@ class _JointGroup:
 
 @lru_cache(maxsize=8)
 def _make_joint_groups(skeleton: Skeleton) -> tuple[_JointGroup, ...]:
-    """Group joints by body part: the trunk with the root first, then arms and legs if the skeleton has them."""
+    """Group joints by body part.
+
+    The trunk with the root comes first, then arms and legs if the skeleton has them.
+    """
     parts = joints_by_part(skeleton)
     groups = []
     trunk = np.ones(len(skeleton))

@@ -64,7 +64,10 @@ class RestoreFeet(Positive):
         return move_ankles_to(motions, before, targets_m, targets, stands)
 
     def _shares(self, stands: np.ndarray, fps: float) -> np.ndarray:
-        """Return how fully feet are restored (N, T, 2): 1 while a foot stands, fading around the stance."""
+        """Return how fully feet are restored (N, T, 2).
+
+        The share is 1 while a foot stands, and fades around the stance.
+        """
         frames = 2 * round(self.around_s * fps) + 1
         around = maximum_filter1d(stands.astype(float), frames, axis=1, mode="nearest")
         return smooth_gaussian(around, self.smoothing_s * fps)
@@ -72,10 +75,10 @@ class RestoreFeet(Positive):
 
 @dataclass(frozen=True)
 class RevertHighJerk:
-    """Replace frames by the fallback where a part of the body still exceeds its jerk bound.
+    """Replace frames that still have high jerk by the fallback.
 
-    A simulated trunk that calms down carries the legs along, so no part can be smoothed alone. Without this step, the
-    fastest knees of noisy captures move 6 °/s faster.
+    This is done where a part of the body exceeds its jerk bound. A simulated trunk that calms down carries the legs
+    along, so no part can be smoothed alone. Without this step, the fastest knees of noisy captures move 6 °/s faster.
     """
 
     rounds: int = 3

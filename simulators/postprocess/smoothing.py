@@ -56,12 +56,12 @@ class SmoothFast:
 
 @dataclass(frozen=True)
 class SmoothRough:
-    """Smooth a correction around frames in which a part of the body has more jerk than its bound.
+    """Smooth a correction around rough frames.
 
-    Changes that are too slow for `SmoothFast` roughen calm motions, too, for example where limbs are lifted or
-    simulated bodies catch up. They are smoothed over longer times. A part that smoothing makes rougher is skipped: if a
-    captured knee flips to the opposite side, changes flip too, and their mean fits neither side. If such parts were
-    smoothed, the second correction of walks would move them by 4 mm.
+    In these, a part of the body has more jerk than its bound. Changes that are too slow for `SmoothFast` roughen calm
+    motions, too, for example where limbs are lifted or simulated bodies catch up. They are smoothed over longer times.
+    A part that smoothing makes rougher is skipped: if a captured knee flips to the opposite side, changes flip too, and
+    their mean fits neither side. If such parts were smoothed, the second correction of walks would move them by 4 mm.
     """
 
     wider: tuple[float, ...] = (2.0, 4.0, 8.0)
@@ -134,7 +134,10 @@ def _apply_changes(motions: MotionBatch, shift_m: np.ndarray, turns: np.ndarray)
 
 
 def _body_joints_m(motions: MotionBatch) -> np.ndarray:
-    """Return joint positions (N, T, B, 3) of the body without fingers and props, which weigh nothing."""
+    """Return the positions (N, T, B, 3) of body joints.
+
+    Fingers and props are left out, because they weigh nothing.
+    """
     body_joints = [joint for joint, part in enumerate(motions.skeleton.parts) if part]
     return joint_positions(motions, body_joints)
 

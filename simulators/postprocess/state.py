@@ -38,7 +38,10 @@ class PostprocessState:
 
     @classmethod
     def from_stages(cls, cleaned: CleanedMotions, tracked: TrackingResult | None = None) -> Self:
-        """Return the state before the first step: motions as planned, or as cleaned if nothing was planned."""
+        """Return the state before the first step.
+
+        Motions are the planned ones, or the cleaned ones if nothing was planned.
+        """
         motions = cleaned.motions
         if tracked is not None:
             plan = tracked.plan

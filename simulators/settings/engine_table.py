@@ -25,10 +25,11 @@ class Engine(Row):
 
     @property
     def remedy(self) -> str:
-        """Advice for an engine that cannot be imported; "" if none of its packages is installed.
+        """Advice for an engine that cannot be imported.
 
-        Since version 4, MuJoCo consists of two packages. When pip replaces MuJoCo 3, it first writes the files of the
-        new package `mujoco-core`, and then removes those of the old package, which have the same names.
+        It is "" if none of the engine's packages is installed. Since version 4, MuJoCo consists of two packages. When
+        pip replaces MuJoCo 3, it first writes the files of the new package `mujoco-core`, and then removes those of the
+        old package, which have the same names.
         """
         from importlib.metadata import PackageNotFoundError, version  # slow to import
 
@@ -73,7 +74,7 @@ AUTO = "auto"
 
 
 def resolve_engine(name: str, *, prefers_published: bool = True) -> str:
-    """Return the name of an engine, chosen here if it is `AUTO`.
+    """Return the name of an engine, chosen if it is `AUTO`.
 
     Args:
         prefers_published: Whether `AUTO` means the engine of the published figures if it is installed. Otherwise it

@@ -31,7 +31,7 @@ SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
 
 @dataclass(frozen=True)
 class ForceSettings(Positive):
-    """Settings of the solver for contact forces that come closest to a wrench."""
+    """Settings of the solver for contact forces closest to a wrench."""
 
     moment_weight: float = 4.0
     """Weight of moments (N m) relative to forces (N)."""
@@ -107,9 +107,9 @@ class FilterSettings(Positive):
 
 @dataclass(frozen=True)
 class PlacementSettings(Positive):
-    """Settings of foot placement, which turns feet until loaded sole corners touch.
+    """Settings of foot placement.
 
-    They were set by hand on CMU clips.
+    Feet turn until loaded sole corners touch. The settings were set by hand on CMU clips.
     """
 
     MAY_BE_ZERO: ClassVar = ("heel_s", "clearance_m")
@@ -144,9 +144,10 @@ class PlacementSettings(Positive):
 
 @dataclass(frozen=True)
 class FeedbackSettings(Positive):
-    """Settings of the leg feedback, which adapts legs to the body's actual position.
+    """Settings of the leg feedback.
 
-    They were set by hand on CMU clips, judged by the residual force needed.
+    The feedback adapts legs to the body's actual position. It was set by hand on CMU clips, judged by the residual
+    force needed.
     """
 
     full_load_bodyweights: float = 0.1
@@ -165,7 +166,10 @@ class FeedbackSettings(Positive):
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """Settings of the plan, and of the feedback that lets legs deviate from it."""
+    """Settings of the plan and of the feedback.
+
+    The feedback lets legs deviate from the plan.
+    """
 
     contacts: ContactSettings = ContactSettings()
     filter: FilterSettings = FilterSettings()

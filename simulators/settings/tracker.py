@@ -123,12 +123,13 @@ def _interpolate_strength(strength: float, name: str) -> float:
 
 @dataclass(frozen=True)
 class DriveSettings(Positive):
-    """Settings of the root's drive, a residual wrench that makes the humanoid follow a motion.
+    """Settings of the root's drive.
 
-    The wrench acts at the body's centre of mass. It consists of a spring and damper towards the reference, and of the
-    part of the motion that planned contacts leave unexplained. Because this is not physical, the wrench is clipped to
-    hard bounds, measured and reported. The ends of the dial were set on clean CMU clips of the test split, as
-    compromises between distance and residual force, and checked on clips of the train split.
+    The drive is a residual wrench that makes the humanoid follow a motion. It acts at the body's centre of mass, and
+    consists of a spring and damper towards the reference, and of the part of the motion that planned contacts leave
+    unexplained. Because this is not physical, the wrench is clipped to hard bounds, measured and reported. The ends of
+    the dial were set on clean CMU clips of the test split, as compromises between distance and residual force, and
+    checked on clips of the train split.
     """
 
     horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
@@ -153,9 +154,10 @@ class DriveSettings(Positive):
 
     @classmethod
     def at_strength(cls, strength: float) -> Self:
-        """Return the drive at a strength, from closeness to the motion (0) to least residual force (1).
+        """Return the drive at a strength from 0 to 1.
 
-        The wrench's springs and dampers soften geometrically with strength. `STRENGTHS` names some points.
+        At 0, the body stays closest to the motion, and at 1, it needs the least residual force. The wrench's springs
+        and dampers soften geometrically in between. `STRENGTHS` names some points.
 
         Raises:
             SettingError: The strength is not in [0, 1].
@@ -173,7 +175,7 @@ class DriveSettings(Positive):
 
 @dataclass(frozen=True)
 class ResidualFreeSettings(Positive):
-    """Settings of the control without residual force, and of its search.
+    """Settings of control without residual force, and of its search.
 
     They were set by hand on CMU clips of the train split.
     """
@@ -318,9 +320,9 @@ class TrackerSettings:
     def without_residual(
         cls, engine: str = "mujoco", mass_kg: float | None = None, fallback: FallbackChoice = "none"
     ) -> Self:
-        """Return settings without residual force, with soles that grip like shoes.
+        """Return settings without residual force.
 
-        Only joints and contacts hold the body up.
+        Only joints and contacts hold the body up, on soles that grip like shoes.
 
         Args:
             engine: Name of an engine with compliant joints.
@@ -351,7 +353,10 @@ class TrackerSettings:
 
 
 def default_tracker() -> TrackerSettings:
-    """Return the tracker settings for "balanced", in PyBullet if installed, else in MuJoCo."""
+    """Return the tracker settings at the strength "balanced".
+
+    The engine is PyBullet if it is installed, else MuJoCo.
+    """
     return TrackerSettings(engine=EngineSettings(name=resolve_engine(AUTO)))
 
 
@@ -372,6 +377,9 @@ def parse_strength(word: str | float) -> float:
 
 
 def normalize_strength(strength: str | float) -> str | float:
-    """Return a strength as a number on the dial, or as the name of a preset off the dial."""
+    """Return a strength as a number or as a preset's name.
+
+    Points on the dial become numbers. Presets off the dial keep their names.
+    """
     is_preset = isinstance(strength, str) and strength in (RESIDUAL_FREE, SIMULATED)
     return strength if is_preset else parse_strength(strength)

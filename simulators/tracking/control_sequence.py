@@ -83,7 +83,10 @@ class ControlSequence:
 
     @classmethod
     def concatenate(cls, sequences: Sequence[ControlSequence]) -> ControlSequence:
-        """Concatenate the sequences of all bodies; steps beyond the end of a shorter sequence are 0."""
+        """Concatenate the sequences of all bodies.
+
+        Steps beyond the end of a shorter sequence are 0.
+        """
         columns = []
         for field in fields(cls):
             columns.append(_concatenate_padded([getattr(sequence, field.name) for sequence in sequences]))
@@ -91,7 +94,10 @@ class ControlSequence:
 
 
 def _concatenate_padded(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Concatenate arrays (S, N, ...) along N, after padding them with zeros to the same S."""
+    """Concatenate arrays (S, N, ...) along N.
+
+    Shorter arrays are padded with zeros along S.
+    """
     if len(parts) == 1:
         return parts[0]
     steps = max(map(len, parts))
@@ -157,7 +163,7 @@ def make_control_sequence(
 
 
 def _simulation_times_s(planned: MotionPlan, settings: TrackerSettings) -> np.ndarray:
-    """Return the times (S + 1,) of all steps and of the end of the last one."""
+    """Return the times (S + 1,) of all steps, and of their end."""
     fps = planned.motions.fps
     substeps = settings.engine.steps_per_frame(fps)
     return np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)

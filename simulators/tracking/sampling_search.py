@@ -80,7 +80,10 @@ def _is_close(simulated: SimulatedMotion, planned: MotionPlan, close_m: float) -
 
 
 def _rank(simulated: SimulatedMotion, planned: MotionPlan) -> tuple[int, float]:
-    """Return a sort key: the longest motion comes first, and among equally long ones the closest to the plan."""
+    """Return a key that sorts the best motion first.
+
+    The best is the longest, and among equally long ones the closest to the plan.
+    """
     lasts = planned.frames if simulated.lost_at is None else simulated.lost_at
     return -lasts, _mean_distance_m(simulated, planned)
 
@@ -105,7 +108,7 @@ class Particles(PerBody):
 
     @classmethod
     def start_on(cls, trajectory: ReferenceTrajectory, step_s: float) -> Self:
-        """Return a particle at the start of the trajectory, with its velocity."""
+        """Return a particle at the start of the trajectory, moving along."""
         first, second = trajectory.controls.rotations
         joints = first.shape[1]
         perturbations = Perturbations(
@@ -138,10 +141,7 @@ class Particles(PerBody):
 
 @dataclass(frozen=True, eq=False)
 class PoseHistory(PerBody):
-    """Poses of N particles in F frames, with loads and residual wrenches.
-
-    Arrays are (F, N, ...).
-    """
+    """Poses (F, N, ...) of N particles in F frames, with loads and residual wrenches."""
 
     AXIS: ClassVar = 1
 
@@ -266,9 +266,12 @@ class _BeamSearch:
         return beam.select(independent)
 
     def _restart_window(self, window: int, attempts: int) -> int | None:
-        """Choose the window to restart from when all particles fall in a window; None to give up.
+        """Choose the window to restart from after all particles fell.
 
         From there on, more particles are tried, or a larger residual force is allowed.
+
+        Returns:
+            The window; None to give up.
         """
         search = self._search
         bound = self._bounds[window]
@@ -296,10 +299,13 @@ class _BeamSearch:
         return bool(self._search.fallback) and self._searched >= limit
 
     def _window_with_residual(self, window: int) -> int | None:
-        """Return the window from which a fallen body gets more residual force; None if it always has the most.
+        """Return the window from which a fallen body gets more residual force.
 
         If the body fell although it had the most, it gets it for twice as long before the fall, or all the time once
         the search is at its limit.
+
+        Returns:
+            The window; None if the body has the most force all the time.
         """
         smaller = np.flatnonzero(self._bounds[: window + 1] < self._search.fallback[-1])
         if not len(smaller):
@@ -310,12 +316,18 @@ class _BeamSearch:
         return max(0, window - max(self._search.backtrack_windows[0], 2 * windows_at_most))
 
     def _succeed_without_residual(self, beam: Beam) -> np.ndarray:
-        """Return the particles that got no residual force in a window and are close to the motion after it."""
+        """Return the particles that do well without residual force.
+
+        They got none in a window, and are close to the motion after it.
+        """
         had_residual = beam.poses.wrench.any(axis=(0, 2, 3))
         return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m))
 
     def _expand(self, parents: Particles, window: int) -> Beam:
-        """Simulate children in a window, and return the best; more are tried unless a child does well."""
+        """Simulate children in a window, and return the best.
+
+        More are tried unless a child does well.
+        """
         search = self._search
         first_count = search.particle_counts[0]
         count = len(parents)
@@ -412,7 +424,11 @@ class _BeamSearch:
         return PoseHistory.concatenate_frames(poses)
 
     def _apply_command(self, steps: range, particles: Particles, bounds: np.ndarray) -> np.ndarray:
-        """Advance the world by some steps under one command, and return the residual wrenches (N, 6)."""
+        """Advance the world by some steps under one command.
+
+        Returns:
+            (N, 6) residual wrenches.
+        """
         nearest_frame = round(steps.start / self._substeps)
         bodies = BodyStates.from_world(self._world, self._planned.body)
         command = self._controller.command(
@@ -454,7 +470,10 @@ class _BeamSearch:
         return np.where(is_near & (costs < search.prune_cost_m), costs, np.inf)
 
     def _make_simulated_motion(self, history: PoseHistory, lost_at: int | None) -> SimulatedMotion:
-        """Convert a particle's history to a simulated motion; a lost particle keeps its last pose."""
+        """Convert a particle's history to a simulated motion.
+
+        A lost particle keeps its last pose.
+        """
         planned = self._planned
         rows = np.minimum(np.arange(planned.frames), len(history.centre_m) - 1)
         wrench = np.zeros((planned.frames - 1, self._substeps, 6))

@@ -57,7 +57,11 @@ class BodyTrajectories:
         self.rotations[frame] = world.rotations()
 
     def to_simulated_motions(self, planned: MotionPlan, first: int) -> list[SimulatedMotion]:
-        """Return the simulated motions of a plan whose first motion belongs to body `first`."""
+        """Return the simulated motions of a plan.
+
+        Args:
+            first: Index of the body of the plan's first motion.
+        """
         bodies = slice(first, first + len(planned))
         frames = planned.frames
         simulated_orientations = self.orientations[:frames, bodies]
@@ -138,7 +142,10 @@ def _simulate(
     record: BodyTrajectories,
     settings: TrackerSettings,
 ) -> None:
-    """Step each body through its controls for as many frames as it has, or until it is lost."""
+    """Step each body through its controls.
+
+    A body stops at the end of its motion, or when it is lost.
+    """
     last = planned[0].frames - 1
     substeps = settings.engine.steps_per_frame(planned[0].motions.fps)
     frames = np.repeat([plan.frames for plan in planned], [len(plan) for plan in planned])
@@ -166,7 +173,10 @@ def _simulate(
 
 
 def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[int]]]:
-    """Return the supports present in each frame of each body; a body without supports gets an empty list."""
+    """Return the supports present in each frame of each body.
+
+    A body without supports gets an empty list.
+    """
     presence = []
     for plan in planned:
         for supports in plan.supports:
@@ -175,7 +185,10 @@ def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[
 
 
 class _Controller:
-    """Controller that computes each step from the control sequence and the state of N bodies."""
+    """Controller of N bodies.
+
+    It computes each step from the control sequence and the bodies' state.
+    """
 
     def __init__(self, planned: Sequence[MotionPlan], controls: ControlSequence, settings: TrackerSettings) -> None:
         fps = planned[0].motions.fps
@@ -230,9 +243,10 @@ class _Controller:
 
 @dataclass(frozen=True, eq=False)
 class _CompiledControl:
-    """Control of N bodies by compiled kernels, which also store the errors of the feedback.
+    """Control of N bodies by compiled kernels.
 
-    They give the same bits as `RootWrench` and `LegFeedback` in a tenth of the time.
+    The kernels also store the errors of the feedback. They give the same bits as `RootWrench` and `LegFeedback` in a
+    tenth of the time.
     """
 
     steer: Callable[..., None]
@@ -384,9 +398,9 @@ class RootWrench:
 
 
 class LegFeedback:
-    """Feedback that moves leg targets of N bodies step by step, in the simulator's frame.
+    """Feedback that moves the leg targets of N bodies step by step.
 
-    Its errors are low-pass filtered.
+    It is in the simulator's frame, and its errors are low-pass filtered.
     """
 
     def __init__(
@@ -411,7 +425,7 @@ class LegFeedback:
 
     @property
     def constants(self) -> np.ndarray:
-        """(5,) filter rates of stance, swing and pelvis, the limit of shifts, and the share of uprighting."""
+        """(5,) constants: filter rates of stance, swing and pelvis, limit of shifts, and share of uprighting."""
         rates = (self._stand_rate, self._swing_rate, self._turn_rate)
         return np.array([*rates, self._settings.target_limit_m, self._settings.uprighting])
 
@@ -450,7 +464,10 @@ class LegFeedback:
         return targets
 
     def _stance_shift_m(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
-        """Return horizontal shifts (n, 2, 2) of ankle targets to where the feet stand, in proportion to their load."""
+        """Return horizontal shifts (n, 2, 2) of ankle targets to where feet stand.
+
+        Shifts are in proportion to the feet's load.
+        """
         stand_m = self._stand_m[: len(off_m)]
         stand_m += self._stand_rate * (off_m - stand_m)
         distance_m = np.hypot(stand_m[..., 0], stand_m[..., 1])

@@ -94,7 +94,7 @@ def _centre_velocities_m_s(
     orientations: np.ndarray,
     moments_m: np.ndarray,
 ) -> np.ndarray:
-    """Return velocities (N, 3) of the centres of mass relative to the root's joint.
+    """Return velocities (N, 3) of centres of mass relative to root joints.
 
     Each joint's rotation moves the mass of its subtree.
 
@@ -111,7 +111,10 @@ def _centre_velocities_m_s(
 
 @dataclass(frozen=True, eq=False)
 class PerBody:
-    """Values with a row for each of N bodies: arrays, root states, or nested values of this kind."""
+    """Values with a row for each of N bodies.
+
+    They are arrays, root states, or nested values of this kind.
+    """
 
     AXIS: ClassVar = 0
     """Axis of the bodies in arrays."""
@@ -268,7 +271,11 @@ class WholeBodyController:
     def _residual_wrench(
         self, wanted_wrench: np.ndarray, forces_n: np.ndarray, arms_m: np.ndarray, bounds: np.ndarray
     ) -> np.ndarray:
-        """Return the part (N, 6) of the wanted wrench that the floor cannot provide, within bounds (N,)."""
+        """Return the part (N, 6) of the wanted wrench that the floor cannot provide.
+
+        Args:
+            bounds: (N,) bounds on it, as shares of the drive's bounds.
+        """
         if not bounds.any():
             return np.zeros_like(wanted_wrench)
         moments_nm = cross(arms_m, forces_n)
@@ -305,7 +312,7 @@ class WholeBodyController:
     def solve_floor_forces_n(
         self, step: int, bodies: BodyStates, wrench: np.ndarray, contact_height_m: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Solve floor forces on the sole corners that come closest to a wrench.
+        """Solve the floor forces on sole corners that come closest to a wrench.
 
         Args:
             wrench: (N, 6) wanted force and moment.
@@ -379,7 +386,10 @@ class WholeBodyController:
         leg_errors_m: np.ndarray,
         perturbations: Perturbations,
     ) -> np.ndarray:
-        """Update the leg errors, and return displacements (N, 2, 3) of ankle targets relative to the pelvis."""
+        """Return displacements (N, 2, 3) of ankle targets relative to the pelvis.
+
+        Leg errors are updated in place.
+        """
         controls = self._trajectory.controls
         settings = self._settings
         loaded = controls.loaded[step, 0]
