@@ -72,10 +72,7 @@ class Stability:
 
     @property
     def diversity(self) -> Verdict:
-        """Verdict on diversity.
-
-        It is kept only if coverage and variance within labels are.
-        """
+        """Verdict on diversity: the worse of coverage and variance within labels."""
         return worst_verdict([self.coverage, self.variance])
 
     @property
@@ -153,10 +150,7 @@ def assert_loop_stable(
 
 
 def _advise(stability: Stability) -> str:
-    """Return advice on what would decide a trial.
-
-    It is "" for a decided trial.
-    """
+    """Return advice on what would decide a trial, or "" if it is decided."""
     if stability.label != "undecided":
         return ""
     if stability.seeds_needed is None:

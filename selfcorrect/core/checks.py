@@ -137,8 +137,5 @@ class Positive:
 
 
 def count_noun(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    The noun is plural unless the count is 1.
-    """
+    """Return a count with its noun, in the plural unless the count is 1."""
     return f"{count} {noun}" + ("" if count == 1 else "s")

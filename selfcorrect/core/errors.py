@@ -91,17 +91,14 @@ class WorkerError(SelfcorrectError, RuntimeError):
 
 
 class LostJobError(SelfcorrectError, RuntimeError):
-    """A job was cancelled or lost too often.
+    """A job was cancelled, or its worker or node was lost too often.
 
-    Its worker or node was lost. Other jobs continue.
+    Other jobs continue.
     """
 
 
 class NodeError(SettingError):
-    """A machine of a cluster cannot do the jobs.
-
-    It has other software, or no access to the run folder.
-    """
+    """A machine of a cluster has other software or no access to the run folder."""
 
 
 class JobsError(SelfcorrectError, RuntimeError):

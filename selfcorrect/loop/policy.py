@@ -110,7 +110,7 @@ class Replace:
 class Freeze:
     """The first synthetic set in every generation.
 
-    This is the control of every remedy that stores nothing.
+    This policy is the control of every remedy that stores nothing.
     """
 
     def count(self, real_count: int, generation: int) -> int:

@@ -50,10 +50,7 @@ MODEL_METHODS = ("fit", "sample", "state", "load_state")
 @explain_arguments(data="real")
 @dataclass(frozen=True)
 class Task:
-    """What all arms of a comparison share.
-
-    It has an untrained model, real training data, and an evaluation.
-    """
+    """What all arms share: an untrained model, real training data, and an evaluation."""
 
     model: GenerativeModel
     """The untrained model."""

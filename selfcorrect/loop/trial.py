@@ -121,10 +121,7 @@ def _digest(samples: Samples) -> str:
 
 
 class DataGuard:
-    """Check that users' code did not change the loop's data.
-
-    It is checked before training and commits.
-    """
+    """Checks, before training and commits, that users' code changes no data of the loop."""
 
     def __init__(self, real: Samples, correction: Correction | None) -> None:
         self._real = real

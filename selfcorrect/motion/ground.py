@@ -80,10 +80,7 @@ _PAIRS_AT_ONCE = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class _BoxTable:
-    """Arrays of B boxes.
-
-    Points are compared with all boxes at once.
-    """
+    """Arrays of B boxes, for comparing points with all of them at once."""
 
     centres_m: np.ndarray
     """(B, 3)."""

@@ -187,10 +187,7 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
 
 
 def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-    """Apply a function to chunks of rows.
-
-    Long arrays then need little extra memory.
-    """
+    """Apply a function to chunks of rows, so that long arrays need little extra memory."""
     count = len(arrays[0])
     if count <= SLAB:
         return function(*arrays)

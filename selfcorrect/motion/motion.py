@@ -96,10 +96,7 @@ class Motion:
         return (len(self) - 1) / self.fps
 
     def frames(self, start: int, stop: int) -> Self:
-        """Return frames `start` to `stop` (exclusive).
-
-        If these are all, it is the motion itself.
-        """
+        """Return frames `start` to `stop` (exclusive), or the motion itself if these are all."""
         return self if start == 0 and stop >= len(self) else self.select_frames(slice(start, stop))
 
     def select_frames(self, frames: np.ndarray | slice) -> Self:

@@ -198,10 +198,7 @@ class Skeleton:
 
     @cached_property
     def rest_positions_m(self) -> np.ndarray:
-        """Joint positions (J, 3) at rest, in m.
-
-        The root is at the origin.
-        """
+        """Joint positions (J, 3) at rest, in m, with the root at the origin."""
         positions_m = np.zeros_like(self.offsets_m)
         for joint, parent in enumerate(self.parents[1:], start=1):
             positions_m[joint] = positions_m[parent] + self.offsets_m[joint]
@@ -209,10 +206,7 @@ class Skeleton:
 
     @cached_property
     def leg_m(self) -> float:
-        """Mean leg length from hip to ankle, in m.
-
-        It is 0 without legs.
-        """
+        """Mean leg length from hip to ankle, in m, or 0 without legs."""
         hips, ankles = self.pair("hip"), self.pair("ankle")
         if hips is None or ankles is None:
             return 0.0
@@ -222,9 +216,9 @@ class Skeleton:
 
     @property
     def size(self) -> float:
-        """Leg length as a share of an adult's.
+        """Leg length as a share of an adult's, or 1 without legs.
 
-        It is 1 without legs. Foot sizes are scaled by it, too.
+        Feet are scaled by it, too.
         """
         return self.leg_m / ADULT_LEG_M or 1.0
 
@@ -236,17 +230,14 @@ class Skeleton:
     def identity(self) -> Hashable:
         """Hashable value that is equal for equal skeletons.
 
-        It has joints, tree, parts, offsets, soles, rigid joints and mass.
+        Joints, tree, parts, offsets, soles, rigid joints and mass enter it.
         """
         offsets_m = (self.offsets_m.astype(float) + 0.0).tobytes()  # no zero has a sign
         return self.names, *self.tree, offsets_m, self.soles_m, self.rigid, self.mass_kg, self.usual_sole_m
 
     @property
     def tree(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        """Parents and parts.
-
-        Bodies with equal trees can be simulated together.
-        """
+        """Parents and parts, which are equal if bodies can be simulated together."""
         return self.parents, self.parts
 
 

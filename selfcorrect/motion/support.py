@@ -75,10 +75,7 @@ class Support:
 
     @property
     def is_grip(self) -> bool:
-        """True if a hand grips the support.
-
-        Otherwise a part rests on it.
-        """
+        """True if a hand grips the support, false if a part rests on it."""
         return self.part.endswith("grip")
 
     def shift(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:

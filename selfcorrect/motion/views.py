@@ -303,10 +303,7 @@ class ShiftedWorld:
 
 @dataclass(frozen=True)
 class ScaledBody:
-    """The body scaled by `size`.
-
-    It performs the scaled motion in the same time.
-    """
+    """The body scaled by `size`, performing the scaled motion in the same time."""
 
     size: float
 

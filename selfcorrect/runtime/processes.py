@@ -134,10 +134,7 @@ def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], work
 
 
 def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> Iterator[_Result]:
-    """Yield the results of `map_tasks` in order.
-
-    Each is yielded as soon as all earlier ones are done.
-    """
+    """Yield the results of `map_tasks` in order, each as soon as all earlier ones are done."""
     check_count("workers", workers, 1)
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:

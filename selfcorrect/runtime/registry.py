@@ -120,10 +120,7 @@ class Registry(Generic[RowType]):
         return name not in self._own
 
     def title(self, name: str) -> str:
-        """Describe another package's member with name and version.
-
-        It is "" for members of this package.
-        """
+        """Describe another package's member with name and version, or return ""."""
         if not self.is_added(name):
             return ""
         (origin,) = {_origin(point) for point in self._points() if point.name == name} or {"another package"}
@@ -146,9 +143,9 @@ class Registry(Generic[RowType]):
         return call_fenced(self.title(name), expected, function, *arguments)
 
     def identify(self, name: str) -> dict[str, Identity]:
-        """Return the identity of another package's member by its name for messages.
+        """Return the identity of another package's member, by its name for messages.
 
-        It is empty for members of this package.
+        For members of this package, the result is empty.
         """
         return {f"{self.kind} {name!r}": identity_of(self.load(name))} if self.is_added(name) else {}
 

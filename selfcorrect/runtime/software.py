@@ -39,9 +39,9 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit(source: Path) -> str | None:
-    """Return the commit of the repository that contains `source`.
+    """Return the commit of the repository that contains `source`, or None.
 
-    It is None for an installed copy.
+    An installed copy has no commit.
     """
 
     def git(*arguments: str) -> str:

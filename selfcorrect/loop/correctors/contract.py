@@ -173,10 +173,7 @@ def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
 
 
 def _copy_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return a contiguous copy of a tensor.
-
-    It has the type and device of another one.
-    """
+    """Return a contiguous copy with the type and device of another tensor."""
     return tensor.to(like, copy=True).as_subclass(Tensor).contiguous()
 
 
@@ -200,10 +197,7 @@ def _check_finite(values: Tensor, accepted: Tensor) -> None:
 
 
 def with_trailing_axes(column: Tensor, ndim: int) -> Tensor:
-    """Append axes of length 1 to a column.
-
-    It can then be broadcast against values with `ndim` axes.
-    """
+    """Append axes of length 1, to broadcast a column against values with `ndim` axes."""
     return column.reshape(column.shape + (1,) * (ndim - column.ndim))
 
 

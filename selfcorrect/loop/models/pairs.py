@@ -45,10 +45,7 @@ class Pairs:
 
 @runtime_checkable
 class PairModel(Protocol):
-    """A model that also learns from pairs.
-
-    They are used in addition to a training set.
-    """
+    """A model that learns from pairs in addition to a training set."""
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
         """Train on the training set and the pairs.

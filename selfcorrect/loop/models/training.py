@@ -53,7 +53,7 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Batch]:
     """Yield batches of values and labels.
 
-    They are drawn with replacement in proportion to the samples' weights.
+    Rows are drawn with replacement in proportion to the samples' weights.
     """
     for _ in range(steps):
         rows = draw_rows(samples, size, generator)

@@ -54,10 +54,7 @@ class FolderReader:
         return self._latest
 
     def state(self, generation: int) -> dict[str, Tensor]:
-        """Read the model's state.
-
-        It may be limited to what sampling needs.
-        """
+        """Read the model's state, which may be limited to what sampling needs."""
         sampler = self._path_of(generation, SAMPLER)
         return read_tensors(sampler if is_listed(sampler) else sampler.with_name(MODEL))
 

@@ -113,10 +113,7 @@ class WandbLog:
 
     @property
     def words(self) -> str:
-        """Sentence about where runs are logged and how to send them.
-
-        It is "" if nothing is logged.
-        """
+        """Sentence about where runs are logged and how to send them, or ""."""
         if not self._is_usable:
             return ""
         if self._options.mode == "online":

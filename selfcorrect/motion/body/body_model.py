@@ -102,10 +102,7 @@ def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
 
 
 def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
-    """Return the body with given shape coefficients.
-
-    `betas` are (B,); None gives the mean body.
-    """
+    """Return the body with shape coefficients `betas` (B,), or the mean body."""
     joint_count = len(model.layout.names)
     rest_pose = _pose(model, np.zeros((1, joint_count, 3)))
     posed = model.module(betas=_betas(model, betas), **rest_pose)

@@ -15,9 +15,6 @@ _MASS_PERCENT = {
 
 @lru_cache(maxsize=64)
 def mass_shares(skeleton: Skeleton) -> np.ndarray:
-    """Return each joint's share (J,) of body mass.
-
-    Joints without a part have 0.
-    """
+    """Return each joint's share (J,) of body mass, or 0 for joints without a part."""
     shares = np.array([_MASS_PERCENT.get(strip_side(part), 0.0) for part in skeleton.parts])
     return shares / max(float(shares.sum()), 1e-9)

@@ -82,10 +82,7 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 
 
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
-    """Return joint and offset of each corner of a foot.
-
-    Side 0 is left.
-    """
+    """Return joint and offset of each corner of a foot, where side 0 is left."""
     name = SIDES[side]
     size = skeleton.size
     ankle = skeleton.joint(f"{name}_ankle")
@@ -109,10 +106,7 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
 
 
 def _pair(middle_m: tuple[float, float, float], size: float) -> list[tuple[float, float, float]]:
-    """Return the edge points beside a point on the foot's midline.
-
-    The left one comes first.
-    """
+    """Return the edge points left and right of a point on the foot's midline."""
     x, y, z = middle_m
     return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M * size, -HALF_FOOT_WIDTH_M * size)]
 
@@ -205,9 +199,9 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
 
 
 def lowest_sole_at_rest_m(skeleton: Skeleton) -> float:
-    """Return the height of the lowest sole corner at rest.
+    """Return the height of the lowest sole corner at rest, relative to the root.
 
-    It is relative to the root, so it is negative for a standing body.
+    It is negative for a standing body.
     """
     soles = sole_points(skeleton)
     corners_m = skeleton.rest_positions_m[soles.joints] + soles.offsets_m

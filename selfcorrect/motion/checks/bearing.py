@@ -119,9 +119,9 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
 
 
 def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float) -> np.ndarray:
-    """Measure how far bearing feet rise in each step, (T − 1,).
+    """Measure how far bearing feet rise in each step (T − 1,).
 
-    It is 0 unless a foot bears weight in both frames.
+    The result is 0 unless a foot bears weight in both frames.
     """
     steps_m = np.diff(heights_m, axis=0)
     is_borne = holds[1:] & holds[:-1] & (np.abs(steps_m) < _MAX_RISE_M_S / fps)

@@ -62,10 +62,7 @@ def _thickness_m(bone: str) -> float:
 
 
 def _leg_m(features: MotionFeatures) -> float:
-    """Return the longer leg's thigh plus shank.
-
-    If both legs are unknown, it is an adult's.
-    """
+    """Return the longer leg's thigh plus shank, or an adult's if both are unknown."""
     lengths_m = [0.0]
     for side in SIDES:
         leg_m = _leg_positions_m(features, side)
@@ -75,10 +72,7 @@ def _leg_m(features: MotionFeatures) -> float:
 
 
 def _leg_positions_m(features: MotionFeatures, side: str) -> np.ndarray | None:
-    """Return positions (T, 3, 3) of hip, knee and ankle.
-
-    Returns None if one of them is missing.
-    """
+    """Return positions (T, 3, 3) of hip, knee and ankle, or None if one is missing."""
     return features.places(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
 
 
@@ -408,9 +402,9 @@ _USUAL_M = 1.35
 
 
 def size_factor(features: MotionFeatures) -> float | None:
-    """Return the body's size relative to an adult's.
+    """Return the ratio of the body's size to an adult's, or its inverse: at least 1.
 
-    It is the ratio or its inverse, at least 1. The distance from head to ankle along the bones is compared.
+    The distance from head to ankle along the bones is compared.
     """
     head = features.skeleton.joint("head")
     ankle = features.skeleton.joint("left_ankle")

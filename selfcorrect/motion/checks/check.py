@@ -48,15 +48,12 @@ class RuleChoice:
     def narrow(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
         """Return the choice with another selection and more ignored rules.
 
-        An empty `select` keeps the selection.
+        If `select` is empty, the selection is unchanged.
         """
         return replace(self, select=tuple(select) or self.select, ignore=(*self.ignore, *ignore))
 
     def tolerate_height(self, error_m: float) -> Self:
-        """Tolerate a floor within `error_m` of y = 0.
-
-        A threshold that was chosen is kept.
-        """
+        """Tolerate a floor within `error_m` of y = 0, unless a threshold was chosen."""
         floor_rule = next(rule for rule in RULES if rule.code == "F4")
         if any(_matches(word, floor_rule) for word in self.thresholds):
             return self
@@ -111,10 +108,7 @@ def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Findings by rule, and notes.
-
-    A note tells that a rule could not be measured.
-    """
+    """Findings by rule, and a note about each rule that could not be measured."""
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()

@@ -92,10 +92,7 @@ class Finding:
 
     @property
     def severity(self) -> float:
-        """Ratio of value to threshold.
-
-        It is 1 if the threshold is not positive.
-        """
+        """Ratio of value to threshold, or 1 if the threshold is not positive."""
         return self.value / self.threshold if self.threshold > 0 else 1.0
 
     def words(self) -> str:
@@ -134,10 +131,7 @@ def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> 
 
 
 def _check_answer(measured: Measurement | np.ndarray | float, frames: int, thing: str) -> Measurement:
-    """Check the number of values that a rule has measured.
-
-    There must be a value for each frame, or one for all.
-    """
+    """Check that a rule has measured one value per frame, or one for all."""
     things = measured.things if isinstance(measured, Measurement) else (thing,)
     values = np.asarray(measured.values if isinstance(measured, Measurement) else measured)
     if values.dtype.kind not in "biuf":

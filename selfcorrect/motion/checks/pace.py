@@ -64,7 +64,7 @@ def pace(features: MotionFeatures) -> float | None:
 def flight_pace(features: MotionFeatures) -> float | None:
     """Measure playback speed in flights, relative to real time.
 
-    Returns None if no flight is usable.
+    If no flight is usable, the result is None.
     """
     falls_m_s2 = []
     weights = []
@@ -127,20 +127,14 @@ def _does_dive(features: MotionFeatures, start: int, stop: int) -> bool:
 
 
 def _does_walk(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether feet stay in place beneath a travelling body.
-
-    They may be at any height.
-    """
+    """Return whether feet, at any height, stay in place beneath a travelling body."""
     speeds_m_s = norms(np.gradient(features.centre_m[start:stop, [0, 2]], 1 / features.fps, axis=0))
     is_still = features.observation.along_m_s[start:stop].min(axis=1) < _STILL_SHARE * speeds_m_s
     return bool(speeds_m_s.mean() > _TRAVEL_M_S and is_still.mean() > 0.5)
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:
-    """Measure how far time deviates from gravity's pace.
-
-    The value is the factor by which time runs too fast or too slowly, minus 1.
-    """
+    """Measure the factor by which time is too fast or too slow for gravity, minus 1."""
     speed = pace(features)
     if speed is None:
         return None
@@ -148,8 +142,5 @@ def pace_deviation(features: MotionFeatures) -> Measurement | None:
 
 
 def rate_factor(features: MotionFeatures) -> float:
-    """Compare the frame rate with `MIDDLE_FPS`.
-
-    The value is the ratio or its inverse, at least 1.
-    """
+    """Return the ratio of the frame rate to `MIDDLE_FPS`, or its inverse: at least 1."""
     return deviation_factor(features.fps / MIDDLE_FPS)

@@ -124,10 +124,7 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
 
 def jump_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how far the whole body jumps in a step.
-
-    The body may stay there or come back at once.
-    """
+    """Measure how far the whole body jumps in a step, to stay there or come back at once."""
     spike_of_median_joint_m = median(spike_m(features).values, axis=1)
     return np.maximum(_splice_m(features), spike_of_median_joint_m)
 
@@ -158,8 +155,5 @@ def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
 
 
 def stillness_m(features: MotionFeatures) -> float:
-    """Measure how little the body moves.
-
-    The value is minus the largest range of any joint.
-    """
+    """Measure how little the body moves: minus the largest range of any joint."""
     return -float(np.ptp(features.body_m, axis=0).max())

@@ -101,10 +101,7 @@ class Walk:
 
 
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
-    """Find the longest walk forwards on the floor.
-
-    Returns None if there is none.
-    """
+    """Find the longest walk forwards on the floor, or return None."""
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
@@ -201,10 +198,7 @@ def has_unusual_steps(features: MotionFeatures) -> bool:
 
 
 def has_usual_steps_at(features: MotionFeatures, speed: float) -> bool:
-    """Return whether steps would be usual at this speed.
-
-    The error of a pendulum is allowed for.
-    """
+    """Return whether steps would be usual at this speed, within a pendulum's error."""
     walk = find_longest_walk(features)
     if walk is None:
         return False

@@ -21,18 +21,12 @@ def raise_bodies(batch: MotionBatch, height_m: float | np.ndarray) -> MotionBatc
 
 
 def offset_heights(batch: MotionBatch, deviation_m: float, rng: np.random.Generator) -> MotionBatch:
-    """Offset each motion's height at random.
-
-    Offsets are normally distributed with this standard deviation.
-    """
+    """Offset each motion's height by a Gaussian with this standard deviation."""
     return raise_bodies(batch, deviation_m * rng.standard_normal(len(batch)))
 
 
 def slide_bodies(batch: MotionBatch, speed_m_s: float, rng: np.random.Generator) -> MotionBatch:
-    """Slide each body along the floor at constant speed.
-
-    Each has a random direction.
-    """
+    """Slide each body along the floor at constant speed, in a random direction."""
     angles = rng.uniform(0, 2 * np.pi, len(batch))
     directions = np.stack([np.cos(angles), np.zeros(len(batch)), np.sin(angles)], axis=-1)
     times_s = np.arange(batch.root_m.shape[1]) / batch.fps

@@ -49,10 +49,7 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
 
 
 def raise_motion(motion: Motion, height_m: float | np.ndarray) -> Motion:
-    """Raise a motion by one height, or by heights (T,).
-
-    Negative heights lower it.
-    """
+    """Raise a motion by one height or by heights (T,), which may be negative."""
     return ShiftedWorld(np.multiply.outer(height_m, UP)).view(motion)
 
 
@@ -83,10 +80,7 @@ def heading_rad(orientations: np.ndarray) -> np.ndarray:
 
 
 def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
-    """Rotate motions about the vertical through the origin.
-
-    The angle is common to all, or one per motion (N,).
-    """
+    """Rotate motions about the vertical through the origin, by one angle or one each (N,)."""
     angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
     rotation = quaternions(angles[..., None, None] * UP)
     rotations = moving.rotations.copy()
@@ -95,10 +89,7 @@ def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
 
 
 def canonicalise(moving: Moving) -> Moving:
-    """Move motions to start above the origin, facing +z.
-
-    Heights are unchanged.
-    """
+    """Move motions to start above the origin, facing +z, without changing heights."""
     start_m = moving.root_m[..., :1, :] * ALONG_FLOOR
     centred = replace(moving, root_m=moving.root_m - start_m)
     return turn(centred, -heading_rad(moving.rotations[..., 0, 0, :]))
@@ -124,10 +115,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 
 
 def resample(motion: Motion, fps: float) -> Motion:
-    """Resample a motion to another frame rate.
-
-    The result runs from the first frame to the last that fits.
-    """
+    """Resample a motion to another frame rate, up to the last frame that fits."""
     if fps == motion.fps:
         return motion
     frame_bytes = 8 * (3 + 4 * len(motion.skeleton))

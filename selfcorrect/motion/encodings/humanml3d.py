@@ -300,7 +300,7 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
 def _encode_rotations(orientations: list[Rotation], body: RowBody) -> np.ndarray:
     """Return rotations (T, J − 1, 6) relative to the bone before.
 
-    They are the first two columns of the matrix, concatenated.
+    Each is the first two columns of the rotation matrix, concatenated.
     """
     matrices = []
     for before, bone in zip(body.bone_before[1:], orientations[1:], strict=True):
@@ -335,10 +335,7 @@ def _forward(joints_m: np.ndarray, hips_sign: int, body: RowBody) -> np.ndarray:
 
 
 def _heading_rad(forward: np.ndarray) -> np.ndarray:
-    """Return angles (...) from +z about +y.
-
-    They are 0 for zero and vertical directions.
-    """
+    """Return angles (...) from +z about +y, or 0 for zero and vertical directions."""
     return np.arctan2(forward[..., 0], forward[..., 2])
 
 

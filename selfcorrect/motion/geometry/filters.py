@@ -81,10 +81,7 @@ def maximum_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
 def minimum_filter1d(
     values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect", cval: float = 0.0, origin: int = 0
 ) -> np.ndarray:
-    """Return the minimum of `size` values near each value.
-
-    They are centred `origin` frames before it.
-    """
+    """Return the minimum of `size` values, centred `origin` frames before each value."""
     first, *others = _list_neighbours(values, size, size // 2 + origin, axis, mode, cval)
     smallest = first.copy()
     for other in others:

@@ -36,7 +36,7 @@ def smooth_parabolic(values: np.ndarray, window: int, fps: float | None = None) 
 def parabola_weights(window: int, fps: float | None = None) -> np.ndarray:
     """Return the filter weights (window,) for the middle frame.
 
-    They are read-only, with the last frame first.
+    The array is read-only and has the last frame first.
     """
     half = window // 2
     places = np.arange(-half, window - half, dtype=float)[::-1]

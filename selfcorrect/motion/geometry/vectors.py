@@ -92,7 +92,7 @@ def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def angles_rad(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return angles (...) between vectors (..., K), in rad.
 
-    The angle is a right angle if either vector vanishes.
+    If either vector vanishes, the result is a right angle.
     """
     return np.arccos(np.clip(cosines(first, second), -1.0, 1.0))
 
@@ -182,10 +182,7 @@ def find_distinct(values: np.ndarray) -> np.ndarray:
 
 
 def median_of_known(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Return the median along an axis, ignoring NaN.
-
-    It is NaN where all values are.
-    """
+    """Return the median of the values that are not NaN, along an axis."""
     counts = np.sum(~np.isnan(values), axis=axis, keepdims=True)
     ordered = np.sort(values, axis=axis)  # NaN come last
     low = np.take_along_axis(ordered, np.maximum(counts - 1, 0) // 2, axis)

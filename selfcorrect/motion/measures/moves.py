@@ -28,10 +28,7 @@ class JointMoves:
 
     @classmethod
     def from_motions(cls, before: Motion, after: Motion) -> Self:
-        """Measure the moves between two motions.
-
-        Both have the same numbers of joints and frames.
-        """
+        """Measure the moves between two motions with the same joints and frames."""
         total_m = np.zeros(len(before.skeleton))
         furthest = (-1.0, 0, 0)
         for start in range(0, len(before), SLAB):

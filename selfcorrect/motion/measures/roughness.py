@@ -69,10 +69,7 @@ def joint_jerks_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def jerk_by_part_m_s3(moving: Motion | MotionBatch) -> dict[str, np.ndarray]:
-    """Return each part's mean jerk (...) over frames.
-
-    It is 0 for fewer than four frames.
-    """
+    """Return each part's mean jerk (...) over frames, or 0 for fewer than four frames."""
     jerks = joint_jerks_m_s3(joint_positions(moving), moving.fps)
     count = max(jerks.shape[-2], 1)
     joints_of = joints_by_part(moving.skeleton)

@@ -40,7 +40,7 @@ def measure_skating_by_frame_m_s(
 ) -> np.ndarray:
     """Measure each foot's skating speed (T − 1, 2) from the frame before.
 
-    It is NaN where the foot does not stand.
+    Where a foot does not stand, its speed is NaN.
 
     Args:
         before: Motion of the same frames whose feet decide which foot stands when; None for the motion itself.

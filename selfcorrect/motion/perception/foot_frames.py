@@ -93,10 +93,7 @@ class _Foot:
     """Slope of the line from toe joint to ankle."""
 
     def reconcile_with(self, opposite: _Foot | None) -> _Foot:
-        """Return this foot or the mirrored opposite foot.
-
-        The opposite foot is used if it is much flatter.
-        """
+        """Return this foot, or the mirrored opposite foot if that is much flatter."""
         if opposite is None or self.slope_rad < opposite.slope_rad + _STEEPER_RAD:
             return self
         return opposite.mirror()
@@ -273,10 +270,7 @@ def _find_stances(motion: Motion, clip: int, stands_flat: np.ndarray) -> list[_S
 
 
 def _find_ankle_and_toe(skeleton: Skeleton, side: int) -> tuple[int, int]:
-    """Return a foot's ankle and toe joint.
-
-    If there is no toe joint, the ankle is returned twice.
-    """
+    """Return a foot's ankle and toe joint, or the ankle twice without a toe joint."""
     ankle = skeleton.joint(f"{SIDES[side]}_ankle")
     toe = skeleton.joint(f"{SIDES[side]}_foot")
     assert ankle is not None

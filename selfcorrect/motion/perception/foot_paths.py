@@ -37,10 +37,7 @@ _AROUND_S = 0.6
 
 @dataclass(frozen=True)
 class FootPaths:
-    """Paths of P foot points over T frames.
-
-    Points are ordered by foot, each from heel to toe joint.
-    """
+    """Paths of P foot points over T frames, foot by foot, heel before toe joint."""
 
     places_m: np.ndarray
     """(T, P, 3) smoothed positions."""

@@ -74,9 +74,7 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
 def _estimate_glide(
     velocity_m_s: np.ndarray, stands: np.ndarray, root_m: np.ndarray, fps: float, slowest_m_s: float, straight: float
 ) -> np.ndarray:
-    """Estimate the glide velocity (S, 2) of standing feet.
-
-    It is zero where they do not stand.
+    """Estimate the glide velocity (S, 2) of feet where they stand.
 
     Args:
         velocity_m_s: (S, 3) velocity of the feet.
@@ -85,6 +83,9 @@ def _estimate_glide(
         fps: Frames per second.
         slowest_m_s: Minimum mean speed of a glide.
         straight: Minimum straightness of a glide.
+
+    Returns:
+        Velocity along x and z in m/s, zero where feet do not stand or do not glide.
     """
     feet_m_s = velocity_m_s[:, [0, 2]]
     glide_m_s = np.zeros_like(feet_m_s)

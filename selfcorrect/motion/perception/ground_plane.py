@@ -359,10 +359,7 @@ def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarra
 
 @dataclass(frozen=True)
 class _Posture:
-    """Slopes of the plane on which the posture would be upright.
-
-    Each is (2,), along x and z.
-    """
+    """Slopes (2,), along x and z, of the plane on which the posture would be upright."""
 
     slopes: np.ndarray
     """Slopes that body and soles agree on; 0 along directions in which they disagree."""

@@ -71,10 +71,7 @@ class HeldChannels:
         return cls(even, tuple(sorted(root_axes)), tuple(joints), max(spacings))
 
     def list_names(self) -> str:
-        """List the held channels by name.
-
-        If many joints are held, only their number is given.
-        """
+        """List the held channels by name, or only count the joints if many are held."""
         names = [self.motion.skeleton.names[joint] for joint in self.joints]
         channels = ["the root's place"] if self.root_axes else []
         channels += names if len(names) <= _FEW_NAMES else [f"{len(names)} joints"]
@@ -107,9 +104,9 @@ def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRep
 
 
 def _extrapolate(path_m: np.ndarray, repeats: FrameRepeats) -> np.ndarray:
-    """Extrapolate a path (T, 2) beyond its last sample.
+    """Extrapolate a path (T, 2) beyond its last sample, because the body still travels.
 
-    It continues at constant velocity, because the body still travels.
+    The velocity is that between the last two samples.
     """
     last = round(float(repeats.times[-1]))
     before = round(float(repeats.times[-2]))

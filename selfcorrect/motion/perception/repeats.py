@@ -185,10 +185,7 @@ class FrameRepeats:
         return not len(self.sources) or (self.is_linear and choice == "keep")
 
     def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
-        """Return the motion to correct.
-
-        It has only the samples, or new frames between the samples.
-        """
+        """Return the motion to correct: samples only, or new frames between samples."""
         if self.are_all_kept(choice):
             return motion
         if self.spacing and not self.is_even(choice):
@@ -364,10 +361,7 @@ def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside:
 
 
 def _pauses_midway(motion: Motion, is_copy: np.ndarray) -> bool:
-    """Return whether the body pauses in copies (T,).
-
-    Otherwise, it turns back there.
-    """
+    """Return whether the body pauses in copies (T,), rather than turning back there."""
     shares = _measure_shares(_stack_poses(motion), _WINDOW)
     known = shares[is_copy[1:] & np.isfinite(shares)]
     return not len(known) or _makes_no_progress(known, _COPY_ADVANCE)

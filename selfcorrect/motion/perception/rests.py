@@ -44,10 +44,7 @@ def find_rests(points_m: np.ndarray, may_rest: np.ndarray, fps: float, *, is_foo
 
 
 def _find_level_runs(heights_m: np.ndarray, start: int, stop: int, shortest: int) -> Iterator[tuple[int, int]]:
-    """Yield runs in which heights (T,) are nearly constant.
-
-    They are between frames `start` and `stop`.
-    """
+    """Yield runs of nearly constant height between frames `start` and `stop`."""
     if stop - start < shortest:
         return
     lower_median = (stop - start - 1) // 2

@@ -228,10 +228,7 @@ def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> Groun
 
 
 def _split_long_stances(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> list[Stance]:
-    """Split stances into parts of at most `_PART_S`.
-
-    Each part has a position of its own.
-    """
+    """Split stances into parts of at most `_PART_S`, each with its own position."""
     longest = max(round(_PART_S * fps), 1)
     split = []
     for stance in stances:
@@ -252,9 +249,9 @@ def rises_underfoot(slope: GroundSlope, stances: Sequence[Stance], feet_m: np.nd
 
 
 def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> float:
-    """Return the median vertical speed in stance.
+    """Return the median vertical speed of feet in stance, or 0 without stances.
 
-    It is that of the feet's foremost points, and 0 without stances.
+    The foremost point of each foot counts.
     """
     speeds_m_s = []
     for stance in stances:

@@ -239,10 +239,7 @@ def draw_motions(
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A panel's figure and camera.
-
-    It has T frames, and B bones between P points.
-    """
+    """A panel's figure and camera, for T frames, and B bones between P points."""
 
     panel: PicturePanel
     camera: Camera

@@ -96,10 +96,7 @@ def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
 
 
 def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
-    """Return when each foot stands, (T, 2).
-
-    It is always false for a figure without feet.
-    """
+    """Return when each foot stands, (T, 2), or all false for a figure without feet."""
     has_feet = (figure.feet >= 0).any()
     return observe(motion).touches if has_feet else np.zeros((len(motion), 2), dtype=bool)
 

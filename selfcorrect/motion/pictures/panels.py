@@ -15,10 +15,7 @@ from ..support import Support
 
 @dataclass(frozen=True)
 class PicturePanel:
-    """A titled motion and its supports.
-
-    Supports are drawn in all frames.
-    """
+    """A titled motion and its supports, which are drawn in all frames."""
 
     motion: Motion
     title: str = ""

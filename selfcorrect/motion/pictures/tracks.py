@@ -55,10 +55,7 @@ class FootTracks:
         return cls(title, np.stack([sole_m.mean(axis=1) for sole_m in soles_m], axis=1), tuple(streaks))
 
     def lengths_m(self) -> list[float]:
-        """Return each streak's length in m.
-
-        It is the largest distance from the first position.
-        """
+        """Return each streak's length: the largest distance from its first position, in m."""
         return [float(norms(path_m - path_m[0]).max()) for _, path_m in self.streaks]
 
 

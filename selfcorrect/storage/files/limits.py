@@ -208,10 +208,7 @@ def unpack(what: object, content: bytes, copies: int = 1) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a regular file.
-
-    It is UTF-8 with or without a byte-order mark.
-    """
+    """Return the text of a regular file, in UTF-8 with or without a byte-order mark."""
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -73,10 +73,7 @@ class Place:
         return {info.path: _facts(info) for info in sorted(infos, key=lambda info: info.path) if info.is_file}
 
     def find(self, name: str) -> FileFacts | None:
-        """Return what the place tells about a file.
-
-        It is None for a missing file.
-        """
+        """Return what the place tells about a file, or None if it is missing."""
         with self._connect() as system:
             info = system.get_file_info(name)
         return _facts(info) if info.is_file else None
@@ -93,10 +90,7 @@ class Place:
         return names
 
     def fetch(self, name: str, target: Path) -> bool:
-        """Copy a file to this machine.
-
-        Returns False if it is missing.
-        """
+        """Copy a file to this machine, or return False if it is missing."""
         with self._connect() as system:
             if not system.get_file_info(name).is_file:
                 return False

@@ -98,10 +98,7 @@ def _link_new(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`.
-
-    It is removed when the block ends.
-    """
+    """Yield an empty folder beside `path` and remove it when the block ends."""
     if path.parent not in _cleared:
         remove_leftovers(path.parent)
     _cleared.discard(path.parent)
@@ -159,10 +156,7 @@ _OPEN_FILE = re.compile(r"/dev/(?P<name>stdout|stderr)|(/dev|/proc/self)/fd/(?P<
 
 
 def is_stream(path: Path) -> bool:
-    """Return whether a path is a stream.
-
-    It is a pipe, a device, or an open file such as /dev/stdout.
-    """
+    """Return whether a path is a pipe, a device, or an open file such as /dev/stdout."""
     if _OPEN_FILE.fullmatch(str(path)):
         return True
     return path.exists() and not path.is_file() and not path.is_dir()

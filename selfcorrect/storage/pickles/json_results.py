@@ -17,10 +17,7 @@ _BYTES_PER_CHARACTER = 8
 
 
 class JsonResults(HeldResults):
-    """Arrays in a JSON file.
-
-    They are nested lists of numbers with equal lengths.
-    """
+    """Arrays in a JSON file: nested lists of numbers with equal lengths."""
 
     def __init__(self, path: Path, content: bytes) -> None:
         self.path = path

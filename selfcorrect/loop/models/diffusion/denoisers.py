@@ -269,9 +269,9 @@ class Condition(nn.Module):
 
 
 def cosine_basis(frames: int, frequencies: int) -> Tensor:
-    """Return the lowest rows of the cosine transform.
+    """Return the lowest rows (frequencies, frames) of the cosine transform.
 
-    They are (frequencies, frames) float32. The discrete cosine transform is orthonormal.
+    The discrete cosine transform is orthonormal, in float32.
     """
     transform = scipy.fft.dct(np.eye(frames), axis=0, norm="ortho")
     return torch.as_tensor(transform[:frequencies], dtype=torch.float32)
