@@ -23,8 +23,8 @@ from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn
 from ..runtime import global_generators
 from ..runtime.bugs import describe_with_location, internal_error_traceback
-from ..runtime.identity import is_of_users
 from ..runtime.stopwatch import Stopwatch
+from ..runtime.user_code import is_of_users
 from .ancestry import Genealogy, Space
 from .arm_name import format_arm_name
 from .bias import Bias, Sampler, sample_independently, sample_plainly

@@ -19,8 +19,8 @@ from ..core.errors import CorrectorError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn, concatenate, digest_tensors
 from ..runtime import global_generators
-from ..runtime.identity import locate_code
 from ..runtime.supervision import EndedError
+from ..runtime.user_code import locate_code
 from .correctors.contract import Corrector, load_state, name_of, state_of
 from .correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 

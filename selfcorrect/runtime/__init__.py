@@ -1,7 +1,7 @@
 """Processes, supervision, memory and time.
 
-Work: `processes` (`map_tasks`: a pool of workers), `progress`, `stopwatch`. Users' code: `identity` (`identity_of`:
-recognises results that are already there), `supervision` (`fence`: errors of other code end nothing else),
-`global_generators`, `bugs` (whether an error is a bug here). Tables: `registry` (`Registry`: members of a kind by name,
-including those of installed packages).
+Work: `processes` (`map_tasks`: a pool of workers), `progress`, `stopwatch`. User code: `identity` (`identity_of`:
+whether a result comes from other code) with `user_code` and `user_modules`, `supervision` (`fence`: errors of other
+code end nothing else), `global_generators`, `bugs` (whether an error is a bug here). Tables: `registry` (`Registry`:
+members of a kind by name, including those of installed packages).
 """

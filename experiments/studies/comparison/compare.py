@@ -23,9 +23,10 @@ from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.loop.trial import try_correction, try_model
 from selfcorrect.runtime import global_generators
-from selfcorrect.runtime.identity import Identity, is_of_users
+from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.runtime.registry import replace_options
+from selfcorrect.runtime.user_code import is_of_users
 from selfcorrect.storage.files.strict_json import as_json
 
 from ...jobs.identities import ACCEPT, identity_of_data

@@ -17,7 +17,8 @@ from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.models.resampling import Copying
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.runtime.bugs import describe_with_location
-from selfcorrect.runtime.identity import Identity, identity_of, is_of_users
+from selfcorrect.runtime.identity import Identity, identity_of
+from selfcorrect.runtime.user_code import is_of_users
 
 from ..arms import folder_name
 

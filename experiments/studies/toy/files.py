@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.runtime.identity import find_modules, identity_of
+from selfcorrect.runtime.identity import identity_of
 from selfcorrect.runtime.supervision import forbid_exit
+from selfcorrect.runtime.user_modules import find_modules
 from selfcorrect.storage.files.digests import compute_digest
 
 

@@ -23,7 +23,7 @@ from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import compute_digest, read_with_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
 
-from ...jobs.input_keys import CODE_OF_TOYS, digest_software
+from ...jobs.input_keys import digest_software
 from ..arms import ArmSettings, folder_name
 from ..loop_arms import read_loop_arm
 from ..study import Measure, SeedRun, Study, StudyTask
@@ -262,7 +262,7 @@ def _declare(reference: str, settings: Any) -> Toy:
 
 def _digest(code: str, settings: Any) -> str:
     """Return a digest of all inputs of a result: settings, files named there, the toy's code, and software."""
-    parts = [repr(settings), asdict(identity_of(settings)), code, digest_software(CODE_OF_TOYS)]
+    parts = [repr(settings), asdict(identity_of(settings)), code, digest_software()]
     return compute_digest(json.dumps(parts).encode())[:8]
 
 

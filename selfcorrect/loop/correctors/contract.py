@@ -19,8 +19,8 @@ from ...core.randomness import Stream
 from ...core.samples import Samples
 from ...runtime import global_generators
 from ...runtime.bugs import describe_with_location
-from ...runtime.identity import name_of
 from ...runtime.supervision import forbid_exit
+from ...runtime.user_code import name_of
 
 Info: TypeAlias = Mapping[str, np.ndarray]
 

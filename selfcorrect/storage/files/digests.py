@@ -10,6 +10,7 @@ from typing import Any
 
 from ...core.errors import DamagedError, InputError
 from .limits import read_bytes
+from .locks import LOCK
 from .strict_json import parse_json
 from .writing import write_atomically
 
@@ -32,6 +33,19 @@ def compute_file_digest(path: Path) -> str:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_path(path: Path) -> str:
+    """Return a digest of a file, or of all names and contents in a folder, "" without either.
+
+    Run folders of this project do not count, because a run may lie beside the data.
+    """
+    if not path.is_dir():
+        return compute_file_digest(path)
+    outputs = {lock.parent for lock in path.rglob(LOCK)}
+    files = sorted(file for file in path.rglob("*") if file.is_file() and outputs.isdisjoint(file.parents))
+    lines = [f"{file.relative_to(path).as_posix()} {compute_file_digest(file)}" for file in files]
+    return compute_digest("\n".join(lines).encode()) if lines else ""
 
 
 def describe_damage(path: Path, expected: str | None = None) -> str:

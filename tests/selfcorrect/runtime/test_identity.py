@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from selfcorrect.runtime.identity import Identity, digest_path, identity_of, locate_code
-from selfcorrect.storage.files.locks import LOCK
+from selfcorrect.runtime.identity import Identity, identity_of
+from selfcorrect.runtime.user_code import locate_code
 
 
 def scale_values(values, factor=1.0):
@@ -229,15 +229,3 @@ def test_attribute_name_does_not_count() -> None:
     assert identity_of(names["score"]).values == before.values
     names["offset"] = 2
     assert identity_of(names["score"]).values != before.values
-
-
-def test_run_beside_data_does_not_count(tmp_path: Path) -> None:
-    (tmp_path / "data.bin").write_bytes(b"1")
-    before = digest_path(tmp_path)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / LOCK).touch()
-    (tmp_path / "run" / "model.bin").write_bytes(b"2")
-    assert digest_path(tmp_path) == before
-    assert digest_path(tmp_path / "run") == digest_path(tmp_path / "of tomorrow") == ""
-    (tmp_path / "data.bin").write_bytes(b"3")
-    assert digest_path(tmp_path) != before

@@ -12,9 +12,9 @@ from typing import Any
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.correctors.sandbox import Memory
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.identity import locate_code, name_of
 from selfcorrect.runtime.registry import import_callable
 from selfcorrect.runtime.supervision import fence, report_place
+from selfcorrect.runtime.user_code import locate_code, name_of
 from selfcorrect.simulators.results.each import each_motion
 from selfcorrect.simulators.results.results import CorrectedMotion
 

@@ -13,12 +13,14 @@ from selfcorrect.storage.files.digests import (
     append_digest,
     compute_file_digest,
     decode_with_digest,
+    digest_path,
     encode_with_digest,
     find_listing,
     read_sums,
     read_with_digest,
     write_listing,
 )
+from selfcorrect.storage.files.locks import LOCK
 
 VALUES = {"moved_m": 1.5e-07, "notes": ["a", "\u00e9 \udc80"], "inner": {"x": [1, 2.5, None]}}
 
@@ -72,3 +74,15 @@ def test_odd_names_match_sha256sum(tmp_path: Path) -> None:
         listing.write_bytes(damage + listing.read_bytes()[1:])
         with pytest.raises(DamagedError, match="is damaged"):
             read_sums(listing)
+
+
+def test_run_beside_data_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(b"1")
+    before = digest_path(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / LOCK).touch()
+    (tmp_path / "run" / "model.bin").write_bytes(b"2")
+    assert digest_path(tmp_path) == before
+    assert digest_path(tmp_path / "run") == digest_path(tmp_path / "of tomorrow") == ""
+    (tmp_path / "data.bin").write_bytes(b"3")
+    assert digest_path(tmp_path) != before
