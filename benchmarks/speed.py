@@ -42,7 +42,6 @@ import tyro
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
@@ -50,6 +49,7 @@ from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.pipeline import Pipeline
 from selfcorrect.simulators.postprocess.steps import KINEMATIC_POSTPROCESS
 from selfcorrect.simulators.presets import RESIDUAL_FREE_PRESET
+from selfcorrect.statistics.neighbours import neighbour_metrics
 
 GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}
 """Seconds of motion per second of processor time that we want for the whole command."""

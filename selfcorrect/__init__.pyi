@@ -73,8 +73,6 @@ from selfcorrect.loop.run import train_first_generation as train_first_generatio
 from selfcorrect.loop.store.folder_store import FolderReader as FolderReader
 from selfcorrect.loop.store.folder_store import FolderStore as FolderStore
 from selfcorrect.loop.store.memory import MemoryStore as MemoryStore
-from selfcorrect.metrics.frechet import frechet_distance as frechet_distance
-from selfcorrect.metrics.neighbours import neighbour_metrics as neighbour_metrics
 from selfcorrect.motion.checks.assertion import assert_plausible as assert_plausible
 from selfcorrect.motion.checks.check import check as check
 from selfcorrect.motion.checks.measure import measure as measure
@@ -90,6 +88,8 @@ from selfcorrect.simulators.foot_contacts import Contacts as Contacts
 from selfcorrect.simulators.results.each import each_motion as each_motion
 from selfcorrect.simulators.results.results import CorrectedMotion as CorrectedMotion
 from selfcorrect.statistics import Thresholds as Thresholds
+from selfcorrect.statistics.frechet import frechet_distance as frechet_distance
+from selfcorrect.statistics.neighbours import neighbour_metrics as neighbour_metrics
 from selfcorrect.testing import Trial as Trial
 from selfcorrect.testing import assert_loop_stable as assert_loop_stable
 from selfcorrect.testing import measure_stability as measure_stability

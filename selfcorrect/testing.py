@@ -30,9 +30,6 @@ from .loop.models.protocol import GenerativeModel
 from .loop.policy import Policy, RealOnly
 from .loop.run import Arm, Candidate, Task, run_loop, train_first_generation
 from .loop.store.memory import MemoryStore
-from .metrics.frechet import frechet_distance
-from .metrics.neighbours import neighbour_metrics
-from .metrics.spread import within_label_ratio
 from .statistics import (
     FEWEST_SEEDS,
     MOST_SEEDS,
@@ -45,6 +42,9 @@ from .statistics import (
     seeds_to_decide,
     worst_verdict,
 )
+from .statistics.frechet import frechet_distance
+from .statistics.neighbours import neighbour_metrics
+from .statistics.spread import within_label_ratio
 
 FEWEST = 4
 """Minimum number of real samples in a trial. Half of them are held out."""

@@ -183,7 +183,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "n
 @pytest.mark.slow
 def test_extra_tests_are_skipped() -> None:
     folder = Path(__file__).parent
-    ran = run(TESTS, str(folder / "selfcorrect" / "test_statistics.py"), "-k", "mean or verdict")
+    ran = run(TESTS, str(folder / "selfcorrect" / "statistics" / "test_statistics.py"), "-k", "mean or verdict")
     assert ran.returncode == 0, ran.stdout
     assert " passed" in ran.stdout
     assert "skipped" not in ran.stdout

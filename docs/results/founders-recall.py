@@ -40,8 +40,8 @@ from selfcorrect.experiments.motion.task import motion_task
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.run import run_study
 from selfcorrect.experiments.studies.study import SeedRun, seed_runs
-from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.runtime.processes import default_workers
+from selfcorrect.statistics.neighbours import neighbour_metrics
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 RESULTS = Path(__file__).with_suffix(".csv")

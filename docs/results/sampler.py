@@ -22,8 +22,8 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.task import MotionTask, Sharing, motion_task
 from selfcorrect.loop.ancestry import nearest_of_label, offspring_variance
-from selfcorrect.metrics.spread import within_label_ratio
 from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.statistics.spread import within_label_ratio
 
 DRAWS = 4
 SOURCES = {"deepmimic": {}, "cmu": {"data": ("cmu-bvh#train",), "reference": ("cmu-bvh#test",)}}

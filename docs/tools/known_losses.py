@@ -15,10 +15,10 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.task import motion_data
 from selfcorrect.loop.ancestry import novelty
-from selfcorrect.metrics.frechet import frechet_distance
-from selfcorrect.metrics.neighbours import neighbour_metrics
-from selfcorrect.metrics.spread import trace_ratio, within_label_ratio
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
+from selfcorrect.statistics.frechet import frechet_distance
+from selfcorrect.statistics.neighbours import neighbour_metrics
+from selfcorrect.statistics.spread import trace_ratio, within_label_ratio
 
 PAGE = Path(__file__).resolve().parents[1] / "results" / "tables.md"
 SEEDS = 5

@@ -11,9 +11,9 @@ from tables import make_table
 
 from selfcorrect.experiments.studies.motion.split import format_factor
 from selfcorrect.experiments.studies.summary import Summary
-from selfcorrect.metrics.neighbours import neighbour_metrics
-from selfcorrect.metrics.spread import trace_ratio
 from selfcorrect.statistics import Interval, jackknife_ratio
+from selfcorrect.statistics.neighbours import neighbour_metrics
+from selfcorrect.statistics.spread import trace_ratio
 
 DIMENSIONS = 8
 COUNT = 128

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from ..metrics.spread import within_label_ratio
+from ..statistics.spread import within_label_ratio
 from .ancestry import Space, nearest_of_label, offspring_variance
 from .models.protocol import GenerativeModel
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from ...core.checks import check_choice
 from ...core.errors import SettingError
-from ...metrics.frechet import frechet_distance
-from ...metrics.neighbours import neighbour_metrics
-from ...metrics.spread import trace_ratio, within_label_ratio
 from ...runtime.registry import Registry, Row
 from ...statistics import ROUNDING, UNMEASURED, Interval, mean_interval
+from ...statistics.frechet import frechet_distance
+from ...statistics.neighbours import neighbour_metrics
+from ...statistics.spread import trace_ratio, within_label_ratio
 from ..motion import MotionBatch
 from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErrors, Unit
 from .sliding import measure_slide_m_s

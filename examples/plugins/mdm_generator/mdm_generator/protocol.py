@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from selfcorrect import frechet_distance
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
-from selfcorrect.metrics.frechet import frechet_distance
 
 from .evaluator import FRAMES, TextMotionEvaluator
 from .evaluator_networks import UNIT_FRAMES

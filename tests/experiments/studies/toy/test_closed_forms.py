@@ -10,7 +10,7 @@ import pytest
 from helpers import load_laws, load_loop
 from scipy import stats
 
-from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.statistics.neighbours import neighbour_metrics
 
 laws = load_laws()
 linear = load_loop("linear")

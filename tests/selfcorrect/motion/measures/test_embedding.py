@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.motion.measures.embedding import (
     TIME_BLOCKS,
     MotionEmbedding,
@@ -18,6 +17,7 @@ from selfcorrect.motion.measures.embedding import (
 )
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.statistics.frechet import frechet_distance
 
 FEATURES = [kinematic_features, geometric_features]
 

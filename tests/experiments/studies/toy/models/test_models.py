@@ -16,7 +16,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.models.training import batches
-from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.statistics.neighbours import neighbour_metrics
 
 AdversarialNetwork = load_loop("shapes").AdversarialNetwork
 Flow = load_loop("shapes").Flow

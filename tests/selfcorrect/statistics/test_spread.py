@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from selfcorrect.metrics.spread import total_variance, trace_ratio, within_label_ratio
+from selfcorrect.statistics.spread import total_variance, trace_ratio, within_label_ratio
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.statistics.neighbours import neighbour_metrics
 
 
 def normal(seed: int, count: int, dimensions: int = 5, scale: float = 1.0) -> np.ndarray:

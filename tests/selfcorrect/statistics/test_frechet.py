@@ -9,7 +9,7 @@ import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfcorrect.metrics.frechet import frechet_distance, squared_wasserstein
+from selfcorrect.statistics.frechet import frechet_distance, squared_wasserstein
 
 
 def gaussian(seed: int, dimensions: int = 4) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,216 @@
+"""Verdicts: whether a loop keeps a quality, and how many seeds that takes."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..core.checks import check_choice, check_count, check_number
+from ..core.errors import InputError, SettingError
+from .intervals import FEWEST_SEEDS, Interval, solve_fieller, solve_log_ratio
+from .seeds import check_options, pair_seeds
+
+Label = Literal["stable", "degraded", "collapsed", "undecided"]
+SEVERITY: tuple[Label, ...] = ("stable", "undecided", "degraded", "collapsed")
+Better = Literal["lower", "higher"]
+"""The direction in which a quality is good."""
+DIRECTIONS: tuple[Better, ...] = get_args(Better)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When a quality counts as stable or lost.
+
+    Factors of a worse quality: stable up to `stable`, lost from `collapsed` on.
+    """
+
+    stable: float = 1.25
+    collapsed: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_number("stable", self.stable, 1.0, math.inf)
+        check_number("collapsed", self.collapsed, 1.0, math.inf)
+        if not 1 <= self.stable < self.collapsed:
+            raise SettingError(f"thresholds need 1 ≤ stable < collapsed, got {self.stable:g} and {self.collapsed:g}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on a quality.
+
+    It has value / baseline with an interval, and the thresholds.
+    """
+
+    label: Label
+    ratio: Interval
+    thresholds: Thresholds
+    better: Better
+
+    def __str__(self) -> str:
+        bound = "at most" if self.better == "lower" else "at least"
+        stable = self.thresholds.stable if self.better == "lower" else 1 / self.thresholds.stable
+        collapsed = self.thresholds.collapsed if self.better == "lower" else 1 / self.thresholds.collapsed
+        limits = f"stable {bound} {stable:.3g}, collapsed from {collapsed:.3g}"
+        return f"{self.ratio} times the baseline ({limits}): {self.label}"
+
+
+def evaluate_quality(
+    values: ArrayLike,
+    baseline: ArrayLike,
+    better: Better,
+    thresholds: Thresholds | None = None,
+    confidence: float = 0.95,
+    resolution: float = 0.0,
+) -> Verdict:
+    """Evaluate a quality against its baseline.
+
+    Both are at the end of a loop, on the same seeds. The whole interval of the ratio must lie on a single side of a
+    threshold, otherwise the verdict is "undecided". A quality that is certainly worse than stable and possibly
+    collapsed is "degraded". The interval is made of logarithms (`log_ratio_interval`); counts, and values that may be 0
+    or below, have Fieller's (`ratio_interval`).
+
+    Args:
+        values: (S,) the quality, one value per seed.
+        baseline: (S,) the quality of the baseline in the same seeds.
+        better: Direction in which the quality is good.
+        thresholds: Factors by which it may worsen, by default those of `Thresholds()`.
+        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
+
+    Returns:
+        The verdict; "undecided" with fewer than `FEWEST_SEEDS` seeds, and if the ratio does not vary and no resolution
+            is given.
+
+    Raises:
+        InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
+        SettingError: The direction is unknown, or an option is no number or out of its range.
+    """
+    check_choice("better", better, DIRECTIONS)
+    check_options(confidence, resolution)
+    above, below = _pair_with_baseline(values, baseline)
+    ratio = _solve_ratio(above, below, len(above), confidence, resolution)
+    return _make_verdict(ratio, better, thresholds or Thresholds())
+
+
+def _pair_with_baseline(values: ArrayLike, baseline: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    above, below = pair_seeds(values, baseline)
+    if below.min() <= 0:
+        raise InputError(
+            f"a baseline must be above 0 in each seed, because a quality is divided by it; got {below.min():g}. "
+            "Compare scores such as log-likelihoods by their differences (mean_interval, student_p)"
+        )
+    return above, below
+
+
+def _solve_ratio(above: np.ndarray, below: np.ndarray, count: int, confidence: float, resolution: float) -> Interval:
+    """Return the ratio by the fitting method.
+
+    Positive values have the interval of logarithms, counts and other values Fieller's.
+    """
+    if resolution > 0 or above.min() <= 0:
+        return solve_fieller(above, below, count, confidence, resolution)
+    return solve_log_ratio(above, below, count, confidence)
+
+
+def _make_verdict(ratio: Interval, better: Better, thresholds: Thresholds) -> Verdict:
+    best = ratio.low if better == "lower" else _invert_quality(ratio.high)
+    worst = ratio.high if better == "lower" else _invert_quality(ratio.low)
+    label: Label = "undecided"
+    if not ratio.can_decide:
+        pass
+    elif best >= thresholds.collapsed:
+        label = "collapsed"
+    elif best > thresholds.stable:
+        label = "degraded"
+    elif worst <= thresholds.stable:
+        label = "stable"
+    return Verdict(label, ratio, thresholds, better)
+
+
+MOST_SEEDS = 1000
+"""A quality that needs more seeds than this counts as lying on the threshold."""
+
+
+def seeds_to_decide(
+    values: ArrayLike,
+    baseline: ArrayLike,
+    better: Better,
+    thresholds: Thresholds | None = None,
+    confidence: float = 0.95,
+    resolution: float = 0.0,
+) -> int | None:
+    """Estimate how many seeds would decide.
+
+    Further seeds are assumed to spread as those at hand do. This is a plan and no promise, because means and
+    covariances of a few seeds are known only roughly.
+
+    Args:
+        values: (S,) the quality, one value per seed.
+        baseline: (S,) the quality of the baseline in the same seeds.
+        better: Direction in which the quality is good.
+        thresholds: Factors by which it may worsen, by default those of `Thresholds()`.
+        resolution: Smallest step of a score that is a count, as in `evaluate_quality`.
+
+    Returns:
+        The number of seeds; None for more than `MOST_SEEDS`, for a single seed, and for seeds without spread.
+
+    Raises:
+        InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
+        SettingError: The direction is unknown, or an option is no number or out of its range.
+    """
+    check_choice("better", better, DIRECTIONS)
+    check_options(confidence, resolution)
+    above, below = _pair_with_baseline(values, baseline)
+    limits = thresholds or Thresholds()
+
+    def is_decided(count: int) -> bool:
+        ratio = _solve_ratio(above, below, count, confidence, resolution)
+        return _make_verdict(ratio, better, limits).label != "undecided"
+
+    if not is_decided(MOST_SEEDS):
+        return None
+    counts = range(len(above), MOST_SEEDS + 1)
+    return counts[bisect_left(counts, True, key=is_decided)]  # intervals of more seeds lie within intervals of fewer
+
+
+def plan_looks(seeds: int) -> dict[int, float]:
+    """Plan the interim looks of a trial.
+
+    Returns the numbers of seeds after which a trial of at most `seeds` is evaluated, and each look's confidence. Looks
+    are after 5 (`FEWEST_SEEDS`), 10, 20, … seeds and after all. The error levels of all looks add up to 5 %, in
+    proportion to the number of seeds (a Bonferroni group-sequential test). By the union bound, the chance that any look
+    is wrong about a quality is at most 5 %, even if looks depend on each other.
+
+    Raises:
+        SettingError: `seeds` is not a whole number of at least 1.
+    """
+    check_count("seeds", seeds, 1)
+    early = [count for count in (FEWEST_SEEDS * 2**power for power in range(16)) if count < seeds]
+    counts = [*early, seeds]
+    return {count: 1 - 0.05 * count / sum(counts) for count in counts}
+
+
+def _invert_quality(ratio: float) -> float:
+    """Return 1 / ratio, infinite for lost quality.
+
+    A quality is lost at zero or below.
+    """
+    if math.isnan(ratio):
+        return ratio
+    return math.inf if ratio <= 0 else 1 / ratio
+
+
+def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the most severe verdict.
+
+    The weaker of realism and diversity, for example, decides on a loop.
+
+    Raises:
+        InputError: There is no verdict.
+    """
+    if not verdicts:
+        raise InputError("expected at least one verdict, got none")
+    return max(verdicts, key=lambda verdict: SEVERITY.index(verdict.label))
