@@ -26,7 +26,7 @@ from types import CellType, MethodType, ModuleType
 from typing import Any
 
 from ..storage.files.digests import digest_path
-from .user_code import SCRIPTS, is_installed, is_written_by_users, locate_home, normalize, read_source, unwrap
+from .user_code import SCRIPTS, is_installed, is_written_by_users, locate_home, read_source, strip_comments, unwrap
 from .user_modules import describe_package, digest_module, find_modules
 
 
@@ -56,7 +56,7 @@ class Identity:
         changes = []
         if self.name != before.name:
             changes.append(f"it is {self.name} and was {before.name}")
-        if line := _describe_changed_line(normalize(before.source), normalize(self.source)):
+        if line := _describe_changed_line(strip_comments(before.source), strip_comments(self.source)):
             changes.append(line)
         if files := _list_changed(before.files, self.files):
             changes.append(f"other content in {', '.join(files)}")
@@ -101,7 +101,7 @@ def identity_of(code: object) -> Identity:
             files[Path(os.path.relpath(path, file.parent)).as_posix()] = digest_module(Path(path))
     return Identity(
         name=f"{module_name}:{getattr(bare, '__qualname__', '')}",
-        source="" if isinstance(bare, ModuleType) else normalize(read_source(bare)),
+        source="" if isinstance(bare, ModuleType) else strip_comments(read_source(bare)),
         files=files,
         values="\n".join(_describe_values(_list_held_values(code), {id(code)})),
         packages=packages,
@@ -127,7 +127,7 @@ def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
             is_user_code = is_written_by_users(value)
             if is_user_code or (is_dataclass(value) and not isinstance(value, type)):
                 seen.add(id(value))
-                yield normalize(read_source(unwrap(value))) if is_user_code else type(value).__qualname__
+                yield strip_comments(read_source(unwrap(value))) if is_user_code else type(value).__qualname__
                 yield from _describe_values(_list_held_values(value), seen)
 
 

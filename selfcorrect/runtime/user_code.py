@@ -83,7 +83,7 @@ def read_source(bare: Any) -> str:
 
 
 @functools.lru_cache(maxsize=512)
-def normalize(source: str) -> str:
+def strip_comments(source: str) -> str:
     """Return source without comments and layout; a line that is not a whole statement is unchanged."""
     try:
         return ast.unparse(ast.parse(textwrap.dedent(source)))

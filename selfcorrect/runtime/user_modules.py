@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..storage.files.digests import compute_digest, compute_file_digest
 from ..storage.files.limits import read_bytes
-from .user_code import SCRIPTS, is_installed, is_ours, normalize
+from .user_code import SCRIPTS, is_installed, is_ours, strip_comments
 
 
 def find_modules(home: str, file: Path) -> dict[str, str]:
@@ -43,7 +43,7 @@ def _read_file(path: Path) -> str:
 def digest_module(path: Path) -> str:
     """Return a digest of a module: of source without comments, or of compiled code."""
     is_source = path.suffix == ".py"
-    return compute_digest(normalize(_read_file(path)).encode()) if is_source else compute_file_digest(path)
+    return compute_digest(strip_comments(_read_file(path)).encode()) if is_source else compute_file_digest(path)
 
 
 @functools.lru_cache(maxsize=512)
