@@ -1,1 +1,1 @@
-"""Sources of data, a file each."""
+"""Motion files, published collections and toy data: everything that loops and commands read."""

@@ -1,4 +1,4 @@
-"""Motions from arrays: joint positions or SMPL parameters."""
+"""Make motions from arrays of joint positions or SMPL parameters."""
 
 import warnings
 from collections.abc import Mapping
@@ -22,22 +22,21 @@ _SMPL = Tool("SMPL", ("poses",), "trans", axes=UPRIGHT)
 def motion_from_joints(positions_m: np.ndarray, fps: float, *, up: Up | None = None) -> Motion:
     """Make a motion from joint positions.
 
-    The order of the joints is recognised by the bone lengths.
-
-    Bones get constant lengths. Only the joints' rotations that positions show are known: a bone's turn about itself is
-    not.
+    The joint order is recognised by the bone lengths, and bones are made rigid. Positions do not determine how a bone
+    is
+    rotated about its own axis.
 
     Args:
-        positions_m: (T, J, 3) positions in metres, in the order of SMPL, HumanML3D, LAFAN1, Human3.6M, NTU RGB+D,
-            SMPL-X, or in an unknown order that forms a body.
+        positions_m: (T, J, 3) positions in metres, in the order of SMPL, HumanML3D, LAFAN1, Human3.6M, NTU RGB+D or
+            SMPL-X, or in an unknown order if they form a body.
         fps: Frames per second.
-        up: Vertical axis of the positions' world; by default the axis that the body shows.
+        up: Vertical axis of the positions' world; by default it is inferred from the body.
 
     Returns:
         The motion, y up, at the height of the positions.
 
     Raises:
-        InputError: The positions are damaged, form no body, or fit two orders equally well.
+        InputError: The positions are damaged, do not form a body, or fit two orders equally well.
     """
     positions_m = _check_array("positions_m", positions_m)
     if positions_m.ndim != 3 or positions_m.shape[2] != 3 or not len(positions_m):
@@ -57,41 +56,38 @@ def motion_from_smpl(
 ) -> Motion:
     """Make a motion from SMPL parameters.
 
-    The body may be SMPL, SMPL+H or SMPL-X, as in AMASS and in files of video estimators.
-
-    The translation of a body model is not the place of the pelvis: the pelvis at rest lies beside the model's origin by
-    a distance that the shape decides. Without `body_model`, the average body's distance and bones are used.
+    The body may be SMPL, SMPL+H or SMPL-X, as in AMASS and in the output of video trackers. The translation of a body
+    model is not the position of the pelvis, because the rest pelvis is off the model's origin by an offset that depends
+    on the shape. Without `body_model`, the offset and the bones of the average body are used.
 
     Args:
-        poses: (T, 3 J) or (T, J, 3) rotation vectors, radians, or (T, J, 3, 3) matrices, the root's first; J is 22, 24,
-            52 or 55.
-        trans_m: (T, 3) translations of the body model, metres.
+        poses: (T, 3 J) or (T, J, 3) rotation vectors in radians, or (T, J, 3, 3) matrices, with the root first. J is
+            22,
+            24, 52 or 55.
+        trans_m: (T, 3) translations of the body model in metres.
         fps: Frames per second.
-        betas: (B,) shape of the body, used with `body_model`.
-        up: Vertical axis of the world, y or z; by default the axis that the motion shows.
-        body_model: A SMPL, SMPL+H or SMPL-X file (.npz), which turns the shape into bone lengths.
+        betas: (B,) shape of the body, used only with `body_model`. Without it, betas other than zero give a warning.
+        up: Vertical axis of the world, y or z; by default it is inferred from the motion.
+        body_model: File of SMPL, SMPL+H or SMPL-X (.npz), which maps the shape to bone lengths.
 
     Returns:
-        The motion, y up. A warning is issued if `betas` are not zero and no body model is given.
+        The motion, y up.
 
     Raises:
-        InputError: The arrays are damaged or do not fit each other.
+        InputError: The arrays are damaged, or their shapes do not match.
     """
     arrays = {"poses": _check_array("poses", poses), "trans": _check_array("trans_m", trans_m)}
     if betas is not None:
         arrays["betas"] = np.atleast_1d(_check_array("betas", betas))
         if body_model is None and np.any(arrays["betas"]):
-            warnings.warn("betas need a body_model; the motion is put on an average body", stacklevel=2)
+            warnings.warn("betas are ignored without a body_model: an average body is used", stacklevel=2)
     model = None if body_model is None else Path(body_model).expanduser()
     reading = Reading(fps=fps, up=up, body_model=model)
     return _check(open_parameters(_Arrays(arrays), reading, _SMPL).motion)
 
 
 def _check_array(name: str, values: object) -> np.ndarray:
-    """Return values as a finite array.
-
-    Raises InputError for other values.
-    """
+    """Convert values to an array. Raises InputError unless they are finite numbers."""
     array = np.asarray(values)
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
         raise InputError(f"{name} must be an array of finite numbers, got {describe_value(values)}")
@@ -99,17 +95,14 @@ def _check_array(name: str, values: object) -> np.ndarray:
 
 
 def _check(motion: Motion) -> Motion:
-    """Return the motion if correctors can work on it.
-
-    Raises InputError for a body that no corrector supports.
-    """
+    """Return the motion. Raises InputError if correctors do not support its body."""
     if flaw := find_flaw(motion):
         raise InputError(flaw)
     return check_numbers(motion)
 
 
 class _Arrays(Results):
-    """Arrays in memory that stand for a file."""
+    """Arrays in memory, with the interface of a file of named arrays."""
 
     path = Path("arrays")
 

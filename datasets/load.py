@@ -1,7 +1,4 @@
-"""Load motions by name or path.
-
-A command line has such words: `deepmimic`, or files and folders of motions.
-"""
+"""Load motions by the words of a command line: `deepmimic`, or a path to a motion file or folder."""
 
 import re
 from dataclasses import replace
@@ -29,17 +26,17 @@ EXPECTED = (
 def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> Motion:
     """Read a motion file of any known format.
 
-    The motion is y up and in metres, with soles on the floor and an upright rest pose.
+    The motion is y up and in metres, with its soles on the floor and an upright rest pose.
 
     Args:
-        reading: Properties that the file does not hold, such as the unit.
-        any_body: Read bodies that no corrector could work on, too, such as those without knees.
+        reading: Facts that the file does not state, such as the unit.
+        any_body: Also read bodies that correctors do not support, such as bodies without knees.
 
     Returns:
         The motion, at the frame rate of the file.
 
     Raises:
-        InputError: The file is damaged, or holds several motions: use `load_motions`.
+        InputError: The file is damaged, or holds several motions; use `load_motions` then.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -48,15 +45,17 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
 
 
 def load_motions(source: str | Path, reading: Reading | None = None) -> list[Motion]:
-    """Return all motions of a source.
+    """Load all motions of a source.
 
-    Files of a plain folder keep skeletons. Labels are the dataset's; in a plain folder the labels of `label_of`.
-    Unreadable files of a folder are left out with a warning.
+    Labels are the dataset's. In a plain folder, they follow from the path (`label_of`). Unreadable files of a folder
+    are
+    skipped with a warning.
 
     Args:
-        source: `deepmimic` (the built-in clips), a motion file, the folder of a known dataset (CMU's also as .tar.gz),
+        source: `deepmimic` (the built-in clips), a motion file, the folder of a known dataset (for CMU also a .tar.gz),
             or any folder of motion files. `FOLDER#SPLIT` names a split of a dataset.
-        reading: Facts that files lack. If there are any, the path holds plain motion files and is no dataset.
+        reading: Facts that the files do not state. If it states any, the path is read as plain motion files even if it
+            is a known dataset.
 
     Returns:
         The motions, each on the skeleton and at the frame rate of its file.
@@ -77,21 +76,18 @@ def load_motions(source: str | Path, reading: Reading | None = None) -> list[Mot
     elif not reading.tells_anything and (dataset := recognise(path)):
         motions = read_most(dataset.clips(path, split))
     elif split is not None:
-        raise InputError(f"{path}: a folder of motion files has no splits, got #{split}")
+        raise InputError(f"{path}: only known datasets have splits, got #{split} for a folder of motion files")
     else:
         motions = read_most(
             Clip(file.stem, file, partial(_read_file, file, path, reading)) for file in motion_files(path)
         )
     if not motions:
-        raise InputError(f"{source}: there are no motions to read here; expected {EXPECTED}")
+        raise InputError(f"{source}: no motions found; expected {EXPECTED}")
     return motions
 
 
 def label_of(path: Path, folder: Path) -> str:
-    """Label a file in a folder without an index.
-
-    The label is the subfolder's name, or the file's without a number.
-    """
+    """Label a file of a plain folder by its subfolder, or else by the file name without its number."""
     below = path.relative_to(folder).parent.name
     return below or re.sub(r"[\W_]*\d*$", "", path.stem) or path.stem
 

@@ -1,16 +1,15 @@
-"""Parse sources of motions on a command line.
+"""Parse a source of motions on a command line: a path, or `FOLDER#SPLIT` for a split of a dataset.
 
-A source is a path, or `FOLDER#SPLIT` for a split of a dataset. Apart from the readers, so that mistakes are reported
-before anything heavy is imported.
+This is a module of its own so that mistakes are reported before the readers, which are slow to import, are needed.
 """
 
 from pathlib import Path
 
 
 def path_and_split(source: str | Path) -> tuple[Path, str | None]:
-    """Split a source into path and split.
+    """Separate a source into its path and its split.
 
-    The split follows the last #. It is None if the path itself has that name.
+    The split follows the last #. It is None if there is none, or if a file or folder has this very name.
     """
     path = Path(source).expanduser()
     name, mark, split = path.name.rpartition("#")

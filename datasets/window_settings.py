@@ -8,22 +8,22 @@ from selfcorrect.core.errors import SettingError
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """Settings of windows."""
+    """Settings for cutting motions into windows."""
 
     frames: int = 48
-    """T, length of a window."""
+    """Length of a window in frames, T."""
     fps: float = 30.0
-    """Frame rate."""
+    """Frame rate of the windows."""
     stride: int = 1
-    """Frames from a window's start to the next window's."""
+    """Number of frames between the starts of successive windows."""
     mirrored: bool = True
-    """Also the mirror image of each window."""
+    """Whether to add the mirror image of each window."""
     cap_per_label: int | None = None
-    """Maximum number of windows per label, spread evenly over its clips and times."""
+    """Maximum number of windows per label, spread evenly over its clips and times; None for no limit."""
     cyclic: Collection[str] = frozenset()
-    """Labels of cyclic clips. They hold a cycle of a motion that goes on."""
+    """Labels of cyclic clips, which hold one cycle of a continuing motion."""
     held_out_share: float = 0.25
-    """Held-out share of a clip's time. At least a window is held out."""
+    """Share of a clip's time that is held out, at least one window."""
 
     def __post_init__(self) -> None:
         for name in ("frames", "stride", "cap_per_label"):

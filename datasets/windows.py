@@ -1,11 +1,16 @@
-"""Cut motions into windows, and split them.
+"""Cut motions into windows, and split them into training and held-out windows.
 
-Held-out windows share no frame with training. The split goes by time within each clip. A window needs consecutive
-frames, so only a clip that holds two windows end to end can serve both sides. The last part of such a clip is held out,
-and training windows lie wholly before that part. A shorter clip trains as a whole and gives no held-out windows,
-because any window would share frames with training. Mirrored windows stay on the side of the mirrored frames. A cyclic
-clip shorter than two windows is repeated, so that a window can begin at any phase. The clip trains as a whole, because
-all repetitions hold the same frames. A clip that is shorter than a window and not cyclic holds the last pose.
+Held-out windows share no frames with training windows. The split is by time within each clip: the last part of a clip
+is
+held out, and training windows are wholly before it. A window needs consecutive frames, so this requires a clip that is
+at least two windows long. A shorter clip is used for training as a whole, because any held-out window would share
+frames
+with training windows. Mirrored windows are on the same side as their originals.
+
+A cyclic clip shorter than two windows is repeated, so that a window can begin at any phase. It is used for training as
+a
+whole, because all repetitions have the same frames. If a clip is shorter than a window and not cyclic, its last pose is
+held.
 """
 
 from collections.abc import Sequence
@@ -23,34 +28,28 @@ from .window_settings import WindowSettings
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """N canonical windows of T frames.
-
-    The arrays say where each comes from.
-    """
+    """N canonical windows of T frames, with the origin of each."""
 
     batch: MotionBatch
-    """The motions, starting above the origin facing +z."""
+    """Motions of the windows, which start above the origin and face +z."""
     labels: np.ndarray
-    """(N,) int64 index into `label_names`."""
+    """(N,) int64 indices into `label_names`."""
     label_names: tuple[str, ...]
-    """Name of each label."""
+    """Names of the labels."""
     clips: np.ndarray
-    """(N,) source of the clip."""
+    """(N,) sources of the clips."""
     start_s: np.ndarray
-    """(N,) start of each window, in s of the clip's own time."""
+    """(N,) times of the windows' first frames within their clips, in s."""
     stop_s: np.ndarray
-    """(N,) last frame, likewise."""
+    """(N,) times of the windows' last frames within their clips, in s."""
     mirrored: np.ndarray
-    """(N,) bool, whether the window is a mirror image."""
+    """(N,) bool, true if the window is a mirror image."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: np.ndarray) -> Self:
-        """Select windows by index or mask.
-
-        Rows are (M,) int64; a mask is (N,) bool.
-        """
+        """Select windows by indices (M,) int64 or by a mask (N,) bool."""
         old = self.batch
         batch = replace(old, root_m=old.root_m[rows], rotations=old.rotations[rows], lengths=old.lengths[rows])
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
@@ -62,10 +61,7 @@ _COLUMNS = tuple(field.name for field in fields(Windows) if field.name not in ("
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Training and held-out windows.
-
-    They have the same label names, and no frame in common.
-    """
+    """Training and held-out windows, with the same label names and no frame in common."""
 
     training: Windows
     held_out: Windows
@@ -73,14 +69,14 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """A stretch of a clip.
-
-    It has the motion at the windows' frame rate, the start, and whether the motion is repeated.
-    """
+    """A part of a clip."""
 
     motion: Motion
+    """The motion, at the windows' frame rate."""
     start_s: float = 0.0
+    """Start of the part within its clip, in s."""
     repeated: bool = False
+    """Whether the motion is a cycle that is repeated."""
 
     @classmethod
     def from_whole_motion(cls, motion: Motion, settings: WindowSettings) -> Self:
@@ -89,10 +85,10 @@ class _Part:
 
 
 def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Windows:
-    """Cut all windows of motions.
+    """Cut motions into windows.
 
-    Their `source` and `label` name clip and class. Motions of the same joints but other bones are put on the bones'
-    average, with `on_skeleton`.
+    `source` of a motion names the clip, and `label` the class. Motions with the same joints but different bone lengths
+    are put on the average skeleton with `on_skeleton`.
     """
     settings = settings or WindowSettings()
     parts = [_Part.from_whole_motion(motion, settings) for motion in _unify(motions, settings)]
@@ -100,10 +96,9 @@ def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = Non
 
 
 def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Split:
-    """Split the windows of motions by time.
+    """Split the windows of motions by time, as described at the top of this module.
 
-    Both sides come from the same motions, as the module's text says. If no clip is long enough to be split, there are
-    no held-out windows.
+    If no clip is long enough to be split, there are no held-out windows.
     """
     settings = settings or WindowSettings()
     names = _label_names(motions)
@@ -116,16 +111,13 @@ def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = N
 
 
 def split_sources(training: Sequence[Motion], held_out: Sequence[Motion], settings: WindowSettings) -> Split:
-    """Cut training and held-out windows of different motions.
+    """Cut training and held-out windows from different motions, such as motions of different subjects.
 
-    Held-out motions are, for example, of other subjects. All are on the training motions' skeleton (their average, see
-    `cut_windows`), and labels cover both.
-
-    Args:
-        settings: Lengths, frame rate and other settings of the windows.
+    All windows are on the skeleton of the training motions (their average, see `cut_windows`), and both sides have the
+    same label names.
 
     Raises:
-        InputError: Motions have other joints than the first one.
+        InputError: The motions do not all have the same joints.
     """
     names = _label_names([*training, *held_out])
     _check_joints([*training, *held_out])
@@ -154,13 +146,13 @@ def _unify(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
 
 def _check_joints(motions: Sequence[Motion]) -> None:
     if not motions:
-        raise InputError("there are no motions to cut windows from")
+        raise InputError("expected at least one motion to cut windows from, got none")
     first = motions[0].skeleton
     for motion in motions:
         if motion.skeleton.names != first.names or motion.skeleton.parents != first.parents:
             raise InputError(
-                f"windows need motions of the same joints: {motion.source or motion.label} has {len(motion.skeleton)}, "
-                f"{motions[0].source or motions[0].label} has {len(first)} or other joints"
+                f"windows need motions with the same joints: {motion.source or motion.label} has "
+                f"{len(motion.skeleton)}, {motions[0].source or motions[0].label} has {len(first)} or other names"
             )
 
 
@@ -173,10 +165,9 @@ def _split_clip(motion: Motion, settings: WindowSettings) -> tuple[_Part, _Part 
 
 
 def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSettings) -> Windows:
-    """Cut the windows of parts.
+    """Cut the windows of all parts, each followed by its mirror image if the settings ask for it.
 
-    Each part is followed by its mirror image if asked for. Only windows of the cap are cut: all windows of an hour of
-    motion fill gigabytes.
+    The cap per label is applied before windows are cut, because all windows of an hour of motion take gigabytes.
     """
     starts = []  # first frames of all windows of each part
     for part in parts:
@@ -212,13 +203,13 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
 
 
 def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> dict[str, np.ndarray]:
-    """Cut a part's windows at `starts` (n,).
+    """Cut a part's windows that begin at the frames `starts` (n,).
 
-    Returns roots (n, T, 3), rotations (n, T, J, 4) and times (n,).
+    Returns root positions (n, T, 3), rotations (n, T, J, 4), and start and stop times (n,).
     """
     motion = part.motion
     last_frame = len(part.motion) - 1
-    if part.repeated:  # enough cycles that a window can begin at every frame of the first
+    if part.repeated:  # with enough cycles for a window to begin at any frame of the first one
         motion = repeat_cycle(close_cycle(motion), 1 + -(-settings.frames // last_frame))
     stops = starts + settings.frames - 1
     wraps = part.repeated & (stops > last_frame)
@@ -232,10 +223,7 @@ def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> d
 
 
 def _limit_per_label(labels: np.ndarray, cap: int) -> np.ndarray:
-    """Return rows of at most `cap` windows per label.
-
-    They are spread evenly, in order.
-    """
+    """Return the sorted rows of at most `cap` windows per label, spread evenly."""
     chosen = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)

@@ -1,6 +1,6 @@
-"""AMASS: motion capture of many laboratories on one body model.
+"""AMASS, motion capture from many laboratories on one body model.
 
-Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. Its files: `files.people`.
+Source: Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. `files.people` reads the files.
 """
 
 import zipfile
@@ -18,28 +18,25 @@ from .dataset import Clip, Dataset, MissingData
 
 
 def _motion_files(folder: Path) -> list[Path]:
-    """List all files except those with only a person's shape.
+    """List the motion files below a folder, or return a single file.
 
-    A single file is returned as it is.
+    Files that hold only a person's shape are skipped.
     """
     files = [folder] if folder.is_file() else sorted(folder.rglob("*.npz"))
     return list(filter(is_motion_file, files))
 
 
 AMASS_READING = Reading(up="z")
-"""Reading options of AMASS. Its vertical axis holds even where a body lies and its posture says otherwise."""
+"""Reading options for AMASS. Its axis is known, so it is not inferred from the posture, which fails if a body lies."""
 
 
 def _read(path: Path) -> list[Motion]:
-    reading = Reading() if "Rh" in _array_names(path) else AMASS_READING  # with `Rh`, a generator's file, y up
+    reading = Reading() if "Rh" in _array_names(path) else AMASS_READING  # a generator's file, which has `Rh`, is y up
     return [open_motion(path, reading, any_body=True).motion]
 
 
 def _array_names(path: Path) -> set[str]:
-    """Return the array names in a .npz file.
-
-    The set is empty for a damaged file.
-    """
+    """Return the array names in a .npz file, or an empty set if it is damaged."""
     try:
         return set(read_shapes(path))
     except (OSError, ValueError, zipfile.BadZipFile):
@@ -47,9 +44,9 @@ def _array_names(path: Path) -> set[str]:
 
 
 def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """List the recordings in an AMASS folder or file.
+    """List the recordings in a folder of AMASS or of one of its subsets, or in a single file.
 
-    The folder may hold the whole set or a subset. Bodies are average.
+    They are read on average bodies.
     """
     if split is not None:
         raise SettingError(f"{folder}: AMASS defines no splits; pass the folder of a subset instead of {split!r}")
@@ -63,7 +60,7 @@ def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bo
 def recognises_amass(path: Path) -> bool:
     """Return whether a file or folder has AMASS fields.
 
-    Only the first file of a folder is read, and only if no file there is of another kind.
+    Of a folder, only the first file is read. A folder with BVH files is not AMASS.
     """
     if path.is_dir():
         others = any(path.rglob("*.bvh"))

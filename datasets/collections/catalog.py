@@ -1,7 +1,4 @@
-"""Known datasets, and how a folder is recognised.
-
-Other packages can add datasets.
-"""
+"""Table of the known datasets, including those of other packages, and recognition of their folders."""
 
 import warnings
 from collections.abc import Iterator
@@ -27,14 +24,11 @@ DATASETS = Registry(
     ],
     group="selfcorrect.datasets",
 )
-"""Each leads to a `Dataset`. Those with the most specific layout come first."""
+"""Known datasets. Each entry refers to a `Dataset`; those with the most specific layout come first."""
 
 
 def datasets() -> Iterator[Dataset]:
-    """Yield all datasets.
-
-    A broken dataset of another package is left out with a warning.
-    """
+    """Yield all datasets. Broken datasets of other packages are skipped with a warning."""
     for name in DATASETS.names:
         try:
             yield dataset(name)
@@ -43,26 +37,25 @@ def datasets() -> Iterator[Dataset]:
 
 
 def recognise(path: Path) -> Dataset | None:
-    """Return the dataset whose layout a folder has.
+    """Return the dataset whose layout a folder has, or None for an unknown layout.
 
-    Returns None for another layout. Datasets of other packages come first: a folder may contain the folders of another
-    collection.
+    Datasets of other packages are tried first, because their folders may contain the folder of a dataset known here.
     """
     candidates = sorted(datasets(), key=lambda dataset: not DATASETS.is_added(dataset.name))
     return next((candidate for candidate in candidates if candidate.recognises(path)), None)
 
 
 def dataset(name: str) -> Dataset:
-    """The dataset of that name."""
+    """Return the dataset of this name. Raises SettingError if it is unknown or broken."""
     added = DATASETS.load(name)
     if not isinstance(added, Dataset):
-        raise SettingError(f"dataset {name!r} at {DATASETS.row(name).reference} is no Dataset but {added!r}")
+        raise SettingError(f"dataset {name!r}: expected a Dataset at {DATASETS.row(name).reference}, got {added!r}")
     return _fence_dataset(added, DATASETS.title(name)) if DATASETS.is_added(name) else added
 
 
 @cache
 def _fence_dataset(added: Dataset, who: str) -> Dataset:
-    """Return a dataset of another package with fenced functions."""
+    """Wrap the functions of another package's dataset, so that their failures are reported as that package's."""
 
     def recognises(path: Path) -> bool:
         return bool(call_fenced(who, object, added.recognises, path))

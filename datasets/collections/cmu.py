@@ -1,9 +1,9 @@
-"""The CMU motion-capture set: index, BVH files and T-poses.
+"""The CMU motion-capture set: an index, BVH files and T-poses.
 
-The folder (or its .tar.gz) holds `index.csv` with a row per clip (file, split, skeleton, subject, category,
-description, …), the BVH files, and `tpose/`. Skeleton `mb` does not stand upright at zero rotation, so every joint's
-rotation is measured from the joint's orientation in the subject's T-pose. That also puts both kinds on the same
-skeleton, SMPL-22.
+The folder (or its .tar.gz) has `index.csv` with a row per clip (file, split, skeleton, subject, category, description,
+…), the BVH files, and `tpose/`. The skeleton `mb` is not upright at zero rotation. Rotations of all joints are
+therefore
+measured from their orientations in the subject's T-pose, which also puts both kinds of skeletons on SMPL-22.
 """
 
 import csv
@@ -33,38 +33,40 @@ INDEX = "index.csv"
 _COLUMNS = ("file", "split", "skeleton", "subject", "category", "description")
 
 ReadText = Callable[[str], str]
-"""Function that returns a file's text. The path is relative to the set. It raises KeyError or OSError if the file is
+"""Function that returns the text of a file, by its path within the set. It raises KeyError or OSError if the file is
 missing."""
 
 
 _UNITS_M = {"mb": 0.0254 / 0.45, "daz": 0.01}
-"""Length of the unit of each kind of skeleton."""
+"""Length of the unit, in m, of each kind of skeleton."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Poses:
     """World poses of SMPL-22's parts.
 
-    positions_m is (T, 22, 3); there are orientations of T × 22 parts, and a frame rate. The part `spine2` has no joint
-    in `daz`; it lies halfway between its neighbours and turns half as far.
+    The skeleton `daz` has no joint for `spine2`, which gets the midpoint and the mean rotation of its neighbours.
     """
 
     positions_m: np.ndarray
+    """(T, 22, 3) positions."""
     orientations: Rotation
+    """(T, 22) orientations."""
     fps: float
 
 
 def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> list[Motion]:
-    """Load CMU clips on SMPL-22 with the subject's bones.
+    """Load CMU clips on SMPL-22 with the subject's bone lengths.
 
-    The path is the set's folder or .tar.gz.
+    Clips that cannot be read are skipped with a warning.
 
     Args:
-        split: Split or subjects, as in `clips`; None for all.
-        on_floor: Whether each clip's floor, which was captured up to 13 cm off, is put at y = 0.
+        path: Folder or .tar.gz of the set.
+        split: Split or subjects, as in `list_cmu_clips`; None for all.
+        on_floor: Whether to move each clip's floor, which was captured up to 13 cm off, to y = 0.
 
     Returns:
-        The motions; label: category, text: description. Clips that cannot be read are left out with a warning.
+        The motions, with the category as label and the description as text.
 
     Raises:
         InputError: No clip can be read.
@@ -76,17 +78,16 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
 
 
 def list_cmu_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """List CMU clips, to be read one by one.
-
-    The path is the set's folder or .tar.gz. Clips are as captured.
+    """List CMU clips, to be read one by one at the height at which they were captured.
 
     Args:
-        split: "train" or "test", which have no subject in common, or subjects by number, "subjects=7,35".
-        allow_pickle: Not used: nothing in it is pickled.
+        folder: Folder or .tar.gz of the set.
+        split: "train" or "test", which have no subjects in common, or subject numbers such as "subjects=7,35".
+        allow_pickle: Not used, because the set has no pickled files.
 
     Raises:
         InputError: The index is damaged.
-        SettingError: There is no such split or subject.
+        SettingError: The split or a subject does not exist.
     """
     source = str(folder)
     read_text = _reader(folder)
@@ -104,10 +105,7 @@ def list_cmu_clips(folder: Path, split: str | None = None, *, allow_pickle: bool
 
 
 def is_cmu(path: Path) -> bool:
-    """Return whether a path is a CMU folder or archive.
-
-    Every archive counts, because no other dataset comes as one.
-    """
+    """Return whether a path is a CMU folder or any archive, because no other dataset is read from an archive."""
     return (path / INDEX).is_file() or path.name.endswith((".tar.gz", ".tgz", ".tar"))
 
 
@@ -118,10 +116,7 @@ def _reader(path: Path) -> ReadText:
 
 
 def _archive_texts(path: Path) -> dict[str, str]:
-    """Return an archive's text files by relative path.
-
-    Paths are relative to the folder that holds the index.
-    """
+    """Return the text files of an archive by their paths relative to the index's folder."""
     content = limits.read_bytes(path)
     if content.startswith(b"\x1f\x8b"):
         content = limits.unpack(path, content)
@@ -132,19 +127,16 @@ def _archive_texts(path: Path) -> dict[str, str]:
                 is_text = member.isfile() and not member.issparse() and member.name.endswith((".bvh", INDEX))
                 if is_text and (file := archive.extractfile(member)):
                     texts[member.name] = file.read().decode("utf-8")
-    except Exception as error:  # a damaged archive makes its reader raise errors of any kind
+    except Exception as error:  # a damaged archive may raise any exception
         raise InputError(f"{path}: expected a tar archive of the CMU set, but {error}") from error
     index = next((name for name in texts if Path(name).name == INDEX), None)
     if index is None:
-        raise InputError(f"{path}: expected {INDEX} in the archive, found none")
+        raise InputError(f"{path}: expected {INDEX} in the archive, got none")
     return {name.removeprefix(index.removesuffix(INDEX)): text for name, text in texts.items()}
 
 
 def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
-    """Return the checked index rows of a split.
-
-    None selects all splits.
-    """
+    """Return the checked index rows of a split, or of all splits for None."""
     rows = csv.DictReader(io.StringIO(_text(source, INDEX, read_text)))
     if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
         raise InputError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
@@ -161,7 +153,7 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
         subjects = sorted({int(row["subject"]) for row in checked})
         listed = ",".join(map(str, subjects))
         raise SettingError(
-            f"{source}: {INDEX} has no clips of split {split!r}, only of {splits} and of subjects={listed}"
+            f"{source}: {INDEX} has no clips of split {split!r}; expected one of {splits} or subjects={listed}"
         )
     return chosen
 
@@ -169,11 +161,11 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
 def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:
     where = f"{source}: {INDEX}, line {line}"
     if any(row[column] is None for column in _COLUMNS):
-        raise InputError(f"{where}: expected as many fields as the first line has")
+        raise InputError(f"{where}: expected as many fields as in the first line")
     if row["skeleton"] not in _UNITS_M:
         raise InputError(f"{where}: expected a skeleton of {list(_UNITS_M)}, got {row['skeleton']!r}")
     if not row["subject"].isdecimal() or len(row["subject"]) > 9:
-        raise InputError(f"{where}: expected the number of a subject, got {row['subject']!r}")
+        raise InputError(f"{where}: expected a subject number, got {row['subject']!r}")
     return row
 
 
@@ -181,14 +173,11 @@ def _text(source: str, name: str, read_text: ReadText) -> str:
     try:
         return read_text(name)
     except (KeyError, OSError) as error:
-        raise InputError(f"{source}: expected the file {name} of the CMU set, found none") from error
+        raise InputError(f"{source}: expected the file {name} of the CMU set, got none") from error
 
 
 def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses) -> Motion:
-    """Return a clip on SMPL-22.
-
-    Rotations are relative to the T-pose, and the bones are the T-pose's.
-    """
+    """Read a clip on SMPL-22, with bones of the T-pose and rotations relative to it."""
     poses = _poses(source, row["file"], read_text, _UNITS_M[row["skeleton"]])
     rest_m = tpose.positions_m[0]
     offsets_m = rest_m - rest_m[list(SMPL_22_PARENTS)]
@@ -208,13 +197,13 @@ def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses
 
 
 def _poses(source: str, name: str, read_text: ReadText, metres_per_unit: float) -> _Poses:
-    """Return the world poses in a CMU file."""
+    """Read the world poses in a CMU file."""
     motion = parse_bvh(_text(source, name, read_text), f"{source}/{name}", metres_per_unit).motion
     parts = motion.skeleton.parts
     if missing := [part for part in SMPL_22 if part not in parts and part != "spine2"]:
-        raise InputError(f"{source}/{name}: expected the joints of the CMU set, missing are {', '.join(missing)}")
+        raise InputError(f"{source}/{name}: expected the joints of the CMU set, missing: {', '.join(missing)}")
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-    # A part without a joint is read from the root here, and filled in below.
+    # A part without a joint gets the root's pose here, and is filled in below.
     columns = [parts.index(part) if part in parts else 0 for part in SMPL_22]
     positions_m = positions_m[:, columns]
     orientations = orientations[:, columns]

@@ -1,4 +1,4 @@
-"""Motion datasets: source, folder layout and clips."""
+"""Describe motion datasets by source, folder layout and clips."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -10,27 +10,25 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.runtime.bugs import describe_failure
 
-_LONGEST_S = 1e9
+_MAX_SPAN_S = 1e9
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording that is not read yet.
-
-    `read()` returns its motions, one for each captioned span.
-    """
+    """A recording that is not read yet."""
 
     name: str
-    """Unique within the dataset."""
+    """Name, unique within the dataset."""
     path: Path
-    """The file that is read."""
+    """File of the recording."""
     read: Callable[[], list[Motion]]
+    """Reads the motions of the recording, one for each captioned time span."""
 
 
 class ListsClips(Protocol):
-    """Lists the recordings in a dataset folder or split.
+    """Function that lists the recordings of a dataset folder or of one of its splits.
 
-    allow_pickle: the caller's word that pickle files of the layout come from a trusted source.
+    With `allow_pickle`, the caller vouches that pickle files in the folder are from a trusted source.
     """
 
     def __call__(self, folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]: ...
@@ -38,19 +36,19 @@ class ListsClips(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A published collection of motions in its published layout."""
+    """A published collection of motions, in its published layout."""
 
     name: str
     """Name on the command line."""
     title: str
     holds: str
-    """Contents, in words."""
+    """Description of the contents."""
     obtain: str
-    """Source of the data, in words."""
+    """Where the data can be obtained."""
     licence: str
     """Terms of use."""
     layout: str
-    """Files of the folder, a file per line."""
+    """Files in the folder, one per line."""
     recognises: Callable[[Path], bool]
     """Function that returns whether a folder or file is this dataset."""
     clips: ListsClips
@@ -58,17 +56,17 @@ class Dataset:
 
 
 class MissingData(InputError):
-    """A dataset's folder lacks files of the layout."""
+    """A dataset's folder lacks files of its layout."""
 
 
 def require(dataset: Dataset, folder: Path, *names: str) -> None:
-    """Raise MissingData unless a folder holds all names.
+    """Raise MissingData unless a folder has all these files.
 
-    The error names what is missing and where it can be obtained.
+    The message names the missing files and where they can be obtained.
     """
     if missing := [name for name in names if not (folder / name).exists()]:
         raise MissingData(
-            f"{folder}: {dataset.title} needs {' and '.join(missing)} here. "
+            f"{folder}: expected {' and '.join(missing)} of {dataset.title} in this folder. "
             f"Source: {dataset.obtain} Licence: {dataset.licence}"
         )
 
@@ -76,21 +74,21 @@ def require(dataset: Dataset, folder: Path, *names: str) -> None:
 def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.warn) -> Iterator[Motion]:
     """Yield the motions of all readable clips.
 
-    `complain` is called with a sentence about each other clip.
+    `complain` is called with a message about each clip that cannot be read.
     """
     for clip in clips:
         try:
             motions = [check_numbers(motion) for motion in clip.read()]
-        except Exception as error:  # a bad file stops no other
+        except Exception as error:  # a bad file must not stop the others
             complain(describe_failure(clip.path, error))
         else:
             yield from motions
 
 
 def read_most(clips: Iterable[Clip]) -> list[Motion]:
-    """Return the motions of all readable clips.
+    """Read the motions of all clips, and warn of clips that cannot be read.
 
-    Each other clip gives a warning. Raises InputError if no clip can be read.
+    Raises InputError if no clip can be read.
     """
     complaints: list[str] = []
     motions = list(read_all(clips, complaints.append))
@@ -102,15 +100,14 @@ def read_most(clips: Iterable[Clip]) -> list[Motion]:
 
 
 def cut_clip(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
-    """Return the frames of an annotated time span.
-
-    Returns all frames if the annotation names no span.
-    """
+    """Return the frames in an annotated time span, or all frames if there is no span."""
     if span_s is None:
         return motion
-    is_sound = max(map(abs, span_s)) < _LONGEST_S
+    is_sound = max(map(abs, span_s)) < _MAX_SPAN_S
     start = round(span_s[0] * motion.fps) if is_sound else -1
     stop = round(span_s[1] * motion.fps) if is_sound else -1
     if not 0 <= start < min(stop, len(motion)):
-        raise InputError(f"{motion.source}: an annotation speaks of {span_s} s in a clip of {motion.seconds:.2f} s")
+        raise InputError(
+            f"{motion.source}: expected an annotated time span within the clip's {motion.seconds:.2f} s, got {span_s}"
+        )
     return motion.frames(start, stop)

@@ -1,11 +1,12 @@
-"""Built-in motion capture: 15 DeepMimic clips.
+"""The built-in motion capture: 15 clips of DeepMimic (Peng et al. 2018).
 
-Source: Peng et al. 2018. `deepmimic_clips.zip` holds the clips and the zlib licence as the package pybullet distributes
-both. So the clips are available on systems without PyBullet, and nothing is downloaded.
+`deepmimic_clips.zip` has the clips and their zlib licence as distributed in the package pybullet. The clips are
+therefore
+available without PyBullet and without a download.
 
-A clip is a JSON file. Each frame has 44 numbers: the duration in seconds, the root's position and rotation, then a
-rotation per joint in the order of `_JOINTS`. Ball joints have quaternions wxyz, hinges an angle. The files' world and
-joint frames have x forward, y up and z right; the motions read here face +z and have the left side at +x.
+A clip is a JSON file. Each frame has 44 numbers: its duration in seconds, the root's position and rotation, and a
+rotation per joint in the order of `_JOINTS`. Ball joints have quaternions wxyz, and hinges have an angle. In the files,
+world and joint frames have x forward, y up and z right. The motions read here face +z and have their left side at +x.
 """
 
 from dataclasses import dataclass, replace
@@ -28,27 +29,23 @@ BUILT_IN = Path(__file__).with_name("deepmimic_clips.zip")
 _PREFIX = "humanoid3d_"
 
 CYCLIC = frozenset({"backflip", "dance_a", "jump", "roll", "run", "spinkick", "walk"})
-"""Labels of the clips that are loops. The files mark them: a cycle of a motion that can go on."""
+"""Labels of the clips that the files mark as loops: one cycle of a motion that can be repeated."""
 
 
 @dataclass(frozen=True)
 class _Joint:
-    """A joint of the file.
-
-    It has a body part, a parent, a position in the parent's frame (file axes, metres), and a kind.
-    """
+    """A joint of the file."""
 
     part: str
     parent: str
     offset_m: tuple[float, float, float]
+    """Position in the parent's frame, in the file's axes, in m."""
     hinge: bool = False
+    """True for a hinge, and false for a ball joint."""
 
 
 def _arm_and_leg(side: str, z: int) -> tuple[_Joint, ...]:
-    """Return the five joints of one side.
-
-    The order is the file's; `z` is 1 on the right and −1 on the left.
-    """
+    """Return the five joints of one side in the file's order; `z` is 1 for the right and −1 for the left side."""
     return (
         _Joint(f"{side}_hip", "pelvis", (0.0, 0.0, z * 0.084887)),
         _Joint(f"{side}_knee", f"{side}_hip", (0.0, -0.421546, 0.0), hinge=True),
@@ -64,20 +61,17 @@ _JOINTS = (
     *_arm_and_leg("right", 1),
     *_arm_and_leg("left", -1),
 )
-"""PyBullet's humanoid, `humanoid/humanoid.urdf`, four times as large as its motions."""
+"""Joints of PyBullet's humanoid (`humanoid/humanoid.urdf`, which is four times as large)."""
 
 _WRISTS = tuple(_Joint(f"{side}_wrist", f"{side}_elbow", (0.0, -0.258947, 0.0)) for side in ("right", "left"))
-"""Rigid ends of the forearms, which have no numbers in the file."""
+"""Ends of the forearms, which are rigid and have no numbers in the file."""
 
 _AXES = Rotation.from_matrix([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
-"""Rotation from the file's axes to ours. They are (forward, up, right) there and (left, up, forward) here."""
+"""Rotation from the file's axes (forward, up, right) to ours (left, up, forward)."""
 
 
 def skeleton() -> Skeleton:
-    """Return the DeepMimic humanoid.
-
-    It has 15 joints, feet without toes, and arms that hang down at rest.
-    """
+    """Return the DeepMimic humanoid: 15 joints, feet without toes, and arms hanging down at rest."""
     joints = (*_JOINTS, *_WRISTS)
     names = ("pelvis", *(joint.part for joint in joints))
     parents = (-1, *(names.index(joint.parent) for joint in joints))
@@ -95,20 +89,14 @@ def load_deepmimic(fps: float = 30.0) -> list[Motion]:
 
 
 def read_built_in_texts() -> dict[str, bytes]:
-    """Return the built-in clips' texts by file name.
-
-    Names are sorted.
-    """
+    """Return the contents of the built-in clips by file name, sorted."""
     with ZipFile(BUILT_IN) as archive:
         return {name: archive.read(name) for name in sorted(archive.namelist()) if name.startswith(_PREFIX)}
 
 
 def motion_of_frames(name: str, frames: np.ndarray, fps: float) -> Motion:
-    """Return the clip of frames (T, 44) at `fps`.
-
-    Its label is the file name without "humanoid3d_".
-    """
-    # A frame's duration is the time to the next frame, so the last frame's duration counts for nothing.
+    """Convert frames (T, 44) to a motion at `fps`, labelled with the file name without "humanoid3d_"."""
+    # A frame's duration is the time to the next frame, so the last frame's duration is not used.
     times_s = np.cumsum([0.0, *frames[:-1, 0]])
     rotations = _AXES * Rotation.from_quat(joint_rotations(frames)) * _AXES.inv()
     turns = make_continuous(rotations.as_quat())
@@ -128,18 +116,15 @@ _ATTACHED = {
     "right_collar": "spine3",
     "right_foot": "right_ankle",
 }
-"""Parts that the humanoid lacks, and their carriers. The parts are SMPL's; joints carry them."""
+"""Parts of SMPL that the humanoid lacks, each with the joint that carries it."""
 
 
 _FLAT = 0.3
-"""Ankle height of the humanoid above the toes, relative to an average body."""
+"""Height of the humanoid's ankles above its toes, relative to an average body."""
 
 
 def on_smpl(motion: Motion) -> Motion:
-    """Put a clip on SMPL's 22 joints.
-
-    Joints that the humanoid lacks are placed as on an average body.
-    """
+    """Convert a clip to SMPL's 22 body joints. Those that the humanoid lacks are placed as on an average body."""
     places_m, world = pose_joints(motion)
     average = SMPL_BODY.average()
     rest_m = average.rest_positions_m
@@ -157,9 +142,9 @@ def on_smpl(motion: Motion) -> Motion:
 
 
 def joint_rotations(frames: np.ndarray) -> np.ndarray:
-    """Return joint rotations in the file's axes.
+    """Return joint rotations in the file's axes, as quaternions xyzw (T, 15, 4).
 
-    They are quaternions xyzw (T, 15, 4); hinges turn about z, and wrists do not turn.
+    Hinges rotate about z. Wrists do not rotate.
     """
     rotations = identity_rotations(len(frames), 1 + len(_JOINTS) + len(_WRISTS))
     rotations[:, 0] = np.roll(frames[:, 4:8], -1, axis=1)

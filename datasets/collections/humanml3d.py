@@ -1,7 +1,7 @@
-"""HumanML3D and KIT-ML: captioned motions as arrays.
+"""HumanML3D and KIT-ML, captioned motions as arrays.
 
-Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described
-in `selfcorrect.motion.encodings.humanml3d`.
+Source: Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022.
+`selfcorrect.motion.encodings.humanml3d` describes the numbers.
 """
 
 import math
@@ -24,17 +24,17 @@ class Caption:
     """A caption of a clip or of a segment."""
 
     text: str
-    """The sentence."""
+    """The caption."""
     tokens: str
     """Words as "word/PART-OF-SPEECH", separated by blanks."""
     span_s: tuple[float, float] | None
-    """First and last second of the span. None stands for the whole clip."""
+    """Start and end of the described time span, in s; None for the whole clip."""
 
 
 def read_captions(path: Path) -> list[Caption]:
     """Read captions from a text file.
 
-    Its lines are "caption#tokens#from#to", with times in seconds; 0 and 0 mean the whole clip.
+    Its lines are "caption#tokens#from#to" with times in seconds, which are both 0 for the whole clip.
     """
     lines = read_text(path).splitlines()
     return [_caption(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
@@ -54,19 +54,16 @@ def _caption(path: Path, number: int, line: str) -> Caption:
 
 
 def read_split_names(folder: Path, split: str) -> list[str]:
-    """Return the clip names in `split`.txt.
-
-    Splits are "train", "val" and "test".
-    """
+    """Return the clip names in `split`.txt, where the split is "train", "val" or "test"."""
     path = path_below(folder, f"{split}.txt")
     if not path.is_file():
         splits = sorted(path.stem for path in folder.glob("*.txt"))
-        raise SettingError(f"{folder}: has no split {split!r}, only {splits}")
+        raise SettingError(f"{folder}: unknown split {split!r}; expected one of {splits}")
     return read_text(path).split()
 
 
 def group_by_span(sentences: list[Caption]) -> dict[tuple[float, float] | None, list[Caption]]:
-    """Return captions by the described span."""
+    """Group captions by the time span that they describe."""
     by_span: dict[tuple[float, float] | None, list[Caption]] = {}
     for caption in sentences:
         by_span.setdefault(caption.span_s, []).append(caption)
@@ -84,12 +81,11 @@ def list_kit_clips(folder: Path, split: str | None = None, *, allow_pickle: bool
 
 
 def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Callable[[Path], Motion]) -> list[Clip]:
-    """List the captioned clips of a split.
-
-    Without a split, all clips of the folder are listed.
+    """List the captioned clips of a split, or all clips of the folder.
 
     Raises:
-        InputError: The folder lacks files of the layout, or the split.
+        MissingData: The folder lacks files of the layout.
+        SettingError: The split does not exist.
     """
     require(dataset, folder, "texts")
     if not (motions := folder / "new_joint_vecs").is_dir() and not (motions := folder / "new_joints").is_dir():
@@ -99,10 +95,7 @@ def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Cal
 
 
 def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list[Motion]:
-    """Read a clip once per captioned segment.
-
-    `text` holds the segment's captions, one per line.
-    """
+    """Read a clip, and return a motion for each captioned time span with its captions as text, one per line."""
     motion = read(path_below(motions, f"{name}.npy"))
     captions = read_captions(path_below(motions.parent / "texts", f"{name}.txt"))
     parts = []
@@ -113,9 +106,9 @@ def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list
 
 
 def columns_of(folder: Path) -> int | None:
-    """Return the row width in a HumanML3D-like folder.
+    """Return the number of columns in a folder with HumanML3D's layout, or None for another layout.
 
-    The width comes from Mean.npy or the first file. Returns None for another layout.
+    It is read from Mean.npy, or else from the first motion.
     """
     if not (folder / "texts").is_dir():
         return None

@@ -1,1 +1,1 @@
-"""Motion files, a format each."""
+"""Read and write motion files of all formats."""

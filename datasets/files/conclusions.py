@@ -1,6 +1,6 @@
-"""Conclusions about a file, each with evidence.
+"""Explain how a file was read.
 
-They cover size, vertical axis, unit, names, frame rate and floor.
+Each conclusion, on size, vertical axis, unit, joint names, frame rate and floor, comes with its evidence.
 """
 
 from dataclasses import dataclass
@@ -30,10 +30,7 @@ class Conclusion:
 
 
 def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ...]:
-    """Draw conclusions about a file's first motion.
-
-    The evidence describes the motion as it was read.
-    """
+    """Draw conclusions about the first motion of a file as it was read."""
     if not file.motions:
         return ()
     motion = file.motions[0]
@@ -72,27 +69,27 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
 
 
 def _find_notes(file: MotionFile, option: str) -> tuple[FileNote, ...]:
-    """Return the first assumption that an option overrules; () if there is none."""
+    """Return the first note on an assumption that this option overrides, or ()."""
     return tuple(note for note in file.notes if isinstance(note, FileNote) and note.option == option)[:1]
 
 
 def _conclude_up(up: UpAxis | None, notes: tuple[str, ...]) -> Conclusion:
     """Conclude which axis is vertical.
 
-    The evidence is the log-odds of each witness for the axis, and the witnesses against it.
+    The evidence consists of the log-odds of the cues for the axis, and of those against it.
     """
     if up is None:
         return Conclusion("up", WORDS[0], ("by the format",))
-    witnesses = [evidence.words for evidence in up.evidence if evidence.axis in (None, up.axis)]
+    cues = [evidence.words for evidence in up.evidence if evidence.axis in (None, up.axis)]
     contrary = [f"against it: {evidence}" for evidence in up.evidence if evidence.axis not in (None, up.axis)]
     unknown = [f"no evidence of {', '.join(up.unknown)}"] if up.unknown else []
-    return Conclusion("up", WORDS[up.axis], (*witnesses, *contrary, *unknown) or notes)
+    return Conclusion("up", WORDS[up.axis], (*cues, *contrary, *unknown) or notes)
 
 
 def _conclude_names(motion: Motion) -> Conclusion:
     """Conclude which joint is which body part.
 
-    The evidence names the joints that were not recognised by name.
+    The evidence lists the joints that were recognised by structure and not by name.
     """
     skeleton = motion.skeleton
     named_parts = parts_from_names(skeleton.names)

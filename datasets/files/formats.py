@@ -1,8 +1,9 @@
-"""The motion file formats, one row each.
+"""Table of the motion file formats.
 
-A row says what is read, written, offered, documented and named in errors. Readers and writers are imported when a file
-is read or written. A format leaves out what the file cannot hold. AMASS has SMPL's joints and no bone lengths. The .npy
-formats have the 22 body joints at 20 fps, and HumanML3D's rows have HumanML3D's standard bone lengths.
+A row defines what is read, written, offered, documented and named in errors. Readers and writers are imported only when
+they are used. Writing loses what a format cannot hold: AMASS has only SMPL's joints and no bone lengths, the .npy
+formats
+have the 22 body joints at 20 fps, and HumanML3D's rows have HumanML3D's standard bone lengths.
 """
 
 import importlib
@@ -21,56 +22,50 @@ from selfcorrect.storage.files.limits import open_file
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of motion file.
+    """A motion file format.
 
-    A reader takes (path, Reading) and gives a `MotionFile`; a writer takes (path, motion).
+    Its reader maps (path, Reading) to a `MotionFile`, and its writer takes (path, motion).
     """
 
     name: str
     suffixes: tuple[str, ...]
-    """In lower case, the usual suffix first."""
+    """Suffixes in lower case, the usual one first."""
     holds: str
-    """Content of such a file, a sentence."""
+    """Description of the content, for help and docs."""
     reader: str | None
-    """Reader: "package.module:function" or ".module:function". The second is below this package. None stands for a
-    format that is only written."""
+    """Reader as "package.module:function", or as ".module:function" within this package. None if the format is only
+    written."""
     writer: str | None
-    """Writer of any motion, in the same form; None if only a file that was read is written, by the reader."""
+    """Writer of any motion, in the same form. None if such files are written only by changing a file that was read."""
     written_as: str = ""
-    """Suffix of files written in place of a format that is only read; "" for the same suffix."""
+    """Suffix of the files that are written instead, for a format that is only read; "" for the same suffix."""
     recognises: str | None = None
-    """Function that recognises the format among files of the same suffix; None if no other format has it."""
+    """Function that recognises the format among files with the same suffix. None if the suffix is enough."""
     extra: str = ""
-    """Optional extra that the format needs, or ""."""
+    """Optional extra that the format needs; "" for none."""
 
     origin: str = ""
-    """Format and package, for messages; "" for a format of this package."""
+    """Name of the format and its package, for messages; "" for a format of this package."""
 
     def fence(self) -> AbstractContextManager[None]:
-        """Fence code of another package inside the block."""
+        """Return a context that reports failures of another package's code as that package's."""
         return fence(self.origin) if self.origin else nullcontext()
 
     def call(self, place: str | None, *arguments: Any) -> Any:
-        """Call a function of this format.
-
-        The call is fenced if another package adds the format.
-        """
+        """Call a function of this format, fenced if it is another package's."""
         assert place, f"{self.name} has no such function"
         with self.fence():
             return _import(place)(*arguments)
 
     def identify(self) -> list[Identity]:
-        """Return the identities of another package's format functions.
-
-        Formats of this package have none.
-        """
+        """Return the identities of the functions of another package's format; none for this package's formats."""
         places = [place for place in (self.reader, self.writer, self.recognises) if place and self.origin]
         with self.fence():
             return [identity_of(_import(place)) for place in places]
 
 
 DICTIONARY = ".people.dictionaries:open_dictionary"
-"""Reader of files of named arrays, by any program."""
+"""Reader of files of named arrays from any known program."""
 
 FORMATS = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
@@ -119,10 +114,10 @@ FORMATS = (
 )  # fmt: skip
 
 ADDED_FORMATS: Registry[Row] = Registry("format", [], group="selfcorrect.formats")
-"""Formats of other packages. Each leads to a `Format` with suffixes that none of `FORMATS` has."""
+"""Formats of other packages. Each entry refers to a `Format` with suffixes that `FORMATS` does not have."""
 
 _OTHERS_TOO = (".pt", ".pth", ".pkl", ".p")
-"""Suffixes that models and other data have, too."""
+"""Suffixes that models and other data also have."""
 
 _ROBOT = 'robot motion; correct the human motion before retargeting: see the page "Before retargeting"'
 _ADVICE = {
@@ -141,45 +136,41 @@ _ADVICE = {
     ".mot": "OpenSim's joint angles without their model; open both in OpenSim and export markers or BVH",
     ".sto": "OpenSim's results without their model; open both in OpenSim and export markers or BVH",
 }
-"""Advice about files of other kinds by suffix."""
+"""Advice on files that are not read, by suffix."""
 
 _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz", "camera.npy")
-"""Files that are read beside motions, and are none."""
+"""Files that are read together with motions but hold no motion themselves."""
 
 
 def all_formats() -> tuple[Format, ...]:
-    """Return all formats.
-
-    A broken format of another package is left out with a warning.
-    """
+    """Return all formats. Broken formats of other packages are skipped with a warning."""
     added = ADDED_FORMATS.load_added(Format)
     return (*FORMATS, *(replace(kind, origin=ADDED_FORMATS.title(name)) for name, kind in added.items()))
 
 
 def formats_of(suffix: str) -> list[Format]:
-    """Return the formats of a suffix.
+    """Return the formats with this suffix.
 
-    Other packages are asked only for suffixes that are unknown here.
+    Formats of other packages are considered only for suffixes that are unknown here.
     """
     fitting = [kind for kind in FORMATS if suffix.lower() in kind.suffixes]
     return fitting or [kind for kind in all_formats() if suffix.lower() in kind.suffixes]
 
 
 def readable_suffixes() -> tuple[str, ...]:
-    """Return the suffixes of the files that are read."""
+    """Return the suffixes of all formats that are read."""
     return tuple(dict.fromkeys(suffix for kind in all_formats() if kind.reader for suffix in kind.suffixes))
 
 
 def describe_formats() -> str:
-    """Return all written formats with the contents, for help."""
+    """Describe all formats that are written, for help pages."""
     return "; ".join(f"{kind.name}: {kind.holds}" for kind in all_formats() if kind.writer) + "."
 
 
 def is_motion_file(path: Path) -> bool:
-    """Return whether a file holds a motion.
+    """Return whether a file holds a motion, by its name or, if this is ambiguous, its content.
 
-    The name decides, or the content if the name is ambiguous. A damaged file counts as a motion file, so that the
-    reader explains what is wrong.
+    A damaged file counts as a motion file, so that its reader explains what is wrong.
     """
     if path.suffix.lower() == ".parquet":
         try:
@@ -203,17 +194,14 @@ def is_motion_file(path: Path) -> bool:
 
 
 _TABLE_START = 4096
-"""Bytes of a table that are looked at."""
+"""Number of bytes at the start of a table that are examined."""
 _MARKS_OF_ROBOTS = ("root_translatex", "root_rotatex", "_dof", "joint_pos", "dof_pos")
 _ROBOT_COLUMNS = range(7 + 12, 7 + 60)
-"""Numbers of columns of a robot's table. They hold position and quaternion of the root, and 12 to 59 joint angles."""
+"""Possible column counts of a robot's table: root position and quaternion, and 12 to 59 joint angles."""
 
 
 def _describe_table(path: Path) -> str:
-    """Return advice about a robot's or Motive's table.
-
-    Returns "" for other tables.
-    """
+    """Return advice about a table of a robot or of Motive, or "" for other tables."""
     with open_file(path) as stream:
         start = stream.read(_TABLE_START).decode("utf-8", errors="replace").lower()
     if "format version" in start and ("take name" in start or "rigid body" in start or "bone" in start):
@@ -232,10 +220,7 @@ _UNIT_OFF = 0.01
 
 
 def may_hold_other_data(path: Path) -> bool:
-    """Return whether this kind of file may hold anything.
-
-    Models and other data are stored in such files, too.
-    """
+    """Return whether files of this kind may also hold models or other data."""
     if path.name in _NO_MOTIONS:
         return False
     suffix = path.suffix.lower()
@@ -243,18 +228,15 @@ def may_hold_other_data(path: Path) -> bool:
 
 
 def written_suffix(path: Path) -> str:
-    """Return the suffix of the corrected file.
-
-    The suffix is in lower case, and follows from the motion file that was read.
-    """
+    """Return the suffix, in lower case, with which the correction of a motion file is written."""
     suffix = path.suffix.lower()
     return next((kind.written_as for kind in formats_of(suffix) if kind.written_as), suffix)
 
 
 def find_format(name: str) -> Format:
-    """Return the writable format of that name.
+    """Return the format of this name that can be written.
 
-    Raises SettingError with all names if there is none.
+    Raises SettingError, with all names, if there is none.
     """
     written = {kind.name: kind for kind in all_formats() if kind.writer}
     if name in written:
@@ -262,16 +244,16 @@ def find_format(name: str) -> Format:
     message = describe_unknown("format", name, written)
     fitting = formats_of(f".{name.lstrip('.')}")
     if fitting and fitting[0].writer is None:
-        message = f"{fitting[0].name} files are read, not written; known formats are {', '.join(written)}"
+        message = f"{fitting[0].name} files can be read but not written; formats to write are {', '.join(written)}"
     elif fitting:
         message += f"; the format of .{name.lstrip('.')} files is {' or '.join(kind.name for kind in fitting)}"
     raise SettingError(message)
 
 
 def format_of(path: Path, name: str | None = None) -> Format:
-    """Return the format to write a path in.
+    """Return the format in which to write a path: the one called `name`, or the first with the path's suffix.
 
-    It is the format called `name`, or the first with this suffix. Raises SettingError if the two disagree.
+    Raises SettingError if no format has this suffix, or the named one does not.
     """
     written = [kind for kind in all_formats() if kind.writer]
     fitting = [kind for kind in written if path.suffix.lower() in kind.suffixes and name in (None, kind.name)]
@@ -282,9 +264,9 @@ def format_of(path: Path, name: str | None = None) -> Format:
 
 
 def find_reading_format(path: Path) -> Format:
-    """Return the format that reads a file.
+    """Return the format that reads a file, by its suffix and, if several have it, by the content.
 
-    The suffix decides. Raises InputError if no format has it.
+    Raises InputError, with advice, if no format fits.
     """
     if path.is_dir():
         raise InputError(f"{path}: a folder; expected a motion file")
@@ -301,10 +283,7 @@ def find_reading_format(path: Path) -> Format:
 
 
 def advise(path: Path) -> str:
-    """Return advice about an unsupported file.
-
-    Returns "" if the kind of file is unknown.
-    """
+    """Return advice about a file that is not read, or "" for an unknown kind of file."""
     suffix = path.suffix.lower()
     return (_describe_table(path) if suffix == ".csv" else "") or _ADVICE.get(suffix, "")
 

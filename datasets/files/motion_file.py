@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 _LEGS_OFF_M = 0.12
-"""Variation of leg length between adults, in m relative to average legs: statures of 1.7 ± 0.2 m."""
+"""Deviation of adult leg lengths from the average, in m, for statures of 1.7 ± 0.2 m."""
 
 
 def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
-    """Put a motion of unknown body height in doubt.
+    """Mark the height of a motion as uncertain if an average body replaces the real one.
 
-    The average body stands in for a person with longer or shorter legs. If the file has the shape of the person, other
-    programs will see that body on the floor of the file. A shape of zeros is the average body, so that nothing is in
-    doubt.
+    The person's legs may be longer or shorter. If the file has the person's shape, other programs will show that body,
+    so its height above the file's floor must be kept. If the shape is all zeros, the average body is the real one, and
+    nothing is uncertain.
     """
     if shape is not None and not np.any(shape):
         return motion
@@ -46,38 +46,38 @@ def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
 
 @dataclass(frozen=True, eq=False)
 class MotionFile:
-    """The motions of a file.
-
-    Each is y up and in metres, on a skeleton that rests upright.
-    """
+    """The motions of a file, y up and in metres, on skeletons with an upright rest pose."""
 
     motions: tuple[Motion, ...]
     notes: tuple[str, ...]
-    """Notes on how the file was read. A `FileNote` names the option that overrules an assumption."""
+    """Notes on how the file was read. A `FileNote` names the option that overrides an assumption."""
     write: Writes
-    """Writer of other motions into such a file. They are as many, of the same skeletons; names, units, axes and frames
-    of reference stay."""
+    """Writes a copy of the file with other motions, as many and of the same skeletons.
+
+    Names, units, axes and frames of reference stay the same."""
     flaw: str = ""
-    """Why the rest pose could not be made upright; "" if it is upright."""
+    """Reason why the rest pose could not be made upright; "" if it is upright."""
     names: tuple[str, ...] = ()
-    """Names of several motions in a file. They are motions of a set, or animations of a file, evaluated separately; ()
-    for other files. `write` takes None for a motion to leave out of a set, or to leave unchanged in the file."""
+    """Names of the motions of a set, or of the animations of a file, which are evaluated separately; () for other
+    files.
+
+    `write` then takes None for a motion to drop from the set, or to leave unchanged in the file."""
     refusals: tuple[str, ...] = ()
-    """Why each motion cannot be corrected. It is "" for motions that can be; () if all can be."""
+    """Reason why each motion cannot be corrected, "" if it can be; () if all can be."""
     order: tuple[str, ...] = ()
-    """Joint order of a file without names. The evidence for it is included; () for other files."""
+    """Joint order of a file without joint names, followed by the evidence for it; () for other files."""
     up: UpAxis | None = None
     """Vertical axis of the first motion's world, with evidence; None if the format states the axis."""
     rests: tuple[Mapping[str, np.ndarray], ...] = ()
-    """Rest positions (3,) of each joint, by name. Each motion has them, in any world and unit; () where the rest pose
-    is the skeleton's."""
+    """For each motion, the rest positions (3,) of the joints by name, in any world and unit; () if they are the
+    skeleton's."""
 
     @property
     def assumed(self) -> tuple[FileNote, ...]:
-        """Return the notes to show beside a file's figures.
+        """Notes to show beside a file's figures.
 
-        These are notes that an option overrules (unit, frame rate, axis, body, profile), without the option's name, and
-        notes on damage, on skeletons that are not read, and on how far reading moved joints.
+        They are notes on assumptions that an option overrides (unit, frame rate, axis, body, profile), without the
+        option's name, and notes on damage, on skeletons that are not read, and on how far reading moved joints.
         """
         notes = [note for note in self.notes if isinstance(note, FileNote)]
         shown = [note for note in notes if note.option or note.topic in ("bones", "damage", "skeletons")]
@@ -85,56 +85,56 @@ class MotionFile:
 
     @property
     def damage(self) -> tuple[FileNote, ...]:
-        """Return notes on missing or omitted data."""
+        """Notes on missing or dropped data."""
         return tuple(note for note in self.assumed if note.topic == "damage")
 
     @property
     def motion(self) -> Motion:
-        """The only motion; InputError if there are several."""
+        """The motion of a file that holds a single one. Raises InputError if it holds several."""
         if len(self.motions) != 1:
             raise InputError(f"{self.motions[0].source}: holds {len(self.motions)} motions, expected a single motion")
         return self.motions[0]
 
 
 Writes = Callable[..., None]
-"""Writer of a file, called with path and motions."""
+"""Function that writes a file, called with a path and motions."""
 
 
 _BYTES_PER_JOINT = 4 * 8
-"""Memory of a joint's rotation in a frame."""
+"""Memory of a joint's rotation in one frame, in bytes."""
 BYTES_PER_SAMPLED_JOINT = 11 * 8
-"""Memory of a sampled joint in a frame, in bytes. It holds rotation, position, and the samples of the curves."""
-_LEAST_BYTES = 2**17
-"""Minimum work of a motion, in bytes. Numbers of that size take as long."""
+"""Memory of a sampled joint in one frame, in bytes: rotation, position and samples of the curves."""
+_MIN_WORK_BYTES = 2**17
+"""Minimum work of a motion, as the size in bytes of numbers that take as long."""
 
 
 def check_size(
     path: Path, sizes: Iterable[tuple[int, int]], more: int = 0, bytes_per_joint: int = _BYTES_PER_JOINT
 ) -> None:
-    """Refuse a file that would exceed the memory limit.
+    """Refuse a file whose motions would exceed the memory limit.
 
-    The motions count as they lie in memory. A file of an eighth of that, as recordings are, may take as much memory as
-    the machine has.
+    The limit applies to the size of the motions in memory, unless the file itself has at least an eighth of that size,
+    as recordings do. Such a file may take as much memory as the machine has.
 
     Args:
         sizes: Frames and joints of each motion.
-        more: Bytes of files beside the file.
-        bytes_per_joint: Memory of one joint in one frame.
+        more: Size of further files that belong to the file, in bytes.
+        bytes_per_joint: Memory of one joint in one frame, in bytes.
+
+    Raises:
+        InputError: The file would take too much memory.
     """
     numbers = [bytes_per_joint * frames * joints for frames, joints in sizes]
-    work = sum(max(count, _LEAST_BYTES) for count in numbers)
+    work = sum(max(count, _MIN_WORK_BYTES) for count in numbers)
     stored = path.stat().st_size + more
     check_unpacked(path, 4 * work, stored=4 * stored)
     check_workable(path, sum(numbers), stored=stored)
 
 
 def refuse_placeholder(path: Path) -> None:
-    """Refuse a placeholder for a missing download.
-
-    The file was not downloaded. Such a file is a pointer, a web page, or empty.
-    """
+    """Refuse a file that stands for a missing download, such as a Git LFS pointer or a web page."""
     if path.is_dir():
-        return  # its reader explains what is wrong with it
+        return  # the reader explains what is wrong
     with open_file(path) as stream:
         start = stream.read(_START_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"version https://git-lfs"):
@@ -150,11 +150,12 @@ def check_within(what: str, array: np.ndarray, most: float) -> None:
     """Refuse numbers that are not finite or too large.
 
     Args:
+        what: Beginning of the message: the file and the array.
         array: (T, ...) numbers.
-        most: Largest distance of the numbers from 0.
+        most: Largest magnitude allowed.
 
     Raises:
-        InputError: Names the first frame with other numbers.
+        InputError: The message names the first frame with such numbers.
     """
     axes = tuple(range(1, array.ndim))
     are_sound = in_chunks(lambda rows: (np.abs(rows.astype(float)) <= most).all(axis=axes), array)
@@ -163,9 +164,9 @@ def check_within(what: str, array: np.ndarray, most: float) -> None:
 
 
 RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
-"""Names that programs have for frames per second."""
+"""Names of frame rates in files, in frames per second."""
 PERIODS = ("frame_time", "frametime", "dt", "timestep", "time_step")
-"""Names of the frame duration in files, in seconds."""
+"""Names of frame durations in files, in seconds."""
 
 
 def rate_of(
@@ -176,20 +177,22 @@ def rate_of(
     program: str,
     others: Iterable[str] = (),
 ) -> tuple[float, tuple[str, ...]]:
-    """Return a file's frame rate, and whether it is assumed.
+    """Determine a file's frame rate.
 
-    The note says so if the rate is assumed. The file states the rate, or an option does, or the rate is usual for the
-    program.
+    The rate stated in the file comes first, then the option, and then the usual rate of the program.
 
     Args:
-        numbers: The single numbers in the file, by name.
-        reading: What the file does not state.
-        usual: The rate of the program's files, None without one.
+        numbers: Single numbers in the file, by name.
+        reading: Options, which may state the rate.
+        usual: Usual rate of the program's files; None if they have any rate.
         program: Name of the program in messages.
-        others: Names of values in the file that are no numbers.
+        others: Names of the values in the file that are not numbers.
+
+    Returns:
+        The frame rate, and a note if it is the usual one and therefore an assumption.
 
     Raises:
-        InputError: Nothing determines the rate; names the option.
+        InputError: The rate is unknown or out of range. If it is unknown, the message names the option.
     """
     stated_fps = next((number for name, number in numbers.items() if name.rpartition(".")[2] in RATES), None)
     if stated_fps is not None:
@@ -208,29 +211,28 @@ def rate_of(
         if wrong_names := sorted(name for name in others if name.rpartition(".")[2] in RATES):
             raise InputError(f"{path}: expected a number as {wrong_names[0]}, got another value; pass --fps")
         raise InputError(
-            f"{path}: has no frame rate, none of {', '.join(RATES)}; pass --fps, for {program} the video's"
+            f"{path}: has no frame rate (one of {', '.join(RATES)}); pass --fps, for {program} the video's frame rate"
         )
     return usual, (FileNote(f"{usual:g} fps assumed, the usual rate of {program}", "--fps"),)
 
 
 def refuse_world(path: Path, reading: Reading, program: str) -> None:
-    """Refuse options that turn or scale a program's rows.
-
-    These rows are y up and in metres.
-    """
+    """Refuse options for the vertical axis or unit of rows that are always y up and in metres."""
     if (reading.up or "y").rstrip("!") != "y" or reading.metres_per_unit not in (None, 1.0):
         raise InputError(f"{path}: {program}'s rows are y up, in metres; leave out --up and --metres-per-unit")
 
 
 def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
-    """Refuse an array with unreal or huge numbers.
-
-    Every frame must hold real, finite numbers of limited size.
+    """Refuse an array whose numbers are not real, not finite or too large.
 
     Args:
-        where: The file, and the person there if there are several.
+        where: The file and, if it holds several, the person.
+        name: Name of the array.
         array: (T, ...) numbers of the file.
-        most: Largest distance of the numbers from 0.
+        most: Largest magnitude allowed.
+
+    Raises:
+        InputError: The message names the array, and the first frame with such numbers.
     """
     if array.dtype.kind not in "fiu" or not array.ndim:
         raise InputError(f"{where}: expected {name} to be real numbers, got {array.dtype} {array.shape}")
@@ -238,10 +240,7 @@ def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
 
 
 def body_model_of(reading: Reading) -> BodyModel | None:
-    """Return the body model that a reading names.
-
-    A model with unchanged content is not read again.
-    """
+    """Load the body model that a reading names, or return None. The last model is cached by its content."""
     path = reading.body_model
     if path is None:
         return None
@@ -251,10 +250,7 @@ def body_model_of(reading: Reading) -> BodyModel | None:
 
 @lru_cache(maxsize=1)
 def _load_body_model(path: Path, digest: str, allow_pickle: bool) -> BodyModel:
-    """Load a body model.
-
-    The cache uses the content's digest to notice a file that was replaced.
-    """
+    """Load a body model. The digest is part of the cache key, so that a replaced file is noticed."""
     from selfcorrect.motion.body.body_model import load_body_model
 
     return load_body_model(path, allow_pickle=allow_pickle)

@@ -1,6 +1,6 @@
-"""Open motion files, whatever their format.
+"""Open motion files of any format.
 
-This is the only door: motions come out alike, whatever the axes, unit, rest pose and height of the file.
+All files are opened here, so that motions have the same form whatever axes, unit, rest pose and height a file has.
 """
 
 import warnings
@@ -32,24 +32,24 @@ from .skeletons.file_note import FileNote
 from .skeletons.reading import Reading
 from .skeletons.rig_profile import read_profile
 
-_LISTED = 20
-"""Files that a warning names, at most."""
+_MAX_LISTED = 20
+"""Maximum number of files listed in a warning."""
 
 
 def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
-    """Read a motion file.
+    """Open a motion file.
 
-    Motions are y up and in metres, on skeletons that rest upright, with soles where the file has the floor at y = 0.
+    Motions are y up and in metres, on skeletons with an upright rest pose, with the file's floor at y = 0.
 
     Args:
-        reading: What the file does not state.
-        any_body: Read also what no corrector could work on, such as bodies without knees, with the reason as `flaw`.
+        reading: Facts that the file does not state.
+        any_body: Also read bodies that correctors do not support, such as bodies without knees. `flaw` is the reason.
 
     Returns:
-        The motions of the file, and how to write other motions in the same place.
+        The motions of the file, with a function that writes the file with other motions.
 
     Raises:
-        InputError: One sentence: the file is damaged, or, without `any_body`, holds no human body.
+        InputError: The file is damaged or, without `any_body`, does not hold a human body that correctors support.
     """
     path = Path(path).expanduser()
     reading = reading or Reading()
@@ -69,17 +69,14 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
         check_numbers(motion)
     notes = file.notes
     rates = {motion.fps for motion in file.motions} - {reading.fps}
-    if reading.fps is not None and rates and path.suffix.lower() != ".bvh":  # BVH's rate is overruled
-        unused = f"the file says {min(rates):g} frames per second, and --fps is for files that do not say"
+    if reading.fps is not None and rates and path.suffix.lower() != ".bvh":  # --fps overrides BVH's rate
+        unused = f"--fps is ignored, because the file states {min(rates):g} frames per second"
         notes = (*notes, FileNote(unused, topic="rate"))
     return replace(file, notes=notes, flaw=flaw, write=_Writer(path, reading, kind, file.write))
 
 
 def _check_answer(file: object) -> None:
-    """Raise TypeError unless a reader returned motions.
-
-    Readers of other packages are checked.
-    """
+    """Raise TypeError unless a reader of another package returned motions."""
     if not isinstance(file, MotionFile):
         raise TypeError(f"returned {describe_value(file)}, expected a MotionFile")
     motions = file.motions
@@ -92,9 +89,9 @@ def _check_answer(file: object) -> None:
 
 
 def check_option_files(reading: Reading) -> None:
-    """Check the files that reading options name.
+    """Check the files named by reading options, before any motion is read.
 
-    They are read before any motion. Raises InputError for a missing or damaged file.
+    Raises InputError for a missing or damaged file.
     """
     for path in filter(None, reading.files):
         if not path.exists():
@@ -107,10 +104,7 @@ def check_option_files(reading: Reading) -> None:
 
 
 def _describe_refusals(path: Path, file: MotionFile) -> str:
-    """Describe the animations that cannot be corrected.
-
-    Returns "" if all can be.
-    """
+    """Describe the animations that cannot be corrected; "" if all can be."""
     refused = [(name, reason) for name, reason in zip(file.names, file.refusals, strict=False) if reason]
     if not refused:
         return ""
@@ -121,9 +115,9 @@ def _describe_refusals(path: Path, file: MotionFile) -> str:
 
 @dataclass(frozen=True)
 class _Writer:
-    """Writer of a file.
+    """Writes an opened file with other motions.
 
-    A copy in another process opens the file again.
+    It can be sent to another process, where it opens the file again.
     """
 
     path: Path
@@ -143,9 +137,9 @@ class _Writer:
 
 
 def _complete(file: MotionFile, reading: Reading) -> MotionFile:
-    """Add feet and ground, and put the floor at zero.
+    """Apply the reading's profile, ground and floor.
 
-    The reading names them, or they are detected from the feet.
+    The floor is moved to zero from the stated height or, with `drop`, from the height that the feet show.
     """
     motions = list(file.motions)
     notes = list(file.notes)
@@ -167,19 +161,15 @@ def _complete(file: MotionFile, reading: Reading) -> MotionFile:
 
 
 def _find_floor_m(motion: Motion) -> float:
-    """Return the floor height that feet show.
-
-    It is 0 without feet.
-    """
+    """Return the floor height inferred from the feet, or 0 without feet."""
     features = MotionFeatures(motion)
     return observe(features.motion).floor_m if len(motion) and features.has_feet else 0.0
 
 
 def motion_files(path: Path) -> list[Path]:
-    """Return all motion files below a path.
+    """List the motion files below a path, or the path itself if it is a file.
 
-    A file is returned itself; folders are searched with all folders below. A warning names files there that have the
-    suffix of motions and hold something else, such as a model.
+    A warning lists the files that have the suffix of a motion file but hold other data, such as a model.
     """
     if path.is_file():
         return [path]
@@ -187,17 +177,14 @@ def motion_files(path: Path) -> list[Path]:
     motions = dict.fromkeys(filter(is_motion_file, files))
     others = [file for file in files if file not in motions and file.is_file() and may_hold_other_data(file)]
     if others:
-        names = ", ".join(str(file.relative_to(path)) for file in others[:_LISTED])
-        more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
-        warnings.warn(f"{path}: unknown layout, left out: {names}{more}", stacklevel=2)
+        names = ", ".join(str(file.relative_to(path)) for file in others[:_MAX_LISTED])
+        more = f" and {len(others) - _MAX_LISTED} more" if len(others) > _MAX_LISTED else ""
+        warnings.warn(f"{path}: skipped files of unknown layout: {names}{more}", stacklevel=2)
     return list(motions)
 
 
 def explain_no_motions(places: Sequence[Path]) -> InputError:
-    """Return the error for a path without motion files.
-
-    It has advice about the first file there of another kind.
-    """
+    """Make the error for paths without motion files, with advice about the first file that is not read."""
     files = [file for place in places for file in sorted(place.rglob("*")) if file.is_file()]
     advice = next((f"; {file}: {text}" for file in files if (text := advise(file))), "")
     names = ", ".join(map(str, places)) or "no inputs"
@@ -208,13 +195,13 @@ def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, ov
     """Write a motion file.
 
     Args:
-        path: The file; folders on the way are made.
-        name: The format, such as "bvh"; by default the first with the path's suffix.
-        overwrite: Replace a file that is there already.
+        path: File to write. Missing folders are created.
+        name: Name of the format, such as "bvh"; by default the first one with the path's suffix.
+        overwrite: Whether to replace an existing file.
 
     Raises:
-        SettingError: The file exists, or was written by somebody else meanwhile, and `overwrite` is false.
-        InputError: The file could not be read again: numbers are not finite, or the frame rate is none.
+        SettingError: `overwrite` is false and the file exists, or another process wrote it in the meantime.
+        InputError: The motion cannot be written: numbers are not finite, or the frame rate is not valid.
     """
     path = Path(path).expanduser()
     check_numbers(motion)

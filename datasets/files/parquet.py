@@ -1,7 +1,7 @@
-"""Parquet files of many motions.
+"""Read and write parquet files of many motions.
 
-A file has a row per motion, and stores each skeleton once in its metadata. Numbers are 32-bit floats, split by bytes
-and compressed, in pages with checksums. pyarrow is imported when a file is read or written.
+A file has a row per motion and stores each skeleton once, in its metadata. Numbers are 32-bit floats with byte-stream
+split and compression, in pages with checksums.
 """
 
 import json
@@ -28,10 +28,11 @@ from .parquet_pages import read_pages
 from .skeletons.reading import Reading
 
 VERSION = 1
-"""Schema version. Files of another version are refused."""
+"""Version of the schema. Files of other versions are refused."""
 GROUP_MOTIONS = 64
+"""Maximum number of motions in a row group."""
 GROUP_BYTES = 2**23
-"""Maximum size of a row group, in motions and bytes."""
+"""Maximum size of a row group, in bytes."""
 
 _NUMBERS = pa.list_(pa.float32())
 _COLUMNS = pa.schema(
@@ -47,9 +48,12 @@ _COLUMNS = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""Schema of the rows. `name` is the motion's name in the set, `skeleton` an index into the list of the metadata. The
-root_m are (frames, 3) in metres, row by row. The rotations are (frames, joints, 4) unit quaternions xyzw. The frames
-of reference are `Motion`'s."""
+"""Schema of the rows.
+
+`name` is the motion's name in the set, and `skeleton` an index into the metadata's list. `root_m` is (frames, 3) in
+metres, and `rotations` are unit quaternions xyzw (frames, joints, 4), both flattened row by row. The frames of
+reference
+are those of `Motion`."""
 
 _KEY = b"selfcorrect"
 _STORED: dict[str, Any] = {
@@ -61,32 +65,29 @@ _STORED: dict[str, Any] = {
     "write_page_checksum": True,
 }
 _VALUE_BYTES = 8
-"""Memory of a decoded 32-bit number, in bytes. It includes the two levels of the position in lists."""
+"""Memory of a decoded 32-bit number, in bytes, including its two levels for the position in lists."""
 _TEXTS = ("name", "label", "caption", "source")
-_LONGEST_TEXT = 2**16
-"""Most characters of a name, label, caption or source."""
+_MAX_TEXT_LENGTH = 2**16
+"""Maximum length of a name, label, caption or source, in characters."""
 _DAMAGES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
-"""Errors that readers raise for a damaged file."""
+"""Exceptions that reading a damaged file may raise."""
 
 
 @dataclass(frozen=True, eq=False)
 class NamedMotion:
-    """A motion with its name in the set."""
+    """A motion and its name in the set."""
 
     name: str
     motion: Motion
 
     @property
     def bytes(self) -> int:
-        """Bytes of all numbers before compression."""
+        """Size of all numbers before compression, in bytes."""
         return 4 * (self.motion.root_m.size + self.motion.rotations.size)
 
 
 def holds_motions(path: Path) -> bool:
-    """Return whether a parquet file may hold motions.
-
-    A damaged file counts, because its content is unknown.
-    """
+    """Return whether a parquet file holds motions, or is damaged and may have held some."""
     try:
         with open_file(path) as stream:
             return _KEY in (pq.read_schema(stream).metadata or {})
@@ -95,13 +96,10 @@ def holds_motions(path: Path) -> bool:
 
 
 def open_parquet(path: Path, reading: Reading) -> MotionFile:
-    """Return the named motions of a file.
-
-    Some may be left out when the file is written again.
-    """
+    """Open the named motions of a file. Writing drops those for which it gets None."""
     named = read_named(path)
     if not named:
-        raise InputError(f"{path}: holds no motions")
+        raise InputError(f"{path}: expected at least one motion, got none")
 
     def write(target: Path, *motions: Motion | None) -> None:
         pairs = zip(named, motions, strict=True)
@@ -138,10 +136,9 @@ def read_named(path: Path) -> list[NamedMotion]:
 
 
 def _decoded_bytes(stream: BinaryIO, facts: Any) -> tuple[float, float]:
-    """Return upper bounds of a row group's decoded size.
+    """Return upper bounds of a row group's decoded numbers and strings, in bytes, from the page headers.
 
-    These are bytes of numbers and of texts, from the page headers. Equal values are stored once, however many there
-    are: each text may be as long as all texts of a dictionary.
+    Equal strings are stored only once, in a dictionary, so each decoded string may be as long as the whole dictionary.
     """
     numbers = texts = 0.0
     for index in range(facts.num_columns):
@@ -182,9 +179,9 @@ def _read_rows(table: pa.Table, skeletons: Sequence[Skeleton]) -> Iterator[Named
 
 
 def _check_text(name: str, text: str) -> None:
-    """Raise InputError for a text that is too long."""
-    if len(text) > _LONGEST_TEXT:
-        raise InputError(f"{name} of {len(text):,} characters, expected at most {_LONGEST_TEXT:,}")
+    """Raise InputError if a string is too long."""
+    if len(text) > _MAX_TEXT_LENGTH:
+        raise InputError(f"{name} of {len(text):,} characters, expected at most {_MAX_TEXT_LENGTH:,}")
 
 
 def _read_skeletons(schema: pa.Schema, path: Path) -> list[Skeleton]:
@@ -214,23 +211,23 @@ def _read_skeleton(
 
 @contextmanager
 def _explain_damage(path: Path) -> Iterator[None]:
-    """Turn any reader's failure on damage into an error."""
+    """Turn the exceptions that damage causes in pyarrow into an InputError."""
     try:
         yield
     except _DAMAGES as error:
         if isinstance(error, InputError) and str(path) in str(error):
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: damaged, or not written to its end ({reason})") from error
+        raise InputError(f"{path}: damaged or incomplete ({reason})") from error
 
 
 def write_parquet(path: Path, *motions: Motion) -> None:
-    """Write motions, with numbers as names."""
+    """Write motions, named by their numbers."""
     write_named(path, [NamedMotion(str(number), motion) for number, motion in enumerate(motions)])
 
 
 def write_named(path: Path, named: Iterable[NamedMotion]) -> None:
-    """Write motions with names, in order."""
+    """Write named motions in their order."""
     named = list(named)
     numbers: dict[bytes, int] = {}
     skeletons: list[Skeleton] = []
@@ -281,8 +278,5 @@ def _make_table(named: Sequence[NamedMotion], numbers: dict[bytes, int], schema:
 
 
 def _escape(text: str) -> str:
-    """Escape what is not valid text.
-
-    It occurs in odd file names.
-    """
+    """Escape characters that UTF-8 cannot encode, as in file names with undecodable bytes."""
     return text.encode(errors="backslashreplace").decode()

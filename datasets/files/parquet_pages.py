@@ -1,10 +1,10 @@
-"""Bound the memory of parquet pages by their headers.
+"""Bound the memory that reading parquet pages takes, by the page headers.
 
-The headers say how much memory a page takes; the footer may say anything. A page is allocated as the page's header
-says, so these headers bound what reading takes, and the footer does not. Headers are structs of Thrift's compact
-protocol: pairs of a field's type and number, and a value (parquet-format, `PageHeader`). PyArrow shows the footer only,
-and decodes whole pages, so batches of few rows do not bound the memory. Reading headers takes 4 % of the time in which
-a file is read.
+Memory for a page is allocated by the size in the page's own header, and the sizes in the footer may be wrong. PyArrow
+shows only the footer and decodes whole pages, so reading few rows at a time does not bound the memory either. Headers
+are
+structs of Thrift's compact protocol: pairs of a field's type and number, each followed by a value (parquet-format,
+`PageHeader`). Reading them takes 4 % of the time for reading a file.
 """
 
 from collections.abc import Iterator
@@ -14,28 +14,28 @@ from typing import Any, BinaryIO
 from selfcorrect.core.errors import InputError
 
 _HEADER_BYTES = 2**16
-"""Maximum size of a header, in bytes. Statistics there hold a smallest and a largest value."""
+"""Maximum size of a header, in bytes. A header may contain statistics with a smallest and a largest value."""
 _DEPTH = 8
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _INTEGERS = (4, 5, 6)
 _SIZE, _STORED = 2, 3
 _HEADS = {5: "data", 7: "dictionary", 8: "data"}
-"""Field numbers of page facts, by kind. Field 1 there is the number of values."""
+"""Kinds of pages by the number of the field that describes them. Field 1 of that struct is the number of values."""
 
 
 @dataclass(frozen=True)
 class ParquetPage:
-    """A page as described by the header."""
+    """A page as described by its header."""
 
     kind: str
     size: int
-    """Bytes after decompression."""
+    """Size after decompression, in bytes."""
     values: int
-    """Number of values, repeated ones included."""
+    """Number of values, including repeated ones."""
 
 
 class _Header:
-    """A reader of a struct of Thrift's compact protocol."""
+    """Reader of a struct in Thrift's compact protocol."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -89,7 +89,7 @@ class _Header:
 
 
 def read_pages(stream: BinaryIO, start: int, length: int) -> Iterator[ParquetPage]:
-    """Yield the pages in a part of a file; raises InputError if anything else is there."""
+    """Yield the pages in a part of a file. Raises InputError if it does not consist of pages."""
     end = start + length
     while start < end:
         stream.seek(start)

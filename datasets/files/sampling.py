@@ -1,7 +1,7 @@
-"""The frame rates for reading animation curves.
+"""Choose the frame rates at which animation curves are sampled.
 
-Keys of recordings are dense, a key per frame. Keys that animators set are sparse, and the curve between keys is the
-motion: read at the rate of keys, a gesture of a second would be a spike of a frame.
+Recordings have dense keys, one per frame. Keys that animators set are sparse, and the motion is the curve between them.
+Sampled at the rate of the keys, a gesture of one second would become a spike of one frame.
 """
 
 from collections.abc import Sequence
@@ -16,23 +16,25 @@ SAMPLED_FPS = 30.0
 """Sampling rate of curves with sparse or uneven keys."""
 
 SPARSE_FPS = 20.0
-"""Maximum rate of sparse keys, in fps. Datasets of motions, such as HumanML3D, have 20 frames per second and more."""
+"""Key rate below which keys are sparse, in fps. Motion datasets such as HumanML3D have 20 fps or more."""
 
 KEY_POSES_FPS = 5.0
-"""Maximum rate of key poses, in fps. The format has no curves: a step or a gesture lies between two poses."""
+"""Frame rate below which frames are key poses, in fps, because a step or gesture happens between two of them.
+
+It applies to formats without curves."""
 
 USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
-"""Frame rates that many programs have."""
+"""Frame rates that many programs use."""
 _UNIFORM = 1e-3
-"""Tolerated relative error of whole key rates."""
+"""Largest relative error with which a key rate is rounded to a whole number."""
 _FPS_ROUNDING = 1e-4
-"""Tolerated relative error of whole frame rates."""
+"""Largest relative error with which a frame rate is rounded to a whole number."""
 
 
 def sampling_rate(keys_fps: float) -> tuple[float, str]:
-    """Choose the frame rate for sampling curves.
+    """Choose the frame rate for sampling curves with evenly spaced keys.
 
-    Keys are at equal steps; a note says if the rate is not the keys' own.
+    Returns the rate, and a note if it is not the rate of the keys ("" if it is).
     """
     if keys_fps >= SPARSE_FPS:
         return keys_fps, ""
@@ -41,16 +43,15 @@ def sampling_rate(keys_fps: float) -> tuple[float, str]:
 
 
 def find_whole_rate(period: Decimal, numerator: int = 1) -> float | None:
-    """Find the whole frame rate behind a period.
-
-    It is N if numerator / N, rounded or cut off, is the period.
+    """Find the whole frame rate N for which numerator / N, rounded or truncated, is the period.
 
     Args:
-        period: Duration of a frame, with as many digits as a file has.
-        numerator: A second in the unit of the period.
+        period: Duration of a frame, with all digits of the file.
+        numerator: Length of one second in the unit of the period.
 
     Returns:
-        The exact rate, else a usual rate, else the nearest whole number; None if no whole number has these digits.
+        The exact rate, or else a usual rate, or else the nearest whole number. None if no whole rate gives these
+        digits.
     """
     period = Context(prec=15).plus(period)
     exact = numerator / period
@@ -65,28 +66,25 @@ def find_whole_rate(period: Decimal, numerator: int = 1) -> float | None:
 
 
 def rate_of_period(period: str) -> float:
-    """Infer the frame rate from a frame's duration.
-
-    Programs may have rounded the duration, which is in seconds.
-    """
+    """Infer the frame rate from a frame's duration in seconds, which programs may have rounded."""
     return find_whole_rate(Decimal(period)) or round_rate(1 / float(period))
 
 
 def round_rate(fps: float, tolerance: float = _FPS_ROUNDING) -> float:
-    """Round a frame rate that is nearly whole; the tolerance is relative."""
+    """Round a frame rate to a whole number if it is within this relative tolerance."""
     rounded = float(round(fps))
     return rounded if abs(fps - rounded) < tolerance * fps else fps
 
 
 @dataclass(frozen=True)
 class KeyClock:
-    """Steady times for reading an animation."""
+    """Evenly spaced times at which an animation is sampled."""
 
     fps: float
     start_s: float
     frames: int
     note: str
-    """Why these are not the file's key times; "" for the keys' times."""
+    """Reason why these times are not the key times; "" if they are."""
 
     @property
     def times_s(self) -> np.ndarray:
@@ -95,14 +93,18 @@ class KeyClock:
 
 
 def make_key_clock(keys_s: Sequence[np.ndarray]) -> KeyClock:
-    """Choose the sampling clock of tracks.
+    """Choose the clock for sampling tracks with these key times.
 
-    It is the clock of the longest track, if keys there are dense and even. Between sparser keys curves are continuous
-    and are sampled.
+    If the track with most keys has dense and even ones, its key times are used. Otherwise the curves are sampled
+    between
+    the keys.
+
+    Raises:
+        ValueError: Key times are not finite, or decrease.
     """
     longest = max(keys_s, key=len)
     if not all(np.isfinite(times).all() and (np.diff(times) >= 0).all() for times in keys_s):
-        raise ValueError("the times of its key frames do not grow")
+        raise ValueError("the times of its key frames decrease or are not finite")
     start_s = float(min(times[0] for times in keys_s))
     stop_s = float(max(times[-1] for times in keys_s))
     steps_s = np.diff(longest)

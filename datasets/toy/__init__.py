@@ -1,4 +1,1 @@
-"""Toy data without a download.
-
-There are draws whose truth is known, digits, and text.
-"""
+"""Toy data that need no download: draws from known distributions, digits and text."""

@@ -1,4 +1,4 @@
-"""`selfcorrect compare`: arms and seeds on your own model and data."""
+"""`selfcorrect compare`: compare arms over several seeds, with the user's own model and data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CompareCommand:
 
     HELP: ClassVar[HelpPage] = HelpPage(
         {
-            "selfcorrect compare experiment.yaml": "Run the experiment of a YAML file, or what is left of it.",
+            "selfcorrect compare experiment.yaml": "Run the experiment of a YAML file, or what remains of it.",
             "selfcorrect compare runs/a runs/b --better spread higher": (
                 "Compare the arms that two finished runs share."
             ),
@@ -67,13 +67,10 @@ class CompareCommand:
     """Run folder (default: runs/ and the name of the YAML file)."""
     options: Annotated[ComparisonOptions, arg(name="", help="")] = field(default_factory=ComparisonOptions)
     runs: Annotated[tuple[Path, ...], Positional] = ()
-    """Two run folders, in place of an experiment."""
+    """Two run folders, instead of an experiment."""
 
     def run(self) -> int:
-        """Run what remains, and print the verdict.
-
-        Returns 1 if a part is missing.
-        """
+        """Run what remains, and print the verdict. Returns 1 if a part is missing, and 0 otherwise."""
         if self.runs:
             return self._compare_runs()
         if not self.tasks or not self.arms:

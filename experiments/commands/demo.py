@@ -38,10 +38,7 @@ class DemoCommand:
     """Open the page in the browser. Never happens without a screen or a terminal."""
 
     def run(self) -> int:
-        """Damage and correct the walk, and show both.
-
-        Prints four figures before and after, and writes and opens the page.
-        """
+        """Damage and correct the walk, print four figures before and after, and write and open the page."""
         if self.out.suffix != ".html":
             raise SettingError(f"--out {self.out}: the page's name must end in .html")
         check_output(self.out, self.overwrite or _is_demo_page(self.out))
@@ -68,7 +65,7 @@ _TITLES = ("before", "after")
 
 
 def _is_demo_page(path: Path) -> bool:
-    """Return whether a file is a demo page."""
+    """Return whether a file is an earlier page of the demo."""
     if not path.is_file():
         return False
     with open_file(path) as file:
@@ -76,10 +73,7 @@ def _is_demo_page(path: Path) -> bool:
 
 
 def open_page(page: Path) -> None:
-    """Open a page if someone would see it.
-
-    It is not opened in pipes, in CI, or on a machine without a screen.
-    """
+    """Open a page in the browser, unless output goes to a pipe or there is no screen, as in CI."""
     has_display = any(os.environ.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
     has_screen = has_display or sys.platform in ("darwin", "win32")
     if has_screen and sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""`selfcorrect join`: one run from runs with different seeds."""
+"""`selfcorrect join`: join runs with different seeds into one run."""
 
 import sys
 from dataclasses import dataclass
@@ -32,10 +32,7 @@ class JoinCommand:
     """Run folder of all seeds; with more seeds, arms or generations, `selfcorrect motion` extends it."""
 
     def run(self) -> int:
-        """Join the runs, and print the verdict.
-
-        Returns 1 if a part is missing.
-        """
+        """Join the runs, and print the verdict. Returns 1 if a part is missing, and 0 otherwise."""
         must_exist(self.parts)
         parts = list(dict.fromkeys(map(place_of, self.parts)))
         if len(parts) < 2:

@@ -1,4 +1,4 @@
-"""`selfcorrect motion`: models trained on their own samples."""
+"""`selfcorrect motion`: train motion models on their own samples."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ else:
 
 
 def _hint(default: str, takes: str = "INT") -> object:
-    """Describe an option without default in `--help`.
+    """Describe in `--help` an option whose default is computed.
 
-    default: Its default in words. takes: Its kind of value.
+    Args:
+        default: The default in words.
+        takes: Kind of value that the option takes.
     """
     return arg(help_behavior_hint=f"(default: {default})", metavar=takes)
 
@@ -96,20 +98,17 @@ class MotionCommand:
 
     @classmethod
     def from_words(cls, words: Sequence[str], values: Mapping[str, object] = MappingProxyType({})) -> Self:
-        """Return the options of the named preset.
-
-        Without a name, a file's values give the options.
-        """
+        """Return the options of the preset that the words name, or else the values of a file."""
         parts = [part for word in words for part in word.split("=", 1)]
         names = [value for option, value in pairwise(parts) if option == "--preset"]
         chosen = str([values.get("preset", "short"), *names][-1])
-        name = chosen if chosen in PRESET_ROWS else "short"  # or it is refused later
+        name = chosen if chosen in PRESET_ROWS else "short"  # an unknown preset is refused later
         return cls(name, select_settings(name), options=RunOptions(keep=PRESET_ROWS[name].keep))
 
     def complete(self) -> MotionSettings:
         """Return the settings with all axes.
 
-        Raises SettingError for options that exclude each other or do nothing.
+        Raises SettingError for options that exclude each other or have no effect.
         """
         has_other_model = self.settings.generator != PRESETS[self.preset].generator
         if has_other_model and self.axes.denoiser:
@@ -128,10 +127,7 @@ class MotionCommand:
         return settings
 
     def run(self) -> int:
-        """Run what remains, and write the report.
-
-        Returns 1 if a part is missing.
-        """
+        """Run what remains, and write the report. Returns 1 if a part is missing, and 0 otherwise."""
         settings = self.complete()
         sources_must_exist((*settings.data, *settings.reference))
         settings.check_generator()
@@ -162,10 +158,7 @@ class MotionCommand:
         return 1 if result.gaps else 0
 
     def _check_engine(self, settings: MotionSettings) -> None:
-        """Print the engine of the correctors.
-
-        Raises MissingExtraError if it is not installed.
-        """
+        """Print the physics engine of the correctors. Raises MissingExtraError if it is not installed."""
         if not settings.has_correctors:
             return
         ENGINES.load(settings.engine)
@@ -174,7 +167,7 @@ class MotionCommand:
         print(f"selfcorrect: {reason}physics engine of the correctors: {settings.engine}", file=sys.stderr)
 
     def _default_folder(self) -> Path:
-        """Return the run folder of the preset or sweep."""
+        """Return the run folder for the preset, or for the trial of a W&B sweep."""
         sweep = os.environ.get("WANDB_SWEEP_ID")
         trial = os.environ.get("WANDB_RUN_ID")
         if sweep and trial:
@@ -193,5 +186,5 @@ class MotionCommand:
 
 
 def _count_generations(settings: MotionSettings) -> int:
-    """Return the number of all generations."""
+    """Return the number of generations over all arms and seeds."""
     return len(settings.all_arms) * settings.seeds * settings.generations

@@ -1,4 +1,4 @@
-"""`selfcorrect toy`: published loops at toy scale."""
+"""`selfcorrect toy`: run published loops at toy scale."""
 
 import shlex
 import sys
@@ -46,10 +46,7 @@ class ToyCommand:
     log: Annotated[WandbOptions, tyro.conf.arg(name="", help="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
-        """Run the remaining loops and print results.
-
-        Returns 1 if a part is missing.
-        """
+        """Run what remains, and print the results. Returns 1 if a part is missing, and 0 otherwise."""
         must_exist((self.options.text, self.options.mnist))
         references = select_toys(self.files)
         where = self.runner.to_where(self.workers)

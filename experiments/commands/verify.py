@@ -1,4 +1,4 @@
-"""`selfcorrect verify`: look for damaged files by their digests."""
+"""`selfcorrect verify`: find damaged files by their digests."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -37,7 +37,7 @@ class VerifyCommand:
     """Print the result as JSON: files, counts by kind, damage, and files without a digest."""
 
     def run(self) -> int:
-        """Print damaged files, and a summary."""
+        """Print the damaged files and a summary, and return the exit code."""
         if not is_address(self.folder):
             must_exist([Path(self.folder)])
         from .verification import verify

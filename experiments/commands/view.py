@@ -1,4 +1,4 @@
-"""`selfcorrect view`: motions side by side."""
+"""`selfcorrect view`: show motions side by side."""
 
 from __future__ import annotations
 
@@ -29,15 +29,12 @@ _READABLE = f"Motion files: {', '.join(readable_suffixes())}."
 
 
 def _read_motions(path: Path, reading: Reading) -> tuple[Motion, ...]:
-    """Read the motions of a file.
-
-    Reports a file that cannot be read, and what was assumed to read it.
-    """
+    """Read the motions of a file, and print the assumptions, or the problem if it cannot be read."""
     from selfcorrect.datasets.files.open import open_motion
 
     try:
         file = open_motion(path, reading, any_body=True)
-    except Exception as error:  # a bad file stops no other
+    except Exception as error:  # a bad file must not stop the others
         print(f"selfcorrect: {describe_failure(path, error)}", file=sys.stderr)
         return ()
     if file.assumed:
@@ -66,7 +63,7 @@ class ViewCommand:
     reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
 
     def run(self) -> None:
-        """Draw, or open a page in the browser."""
+        """Draw the motions, or show them in the browser."""
         if not self.files:
             raise SettingError("no input; name motion files, as in `selfcorrect view walk.bvh`")
         is_page = self.out is None or self.out.suffix == ".html"

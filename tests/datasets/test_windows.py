@@ -181,7 +181,7 @@ def test_settings_are_checked(setting: dict[str, float], message: str):
 
 
 def test_empty_cuts_raise():
-    with pytest.raises(ValueError, match="no motions"):
+    with pytest.raises(ValueError, match="at least one motion"):
         cut_windows([])
     split = split_windows([make_numbered_motion(60)])
     assert (len(split.training), len(split.held_out)) == (26, 0)

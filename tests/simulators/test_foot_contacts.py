@@ -394,7 +394,7 @@ def test_hand_stays_in_place(motion: sc.Motion, contacts: Contacts) -> None:
     assert np.abs(reached_m - aside_m).max() < HOLDING_TOLERANCE_M
     far = replace(hand, position_m=tuple(aside_m + np.array([0.0, 0.5, 1.0])))
     noted = correct(motion, contacts=replace(contacts, contacts=(*contacts.contacts, far))).notes
-    assert any(str(note).startswith("the body gave way by up to ") for note in noted)
+    assert any(str(note).startswith("the body moved by up to ") for note in noted)
     with pytest.raises(InputError, match="from the shoulder"):
         correct(motion, contacts=replace(given, contacts=(replace(hand, position_m=(50.0, 1.0, 0.0)),)))
 

@@ -1,1 +1,1 @@
-"""Native readers, which run in a child process."""
+"""Readers that use native code and therefore run in a child process."""

@@ -1,7 +1,7 @@
-"""Child processes for readers in native code.
+"""Run readers with native code in child processes.
 
-A reader that crashes, hangs or fills the memory then spoils no other file. Every request starts a process of its own.
-It gets JSON and answers with JSON and numbers, so that nothing that it sends is ever executed.
+A reader that crashes, hangs or fills the memory thus affects no other file. Each request starts a new process. Requests
+are JSON, and answers are JSON and numbers, so nothing that a reader sends is ever executed.
 """
 
 import json
@@ -22,20 +22,19 @@ from selfcorrect.storage.files.strict_json import parse_json
 
 _MEMORY_BYTES = 2**31
 _MEMORY_PER_BYTE = 20
-"""Memory limit of a child, in bytes. There is a constant part, and so much for each byte of the file."""
+"""Memory limit of a child process, in bytes: a constant part, and a part per byte of the file."""
 _TIME_S = 60.0
 _TIME_PER_BYTE_S = 1e-6
 _TIME_PER_POSE_S = 1e-3
-"""Time limit of a child, in s. There is a constant part, and so much for each byte of the file and each sampled pose
-of a joint."""
+"""Time limit of a child process, in s: a constant part, and parts per byte of the file and per sampled joint pose."""
 _HEAD = struct.Struct("<Q")
-"""Head of an answer: size of the JSON. 64-bit floats follow the JSON."""
+"""Head of an answer: the size of the JSON, which 64-bit floats follow."""
 
 
 def _clean_environment() -> dict[str, str]:
-    """Return a clean environment for a child process.
+    """Return the environment of a child process.
 
-    The same modules are found, but no files by USD's search path.
+    It finds the same modules, but USD's search path is removed.
     """
     environment = {name: value for name, value in os.environ.items() if name != "PXR_AR_DEFAULT_SEARCH_PATH"}
     places = [os.path.abspath(place) for place in filter(None, sys.path)]  # the child works in another folder
@@ -43,26 +42,27 @@ def _clean_environment() -> dict[str, str]:
 
 
 def limit_time_s(path: Path, poses: int = 0) -> float:
-    """Return how long a reader may take for a file and some sampled poses of single joints."""
+    """Return the time limit of a reader for a file and this number of sampled joint poses."""
     return _TIME_S + _TIME_PER_BYTE_S * path.stat().st_size + _TIME_PER_POSE_S * poses
 
 
 def ask_reader(
     script: Path, name: str, path: Path, request: dict[str, Any], time_limit_s: float
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Ask a reader script about a file.
-
-    Returns its answer: JSON and numbers (N,).
+    """Send a request about a file to a reader script in a child process.
 
     Args:
-        script: Script that reads a request in JSON, with the file's path and its limits, and writes the answer.
+        script: Script that reads a JSON request with the file's path and the limits, and writes the answer.
         name: Name of the format in messages.
-        path: The file; the child works in its folder, and its answer may list files that it looked for.
-        request: What the script is asked about the file.
-        time_limit_s: How long the script may take.
+        path: File to read. The child works in its folder, and the answer may list files that it looked for.
+        request: Request to the script.
+        time_limit_s: Time limit of the script.
+
+    Returns:
+        The JSON of the answer, and its numbers (N,).
 
     Raises:
-        InputError: The script crashed, took too long or too much memory, or reports that the file is damaged.
+        InputError: The script crashed, took too much time or memory, or reports that the file is damaged.
     """
     with open_file(path) as stream:
         stored = os.fstat(stream.fileno()).st_size
@@ -81,7 +81,7 @@ def ask_reader(
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            message = f"reading this {name} file took over {time_limit_s:.0f} s and was stopped"
+            message = f"reading this {name} file was stopped after {time_limit_s:.0f} s"
             raise InputError(f"{path}: {message}") from error
         if code := ended.returncode:
             cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"

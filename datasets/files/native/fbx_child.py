@@ -1,6 +1,6 @@
 """Read FBX files with ufbx, in a child process.
 
-It is run as a script, by path, with nothing else imported. The process answers a request in JSON on standard input; see
+This script is run by its path and imports nothing of the package. It answers a JSON request on standard input; see
 `ask_reader`.
 """
 
@@ -16,18 +16,18 @@ from typing import Any
 
 import ufbx
 
-_MOST_NODES = 200_000
-"""Nodes of a scene that are described, at most."""
+_MAX_NODES = 200_000
+"""Maximum number of nodes in a scene."""
 
 _EMPTY = ("UNKNOWN", "EMPTY")
-"""Nodes without attribute, and nodes that show nothing."""
+"""Attribute types of nodes that have no attribute or show nothing."""
 
 
 @dataclass(frozen=True)
 class FbxScene:
-    """An FBX scene: nodes and animation stacks.
+    """An FBX scene with its nodes and animation stacks.
 
-    ufbx's lists can be read only once, so they are kept here.
+    The lists are copied because ufbx's can be read only once.
     """
 
     scene: Any
@@ -36,13 +36,13 @@ class FbxScene:
 
 
 _LOADED: list[FbxScene] = []
-"""Scenes, which are never freed. ufbx frees one node inside the other, and crashes if there are many."""
+"""Loaded scenes. They are kept forever, because ufbx frees nodes recursively and crashes if there are many."""
 
 
 def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
     """Answer a request with JSON and numbers.
 
-    The answer holds nodes and animation stacks, or the transforms of some nodes.
+    If the request names stacks, the answer holds the transforms of nodes in them. Otherwise it describes the scene.
     """
     try:
         _limit_work(request["memory_bytes"], request["processor_s"])
@@ -53,14 +53,14 @@ def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
         return _describe_scene(scene)
     except MemoryError:
         return {"error": "it takes too much memory"}, array("d")
-    except Exception as error:  # a sentence for the parent
+    except Exception as error:  # the parent reports it
         return {"error": f"{error}" or type(error).__name__}, array("d")
 
 
 def _limit_work(memory_bytes: int, processor_s: float) -> None:
     """Limit the memory and processor time of this process.
 
-    The time limit counts when the parent can no longer end the process.
+    The time limit matters if the parent has ended and can no longer stop this process.
     """
     if sys.platform == "win32":
         return
@@ -89,15 +89,15 @@ def _load_scene(path: str) -> FbxScene:
         inherit_mode_handling=ufbx.InheritModeHandling.COMPENSATE,
         file_format=ufbx.FileFormat.FBX,
     )
-    if len(scene.nodes) > _MOST_NODES:
-        raise ValueError(f"it has {len(scene.nodes)} nodes, and at most {_MOST_NODES} are read")
+    if len(scene.nodes) > _MAX_NODES:
+        raise ValueError(f"it has {len(scene.nodes)} nodes; expected at most {_MAX_NODES}")
     return FbxScene(scene, list(scene.nodes), list(scene.anim_stacks))
 
 
 def _describe_scene(scene: FbxScene) -> tuple[dict[str, Any], array]:
-    """Describe nodes, animation stacks and the rest pose.
+    """Describe nodes and animation stacks as JSON, and the nodes' rest transforms as 10 numbers each.
 
-    Each node has translation, rotation and scale at rest (10 numbers).
+    These are translation, rotation and scale.
     """
     nodes = scene.nodes
     place = {node.typed_id: index for index, node in enumerate(nodes)}
@@ -118,9 +118,9 @@ def _describe_scene(scene: FbxScene) -> tuple[dict[str, Any], array]:
 
 
 def _evaluate(scene: FbxScene, request: dict[str, Any]) -> array:
-    """Evaluate the transforms of some nodes.
+    """Sample the transforms of nodes in every frame of the stacks, node by node.
 
-    They are translation, rotation and scale (10 numbers) in every frame of the stacks, node by node.
+    A transform has 10 numbers: translation, rotation and scale.
     """
     values = array("d")
     for stack_index, frames in request["stacks"]:
@@ -135,9 +135,9 @@ def _evaluate(scene: FbxScene, request: dict[str, Any]) -> array:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides when it ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what native code prints is no answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # native code may print
     facts, values = answer(json.load(sys.stdin.buffer))  # noqa: TID251 - of the parent
     text = json.dumps(facts).encode()
     answers.write(struct.pack("<Q", len(text)) + text + values.tobytes())

@@ -1,6 +1,6 @@
 """Read USD files with usd-core, in a child process.
 
-It is run as a script, by path, with nothing else imported. The process answers a request in JSON on standard input; see
+This script is run by its path and imports nothing of the package. It answers a JSON request on standard input; see
 `ask_reader`.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-os.environ["PXR_WORK_THREAD_LIMIT"] = "1"  # a thread of TBB reserves memory that counts
+os.environ["PXR_WORK_THREAD_LIMIT"] = "1"  # memory that TBB's threads reserve would count
 Ar: Any = import_module("pxr.Ar")
 Gf: Any = import_module("pxr.Gf")
 Sdf: Any = import_module("pxr.Sdf")
@@ -27,10 +27,10 @@ Usd: Any = import_module("pxr.Usd")
 UsdGeom: Any = import_module("pxr.UsdGeom")
 UsdSkel: Any = import_module("pxr.UsdSkel")
 
-_MOST_PRIMS = 200_000
-"""Prims of a stage that are visited, at most."""
-_MOST_LAYERS = 1000
-"""Layers that a file is made of, at most."""
+_MAX_PRIMS = 200_000
+"""Maximum number of prims of a stage."""
+_MAX_LAYERS = 1000
+"""Maximum number of layers of a file."""
 _CLIPS = ("assetPaths", "manifestAssetPath")
 _CLIP_TEMPLATE = "templateAssetPath"
 
@@ -38,7 +38,7 @@ _CLIP_TEMPLATE = "templateAssetPath"
 def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
     """Answer a request with JSON and numbers.
 
-    The answer holds skeletons and clips, or the joint transforms of the clips.
+    If the request names clips, the answer holds their joint transforms. Otherwise it describes skeletons and clips.
     """
     try:
         _limit_work(request["memory_bytes"], request["processor_s"])
@@ -55,7 +55,7 @@ def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
         return {**facts, "looked_for": looked_for}, array("d")
     except MemoryError:
         return {"error": "it takes too much memory"}, array("d")
-    except Exception as error:  # a sentence for the parent
+    except Exception as error:  # the parent reports it
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return {"error": lines[-1][:300] if lines else type(error).__name__}, array("d")
 
@@ -63,7 +63,7 @@ def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
 def _limit_work(memory_bytes: int, processor_s: float) -> None:
     """Limit the memory and processor time of this process.
 
-    The time limit counts when the parent can no longer end the process.
+    The time limit matters if the parent has ended and can no longer stop this process.
     """
     if sys.platform == "win32":
         return
@@ -77,15 +77,13 @@ def _limit_work(memory_bytes: int, processor_s: float) -> None:
 
 
 def _open_layers(path: str) -> tuple[list[Any], list[str], list[str]]:
-    """Open a file and the layers it is composed of.
-
-    No motion is read yet.
+    """Open a file and all layers that it is composed of, without reading its motion.
 
     Returns:
-        The layers, the first one of the file; all files that were opened or looked for; names of those not there.
+        The layers, the file's own first; the files that were opened or looked for; and the names of missing assets.
 
     Raises:
-        ValueError: A layer is no regular file, or lies outside the folder of the file, links resolved.
+        ValueError: A layer is not a regular file or, with links resolved, is outside the file's folder.
     """
     folder = os.path.dirname(os.path.realpath(path))
     layers: list[Any] = []
@@ -100,8 +98,8 @@ def _open_layers(path: str) -> tuple[list[Any], list[str], list[str]]:
                 raise ValueError("it is not a USD file, or it is damaged")
             continue
         layers.append(layer)
-        if len(layers) > _MOST_LAYERS:
-            raise ValueError(f"it is made of over {_MOST_LAYERS} layers")
+        if len(layers) > _MAX_LAYERS:
+            raise ValueError(f"it has more than {_MAX_LAYERS} layers")
         for asset in _list_assets(layer):
             found = False
             for identifier in _resolve(layer, asset, folder):
@@ -118,10 +116,7 @@ def _open_layers(path: str) -> tuple[list[Any], list[str], list[str]]:
 
 
 def _list_assets(layer: Any) -> Iterator[str]:
-    """Yield the paths of all assets in a layer.
-
-    These are sublayers, references, payloads, value clips and their folders.
-    """
+    """Yield the paths of all assets of a layer: sublayers, references, payloads, value clips and their folders."""
     yield from map(str, layer.GetCompositionAssetDependencies())
     yield from map(str, layer.GetExternalAssetDependencies())
     prims: list[Any] = []
@@ -140,12 +135,9 @@ def _list_assets(layer: Any) -> Iterator[str]:
 
 
 def _resolve(layer: Any, asset: str, folder: str) -> list[str]:
-    """Return the paths where USD may look for an asset.
-
-    They lie beside the layer that names the asset, and in the folder.
-    """
+    """Return the paths where USD may look for an asset: beside the layer that names it, and in the folder."""
     if "`" in asset:
-        raise ValueError(f"it refers to {asset[:100]!r}, an expression, where only plain paths are read")
+        raise ValueError(f"it refers to the expression {asset[:100]!r}; expected a plain path")
     asset = Sdf.Layer.SplitIdentifier(asset)[0]
     if not asset:
         return []
@@ -159,28 +151,28 @@ def _resolve(layer: Any, asset: str, folder: str) -> list[str]:
 
 
 def _outer_file(identifier: str) -> str:
-    """Return the file or package of a layer."""
+    """Return the file or package that holds a layer."""
     if Ar.IsPackageRelativePath(identifier):
         return Ar.SplitPackageRelativePathOuter(identifier)[0]
     return identifier
 
 
 def _refuse_outside(asset: str, file: str, folder: str) -> None:
-    """Raise ValueError for a file outside a folder.
+    """Raise ValueError for a file that is outside the folder, with links resolved, or is a pipe or device.
 
-    Links are resolved first. Pipes and devices are refused, too; nothing is opened.
+    The file is not opened.
     """
     real = os.path.realpath(file)
     if not real.startswith(os.path.join(folder, "")):
-        raise ValueError(f"it refers to {asset[:100]!r} outside the file's folder, where nothing is read")
+        raise ValueError(f"it refers to {asset[:100]!r}, which is outside the file's folder and not read")
     if os.path.exists(real) and not os.path.isdir(real) and not stat.S_ISREG(os.stat(real).st_mode):
         raise ValueError(f"it refers to {asset[:100]!r}, which is not a regular file")
 
 
 def _describe(stage: Any, most_joints: int) -> dict[str, Any]:
-    """Describe the skeletons with joints, and the clips.
+    """Describe the stage's skeletons with their joints, and its clips.
 
-    A clip has a skeleton, an animation, and the key times in seconds.
+    A clip has a skeleton, an animation and its key times in seconds.
     """
     skeletons: dict[str, list[str]] = {}
     binds: dict[str, list[list[float]]] = {}
@@ -188,8 +180,8 @@ def _describe(stage: Any, most_joints: int) -> dict[str, Any]:
     bound: list[tuple[str, Any]] = []
     meshes = 0
     for count, prim in enumerate(Usd.PrimRange(stage.GetPseudoRoot(), Usd.TraverseInstanceProxies())):
-        if count > _MOST_PRIMS:
-            raise ValueError(f"it has over {_MOST_PRIMS} prims")
+        if count > _MAX_PRIMS:
+            raise ValueError(f"it has more than {_MAX_PRIMS} prims")
         meshes += prim.IsA(UsdGeom.Mesh)
         if prim.IsA(UsdSkel.Animation):
             animations.append(prim)
@@ -197,7 +189,7 @@ def _describe(stage: Any, most_joints: int) -> dict[str, Any]:
             path = str(prim.GetPath())
             joints = UsdSkel.Skeleton(prim).GetJointsAttr().Get() or ()
             if len(joints) > most_joints:
-                raise ValueError(f"a skeleton has at most {most_joints} joints, here are {len(joints)}")
+                raise ValueError(f"expected a skeleton of at most {most_joints} joints, got {len(joints)}")
             skeletons[path] = [str(joint) for joint in joints]
             transforms = UsdSkel.Skeleton(prim).GetBindTransformsAttr().Get() or ()
             binds[path] = [[*map(float, transform.ExtractTranslation())] for transform in transforms]
@@ -205,7 +197,7 @@ def _describe(stage: Any, most_joints: int) -> dict[str, Any]:
             if source and source.IsA(UsdSkel.Animation):
                 bound.append((path, source))
     played = {source.GetPath() for _, source in bound}
-    for animation in animations:  # those that no skeleton plays, on the first skeleton that has their joints
+    for animation in animations:  # unbound animations are played on the first skeleton with their joints
         joints = set(UsdSkel.Animation(animation).GetJointsAttr().Get() or ())
         fitting = [path for path, names in skeletons.items() if joints and joints <= set(names)]
         if animation.GetPath() not in played and fitting:
@@ -226,10 +218,7 @@ def _describe(stage: Any, most_joints: int) -> dict[str, Any]:
 
 
 def _key_codes(stage: Any, skeleton: str, source: Any) -> list[float]:
-    """Return an animation's time codes.
-
-    Keys of prims above the skeleton count, too.
-    """
+    """Return the time codes of an animation's keys, or if it has none, of the prims from the skeleton upwards."""
     animation = UsdSkel.Animation(source)
     codes: set[float] = set()
     for attribute in (animation.GetTranslationsAttr(), animation.GetRotationsAttr(), animation.GetScalesAttr()):
@@ -243,10 +232,9 @@ def _key_codes(stage: Any, skeleton: str, source: Any) -> list[float]:
 
 
 def _sample(stage: Any, clip: dict[str, Any]) -> np.ndarray:
-    """Sample a skeleton's joint transforms.
+    """Sample a skeleton's joint transforms (T, J, 10): translation, rotation xyzw and scale.
 
-    They are translation, rotation xyzw and scale (T, J, 10), y up, in metres. The transforms of the prims above the
-    skeleton are part of the places of root joints.
+    They are y up and in metres. The transforms of the prims above the skeleton are applied to its root joints.
     """
     prim = stage.GetPrimAtPath(clip["skeleton"])
     skeleton = UsdSkel.Skeleton(prim)
@@ -284,7 +272,7 @@ def _sample(stage: Any, clip: dict[str, Any]) -> np.ndarray:
 
 
 def _stage_to_metres(stage: Any) -> Any:
-    """Return the matrix from stage axes to y up, metres."""
+    """Return the matrix from the stage's axes and unit to y up and metres."""
     turn = Gf.Matrix4d(1.0)
     if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z:
         turn.SetRotate(Gf.Rotation(Gf.Vec3d(1, 0, 0), -90))
@@ -292,10 +280,7 @@ def _stage_to_metres(stage: Any) -> Any:
 
 
 def _rest(skeleton: Any, joints: Sequence[str]) -> np.ndarray:
-    """Return the joints' rest transforms.
-
-    They are translation, rotation and scale (J, 10).
-    """
+    """Return the joints' rest transforms (J, 10): translation, rotation xyzw and scale."""
     transforms = skeleton.GetRestTransformsAttr().Get() or ()
     if len(transforms) != len(joints):
         transforms = [Gf.Matrix4d(1.0)] * len(joints)
@@ -303,10 +288,7 @@ def _rest(skeleton: Any, joints: Sequence[str]) -> np.ndarray:
 
 
 def _decompose(matrix: Any) -> np.ndarray:
-    """Decompose a matrix into translation, rotation and scale.
-
-    The result has shape (10,), with the rotation as xyzw.
-    """
+    """Decompose a matrix into translation, rotation xyzw and scale (10,)."""
     transform = Gf.Transform(matrix)
     quaternion = transform.GetRotation().GetQuat()
     return np.array(
@@ -324,9 +306,9 @@ def _place_below(above: np.ndarray, world: Any, place: np.ndarray) -> np.ndarray
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides when it ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what native code prints is no answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # native code may print
     facts, values = answer_usd_request(json.load(sys.stdin.buffer))  # noqa: TID251 - of the parent
     text = json.dumps(facts).encode()
     answers.write(struct.pack("<Q", len(text)) + text + values.tobytes())

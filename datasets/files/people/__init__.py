@@ -1,1 +1,1 @@
-"""Files of body parameters and joints: AMASS, HumanML3D, MDM."""
+"""Readers and writers of body-model parameters and joint positions, such as AMASS, HumanML3D and MDM."""

@@ -1,8 +1,8 @@
 """Write AMASS files.
 
-`smpl_tools` reads them. Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. A file holds
-rotation vectors of every joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMPL+H files, 55
-in the SMPL-X files.
+A file holds the rotation vectors of all joints (T, 3 J) and the translations (T, 3), in metres, in a z-up world. SMPL+H
+files have 52 joints and SMPL-X files 55. `smpl_tools` reads these files. Source: Mahmood et al., "AMASS: Archive of
+Motion Capture as Surface Shapes", ICCV 2019.
 """
 
 import warnings
@@ -21,10 +21,10 @@ from selfcorrect.storage.files.arrays import write_npz
 
 from .other_body import keep_feet_in_place
 
-_NOTED = 0.01
-"""Minimum relative change of legs for a warning."""
+_MIN_REPORTED = 0.01
+"""Smallest relative change of leg length that is reported with a warning."""
 _CLOSE = 1e-3
-"""Maximum relative difference of equal rates. 29.97 and 30 frames per second are equal."""
+"""Largest relative difference between equal frame rates, so that 29.97 and 30 fps count as equal."""
 
 PARTS_OF_POSES = {
     "root_orient": slice(0, 3),
@@ -33,20 +33,20 @@ PARTS_OF_POSES = {
     "pose_eye": slice(69, 75),
     "pose_hand": slice(75, 165),
 }
-"""Arrays of SMPL-X files that repeat columns of `poses`."""
+"""Arrays of SMPL-X files that repeat columns of `poses`, with these columns."""
 
 
 def write_gmr(path: Path, motion: Motion) -> None:
     """Write SMPL-X parameters for robot retargeting.
 
-    The file has all names that GMR, ProtoMotions and MimicKit read. A motion whose rate is not a multiple of 30 is
-    resampled to the next multiple, with a warning: GMR (commit 0df3d88) plays slower files at 30, and leaves out whole
-    frames of faster files.
+    The file has all array names that GMR, ProtoMotions and MimicKit read. GMR (commit 0df3d88) plays slower files at 30
+    fps and skips whole frames of faster files. A motion whose frame rate is not a multiple of 30 is therefore resampled
+    to the next multiple, with a warning.
     """
     fps = 30.0 * max(1, ceil(motion.fps / 30 - _CLOSE))
     if abs(motion.fps / fps - 1) > _CLOSE:
         warnings.warn(
-            f"{motion.source or 'motion'}: {motion.fps:g} frames per second became {fps:g}: GMR reads multiples of 30",
+            f"{motion.source or 'motion'}: resampled from {motion.fps:g} to {fps:g} fps; GMR needs a multiple of 30",
             stacklevel=2,
         )
         motion = resample(motion, fps)
@@ -56,9 +56,14 @@ def write_gmr(path: Path, motion: Motion) -> None:
 def write_amass(path: Path, motion: Motion, layout: Layout | None = None) -> None:
     """Write a motion as an AMASS file.
 
-    55 joints are written in the SMPL-X layout, others in SMPL+H's. Files hold no bone lengths: the motion is put on an
-    average body with feet in the same places. On other skeletons than SMPL's, joint positions are kept. Raises
-    InputError if parts are missing that every body has.
+    AMASS files hold no bone lengths, so the motion is put on an average body whose standing feet stay where they were.
+    From a skeleton other than SMPL's, joint positions are kept.
+
+    Args:
+        layout: Layout of the file; by default SMPL-X if the skeleton has all of its joints, and SMPL+H otherwise.
+
+    Raises:
+        InputError: The skeleton lacks a part that every body has.
     """
     if layout is None:
         layout = SMPL_X if set(SMPL_X.names) <= set(motion.skeleton.names) else SMPL_H
@@ -84,16 +89,16 @@ def write_amass(path: Path, motion: Motion, layout: Layout | None = None) -> Non
 def put_on_average_body(motion: Motion, layout: Layout) -> Motion:
     """Put an SMPL motion on the layout's average body.
 
-    The feet stay in the same positions. A warning reports the change.
+    Standing feet stay in place. A warning reports a change of leg length by more than 1 %.
     """
     posed = replace(motion, skeleton=layout.average())
     placed = keep_feet_in_place(motion, posed)
     own_leg_m, leg_m = motion.skeleton.leg_m, posed.skeleton.leg_m
-    if placed is not posed and abs(leg_m / own_leg_m - 1) > _NOTED:
+    if placed is not posed and abs(leg_m / own_leg_m - 1) > _MIN_REPORTED:
         warnings.warn(
-            f"{motion.source or 'motion'}: the format holds no bone lengths; legs of {own_leg_m:.2f} m became those of "
-            f"an average body, {leg_m:.2f} m, and paths were scaled by {leg_m / own_leg_m:.2f} so that feet stay on "
-            "the floor",
+            f"{motion.source or 'motion'}: the format holds no bone lengths. The motion was put on an average body: "
+            f"its legs changed from {own_leg_m:.2f} m to {leg_m:.2f} m, and its path was scaled by "
+            f"{leg_m / own_leg_m:.2f} to keep the feet on the floor",
             stacklevel=2,
         )
     return placed

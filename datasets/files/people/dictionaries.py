@@ -1,6 +1,7 @@
-"""Files of named arrays, and the programs that write them.
+"""Open files of named arrays by the program that wrote them.
 
-Suffixes are .npz, .npy (of objects), .pkl, .pt and .json.
+The suffixes are .npz, .npy (with Python objects), .pkl, .pt and .json. The names and shapes of the arrays show which
+program wrote a file, and the program's reader opens the motions.
 """
 
 import math
@@ -26,33 +27,33 @@ from .frames import stack_frames
 from .joint_sets import open_joints
 from .omomo import open_omomo, recognises_omomo
 
-_FURTHEST = 1e12
-"""Beyond any place."""
-_LISTED = 12
-"""Most arrays that a message names."""
+_MAX_COORDINATE = 1e12
+"""Largest coordinate that is accepted, far beyond any real position."""
+_MAX_LISTED = 12
+"""Maximum number of arrays listed in a message."""
 _JSON_START = 2**16
-"""Bytes of a .json file searched for poses."""
-_FEWEST_FILES = 2
-"""Smallest number of files that hold a motion together."""
+"""Number of bytes at the start of a .json file that are searched for poses."""
+_MIN_FILES = 2
+"""Smallest number of single-frame files that form a motion."""
 _NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>\d+)\.json", re.IGNORECASE)
-"""Pattern of the name of a file with a frame."""
-_NEAREST = 3
-"""Most layouts that a message names."""
-_LONGEST = 60
-"""Most characters of a name in a message."""
+"""Pattern of the names of single-frame files."""
+_MAX_LAYOUTS = 3
+"""Maximum number of layouts named in a message."""
+_MAX_NAME_LENGTH = 60
+"""Maximum number of characters of a name in a message."""
 
 
 @dataclass(frozen=True)
 class NamedLayout:
-    """A layout of named arrays."""
+    """A layout of named arrays, as one program writes it."""
 
     name: str
-    """Program that writes the file."""
+    """Program that writes such files."""
     keys: tuple[str, ...]
-    """Arrays that the program's files have at the top."""
+    """Arrays at the top level of the program's files, by which they are recognised."""
     reader: Callable[[Results, Reading], MotionFile]
     suffix: str = ""
-    """Suffix of the program's files, "" for any."""
+    """Suffix of the program's files; "" for any suffix."""
 
 
 _LAYOUTS = (
@@ -63,41 +64,44 @@ _LAYOUTS = (
         "MDM", ("motion", "lengths"), lambda results, reading: humanml3d.open_mdm(results.path, reading), ".npy"
     ),
 )
-"""Layouts beside the layouts of `smpl_tools`."""
+"""Known layouts in addition to those of `smpl_tools`."""
 
-_JOINT_PLACES = ("global_joint_positions", "human_joints", "joint_positions", "joints")
-"""Array names of joint positions (T, J, 3). holosoma and OmniRetarget use them."""
+_POSITION_NAMES = ("global_joint_positions", "human_joints", "joint_positions", "joints")
+"""Array names of joint positions (T, J, 3), as holosoma and OmniRetarget write them."""
 
 
 def open_dictionary(path: Path, reading: Reading) -> MotionFile:
-    """Open the motions of a file of named arrays.
+    """Open the motions in a file of named arrays.
 
-    Raises InputError with all names if no known program writes such files.
+    Raises:
+        InputError: The file holds a robot's motion, or no known program writes such files. In the second case, the
+            message lists the arrays of the file.
     """
     if path.suffix.lower() == ".npz":
         read_npz(path, (), skip_pickled=True)  # which says what else it may be
     results = _stack_frames_of_people(_open_results(path))
     if character := _find_character(results):
         raise InputError(
-            f"{path}: the motion of a robot or simulated character ({character}); correct the human motion "
-            'before retargeting: see the page "Before retargeting"'
+            f"{path}: holds the motion of a robot or simulated character ({character}); expected human motion. Correct "
+            'the human motion before you retarget it: see the page "Before retargeting"'
         )
     reader = _find_reader(results)
     if reader is None:
-        hint = "; if each file holds a frame, join the files into one list of frames" if _is_json(path) else ""
+        hint = ". If each file holds one frame, join the files into one list of frames" if _is_json(path) else ""
         raise InputError(f"{unknown(path, results.shapes)}{hint}")
     return reader(results, reading)
 
 
 def _open_results(path: Path) -> Results:
-    """Open a file of named arrays of any kind.
+    """Open a file of named arrays of any suffix.
 
-    A numbered .json file with poses, such as EasyMocap's 000000.json, is a frame of the list of all such files there.
+    A numbered .json file with poses, such as EasyMocap's 000000.json, holds one frame. All such files of its folder are
+    joined into one motion.
     """
     if not _is_json(path):
         return open_results(path)
     frames = find_frame_files(path)
-    if len(frames) < _FEWEST_FILES:
+    if len(frames) < _MIN_FILES:
         return JsonResults(path, read_bytes(path))
     return _join_frames(path, frames)
 
@@ -106,7 +110,7 @@ def _join_frames(path: Path, frames: list[Path]) -> Results:
     """Join the files of single frames into one list.
 
     Raises:
-        InputError: A frame is missing, holds nobody, or cannot be read.
+        InputError: A frame is missing, holds no person, or cannot be read.
     """
     numbers = [int(_NUMBERED.fullmatch(frame.name)["number"]) for frame in frames]  # pyright: ignore[reportOptionalSubscript]
     spacing = numbers[1] - numbers[0]
@@ -116,19 +120,19 @@ def _join_frames(path: Path, frames: list[Path]) -> Results:
     contents = [read_bytes(frame) for frame in frames]
     for frame, content in zip(frames, contents, strict=True):
         if content.split() in ([b"[]"], [b"[", b"]"]):
-            raise InputError(f"{frame.name} holds no person; remove the frames before it, or from it on")
+            raise InputError(f"{frame.name} holds no person; remove all frames before it or all frames from it on")
     try:
         return JsonResults(path, b"[" + b",".join(contents) + b"]")
     except InputError:
         for frame, content in zip(frames, contents, strict=True):
-            JsonResults(frame, content)  # the damaged one says so
+            JsonResults(frame, content)  # raises for the damaged file
         raise
 
 
 def find_frame_files(path: Path) -> list[Path]:
-    """Find the files of a motion's frames, in order.
+    """Find the single-frame files of a motion, sorted by frame number.
 
-    These are the .json files with the same name up to a number.
+    They are the .json files of the folder whose names differ only in the number.
     """
     name = _NUMBERED.fullmatch(path.name)
     if name is None:
@@ -138,7 +142,7 @@ def find_frame_files(path: Path) -> list[Path]:
 
 
 def _sort_by_number(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Group files by their name up to a number, sorted by number."""
+    """Group files by the name before the number, and sort each group by number."""
     numbered: dict[str, dict[int, Path]] = {}
     for file in files:
         if name := _NUMBERED.fullmatch(file.name):
@@ -148,15 +152,18 @@ def _sort_by_number(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 @lru_cache(maxsize=1)
 def _find_first_files(folder: Path, changed_ns: int) -> frozenset[Path]:
-    """Return each name's first numbered file in a folder; `changed_ns`, the folder's last change, is a cache key."""
+    """Return the first file of each numbered sequence in a folder.
+
+    `changed_ns`, the time of the folder's last change, serves only as part of the cache key.
+    """
     del changed_ns
     return frozenset(files[0] for files in _sort_by_number(folder.glob("*.json")).values())
 
 
 def _holds_one_frame(path: Path) -> bool:
-    """Return whether a .json file holds one frame.
+    """Return whether a .json file holds one frame, as EasyMocap writes it.
 
-    EasyMocap numbers such files, and each has people at one time, in one row.
+    Every person then has a single row, and no person occurs twice.
     """
     results = JsonResults(path, read_bytes(path))
     people = [name.removesuffix("Rh") for name in results.shapes if name.rpartition(".")[2] == "Rh"]
@@ -170,7 +177,7 @@ def _is_json(path: Path) -> bool:
 
 
 def is_later_frame(path: Path) -> bool:
-    """Return whether a .json file is a later frame of a motion whose first frame is another file."""
+    """Return whether a .json file holds a frame of a motion but not its first one."""
     if not _is_json(path) or _NUMBERED.fullmatch(path.name) is None:
         return False
     try:
@@ -181,7 +188,7 @@ def is_later_frame(path: Path) -> bool:
 
 
 def _stack_frames_of_people(results: Results) -> Results:
-    """Stack people's arrays over the frames of a file that is a list of frames."""
+    """If a file is a list of frames, stack each person's arrays over the frames."""
     if sam3d.recognises_sam3d(results.shapes):  # whose reader stacks them
         return results
     stacked = stack_frames(results)
@@ -201,17 +208,20 @@ CHARACTERS = {
     "PBHC or SONIC": ("root_trans_offset", "dof"),
     "MimicKit": ("loop_mode", "frames"),
 }
-"""Arrays of robots and simulated characters, by program. They show files of these."""
+"""Arrays, by program, that occur only in files of robots or simulated characters."""
 
 
 def _find_character(results: Results) -> str:
-    """Return the program behind robots or characters, "" if the file has none."""
+    """Return the program if a file holds a robot or simulated character, and "" otherwise."""
     words = {word for name in _collect_names(results) for word in name.split(".")}
     return next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
 
 
 def recognises(path: Path) -> bool:
-    """Return whether a file holds motions, or damage or robots that a reader explains."""
+    """Return whether `open_dictionary` should open a file.
+
+    This is also true of a damaged file and of a robot's file, because the reader explains what is wrong with them.
+    """
     try:
         results = _stack_frames_of_people(_open_results(path))
         return bool(_find_character(results)) or _find_reader(results) is not None
@@ -220,34 +230,34 @@ def recognises(path: Path) -> bool:
 
 
 def holds_people(path: Path) -> bool:
-    """Return whether a .json file holds known poses."""
+    """Return whether a .json file holds the poses of a known program."""
     try:
         with open_file(path) as file:
             if b"pose" not in file.read(_JSON_START):
                 return False
         if _NUMBERED.fullmatch(path.name) and _holds_one_frame(path):
-            return True  # the reader complains if another frame is damaged
+            return True  # the reader reports damage in other frames
         return _find_reader(_stack_frames_of_people(_open_results(path))) is not None
     except (InputError, OSError):
         return False
 
 
 def holds_objects(path: Path) -> bool:
-    """Return whether a .npy file holds Python objects, such as dictionaries, not plain numbers."""
+    """Return whether a .npy file holds Python objects, such as dictionaries, instead of plain numbers."""
     if path.suffix.lower() != ".npy":
         return False
     try:
         with open_file(path) as file:
             skip_to_objects(path, file)
-    except (InputError, OSError):  # a damaged file is for its reader to complain about
+    except (InputError, OSError):  # the reader reports the damage
         return False
     return True
 
 
 def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] | None:
-    """Return the reader of a file, None if no layout fits.
+    """Return the reader of a file, or None if no layout fits.
 
-    Raises InputError if a layout fits, but one of its values is not an array.
+    Raises InputError if the names fit a layout but one of the values is not an array.
     """
     if sam3d.recognises_sam3d(results.shapes):
         return sam3d.open_sam3d
@@ -259,7 +269,7 @@ def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] |
     if recognises_omomo(results.shapes):
         return open_omomo
     if (program := smpl_tools.detect_program(names)) is None:
-        key = next((name for name in _JOINT_PLACES if len(results.shapes.get(name, ())) == 3), "")
+        key = next((name for name in _POSITION_NAMES if len(results.shapes.get(name, ())) == 3), "")
         return partial(_open_joint_positions, key=key) if key else None
     tool, people = program
     _check_arrays(results, [f"{person}{key}" for person, key in product(people, tool.keys)])
@@ -271,7 +281,7 @@ def _open_joint_positions(results: Results, reading: Reading, key: str) -> Motio
     places = results.array(key)
     if places.shape[2] != 3 or not len(places) or places.dtype.kind != "f":
         raise InputError(f"{results.path}: expected {key} (frames, joints, 3), got {places.dtype} {places.shape}")
-    check_within(f"{results.path}: {key} is", places, _FURTHEST)
+    check_within(f"{results.path}: {key} is", places, _MAX_COORDINATE)
     check_size(results.path, [places.shape[:2]])
 
     def write_positions(target: Path, written: np.ndarray) -> None:
@@ -281,23 +291,23 @@ def _open_joint_positions(results: Results, reading: Reading, key: str) -> Motio
 
 
 def _collect_names(results: Results) -> dict[str, None]:
-    """Return the names of all values in a file, in order, including dictionaries and lists on the way."""
+    """Return the names of all values in a file, and of the dictionaries and lists that hold them, in order."""
     names = (*results.shapes, *results.numbers, *results.others)
     return {start: None for name in names for start in accumulate(name.split("."), "{}.{}".format)}
 
 
 def _check_arrays(results: Results, names: Iterable[str]) -> None:
-    """Raise InputError if a value is not a numeric array, such as an object, text or missing value."""
+    """Raise InputError unless each value is an array of numbers."""
     for name in names:
         if name not in results.shapes:
             raise InputError(f"{results.path}: expected {name} to be an array of numbers")
 
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Describe a file of unknown layout: its content and the nearest layouts."""
-    names = ["".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST]) for name in shapes]
+    """Describe a file of unknown layout by its arrays and the nearest known layouts."""
+    names = ["".join(letter if letter.isprintable() else "?" for letter in name[:_MAX_NAME_LENGTH]) for name in shapes]
     contents = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
-    more = f" and {len(contents) - _LISTED} more" if len(contents) > _LISTED else ""
+    more = f" and {len(contents) - _MAX_LISTED} more" if len(contents) > _MAX_LISTED else ""
     programs = {layout.keys: layout.name for layout in _LAYOUTS}
     for tool in smpl_tools.TOOLS:
         programs.setdefault(tool.keys, tool.name)
@@ -307,8 +317,8 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
         return sum(key.rpartition(".")[2] in ends for key in keys) / len(keys)
 
     layouts = sorted(programs, key=share_of_keys, reverse=True)
-    nearest = "; ".join(f"{programs[keys]} ({', '.join(keys)})" for keys in layouts[:_NEAREST])
+    nearest = "; ".join(f"{programs[keys]} ({', '.join(keys)})" for keys in layouts[:_MAX_LAYOUTS])
     return (
-        f"{path}: unknown layout: it holds {', '.join(contents[:_LISTED]) or 'no arrays of numbers'}{more}; "
+        f"{path}: unknown layout: it holds {', '.join(contents[:_MAX_LISTED]) or 'no arrays of numbers'}{more}; "
         f"the nearest known layouts are {nearest}"
     )

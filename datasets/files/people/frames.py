@@ -1,7 +1,4 @@
-"""Files that are lists of frames with people.
-
-The arrays of each person are stacked over the frames.
-"""
+"""Stack each person's arrays over the frames of a file that is a list of frames."""
 
 import re
 from collections.abc import Mapping
@@ -13,13 +10,13 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.storage.pickles.results import Results
 
 _IN_FRAME = re.compile(r"(?P<before>(?:[^.]*[^.\d][^.]*\.)?)(?P<frame>\d+)\.(?P<name>.+)")
-"""Pattern of an array name in a frame. Examples are "0.people.0.transl" and "frames.0.transl"."""
+"""Pattern of the name of an array within a frame, such as "0.people.0.transl" or "frames.0.transl"."""
 
 
 class FramesOfPeople(Results):
-    """Results with each array joined over the frames.
+    """Results whose arrays are stacked over the frames.
 
-    For example, "0.people.1.transl" (3,), "1.people.1.transl" (3,) … become "people.1.transl" (T, 3).
+    For example, "0.people.1.transl" (3,), "1.people.1.transl" (3,) and so on become "people.1.transl" (T, 3).
     """
 
     def __init__(self, results: Results, frames: Mapping[str, list[str]]) -> None:
@@ -45,8 +42,8 @@ class FramesOfPeople(Results):
 def stack_frames(results: Results) -> Results:
     """Stack the arrays of all frames.
 
-    Files that are not a list of frames are returned unchanged. An array is stacked if all frames have it in the same
-    shape, so people who are not in all frames are left out.
+    An array is stacked only if all frames have it in the same shape, so people who are missing in a frame are dropped.
+    If the file is not a list of frames, its results are returned unchanged.
     """
     by_name: dict[str, dict[int, str]] = {}
     for name in results.shapes:

@@ -1,13 +1,15 @@
-"""NumPy files of HumanML3D, KIT-ML and MDM.
+"""Read and write NumPy files of HumanML3D, KIT-ML and MDM.
 
-There are arrays of 22 joints, HumanML3D's 263 or KIT-ML's 251 columns, and MDM's `results.npy`, read and written. Guo
-et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described in
-`selfcorrect.motion.encodings.humanml3d`. HumanML3D puts the lowest joint on the floor, so skeletons of such motions
-have soles at the height of toe joints. KIT-ML's rows are the same of 21 joints in another unit, at 12.5 fps.
+HumanML3D and KIT-ML: Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. A file holds
+joint positions (T, 22, 3), or rows of 263 (HumanML3D) or 251 (KIT-ML) numbers, which
+`selfcorrect.motion.encodings.humanml3d` describes. HumanML3D puts the lowest joint on the floor, so the skeletons of
+its motions have their soles at the height of the toe joints. KIT-ML's rows have the same content for 21 joints, in
+another unit and at 12.5 fps.
 
-Tevet et al., "Human Motion Diffusion Model", ICLR 2023, and the models that were made from its code. The file is a
-pickled dictionary: motion (N, 22, 3, T) joints as in HumanML3D, metres, y up, 20 fps; lengths (N,) frames that count;
-text, N prompts; and counts. The file is read without unpickling (see `storage.pickles`).
+MDM's `results.npy`: Tevet et al., "Human Motion Diffusion Model", ICLR 2023; models built on its code write the same
+file. It is a pickled dictionary of motion (N, 22, 3, T), which has joints as in HumanML3D (metres, y up, 20 fps),
+lengths (N,), which are the numbers of valid frames, text, which has N prompts, and counts. The file is read without
+unpickling (see `storage.pickles`).
 """
 
 from dataclasses import replace
@@ -45,13 +47,14 @@ from . import motionstreamer, rows
 from .joint_sets import fit_notes, open_joints
 
 _LARGEST = 1e12
-"""Maximum magnitude of a number, beyond any position, and small enough that no computation overflows."""
+"""Largest magnitude accepted: far beyond any position, but small enough that no computation overflows."""
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
-    """Open a file of joints or rows.
+    """Open a .npy file of joint positions or rows of numbers.
 
-    See `joint_sets` for joints. HumanML3D's files have 20 fps unless the reading states another rate.
+    The shape decides the layout; `joint_sets` reads joint positions. HumanML3D's files are taken for 20 fps unless the
+    reading states another rate.
     """
     array = _floats(path)
     check_workable(path, 8 * array.size, stored=array.nbytes)
@@ -84,8 +87,8 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
 def _open_kit_rows(path: Path, array: np.ndarray, reading: Reading) -> MotionFile:
     """Open KIT-ML's rows as joints in the file's unit.
 
-    Their contacts are not read, because KIT-ML counts no foot that moves faster than a fraction of a millimetre per
-    frame.
+    Contact labels are not read, because KIT-ML labels a foot only while it moves by less than a fraction of a
+    millimetre per frame.
     """
     if (reading.up or "y").rstrip("!") != "y":
         raise InputError(f"{path}: KIT-ML's rows are y up; leave out --up")
@@ -99,7 +102,7 @@ def _open_kit_rows(path: Path, array: np.ndarray, reading: Reading) -> MotionFil
 
 
 def _find_sides(positions: np.ndarray) -> RowBody:
-    """Decide which of KIT-ML's sides is left, from joints (T, 21, 3) whose toes point ahead."""
+    """Decide which side of KIT-ML's joints (T, 21, 3) is left, from the toes, which point ahead."""
     right_hip, left_hip = KIT_BODY.hips
     toes, ankles = list(KIT_BODY.contact_joints[1::2]), [18, 13]
     ahead = (positions[:, toes] - positions[:, ankles]).mean(axis=1)
@@ -111,12 +114,17 @@ def _find_sides(positions: np.ndarray) -> RowBody:
 _COLUMNS = 263
 _KIT_COLUMNS = 251
 _UNIT_OFF = 0.25
-"""Smallest error that shows other rows than HumanML3D's: the median distance of unit vectors' lengths from one, or the
-depth of contacts or the root's height below zero."""
+"""Smallest error that shows standardised rows.
+
+It applies to the median deviation of unit vectors from length 1, and to how far contact labels or the root height are
+below zero."""
 
 
 def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
-    """Refuse standardised rows: rotations are not unit vectors if columns were centred and scaled."""
+    """Refuse standardised rows.
+
+    Their rotations are not made of unit vectors, because the columns were centred and scaled.
+    """
     if rows.shape[1] not in (_COLUMNS, _KIT_COLUMNS) or not len(rows):
         return
     groups = columns(joint_count(rows))
@@ -126,15 +134,15 @@ def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
     lowest = min(rows[:, groups["contacts"]].min(), rows[:, groups["height"]].min())
     if off > _UNIT_OFF and lowest < -_UNIT_OFF:
         raise InputError(
-            f"{path}: these rows are standardised (mean 0 and spread 1 in each column); expected the dataset's own "
-            "numbers: multiply by its Std.npy and add its Mean.npy"
+            f"{path}: these rows are standardised (mean 0, deviation 1 in each column); expected the dataset's "
+            "own numbers. Multiply by its Std.npy and add its Mean.npy"
         )
 
 
 def write_rows(path: Path, motion: Motion) -> None:
     """Write a motion as HumanML3D rows (T − 1, 263).
 
-    The motion is at 20 fps, with HumanML3D's bone lengths, and starts at the origin facing +z.
+    The rows are at 20 fps, have HumanML3D's bone lengths, and start at the origin, facing +z.
     """
     rows = encode(body_joints(resample(motion, FPS)), TARGET_OFFSETS_M)
     write_npy(path, rows.astype(np.float32))
@@ -146,14 +154,14 @@ def write_joints(path: Path, motion: Motion) -> None:
 
 
 def _joints_on_floor_m(motion: Motion) -> np.ndarray:
-    """Return joints (T, 22, 3) at 20 fps, lowered by the depth of the soles below the toe joints."""
+    """Return joints (T, 22, 3) at 20 fps, lowered by the height of the toe joints above the soles."""
     return body_joints(resample(motion, FPS)) - (0.0, motion.skeleton.usual_sole_m, 0.0)
 
 
 def read_joints(path: Path) -> np.ndarray:
     """Read joint positions (T, J, 3).
 
-    The file holds rows (T − 1, 12 J − 1), as in new_joint_vecs, or joints, as in new_joints.
+    The file holds rows (T − 1, 12 J − 1), as in HumanML3D's new_joint_vecs, or joint positions, as in new_joints.
     """
     return _decode(path, _floats(path))
 
@@ -183,7 +191,7 @@ def _floats(path: Path) -> np.ndarray:
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
     """Build a motion from joints (T, 22, 3) in m, y up, at 20 fps.
 
-    The skeleton is made for the motion.
+    The bone lengths are fitted to the joints.
     """
     check_within(f"{source}:", joints_m, _LARGEST)
     fitted = fit_body(joints_m, FPS, SMPL_BODY.average())
@@ -193,7 +201,7 @@ def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
 def open_mdm(path: Path, reading: Reading) -> MotionFile:
     """Open the motions of an MDM file.
 
-    Prompts become text, and frames beyond the stated lengths are kept.
+    The prompts become the motions' texts. Only the frames within the stated lengths are read; writing keeps the others.
     """
     content = _check_mdm(path, read_pickled_npy(path))
     joints = content["motion"]
@@ -206,7 +214,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
     if isinstance(texts, np.ndarray):
         texts = texts.tolist()
     if not isinstance(texts, list) or len(texts) != len(lengths):
-        texts = [""] * len(lengths)  # the file has no prompts for its motions
+        texts = [""] * len(lengths)  # the file has no prompt for each motion
     motions = []
     fits = []
     for index, length in enumerate(lengths.tolist()):
@@ -227,9 +235,9 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
 
 
 def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
-    """Return an MDM dictionary, or raise InputError unless motions and lengths are valid."""
+    """Return an MDM dictionary with arrays, or raise InputError if motions or lengths are not valid."""
     if not isinstance(content, dict) or not {"motion", "lengths"} <= set(content):
-        got = "none"
+        got = "another object"
         if isinstance(content, dict):
             got = f"a dictionary of {', '.join(map(str, content))[:500] or 'nothing'}"
         raise InputError(f"{path}: expected the dictionary of a motion diffusion model (motion, lengths), got {got}")
@@ -247,7 +255,7 @@ def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
 
 
 def write_mdm(path: Path, motion: Motion) -> None:
-    """Write a motion as MDM's `results.npy` of a single sample."""
+    """Write a motion as an MDM `results.npy` with a single sample."""
     joints_m = np.moveaxis(_joints_on_floor_m(motion), 0, -1)
     content = {
         "motion": joints_m[None].astype(np.float32),

@@ -1,10 +1,10 @@
-"""Joint positions (T, J, 3), recognised by number and geometry.
+"""Read and write joint positions (T, J, 3), recognised by number and geometry.
 
-They are read and written. Files state neither order, unit nor axes. Bones tell sets of the same number apart: in the
-right order bones are short, of constant length, and as long on the left as on the right. Joints in an unknown order get
-the tree of bones that is best by the same signs, if that is a body. The unit is the power of ten of a metre that makes
-the legs as long as a person's. The body shows which way y and z point. HumanML3D's 22 are in metres and y up unless the
-body clearly shows otherwise.
+Files state neither joint order, unit nor axes. Known orders with the same number of joints are told apart by their
+bones: in the right order bones are short, of constant length, and as long on the left as on the right. If no known
+order fits, the joints get the bone tree that is best by the same criteria, provided that it forms a body. The unit is
+the power of ten of a metre that gives the legs human length. The body shows where y and z point. HumanML3D's 22 joints
+are taken for metres and y up unless the body clearly shows otherwise.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,22 +37,23 @@ from ..skeletons.reading import Reading, Up
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import ALL_AXES, TracedBody, UpAxis, resolve_up_axis
 
-_MOST_OFF = 0.6
-"""Maximum bone error of a known order. See `measure_bones`."""
+_MAX_BONE_ERROR = 0.6
+"""Largest error, by `measure_bones`, with which a known order still fits."""
 _TIE = 0.7
-"""Measure ratio at which two orders tie. The next order's measure is larger by this factor or less."""
+"""Two orders tie if the smaller error is more than this share of the larger one."""
 _FRAMES_OF_ORDER = 64
-"""Number of frames that orders are compared in."""
+"""Maximum number of frames on which orders are compared."""
 _LENGTH_WEIGHT = 0.02
-"""Weight of joint distance in an unknown tree, added to the deviation."""
-_FEWEST_JOINTS = 13
-_MOST_JOINTS = 128
-"""Maximum number of joints in an unknown order."""
+"""Weight of the mean joint distance, compared with its deviation, when an unknown bone tree is built."""
+_MIN_JOINTS = 13
+_MAX_JOINTS = 128
+"""Range of joint counts in which a body is looked for if no known order fits."""
 _LEG_M = 0.8
-_LEAST_METRE = 0.05
-"""Minimum unit that is taken for a metre, in m. HumanML3D's joints are in metres unless legs are a person's only in
-smaller units, or in units as many times as large."""
-_NOTED_MM = 0.5
+_MIN_METRE = 0.05
+"""Smallest inferred unit, in m, that still counts as a metre in HumanML3D's joints.
+
+The largest one is the reciprocal. Outside of this range, the joints are in the inferred unit."""
+_MIN_REPORTED_MM = 0.5
 _LEFT = (1.0, 0.0, 0.0)
 _UP = (0.0, 1.0, 0.0)
 _DOWN = (0.0, -1.0, 0.0)
@@ -72,21 +73,22 @@ _DIRECTIONS = {
     "tiptoe": _AHEAD,
     "heel": (0.0, -1.0, -0.5),
 }
-"""Bone directions at rest on the left side. Each bone ends in the joint; bones of the trunk point up."""
+"""Rest directions of the bones that end in these joints, on the left side; all other bones point up."""
 
 
 @dataclass(frozen=True)
 class JointSet:
-    """Joints in file order, each with its parent, "" for the root."""
+    """A known order of joints."""
 
     name: str
     fps: float
-    """Frames per second of files that do not say."""
+    """Frame rate of files that do not state one."""
     joints: tuple[tuple[str, str], ...]
+    """Joints in file order, each with its parent; "" for the root's parent."""
     is_humanml3d: bool = False
-    """True for metres, y up, by default. The body may show another unit or axis."""
+    """True if files are in metres and y up unless the body clearly shows another unit or axis."""
     has_joints_on_floor: bool = False
-    """True if the lowest joint is on the floor. Otherwise the sole below it is."""
+    """True if the lowest joint is on the floor, and false if the sole below it is."""
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -102,10 +104,7 @@ class JointSet:
 
     @cached_property
     def template(self) -> Skeleton:
-        """Return the joints at rest.
-
-        Bones are a metre long where no average is known.
-        """
+        """Return the joints at rest, with bones of 1 m unless average lengths are known."""
         if self.is_humanml3d:
             return SMPL_BODY.average()
         names: list[str] = []
@@ -129,7 +128,7 @@ def _direction(name: str) -> tuple[float, float, float]:
 
 
 def _limb(side: str, start: str, *joints: str) -> tuple[tuple[str, str], ...]:
-    """Return the joints of one side's limb, which hangs from the joint `start`."""
+    """Return the joints of one side's limb, with `start` as the parent of the first one."""
     names = [f"{side}_{joint}" for joint in joints]
     return tuple(zip(names, [start, *names[:-1]], strict=True))
 
@@ -168,7 +167,7 @@ _FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 
 
 def _arm(side: str, *fingers: str, hand: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
-    """Return an arm's joints from the collar on, with three joints per finger."""
+    """Return an arm's joints from the collar outwards, with three joints per finger."""
     joints = _limb(side, "spine3", "collar", *_ARM, *hand)
     for finger in fingers:
         joints += _limb(side, f"{side}_wrist", *(f"{finger}{number}" for number in (1, 2, 3)))
@@ -214,21 +213,22 @@ JOINT_SETS = (
     JointSet("holosoma's 53", 30.0, _HOLOSOMA),
     JointSet("SMPL-X's 53 without eyes", 30.0, tuple(joint for joint in _SMPL_X.joints if joint[0] not in _EYES)),
 )
-"""The known orders of joints."""
+"""Known orders of joints."""
 
 
 _KEYPOINTS = {
     17: ("COCO's 17 keypoints", ((5, 7), (7, 9), (11, 13), (13, 15)), ((6, 8), (8, 10), (12, 14), (14, 16))),
     25: ("OpenPose's BODY_25", ((5, 6), (6, 7), (12, 13), (13, 14)), ((2, 3), (3, 4), (9, 10), (10, 11))),
 }
-"""Limb bones of image keypoints, by number of points. There is no trunk that a body could hang on. Bones are of the
-left and of the right arm and leg, by the indices of both ends."""
-_LIKELIER = 0.5
-"""Maximum unevenness of keypoint limbs, relative to that of a joint set."""
+"""Keypoint sets of images, by number of points: name, and the bones of the left and right limbs as index pairs.
+
+Such keypoints cannot be read, because they have no joints of the trunk."""
+_MAX_RELATIVE_UNEVENNESS = 0.5
+"""Keypoints are assumed if their limbs are more even than a joint set's by at least this factor."""
 
 
 def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> None:
-    """Refuse keypoints (T, J, 3) with as many joints as a joint set, but the limbs of a keypoint set."""
+    """Refuse image keypoints (T, J, 3) that have as many points as a joint set has joints."""
     if len(joints) not in _KEYPOINTS:
         return
     keypoints, left, right = _KEYPOINTS[len(joints)]
@@ -238,15 +238,15 @@ def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> No
         for upper, lower in (*pairwise(_ARM), *pairwise(_LEG)):
             ends.append((names.index(f"{side}_{upper}"), names.index(f"{side}_{lower}")))
     unevenness = _limb_unevenness(positions, bones["left"], bones["right"])
-    if _limb_unevenness(positions, left, right) < _LIKELIER * unevenness:
+    if _limb_unevenness(positions, left, right) < _MAX_RELATIVE_UNEVENNESS * unevenness:
         raise InputError(
-            f"{path}: these are {keypoints}, which are not read; expected {joints.name} joints, "
+            f"{path}: these are {keypoints}, which cannot be read; expected {joints.name} joints, "
             f"{', '.join(names[:8])}, …"
         )
 
 
 def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]]) -> float:
-    """Measure how much bones change in length and differ from the opposite side, as a relative number."""
+    """Return how much bones change in length and differ from the opposite side, relative to their length."""
     lengths = []
     for bones in (left, right):
         starts, ends = np.array(bones).T
@@ -261,8 +261,9 @@ def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], rig
 def measure_bones(positions: np.ndarray, joints: JointSet) -> float:
     """Measure how badly a joint set fits positions (T, J, 3).
 
-    The result is 0 for rigid, symmetric and short bones. It is the sum of three shares of the length of all bones:
-    changes of lengths with time, differences from left to right, and the length beyond the shortest tree.
+    The result is 0 for bones that are rigid, symmetric and as short as possible. It is the sum of three terms, each
+    relative to the length of the shortest tree that connects the joints: the standard deviations of bone lengths over
+    time, their differences between left and right, and the length beyond the shortest tree.
     """
     names = [name for name, _ in joints.joints]
     bones = [(names.index(name), names.index(parent)) for name, parent in joints.joints if parent]
@@ -278,7 +279,7 @@ def measure_bones(positions: np.ndarray, joints: JointSet) -> float:
 
 
 def _measure_distances(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean distances between joints (T, J, 3) and their deviations, both (J, J)."""
+    """Return mean and standard deviation over time of the distances between joints (T, J, 3), both (J, J)."""
     distances = norms(positions[:, :, None] - positions[:, None])
     return distances.mean(axis=0), distances.std(axis=0)
 
@@ -286,37 +287,41 @@ def _measure_distances(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def select_joint_set(path: Path, array: np.ndarray) -> tuple[JointSet, tuple[str, ...]]:
     """Select the joint order of positions (T, J, 3).
 
-    Also returns the evidence: how well the bones of each known order fit.
+    Returns:
+        The order, and sentences that state how well the bones of each known order fit.
 
     Raises:
-        InputError: No known order fits and no body is found, or two orders fit about as well.
+        InputError: No known order fits and no body is found, or two orders fit about equally well.
     """
     frames = np.linspace(0, len(array) - 1, min(len(array), _FRAMES_OF_ORDER)).round().astype(int)
     positions = array[frames].astype(float)
     count = array.shape[1]
     candidates = [joints for joints in JOINT_SETS if len(joints) == count]
     if candidates and not np.ptp(positions, axis=(0, 1)).any():
-        return candidates[0], ()  # its reader explains what is wrong
+        return candidates[0], ()  # all joints coincide: the reader reports it
     measures = {joints.name: measure_bones(positions, joints) for joints in candidates}
     candidates.sort(key=lambda joints: measures[joints.name])
     evidence = tuple(f"bones of {joints.name} are off by {measures[joints.name]:.2f}" for joints in candidates)
     if candidates:
         _refuse_keypoints(path, array, candidates[0])
-    if candidates and measures[candidates[0].name] < _MOST_OFF:
+    if candidates and measures[candidates[0].name] < _MAX_BONE_ERROR:
         if len(candidates) > 1 and measures[candidates[0].name] > _TIE * measures[candidates[1].name]:
             names = f"{candidates[0].name} or {candidates[1].name}"
-            raise InputError(f"{path}: the order of its joints is not clear: {names} ({'; '.join(evidence)})")
+            raise InputError(f"{path}: the joint order is ambiguous: {names} ({'; '.join(evidence)})")
         return candidates[0], evidence
-    found = _find_body(positions) if _FEWEST_JOINTS <= count <= _MOST_JOINTS else None
+    found = _find_body(positions) if _MIN_JOINTS <= count <= _MAX_JOINTS else None
     if found is None:
         known = ", ".join(joints.name for joints in JOINT_SETS)
         reason = "; ".join(evidence) or f"{count} joints"
-        raise InputError(f"{path}: no known order of joints, and no body ({reason}); known orders are {known}")
-    return found, (*evidence, "no known order; bones are the pairs of joints that keep the shortest distances")
+        raise InputError(f"{path}: unknown joint order, and the joints form no body ({reason}); known orders: {known}")
+    return found, (*evidence, "no known order; bones connect joints whose distance is short and constant")
 
 
 def _find_body(positions: np.ndarray) -> JointSet | None:
-    """Find a body in joints (T, J, 3) of unknown order, named by the body of their tree; None without a body."""
+    """Find a body in joints (T, J, 3) of unknown order.
+
+    Its parts are recognised on the bone tree that connects the joints. Returns None if there is no body.
+    """
     if not np.ptp(positions, axis=(0, 1)).any():
         return None
     means, deviations = _measure_distances(positions)
@@ -336,7 +341,10 @@ def _find_body(positions: np.ndarray) -> JointSet | None:
 
 
 def _hang_body(positions: np.ndarray, tree: csr_array, root: int) -> tuple[list[int], Motion]:
-    """Order joints (T, J, 3) from a root outwards along the tree; also returns the motion with parts."""
+    """Order joints (T, J, 3) along the tree from a root outwards.
+
+    Returns the order, and the motion with the recognised parts.
+    """
     order, parents = breadth_first_order(tree, root, directed=False)
     order = order.tolist()
     above = [-1, *(order.index(parents[joint]) for joint in order[1:])]
@@ -357,18 +365,18 @@ def open_joints(
 ) -> MotionFile:
     """Open a motion of joint positions.
 
-    The file is written back in its unit, axes and number type.
+    The motion is written back in the unit, axes and number type of the file.
 
     Args:
         array: (T, J, 3) numbers of the file, in the file's order.
         reading: Options for unit, axis and frame rate.
-        numbers: The single numbers in the file, by name.
-        write_array: Writer of a file with another array in the place of these numbers; None for a file of the array
-            alone, with 22 joints of HumanML3D if in that order.
-        format_axis: Axis that the file's format has, None without one.
+        numbers: Single numbers in the file, by name, which may include the frame rate.
+        write_array: Writes a copy of the file with this array replaced. None if the file is the array alone; 22 joints
+            in SMPL's order are then HumanML3D's.
+        format_axis: Vertical axis of the file's format, or None if the format has none.
 
     Raises:
-        InputError: The numbers are those of another set of points, or nothing shows which way is up.
+        InputError: The points are not a known set of joints, or the vertical axis cannot be inferred.
     """
     joints, evidence = select_joint_set(path, array)
     if joints.is_humanml3d and write_array is not None:
@@ -413,9 +421,9 @@ def open_joints(
 
 
 def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Reading) -> tuple[float, tuple[str, ...]]:
-    """Find the unit of joint positions in m, from the reading, the joint set or the legs.
+    """Find the unit of joint positions in m, from the reading, the joint set or the length of the legs.
 
-    There is a note if the legs decide.
+    Also returns a note if the legs decide.
     """
     if reading.metres_per_unit:
         return reading.metres_per_unit, ()
@@ -425,14 +433,15 @@ def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Rea
         if not joints.is_humanml3d:
             raise
         unit_m, note = 1.0, ""
-    is_in_metres = joints.is_humanml3d and _LEAST_METRE < unit_m < 1 / _LEAST_METRE
+    is_in_metres = joints.is_humanml3d and _MIN_METRE < unit_m < 1 / _MIN_METRE
     return (1.0, ()) if is_in_metres else (unit_m, (note,))
 
 
 def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
-    """Report how far rigid bones move joints, if by half a millimetre or more.
+    """Report how far joints moved when bones were made rigid.
 
-    `fits` has joints (T, J, 3) of each motion, in the world in m, as in the file and as fitted.
+    There is no note if all joints moved by less than 0.5 mm. `fits` has the joints (T, J, 3) of each motion, in m in
+    the world, as in the file and as fitted.
     """
     most_mm = 0.0
     total_mm = 0.0
@@ -442,20 +451,21 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
         most_mm = max(most_mm, float(distances_mm.max()))
         total_mm += float(distances_mm.sum())
         count += distances_mm.size
-    if most_mm < _NOTED_MM:
+    if most_mm < _MIN_REPORTED_MM:
         return ()
     mean_mm = total_mm / count
-    words = f"bones made constant: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most"
+    words = f"bones made rigid: joints moved by {mean_mm:.1f} mm on average and {most_mm:.0f} mm at most"
     return (FileNote(words, topic="bones"),)
 
 
 def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[float, str]:
     """Infer the unit that gives legs human length.
 
-    The unit is a power of ten of a metre, returned with a note.
-
     Args:
-        positions: (T, J, 3) positions of the joints, in the file's unit.
+        positions: (T, J, 3) joint positions in the unit of the file.
+
+    Returns:
+        The unit in m, which is a power of ten, and a note that states it.
 
     Raises:
         InputError: The legs have no length.
@@ -476,12 +486,12 @@ def up_of_joints(
     """Return the vertical axis of the world of joints.
 
     Args:
-        joints_m: (T, J, 3) positions, metres.
-        up: Axis by the options; None to infer the axis.
-        format_axis: Axis that the format has, None if it has none.
+        joints_m: (T, J, 3) joint positions in metres.
+        up: Axis from the options, or None to infer the axis.
+        format_axis: Vertical axis of the file's format, or None if the format has none.
 
     Raises:
-        InputError: No axis leads clearly.
+        InputError: No axis is clearly more likely than the others.
     """
     if up is not None:
         return UpAxis.from_option(up)

@@ -1,7 +1,7 @@
 """Keep unchanged numbers of a file to the last digit.
 
-What is read goes through turns and other representations, and comes back with rounding errors. Each number is replaced
-only where the motion changed, so that a file that is written unchanged has the same numbers.
+On reading, numbers are rotated and converted to other representations, and rounding errors remain after the way back.
+A number is therefore replaced only where the motion changed, so that a file written unchanged has the same numbers.
 """
 
 import numpy as np
@@ -12,19 +12,19 @@ from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 
 _SAME = 1e-8
-"""Maximum rounding of positions (m) and rotations (rad)."""
+"""Largest change that counts as rounding, in m for positions and in rad for rotations."""
 
 
 def keep_positions(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> np.ndarray:
-    """Move numbers of a file as positions moved.
+    """Change a file's numbers by the displacement of their positions.
 
     Args:
         old: Numbers of the file, as many as `before_m` has.
-        before_m: (..., 3) places as read.
-        after_m: (..., 3) present places.
+        before_m: (..., 3) positions as read.
+        after_m: (..., 3) positions to write.
 
     Returns:
-        Numbers of the shape of `old`; those of places that did not move are the same.
+        Numbers in the shape of `old`. Positions that did not move keep their numbers.
     """
     moves_m = after_m - before_m
     is_still = (np.abs(moves_m) < _SAME).all(axis=-1, keepdims=True)
@@ -35,23 +35,25 @@ def keep_positions(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -
 def keep_rotations(
     old: np.ndarray, before: np.ndarray | None, after: np.ndarray, *, matrices: bool = False
 ) -> np.ndarray:
-    """Return rotations that keep their numbers where unchanged.
+    """Write rotations but keep the numbers of unchanged ones.
 
     Args:
         old: (T, …) rotation vectors or matrices of the file.
-        before: (T, J, 4) the same as quaternions; None if frames were added or removed.
-        after: (T, J, 4) present quaternions.
+        before: (T, J, 4) the same rotations as quaternions, or None if frames were added or removed.
+        after: (T, J, 4) rotations to write, as quaternions.
         matrices: True if the file has matrices.
 
     Returns:
-        Vectors or matrices in the shape of the file's; vectors stay on their side of a full turn.
+        Rotation vectors or matrices in the shape of the file. Of the vectors for the same rotation, which differ by
+        full
+        turns, the one nearest to the file's is taken.
     """
     rotations = Rotation.from_quat(after.reshape(-1, 4))
     values = rotations.as_matrix().reshape(-1, 9) if matrices else rotations.as_rotvec()
     if before is None:
         return values.reshape(-1, *old.shape[1:])
     old_values = old.reshape(values.shape).astype(float)
-    if not matrices:  # full turns change no rotation; take the nearest
+    if not matrices:  # vectors that differ by a full turn are the same rotation
         choices = values + np.array([0, -1, 1])[:, None, None] * 2 * np.pi * normalize_safely(values)
         nearest = norms(choices - old_values).argmin(axis=0)
         values = choices[nearest, np.arange(len(values))]
@@ -61,9 +63,10 @@ def keep_rotations(
 
 
 def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
-    """Return matrices (..., 3, 3) from two rows (..., 6).
+    """Return rotation matrices (..., 3, 3) from their first two rows (..., 6).
 
-    Matrices are made orthonormal (Zhou et al. 2019). Rows that are zero or parallel give no rotations.
+    The matrices are made orthonormal (Zhou et al. 2019). If a row is zero or both are parallel, the result is not a
+    rotation.
     """
     first = normalize_safely(rows[..., :3])
     second = rows[..., 3:] - (first * rows[..., 3:]).sum(axis=-1, keepdims=True) * first
@@ -72,7 +75,7 @@ def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def check_rotations(what: str, matrices: np.ndarray) -> None:
-    """Raise InputError at the first bad frame unless matrices (T, ..., 3, 3) are rotations."""
+    """Raise InputError for the first frame in which matrices (T, ..., 3, 3) are not rotations."""
     is_rotation = np.linalg.det(matrices.astype(float)) > 0.5
     if not is_rotation.all():
         raise InputError(f"{what} in frame {np.argwhere(~is_rotation)[0][0]}")

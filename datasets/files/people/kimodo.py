@@ -1,9 +1,9 @@
-"""Kimodo's .npz files of joint poses in the world.
+"""Read and write Kimodo's .npz files of joint poses in the world.
 
-They are read and written. The skeleton follows from both: where each joint lies in the parent's frame. On writing,
-places and rotations change by what the motion changed. What the program derives from these is derived again: local
-rotations, the smoothed root, the heading, and which feet stand. Feet stand when slower than 0.15 m/s and lower than 0.1
-m, as in Kimodo.
+The bones follow from both arrays: the offset of each joint in its parent's frame. On writing, positions and rotations
+change only as far as the motion changed. Arrays that Kimodo derives from these are derived again: local rotations, the
+smoothed root path, the heading and the foot contacts. A foot joint is in contact while it is slower than 0.15 m/s and
+below 0.1 m, as in Kimodo.
 """
 
 from collections.abc import Mapping
@@ -34,22 +34,23 @@ from .soma import SOMA_30, SOMA_77
 _FPS = 30.0
 _LARGEST = 1e6
 _RIGID = 0.05
-"""Share of length that a bone may change by."""
+"""Largest change of a rigid bone's length, relative to this length."""
 _RIGID_M = 0.015
-"""Length that any bone may change by."""
+"""Change of length, in m, that is allowed for any rigid bone, however short."""
 
 _STILL_M_S = 0.15
+"""Speed below which a foot joint is in contact if it is also low, in m/s, as in Kimodo."""
 _LOW_M = 0.10
-"""Maximum height of a standing foot, in m. The foot is slower than the limit, too, as in Kimodo."""
+"""Height below which a foot joint is in contact if it is also slow, in m, as in Kimodo."""
 _SMOOTH_S = 0.25
 """Smoothing time of the root's path, in s."""
 _KEYS = ("posed_joints", "global_rot_mats")
 BODIES = {len(body): body for body in (SOMA_77, SOMA_30, SMPL_BODY.average())}
-"""Kimodo's bodies by number of joints."""
+"""Kimodo's bodies, by number of joints."""
 
 
 def open_kimodo(results: Results, reading: Reading) -> MotionFile:
-    """Open a Kimodo motion, whose bones follow from the motion."""
+    """Open a Kimodo motion, with bones of their mean length in the file."""
     path = results.path
     places = results.array(_KEYS[0])
     matrices = results.array(_KEYS[1])
@@ -74,7 +75,7 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
 
 def _find_body(path: Path, places: np.ndarray, matrices: np.ndarray) -> Skeleton:
     if places.ndim != 3 or places.shape[2] != 3 or places.shape[1] not in BODIES or not len(places):
-        robot = ": 34 joints belong to the robot Unitree G1" if places.shape[1:2] == (34,) else ""
+        robot = "; 34 joints are those of the robot Unitree G1" if places.shape[1:2] == (34,) else ""
         raise InputError(
             f"{path}: expected posed_joints (frames, one of {sorted(BODIES)}, 3), got {places.shape}{robot}"
         )
@@ -89,7 +90,7 @@ def _find_body(path: Path, places: np.ndarray, matrices: np.ndarray) -> Skeleton
 
 
 def _feet(results: Results, frames: int) -> np.ndarray | None:
-    """Return left and right foot contacts (T, 2) from labels of heels and toes, None without labels."""
+    """Return left and right foot contacts (T, 2) from the labels of heels and toes, or None without valid labels."""
     shape = results.shapes.get("foot_contacts", ())
     if len(shape) != 2 or shape[0] != frames or shape[1] % 2 or not shape[1]:
         return None
@@ -103,23 +104,23 @@ def _feet(results: Results, frames: int) -> np.ndarray | None:
 def motion_of_poses(
     label: str, body: Skeleton, places_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
 ) -> Motion:
-    """Build a motion from world positions and orientations.
+    """Build a motion from joint positions and orientations in the world.
 
-    The bones have the mean lengths.
+    Bones get their mean offsets over all frames.
 
     Args:
         label: Name of the motion in messages.
-        body: Names and parents of J joints in the file's order.
-        places_m: (T, J, 3) positions, world, metres.
-        matrices: (T, J, 3, 3) orientations, world.
-        rigid: Whether bones of changing length are refused.
+        body: Skeleton with the names and parents of the J joints, in the file's order.
+        places_m: (T, J, 3) positions in the world, in metres.
+        matrices: (T, J, 3, 3) orientations in the world.
+        rigid: Whether to refuse bones whose length changes.
 
     Raises:
-        InputError: Matrices are no rotations, or bones change in length.
+        InputError: A matrix is not a rotation, or `rigid` is true and a bone changes its length.
     """
     matrices = matrices.astype(float)
     places_m = places_m.astype(float)
-    check_rotations(f"{label}: no rotations", matrices)
+    check_rotations(f"{label}: a matrix is not a rotation", matrices)
     orientations = Rotation.from_matrix(matrices).as_quat()
     parents = list(body.parents[1:])
     bones_m = places_m[:, 1:] - places_m[:, parents]
@@ -131,8 +132,8 @@ def motion_of_poses(
     if rigid and off.max() > 1:
         worst = int(off.argmax())
         raise InputError(
-            f"{label}: the bone to {body.names[worst + 1]} is {low[worst]:.3g} to {high[worst]:.3g} m long; "
-            f"expected rigid bones"
+            f"{label}: the bone to {body.names[worst + 1]} changes its length from {low[worst]:.3g} to "
+            f"{high[worst]:.3g} m; expected rigid bones"
         )
     skeleton = replace(body, offsets_m=np.vstack([np.zeros(3), local_m.mean(axis=0)]))
     rotations = local_rotations(skeleton, orientations)
@@ -144,7 +145,7 @@ _WRITTEN = ("posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts"
 
 
 def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
-    """Return a motion's arrays as Kimodo writes them, y up."""
+    """Return the arrays that Kimodo writes for a motion, y up."""
     joints_m, orientations = pose_joints(motion)
     smooth_m = motion.root_m.copy()
     level_m = smooth_m[:, [0, 2]]
@@ -164,9 +165,9 @@ def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
 
 
 def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
-    """Return which foot joints stand (T, 4).
+    """Return the contacts (T, 4) of left ankle, left toes, right ankle and right toes.
 
-    The joints are left ankle, left toes, right ankle and right toes; they stand while slow and low.
+    A joint is in contact while it is both slow and low.
     """
     feet = ("left_ankle", "left_foot", "right_ankle", "right_foot")
     feet_m = joints_m[:, [motion.skeleton.parts.index(part) for part in feet]]
@@ -180,7 +181,7 @@ def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
 def _write_arrays(
     old: Mapping[str, np.ndarray], before: Motion, after: Motion, contacts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return a file's arrays with motion `after` in place of `before`, in the file's world."""
+    """Return a file's arrays with the motion `after` instead of `before`, both in the file's world."""
     after_arrays = {**arrays_of(after), "foot_contacts": contacts}
     fitting = [name for name, array in after_arrays.items() if name in old and array.shape[1:] == old[name].shape[1:]]
     new = {name: after_arrays[name] for name in fitting}
@@ -200,9 +201,9 @@ def _write_arrays(
 
 
 def write_kimodo(path: Path, motion: Motion) -> None:
-    """Write a motion as Kimodo does.
+    """Write a motion as Kimodo does, at 30 fps.
 
-    The rate is 30 fps, on SOMA's joints or else on SMPL-X's 22.
+    A motion on SOMA's joints keeps them. Others are written on the 22 body joints of SMPL-X.
     """
     motion = resample(motion, _FPS)
     if motion.skeleton.names not in (SOMA_77.names, SOMA_30.names):

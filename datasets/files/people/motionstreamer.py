@@ -1,10 +1,10 @@
-"""MotionStreamer's .npy files: rows of 272 numbers.
+"""Read and write MotionStreamer's .npy files, which hold rows of 272 numbers at 30 fps.
 
-They have 30 frames per second, and are read and written. Xiao et al., "MotionStreamer", ICCV 2025. Of each frame: the
-root's step along x and z (2), the turn of the heading (6), and without heading and place: 22 joints (66), their steps
-(66), and local rotations (132). Rotations are the first two rows of a matrix. Steps and turns are since the frame
-before, steps as seen with its heading. The lowest joint stands on the floor, so the skeletons of motions have soles at
-the height of their toe joints.
+Source: Xiao et al., "MotionStreamer", ICCV 2025. A row holds the root's step along x and z (2), the rotation of the
+heading (6), and then, with heading and horizontal position removed, 22 joint positions (66), their steps (66) and local
+rotations (132). A rotation is given by the first two rows of its matrix. Steps and heading rotations are relative to
+the previous frame, and the root's step is seen from its heading. The lowest joint is on the floor, so the skeletons of
+these motions have their soles at the height of the toe joints.
 """
 
 from dataclasses import replace
@@ -38,16 +38,16 @@ _LARGEST = 1e6
 
 
 def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
-    """Open the motion of MotionStreamer rows, y up.
+    """Open the motion in MotionStreamer rows, y up.
 
-    Joints turn as in the file, on bones of mean length.
+    Joint rotations are the file's, and bones get their mean lengths.
 
     Args:
-        rows: (T, 272) its numbers.
-        reading: Options; y up and metres cannot be changed.
+        rows: (T, 272) numbers of the file.
+        reading: Options. The vertical axis and the unit cannot be changed: the format is y up and in metres.
 
     Raises:
-        InputError: The numbers are no such rows.
+        InputError: The numbers are not MotionStreamer rows.
     """
     refuse_world(path, reading, "MotionStreamer")
     if rows.dtype.kind != "f" or not len(rows):
@@ -82,7 +82,7 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
 
 
 def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
-    """Return rotations (T, 3, 3) that face each frame to +z."""
+    """Return the rotations (T, 3, 3) that turn each frame's heading to +z."""
     matrices = _matrices(path, rows[:, None, _TURN])
     turns = Rotation.from_matrix(matrices[:, 0])
     headings = accumulate(turns, lambda heading, turn: turn * heading)
@@ -92,14 +92,15 @@ def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
 def _matrices(path: Path, values: np.ndarray) -> np.ndarray:
     """Return matrices (T, J, 3, 3) from their first two rows (T, J, 6), made orthonormal."""
     matrices = matrices_of_rows(values)
-    check_rotations(f"{path}: no rotations", matrices)
+    check_rotations(f"{path}: six numbers do not form a rotation", matrices)
     return matrices
 
 
 def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
-    """Return a motion on SMPL's joints as rows (T, 272), y up.
+    """Encode a motion on SMPL's joints as rows (T, 272), y up.
 
-    `headings` are rotations (T, 3, 3) that face each frame to +z.
+    Args:
+        headings: (T, 3, 3) rotations that turn each frame's heading to +z; by default from the root's yaw.
     """
     smpl_motion = to_smpl(motion)
     joints_m = joint_positions(smpl_motion)
@@ -119,9 +120,9 @@ def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
 
 
 def write_motionstreamer(path: Path, motion: Motion) -> None:
-    """Write a motion at 30 fps.
+    """Write a motion as rows (T, 272) at 30 fps.
 
-    The motion starts at the origin and faces +z.
+    The written motion starts at the origin and faces +z.
     """
     motion = resample(motion, _FPS)
     first_frame = to_smpl(motion.frames(0, 1))

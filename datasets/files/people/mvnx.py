@@ -1,7 +1,7 @@
-"""MVNX, Xsens' XML export of inertial capture.
+"""Read MVNX, the XML format in which Xsens exports inertial motion capture.
 
-It is read only; corrections are written as BVH. Each frame has origins and orientations (quaternions wxyz) of rigid
-segments in the world, z up, metres.
+Each frame holds the origins and orientations (quaternions wxyz) of rigid segments in the world, z up, in metres. MVNX
+is not written: corrections are written as BVH.
 """
 
 from array import array
@@ -29,16 +29,16 @@ from .kimodo import motion_of_poses
 
 _CHUNK_BYTES = 2**20
 _LARGEST = 1e6
-_LEAST_LENGTH = 0.5
-"""Length below which a quaternion is no rotation."""
+_MIN_LENGTH = 0.5
+"""Length below which a quaternion is refused."""
 _SIZES = {"position": 3, "orientation": 4}
-"""Number of values per segment in a frame element."""
+"""Number of values per segment, by element of a frame."""
 _READ = {*_SIZES, "connector1", "connector2"}
-"""Elements with text that is read."""
+"""Elements whose text is read."""
 
 
 class _Document:
-    """Segments and frames of a file's first subject, collected while the XML elements pass."""
+    """Segments and frames of a file's first subject, collected during XML parsing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,27 +46,27 @@ class _Document:
         self.subjects = 0
         self.segments: list[str] = []
         self.joints: list[list[str]] = []
-        """Names of both segments of each joint, the parent first."""
+        """Names of the two segments that each joint connects, the parent's first."""
         self.frames = 0
-        """Number of frames that are complete."""
+        """Number of complete frames."""
         self.values = {name: array("d") for name in _SIZES}
         self._elements = 0
         self._is_in_frame = False
         self._text: list[str] | None = None
 
     def doctype(self, name: str, _public: str | None, _system: str | None) -> None:
-        """Refuse declarations, which MVNX does not have.
+        """Refuse document type declarations, which MVNX does not have.
 
-        Their entities could grow without limit or name other files.
+        Their entities could expand without limit or refer to other files.
         """
-        raise InputError(f"{self.path}: declares a document type ({name[:30]}); expected MVNX, which has none")
+        raise InputError(f"{self.path}: declares the document type {name[:30]}; expected MVNX, which declares none")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Begin an element."""
         name = tag.rpartition("}")[2]
         self._elements += 1
         if self._elements == 1 and name != "mvnx":
-            raise InputError(f"{self.path}: expected the XML of Xsens, which begins with mvnx, got {name[:30]!r}")
+            raise InputError(f"{self.path}: expected Xsens XML with mvnx as its first element, got {name[:30]!r}")
         self.subjects += name == "subject"
         if self.subjects != 1:
             return
@@ -119,25 +119,25 @@ class _Document:
         for name, size in _SIZES.items():
             if len(self.values[name]) != (self.frames + 1) * size * len(self.segments):
                 raise InputError(
-                    f"{self.path}: frame {self.frames + 1} has no {name} of segments; export both position and "
-                    "orientation from MVN"
+                    f"{self.path}: frame {self.frames + 1} has no segment {name}; export both position and orientation "
+                    "from MVN"
                 )
         self.frames += 1
 
 
 def open_mvnx(path: Path, reading: Reading) -> MotionFile:
-    """Read an MVNX file's first subject, on the suit's segments."""
+    """Open the first subject of an MVNX file, with the suit's segments as joints."""
     document, notes = _read_document(path)
     count = len(document.segments)
     if not document.frames or not count:
-        raise InputError(f"{path}: expected segments and frames of type normal, found none")
+        raise InputError(f"{path}: expected segments and frames of type normal, got none")
     check_size(path, [(document.frames, count)])
     arrays = {}
     for name, size in _SIZES.items():
         values = np.array(document.values[name])[: document.frames * size * count]
         arrays[name] = values.reshape(document.frames, count, size)
         check_within(f"{path}: {name} is", arrays[name], _LARGEST)
-    if norms(arrays["orientation"]).min() < _LEAST_LENGTH:
+    if norms(arrays["orientation"]).min() < _MIN_LENGTH:
         raise InputError(f"{path}: expected quaternions of length 1, got one of length 0")
     try:
         rate = {"fps": float(document.rate)} if document.rate else {}
@@ -145,14 +145,14 @@ def open_mvnx(path: Path, reading: Reading) -> MotionFile:
         raise InputError(f"{path}: expected a number as frameRate, got {document.rate[:30]!r}") from None
     fps, rate_notes = rate_of(path, rate, reading, None, "Xsens")
     if document.subjects > 1:
-        words = f"other skeletons are left out ({document.subjects - 1} subjects); the first subject is read"
+        words = f"only the first of {document.subjects} subjects is read"
         notes.append(FileNote(words, topic="skeletons"))
     clip = replace(_make_clip(path, document, arrays, fps, reading.metres_per_unit or 1.0), notes=(*rate_notes, *notes))
     return open_rigged(path, clip, reading, Z_UP)
 
 
 def _read_document(path: Path) -> tuple[_Document, list[str]]:
-    """Read the document, and note a missing end."""
+    """Read the document, with a note if it is cut off or damaged after the first frames."""
     document = _Document(path)
     parser = XMLParser(target=document)
     try:
@@ -165,7 +165,7 @@ def _read_document(path: Path) -> tuple[_Document, list[str]]:
             raise
         if document.frames < 2:
             raise InputError(f"{path}: not readable XML ({error})") from error
-        words = f"damaged file: {document.frames} frames are read, what follows is left out ({error})"
+        words = f"damaged file: only the first {document.frames} frames are read ({error})"
         return document, [FileNote(words, topic="damage")]
     return document, []
 
@@ -173,12 +173,12 @@ def _read_document(path: Path) -> tuple[_Document, list[str]]:
 def _make_clip(
     path: Path, document: _Document, arrays: dict[str, np.ndarray], fps: float, unit_m: float
 ) -> RiggedMotion:
-    """Return the segments' motion, z up."""
+    """Build the motion of the segments, z up."""
     places = {name: place for place, name in enumerate(document.segments)}
     parents = [-1] * len(document.segments)
     for joint in document.joints:
         if len(joint) != 2 or not {*joint} <= places.keys() or parents[places[joint[1]]] >= 0:
-            raise InputError(f"{path}: expected joints between two segments each, got {joint}")
+            raise InputError(f"{path}: expected each joint to connect a parent and a child segment, got {joint}")
         parents[places[joint[1]]] = places[joint[0]]
     try:
         order = tree_of(range(len(parents)), parents)

@@ -1,7 +1,7 @@
-"""AI4AnimationPy's .npz files of bone poses.
+"""Read and write AI4AnimationPy's .npz files of bone poses in the world.
 
-Named bones have positions and orientations in the world. The files are read and written. Any skeleton, y up, in metres.
-Arrays are positions (T, J, 3), quaternions (T, J, 4) xyzw, bone_names, parent_indices, parent_names and framerate.
+The skeleton may be any, y up and in metres. The arrays are positions (T, J, 3), quaternions (T, J, 4) xyzw, bone_names,
+parent_indices, parent_names and framerate.
 """
 
 from pathlib import Path
@@ -31,14 +31,14 @@ from .kimodo import motion_of_poses
 KEYS = ("positions", "quaternions", "parent_indices")
 _ARRAYS = KEYS[:2]
 _LARGEST = 1e6
-_LEAST_LENGTH = 0.5
-"""Length below which a quaternion is no rotation."""
+_MIN_LENGTH = 0.5
+"""Length below which a quaternion is refused."""
 _SAME_RAD = 1e-7
 _SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
 
 
 def open_named_bones(results: Results, reading: Reading) -> MotionFile:
-    """Open a motion on the bones a file names."""
+    """Open a motion on the skeleton of the file."""
     path = results.path
     places = results.array("positions")
     quaternions = results.array("quaternions")
@@ -49,7 +49,7 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
         )
     for name, array in zip(_ARRAYS, (places, quaternions), strict=True):
         check_within(f"{path}: {name} is", array, _LARGEST)
-    if np.linalg.norm(quaternions, axis=2).min() < _LEAST_LENGTH:
+    if np.linalg.norm(quaternions, axis=2).min() < _MIN_LENGTH:
         raise InputError(f"{path}: expected quaternions of length 1, got one of length 0")
     check_size(path, [places.shape[:2]])
     order, skeleton = _read_skeleton(results, places.shape[1])
@@ -89,7 +89,7 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
 
 
 def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
-    """Return a file's bones in order, parents first, and their tree with names but no lengths yet."""
+    """Return the order of a file's bones, parents first, and their skeleton, still without bone lengths."""
     texts = read_npz(results.path, ("bone_names",)).get("bone_names", np.array([]))
     names = [str(name) for name in texts.ravel()]
     parents = results.array("parent_indices").ravel()
@@ -109,9 +109,9 @@ def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
 
 
 def write_named_bones(path: Path, motion: Motion) -> None:
-    """Write a motion as AI4AnimationPy does."""
+    """Write a motion in AI4AnimationPy's layout."""
     joints_m, orientations = pose_joints(motion)
-    names = unique([name.rstrip("\0") for name in motion.skeleton.names])  # arrays of texts drop these
+    names = unique([name.rstrip("\0") for name in motion.skeleton.names])  # NumPy string arrays drop trailing NULs
     warn_of_changed_names("AI4AnimationPy's layout", motion.skeleton.names, names)
     write_npz(path, {
         "name": np.array(motion.label or path.stem),

@@ -1,9 +1,9 @@
-"""OMOMO's motions as rows of 591 numbers.
+"""Read and write OMOMO's motions as rows of 591 numbers.
 
-The rows (T, 591) are in PyTorch's files, as simulators use them, z up, at 30 fps; they are read and written. Li et al.,
-"Object Motion Guided Human Motion Synthesis", 2023; in this layout Xu et al., "InterMimic", CVPR 2025. Of a frame:
-place and orientation of the root, 51 rotation vectors, 52 places, the object, contacts, and 52 orientations in the
-world. Places show the motion; orientations turn as the bones do.
+Simulators store these rows (T, 591) in PyTorch files, z up, at 30 fps. Sources: Li et al., "Object Motion Guided Human
+Motion Synthesis", 2023; this layout is from Xu et al., "InterMimic", CVPR 2025. A row holds the position and
+orientation of the root, 51 rotation vectors, 52 joint positions, the object, contacts, and 52 orientations in the
+world. The motion is read from the joint positions. On writing, orientations are rotated as the bones are.
 """
 
 from collections.abc import Mapping
@@ -31,16 +31,18 @@ _TURNS = slice(383, 591)
 _JOINTS = next(joints for joints in JOINT_SETS if joints.name == "the simulators' 52")
 _LARGEST = 1e6
 _SAME_RAD = 1e-3
-"""Maximum angle between equal rotations, in rad. The rotation vectors of a file are then those of its orientations."""
+"""Largest angle between equal rotations, in rad.
+
+Rotation vectors are rewritten only if they equal the local rotations of the file's orientations."""
 
 
 def recognises_omomo(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Return whether arrays are rows of 591 numbers."""
+    """Return whether a file holds a single array, of rows of 591 numbers."""
     return len(shapes) == 1 and all(len(shape) == 2 and shape[1] == _COLUMNS for shape in shapes.values())
 
 
 def open_omomo(results: Results, reading: Reading) -> MotionFile:
-    """Open the motion of rows (T, 591)."""
+    """Open the motion in rows (T, 591)."""
     path = results.path
     (name,) = results.shapes
     rows = results.array(name)
@@ -71,7 +73,7 @@ def open_omomo(results: Results, reading: Reading) -> MotionFile:
 
 
 def _find_orientations(places: np.ndarray) -> np.ndarray:
-    """Find bone orientations (T, 52, 4) between positions (T, 52, 3)."""
+    """Find the joint orientations (T, 52, 4) of a body fitted to joint positions (T, 52, 3)."""
     fitted = fit_body(places[:, _JOINTS.order].astype(float), _JOINTS.fps, _JOINTS.template)
     orientations = np.empty((*places.shape[:2], 4))
     orientations[:, _JOINTS.order] = pose_joints(fitted)[1]
@@ -79,7 +81,7 @@ def _find_orientations(places: np.ndarray) -> np.ndarray:
 
 
 def _find_local_rotations(orientations: np.ndarray) -> Rotation:
-    """Convert world orientations (T, 52, 4) to 51 T local rotations in the parents' frames."""
+    """Convert world orientations (T, 52, 4) to local rotations in the parents' frames, 51 per frame."""
     names = [name for name, _ in _JOINTS.joints]
     parents = [names.index(parent) for _, parent in _JOINTS.joints[1:]]
     local = compose(invert(orientations[:, parents]), orientations[:, 1:])

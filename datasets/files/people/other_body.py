@@ -1,9 +1,9 @@
-"""Move a motion to other bones with feet in place.
+"""Move a motion to a body with other bone lengths, with standing feet in place.
 
-Feet stand where they stood. The same rotations on longer legs put feet into the floor, and the same root path makes
-them slide. So the root's path is scaled about the floor by the length of the legs. Then it is raised by what standing
-feet are still off, and moved over the floor by the speed with which they slide: feet of another length end a step at
-another place.
+With the same rotations on longer legs, feet sink into the floor, and with the same root path, they slide. The root path
+is therefore scaled about the floor by the ratio of the leg lengths. Then it is raised by the height error of standing
+feet, and moved horizontally against the speed at which they still slide. Steps of longer or shorter legs thus end at
+other positions.
 """
 
 from dataclasses import replace
@@ -16,22 +16,22 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import Observation, find_feet_m, observe
 
 _SAME = 1e-3
-"""Maximum relative difference of equal legs."""
+"""Largest relative difference between equal leg lengths."""
 _BLEND_S = 0.1
-"""Time to move the root between stances, in s. It moves from the need of one stance to that of the next."""
+"""Smoothing time of the root's shift from one stance to the next, in s."""
 
 
 def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
     """Fit a root path that keeps standing feet in place.
 
-    The root path is scaled by the ratio of the leg lengths, about the floor and the root's first position.
+    The path is scaled by the ratio of the leg lengths about the point of the floor below the root's first position.
 
     Args:
         original: The motion on its own body, y up.
         posed: The same poses and root path on another body.
 
     Returns:
-        The poses with another root path; `posed` itself if both bodies have the same legs.
+        The poses with the fitted root path, or `posed` itself if both bodies have the same legs.
     """
     own_leg_m = original.skeleton.leg_m
     if not own_leg_m or not len(original):
@@ -55,7 +55,10 @@ def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
 
 
 def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float) -> np.ndarray:
-    """Interpolate foot errors (T, 3) between stances, from errors `off_m` (T, 2, K, 3) of standing points."""
+    """Average the errors `off_m` (T, 2, K, 3) of standing foot points, and interpolate between stances.
+
+    Returns errors (T, 3), smoothed over time.
+    """
     weights = observation.standing
     total = weights.sum((1, 2))
     means_m = (off_m * weights[..., None]).sum((1, 2)) / np.maximum(total, 1e-9)[:, None]
@@ -68,9 +71,9 @@ def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float
 
 
 def _integrate_slide(off_m: np.ndarray, observation: Observation) -> np.ndarray:
-    """Integrate how far standing points slide (T, 3), from their errors `off_m` (T, 2, K, 3).
+    """Integrate the slide (T, 3) of standing foot points from their errors `off_m` (T, 2, K, 3).
 
-    Nothing slides while no foot stands.
+    The slide stays constant while no foot stands.
     """
     weights = np.minimum(observation.standing[1:], observation.standing[:-1])
     steps_m = (np.diff(off_m, axis=0) * weights[..., None]).sum((1, 2))

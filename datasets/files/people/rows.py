@@ -1,8 +1,8 @@
-"""Rows of numbers (T, D) of SMPL bodies.
+"""Read and write rows (T, D) of SMPL body parameters.
 
-Datasets and generators use them; each width is a layout. Rows are read and written. Motion-X: Lin et al. 2023. PHUMA:
-Lee et al. 2025. FineDance: Li et al. 2023. EDGE: Tseng et al. 2023. Six numbers of a rotation are the first two rows of
-its matrix (Zhou et al. 2019, as PyTorch3D has them).
+Datasets and generators use such rows, and their number of columns shows the layout. Six numbers for a rotation are the
+first two rows of its matrix (Zhou et al. 2019, in PyTorch3D's convention). Sources: Motion-X (Lin et al. 2023), PHUMA
+(Lee et al. 2025), FineDance (Li et al. 2023), EDGE (Tseng et al. 2023).
 """
 
 from collections.abc import Mapping
@@ -24,20 +24,20 @@ from .smpl_tools import UPRIGHT, Tool, open_parameters
 
 @dataclass(frozen=True)
 class RowLayout:
-    """Columns of the rows of a program."""
+    """Columns of a program's rows."""
 
     program: str
     layout: Layout
     places: slice
-    """Translation of the body model, metres."""
+    """Columns of the body model's translation, in metres."""
     rotations: tuple[tuple[slice, slice], ...]
-    """Columns of rotations, with the layout's joints. The rotations turn these joints."""
+    """Columns of rotations, each with the joints of the layout to which they belong."""
     has_matrices: bool = False
-    """True if rotations are six matrix numbers. Otherwise they are vectors."""
+    """True if rotations are six numbers of a matrix, and false if they are rotation vectors."""
     shape: slice | None = None
-    """Columns of the body's shape, or None."""
+    """Columns of the body's shape, or None if there are none."""
     has_contacts: bool = False
-    """True if the first columns mark standing feet. The program derives these columns from the motion."""
+    """True if the first columns are foot contacts, which the program derives from the motion."""
 
 
 _FINGERS = slice(len(SMPL_X.names) - 30, len(SMPL_X.names))
@@ -51,11 +51,11 @@ ROWS = {
     315: RowLayout("FineDance", SMPL_H, slice(0, 3), ((slice(3, 315), slice(0, 52)),), has_matrices=True),
     151: RowLayout("EDGE", SMPL, slice(4, 7), ((slice(7, 151), slice(0, 24)),), has_matrices=True, has_contacts=True),
 }  # fmt: skip
-"""Layouts by the number of columns."""
+"""Layouts, by number of columns."""
 
 
 class RowsOfNumbers(Results):
-    """Rows (T, D), seen as arrays of body parameters."""
+    """Rows (T, D), presented as arrays of body parameters."""
 
     def __init__(self, path: Path, rows: np.ndarray) -> None:
         self.path = path
@@ -69,7 +69,7 @@ class RowsOfNumbers(Results):
         self.shapes = {name: array.shape for name, array in self._arrays.items()}
 
     def _decode(self) -> np.ndarray:
-        """Decode all joint rotations as rotation vectors (T, J, 3) or matrices (T, J, 3, 3)."""
+        """Return the rotations of all joints as rotation vectors (T, J, 3) or matrices (T, J, 3, 3)."""
         shape = (len(self._rows), len(self.layout.layout.names), 3)
         if not self.layout.has_matrices:
             vectors = np.zeros(shape, self._rows.dtype)
@@ -83,9 +83,9 @@ class RowsOfNumbers(Results):
         return self._arrays[name].copy()
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write rows with other poses.
+        """Write the rows with changed poses.
 
-        If the motion is longer, the other columns repeat the last row.
+        In frames beyond the old ones, all other columns repeat the last row.
         """
         poses = changed["poses"]
         written = self._rows[np.minimum(np.arange(len(poses)), frames - 1)].copy()
@@ -103,9 +103,9 @@ class RowsOfNumbers(Results):
 
 
 def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
-    """Open the motion in rows (T, D) of a kind in `ROWS`, y up."""
+    """Open the motion in rows (T, D), whose number of columns is in `ROWS`."""
     if not len(rows):
-        raise InputError(f"{path}: expected at least one row")
+        raise InputError(f"{path}: expected at least one row, got none")
     results = RowsOfNumbers(path, rows)
     program = Tool(
         results.layout.program, ("poses",), "trans", fps=30.0, derived=("contacts",), axes=UPRIGHT, kind="rows"

@@ -1,10 +1,11 @@
-"""Results of SAM 3D Body, read and written.
+"""Read and write results of SAM 3D Body.
 
-They are dictionaries per frame and person, or have the frames as first axis. Yang et al., "SAM 3D Body", Meta 2025.
-Joints are the 127 of the Momentum Human Rig, in metres, without the translation `pred_cam_t`. Positions are in the
-camera's frame, x right, y down, z away; global rotations are y up. People of a frame have no names: each is followed to
-the nearest person in the next frame. On writing, parts of the body carry joints, key points and vertices along; the
-rig's parameters stay the same.
+Source: Yang et al., "SAM 3D Body", Meta 2025. A file holds a dictionary for each frame and person, or for each person
+arrays whose first axis is the frames. The joints are the 127 of the Momentum Human Rig, in metres, without the
+translation `pred_cam_t`. Positions are in the camera's frame (x right, y down, z away from the camera), but global
+rotations are y up. People have no names, so each person is matched with the nearest person of the next frame. On
+writing, joints, key points and vertices move with the body part that carries them. The parameters of the rig stay
+unchanged.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +35,7 @@ ROTATIONS = "pred_global_rots"
 _POINTS = ("pred_keypoints_3d", "pred_vertices")
 _KEYS = (JOINTS, PLACE, ROTATIONS, *_POINTS)
 _COUNT = 127
-_MOST_PEOPLE = 64
+_MAX_PEOPLE = 64
 _LARGEST = 1e6
 _PARTS = {  # the joint that is a body part, and joints that it carries beside itself
     "pelvis": (1, 0, 34), "spine1": (35,), "spine2": (36,), "spine3": (37,), "neck": (110, 111, 112),
@@ -47,18 +48,18 @@ _PARTS = {  # the joint that is a body part, and joints that it carries beside i
     "left_collar": (74,), "left_shoulder": (75, *range(105, 110)), "left_elbow": (76, 77, *range(101, 105)),
     "left_wrist": (78, *range(79, 101)),
 }  # fmt: skip
-_SEEN = to_y_up(Y_DOWN)
-_TURN = _SEEN.turn
-"""Rotation from camera frame to rotation frame."""
+_CAMERA_TO_Y_UP = to_y_up(Y_DOWN)
+_TURN = _CAMERA_TO_Y_UP.turn
+"""Rotation from the camera's frame to the y-up frame of the global rotations."""
 
 
 def recognises_sam3d(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Return whether array shapes fit SAM 3D Body."""
+    """Return whether the arrays are those of SAM 3D Body."""
     return any(shape[-2:] == (_COUNT, 3) for name, shape in shapes.items() if name.rpartition(".")[2] == JOINTS)
 
 
 def open_sam3d(results: Results, reading: Reading) -> MotionFile:
-    """Open a motion per person, y up, on SMPL's joints."""
+    """Open one motion per person, on the 22 body joints of SMPL, y up."""
     path = results.path
     results, prefixes = _stack_people(results)
     counts = [results.shapes.get(f"{prefix}{JOINTS}", (0,))[0] for prefix in prefixes]
@@ -78,13 +79,13 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
             changes |= person.make_changes(motion)
         results.write(target, changes, len(people[0].motion))
 
-    lean = "positions are in the camera's frame: where it looks down or moves, the body leans or moves"
+    lean = "positions are relative to the camera: if the camera looks down or moves, the body leans or moves"
     notes = ("joints of SAM 3D Body", *rate_notes, *axis_notes, lean)
     return MotionFile(tuple(person.motion for person in people), notes, write, up=people[0].up)
 
 
 class _Person:
-    """One person's motion, and how to write it back."""
+    """One person's motion, with the means to write it back."""
 
     def __init__(self, results: Results, prefix: str, label: str, fps: float, reading: Reading) -> None:
         self.results = results
@@ -100,19 +101,19 @@ class _Person:
         body_m = self.joints_m[:, body_joints]
         standing_m = rotate(_TURN, body_m)  # a template that stands fits best
         skeleton = fit_skeleton(standing_m, SMPL_BODY.average())
-        fitted = _SEEN.restore(fit_motion(standing_m, fps, skeleton))
+        fitted = _CAMERA_TO_Y_UP.restore(fit_motion(standing_m, fps, skeleton))
         camera_motion = Motion(fitted.skeleton, fitted.root_m, fitted.rotations, fps, source=label)
         self.up = up_of_motion(camera_motion, reading.up, Y_DOWN)
         self.y_up = to_y_up(self.up.axis)
         self.motion = self.y_up.view(camera_motion)
 
     def _get(self, key: str) -> np.ndarray | None:
-        """Return a person's array (T, …), or None."""
+        """Return an array (T, …) of the person, or None if the file does not have it."""
         name = f"{self.prefix}{key}"
         return self.results.array(name) if name in self.results.shapes else None
 
     def make_changes(self, motion: Motion) -> dict[str, np.ndarray]:
-        """Return the arrays with another motion; joints that did not move keep their numbers."""
+        """Return the person's arrays with another motion; joints that did not move keep their numbers."""
         if len(motion) != len(self.motion):
             raise InputError(f"{self.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
         before_m, before = pose_joints(self.y_up.restore(self.motion))
@@ -151,33 +152,33 @@ class _Person:
         """Find the nearest joint (P,) of each point (P, 3) in the first frame."""
         from scipy.spatial import KDTree  # takes long to import
 
-        seen_m = np.where(np.isfinite(points_m), points_m, 0.0)  # points that nobody saw are not finite
+        seen_m = np.where(np.isfinite(points_m), points_m, 0.0)  # unseen points are not finite
         _, nearest_joints = KDTree(self.joints_m[0]).query(seen_m)
         return np.asarray(nearest_joints)
 
 
 @dataclass(frozen=True, eq=False)
 class _Moves:
-    """Part poses before and after a change, in the camera's frame."""
+    """Positions of the body parts before and after a change, in the camera's frame."""
 
     before_m: np.ndarray
     after_m: np.ndarray
     turns: np.ndarray
-    """(T, 22, 3, 3) turns of the parts."""
+    """(T, 22, 3, 3) rotations of the parts from before to after."""
     is_still: np.ndarray
-    """(T, 22) whether a part did not move."""
+    """(T, 22) true if a part did not move."""
 
     def carry(self, old: np.ndarray, points_m: np.ndarray, parts: np.ndarray, shift_m: np.ndarray) -> np.ndarray:
-        """Move points with the carrying parts.
+        """Move points with the body parts that carry them.
 
         Args:
             old: (T, P, 3) numbers of the file.
-            points_m: (T, P, 3) the same points in the camera's frame, metres.
+            points_m: (T, P, 3) the same points in the camera's frame, in metres.
             parts: (P,) index of the part that carries each point.
-            shift_m: (T, 3) shift of the whole body; the file keeps this shift elsewhere.
+            shift_m: (T, 3) shift of the whole body, which the file stores in another array.
 
         Returns:
-            (T, P, 3) numbers of the file.
+            (T, P, 3) numbers to write.
         """
         out = np.empty(old.shape)
         for frame in range(len(old)):
@@ -185,38 +186,41 @@ class _Moves:
             turned_m = np.einsum("pij,pj->pi", self.turns[frame, parts], local_m)
             moved_m = turned_m + self.after_m[frame, parts]
             new = old[frame] + moved_m - points_m[frame] - shift_m[frame]
-            is_left = self.is_still[frame, parts] & ~shift_m[frame].any()
-            out[frame] = np.where(is_left[:, None], old[frame], new)
+            is_unchanged = self.is_still[frame, parts] & ~shift_m[frame].any()
+            out[frame] = np.where(is_unchanged[:, None], old[frame], new)
         return out
 
 
 def _numbers(label: str, key: str, array: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
     if array is None or array.shape[1:] != shape or array.dtype.kind != "f" or not len(array):
-        got = "others" if array is None else f"{array.dtype} {array.shape}"
+        got = "no such array" if array is None else f"{array.dtype} {array.shape}"
         raise InputError(f"{label}: expected {key} {shape} in every frame, got {got}")
     check_within(f"{label}: {key} is", array, _LARGEST)
     return array.astype(float)
 
 
 def _stack_people(results: Results) -> tuple[Results, list[str]]:
-    """Stack each person's frames; also returns the prefixes of the people's arrays."""
+    """Stack each person's arrays over the frames.
+
+    Returns the stacked results, and the prefixes of the people's arrays.
+    """
     ends = [name.removesuffix(JOINTS) for name in results.shapes if name.rpartition(".")[2] == JOINTS]
     shapes = {len(results.shapes[f"{end}{JOINTS}"]) for end in ends}
     if shapes == {3}:
         return results, ends
     if shapes != {2}:
-        raise InputError(f"{results.path}: expected {JOINTS} (127, 3) of frames, or (frames, 127, 3)")
+        raise InputError(f"{results.path}: expected {JOINTS} of shape (127, 3) in every frame, or (frames, 127, 3)")
     frames = _frames(ends)
     counts = {len(people) for people in frames.values()}
     frame_names = [key[-1] for key in frames if key]
     if all(name.isdecimal() for name in frame_names):
         steps = np.diff([int(name) for name in frame_names])
-        if len(set(steps)) > 1:  # frames in which nobody is seen are left out
+        if len(set(steps)) > 1:  # frames without people are missing in the file
             counts.add(0)
-    if len(counts) != 1 or max(counts) > _MOST_PEOPLE:
+    if len(counts) != 1 or max(counts) > _MAX_PEOPLE:
         raise InputError(
-            f"{results.path}: expected as many people in every frame, at most {_MOST_PEOPLE}, got {min(counts)} to "
-            f"{max(counts)}; save one file per person"
+            f"{results.path}: expected the same number of people in every frame, at most {_MAX_PEOPLE}, got "
+            f"{min(counts)} to {max(counts)}; save one file per person"
         )
     followed = _follow_people(results, list(frames.values()))
     stacked = {}
@@ -230,7 +234,7 @@ def _stack_people(results: Results) -> tuple[Results, list[str]]:
 
 
 def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
-    """Return the array prefixes of each frame's people, by frame keys."""
+    """Group the array prefixes of people by frame."""
     paths = [tuple(end.split(".")[:-1]) for end in ends]
     depth = len(paths[0])
     shared = depth
@@ -249,7 +253,8 @@ def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
 def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]:
     """Follow people from frame to frame.
 
-    Each frame's people are returned in the first frame's order; each is the one nearest to the person's last position.
+    The people of each frame are matched with those of the previous frame so that the sum of distances is smallest, and
+    returned in the order of the first frame.
     """
     if len(frames[0]) == 1:
         return frames
@@ -269,7 +274,7 @@ def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]
 
 
 def _centres(results: Results, people: list[str]) -> np.ndarray:
-    """(P, 3) centres of people in a frame."""
+    """Return the centres (P, 3) of the people in a frame."""
     centres = []
     for prefix in people:
         joints = results.array(f"{prefix}{JOINTS}").astype(float)

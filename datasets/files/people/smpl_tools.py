@@ -1,9 +1,10 @@
-"""Body parameters of video trackers, read and written.
+"""Read and write SMPL body parameters as datasets and video trackers store them.
 
-There is a table row per program. A file is a dictionary, however deep (.npz, .npy, .pkl, .pt; see `storage.pickles`).
-Each dictionary inside that has the keys of a row is a person. Rotations of the pelvis and the joints below are rotation
-vectors or matrices, in an array or two. Other arrays of a file stay the same, unless an array repeats the same numbers,
-or holds the number and the duration of frames.
+The table `TOOLS` has a row per program. A file (.npz, .npy, .pkl or .pt; see `storage.pickles`) is a dictionary that
+may
+be nested, and each dictionary in it that has the keys of a row is a person. Rotations of the pelvis and all other
+joints are rotation vectors or matrices, in one array or two. On writing, other arrays of the file stay unchanged,
+except those that repeat the same numbers or hold the number or duration of frames.
 """
 
 import math
@@ -45,67 +46,67 @@ from .keeping import check_rotations, keep_positions, keep_rotations
 from .soma import SOMA_77
 
 _LARGEST = 1e6
-_FURTHEST_M = 1e12
-"""Beyond any rotation vector (radians) and any place."""
-_MOST_SHAPE = 100
-_MOST_PEOPLE = 1024
+_MAX_TRANSLATION_M = 1e12
+"""Largest translation that is accepted, in m, far beyond any real position."""
+_MAX_SHAPE = 100
+_MAX_PEOPLE = 1024
 _FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
-"""Names of the frames that show a person: frames of a video."""
+"""Arrays with the numbers of the video frames in which a person is seen."""
 _SAME_RAD = 1e-3
-"""Maximum angle between repeated root rotations, in rad. The file holds them twice."""
+"""Largest angle between the two copies of a root rotation that some files hold, in rad."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program's array names, and what its files omit."""
+    """A program's array names, and its conventions that files do not state."""
 
     name: str
     rotations: tuple[str, ...]
-    """Arrays of joint rotations, to be joined. They turn the pelvis and the joints below: (T, 3 J), (T, J, 3) or (T, J,
-    3, 3)."""
+    """Arrays of joint rotations, the pelvis first, to be concatenated: (T, 3 J), (T, J, 3) or (T, J, 3, 3)."""
     translation: str
-    """Array of the body model's translation, in m. It is (T, 3) or (T, 1, 3)."""
+    """Array of the body model's translation, (T, 3) or (T, 1, 3), in m."""
     shape: str = "betas"
-    """Shape of the body model, (B,) or (T, B)."""
+    """Array of the body model's shape, (B,) or (T, B)."""
     fps: float | None = None
-    """Frame rate of all files. None stands for the frame rate of the video."""
+    """Frame rate of all files; None if files have the frame rate of a video."""
     up: int | None = None
-    """Vertical axis of the program's world; None if any axis may be vertical."""
+    """Vertical axis of the program's world; None if it may be any axis."""
     camera: str = ""
-    """File with the camera of each frame, or "". It lies beside this file."""
+    """Name of the file, beside this one, with the camera pose of each frame; "" if there is none."""
     is_root: bool = False
-    """True if positions are the root joint's. Otherwise they are translations of the body model."""
+    """True if positions are the root joint's, and false if they are translations of the body model."""
     scale: str = ""
-    """Array with the scale of positions, or "". Positions divided by this number are in metres."""
+    """Array with the scale of positions, or "" if there is none. Positions divided by it are in metres."""
     followers: tuple[str, ...] = ()
-    """Other arrays (T, 3) of positions that move as the translation does."""
+    """Other arrays (T, 3) of positions that move with the translation."""
     derived: tuple[str, ...] = ()
-    """Arrays derived from the motion. The program derives them; a note says that these keep the old content."""
+    """Arrays that the program derives from the motion. They keep their old content, and a note says so."""
     root: str = ""
-    """Array of the root's rotation vectors, or "". The first rotations repeat it or are zero."""
+    """Array with the root's rotation vectors, or "" if there is none. The first joint's rotations repeat it or are
+    zero."""
     axes: tuple[int, ...] = (Y_UP, Z_UP, Y_DOWN, Z_DOWN)
-    """Vertical axes that come into question."""
+    """Axes that may be vertical."""
     kind: str = "names"
-    """Feature that shows the program, for a note."""
+    """What showed that the file is this program's, for a note."""
     parts: tuple[tuple[str, int], ...] = ()
-    """Arrays of jaw, eyes and hands, with joint counts. Each is optional, after a body of 22 joints."""
+    """Optional arrays of jaw, eyes and hands, with joint counts, which follow a body of 22 joints."""
     is_about_origin: bool = False
-    """True if the root rotates about the origin of the body model. Otherwise it rotates about the pelvis."""
+    """True if the root rotates about the origin of the body model, and false if it rotates about the pelvis."""
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Arrays that all files have."""
+        """Arrays that all files of the program have."""
         return (*self.rotations, self.translation, *filter(None, [self.root, self.scale]))
 
 
 _BODY_JOINTS = 22
 _OWN_PARTS = (("jaw_pose", 1), ("leye_pose", 1), ("reye_pose", 1), ("left_hand_pose", 15), ("right_hand_pose", 15))
 _AMASS_PARTS = (("pose_jaw", 1), ("pose_eye", 2), ("pose_hand", 30))
-"""Jaw, eyes and hands of SMPL-X, by its own names and AMASS's."""
+"""Arrays of jaw, eyes and hands in SMPL-X's names (above) and in AMASS's, with joint counts."""
 _HEAD_JOINTS = 3
-"""Joints of jaw and eyes, not part of SMPL+H."""
+"""Number of jaw and eye joints, which SMPL+H does not have."""
 _MOVING = ("expression", "jaw", "eye", "hand", "face", "obj")
-"""Words in array names for motion beside a body."""
+"""Words in the names of arrays with motion other than the body's."""
 
 UPRIGHT = (Y_UP, Z_UP)
 TOOLS = (
@@ -133,13 +134,16 @@ TOOLS = (
     Tool("WHAM in the camera's frame", ("pose",), "trans"),
     Tool("WHAM in the camera's frame, with transl", ("pose",), "transl"),
 )  # fmt: skip
-"""Tools, most specific names first. A file may hold several sets, in the world and in the camera's frame."""
+"""Known programs, those with the most specific names first.
+
+The order matters because a file may hold one set of arrays in the world and another in the camera's frame."""
 
 
 def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
-    """Detect the program whose keys a file has, and the prefixes of people.
+    """Detect the program that wrote a file, by its array names.
 
-    Returns None for other files.
+    Returns:
+        The program and the prefixes of the people's arrays, or None for an unknown program.
     """
     names = dict.fromkeys(names)
     for tool in TOOLS:
@@ -152,35 +156,39 @@ def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
 
 @dataclass(frozen=True, eq=False)
 class _Person:
-    """A person's arrays, and how they map to the world."""
+    """A person's arrays and motion, and the mapping between them."""
 
     prefix: str
     tool: Tool
-    """The program, with the parts that this person has."""
+    """The program, with the optional parts that this person has."""
     arrays: Mapping[str, np.ndarray]
     motion: Motion
-    """Y up."""
+    """The motion, y up."""
     file_motion: Motion
-    """As read, in the world of the file."""
+    """The motion in the file's world."""
     view: FrameChange
-    """The view that shows the world y up."""
+    """Mapping from the file's world to the y-up world."""
     up: UpAxis
     pelvis_m: np.ndarray
-    """(3,) root position at rest, in the body model's coordinates."""
+    """(3,) rest position of the root in the body model's coordinates, in m."""
 
 
 def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequence[str] = ("",)) -> MotionFile:
-    """Open a motion per person, y up.
+    """Open one motion per person, y up.
 
-    The body is average, or has the file's shape in the reading's body model.
+    If the reading names a body model, bones get the lengths of the file's shape in this model. Otherwise the body is
+    average.
 
     Args:
         tool: Program that wrote the file.
         people: Prefixes of the people's arrays.
+
+    Raises:
+        InputError: An array has the wrong type, shape or values.
     """
     path = results.path
-    if len(people) > _MOST_PEOPLE:
-        raise InputError(f"{path}: expected at most {_MOST_PEOPLE} people, got {len(people)}")
+    if len(people) > _MAX_PEOPLE:
+        raise InputError(f"{path}: expected at most {_MAX_PEOPLE} people, got {len(people)}")
     sizes = []
     for prefix, name in product(people, tool.rotations):
         frames, *sides = results.shapes[f"{prefix}{name}"] or (1,)
@@ -204,9 +212,9 @@ def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequ
 
 
 def _find_numbers(results: Results) -> dict[str, float]:
-    """Return the single numbers of a file.
+    """Return the single numbers of a file, including frame rates stored as arrays of one number.
 
-    Frame rates in arrays of one number count, too; other frame rates are refused.
+    Raises InputError for a frame rate that is not one number.
     """
     numbers = dict(results.numbers)
     for name in results.shapes:
@@ -221,11 +229,12 @@ def _find_numbers(results: Results) -> dict[str, float]:
 def _find_parts(
     results: Results, tool: Tool, prefix: str, notes: dict[str, None]
 ) -> tuple[Tool, dict[str, np.ndarray]]:
-    """Find a person's parts beside the body.
+    """Find a person's optional parts, such as hands.
 
-    Returns the program with these parts, and zeros for parts that the file lacks. A note names arrays with motion that
-    are not read: parts of other sizes, such as components of hands, and whatever a skeleton does not have, such as
-    expressions and objects.
+    Returns the program with these parts, and arrays of zeros for parts that the file lacks. A note names the arrays
+    with
+    motion that are not read: parts of other sizes, such as principal components of hands, and motion that a skeleton
+    cannot have, such as expressions and objects.
     """
     shapes = results.shapes
     frames = next(iter(shapes[f"{prefix}{tool.rotations[0]}"]), 0)
@@ -275,7 +284,7 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
         pelvis_m = np.zeros(3)
     derived = [name for name in tool.derived if f"{prefix}{name}" in {*results.shapes, *results.others}]
     if derived:
-        notes[f"{', '.join(derived)} of the file stay as they are; {tool.name} derives them from the motion"] = None
+        notes[f"not updated: {', '.join(derived)}, which {tool.name} derives from the motion"] = None
     root_m = trans + _find_pelvis_m(tool, pelvis_m, rotations)
     file_motion = Motion(skeleton, root_m, rotations, fps, source=label)
     camera, tool_up, notes_on_camera = _camera_of(results, tool, prefix, len(file_motion))
@@ -293,12 +302,12 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
 
 
 def _find_pelvis_m(tool: Tool, pelvis_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """Return the position (3,) or (T, 3) of the pelvis before the translation of the body model."""
+    """Return the pelvis position, (3,) or (T, 3) in m, relative to the body model's translation."""
     return rotate(rotations[:, 0], pelvis_m) if tool.is_about_origin else pelvis_m
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
-    """Return a skeleton of `joints` joints, and the root's rest position in the body model's coordinates."""
+    """Return the skeleton with `joints` joints, and the root's rest position in the body model's coordinates."""
     if joints == len(SOMA_77):
         return SOMA_77, np.zeros(3)
     layout = LAYOUTS[joints]
@@ -314,15 +323,18 @@ def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
 def _camera_of(
     results: Results, tool: Tool, prefix: str, frames: int
 ) -> tuple[FrameChanges, int | None, tuple[str, ...]]:
-    """Return the mapping from a program's world, the vertical axis of that world, and notes."""
+    """Return the mapping from the camera's frame to the world, the vertical axis of that world, and notes.
+
+    Without a camera file, the mapping changes nothing.
+    """
     if not tool.camera:
         return FrameChanges(), tool.up, ()
     near = [path_below(folder, tool.camera) for folder in (results.path.parent, results.path.parent.parent)]
     file = next(filter(is_there, near), None)
     if file is None:
         return FrameChanges(), tool.up, (
-            f"places as the camera sees them: {tool.camera} of {tool.name} is not beside the file, and where the "
-            "camera moved the body does",
+            f"positions are relative to the camera, because {tool.name}'s {tool.camera} is not beside the file: if the "
+            "camera moved, the body moves",
         )  # fmt: skip
     name = f"{prefix}frame"
     seen = results.array(name) if name in results.shapes else np.arange(frames)
@@ -334,7 +346,7 @@ def _camera_of(
 
 
 def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
-    """Note the video's frames, between a person's first and last, in which the person is not seen."""
+    """Note the video frames, between a person's first and last, in which the person is not seen."""
     for name in _FRAME_NAMES:
         if results.shapes.get(f"{prefix}{name}") != (count,):
             continue
@@ -352,11 +364,15 @@ def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
 
 
 _CAMERAS = ((("world_cam_R", "world_cam_T"), Y_UP), (("pred_cam_R", "pred_cam_T"), Y_DOWN))
-"""Arrays that map camera to world, and its vertical axis: rotations and shifts."""
+"""Arrays of rotations and shifts from camera to world, and the vertical axis of that world."""
 
 
 def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
-    """Return rotations and shifts (T, 3) from camera frame to world, and the world's vertical axis."""
+    """Read a camera file.
+
+    Returns the rotations and shifts (T, 3) from the camera's frame to the world at these video frames, and the vertical
+    axis of the world.
+    """
     results = open_results(path)
     names, up = next((row for row in _CAMERAS if set(row[0]) <= results.shapes.keys()), _CAMERAS[-1])
     if not set(names) <= results.shapes.keys():
@@ -368,17 +384,18 @@ def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
     if matrices.ndim != 3 or matrices.shape[1:] != (3, 3) or shifts_m.shape != (len(matrices), 3):
         raise InputError(f"{path}: expected {names[0]} (T, 3, 3) and {names[1]} (T, 3), got {matrices.shape}")
     if len(frames) and frames.max() >= len(matrices):
-        raise InputError(f"{path}: holds {len(matrices)} frames, and frame {int(frames.max())} is needed")
+        raise InputError(f"{path}: expected a camera for frame {int(frames.max())}, got {len(matrices)} frames")
     if not (np.isfinite(shifts_m).all() and (np.linalg.det(matrices) > 0.5).all()):
         raise InputError(f"{path}: {names[0]} or {names[1]} is not a camera pose")
     return Rotation.from_matrix(matrices[frames]), shifts_m[frames], up
 
 
 def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(T, J, 4) rotations of all joints."""
+    """Return the rotations (T, J, 4) of all joints, as quaternions."""
     parts = [_quaternions(label, name, arrays[name]) for name in tool.rotations]
     if len({len(part) for part in parts}) != 1:
-        raise InputError(f"{label}: expected as many frames in {' and '.join(tool.rotations)}")
+        counts = ", ".join(str(len(part)) for part in parts)
+        raise InputError(f"{label}: expected equal frame counts in {' and '.join(tool.rotations)}, got {counts}")
     rotations = np.concatenate(parts, axis=1)
     joint_counts = [*LAYOUTS, len(SOMA_77)]
     if rotations.shape[1] not in joint_counts:
@@ -387,9 +404,9 @@ def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.n
 
 
 def _merge_root(label: str, tool: Tool, arrays: dict[str, np.ndarray], root: np.ndarray) -> np.ndarray:
-    """Merge root rotations (T, 4) stored separately.
+    """Return root rotations (T, 4) that the file stores in an array of their own.
 
-    The first joint's rotations in the file must equal `root`, or be zero.
+    Raises InputError unless the first joint's rotations `root` (T, 4) are the same, or zero in the file.
     """
     array = arrays[tool.root]
     check_real(label, tool.root, array, _LARGEST)
@@ -400,16 +417,16 @@ def _merge_root(label: str, tool: Tool, arrays: dict[str, np.ndarray], root: np.
     (name,) = tool.rotations
     if arrays[name][:, :3].any() and angles_rad.max() > _SAME_RAD:
         frame = int(angles_rad.argmax())
-        raise InputError(f"{label}: {tool.root} and {name} turn the root differently in frame {frame}")
+        raise InputError(f"{label}: {tool.root} and {name} have different root rotations in frame {frame}")
     return merged
 
 
 def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
-    """(T, J, 4) quaternions of rotation vectors or matrices."""
+    """Convert rotation vectors or matrices to quaternions (T, J, 4)."""
     check_real(label, name, array, _LARGEST)
     frames = len(array)
     if array.shape[-2:] == (3, 3) and array.ndim == 4:
-        check_rotations(f"{label}: {name} is no rotation", array)
+        check_rotations(f"{label}: {name} is not a rotation", array)
         return in_chunks(lambda rows: Rotation.from_matrix(rows.astype(float)).as_quat(), array)
     if array.ndim not in (2, 3) or array.size % (3 * frames):
         raise InputError(f"{label}: expected {name} as rotation vectors or matrices, got shape {array.shape}")
@@ -420,7 +437,7 @@ def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
 def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     array = arrays[tool.translation]
     frames = len(arrays[tool.rotations[0]])
-    check_real(label, tool.translation, array, _FURTHEST_M)
+    check_real(label, tool.translation, array, _MAX_TRANSLATION_M)
     if array.size != 3 * frames or len(array) != frames:
         raise InputError(f"{label}: expected {tool.translation} of shape ({frames}, 3), got {array.shape}")
     return array.astype(float).reshape(frames, 3)
@@ -439,16 +456,19 @@ def _scale(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> float:
 def _body(
     label: str, tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading
 ) -> tuple[Body | None, tuple[str, ...]]:
-    """Return the body of shape and body model, None for an average person, and notes."""
+    """Return the body of the body model with the file's shape, and notes.
+
+    Without a body model, the body is None and an average person is used.
+    """
     if (model := body_model_of(reading)) is None:
         return None, (FileNote("average body, as the file holds no bone lengths", "--body-model"),)
     from selfcorrect.motion.body.body_model import make_body
 
     shape = arrays.get(tool.shape)
     if shape is not None:
-        if not shape.size or shape.dtype.kind not in "fiu" or not np.all(np.abs(shape) <= _MOST_SHAPE):
+        if not shape.size or shape.dtype.kind not in "fiu" or not np.all(np.abs(shape) <= _MAX_SHAPE):
             raise InputError(
-                f"{label}: expected {tool.shape} to be a row of numbers from -{_MOST_SHAPE} to {_MOST_SHAPE}, "
+                f"{label}: expected {tool.shape} to be a row of numbers from -{_MAX_SHAPE} to {_MAX_SHAPE}, "
                 f"got {shape.dtype} {shape.shape}"
             )
         shape = np.atleast_1d(shape)
@@ -457,9 +477,9 @@ def _body(
 
 
 def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
-    """Return a person's arrays with another motion.
+    """Return the changed arrays of a person whose motion is `changed`.
 
-    Whatever stays the same keeps its numbers.
+    Unchanged positions and rotations keep their numbers.
     """
     tool = person.tool
     motion = person.view.restore(changed)
@@ -507,6 +527,6 @@ def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np
 
 
 def _match_type(array: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """Convert an array to its old number type, unless that cannot hold the values."""
+    """Convert an array to the old number type, unless this type cannot hold the values."""
     can_hold = old.dtype.kind == "f" or np.array_equal(array, array.round())
     return array.astype(old.dtype) if can_hold else array

@@ -1,7 +1,7 @@
-"""NVIDIA's SOMA body, as in Kimodo and GEM-X.
+"""NVIDIA's SOMA body, as used by Kimodo and GEM-X.
 
-It has 77 joints, or 30 without most fingers and toes. Rotations are measured from a T-pose where every joint's frame is
-the world's. Joints are named and ordered as in Kimodo's `skeleton/definitions.py`.
+It has 77 joints, or 30 without most finger and toe joints. Rotations are relative to a T-pose in which all joint frames
+are aligned with the world. Names and order of the joints are those of Kimodo's `skeleton/definitions.py`.
 """
 
 import numpy as np
@@ -15,13 +15,13 @@ _LIMBS = {"Shoulder": "collar", "Arm": "shoulder", "ForeArm": "elbow", "Hand": "
           "Foot": "ankle", "ToeBase": "foot"}  # fmt: skip
 _END_M = {"HeadEnd": (0.0, 0.18, 0.0), "Jaw": (0.0, 0.01, 0.02), "Eye": (0.03, 0.06, 0.07), "ToeEnd": (0.0, 0.0, 0.06)}
 _KNUCKLE = 0.35
-"""Relative position of the palm bone's start, roughly on the way to a knuckle."""
+"""Approximate position of a finger's first joint between wrist and knuckle, as a share of the distance."""
 _BONE_M = 0.03
-"""Length of a finger's bone, roughly."""
+"""Approximate length of a finger bone, in m."""
 
 
 def _joints() -> list[tuple[str, str]]:
-    """Return the 77 joints, each with the parent's name."""
+    """Return the names of the 77 joints, each with its parent's name."""
     trunk = ["Hips", "Spine1", "Spine2", "Chest", "Neck1", "Neck2", "Head", "HeadEnd"]
     joints = [*zip(trunk, ["", *trunk], strict=False)]
     joints += [("Jaw", "Head"), ("LeftEye", "Head"), ("RightEye", "Head")]
@@ -46,7 +46,7 @@ def _part(name: str) -> str:
 
 
 def _offset_m(name: str, part: str) -> np.ndarray:
-    """Return an average joint's offset (3,) from its parent, in m."""
+    """Return a joint's average offset (3,) from its parent, in m."""
     average = SMPL_BODY.average()
     if part == "pelvis":
         return np.zeros(3)
@@ -65,7 +65,10 @@ def _offset_m(name: str, part: str) -> np.ndarray:
 
 
 def _build_average() -> Skeleton:
-    """Build an average adult in T-pose for files without bone lengths; fingers and face are rough."""
+    """Build an average adult in T-pose, for files without bone lengths.
+
+    The lengths of fingers and face are only approximate.
+    """
     joints = _joints()
     names = tuple(name for name, _ in joints)
     parents = [names.index(parent) if parent else -1 for _, parent in joints]
@@ -75,10 +78,7 @@ def _build_average() -> Skeleton:
 
 
 def _remove_joints(skeleton: Skeleton, removed: set[str]) -> Skeleton:
-    """Remove joints from a skeleton.
-
-    The other joints hang from the nearest remaining joint above.
-    """
+    """Remove joints from a skeleton, and attach their children to the nearest remaining ancestor."""
     joints = [joint for joint, name in enumerate(skeleton.names) if name not in removed]
     parents = []
     for joint in joints:

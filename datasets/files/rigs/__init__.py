@@ -1,1 +1,1 @@
-"""Files of rigs: BVH, FBX, glTF, USD."""
+"""Readers and writers of rigged characters: BVH, Acclaim, FBX, glTF and USD."""

@@ -1,8 +1,9 @@
-"""ASF/AMC, Acclaim's text files, as CMU publishes them.
+"""Read ASF/AMC, Acclaim's text files of skeletons and motions, as CMU publishes them.
 
-They are read only; corrections are written as BVH. A bone has a direction and a length in the world at rest, and angles
-R about axes C turn the bone: W = W_parent C R C⁻¹. A bone becomes a joint at the bone's start, with a frame parallel to
-the world at rest, and a bone without children has an end site.
+At rest, a bone has a direction and a length in the world. Its angles give a rotation R about its axes C, so its world
+rotation is W = W_parent C R C⁻¹. Each bone becomes a joint at its start, whose frame is parallel to the world at rest.
+A
+bone without children gets an end site. ASF/AMC is not written: corrections are written as BVH.
 """
 
 import re
@@ -38,7 +39,7 @@ _TURNS = {"rx": "X", "ry": "Y", "rz": "Z"}
 _MOVES = ("tx", "ty", "tz")
 _LENGTH = "l"
 _FRAMES_AT_END = 4
-"""Number of final frames that show the number format. Programs write numbers in different ways."""
+"""Number of last frames that show the program's number format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class _Bone:
     axes: np.ndarray
     """(4,) rotation from world to bone axes at rest."""
     numbers: tuple[str, ...]
-    """Kinds of the bone's numbers, in order: rx, ry, rz, tx, ty, tz, l in each frame."""
+    """Kinds of the bone's numbers in each frame, in order: some of rx, ry, rz, tx, ty, tz and l."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +68,13 @@ class _Acclaim:
 
 @dataclass(frozen=True)
 class _Line:
-    """The words in a line of a section."""
+    """A line of a section, split into words."""
 
     where: str
     words: tuple[str, ...]
 
     def read_numbers(self, count: int) -> np.ndarray:
-        """Return the first numbers after the keyword."""
+        """Return the first `count` numbers after the keyword."""
         words = self.words[1 : count + 1]
         values = _parse_numbers(words)
         if len(words) != count or not (np.abs(values) <= LARGEST).all():
@@ -82,7 +83,7 @@ class _Line:
 
 
 def open_acclaim(path: Path, reading: Reading) -> MotionFile:
-    """Read an AMC motion, y up, on the skeleton in the ASF file beside it."""
+    """Open an AMC motion, y up, on the skeleton of the ASF file beside it."""
     text, _ = read_bvh_text(path)
     skeleton_path = _find_skeleton(path, text)
     skeleton = _parse_skeleton(skeleton_path)
@@ -106,9 +107,10 @@ def open_acclaim(path: Path, reading: Reading) -> MotionFile:
 
 
 def _find_skeleton(path: Path, text: str) -> Path:
-    """Find the ASF file of an AMC file.
+    """Find the ASF file that belongs to an AMC file.
 
-    The AMC file states the ASF file's name, or has a name that begins like it, or the folder has only one ASF file.
+    It is the one with whose name the AMC file's name begins, or the one named in the AMC file, or the only one in the
+    folder.
     """
     candidates = list_files(path.parent, ".asf")
     stem = path.stem.lower()
@@ -120,14 +122,14 @@ def _find_skeleton(path: Path, text: str) -> Path:
         chosen = max(alike, key=lambda file: len(file.stem)) if alike else named[0]
         return path_below(path.parent, chosen.name)
     if len(candidates) != 1:
-        there = f"several others ({', '.join(file.name for file in candidates[:3])})" if candidates else "none"
+        there = f"several others ({', '.join(file.name for file in candidates[:3])})" if candidates else "no .asf file"
         wanted = stated or f"{re.split('_', path.stem)[0]}.asf"
-        raise InputError(f"{path}: expected its skeleton {wanted} in the same folder, found {there}")
+        raise InputError(f"{path}: expected its skeleton {wanted} in the same folder, got {there}")
     return path_below(path.parent, candidates[0].name)
 
 
 def _parse_skeleton(path: Path) -> _Acclaim:
-    """Return the skeleton in an ASF file."""
+    """Parse the skeleton in an ASF file."""
     text, _ = read_bvh_text(path)
     sections: dict[str, list[_Line]] = defaultdict(list)
     section = ""
@@ -139,7 +141,7 @@ def _parse_skeleton(path: Path) -> _Acclaim:
             words = words[1:]
         bone_count += section == ":bonedata" and words[:1] == ("begin",)
         if bone_count >= MOST_JOINTS:
-            raise InputError(f"{path}, line {number}: a skeleton has at most {MOST_JOINTS} joints, here are more")
+            raise InputError(f"{path}, line {number}: expected a skeleton of at most {MOST_JOINTS} joints, got more")
         if words:
             sections[section].append(_Line(f"{path}, line {number}", words))
     units = _collect_fields(sections[":units"])
@@ -173,16 +175,16 @@ def _collect_fields(lines: Iterable[_Line]) -> dict[str, _Line]:
 def _parse_root(fields: Mapping[str, _Line], path: Path) -> _Bone:
     for name in ("position", "orientation"):
         if name in fields and fields[name].read_numbers(3).any():
-            raise InputError(f"{fields[name].where}: expected a root at 0 0 0, got another {name}")
+            raise InputError(f"{fields[name].where}: expected 0 0 0 as the root's {name}, got other numbers")
     if "order" not in fields:
-        raise InputError(f"{path}: expected an order of numbers in :root, as in `order TX TY TZ RX RY RZ`")
+        raise InputError(f"{path}: expected the order of numbers in :root, such as `order TX TY TZ RX RY RZ`, got none")
     return _Bone(_ROOT, np.zeros(3), identity_rotations(1)[0], _parse_kinds(fields["order"]))
 
 
 def _parse_bone(fields: Mapping[str, _Line], where: str, in_degrees: bool) -> _Bone:
     missing = [name for name in ("name", "direction", "length") if name not in fields or len(fields[name].words) < 2]
     if missing:
-        raise InputError(f"{where}: expected {missing[0]} of the bone that ends here, got none")
+        raise InputError(f"{where}: the bone that ends here has no {missing[0]}")
     direction = fields["direction"].read_numbers(3)
     size = float(np.linalg.norm(direction))
     reach = direction / size * fields["length"].read_numbers(1)[0] if size else np.zeros(3)
@@ -190,7 +192,7 @@ def _parse_bone(fields: Mapping[str, _Line], where: str, in_degrees: bool) -> _B
     if "axis" in fields:
         order = fields["axis"].words[4].upper() if len(fields["axis"].words) > 4 else "XYZ"
         if sorted(order) != ["X", "Y", "Z"]:
-            raise InputError(f"{fields['axis'].where}: expected an order of axes such as XYZ, got {order!r}")
+            raise InputError(f"{fields['axis'].where}: expected an axis order such as XYZ, got {order!r}")
         angles = fields["axis"].read_numbers(3)[["XYZ".index(letter) for letter in order]]
         axes = _turn(order, angles if in_degrees else np.degrees(angles))
     numbers = _parse_kinds(fields["dof"]) if "dof" in fields else ()
@@ -201,7 +203,7 @@ def _parse_kinds(line: _Line) -> tuple[str, ...]:
     """Return the kinds of numbers that a line lists."""
     kinds = tuple(word.lower() for word in line.words[1:])
     if len(set(kinds)) != len(kinds) or not {*kinds} <= {*_TURNS, *_MOVES, _LENGTH}:
-        raise InputError(f"{line.where}: expected different ones of {[*_TURNS, *_MOVES, _LENGTH]}, got {kinds}")
+        raise InputError(f"{line.where}: expected some of {[*_TURNS, *_MOVES, _LENGTH]}, each once, got {kinds}")
     return kinds
 
 
@@ -209,7 +211,7 @@ def _parse_hierarchy(lines: Iterable[_Line], bones: Sequence[_Bone], path: Path)
     """Return each bone's parent, −1 for the root."""
     places = {bone.name: place for place, bone in enumerate(bones)}
     if len(places) != len(bones):
-        raise InputError(f"{path}: expected bones with different names, got one twice")
+        raise InputError(f"{path}: expected unique bone names, got the same name twice")
     parents = [-1] * len(bones)
     for line in lines:
         if line.words[0].lower() in ("begin", "end"):
@@ -252,15 +254,15 @@ def _parse_frames(
             frames -= 1
             rest = width
     if rest:
-        notes.append(FileNote("damaged file: the last frame is cut off and left out", topic="damage"))
+        notes.append(FileNote("damaged file: the last frame is cut off and was dropped", topic="damage"))
     del words[frames * width :]
     for start, bone in layout:
         names = words[start - 1 :: width]
         if names.count(skeleton.bones[bone].name) != frames:
             frame = next(frame for frame, name in enumerate(names) if name != skeleton.bones[bone].name)
             raise InputError(
-                f"{path}: expected {skeleton.bones[bone].name} in frame {frame + 1} as in the first frame, got "
-                f"{names[frame][:30]!r}"
+                f"{path}: expected {skeleton.bones[bone].name} at the same position in frame {frame + 1} as in the "
+                f"first frame, got {names[frame][:30]!r}"
             )
     values = []
     for bone in range(len(skeleton.bones)):
@@ -269,12 +271,15 @@ def _parse_frames(
         are_sound = (np.abs(values[-1]) <= LARGEST).all(axis=1)
         if not are_sound.all():
             frame = int(are_sound.argmin()) + 1
-            raise InputError(f"{path}: expected finite numbers of {skeleton.bones[bone].name} in frame {frame}")
+            raise InputError(f"{path}: expected finite numbers for {skeleton.bones[bone].name} in frame {frame}")
     return values, header, tuple(notes)
 
 
 def _find_layout(path: Path, words: Sequence[str], skeleton: _Acclaim) -> tuple[list[tuple[int, int]], int]:
-    """Return where each bone's numbers begin in a frame, and the number of words in a frame."""
+    """Find the layout of a frame.
+
+    Returns the first column and the index of each bone, and the number of words in a frame.
+    """
     places = {bone.name: place for place, bone in enumerate(skeleton.bones)}
     layout: list[tuple[int, int]] = []
     at = 1
@@ -285,12 +290,12 @@ def _find_layout(path: Path, words: Sequence[str], skeleton: _Acclaim) -> tuple[
     if at < len(words) and not words[at].isdecimal():
         raise InputError(f"{path}: expected bones of its skeleton and their numbers in frame 1, got {words[at][:30]!r}")
     if _ROOT in places or at > len(words) or not words[0].isdecimal():
-        raise InputError(f"{path}: expected frames, each a number and a line for the root and each bone, found none")
+        raise InputError(f"{path}: expected frames of a number and a line for the root and each bone, got none")
     return layout, at
 
 
 def _parse_numbers(words: Sequence[str]) -> np.ndarray:
-    """Parse words as numbers, all NaN if any word is not a number."""
+    """Parse words as numbers. All are NaN if any word is not a number."""
     try:
         return np.array(words, dtype=float)
     except ValueError:
@@ -298,7 +303,7 @@ def _parse_numbers(words: Sequence[str]) -> np.ndarray:
 
 
 def _turn(order: str, angles_deg: np.ndarray) -> np.ndarray:
-    """Compose rotations about fixed axes, first axis first; the axes do not turn with the body."""
+    """Compose rotations about fixed axes, in the order of the axes (extrinsic Euler angles)."""
     return from_euler_angles(order[::-1], angles_deg[..., ::-1])
 
 
@@ -324,7 +329,9 @@ def _make_motion(
             if kind in _MOVES and index == 0:
                 root[:, _MOVES.index(kind)] = numbers[:, place]
             elif kind not in _TURNS and numbers[:, place].any():
-                raise InputError(f"{path}: {bone.name} moves in its parent or changes its length; expected rigid bones")
+                raise InputError(
+                    f"{path}: {bone.name} moves relative to its parent or changes its length; expected rigid bones"
+                )
     names = (*(bone.name for bone in skeleton.bones), *(f"{skeleton.bones[end].name}_end" for end in ends))
     parents = (*skeleton.parents, *ends)
     offsets = np.zeros((len(parents), 3))
@@ -336,7 +343,10 @@ def _make_motion(
 
 
 def _resolve_unit(motion: Motion, stated_m: float, reading: Reading) -> tuple[float, tuple[str, ...]]:
-    """Resolve the unit in m: the option, else the stated unit if it makes a person, else the likeliest unit."""
+    """Resolve the unit in m.
+
+    The option comes first, then the file's unit if it gives the body human size, and then the likeliest unit.
+    """
     if reading.metres_per_unit:
         return reading.metres_per_unit, ()
     if BODY_M[0] < measure_stature(motion) * stated_m < BODY_M[1]:

@@ -1,7 +1,4 @@
-"""Judge each animation of a file separately.
-
-An animation that cannot be corrected does not stop the others.
-"""
+"""Read each animation of a file by itself, so that one that cannot be corrected does not stop the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,12 +18,12 @@ from .stretching import check_bones
 
 @dataclass(frozen=True, eq=False)
 class Animation:
-    """A rig's motion, and the body in the rig."""
+    """An animation of a rig, and the motion of the body in the rig."""
 
     clip: RiggedMotion
     body: Upright
     refusal: str
-    """Why the motion cannot be corrected; "" if a correction is possible."""
+    """Reason why the motion cannot be corrected; "" if it can be."""
 
     @property
     def motion(self) -> Motion:
@@ -40,10 +37,11 @@ def read_animation(
     """Read an animation, and find its body.
 
     Args:
-        motion: Its motion in the file's unit.
-        tracks: What moves in the file.
-        reading: What the file does not state.
-        metres_per_unit: Length of its unit; None for metres, except for bodies of another size.
+        motion: Motion of the rig in the file's unit.
+        tracks: Animated channels in the file.
+        reading: Facts that the file does not state.
+        metres_per_unit: Length of the file's unit. None stands for metres, unless the size of the body shows another
+            unit.
     """
     clip = make_rigged_clip(rig, motion, tracks, metres_per_unit)
     try:
@@ -56,15 +54,15 @@ def read_animation(
 
 
 def collect_animations(animations: Sequence[Animation], write: Writes, notes: Sequence[str] = ()) -> MotionFile:
-    """Return the file of some animations.
+    """Collect animations into a motion file.
 
     Args:
         animations: The animations, at least one.
         write: Writes the file with other motions.
-        notes: What was assumed to read the file.
+        notes: Notes on assumptions made in reading.
 
     Returns:
-        The file; with names of motions if there are several.
+        The file. Its motions are named if there are several.
 
     Raises:
         InputError: No animation can be corrected.

@@ -1,10 +1,12 @@
-"""BVH, the Biovision hierarchy: skeleton and motion as text.
+"""Read and write BVH (Biovision hierarchy), a text format for a skeleton and its motion.
 
-A motion read from a file keeps the file's joints, names, order and frames of reference: at zero rotation joint frames
-are parallel to the world, whatever pose that is. The promise of `Skeleton` that this pose is upright and faces +z is
-then the file's to keep; most files do, CMU's own skeletons only nearly (see `cmu`). End sites are joints without
-channels, named `<parent>_end`, so that hands, feet and heads end in the right places. Many programs need an end site in
-every leaf joint: leaf joints without an end site are written with the end of an average body.
+A motion read from a file keeps the file's joints, names, order and joint frames. At zero rotation, joint frames are
+parallel to the world. `Skeleton` expects this pose to be upright and to face +z. Whether it does is up to the file:
+most
+files comply, CMU's own skeletons only nearly (see `cmu`). End sites become joints without channels, named
+`<parent>_end`, so that hands, feet and the head end in the right places. Because many programs need an end site in
+every
+leaf joint, leaf joints without one are written with the end of an average body.
 """
 
 import re
@@ -40,14 +42,14 @@ from .bvh_text import BLANKS, BvhText, byte_order_mark, parse_text, read_bvh_tex
 from .rig import RiggedMotion, describe_changed_names, order_below, unique, warn_of_changed_names
 
 _ROWS = 256
-"""Number of rows read or written at once, which fit into a processor's cache."""
+"""Number of rows read or written at once, chosen to fit into the processor's cache."""
 _TURNS_TOGETHER = 2**13
-"""Number of rotations whose angles are written at once."""
+"""Number of rotations converted to angles at once."""
 _NO_BONE = 0.1
-"""Maximum size of a position that is added to the offset, relative to it."""
+"""Length, relative to the offset, below which a channel position is added to the offset instead of replacing it."""
 
 _FINGERTIP_M = 0.028
-"""Length of an average fingertip beyond the last joint, in m. Joints that are no part of the body end there, too."""
+"""Length of an average fingertip beyond the last joint, in m. Joints that belong to no body part end there, too."""
 _ENDS_M = {
     "foot": (0.0, -SOLE_BELOW_TOE_JOINT_M, TOE_TIP_BEYOND_TOE_JOINT_M),
     "ankle": (0.0, 0.0, _FINGERTIP_M),
@@ -55,8 +57,9 @@ _ENDS_M = {
     "head": (0.0, HEAD_ABOVE_HEAD_JOINT_M + HEAD_RADIUS_M, 0.0),
     "wrist": tuple(SMPL.average().offsets_m[SMPL.names.index("left_hand")]),
 }
-"""Ends of an average body beyond the last joints, in m. The end of a foot without toe joint is too near to be read as a
-toe joint."""
+"""Ends of an average body relative to its last joints, in m.
+
+The end of a foot without a toe joint is so near to the ankle that it is not read as a toe joint."""
 
 
 def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None = None) -> RiggedMotion:
@@ -64,13 +67,13 @@ def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None
 
     Args:
         metres_per_unit: Length of the file's unit; see `parse_bvh`.
-        fps: Frames per second, which overrule the file's frame time.
+        fps: Frame rate, which overrides the file's frame time.
 
     Returns:
-        The clip, y up; `write_bvh` writes the same names in the same encoding.
+        The clip, y up. `write_bvh` writes it with the same names in the same encoding.
 
     Raises:
-        InputError: The file is malformed; names the line and what was expected there.
+        InputError: The file is malformed. The message names the line and what was expected there.
     """
     text, encoding = read_bvh_text(path)
     content = parse_text(text, str(path), fps)
@@ -82,18 +85,18 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     """Parse a BVH text into a clip, y up.
 
     Args:
-        metres_per_unit: Length of the file's unit, not stated in the format; None for the likeliest of the usual units
-            (see `units`).
-        fps: Frames per second, which overrule the file's frame time.
+        metres_per_unit: Length of the file's unit, which BVH does not state. None infers the likeliest of the usual
+            units (see `units`).
+        fps: Frame rate, which overrides the file's frame time.
 
     Raises:
-        InputError: The text is malformed; names the line and what was expected there.
+        InputError: The text is malformed. The message names the line and what was expected there.
     """
     return _pose_clip(parse_text(text, source, fps), source, metres_per_unit)
 
 
 def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> RiggedMotion:
-    """Return the clip of a file's content."""
+    """Build the clip from a file's content."""
     frames = len(content.values)
     joints = len(content.joints)
     check_unpacked(source, frames * joints * 4 * 8, stored=content.size)
@@ -139,10 +142,13 @@ def _find_rest_positions(offsets: np.ndarray, parents: Sequence[int]) -> np.ndar
 
 
 def _place_joints(positions: dict[int, np.ndarray], offsets: np.ndarray) -> tuple[np.ndarray, frozenset[int]]:
-    """Find which channel positions replace joint offsets.
+    """Decide whether channel positions replace the joints' offsets or are added to them.
 
-    Returns usual offsets (J, 3) from the parent, zero for the root, and the joints whose positions (T, 3) in the file
-    are added to offsets, because bones would have no length without them.
+    Positions are added if bones would have no length otherwise; these tracks (T, 3) in `positions` then change in
+    place.
+
+    Returns:
+        Median offsets (J, 3) from the parent, zero for the root, and the joints whose positions are added.
     """
     places = offsets.copy()
     relative = set()
@@ -161,7 +167,8 @@ def _channel_values(
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
     """Split channel values into positions and rotations.
 
-    Returns positions (T, 3), in file units, of joints with position channels, and rotations (T, J, 4) of all joints.
+    Returns the positions (T, 3), in the file's unit, of each joint with position channels, and the rotations (T, J, 4)
+    of all joints.
     """
     rotations = identity_rotations(len(values), len(channels))
     positions: dict[int, np.ndarray] = {}
@@ -179,7 +186,7 @@ def _channel_values(
 
 
 def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[int, list[int], str]]:
-    """Yield each joint's columns of a channel kind, with the axes in order."""
+    """Yield joint, columns and axes of the channels of one kind, for each joint that has them."""
     start = 0
     for joint, names in enumerate(channels):
         places = [place for place, name in enumerate(names) if name.endswith(kind)]
@@ -204,7 +211,7 @@ def _axis_numbers(axes: str) -> list[int]:
 
 
 def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str = "ZYX") -> RiggedMotion:
-    """Prepare a motion for writing as BVH; only the root has position channels.
+    """Prepare a motion for writing as BVH, with position channels only at the root.
 
     Args:
         metres_per_unit: Length of the file's unit, by default a centimetre.
@@ -216,7 +223,7 @@ def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str =
 
 
 def write_motion(path: Path, motion: Motion) -> None:
-    """Write a motion from elsewhere as BVH: centimetres, ZYX."""
+    """Write a motion that was not read from BVH as BVH, in centimetres and ZYX angles."""
     warn_of_changed_names("BVH", motion.skeleton.names, written_names(motion.skeleton.names))
     write_bvh(path, clip_of(motion))
 
@@ -224,7 +231,7 @@ def write_motion(path: Path, motion: Motion) -> None:
 def write_bvh(path: Path, clip: RiggedMotion) -> None:
     """Write a clip as BVH.
 
-    The clip is unchanged, or has another motion of the skeleton (`dataclasses.replace`).
+    Its motion may have been replaced by another motion of the same skeleton.
     """
     lines = _format_lines(clip)
     with replacing(path) as temporary, temporary.open("wb") as file:
@@ -233,16 +240,16 @@ def write_bvh(path: Path, clip: RiggedMotion) -> None:
 
 
 def layer_between(before: str, after: str, source: str) -> str:
-    """Return the additive layer between two BVH texts.
+    """Return the additive animation layer between two BVH texts.
 
-    The layer added to the channels of `before` gives those of `after`.
+    Adding the layer's channels to those of `before` gives those of `after`.
 
     Args:
-        after: Text of another clip with the same channels, such as the correction.
-        source: The name of both in messages.
+        after: Text of a clip with the same channels, such as the correction.
+        source: Name of the clips in messages.
 
     Returns:
-        The text; angles are the shortest ones.
+        The layer as BVH text, with angles between -180 and 180 degrees.
 
     Raises:
         InputError: Channels or frames differ.
@@ -251,8 +258,8 @@ def layer_between(before: str, after: str, source: str) -> str:
     old = parse_text(before, source)
     if new.values.shape != old.values.shape:
         raise InputError(
-            f"{source}: a layer needs as many frames and channels before as after, "
-            f"got {old.values.shape} and {new.values.shape}"
+            f"{source}: a layer needs equal numbers of frames and channels before and after, got {old.values.shape} "
+            f"and {new.values.shape}"
         )
     names = list(chain.from_iterable(new.channels))
     angles = [index for index, name in enumerate(names) if name.endswith("rotation")]
@@ -265,7 +272,7 @@ def layer_between(before: str, after: str, source: str) -> str:
 
 
 def _format_lines(clip: RiggedMotion) -> Iterator[str]:
-    """Yield the file's lines, frame by frame, because a long motion's text is larger than its numbers."""
+    """Yield the file's lines, not all at once, because the text of a long motion is larger than its numbers."""
     values = _values_of(clip)
     ends = np.cumsum([len(names) for names in clip.channels])
     columns: list[int] = []
@@ -279,7 +286,7 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
 
 
 def format_channels(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]:
-    """Yield formatted columns of values (T, C), some lines at a time, with six decimals."""
+    """Yield the formatted columns of values (T, C), in blocks of lines, with six decimals."""
     row_format = " ".join(["%.6f"] * len(columns))
     for start in range(0, len(values), _ROWS):
         rows = values[start : start + _ROWS].take(columns, axis=1)
@@ -297,7 +304,7 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
     values = np.zeros((len(motion), sum(map(len, clip.channels))))
     moves_root = any(name.endswith("position") for name in clip.channels[0])
     if not moves_root and np.ptp(motion.root_m, axis=0).max() > 1e-6:
-        raise InputError(f"{motion.source or 'the motion'}: its root moves, but the file has no channels for that")
+        raise InputError(f"{motion.source or 'motion'}: the root moves, but the file has no position channels for it")
     for joint, columns, axes in _columns(clip.channels, "position"):
         numbers = _axis_numbers(axes)
         still_m = np.tile(motion.skeleton.offsets_m[joint], (len(motion), 1))
@@ -309,7 +316,7 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
             values[:, columns] -= clip.offsets[joint][numbers]
     for axes, (joints, columns) in _turning_joints(clip.channels).items():
         all_axes = axes + "".join(axis for axis in "XYZ" if axis not in axes)
-        together = max(_TURNS_TOGETHER // max(len(motion), 1), 1)  # angles of all would take most of the memory
+        together = max(_TURNS_TOGETHER // max(len(motion), 1), 1)  # bounds the memory
         for start in range(0, len(joints), together):
             some = slice(start, start + together)
             angles_deg = to_euler_angles(all_axes, motion.rotations[:, joints[some]])[..., : len(axes)]
@@ -319,10 +326,11 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return joint names that BVH can hold.
+    """Convert joint names to names that BVH can hold.
 
-    Such a name is a single line without braces, is not empty, and is not repeated. Comment marks become `_` where
-    readers see a comment, at the beginning and after a blank.
+    Such names are unique, not empty, and a single line without braces. Comment marks at the beginning of a name or
+    after
+    a blank become `_`, because readers take them for a comment.
     """
     written: list[str] = []
     for name in names:
@@ -333,7 +341,7 @@ def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int, can_end: bool) -> list[str]:
-    """Format a joint and all joints below; `can_end` says whether end sites may be added."""
+    """Format a joint and its descendants; `can_end` allows end sites to be added."""
     skeleton = clip.motion.skeleton
     if joint in clip.end_sites:
         return _format_braces("End Site", clip.offsets[joint], [], depth)
@@ -349,18 +357,21 @@ def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: i
 
 
 def _format_braces(title: str, offset: np.ndarray, content: Sequence[str], depth: int) -> list[str]:
-    """Format a title, and an offset (3,) and the content in braces."""
+    """Format a title, followed by an offset (3,) and content in braces."""
     margin = "\t" * depth
     x, y, z = offset.round(6) + 0.0
     return [f"{margin}{title}", f"{margin}{{", f"{margin}\tOFFSET {x:.6f} {y:.6f} {z:.6f}", *content, f"{margin}}}"]
 
 
 def find_leaf_end_m(skeleton: Skeleton, joint: int) -> np.ndarray:
-    """Find where a leaf joint's body part ends.
+    """Find where the body part of a leaf joint ends.
 
-    The end (3,) is in the joint's frame, in m. It has the direction and length that an average body has, whatever the
-    rest pose: relative to the legs above a neck, relative to the last two bones elsewhere. Fingers, and joints that are
-    not part of the body, end a fingertip further along the same bone.
+    Direction and length are an average body's, whatever the rest pose. They are scaled by the length of the legs for
+    neck and head, and by the last two bones elsewhere. Fingers, and joints that belong to no body part, end a fingertip
+    further along the same bone.
+
+    Returns:
+        The end (3,) in the joint's frame, in m.
     """
     part = skeleton.parts[joint]
     bone_m = skeleton.offsets_m[joint]

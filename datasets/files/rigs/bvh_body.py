@@ -1,6 +1,6 @@
-"""The body in a BVH file, and its writing back.
+"""Find the body in a recorded clip such as BVH, and write its motion back.
 
-The file keeps its names, channels, unit and axes.
+Names, channels, unit and axes of the file stay the same.
 """
 
 from collections.abc import Sequence
@@ -40,29 +40,29 @@ from .stretching import (
 _HELD_M = 0.01
 _FRAMES_TO_DOUBT = 512
 _FAR_APART_M = 0.1
-"""Minimum median move between key poses, in m. The joint that moves furthest counts."""
+"""Smallest median displacement between key poses, in m, of the joint that moves furthest."""
 _GOES_ON = 0.5
-"""Maximum correlation of moves around key poses: moves of joints before and after."""
+"""Largest correlation, at key poses, between the displacements before and after a frame."""
 
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:
-    """Return the body of a BVH file."""
+    """Open the body's motion in a BVH file."""
     return open_rigged(path, _believe_frame_time(read_bvh(path, reading.metres_per_unit, reading.fps)), reading)
 
 
 def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axis: int | None = None) -> MotionFile:
-    """Return a recorded clip's body, written as BVH.
+    """Open the body's motion in a recorded clip, to be written as BVH.
 
-    Writing refuses a motion that the channels cannot hold.
+    Writing raises InputError if the clip's channels cannot hold the motion.
 
     Args:
         path: File of the clip.
-        format_axis: Vertical axis that the format has, None without one.
+        format_axis: Vertical axis of the file's format, or None if the format has none.
     """
     clip = _sample_key_poses(recorded, path)
     refusal = (
-        f"{path}: {recorded.motion.fps:.3g} frames per second do not show when feet stand; export at least "
-        f"{KEY_POSES_FPS:g}, or pass their real rate with --fps"
+        f"{path}: {recorded.motion.fps:.3g} frames per second are too few to detect foot contacts; export at least "
+        f"{KEY_POSES_FPS:g}, or pass the real frame rate with --fps"
     )
     notes = (*clip.notes, *check_bones(clip))
     body = body_of(clip)
@@ -71,7 +71,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
     followers = find_all_followers(clip)
     notes = (*notes, *note_lone_helpers(clip, followers))
     if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
-        # All frames are in the body; a long motion is not kept twice.
+        # The body has all frames, so the clip keeps only one to save memory.
         root_m = clip.motion.root_m[:1].copy()
         rotations = clip.motion.rotations[:1].copy()
         clip = replace(clip, motion=replace(clip.motion, root_m=root_m, rotations=rotations))
@@ -89,7 +89,8 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
         if distances_m.max() > _HELD_M:
             joint = changed.skeleton.names[int(distances_m.argmax())]
             raise InputError(
-                f"{path}: its channels cannot hold the correction: {joint} would be {distances_m.max():.2f} m elsewhere"
+                f"{path}: the file's channels cannot hold the correction: {joint} would be off by "
+                f"{distances_m.max():.2f} m"
             )
 
     refusals = () if clip.motion.fps == recorded.motion.fps else (refusal,)
@@ -100,7 +101,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
 
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
-    """Resample a clip of key poses between its few frames, as between keys."""
+    """If a clip has so few frames that they are key poses, interpolate between them."""
     own_fps = clip.motion.fps
     if own_fps >= KEY_POSES_FPS or len(clip.motion) < 2:
         return clip
@@ -112,10 +113,13 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
 
 
 def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
-    """Decide whether a rate of 1 fps is true.
+    """Decide whether a frame time of 1 s is real or a placeholder.
 
-    It is true if the file states it and poses differ too much for the usual rate. Other clips get a note that the usual
-    rate is assumed. Between frames of a recording bodies move little, and onwards; between key poses far, and anywhere.
+    Between frames of a recording, the body moves a little and keeps its direction. Between key poses, it moves far and
+    in
+    any direction. If frames look like key poses, the file's 1 fps is used. Otherwise the usual frame rate is assumed,
+    and
+    a note says so.
     """
     if clip.placeholder_rate is None:
         return clip
@@ -133,10 +137,10 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
 
 
 def body_of(clip: RiggedMotion) -> Motion:
-    """Return the motion from the pelvis downwards.
+    """Return the body's motion, with the pelvis as its root.
 
-    Joints above the pelvis may belong to a scene or a prop. If parts of the body are not below the pelvis, the result
-    is the whole motion on a tree that hangs on the pelvis.
+    Joints above the pelvis are dropped, because they may belong to a scene or a prop. If body parts are not below the
+    pelvis, the whole skeleton is kept and rerooted at the pelvis.
     """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
@@ -160,10 +164,7 @@ def body_of(clip: RiggedMotion) -> Motion:
 
 
 def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
-    """Find joints that follow, and legs that stretch.
-
-    Such legs reach further in the file than rigid bones do.
-    """
+    """Find the joints that follow the body, and legs that stretch beyond the reach of rigid bones."""
     followers = find_followers(clip)
     stretching_legs = find_stretching_legs(clip)
     if not stretching_legs:
@@ -175,16 +176,16 @@ def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
 def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Following]) -> RiggedMotion:
     """Return the clip with another body motion.
 
-    Feet are where `body` has them, and followers follow.
+    The feet are where `body` has them, and followers move along.
     """
     changed = match_ankles_to_body(_with_rigid_body(clip, body), body)
     return put_followers(changed, followers)
 
 
 def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
-    """Return the clip with another rigid body motion.
+    """Return the clip with another body motion on rigid bones.
 
-    The pelvis moves by its own channels, or else by the root's.
+    The pelvis moves by its own position channels if it has them, and by the root's otherwise.
     """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
@@ -206,9 +207,9 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
 
 
 def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
-    """Return the clip with another number of frames.
+    """Return the clip, stretched in time to this number of frames.
 
-    A clip of this length, or of a single frame, is returned itself.
+    A clip that has this length or only one frame is returned unchanged, and so is any clip if one frame is asked for.
     """
     own_frames = len(clip.motion)
     if frames == own_frames or own_frames < 2 or frames < 2:
@@ -217,7 +218,7 @@ def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
 
 
 def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMotion:
-    """Return the clip at fractional frames (T,)."""
+    """Interpolate the clip at fractional frames (T,)."""
     frames = np.arange(len(clip.motion))
     stretches_m = {}
     for joint, track in clip.stretches_m.items():
@@ -227,15 +228,17 @@ def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMoti
 
 
 def _check_rigid(clip: RiggedMotion, joint: int) -> None:
-    """Refuse stretching bones between joint and root, because a skeleton cannot hang from such a joint."""
+    """Refuse stretching bones between a joint and the root, because a skeleton cannot be rerooted across them."""
     path = clip.motion.skeleton.path_to_root(joint)[:-1]
     moving = [above for above in path if above in clip.stretches_m]
     if any(np.ptp(clip.stretches_m[above], axis=0).max() > _HELD_M for above in moving):
         names = [clip.motion.skeleton.names[above] for above in moving]
-        raise InputError(f"{clip.motion.source}: the bones between root and pelvis stretch, at {', '.join(names)}")
+        raise InputError(
+            f"{clip.motion.source}: expected rigid bones between root and pelvis, but {', '.join(names)} stretch"
+        )
 
 
 def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a joint's world positions (T, 3) in the file and orientations (T, 4)."""
+    """Return a joint's positions (T, 3) and orientations (T, 4) in the file's world."""
     positions_m, orientations = world_poses_of(clip)
     return positions_m[:, joint], orientations[:, joint]

@@ -1,8 +1,8 @@
-"""The text of BVH files.
+"""Parse the text of BVH files: encoding, hierarchy, frame rate and rows of numbers.
 
-It covers encoding, hierarchy, frame rate and rows of numbers. Programs write the format loosely. Also read, with a
-note, are files with a wrong frame count, a last row that is cut off, wrapped rows, numbers with decimal commas or
-without blanks between, and a frame time that is missing or in milliseconds.
+Programs write the format loosely. Files are also read, with a note, if the frame count is wrong, the last row is cut
+off, rows are wrapped, numbers have decimal commas or no blanks between them, or the frame time is missing or in
+milliseconds.
 """
 
 import codecs
@@ -28,14 +28,14 @@ _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind
 _FPS_ROUNDING = 1e-4
 _FRAME_TIME_S = (1e-5, 100.0)
 _LONGEST_FRAME_S = 4.0
-"""Maximum frame time in seconds. Larger ones are in milliseconds, or frames per second."""
+"""Frame time above which the number must be in milliseconds or a frame rate, in s."""
 _USUAL_ROUNDING = 2e-3
-"""Relative rounding of milliseconds, which often have a single decimal, as in 33.3."""
+"""Tolerated relative rounding of frame times in milliseconds, which often have one decimal, such as 33.3."""
 
 BLANKS = " \t\n\r\v\f"
-"""Blanks around a name. Other blanks, such as Japanese, belong to the name."""
+"""Blanks to strip from names. Other blanks, such as the Japanese one, belong to the name."""
 _WORD = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*([{}]|[^\s{}]+|)")
-"""Pattern of a word after blanks and comments. The word is empty at the end."""
+"""Pattern of the next word after blanks and comments. It is empty at the end of the text."""
 _NAME = re.compile(r"[^\n{]*")
 _COMMENT = re.compile(r"(?:^|\s)(?://|[#;]).*$", re.MULTILINE)
 _COMMENT_AFTER_NAME = re.compile(r"(?<=\S)\s+(?://|[#;])\s.*$")
@@ -43,15 +43,14 @@ _DECIMAL_COMMA = re.compile(r"(?<!\S)([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)(?!\S)")
 _DECIMAL_POINT = re.compile(r"\d\.\d")
 _COMMA_NOTE = "decimal commas are read as decimal points"
 _TOUCHING = re.compile(r"(?<=[\d.])(?=[-+])")
-"""Pattern between two touching numbers. The second number's sign fills the column."""
+"""Pattern of the border between two numbers without a blank, where the second one's sign fills the column."""
 _TOUCHING_NOTE = "numbers without a blank between them are split"
 _ROWS_BEFORE_END = 4
-"""Number of final rows that show the number format. Programs write numbers in different ways."""
-"""Words of a note on a frame time of 0 or 1 s."""
+"""Number of last rows that show the program's number format."""
 _ONE_SECOND = "1.0000000"
-"""Frame time of a true second. This program writes it so; it is no placeholder."""
+"""Frame time of a real second. Written by this library with seven decimals, it is not a placeholder."""
 _PADDING = "\0\x1a"
-"""Bytes that programs pad files with."""
+"""Characters with which programs pad files."""
 _JAPANESE = re.compile("[\u3040-\u30ff]|[\u3400-\u9fff\uff61-\uff9f]{2}")
 
 
@@ -73,16 +72,16 @@ class BvhText:
 
     joints: list[BvhJoint]
     names: tuple[str, ...]
-    """Names of the joints, none twice."""
+    """Unique names of the joints."""
     values: np.ndarray
-    """Channel values (T, C), joints in the file's order."""
+    """Channel values (T, C), with joints in the file's order."""
     fps: float
     notes: tuple[str, ...]
     """Notes on assumptions made in reading."""
     size: int
     """Number of characters of the text."""
     placeholder_rate: FileNote | None = None
-    """Note on a frame time of 1 s, or None. Such a time is usually a placeholder."""
+    """Note on a frame time of 1 s, which is usually a placeholder; None for other frame times."""
 
     @property
     def channels(self) -> tuple[tuple[str, ...], ...]:
@@ -91,24 +90,25 @@ class BvhText:
 
 
 def read_bvh_text(path: Path) -> tuple[str, str]:
-    """Read a BVH text and its encoding.
+    """Read a BVH file as text, and detect its encoding.
 
-    Raises InputError if the file is not text, or larger than the limit.
+    Returns the text and Python's name of the encoding. Raises InputError if the file is not text or is larger than the
+    limit.
     """
     check_unpacked(path, path.stat().st_size)
     return decode(read_bytes(path), str(path))
 
 
 def decode(content: bytes, source: str) -> tuple[str, str]:
-    """Decode text and detect its encoding, which the format does not state.
+    """Decode text and detect its encoding, which BVH does not state.
 
-    Names are the same bytes when encoded again. Latin-1 decodes anything and is therefore tried last.
+    Encoding the names again gives the same bytes. Latin-1 decodes any bytes and is therefore tried last.
 
     Returns:
-        The text, and the name of the encoding for Python.
+        The text, and Python's name of the encoding.
 
     Raises:
-        InputError: The content is no text.
+        InputError: The content is not text.
     """
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if content.startswith(mark) and not content.startswith(codecs.BOM_UTF32_LE):
@@ -134,28 +134,28 @@ def decode(content: bytes, source: str) -> tuple[str, str]:
 
 
 def byte_order_mark(encoding: str) -> bytes:
-    """Return the byte-order mark of UTF-16, nothing for other encodings."""
+    """Return the byte-order mark of UTF-16, or no bytes for other encodings."""
     return "\ufeff".encode(encoding) if encoding.startswith("utf-16") else b""
 
 
 def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
-    """Read the text of a BVH file.
+    """Parse the text of a BVH file.
 
     Args:
-        fps: Frames per second, in place of the file's frame time.
+        fps: Frame rate, which overrides the file's frame time.
 
     Returns:
         The hierarchy, the frame rate and the values of all channels.
 
     Raises:
-        InputError: The text is malformed; names the line and what was expected there.
+        InputError: The text is malformed. The message names the line and what was expected there.
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         after_hierarchy, joints = _scan_hierarchy(text[: max(text.find("\nMOTION"), 0)])
         scanner = replace(after_hierarchy, text=text, source=source, notes=dict(after_hierarchy.notes))
-    except InputError:  # parse all: a keyword may be spelled differently
+    except InputError:  # a keyword may be spelled differently: parse the whole text
         scanner = _Scanner(text, source)
         joints = _parse_hierarchy(scanner)
     names = _number_ends(joints, source)
@@ -175,7 +175,7 @@ class _Scanner:
     word_at: int = 0
     """Start of the last word."""
     notes: dict[str, None] = field(default_factory=dict)
-    """Notes in order, none twice."""
+    """Unique notes, in order."""
     placeholder_rate: FileNote | None = None
     """As in `BvhText`."""
 
@@ -185,11 +185,11 @@ class _Scanner:
         return 1 + self.text.count("\n", 0, self.word_at)
 
     def peek(self) -> str:
-        """Return the next word without moving on, "" at the end."""
+        """Return the next word without consuming it; "" at the end of the text."""
         return self._find_word()[1]
 
     def next(self, expected: str) -> str:
-        """Return the next word; InputError if there is none."""
+        """Consume and return the next word. Raises InputError at the end of the text."""
         word = self._find_word()
         self.word_at, self.at = word.span(1)
         if not word[1]:
@@ -197,19 +197,19 @@ class _Scanner:
         return word[1]
 
     def expect(self, word: str) -> None:
-        """Move past a word; InputError if another word follows."""
+        """Consume this word. Raises InputError if another word follows."""
         if self.next(f'"{word}"').upper() != word:
             raise self.fail(f'"{word}"')
 
     def read_name(self) -> str:
         """Read the rest of the line, up to a brace."""
         match = _NAME.match(self.text, self.at)
-        assert match is not None, "the pattern matches the empty text, too"
+        assert match is not None, "the pattern also matches the empty string"
         self.at = match.end()
         return _COMMENT_AFTER_NAME.sub("", match.group().strip(BLANKS))
 
     def read_numbers(self, count: int, keyword: str) -> list[float]:
-        """Read the next words as finite numbers, or raise InputError."""
+        """Read `count` finite numbers. Raises InputError if there are fewer or more."""
         start = self.word_at
         values = []
         while len(values) <= count and (numbers := self.split_numbers(self.peek())):
@@ -217,7 +217,7 @@ class _Scanner:
             values += numbers
         self.word_at = start
         if len(values) != count:
-            raise self.fail(f"{count} finite numbers after {keyword}, none beyond ±{LARGEST:g}")
+            raise self.fail(f"{count} finite numbers between ±{LARGEST:g} after {keyword}")
         return values
 
     def split_numbers(self, word: str) -> list[float]:
@@ -234,13 +234,13 @@ class _Scanner:
         return numbers
 
     def number(self, word: str) -> float:
-        """Return a word's number, or NaN."""
+        """Parse a word as a number, or return NaN."""
         return _number(self.replace_decimal_commas(word))
 
     def replace_decimal_commas(self, text: str) -> str:
         """Replace decimal commas by points.
 
-        Text changes only if all numbers are written with commas, as in many languages.
+        The text changes only if no number in it has a decimal point.
         """
         if "," not in text or _DECIMAL_POINT.search(text):
             return text
@@ -250,24 +250,24 @@ class _Scanner:
         return replaced
 
     def fail(self, expected: str) -> InputError:
-        """Return the error for the last word, with the rest of the line."""
+        """Make an error that shows the last word and the rest of its line."""
         line = self.text[self.word_at : self.word_at + 200].partition("\n")[0]
         got = " ".join(line.split())[:60]
         return InputError(f"{self.source}, line {self.line}: expected {expected}, got {got!r}")
 
     def note_damage(self, damage: str) -> None:
-        """Note what is missing or was left out."""
+        """Add a note on missing or dropped data."""
         self.notes[FileNote(f"damaged file: {damage}", topic="damage")] = None
 
     def _find_word(self) -> re.Match[str]:
-        """Match the next word; the match is empty at the end."""
+        """Match the next word. The match is empty at the end of the text."""
         match = _WORD.match(self.text, self.at)
-        assert match is not None, "the pattern matches the empty text, too"
+        assert match is not None, "the pattern also matches the empty string"
         return match
 
 
 def _number(word: str) -> float:
-    """Return a word's number, or NaN."""
+    """Parse a word as a number, or return NaN."""
     try:
         return float(word)
     except ValueError:
@@ -276,9 +276,9 @@ def _number(word: str) -> float:
 
 @lru_cache(maxsize=16)
 def _scan_hierarchy(beginning: str) -> tuple[_Scanner, list[BvhJoint]]:
-    """Scan the hierarchy, which many files share.
+    """Parse a hierarchy, with a cache because many files share the same one.
 
-    Returns its joints and the position after it; both are read-only.
+    Returns the scanner after the hierarchy and the joints; do not change either.
     """
     scanner = _Scanner(beginning, "")
     joints = _parse_hierarchy(scanner)
@@ -286,7 +286,7 @@ def _scan_hierarchy(beginning: str) -> tuple[_Scanner, list[BvhJoint]]:
 
 
 def _parse_hierarchy(scanner: _Scanner) -> list[BvhJoint]:
-    """Return the joints in the file's order, parents first."""
+    """Parse the joints, in the file's order, which has parents first."""
     scanner.expect("HIERARCHY")
     joints: list[BvhJoint] = []
     open_joints: list[int] = []
@@ -295,7 +295,7 @@ def _parse_hierarchy(scanner: _Scanner) -> list[BvhJoint]:
         keyword = scanner.next(expected).upper()
         if keyword in (("JOINT", "END") if open_joints else ("ROOT",)):
             if len(joints) >= MOST_JOINTS or len(open_joints) >= MOST_LEVELS:
-                raise scanner.fail(f"a skeleton of at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
+                raise scanner.fail(f"a skeleton of at most {MOST_JOINTS} joints on at most {MOST_LEVELS} levels")
             joints.append(_open_joint(scanner, keyword, open_joints, joints))
             open_joints.append(len(joints) - 1)
             scanner.expect("{")
@@ -333,20 +333,23 @@ def _parse_channels(scanner: _Scanner) -> tuple[str, ...]:
         names.append(name)
     if count != str(len(names)) or len(set(names)) != len(names):
         scanner.word_at = start
-        raise scanner.fail("CHANNELS, their number, and as many different ones of Xposition to Zrotation")
+        raise scanner.fail("CHANNELS, their number, and as many different channels from Xposition to Zrotation")
     return tuple(names)
 
 
 def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
-    """Number the end sites of a parent, and return all joint names; other names must be unique."""
+    """Number end sites of the same name, and return the names of all joints.
+
+    Raises InputError if two other joints have the same name.
+    """
     lines: dict[str, int] = {}
     for joint in joints:
         if joint.is_end:
             continue
         if joint.name in lines:
             raise InputError(
-                f"{source}, line {joint.line}: expected a new joint name, got {joint.name!r}, "
-                f"which line {lines[joint.name]} has already"
+                f"{source}, line {joint.line}: expected a new joint name, got {joint.name!r}, which is already in line "
+                f"{lines[joint.name]}"
             )
         lines[joint.name] = joint.line
     taken = set(lines)
@@ -363,7 +366,7 @@ def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
 
 
 def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float]:
-    """Parse the frame count and frame rate; `fps` overrules the file."""
+    """Parse the frame count and the frame rate, which `fps` overrides."""
     keyword = scanner.next("MOTION").upper()
     if keyword == "ROOT":
         raise scanner.fail("MOTION after the first skeleton (a file with several roots holds several people)")
@@ -374,7 +377,7 @@ def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float
         raise scanner.fail('"Frames: <number>"')
     count = int(frames.partition(".")[0])
     if fps is not None and np.isfinite(scanner.number(scanner.peek())):
-        scanner.notes[FileNote(f"the file has no frame time; {fps:g} frames per second", "--fps")] = None
+        scanner.notes[FileNote(f"the file states no frame time: {fps:g} frames per second", "--fps")] = None
         return count, fps
     time = _read_field(scanner, r"frame\s*time", '"Frame Time: <seconds>" (or --fps)')
     return count, _resolve_fps(scanner, time, fps)
@@ -391,14 +394,14 @@ def _read_field(scanner: _Scanner, label: str, expected: str) -> str:
 
 
 def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
-    """Resolve the frame rate; `fps` overrules the frame time as written."""
+    """Resolve the frame rate from `time`, the frame time as written, unless `fps` overrides it."""
     frame_time_s = scanner.number(time)
     own_fps, assumption = 1.0, ""
     if time != _ONE_SECOND:
         own_fps, assumption = _infer_fps(frame_time_s, scanner.replace_decimal_commas(time))
     if fps is not None:
         if own_fps is None or abs(own_fps - fps) > _FPS_ROUNDING * fps:
-            words = f"{fps:g} frames per second, not by the file's frame time {time[:20]}"
+            words = f"{fps:g} frames per second instead of the file's frame time {time[:20]}"
             scanner.notes[FileNote(words, "--fps")] = None
         return fps
     if own_fps is None:
@@ -417,9 +420,16 @@ def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
 def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
     """Infer the frame rate from a frame time.
 
-    Returns None if there is no frame time, and what was assumed, "" for nothing. `digits` is the frame time as written.
-    Programs that do not know the frame time write 0 or 1. A large number is in milliseconds or is the frame rate,
-    whichever makes the frame rate usual.
+    Programs that do not know the frame time write 0 or 1. A large number is in milliseconds or is itself the frame
+    rate,
+    whichever gives a usual frame rate.
+
+    Args:
+        frame_time_s: The frame time.
+        digits: The frame time as written, with a decimal point.
+
+    Returns:
+        The frame rate, or None if the number is not a frame time, and the assumption made, or "".
     """
     if frame_time_s in (0, 1):
         return SAMPLED_FPS, " is a placeholder"
@@ -435,7 +445,7 @@ def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
 
 
 def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
-    """Parse the complete rows of a motion (T, channels); the file states `frames` rows."""
+    """Parse the complete rows (T, channels) of a motion whose file states `frames` rows."""
     values = _read_plain_rows(scanner, frames, channels)
     if values is not None:
         return values
@@ -450,7 +460,7 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
     if not channels:
         return np.zeros((frames, 0))
     if not lines:
-        raise InputError(f"{scanner.source}, line {scanner.line}: expected frames after the frame time, found none")
+        raise InputError(f"{scanner.source}, line {scanner.line}: expected frames after the frame time, got none")
     values = _load_even_rows(lines, channels)
     if values is None and any(_TOUCHING.search(line) for _, line in lines):
         lines = [(number, _TOUCHING.sub(" ", line)) for number, line in lines]
@@ -460,18 +470,16 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
         values = _load_uneven_rows(scanner, lines, frames, channels)
     if not has_end and len(values) > 1 and not is_end_sound([line for _, line in lines], channels):
         values = values[:-1]
-        scanner.note_damage(
-            f"the last number, in line {lines[-1][0]}, may be cut off, as no line end follows; its row is left out"
-        )
+        scanner.note_damage(f"the last row, in line {lines[-1][0]}, was dropped because its last number may be cut off")
     if len(values) != frames:
-        scanner.note_damage(f"{frames} frames expected from the header, {len(values)} found; these are used")
+        scanner.note_damage(f"the header states {frames} frames, but the file has {len(values)}")
     return values
 
 
 def _read_plain_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray | None:
-    """Read rows that are written one per line.
+    """Read rows with a compiled kernel, if each is on a line of its own.
 
-    Returns None for other rows, and without compiled kernels.
+    Returns None for other rows or if there is no kernel.
     """
     kernel = find_kernel("read_rows")
     if kernel is None or 2 * frames * channels > len(scanner.text):
@@ -485,11 +493,12 @@ def _read_plain_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarra
 
 
 def is_end_sound(lines: Sequence[str], channels: int) -> bool:
-    """Return whether a file's last number is complete, if the last line has no end.
+    """Return whether the last number of a file without a final line break is complete.
 
-    A complete number has as many decimals as all numbers in the last rows, or at least as many digits as any number
-    there, or equals the numbers above. The end of an incomplete row, or a word that is not a number, does not matter,
-    because such a row is left out.
+    It is complete if all numbers in the last rows have as many decimals, if none of them has more digits, or if all
+    rows
+    end with this number. An incomplete row, or one that ends with a word that is not a number, counts as sound, because
+    such a row is dropped anyway.
     """
     *words, end = " ".join(lines[-_ROWS_BEFORE_END:]).split()
     if sum(len(line.split()) for line in lines) % channels or np.isnan(_number(end)):
@@ -510,7 +519,7 @@ def _count_digits(word: str) -> int:
 
 
 def _load_even_rows(lines: Sequence[tuple[int, str]], channels: int) -> np.ndarray | None:
-    """Load lines that hold one row each; None if the count of numbers differs."""
+    """Load lines that hold one row each, or return None if a line has another count of numbers."""
     try:
         values = np.loadtxt([line for _, line in lines], comments=None, ndmin=2)  # noqa: TID251 - of lines
     except ValueError:
@@ -520,9 +529,9 @@ def _load_even_rows(lines: Sequence[tuple[int, str]], channels: int) -> np.ndarr
 
 
 def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frames: int, channels: int) -> np.ndarray:
-    """Load the complete rows among uneven lines.
+    """Load all complete rows from lines that hold parts of rows or several rows.
 
-    Lines may hold parts of rows, several rows, or something else at the end.
+    Text after the last frame is dropped with a note.
     """
     rows: list[list[float]] = []
     pending: list[float] = []
@@ -545,7 +554,7 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
             is_at_end = len(rows) + len(pending) // channels >= frames - 1
             if not is_at_end or not np.isnan(values[bad]) or words[bad].lower().strip("+-") == "nan":
                 raise complain(number, repr(words[bad][:30]))
-            scanner.note_damage(f"what follows the numbers in line {number} is left out")
+            scanner.note_damage(f"the text after the numbers in line {number} was dropped")
         elif len(pending) > channels and (number != first_line or len(pending) % channels):
             raise complain(first_line, f"{first_count} numbers")
         is_wrapped |= number != first_line or len(pending) > channels
@@ -558,8 +567,8 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
         raise complain(first_line, f"{first_count} numbers")
     if pending:
         scanner.note_damage(
-            f"the last row, in line {first_line}, has {len(pending)} of {channels} numbers and is left out"
+            f"the last row, in line {first_line}, was dropped because it has {len(pending)} of {channels} numbers"
         )
     if is_wrapped:
-        scanner.notes["frames are not one to a line"] = None
+        scanner.notes["lines and frames do not match: rows are wrapped"] = None
     return np.array(rows, dtype=float).reshape(-1, channels)

@@ -1,7 +1,7 @@
-"""Read FBX animations.
+"""Read FBX animations with ufbx, in a child process (extra `fbx`).
 
-Output is glTF or BVH with the same joint names. Needs the extra `fbx`: ufbx reads in a child process. FBX is Autodesk's
-own format; no open library writes FBX.
+FBX is Autodesk's proprietary format, and no open library writes it. Corrections are therefore written as glTF or BVH
+with the same joint names.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from .bvh import write_motion
 from .rig import LARGEST, LEAST_BODY, Rig, Tracks, motion_of, top_joint, tree_of
 
 _PROPERTIES = {"translation": (slice(0, 3), 1e-6), "rotation": (slice(3, 7), 1e-7), "scale": (slice(7, 10), 1e-7)}
-"""Columns of transforms, with minimum changes. Each places a node; smaller changes do not move it."""
+"""Columns of each property in a node's transform, and the largest change that does not count as motion."""
 
 _READER = Path(__file__).parents[1] / "native" / "fbx_child.py"
 
@@ -44,14 +44,14 @@ class _Stack:
 
 
 def open_fbx(path: Path, reading: Reading) -> MotionFile:
-    """Read a file's animation stacks, y up.
+    """Open the animation stacks of an FBX file.
 
-    Motions are in m, at the file's frame rate. They are written as .glb, with an animation for each, or as .bvh if
-    there is a single motion; meshes are not written.
+    Motions are y up, in metres and at the file's frame rate. They are written as .glb with an animation for each, or as
+    .bvh if there is only one. Meshes are not written.
     """
     with requires_extra("FBX"):
         if find_spec("ufbx") is None:
-            raise ModuleNotFoundError("there is no module ufbx", name="ufbx")
+            raise ModuleNotFoundError("the module ufbx is not installed", name="ufbx")
     facts, values = ask_reader(_READER, "FBX", path, {}, limit_time_s(path))
     parents = facts["parents"]
     are_joints = facts["are_bones"] if any(facts["are_bones"]) else facts["are_empty"]
@@ -63,12 +63,12 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
         if stop_s > start_s:
             stacks.append(_Stack(index, name, frame_count(stop_s - start_s, fps)))
     if not tree or not stacks:
-        raise InputError(f"{path}: holds no animation of a skeleton")
+        raise InputError(f"{path}: expected an animation of a skeleton, got none")
     names = [facts["names"][node] or f"node {joint}" for joint, node in enumerate(tree)]
     rest = []
     for name, place in zip(names, values.reshape(-1, 10)[tree], strict=True):
         if not (np.abs(place) <= LARGEST).all():
-            raise InputError(f"{path}: the place of {name} is not made of finite numbers, none beyond ±{LARGEST:g}")
+            raise InputError(f"{path}: expected finite numbers between ±{LARGEST:g} in the transform of {name}")
         rest.append({kind: place[columns] for kind, (columns, _) in _PROPERTIES.items()})
     rig = Rig.from_tree(tree, parents, names, rest)
     sizes = [(stack.frames, len(tree)) for stack in stacks]
@@ -98,7 +98,10 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
 def _find_tree(
     path: Path, bones: Sequence[int], parents: Sequence[int], names: Sequence[str]
 ) -> tuple[list[int], tuple[str, ...]]:
-    """Find the largest tree of bones, with a note if other trees may be bodies."""
+    """Find the largest tree of bones.
+
+    Also returns a note if the other bones may be further bodies.
+    """
     people = _separate_people(bones, parents, names)
     skeleton = max(people, key=len) if len(people) > 1 else bones
     try:
@@ -108,15 +111,12 @@ def _find_tree(
     others = set(bones) - set(tree)
     if len(others) < LEAST_BODY:
         return tree, ()
-    words = f"other skeletons are left out ({len(others)} bones); the largest tree is read ({len(tree)} nodes)"
+    words = f"only the largest skeleton is read ({len(tree)} nodes); others have {len(others)} bones"
     return tree, (FileNote(words, topic="skeletons"),)
 
 
 def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequence[str]) -> list[list[int]]:
-    """Separate the skeletons that have two legs by name.
-
-    All may hang from a single node of the scene.
-    """
+    """Find the skeletons whose names show two legs, even if all of them are below the same node of the scene."""
     skeletons: dict[int, list[int]] = {}
     all_bones = set(bones)
     for bone in bones:
@@ -132,7 +132,7 @@ def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequen
 
 
 def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float) -> list[np.ndarray]:
-    """Return a rig's translations, rotations and scales (J, T, 10) in each stack."""
+    """Sample a rig's translations, rotations and scales (J, T, 10) in each stack."""
     request = {"stacks": [(stack.index, stack.frames) for stack in stacks], "nodes": rig.nodes, "fps": fps}
     poses = np.array([len(rig.nodes) * stack.frames for stack in stacks])
     _, values = ask_reader(_READER, "FBX", path, request, limit_time_s(path, int(poses.sum())))
@@ -141,7 +141,7 @@ def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float) -> list[
 
 
 def _find_tracks(path: Path, rig: Rig, poses: np.ndarray) -> Tracks:
-    """Find the tracks that move among translations, rotations and scales (J, T, 10) of a rig's nodes."""
+    """Select the tracks that move from the translations, rotations and scales (J, T, 10) of a rig's nodes."""
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, name in enumerate(rig.names):
         check_within(f"{path}: {name} is", poses[joint], LARGEST)

@@ -1,11 +1,14 @@
-"""Helper joints that follow the body.
+"""Move helper joints along with a corrected body.
 
-They are targets of inverse kinematics, weapons, copies of a joint, and twist bones. Some followers hang elsewhere in
-the tree, and the file moves these so that each keeps its place on a joint of the body, the leader. A corrected body
-would leave such followers behind. So in every frame each gets the earlier pose on the leader back. Twist bones lie
-along a bone and turn about the bone's axis by a share of the twist of the joint at the beginning or end. Twist bones
-get the same share of a change of this twist. If a twist bone carries the rest of the limb, the bone and a neighbour
-share the twist anew, so that no other joint moves. Without such a change of the body all followers stay as before.
+Helpers are targets of inverse kinematics, weapons, copies of a joint, and twist bones. Some are elsewhere in the tree,
+and the file animates them so that they stay in place relative to a joint of the body, the leader. A correction that
+changes only the body would leave such followers behind, so in every frame each follower is put back to its old pose
+relative to the leader.
+
+Twist bones lie along a bone and rotate about it by a share of the twist of the joint at its start or end. If a
+correction changes this twist, they get the same share of the change. If a twist bone carries the rest of the limb, the
+change is shared between it and a neighbour, so that no other joint moves. While the body does not change, all followers
+stay as they were.
 """
 
 from collections.abc import Sequence
@@ -23,22 +26,21 @@ from .rig import RiggedMotion
 from .stretching import StretchedLeg, world_poses_of
 
 _MOVES_M = 0.02
-"""Minimum motion of a helper in its parent, in m."""
+"""Displacement relative to its parent above which a helper counts as animated, in m."""
 _HOLDS_M = 0.005
-"""Maximum motion of a helper on its leader, in m."""
+"""Largest displacement of a follower relative to its leader, in m."""
 _HOLDS = 1e-4
-"""Maximum rotation error on the leader: by how much half a turn's cosine misses 1 (1.6 degrees)."""
+"""Largest rotation of a follower relative to its leader, as 1 - cos(angle / 2); it is 1.6 degrees."""
 _TWISTS_RAD = 0.03
-"""Minimum change of twists, in rad. It holds for the bone's angle and for the leader's twist."""
+"""Smallest range of a twist that counts, in rad, for the twist bone and for its leader."""
 _STEADY_RAD = 0.02
-"""Maximum twist error, in rad: the angle between a twist bone's rotation and the axis, or the share of the leader's
-twist."""
+"""Largest deviation of a twist bone's rotation from the axis, and from its share of the leader's twist, in rad."""
 _FRAMES_OF_TWIST = 64
-"""Number of frames tested for a twist axis."""
+"""Maximum number of frames first tested for a twist axis."""
 _STEADY = 0.1
-"""Maximum mean twist error: the distance from that share, relative to the twist bone's rotations."""
+"""Largest mean deviation from the share of the leader's twist, relative to the mean rotation of the twist bone."""
 _ALONG = 0.02
-"""Maximum sine between bone and twist axis."""
+"""Largest sine of the angle between a bone and the twist axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +50,12 @@ class Follower:
     joint: int
     leader: int
     places_m: np.ndarray
-    """(T, 3) in the leader's frame."""
+    """(T, 3) positions in the leader's frame."""
     turns: np.ndarray | None
-    """(T, 4) rotations in the leader's frame, or None. None if the joint keeps only the position there."""
+    """(T, 4) rotations in the leader's frame, or None if the joint keeps only its position there."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Put the joint back on its leader."""
+        """Put the joint back to its pose relative to the leader."""
         parent = clip.motion.skeleton.parents[self.joint]
         positions_m, orientations = world_poses_of(clip)
         position_m, orientation = self.pose(positions_m[:, self.leader], orientations[:, self.leader])
@@ -63,7 +65,10 @@ class Follower:
         return clip if orientation is None else _turn_joint(clip, self.joint, compose(to_parent, orientation))
 
     def pose(self, position_m: np.ndarray, orientation: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the joint's world positions (T, 3) and orientations (T, 4) on the leader."""
+        """Return the joint's positions (T, 3) and orientations (T, 4) in the world, for a pose of the leader.
+
+        The orientations are None if the joint keeps only its position.
+        """
         frames = len(position_m)
         places_m = self.places_m
         turns = self.turns
@@ -76,7 +81,7 @@ class Follower:
 
 @dataclass(frozen=True, eq=False)
 class TwistBone:
-    """A joint that shares another joint's twist, by a constant share over T frames."""
+    """A joint that rotates by a constant share of another joint's twist over T frames."""
 
     joint: int
     leader: int
@@ -99,10 +104,7 @@ class TwistBone:
 
 @dataclass(frozen=True, eq=False)
 class TwistLink:
-    """A limb joint that shares a neighbour's twist.
-
-    The neighbour is above or below. The joint also has a twist of its own.
-    """
+    """A limb joint that shares a twist with its parent or child, in addition to a twist of its own."""
 
     joint: int
     leader: int
@@ -115,7 +117,7 @@ class TwistLink:
     """(T,) twist of the leader."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Share a changed twist between both joints; all joints keep their positions."""
+        """Share a changed twist between both joints, without moving any joint."""
         turns = clip.motion.rotations[:, self.joint]
         leader_turns = clip.motion.rotations[:, self.leader]
         rows = slice(None) if len(turns) == len(self.twists_rad) else slice(1)
@@ -131,14 +133,11 @@ class TwistLink:
 
 
 Following: TypeAlias = Follower | TwistBone | TwistLink | StretchedLeg
-"""Joints that return to their leaders when another motion of the body is written."""
+"""Joints that are put back to their leaders when another motion of the body is written."""
 
 
 def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
-    """Find joints that follow parts of the body by position or by twist.
-
-    The joints are not parts themselves.
-    """
+    """Find joints that follow parts of the body by position or by twist, but are not parts themselves."""
     skeleton = clip.motion.skeleton
     followers = _find_placed_followers(clip)
     placed = {follower.joint for follower in followers}
@@ -156,9 +155,9 @@ def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
 
 
 def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
-    """Find the twist a limb joint shares with neighbours.
+    """Find the twist that a limb joint shares with its neighbours.
 
-    If a share of both fits, the joint that twists more leads, or both if neither twists.
+    If both neighbours fit, the one that twists more leads. If neither of them twists, both lead.
     """
     skeleton = motion.skeleton
     turns = motion.rotations[:, joint]
@@ -172,7 +171,7 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
         axis_between = axis if leader < joint else axis_below
         bone_m = skeleton.offsets_m[max(leader, joint)]
         off_axis_m = np.linalg.norm(np.cross(bone_m, axis_between))
-        is_along = off_axis_m <= _ALONG * np.linalg.norm(bone_m)  # a turn about the axis does not move the bone's end
+        is_along = off_axis_m <= _ALONG * np.linalg.norm(bone_m)  # then twist does not move the bone's end
         if leader < 0 or not skeleton.parts[leader] or not is_along:
             continue
         twists_rad = _measure_twists_rad(turns, axis_between)
@@ -211,7 +210,7 @@ def _is_share(angles_rad: np.ndarray, share: float, total_rad: np.ndarray) -> bo
 
 
 def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
-    """Find the parent or sibling part with which a joint twists, None without a common twist."""
+    """Find the parent or sibling whose twist a joint shares, or return None."""
     skeleton = motion.skeleton
     parent = skeleton.parents[joint]
     turns = motion.rotations[:, joint]
@@ -236,25 +235,27 @@ def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
 
 
 def _measure_twists_rad(turns: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """Measure the twist (T,) of rotations (T, 4) about an axis (3,)."""
+    """Return the twist (T,) of rotations (T, 4) about an axis (3,)."""
     return 2 * np.arctan2(turns[:, :3] @ axis, turns[:, 3])
 
 
 def _unwrap_from_first(angles_rad: np.ndarray) -> np.ndarray:
-    """Unwrap angles (T,), starting at the first one."""
+    """Unwrap angles (T,), and make them relative to the first."""
     unwrapped_rad = np.unwrap(angles_rad)
     return unwrapped_rad - unwrapped_rad[0]
 
 
 def _wrap(angles_rad: np.ndarray) -> np.ndarray:
-    """Return angles from -π to π."""
+    """Wrap angles to -π … π."""
     return (angles_rad + np.pi) % (2 * np.pi) - np.pi
 
 
 def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
-    """Find moving joints that keep their position on a part.
+    """Find animated joints whose position is constant relative to a part of the body.
 
-    The joints are not parts, and move in the parent's frame. Of several parts that a joint follows, the nearest leads.
+    Such joints are not parts themselves, and move in their parent's frame. If a joint follows several parts, the
+    nearest
+    is its leader.
     """
     skeleton = clip.motion.skeleton
     helpers = _find_helpers(clip)
@@ -280,7 +281,7 @@ def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
 
 
 def _find_helpers(clip: RiggedMotion) -> list[int]:
-    """List joints without part that move in the parent's frame."""
+    """List joints that belong to no body part and move in their parent's frame."""
     helpers = []
     for joint, track_m in clip.stretches_m.items():
         if not clip.motion.skeleton.parts[joint] and np.ptp(track_m, axis=0).max() > _MOVES_M:
@@ -289,9 +290,9 @@ def _find_helpers(clip: RiggedMotion) -> list[int]:
 
 
 def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tuple[str, ...]:
-    """Note moving joints near the body that stay uncorrected, if any.
+    """Note the animated joints that follow no part of the body and are therefore not corrected, if any.
 
-    Joints that hang from a limb move with the limb.
+    Joints below a limb are not among them, because they move with the limb.
     """
     skeleton = clip.motion.skeleton
     following = {follower.joint for follower in followers if not isinstance(follower, StretchedLeg)}
@@ -308,7 +309,7 @@ def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tup
 
 
 def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedMotion:
-    """Put followers on their leaders after a change, in the same poses as before."""
+    """After a change of the body, put followers back to their old poses relative to their leaders."""
     for follower in followers:
         clip = follower.apply(clip)
     return clip

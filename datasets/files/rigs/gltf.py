@@ -1,8 +1,9 @@
-"""Write motions as glTF 2.0 animations.
+"""Write motions as glTF 2.0 animations, which browsers, Blender and game engines read.
 
-Browsers, Blender and game engines read them. Every joint is a node that moves, below a node named armature, and belongs
-to a skin. The visible bones are a mesh that the skin moves, an octahedron for each. glTF has our conventions: y up,
-right-handed, metres, quaternions xyzw (Khronos, "glTF 2.0 Specification", 3.4 and 3.7.3).
+Every joint is an animated node below a node named armature, and belongs to a skin. Bones are made visible by a skinned
+mesh with an octahedron for each. glTF uses our conventions: y up, right-handed, metres, quaternions xyzw (Khronos,
+"glTF
+2.0 Specification", 3.4 and 3.7.3).
 """
 
 from dataclasses import replace
@@ -22,7 +23,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from .gltf_document import AccessorNumbers, Document, write_document
 
 GENERATOR = "selfcorrect"
-"""Generator name in our files. All are in metres, whatever size the body has."""
+"""Generator name in our files, which are in metres whatever the size of the body."""
 _VERTICES = 34962
 _MATERIAL = {"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}
 
@@ -33,28 +34,29 @@ _TRUNK = {"pelvis": "hips", "spine1": "spine", "spine2": "chest", "spine3": "upp
 _LEFT = {f"left_{part}": f"left{bone}" for part, bone in _LIMBS.items()}
 _RIGHT = {f"right_{part}": f"right{bone}" for part, bone in _LIMBS.items()}
 VRM_BONES = _TRUNK | _LEFT | _RIGHT
-"""VRM's names of the parts of a body."""
+"""VRM's bone name for each body part."""
 
 _WIDTH = 0.12
 """Width of a bone, relative to its length."""
 
 _SHORTEST_M = 1e-6
-"""Minimum length of a drawn bone, in m. Nobody sees shorter bones, and normals of the triangles would underflow."""
+"""Minimum length of a drawn bone, in m. Shorter ones are invisible, and the normals of their triangles would
+underflow."""
 
 _OCTAHEDRON = np.array([[0, 0, 0], [1, 0.2, 0], [0, 0.2, 1], [-1, 0.2, 0], [0, 0.2, -1], [0, 1, 0]], dtype=float)
-"""(6, 3) corners of a bone along +y. Its length is 1; it is narrowed to `_WIDTH`."""
+"""(6, 3) corners of a bone of length 1 along +y, before it is narrowed to `_WIDTH`."""
 
 _TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5, 3, 2], [5, 4, 3], [5, 1, 4]])
-"""(8, 3) triangles of the bone. They are counter-clockwise seen from outside."""
+"""(8, 3) triangles of a bone, counter-clockwise when seen from outside."""
 
 
 def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
-    """Write motions as .glb or .gltf animations.
-
-    .glb is binary, .gltf is text with the numbers in base64.
+    """Write motions as glTF animations.
 
     Args:
-        *more: Other animations; all move the first one's skeleton, so that all joints have to be the same.
+        path: File to write: .glb is binary, and .gltf is JSON text with the numbers in base64.
+        motion: First animation, whose skeleton is written.
+        *more: Further animations, with the same joints.
 
     Raises:
         SettingError: The path has another suffix.
@@ -65,10 +67,12 @@ def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
 
 
 def write_vrma(path: Path, motion: Motion) -> None:
-    """Write a VRM animation, which moves any avatar.
+    """Write a VRM animation, which can be played on any VRM avatar.
 
-    The file has SMPL's joints, with a T-pose as rest pose. Raises InputError if the motion lacks parts of SMPL's body.
-    Source: Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0".
+    The file has SMPL's joints, with a T-pose as rest pose. Source: Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0".
+
+    Raises:
+        InputError: The motion lacks parts of SMPL's body.
     """
     body = to_smpl(motion)
     bones = {}
@@ -84,9 +88,9 @@ def write_vrma(path: Path, motion: Motion) -> None:
 
 
 def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
-    """Build a document of joints, skin and bones.
+    """Build a document with joints, skin and visible bones, posed as in the first frame.
 
-    The joints are posed as in the first frame. With `at_rest` there are only joints, at rest on the floor.
+    With `at_rest`, it has only the joints, in the rest pose on the floor.
     """
     numbers = AccessorNumbers()
     nodes = _nodes_at_rest(motion.skeleton)
@@ -123,8 +127,12 @@ def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
 def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorNumbers) -> dict[str, Any]:
     """Attach a skin and visible bones to the joints.
 
-    Joints are posed as in the first frame, and put with a mesh below an armature, the last node. Returns mesh, skin and
-    colour. The skin is bound to the rest pose; glTF keeps that pose as inverse matrices.
+    The joints in `nodes` are posed as in the first frame and put, with the mesh, below a new last node, the armature.
+    The
+    skin is bound to the rest pose, which glTF stores as inverse matrices.
+
+    Returns:
+        The document's entries for skin, mesh and material.
     """
     joints = range(len(nodes))
     for joint in joints:
@@ -145,9 +153,9 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorN
 
 
 def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None:
-    """Build an octahedron for each bone at rest, from the parent to the joint.
+    """Build an octahedron for each bone at rest, from parent to joint.
 
-    Vertices are separate so that edges look sharp. Returns None without a visible bone.
+    Triangles share no vertices, so that edges look sharp. Returns None if no bone is long enough to be drawn.
     """
     lengths_m = norms(skeleton.offsets_m)
     ends = 1 + np.flatnonzero(lengths_m[1:] >= _SHORTEST_M)
@@ -178,7 +186,7 @@ def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None
 
 
 def _animation(motion: Motion, numbers: AccessorNumbers) -> dict[str, Any]:
-    """Build the animation of root translation and rotations, linear between frames."""
+    """Build the animation of the root translation and all rotations, with linear interpolation."""
     time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
     rotations = make_continuous(motion.rotations)
     samplers = [{"input": time, "output": numbers.add(motion.root_m)}]

@@ -1,7 +1,7 @@
-"""Bodies in glTF files, VRM's included.
+"""Read the bodies in glTF and VRM files, and write the same file with other motions of these bodies.
 
-The same file is written with other motions of these bodies. A file's joints are the joints of its skins, VRM's bones,
-and the nodes that animations move. Every animation of every body is a motion.
+The joints of a file are the joints of its skins, VRM's bones and the nodes that animations move. Every animation of
+every body is a motion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from .rig import LARGEST, LEAST_BODY, LEAST_LENGTH, Rig, motion_of, top_joint, t
 _MOVES_M = 1e-6
 _TURNS_RAD = 1e-6
 _REST = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
-"""Place of a node that states none."""
+"""Default transform of a node."""
 _VRM_PARTS = {bone: part for part, bone in VRM_BONES.items()}
 _VRM_SPINE = ("spine", "chest", "upperChest")
 
@@ -45,7 +45,7 @@ class _Body:
     rig: Rig
     animations: tuple[int, ...]
     name: str = ""
-    """Name of the first joint, in a file of several bodies."""
+    """Name of the first joint in a file of several bodies; "" in a file of one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +54,17 @@ class _Clip:
 
     body: _Body
     rig: Rig
-    """The body's rig with the scales of the animation."""
+    """The body's rig, with the median scales of the animation."""
     index: int
-    """Place of the animation in the file."""
+    """Index of the animation in the file."""
     start_s: float
     animation: Animation
 
 
 def open_gltf(path: Path, reading: Reading) -> MotionFile:
-    """Read the motions of a glTF file.
+    """Open the motions in a glTF file.
 
-    When the file is written back, only these animations change.
+    Writing changes only the animations of these motions.
     """
     document = read_document(path)
     try:
@@ -76,7 +76,7 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
         for body, index in jobs:
             tables = {sampler["input"] for _, sampler in _channels(document, body.rig, index)}
             key_count += sum(int(document.items("accessors")[table]["count"]) for table in tables)
-        check_unpacked("its key frames", 8 * key_count, stored=beside)  # times in a shared table may be many
+        check_unpacked("its key frames", 8 * key_count, stored=beside)  # many animations may share key times
         clocks = [make_key_clock(_keys_s(document, body.rig, index)) for body, index in jobs]
         sizes = [(clock.frames, len(body.rig.nodes)) for (body, _), clock in zip(jobs, clocks, strict=True)]
         check_size(path, sizes, beside, BYTES_PER_SAMPLED_JOINT)
@@ -103,7 +103,7 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
 
 
 def _find_bodies(document: Document) -> list[_Body]:
-    """Find the animated joint trees, one per skeleton."""
+    """Find the animated bodies, one per skeleton."""
     nodes = document.items("nodes")
     parents = _parents(nodes)
     moved = [_moved_nodes(animation) for animation in document.items("animations")]
@@ -127,14 +127,15 @@ def _find_bodies(document: Document) -> list[_Body]:
         if animations:
             bodies.append(_Body(rig, animations, name))
     if not bodies:
-        raise InputError("holds no animation of a skeleton")
+        raise InputError("expected an animation of a skeleton, got none")
     return bodies
 
 
 def _find_bind_positions(document: Document, rig: Rig) -> dict[str, np.ndarray]:
-    """Return joint positions (3,) in the bind pose by joint name.
+    """Return the positions (3,) of joints in the bind pose, by joint name.
 
-    The skin with most joints decides. A damaged skin gives none, because only the comparison of rest poses needs them.
+    They are from the skin that has most joints of the rig. A damaged skin gives no positions, because only the
+    comparison of rest poses needs them.
     """
     skins = [skin for skin in document.items("skins") if set(skin["joints"]) & set(rig.nodes)]
     skin = max(skins, key=lambda skin: len(set(skin["joints"]) & set(rig.nodes)), default={})
@@ -150,10 +151,10 @@ def _find_bind_positions(document: Document, rig: Rig) -> dict[str, np.ndarray]:
 
 
 def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved: set[int]) -> list[set[int]]:
-    """Separate the joints of each moving skeleton.
+    """Separate the joints of several animated skeletons.
 
-    Returns none unless several are as large as a body. Skins that share a joint, or a joint above, belong to the same
-    skeleton, as body and hair do.
+    Skins that share a joint or an ancestor among the joints belong to the same skeleton, such as body and hair. Returns
+    no skeletons unless at least two are as large as a body.
     """
     joints = set().union(*skins)
     skeletons: list[set[int]] = []
@@ -172,13 +173,13 @@ def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
     for index, node in enumerate(nodes):
         for child in node.get("children") or ():
             if not 0 <= child < len(nodes) or parents[child] >= 0 or child == index:
-                raise ValueError(f"node {child} is not there or has two parents")
+                raise ValueError(f"node {child} does not exist or has two parents")
             parents[child] = index
     return parents
 
 
 def _moved_nodes(animation: dict[str, Any]) -> set[int]:
-    """Return the nodes that an animation turns or moves."""
+    """Return the nodes that an animation rotates or translates."""
     moved = set()
     for channel in animation["channels"]:
         target = channel["target"]
@@ -188,7 +189,7 @@ def _moved_nodes(animation: dict[str, Any]) -> set[int]:
 
 
 def _vrm_bones(document: Document) -> dict[str, int]:
-    """Return the nodes of VRM bones by name, in any version of the format."""
+    """Return the nodes of VRM's bones by bone name, in any version of VRM."""
     extensions = document.content.get("extensions") or {}
     for name in ("VRMC_vrm_animation", "VRMC_vrm"):
         if name in extensions:
@@ -216,20 +217,20 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
     if "matrix" in node:
         matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
         if not (np.abs(matrix) <= LARGEST).all() or not matrix[:3, :3].any(axis=0).all():
-            raise ValueError("a node's matrix has an axis of length 0")
+            raise ValueError("a node's matrix has an axis of length 0 or numbers that are too large")
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
         rotation = Rotation.from_matrix(matrix[:3, :3] / scale).as_quat()
         rest = {"translation": matrix[:3, 3], "rotation": rotation, "scale": scale}
     for name, values in rest.items():
         if values.shape != (len(_REST[name]),) or not (np.abs(values) <= LARGEST).all():
-            raise ValueError(f"a node's position must be finite and within ±{LARGEST:g}")
+            raise ValueError(f"a node's {name} must have {len(_REST[name])} finite numbers between ±{LARGEST:g}")
     return rest
 
 
 def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return the channels that move the rig, and their samplers.
+    """Return the channels that animate the rig, each with its sampler.
 
-    If several move a property, the last one counts.
+    If several channels animate the same property, the last one counts.
     """
     content = document.items("animations")[animation]
     nodes = set(rig.nodes)
@@ -242,14 +243,14 @@ def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[s
 
 
 def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
-    """Return the key times of an animation's tracks; an accessor's times are read once."""
+    """Return the key times of an animation's tracks. Tracks that share an accessor share the array."""
     accessors = [sampler["input"] for _, sampler in _channels(document, rig, animation)]
     times_s = {accessor: numbers(document, accessor)[:, 0] for accessor in dict.fromkeys(accessors)}
     return [times_s[accessor] for accessor in accessors]
 
 
 def _read_clip(document: Document, body: _Body, index: int, clock: KeyClock, path: Path, reading: Reading) -> _Clip:
-    """Read a body's animation at a clock's times."""
+    """Read a body's animation, sampled at the times of the clock."""
     rig = body.rig
     tracks: dict[tuple[int, str], np.ndarray] = {}
     channels = _channels(document, rig, index)
@@ -275,22 +276,26 @@ def _read_clip(document: Document, body: _Body, index: int, clock: KeyClock, pat
 def _sample_channel(
     times_s: np.ndarray, values: np.ndarray, interpolation: str, clock_s: np.ndarray, kind: str
 ) -> np.ndarray:
-    """Sample a track (T, 3 or 4) at clock times.
+    """Sample a channel at the times of the clock.
 
-    The first and last values hold outside the keys.
+    Before the first key and after the last one, their values hold.
 
     Args:
         times_s: (K,) times of the keys.
-        values: (K, 3 or 4) values of the keys; of splines (3 K, 3 or 4), between the slopes before and after.
+        values: (K, 3 or 4) values of the keys. For splines (3 K, 3 or 4): incoming slope, value and outgoing slope of
+            each key.
         interpolation: LINEAR, STEP or CUBICSPLINE.
-        clock_s: (T,) times for reading the track.
-        kind: Animated property of the node, "translation" or "rotation".
+        clock_s: (T,) times of the samples.
+        kind: Animated property of the node, such as "translation" or "rotation".
+
+    Returns:
+        (T, 3 or 4) samples.
     """
     rows_per_key = 3 if interpolation == "CUBICSPLINE" else 1
     if values.shape != (rows_per_key * len(times_s), len(_REST[kind])):
         raise ValueError(f"a track of {len(times_s)} keys has values of shape {values.shape}")
     if not (np.abs(values) <= LARGEST).all():
-        raise InputError(f"its key frames are not finite, or beyond ±{LARGEST:g}")
+        raise InputError(f"expected key frames with finite numbers between ±{LARGEST:g}")
     keys = values[1::3] if rows_per_key == 3 else values
     if kind == "rotation" and (norms(keys) < LEAST_LENGTH).any():
         raise InputError("a key frame has a rotation of length 0; expected unit quaternions")
@@ -312,9 +317,9 @@ def _sample_channel(
 def _spline(
     times_s: np.ndarray, incoming: np.ndarray, values: np.ndarray, outgoing: np.ndarray, at_s: np.ndarray
 ) -> np.ndarray:
-    """Evaluate cubic Hermite splines.
+    """Evaluate cubic Hermite splines whose slopes may differ before and after a key.
 
-    Slopes differ before and after a key (the specification's appendix C).
+    Source: appendix C of the glTF specification.
     """
     steps_s = np.diff(times_s)[:, None]
     steps_s = np.where(steps_s > 0, steps_s, 1.0)
@@ -328,7 +333,7 @@ def _spline(
 
 
 def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
-    """Return times (T,) and changed channel values, without channels that equal the rig at rest."""
+    """Return the times (T,) and channel values of a changed motion, without channels that equal the rest pose."""
     rig = clip.rig
     body = clip.animation.body.view.restore(changed)
     rigged = with_body(clip.animation.clip, body, find_all_followers(clip.animation.clip))
@@ -337,7 +342,7 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
     for joint, node in enumerate(rig.nodes):
         rotations = make_continuous(rigged.motion.rotations[:, joint])
         rest = rig.rest[joint]["rotation"]
-        is_turned = np.linalg.norm(rest) < LEAST_LENGTH  # such a node has no rotation at rest
+        is_turned = np.linalg.norm(rest) < LEAST_LENGTH  # the node's rest rotation is not valid
         if is_turned or turn_angles(rest / norms(rest), rotations).max() > _TURNS_RAD:
             tracks[node, "rotation"] = rotations
         track_m = rigged.motion.root_m if joint == 0 else rigged.stretches_m.get(joint)

@@ -1,8 +1,9 @@
-"""glTF 2.0 containers, and the numbers inside.
+"""Read glTF 2.0 containers and their numbers, and write the same file with other numbers.
 
-The same .glb or .gltf file can be written with other numbers. Khronos, "glTF 2.0 Specification". What a file holds
-beside animations is neither understood nor changed. The library `pygltflib`, which the tests use, takes over a hundred
-times as long to read an ordinary file, and bounds no buffer.
+Everything in a .glb or .gltf file other than animations is kept unchanged. Source: Khronos, "glTF 2.0 Specification".
+We
+do not use the library `pygltflib` (except in tests) because it takes over a hundred times as long to read an ordinary
+file and does not limit the size of buffers.
 """
 
 import base64
@@ -33,23 +34,23 @@ _FLOAT = 5126
 _UNSIGNED_SHORT = 5123
 _COMPRESSION = "EXT_meshopt_compression"
 DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, struct.error)
-"""Errors that a damaged file may raise. Readers raise them."""
+"""Exceptions that reading a damaged file may raise."""
 
 
 _START_BYTES = 64
 _BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
-"""Bytes before the text of a .gltf: marks of byte order and blanks."""
+"""Bytes that may precede the JSON text of a .gltf: byte-order marks and blanks."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A glTF file: JSON and buffers."""
+    """The JSON content and the buffers of a glTF file."""
 
     content: dict[str, Any]
     buffers: tuple[bytes | bytearray, ...]
 
     def items(self, name: str) -> list[dict[str, Any]]:
-        """Return the list `name`, empty if missing."""
+        """Return the list `name` of the JSON content, or an empty list if it is missing."""
         return self.content.get(name) or []
 
 
@@ -64,7 +65,7 @@ def read_document(path: Path) -> Document:
     if not is_binary and not is_text:
         begins = f"begins with {data[:4].hex(' ')}" if data else "is empty"
         raise InputError(
-            f'{path}: not a glTF file: expected "glTF" (.glb) or "{{" (.gltf) at its start, but it {begins}'
+            f'{path}: not a glTF file: expected it to begin with "glTF" (.glb) or "{{" (.gltf), but it {begins}'
         )
     try:
         text, chunk = _chunks(data) if is_binary else (data, b"")
@@ -73,7 +74,7 @@ def read_document(path: Path) -> Document:
         if not version.startswith("2"):
             raise InputError(f"{path}: expected glTF 2.0, got version {version[:20]}")
         if _COMPRESSION in (content.get("extensionsRequired") or []):
-            raise InputError(f"{path}: its numbers are compressed ({_COMPRESSION}); export it without compression")
+            raise InputError(f"{path}: the numbers are compressed ({_COMPRESSION}); export without compression")
         buffers = _buffers(path, content.get("buffers") or [], data, chunk)
     except InputError:
         raise
@@ -83,14 +84,14 @@ def read_document(path: Path) -> Document:
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:
-    """Return the JSON and the numbers of a .glb, from the first chunk of either kind."""
+    """Return the JSON text and the numbers of a .glb, which are its first chunks of either kind."""
     chunks: dict[bytes, bytes] = {}
     start = 12
     while start + 8 <= len(data):
         length, kind = struct.unpack_from("<I4s", data, start)
         stop = start + 8 + length
         if stop > len(data):
-            raise ValueError("it is cut off")
+            raise ValueError("the file is cut off")
         if not chunks.get(kind):
             chunks[kind] = data[start + 8 : stop]
         start = stop
@@ -100,7 +101,7 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
 def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
     """Read all buffers.
 
-    Raises InputError if they take too much memory together, as copies of a file may.
+    Raises InputError if together they take too much memory, as many copies of one file may.
     """
     beside: dict[Path, bytes] = {}
     buffers: list[bytes] = []
@@ -109,7 +110,7 @@ def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: byte
         content = _buffer(path, entry, chunk, beside)
         length = int(entry["byteLength"])
         if not 0 <= length <= len(content):
-            raise InputError(f"{path}: a buffer has {len(content)} bytes, {length} were expected")
+            raise InputError(f"{path}: expected a buffer of {length} bytes, got {len(content)}")
         size += length
         check_unpacked(path, size, stored=len(data) + sum(map(len, beside.values())))
         buffers.append(content[:length])
@@ -117,7 +118,7 @@ def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: byte
 
 
 def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, bytes]) -> bytes:
-    """Read a buffer; `beside` holds files that were read for earlier buffers."""
+    """Read a buffer. Files beside the document are read once and kept in `beside`."""
     uri = entry.get("uri")
     if uri is None:
         return chunk
@@ -131,22 +132,19 @@ def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, 
             uri = unquote(uri)  # names with spaces are written with %20
         file = Path(os.path.realpath(path.parent / uri))
         if not file.is_relative_to(os.path.realpath(path.parent)):
-            raise InputError(f"{path}: its buffer {uri[:60]!r} lies outside the file's folder, where nothing is read")
+            raise InputError(f"{path}: expected buffers in the file's folder, got {uri[:60]!r}, which is outside")
         if file not in beside:
             beside[file] = read_bytes(file)
     except OSError as error:  # no such file, a folder, a name too long
-        raise InputError(f"{path}: its numbers are in {uri[:60]!r}, which is no file in the same folder") from error
+        raise InputError(f"{path}: the numbers are in {uri[:60]!r}, which is not a file in the same folder") from error
     return beside[file]
 
 
 def numbers(document: Document, index: int) -> np.ndarray:
-    """Read an accessor's array (count, width).
-
-    Whole numbers that stand for fractions become fractions.
-    """
+    """Read an accessor's array (count, width) as floats; normalised integers become fractions."""
     accessor = document.items("accessors")[index]
     if "sparse" in accessor or "bufferView" not in accessor:
-        raise ValueError("numbers in sparse accessors are not read")
+        raise ValueError("sparse accessors are not supported")
     array = _view(document, accessor)
     if not accessor.get("normalized"):
         return array.astype(float)
@@ -154,7 +152,7 @@ def numbers(document: Document, index: int) -> np.ndarray:
 
 
 def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
-    """Return an accessor's stored numbers (count, width)."""
+    """Return a view (count, width) of an accessor's stored numbers."""
     view = document.items("bufferViews")[accessor["bufferView"]]
     dtype = np.dtype(_KINDS[accessor["componentType"]])
     width = _WIDTHS[accessor["type"]]
@@ -170,7 +168,7 @@ def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class AccessorNumbers:
-    """A document's first buffer and its accessors; arrays are added to both."""
+    """The first buffer of a document and its accessors, to which arrays are appended."""
 
     content: dict[str, Any] = field(default_factory=dict)
     buffer: bytearray = field(default_factory=bytearray)
@@ -180,8 +178,8 @@ class AccessorNumbers:
 
         Args:
             array: (N,) or (N, C), floats or unsigned integers.
-            target: Purpose of the array, a number of glTF; None for animations.
-            bounds: Write the least and largest values, too.
+            target: glTF's number for the purpose of the array; None for animations.
+            bounds: Whether to write the smallest and largest values, too.
         """
         are_counts = array.dtype.kind == "u"
         array = np.ascontiguousarray(array, dtype="<u2" if are_counts else "<f4")
@@ -206,14 +204,16 @@ class AccessorNumbers:
 
 
 AnimationTracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
-"""Times (T,) in s, and values (T, C). Values are by node and path."""
+"""Times (T,) in s, and values (T, C) by node and animated property."""
 
 
 def with_tracks(document: Document, tracks: Mapping[int, AnimationTracks]) -> Document:
-    """Return the file with other channel values.
+    """Return the document with other channel values.
 
-    If a channel already has as many floating-point values at these times, the new values replace the old in place.
-    Otherwise they are added at the end of the first buffer, and so is a missing channel.
+    Args:
+        tracks: New values, by index of the animation. If a channel has floating-point values at the same times, they
+            are
+            overwritten. Otherwise the values, or the missing channel, are appended to the first buffer.
     """
     buffers = [bytearray(buffer) for buffer in document.buffers]
     changed = Document(copy.deepcopy(document.content), tuple(buffers))
@@ -236,7 +236,7 @@ def _change_animation(
     times_s: np.ndarray,
     tracks: dict[tuple[int, str], np.ndarray],
 ) -> None:
-    """Change an animation's channels; `uses` is the number of channels that use each accessor."""
+    """Change an animation's channels in place; `uses` counts the channels that use each accessor."""
     channels = {}
     for channel in animation["channels"]:
         channels[channel["target"].get("node"), channel["target"]["path"]] = channel
@@ -257,9 +257,9 @@ def _change_animation(
 def _try_replace_values(
     document: Document, uses: Mapping[int, int], sampler: dict[str, Any], times_s: np.ndarray, values: np.ndarray
 ) -> bool:
-    """Replace a sampler's values in place, if possible, and return whether they were replaced.
+    """Overwrite a sampler's values, and return whether it was possible.
 
-    The values must be plain, at these times, and unshared.
+    The old values must be floats that no other channel uses, interpolated linearly, at the same times.
     """
     accessor = document.items("accessors")[sampler["output"]]
     keys_s = numbers(document, sampler["input"])[:, 0]
@@ -274,17 +274,14 @@ def _try_replace_values(
 
 
 def write_document(path: Path, document: Document) -> None:
-    """Write a file as .gltf or .glb.
-
-    .gltf is text with the numbers in base64; other suffixes give the binary .glb.
-    """
+    """Write a document as .gltf, with its numbers in base64, or for any other suffix as binary .glb."""
     content = copy.deepcopy(document.content)
     is_text = path.suffix.lower() == ".gltf"
     for index, (buffer, array) in enumerate(zip(content.get("buffers") or [], document.buffers, strict=True)):
         buffer.pop("uri", None)
         if is_text or index:
             buffer["uri"] = _DATA + base64.b64encode(array).decode()
-    # What UTF-8 cannot hold, half of a pair of surrogates in a name, stays the escape that it was in JSON.
+    # UTF-8 cannot encode a lone surrogate in a name. It stays escaped, as it was in the JSON text.
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode(errors="backslashreplace")
     first = document.buffers[0] if document.buffers else b""
     with replacing(path) as temporary:
@@ -292,7 +289,7 @@ def write_document(path: Path, document: Document) -> None:
 
 
 def binary(text: bytes, numbers: bytes | bytearray) -> bytes:
-    """Return a .glb file of two chunks, each a multiple of four bytes long."""
+    """Return the bytes of a .glb with two chunks, each padded to a multiple of four bytes."""
     text += b" " * (-len(text) % 4)
     numbers += b"\0" * (-len(numbers) % 4)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(numbers), b"BIN\0") + numbers

@@ -1,8 +1,8 @@
-"""Bodies among a scene's nodes, in glTF and FBX.
+"""Rigs: bodies that are trees of a scene's nodes, as in glTF, FBX and USD.
 
-They are a tree of nodes that turn, move and scale. Scales above a joint are counted into the joint's offset, so that a
-skeleton in centimetres below a node of scale 0.01 comes in metres. Scales that differ by axis or change with time, as
-baked inverse kinematics stretches limbs, move the joints below; a body that they bend or grow far is refused.
+Nodes rotate, move and scale. The scales above a joint are multiplied into its offset, so that a skeleton in centimetres
+below a node of scale 0.01 is read in metres. Scales that differ by axis or change with time, as when baked inverse
+kinematics stretches limbs, move the joints below. A body that they deform or grow by much is refused.
 """
 
 import warnings
@@ -27,74 +27,76 @@ from ..skeletons.file_note import FileNote
 from ..skeletons.units import infer_unit, measure_stature
 
 BODY_M = (0.5, 2.6)
-"""Body sizes that may be in metres. The formats require metres."""
+"""Range of body sizes, in m, in which a file's unit is taken for the metre, as the formats require."""
 
 _STRETCHED = 0.2
-"""Maximum relative difference of scales. A node's scale may differ by axis, or along an axis with time."""
+"""Largest relative difference of a node's scale between axes, and of its scale along an axis over time."""
 _GROWN = 0.05
-"""Maximum relative change of a node's size with time."""
+"""Largest relative change of a node's size over time."""
 _UNEVEN = 0.005
-"""Relative difference of even, constant scales."""
+"""Largest relative difference of scales that count as uniform and constant."""
 
 Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
-"""Tracks by joint and property: "translation" (T, 3), in the parent's frame and the file's unit, "rotation" (T, 4), or
-"scale" (T, 3)."""
+"""Animated tracks by joint and property.
+
+The properties are "translation" (T, 3), in the parent's frame and the file's unit, "rotation" (T, 4), and "scale"
+(T, 3)."""
 
 LEAST_BODY = 12
-"""Minimum number of joints of another body."""
+"""Minimum number of joints of a skeleton that may be a further body."""
 
 LARGEST = 1e12
-"""Maximum magnitude of a number, beyond any length and angle in a motion, and small enough that no computation
-overflows."""
+"""Largest magnitude accepted: far beyond any length or angle, but small enough that no computation overflows."""
 
 LEAST_LENGTH = 1e-6
-"""Least length of a quaternion that is a rotation."""
+"""Length below which a quaternion is refused."""
 
 
 @dataclass(frozen=True, eq=False)
 class RiggedMotion:
-    """A motion on a file's rig, with all that is needed to write the motion back unchanged."""
+    """A motion on a file's rig, with everything needed to write it back unchanged."""
 
     motion: Motion
     channels: tuple[tuple[str, ...], ...]
-    """Channels of each joint, in file order. An example is ("Zrotation", "Xrotation", "Yrotation")."""
+    """Channels of each joint in file order, such as ("Zrotation", "Xrotation", "Yrotation")."""
     offsets: np.ndarray
-    """(J, 3) offsets in the file's units."""
+    """(J, 3) offsets in the file's unit."""
     end_sites: frozenset[int]
-    """The joints that are end sites."""
+    """Joints that are end sites."""
     metres_per_unit: float
     """Length of the file's unit."""
     stretches_m: Mapping[int, np.ndarray] = field(default_factory=dict)
-    """Positions (T, 3) of joints that move in their parents. In the motion's skeleton such a joint has the median
-    position."""
+    """Positions (T, 3) of joints that move in their parent's frame; the skeleton has their median positions."""
     bends: Mapping[int, np.ndarray] = field(default_factory=dict)
-    """Effects of scales on positions. The scales are above the joints; see `Rig.find_bends`."""
+    """Effect of the scales above each joint on its position; see `Rig.find_bends`."""
     relative: frozenset[int] = frozenset()
-    """Joints whose positions add to offsets. Some programs write them so."""
+    """Joints whose channel positions are added to their offsets, as some programs write them."""
     rest_places: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Rest positions (3,) of joints by name, in the file's world and unit."""
     notes: tuple[str, ...] = ()
-    """Notes on assumptions and on what was left out."""
+    """Notes on assumptions and on dropped data."""
     placeholder_rate: FileNote | None = None
-    """Note on an assumed frame rate, or None. The file's is usually a placeholder."""
+    """Note on the frame rate assumed because the file's is usually a placeholder; None if it is not."""
     encoding: str = "utf-8"
-    """Encoding of the names of joints in the file."""
+    """Encoding of the joint names in the file."""
 
 
 @dataclass(frozen=True)
 class Rig:
-    """Nodes that are joints or above joints: a tree, parents first, in any unit."""
+    """A tree of nodes that are joints or ancestors of joints, parents first, in any unit."""
 
     nodes: tuple[int, ...]
     parents: tuple[int, ...]
-    """Index of each node's parent in `nodes`; −1 for the first."""
+    """Index in `nodes` of each node's parent; −1 for the first node."""
     names: tuple[str, ...]
     parts: tuple[str, ...]
-    """Body parts by the file's names. All are "" without names."""
+    """Body part of each node as the file names it; "" where it does not."""
     rest: tuple[dict[str, np.ndarray], ...]
-    """Rest transforms of nodes that nothing moves: translation (3,), rotation (4,) xyzw and scale (3,)."""
+    """Transform of each node without animation: translation (3,), rotation (4,) xyzw and scale (3,)."""
     bind: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Bind positions (3,) of joints, by name. A mesh is bound to them: the rest pose of a file that poses its nodes."""
+    """Positions (3,) of joints, by name, in the pose to which the mesh is bound.
+
+    This is the rest pose of a file whose nodes are stored in another pose."""
 
     @classmethod
     def from_tree(
@@ -105,14 +107,14 @@ class Rig:
         rest: Sequence[dict[str, np.ndarray]],
         parts: Sequence[str] | None = None,
     ) -> Self:
-        """Return the rig of a tree of nodes.
+        """Make the rig of a tree of nodes.
 
         Args:
-            tree: The nodes, parents first.
-            parents: Parent of every node of the scene, −1 for a root.
-            names: Names of the tree's nodes; repeated ones are numbered.
+            tree: Nodes of the tree, parents first.
+            parents: Parent of every node of the scene; −1 for a root.
+            names: Names of the tree's nodes. Repeated names get numbers.
             rest: Translation, rotation and scale of the tree's nodes at rest.
-            parts: Parts of the body at the nodes; None if the file does not name parts.
+            parts: Body part of each node of the tree, or None if the file does not name parts.
         """
         joint_of_node = {node: joint for joint, node in enumerate(tree)}
         return cls(
@@ -133,10 +135,7 @@ class Rig:
         return scales
 
     def find_rest_positions(self) -> dict[str, np.ndarray]:
-        """Return each node's rest position (3,) by name.
-
-        If any joint is bound to a mesh, the bind pose counts.
-        """
+        """Return the rest position (3,) of each node by name, in the bind pose if there is one."""
         if self.bind:
             return dict(self.bind)
         rotations = np.array([rest["rotation"] for rest in self.rest], dtype=float)
@@ -149,7 +148,7 @@ class Rig:
         return dict(zip(self.names, places[0], strict=True))
 
     def apply_median_scales(self, tracks: Tracks) -> Self:
-        """Return the rig at rest with median scales over an animation."""
+        """Return the rig with each node's median scale over an animation as its rest scale."""
         rest = [dict(place) for place in self.rest]
         for (joint, kind), values in tracks.items():
             if kind == "scale":
@@ -157,15 +156,20 @@ class Rig:
         return replace(self, rest=tuple(rest))
 
     def check_scales(self, parts: Sequence[str], tracks: Tracks) -> None:
-        """Refuse a body with uneven or changing scales.
+        """Refuse a body whose scales differ much by axis, which deforms all nodes below, or change much over time.
 
-        An uneven scale bends all nodes below. `parts` is the body part of each node, "" for none.
+        Args:
+            parts: Body part of each node; "" for none.
+            tracks: Animated tracks.
+
+        Raises:
+            InputError: A node's scale is too uneven or changes too much. The message names the node.
         """
         paths = [list(_path_up(self.parents, joint)) for joint, part in enumerate(parts) if part]
         for joint in sorted(set(chain(*paths))):
             scale = np.abs(self.rest[joint]["scale"])
             if np.ptp(scale) > _STRETCHED * scale.max():
-                raise InputError(f"the node {self.names[joint]} is stretched, by {scale.round(3).tolist()}")
+                raise InputError(f"the node {self.names[joint]} has an uneven scale: {scale.round(3).tolist()}")
         for joint in sorted(set(chain(*(path[1:] for path in paths)))):
             scales = np.abs(tracks.get((joint, "scale"), np.ones((1, 3))))
             size = np.cbrt(scales.prod(axis=1))
@@ -173,17 +177,23 @@ class Rig:
                 low, high = np.percentile(values, (5, 95), axis=0)
                 if (high - low > most * high).any():
                     factor = (high / np.maximum(low, LEAST_LENGTH)).max()
-                    raise InputError(f"the node {self.names[joint]} grows by {factor:.3g} times; expected rigid bones")
+                    raise InputError(
+                        f"the scale of the node {self.names[joint]} changes by a factor of {factor:.3g}; "
+                        "expected rigid bones"
+                    )
 
     def find_bends(self, rotations: np.ndarray, tracks: Tracks) -> dict[int, np.ndarray]:
-        """Find matrices (T, 3, 3) that scales apply below.
+        """Find how uneven or changing scales deform the translations of the joints below them.
 
-        The matrices map the translation of each joint below an uneven or changing scale, in the parent's frame without
-        scales. As the formats have it, the scale of a node also acts across the frames of all nodes below.
+        As the formats define it, a node's scale also acts on the frames of all nodes below.
 
         Args:
             rotations: (T, J, 4) rotations of the nodes.
-            tracks: What moves in the file.
+            tracks: Animated tracks in the file.
+
+        Returns:
+            For each joint below such a scale, the matrices (T, 3, 3) that map its translation to the parent's frame
+            without scales.
         """
         frames: dict[int, np.ndarray] = {}
         bends: dict[int, np.ndarray] = {}
@@ -205,16 +215,16 @@ class Rig:
 
 
 def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
-    """Return joints and all nodes above, parents first.
+    """Find the tree of joints and all their ancestors, parents first.
 
     Args:
-        parents: Parent of each node, −1 for a root.
+        parents: Parent of each node; −1 for a root.
 
     Returns:
-        Of several trees the largest, [] if there is none.
+        Nodes of the largest tree; [] if there is none.
 
     Raises:
-        InputError: There are too many joints, or too many levels of joints.
+        InputError: The tree has too many joints or too many levels.
     """
     joints = set(joints)
     _check_count(joints)
@@ -228,13 +238,13 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
 
 def _check_count(nodes: Collection[int]) -> None:
     if len(nodes) > MOST_JOINTS:
-        raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, here are {len(nodes)}")
+        raise InputError(f"expected a skeleton of at most {MOST_JOINTS} joints, got {len(nodes)}")
 
 
 def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
-    """Return the highest joint above a joint, or the joint itself if there is none.
+    """Return the topmost ancestor of a joint that is a joint, or the joint itself.
 
-    The search stays within the levels that a skeleton may have.
+    The search covers as many levels as a skeleton may have.
     """
     top = joint
     for _ in range(MOST_LEVELS):
@@ -250,19 +260,16 @@ def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
     """Yield a node and its ancestors, nearest first."""
     for _ in range(MOST_LEVELS):
         if not 0 <= node < len(parents):
-            raise ValueError(f"there is no node {node}")
+            raise ValueError(f"node {node} does not exist")
         yield node
         node = parents[node]
         if node < 0:
             return
-    raise InputError(f"its nodes form a cycle, or there are more than {MOST_LEVELS} below one another")
+    raise InputError(f"the nodes form a cycle or have more than {MOST_LEVELS} levels")
 
 
 def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]) -> list[int]:
-    """List a node and all below, depth first.
-
-    Each node is followed by its children, as in BVH.
-    """
+    """List a node and its descendants depth first, which is the order of BVH files."""
     order: list[int] = []
     stack = [root]
     while stack:
@@ -272,7 +279,7 @@ def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequ
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, repeated names numbered."""
+    """Return the names with numbers after repeated ones."""
     numbered: dict[str, None] = {}
     latest_numbers: dict[str, int] = {}
     for name in names:
@@ -285,32 +292,32 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def describe_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> str:
-    """Describe joint names that a file cannot hold.
+    """Describe how joint names change because a format cannot hold them.
 
-    The note has the first new name; it is "" if no name changed.
+    Returns a note with the first changed name, or "" if no name changes.
     """
     changed = [(name, other) for name, other in zip(names, written, strict=True) if name != other]
     if not changed:
         return ""
     name, other = changed[0]
     more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
-    return f"names that {kind} cannot hold are changed when written: {name[:60]!r} to {other[:60]!r}{more}"
+    return f"names that {kind} cannot hold are written differently: {name[:60]!r} as {other[:60]!r}{more}"
 
 
 def warn_of_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> None:
-    """Warn of joint names that a file cannot hold; see `describe_changed_names`."""
+    """Warn of joint names that a format cannot hold; see `describe_changed_names`."""
     if note := describe_changed_names(kind, names, written):
         warnings.warn(note, stacklevel=2)
 
 
 def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
-    """Return the rig's motion in the file's unit.
+    """Build the rig's motion in the file's unit.
 
     Args:
-        tracks: What moves; all else rests.
+        tracks: Animated tracks. Everything else keeps its rest transform.
 
     Raises:
-        InputError: A rotation is no rotation.
+        InputError: A quaternion has length 0.
     """
     rotations = np.empty((frames, len(rig.nodes), 4))
     offsets = np.empty((len(rig.nodes), 3))
@@ -320,7 +327,7 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
         offsets[joint] = place * rig.offset_scales[joint]
     lengths = np.linalg.norm(rotations, axis=-1, keepdims=True)
     if lengths.min() < LEAST_LENGTH:
-        raise InputError(f"a rotation of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has no length")
+        raise InputError(f"a quaternion of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has length 0")
     root_track = tracks.get((0, "translation"), rig.rest[0]["translation"])
     root = np.broadcast_to(root_track, (frames, 3)).astype(float)
     offsets[0] = 0
@@ -329,17 +336,18 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
 
 
 def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | None) -> RiggedMotion:
-    """Build a rigged clip in m.
+    """Build a rigged clip in metres.
 
-    Joints that move in the parent's frame have tracks, as the pelvis always does.
+    Joints that move in their parent's frame get tracks of positions. The pelvis always gets one.
 
     Args:
-        motion: Motion in the file's unit.
-        tracks: What moves in the file.
-        metres_per_unit: Length of that unit; None for metres, except for bodies of a size that shows another unit.
+        motion: Motion of the rig in the file's unit.
+        tracks: Animated tracks in the file.
+        metres_per_unit: Length of the file's unit. None stands for metres, unless the size of the body shows another
+            unit.
 
     Raises:
-        InputError: A node of the body scales one axis more than another, or changes scale with time.
+        InputError: A node of the body has a scale that differs by axis or changes over time.
     """
     bends = rig.find_bends(motion.rotations, tracks)
     bent = {}

@@ -1,10 +1,11 @@
-"""Bones that stretch.
+"""Map between bones that stretch in a file and the rigid bones of a skeleton.
 
-Files may move joints in the parent's frame, but a corrected skeleton is rigid. The rigid skeleton has the median of
-each bone. Two-bone inverse kinematics bends and turns the rigid leg so that the ankle is where the file has the ankle.
-When a corrected motion is written, the same happens in reverse: the file keeps moving sockets, and the feet are where
-the correction put the feet. A leg that reaches further in the file than the rigid leg, and that the correction leaves
-straight, reaches as far again.
+Files may move joints in their parent's frame, but a corrected skeleton is rigid and has the median length of each bone.
+On reading, two-bone inverse kinematics bends and rotates the rigid leg so that its ankle is where the file has it. On
+writing, the same happens in reverse: hip sockets keep moving as in the file, and the feet are where the correction put
+them. If a leg reached further in the file than the rigid leg can, and the correction leaves it straight, it is
+stretched
+as far again.
 """
 
 from dataclasses import dataclass, replace
@@ -24,33 +25,32 @@ from ..skeletons.file_note import FileNote
 from .rig import RiggedMotion
 
 _LIMB_STRETCH = 0.1
-"""Maximum relative stretch of a bone of an arm or leg."""
-_LEAST_STRETCH_M = 0.015
+"""Largest relative stretch of an arm or leg bone."""
+_MIN_STRETCH_M = 0.015
 _SOCKET_M = 0.04
-"""Maximum length change of other bones, in m. Hip sockets, collars and spines slide in game characters."""
+"""Largest length change of other bones, in m, because hip sockets, collars and spines of game characters slide."""
 _FREE_STRETCH = {"head": 1.0, "neck": 0.5, "spine1": 0.5, "spine2": 0.5, "spine3": 0.5}
-"""Maximum relative stretch of free bones. Nothing stands on these parts: cartoon heads and trunks pop."""
+"""Largest relative stretch of bones on which no contact depends, because heads and trunks of cartoons stretch."""
 _ALIKE = 0.1
 _MOVES_M = 1e-4
-"""Minimum motion of a joint in its parent, in m."""
+"""Displacement relative to its parent above which a joint counts as moving, in m."""
 _BENDS_M = 0.01
-"""Shortening at which a leg counts as bent, in m. A correction shortens it; it then no longer reaches further than
-rigid bones."""
-_LEAST_SINE = 0.02
-"""Minimum sine of a knee bend that shows its axis. Straighter legs bend about the usual axis."""
+"""Shortening by a correction at which a leg counts as bent, in m, so that it is no longer stretched."""
+_MIN_SINE = 0.02
+"""Sine of the knee angle below which the leg is so straight that the mean knee axis is used."""
 _LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
 
 
 def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
-    """Refuse a body whose bones change length.
+    """Refuse a body whose bones change their length too much.
 
-    World positions in place of local ones show in changing lengths.
+    Changing lengths also show if positions are in the world and not in the parent's frame.
 
     Returns:
-        A note if the trunk stretches far, because a rigid body does not.
+        A note if the trunk stretches so far that a rigid body moves differently.
 
     Raises:
-        InputError: Names the worst bone and the lengths.
+        InputError: Bones stretch, or positions are in the world. The message names the worst bone and its lengths.
     """
     skeleton = clip.motion.skeleton
     joints = [joint for joint in _inside_body(skeleton) if joint in clip.stretches_m]
@@ -59,7 +59,7 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
     trunk_m: dict[int, float] = {}
     for joint in joints:
         low_m, usual_m, high_m = np.percentile(norms(clip.stretches_m[joint]), (5, 50, 95))
-        least_m = _LEAST_STRETCH_M if joint in limbs else _SOCKET_M
+        least_m = _MIN_STRETCH_M if joint in limbs else _SOCKET_M
         share = _FREE_STRETCH.get(skeleton.parts[joint], _LIMB_STRETCH)
         excess_m = high_m - low_m - max(share * usual_m, least_m)
         if skeleton.parts[joint] != "head" and joint not in limbs:
@@ -68,28 +68,28 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
             excesses_m.append((excess_m, joint, low_m, high_m))
     if excesses_m:
         _, worst, low_m, high_m = max(excesses_m, key=itemgetter(0))
-        others = f", and {len(excesses_m) - 1} more do" if len(excesses_m) > 1 else ""
-        hint = ": are these positions in the world, not in the parent's frame?" if len(excesses_m) > 2 else ""
+        others = f", and {len(excesses_m) - 1} more bones change, too" if len(excesses_m) > 1 else ""
+        hint = ". Are the positions in the world and not in the parent's frame?" if len(excesses_m) > 2 else ""
         raise InputError(
-            f"{clip.motion.source}: the bone to {skeleton.names[worst]} is {low_m:.2f} to {high_m:.2f} m long{others}; "
-            f"expected rigid bones{hint}"
+            f"{clip.motion.source}: the bone to {skeleton.names[worst]} changes its length from {low_m:.2f} to "
+            f"{high_m:.2f} m{others}; expected rigid bones{hint}"
         )
     if _are_in_world(clip, joints):
         raise InputError(
-            f"{clip.motion.source}: the positions of {len(joints)} joints fit the skeleton in the world only; "
-            "expected them in the parent's frame, or rotations alone"
+            f"{clip.motion.source}: the positions of {len(joints)} joints seem to be in the world; expected positions "
+            "in the parent's frame, or rotations alone"
         )
     stretches_m = [sum(trunk_m.get(above, 0.0) for above in skeleton.path_to_root(joint)) for joint in joints]
     most_m = max(stretches_m, default=0.0)
-    words = f"bones made constant: the trunk stretches by up to {most_m:.2f} m"
+    words = f"bones made rigid: the file stretches the trunk by up to {most_m:.2f} m"
     return (FileNote(words, topic="bones"),) if most_m > _SOCKET_M else ()
 
 
 def _inside_body(skeleton: Skeleton) -> list[int]:
-    """List the joints inside the body.
+    """List the joints below the top of the body that are body parts or lead to one.
 
-    These joints are below the body's top joint, and are parts of the body or lead to one. The top is the pelvis; if no
-    joint is the pelvis, the top is the lowest joint that carries all parts, because what moves it moves the whole body.
+    The top is the pelvis. Without a pelvis it is the lowest joint that carries all parts, because its motion moves the
+    whole body.
     """
     is_part = np.array([bool(part) for part in skeleton.parts])
     carries = skeleton.descendants[:, is_part]
@@ -102,16 +102,16 @@ def _inside_body(skeleton: Skeleton) -> list[int]:
 
 
 def _are_in_world(clip: RiggedMotion, joints: list[int]) -> bool:
-    """Return whether joint positions are in the world.
+    """Return whether joint positions are in the world and not in the parent's frame.
 
-    They are if joints are as far from their parents' positions as bones are long, but not from 0.
+    In the world, a joint's distance from its parent's position is the bone length, and its distance from 0 is not.
     """
     places_m = {**clip.stretches_m, 0: clip.motion.root_m}
     apart = near = 0
     for joint in joints:
         bone_m = float(np.linalg.norm(clip.offsets[joint])) * clip.metres_per_unit
         parent = clip.motion.skeleton.parents[joint]
-        if bone_m > _LEAST_STRETCH_M and parent in places_m:
+        if bone_m > _MIN_STRETCH_M and parent in places_m:
             apart += _is_alike(places_m[joint] - places_m[parent], bone_m)
             near += _is_alike(places_m[joint], bone_m)
     return apart > near + 2
@@ -122,7 +122,7 @@ def _is_alike(vectors_m: np.ndarray, length_m: float) -> bool:
 
 
 def _joints_of_limbs(skeleton: Skeleton) -> set[int]:
-    """List the lower joints of the bones of arms and legs."""
+    """Return the joints at the lower ends of arm and leg bones."""
     joints: set[int] = set()
     for first, last in _LIMBS:
         for side in SIDES:
@@ -143,29 +143,23 @@ class _Leg(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StretchedLeg:
-    """A leg that stretches in some of T frames.
-
-    The leg reaches further in the file than rigid bones do.
-    """
+    """A leg that, in some of T frames, reaches further in the file than rigid bones can."""
 
     leg: _Leg
     turns_rad: np.ndarray
-    """(T, 3, 3) rotation vectors to the file's leg, from hip, knee and ankle of the rigid leg, in its frames."""
+    """(T, 3, 3) rotation vectors of hip, knee and ankle from the rigid leg to the file's leg, in the rigid frames."""
     reach_m: np.ndarray
     """(T,) reach of the rigid leg, from hip to ankle."""
 
     @classmethod
     def from_clips(cls, leg: _Leg, original: RiggedMotion, written: RiggedMotion) -> Self:
-        """Measure what the rigid leg lacks.
-
-        `written` has the rigid body unchanged, and is compared with the original.
-        """
+        """Compare the original leg with `written`, which has the unchanged motion of the rigid body."""
         joints = list(leg)
         turns = compose(invert(written.motion.rotations[:, joints]), original.motion.rotations[:, joints])
         return cls(leg, rotation_vectors(turns), _measure_reach_m(leg, written))
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Stretch the leg as in the file; a leg that is bent now stays as it is."""
+        """Stretch the leg as in the file, unless the correction bends it."""
         if len(clip.motion) != len(self.reach_m):
             return clip
         share = np.clip(1 - (self.reach_m - _measure_reach_m(self.leg, clip)) / _BENDS_M, 0, 1)
@@ -176,16 +170,13 @@ class StretchedLeg:
 
 
 def _measure_reach_m(leg: _Leg, clip: RiggedMotion) -> np.ndarray:
-    """Measure a leg's reach (T,), from hip to ankle."""
+    """Return a leg's reach (T,) from hip to ankle."""
     positions_m, _ = world_poses_of(clip)
     return norms(positions_m[:, leg.ankle] - positions_m[:, leg.hip])
 
 
 def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
-    """Return world poses with the file's joint positions.
-
-    Positions are (T, J, 3), orientations (T, J, 4).
-    """
+    """Return positions (T, J, 3) and orientations (T, J, 4) in the world, with bones that stretch as in the file."""
     skeleton = clip.motion.skeleton
     positions_m, orientations = forward_kinematics(skeleton, clip.motion.root_m, clip.motion.rotations)
     if not clip.stretches_m:
@@ -199,9 +190,9 @@ def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def match_ankles_to_file(body: Motion, clip: RiggedMotion) -> Motion:
-    """Bend rigid legs to the file's ankles, because the file's bones may stretch.
+    """Move the ankles of a rigid body to the file's, whose bones may stretch.
 
-    `body` is the motion of the pelvis and all joints below, with the names of the clip's joints.
+    `body` is the motion of the pelvis and all joints below it, with the joint names of the clip.
     """
     legs = find_stretching_legs(clip)
     if not legs:
@@ -216,10 +207,7 @@ def match_ankles_to_file(body: Motion, clip: RiggedMotion) -> Motion:
 
 
 def match_ankles_to_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
-    """Put a clip's ankles where the rigid body has them.
-
-    `body` is another motion of the clip's body.
-    """
+    """Move a clip's ankles to those of `body`, which is another motion of the clip's body on rigid bones."""
     legs = find_stretching_legs(clip)
     if not legs:
         return clip
@@ -233,7 +221,7 @@ def match_ankles_to_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
 
 
 def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
-    """Find legs with a bone or socket that moves in the parent's frame."""
+    """Find legs with a joint, between pelvis and ankle, that moves in its parent's frame."""
     skeleton = clip.motion.skeleton
     pelvis = skeleton.joint("pelvis")
     legs = []
@@ -254,11 +242,13 @@ def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
 def _reach(
     motion: Motion, leg: _Leg, positions_m: np.ndarray, orientations: np.ndarray, target_m: np.ndarray
 ) -> np.ndarray:
-    """Reach for an ankle target (T, 3).
+    """Solve two-bone inverse kinematics for an ankle target (T, 3).
 
-    Returns local rotations (T, J, 4) that put the ankle there, or as near as the leg is long. The knee bends in the
-    leg's plane by the law of cosines; then the hip turns the ankle into the target's direction. The foot keeps the
-    orientation.
+    The knee bends in the leg's plane by the law of cosines. Then the hip rotates the ankle into the target's direction.
+    The foot keeps its orientation.
+
+    Returns:
+        Local rotations (T, J, 4) that put the ankle on the target, or as near as the leg reaches.
     """
     hip_m = positions_m[:, leg.hip]
     thigh_m = positions_m[:, leg.knee] - hip_m
@@ -288,12 +278,17 @@ def _reach(
 
 
 def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.ndarray:
-    """Return knee axes (T, 3) from orientations `hip` (T, 4) of the thigh."""
+    """Return the knee axes (T, 3) in the world.
+
+    They are perpendicular to thigh and shank. For a straight leg, the mean axis in the thigh's frame (orientations
+    `hip`
+    (T, 4)) is used.
+    """
     across = cross(thigh_m, shank_m)
     sine = norms(across) / np.maximum(norms(thigh_m) * norms(shank_m), 1e-12)
     usual = rotate(invert(hip), across).mean(axis=0)
     if np.linalg.norm(usual) < 1e-9:
         usual = np.array([1.0, 0.0, 0.0])
     usual = rotate(hip, np.broadcast_to(usual / np.linalg.norm(usual), across.shape))
-    is_straight = (sine < _LEAST_SINE)[:, None]
+    is_straight = (sine < _MIN_SINE)[:, None]
     return normalize_safely(np.where(is_straight, usual, across))

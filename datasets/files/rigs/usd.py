@@ -1,7 +1,7 @@
-"""USD animations (UsdSkel), read and written.
+"""Read and write skeleton animations in USD (UsdSkel), as Omniverse, Houdini, Maya and Blender use them.
 
-Omniverse, Houdini, Maya and Blender use them. Needs the extra `usd`: Pixar's usd-core reads in a child process. Files
-are written y up, in metres, with a time code per frame.
+Pixar's usd-core (extra `usd`) reads files in a child process. Files are written y up, in metres, with one time code per
+frame.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,19 +35,20 @@ _READER = Path(__file__).parents[1] / "native" / "usd_child.py"
 
 
 def open_usd(path: Path, reading: Reading) -> MotionFile:
-    """Read the skeleton animations of a USD file.
+    """Open the skeleton animations of a USD file.
 
-    Motions are y up, in m, at the rate of the keys. Times are time codes over `timeCodesPerSecond`; `framesPerSecond`
-    does not change times. Attributes are read directly, because UsdSkel's own queries ignore animations without scales.
-    The file is written anew, without meshes.
+    Motions are y up, in metres and at the rate of the keys. Times are time codes divided by `timeCodesPerSecond`;
+    `framesPerSecond` does not affect them. Attributes are read directly, because UsdSkel's own queries ignore
+    animations
+    without scales. Writing makes a new file, without meshes.
     """
     with requires_extra("USD"):
         if find_spec("pxr") is None:
-            raise ModuleNotFoundError("there is no module pxr", name="pxr")
+            raise ModuleNotFoundError("the module pxr is not installed", name="pxr")
     facts, _ = ask_reader(_READER, "USD", path, {"most_joints": MOST_JOINTS}, limit_time_s(path))
     clips = [clip for clip in facts["clips"] if clip["times_s"]]
     if not clips:
-        raise InputError(f"{path}: holds no animation of a skeleton")
+        raise InputError(f"{path}: expected an animation of a skeleton, got none")
     beside = int(facts["bytes"])
     check_size(path, [(0, 0)] * len(clips), beside)
     try:
@@ -110,28 +111,25 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
 
 
 _MOVES = 1e-6
-"""Minimum change of a number that is motion. Rounding of 32-bit numbers is less at a metre."""
+"""Change above which a number counts as animated. It is above the rounding of 32-bit floats at 1 m."""
 
 
 def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Find the largest joint tree; parents follow from the joints' paths, −1 for a root."""
+    """Find the parents of joints from their paths (−1 for a root), and the nodes of the largest tree."""
     place = {path: joint for joint, path in enumerate(joints)}
     if len(place) < len(joints):
-        raise InputError("a skeleton has a joint twice")
+        raise InputError("expected unique joints in a skeleton, got one twice")
     parents = []
     for path in joints:
         above = path.rpartition("/")[0]
-        while above and above not in place:  # UsdSkel allows gaps between a joint and the next joint above it
+        while above and above not in place:  # UsdSkel allows paths that skip joints
             above = above.rpartition("/")[0]
         parents.append(place.get(above, -1))
     return parents, tree_of(range(len(joints)), parents)
 
 
 def write_usd(path: Path, *motions: Motion) -> None:
-    """Write a skeleton and animation per motion.
-
-    .usda is text; .usdc and .usd are binary.
-    """
+    """Write a skeleton and an animation for each motion, as text (.usda) or binary (.usdc, .usd)."""
     if path.suffix.lower() not in SUFFIXES:
         raise SettingError(f"{path}: USD files end in {', '.join(SUFFIXES)}")
     with requires_extra("USD"):
@@ -155,14 +153,14 @@ def write_usd(path: Path, *motions: Motion) -> None:
 
 
 def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: float) -> None:
-    """Define a root, a skeleton and an animation."""
+    """Define the root, the skeleton and the animation of a motion."""
     usd.UsdSkel.Root.Define(stage, top)
     identifiers = _identifiers(motion.skeleton.names, usd.Tf.MakeValidIdentifier)
-    paths: list[str] = []  # UsdSkel's names of joints: the path from the root
+    paths: list[str] = []  # UsdSkel names a joint by its path from the root
     for identifier, parent in zip(identifiers, motion.skeleton.parents, strict=True):
         paths.append(identifier if parent < 0 else f"{paths[parent]}/{identifier}")
     joints = usd.Vt.TokenArray(paths)
-    # At rest all rotations are at identity, and the root is at the origin.
+    # At rest, all rotations are the identity, and the root is at the origin.
     skeleton = usd.UsdSkel.Skeleton.Define(stage, f"{top}/skeleton")
     skeleton.CreateJointsAttr(joints)
     skeleton.CreateRestTransformsAttr(_translations(usd, motion.skeleton.offsets_m))
@@ -173,7 +171,7 @@ def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: fl
 
 
 def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:
-    """Return valid, unique USD identifiers, and warn of names that had to be changed."""
+    """Convert names to valid, unique USD identifiers, and warn of names that change."""
     identifiers: Sequence[str] = [name.encode(errors="replace").decode() for name in names]
     while identifiers != (valid := tuple(map(identifier, unique(identifiers)))):
         identifiers = valid

@@ -1,7 +1,4 @@
-"""Recognise body parts.
-
-Names propose parts, and the structure of the body decides.
-"""
+"""Recognise body parts: joint names propose parts, and the structure of the body decides."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,20 +13,21 @@ from .naming import ARM_PARTS, LEG_PARTS, JointName, has_animal_names, parts_fro
 from .shape import SHORTEST_END, measure_bend, parts_from_shape
 
 _NO_BONE = 1e-4
-"""Maximum length of no bone, relative to the longest. The joint is in the parent's position."""
+"""Length, relative to the longest bone, up to which a joint is in its parent's position."""
 _FOREARM = 0.6
-"""Minimum ratio of forearm to upper arm."""
+"""Smallest ratio of forearm to upper arm."""
 _LIMBS = (LEG_PARTS[:3], ARM_PARTS)
 _BENT = 0.02
-"""Maximum bend of a chain that is a single bone, as a share of length."""
+"""Largest bend of a chain of joints that is a single bone, as a share of its length."""
 
 
 def recognize_parts(motion: Motion) -> Motion:
-    """Recognise the body parts of a skeleton.
+    """Recognise the body parts of a skeleton by joint names, shape and motion.
 
-    Joint names, shape and motion show them. Names that make a whole body are believed. If names leave parts of a limb
-    open or skip a joint that bends, the likeliest body is taken, and names count among other signs. Names that state
-    sides, neck or head are believed in either case. A body with wings or paws in place of arms has no parts.
+    If the names give a whole body, they are used. If they leave a part of a limb open or skip a joint that bends, the
+    body that is likeliest by its shape is used, with names as part of the evidence. Sides, neck and head follow names
+    in
+    either case. A body with wings or paws instead of arms has no parts.
     """
     skeleton = motion.skeleton
     joint_names = split_names(skeleton.names)
@@ -44,10 +42,7 @@ def recognize_parts(motion: Motion) -> Motion:
 
 
 def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
-    """Return whether names skip a joint of a limb.
-
-    They do if they leave a joint open, or if a limb bends between named joints.
-    """
+    """Return whether names leave a limb joint open, or a limb bends between two joints that they connect."""
     skeleton = replace(motion.skeleton, parts=tuple(parts))
     for side, limb in product(SIDES, _LIMBS):
         joints = [skeleton.joint(f"{side}_{part}") for part in limb]
@@ -61,29 +56,29 @@ def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
 
 
 def note_overruled_names(skeleton: Skeleton) -> tuple[str, ...]:
-    """Note limb joints whose names were overruled, if any."""
+    """Note the limb joints whose parts contradict their names, if any."""
     overruled = []
     for name, part, named_part in zip(skeleton.names, skeleton.parts, parts_from_names(skeleton.names), strict=True):
         if "_" in part and "_" in named_part and strip_side(part) != strip_side(named_part):
             overruled.append(f"{name} is the {part.replace('_', ' ')}")
-    return (f"names are overruled by the structure of the body: {', '.join(overruled)}",) if overruled else ()
+    return (f"joint names contradict the structure of the body: {', '.join(overruled)}",) if overruled else ()
 
 
 def has_parts_outside_pelvis(skeleton: Skeleton) -> bool:
-    """Return whether parts hang outside the pelvis' tree."""
+    """Return whether any body part is not below the pelvis."""
     pelvis = skeleton.joint("pelvis")
     part_joints = [joint for joint, part in enumerate(skeleton.parts) if part]
     return pelvis is not None and any(pelvis not in skeleton.path_to_root(joint) for joint in part_joints)
 
 
 def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]:
-    """Complete trunk and collars that names leave open, from the tree.
+    """Complete trunk, collars and wrists that names leave open, from the tree of joints.
 
-    The pelvis is the nearest joint that bears both hips. Joints between the pelvis and the joint that bears both arms
-    are the spine if none is named so. Above that, joints called spine are neck and head if no joint is called neck, and
-    the last joint below the head is the neck. A single joint between chest and shoulder is the collar, and the joint at
-    the far end of the forearm is the wrist. An end site that is nearer to the ankle than a foot is long is not a toe
-    joint.
+    The pelvis is the nearest joint above both hips, and the chest the nearest above both arms. The joints between them
+    are the spine if none is named so. Joints above the chest that are called spine are neck and head if no joint is
+    called neck, and the last joint below the head is the neck. A single joint between chest and shoulder is the collar,
+    and the joint at the far end of the forearm is the wrist. An end site closer to the ankle than the length of a foot
+    is not a toe joint.
     """
     part_joints = {part: joint for joint, part in reversed(list(enumerate(parts))) if part}
     lengths = norms(skeleton.offsets_m)
@@ -126,10 +121,9 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
 
 
 def _find_pelvis(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
-    """Find the pelvis by name or structure.
+    """Find the pelvis by its name, or else as the joint where the paths between hips and neck meet.
 
-    By structure, the pelvis is the joint outside the limbs where the paths between hips and neck meet. Any joint may be
-    the root.
+    Any joint may be the root of the skeleton. Returns None if the paths meet within a limb.
     """
     if "pelvis" in part_joints or not {"left_hip", "right_hip"} <= set(part_joints):
         return part_joints.get("pelvis")
@@ -145,7 +139,7 @@ def _find_pelvis(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
 
 
 def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
-    """Find the nearest joint above both arms, None if the arms are unknown."""
+    """Find the nearest joint above both arms, or return None if the arms are unknown."""
     for part in ("collar", "shoulder"):
         if {f"left_{part}", f"right_{part}"} <= set(part_joints):
             above_right = skeleton.path_to_root(part_joints[f"right_{part}"])[1:]
@@ -157,14 +151,14 @@ def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
 def _complete_spine(
     part_joints: dict[str, int], pelvis: int, chest: int, trunk: Sequence[int], skeleton: Skeleton
 ) -> None:
-    """Complete the spine between pelvis and chest.
-
-    Joints called spine beyond the chest get their parts, too.
+    """Complete the spine between pelvis and chest, and the neck and head if they are called spine.
 
     Args:
-        part_joints: Joints of the parts that names say; changed.
-        chest: Joint that bears the arms.
-        trunk: Joints from above the pelvis to the chest.
+        part_joints: Joint of each part that is named; changed in place.
+        pelvis: Joint of the pelvis.
+        chest: Nearest joint above both arms.
+        trunk: Joints from the one above the pelvis to the chest.
+        skeleton: The skeleton.
     """
     spine_names = ("spine1", "spine2", "spine3")
     spine = [part_joints[part] for part in spine_names if part in part_joints]
@@ -187,7 +181,7 @@ def _complete_spine(
 def _believe_names(
     joint_names: Sequence[JointName], by_shape: tuple[str, ...], by_name: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Believe the sides, neck and head in names; all other parts follow from shape."""
+    """Return the parts by shape, with sides, neck and head by name."""
     parts = by_shape
     agreements = []
     for name, part in zip(joint_names, parts, strict=True):

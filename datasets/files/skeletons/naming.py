@@ -1,8 +1,9 @@
 """Recognise body parts by common joint names.
 
-What nearly all names share (`Model_`, `_jnt`, `.001`) is removed first. Legs and arms each follow from the scheme that
-fits most joints, sides from `Left…`, `l_…`, `lThigh`, `…_L` and the like. The spine's joints follow from the order,
-because the numbering differs from scheme to scheme; of several neck joints the last joint counts.
+Affixes that nearly all names share (`Model_`, `_jnt`, `.001`) are removed first. The joints of legs and of arms follow
+from the naming scheme that fits most of them, and sides from `Left…`, `l_…`, `lThigh`, `…_L` and the like. Spine joints
+follow from their order, because their numbering differs between schemes. Of several neck joints, the last one is the
+neck.
 """
 
 import re
@@ -30,10 +31,10 @@ _ARM_SCHEMES = (
     # DAZ; 3ds Max Biped, Valve, Character Creator, Unreal; Acclaim's ASF
     ("collar|clavicle", "shldr|upperarm|humerus", "forearm|lowerarm|radius", "wrist|hand"),
 )
-"""Patterns of part names without side, in lower case, by scheme."""
+"""Patterns of the parts' names in each scheme, without side and in lower case."""
 
 _FIRST_OF_SEVERAL = r"(?:bend|stretch)?(?:0?1)?"
-"""Pattern after a part's name. A rig has several joints for the part."""
+"""Pattern that may follow the name of a part for which a rig has several joints."""
 
 _ROOTS = ("pelvis", "hips", "hip", "spinebase")
 _SPINE = re.compile(
@@ -46,7 +47,7 @@ _HEAD = re.compile(r"head\d*")
 _NAMESPACE = re.compile(r"^.*[:|/]")
 _PREFIX = re.compile(r"^(mixamorig\d*|bip0*1|joint|j_bip(?:_c)?|def|org)?[ _-]*", re.IGNORECASE)
 _MIDDLE = re.compile(r"^(?:[cm][ _.-])?(.+?)(?:[ _.-][cmx])?$", re.IGNORECASE)
-"""Pattern of a name on the midline. Some rigs have letters there in place of a side."""
+"""Pattern of a joint on the midline, where some rigs have a letter instead of a side."""
 
 _SIDES = (
     re.compile(r"(?P<side>left|right)[ _.-]?(?P<core>.+)", re.IGNORECASE),
@@ -63,15 +64,15 @@ _PROP = (
     r"|weapon|shield|gun|rifle|staff|axe|wing|breast|accessory|hat|helmet|feather"
 )
 _PROP_NAME = re.compile(rf"({_PROP}).*|.*({_PROP})\d*")
-"""Pattern of prop names. Characters wear, hold or have props besides a human body."""
+"""Pattern of the names of props, which characters wear or hold in addition to a human body."""
 
 _ANIMAL_NAME = re.compile(r"(wing|beak|snout|muzzle|hoof|paw|talon|(front|fore|hind|back|rear)leg)[a-z]*\d*")
 
 _SHARED = 0.6
-"""Minimum share of names with a shared affix: more than the names of a side can be."""
+"""Smallest share of names with a shared affix. It is larger than the share of one side's joints."""
 _NUMBERED = 0.8
-"""Maximum share of meaningfully numbered names. Beyond, all these numbers come from an export."""
-_FEWEST_NAMES = 5
+"""Share of numbered names from which on the numbers come from an export and mean nothing."""
+_MIN_NAMES = 5
 _NUMBER = re.compile(r"[ ._-]\d+$")
 _END_SITE = re.compile(r"(_end(?: \d+)?)$")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|.", re.DOTALL)
@@ -80,7 +81,7 @@ _BODY_WORD = re.compile(
     r"|clavicle|arm|forearm|elbow|wrist|hand|finger|thumb|index|middle|ring|pinky|abdomen|torso",
     re.IGNORECASE,
 )
-"""Words that name a part, so that they are never shared affixes."""
+"""Words that name a body part and are therefore never removed as shared affixes."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,14 @@ class JointName:
     side: str
     """"left", "right" or ""."""
     core: str
-    """Rest of the name: letters and digits, lower case."""
+    """Name without side and affixes: letters and digits in lower case."""
 
 
 @lru_cache(maxsize=64)
 def parts_from_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return each joint's body part by name.
+    """Return the body part of each joint by its name, or "" if it is not recognised.
 
-    Parts are in the skeleton's order, "" where none is recognised. The end site of a foot serves as toe joint where the
-    skeleton has no other.
+    If a foot has no toe joint, its end site is used.
     """
     joint_names = split_names(names)
     legs = _find_limbs(joint_names, LEG_PARTS, _LEG_SCHEMES)
@@ -127,20 +127,19 @@ def parts_from_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def split_names(names: tuple[str, ...]) -> tuple[JointName, ...]:
-    """Split joint names into side and core, after removing what nearly all names share."""
+    """Split joint names into side and core, after shared affixes are removed."""
     return tuple(map(_split_name, remove_shared_affixes(names)))
 
 
 def remove_shared_affixes(names: Sequence[str]) -> list[str]:
-    """Remove namespaces and shared affixes.
+    """Remove namespaces, and the beginnings, ends and numbers that most names have.
 
-    These are the beginning, end and numbers that most names have. An end site keeps the ending `_end`, and loses the
-    same prefix as its parent.
+    An end site keeps its ending `_end` and loses the same prefix as its parent.
     """
     shortened = [_NAMESPACE.sub("", name) for name in names]
     ends = [match[0] if (match := _END_SITE.search(name)) else "" for name in shortened]
     stems = [name.removesuffix(end) for name, end in zip(shortened, ends, strict=True)]
-    if len(set(stems)) < _FEWEST_NAMES:
+    if len(set(stems)) < _MIN_NAMES:
         return shortened
     before: list[str] = []
     while stems != before:
@@ -153,7 +152,7 @@ def remove_shared_affixes(names: Sequence[str]) -> list[str]:
 
 
 def _cut_shared_words(names: Sequence[str], *, from_end: bool = False) -> list[str]:
-    """Cut the words most names begin or end with, unless a word names a body part."""
+    """Cut the words with which most names begin or end, unless they name a body part."""
     order = -1 if from_end else 1
     words = [tuple(_WORD.findall(name)[::order]) for name in names]
     distinct = set(words)
@@ -186,7 +185,7 @@ def _simplify(name: str) -> str:
 def _find_limbs(
     joint_names: tuple[JointName, ...], limb_parts: tuple[str, ...], schemes: tuple[tuple[str, ...], ...]
 ) -> Mapping[str, int]:
-    """Find both arms or legs by name; the scheme that fits most joints decides."""
+    """Find both arms or legs by the naming scheme that fits most joints."""
     best: dict[str, int] = {}
     for scheme in schemes:
         patterns = [re.compile(rf"(?:{pattern}){_FIRST_OF_SEVERAL}") for pattern in scheme]
@@ -201,10 +200,10 @@ def _find_limbs(
 
 
 def spine_parts(joints: Sequence[int]) -> dict[str, int]:
-    """Assign up to three parts to spine joints.
+    """Assign the spine's parts to its joints, which are ordered upwards.
 
-    The joints are the lowest, a middle one, and the highest, which bears the arms. Two joints are spine1 and spine3, a
-    single joint is spine3.
+    The lowest joint is spine1, a middle one spine2, and the highest, which carries the arms, spine3. A single joint is
+    spine3.
     """
     if not joints:
         return {}
@@ -215,15 +214,12 @@ def spine_parts(joints: Sequence[int]) -> dict[str, int]:
 
 
 def is_prop_name(name: JointName) -> bool:
-    """Return whether a name is not a body part, such as hair, a cape or a sword."""
+    """Return whether a name is that of a prop, such as hair, a cape or a sword."""
     return bool(_PROP_NAME.fullmatch(name.core))
 
 
 def has_animal_names(joint_names: tuple[JointName, ...]) -> bool:
-    """Return whether names describe an animal.
-
-    A joint is then called a wing, paw or the like, and none is part of a person's arm.
-    """
+    """Return whether names describe an animal: some joint is a wing, paw or the like, and none is part of an arm."""
     if _find_limbs(joint_names, ARM_PARTS, _ARM_SCHEMES):
         return False
     return any(_ANIMAL_NAME.fullmatch(name.core) for name in joint_names)

@@ -1,7 +1,4 @@
-"""Reading options, for what files leave out.
-
-All commands and Python functions share them.
-"""
+"""Reading options, for facts that files do not state. All commands and Python functions share them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +11,14 @@ Up = Literal[
     "x", "y", "z", "x-down", "y-down", "z-down", "x!", "y!", "z!", "x-down!", "y-down!", "z-down!"
 ]  # fmt: skip
 METRES_PER_UNIT = (1e-9, 1e6)
-"""From nanometres to thousands of kilometres."""
+"""Range of units, in m."""
 FURTHEST_FLOOR_M = 1e4
-"""Floors lie no further from zero."""
+"""Largest distance of a floor from zero, in m."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Properties of motion files that these do not state."""
+    """Facts that motion files do not state."""
 
     metres_per_unit: float | None = None
     """Length unit in m, for files that do not state one (default: the unit by which the body has a person's
@@ -64,13 +61,13 @@ class Reading:
         if self.up is not None:
             check_choice("up", self.up, get_args(Up))
         if self.floor is not None and self.drop:
-            raise SettingError("floor says where the floor is, and drop looks for it; leave one of them out")
+            raise SettingError("floor states the floor's height, and drop infers it; use only one of them")
         if self.ground is not None and (self.drop or self.floor is not None):
-            raise SettingError("ground says where the floor is; leave out floor and drop")
+            raise SettingError("ground states the floor's height; leave out floor and drop")
 
     @property
     def files(self) -> tuple[Path | None, ...]:
-        """Files that the options name."""
+        """Files named by the options."""
         return self.body_model, self.profile, self.ground
 
     @property

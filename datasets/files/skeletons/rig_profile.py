@@ -1,8 +1,7 @@
-"""Rig profiles: foot frames and soles, learned from clips.
+"""Rig profiles: foot frames and soles, estimated from several clips of a rig and stored in a file.
 
-They are kept in a file for all other clips of the rig. A single clip shows the height of the soles only as well as the
-floor is known. A profile is an input like any other: a result depends on the profile that is named, and never on the
-files that are corrected in the same run.
+A single clip shows the height of the soles only as well as the floor is known. A profile is an input like any other: a
+result depends on the profile that the user names, and never on the other files of the same run.
 """
 
 import hashlib
@@ -24,31 +23,28 @@ from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import parse_json, read_as
 
 MOST_FRAMES = 600
-"""Maximum number of frames for a profile. A motion's frames are meant."""
+"""Maximum number of frames of each motion that a profile is estimated from."""
 AGREE_M = 0.015
-"""Maximum distance of agreeing floors from their median, in m."""
+"""Largest distance of agreeing floors from their median, in m."""
 
 
 @dataclass(frozen=True)
 class RigProfile:
-    """Frames and soles of the feet of rigs."""
+    """Foot frames and soles of rigs."""
 
     rigs: Mapping[str, FootFrames]
-    """Frames and soles by `key_of_rig`."""
+    """Foot frames and soles, by `key_of_rig`."""
 
     def on_rig(self, motion: Motion) -> Motion:
-        """Apply the profile's feet to a motion.
-
-        A motion on another rig is returned unchanged.
-        """
+        """Return the motion with the profile's feet, or unchanged if its rig is not in the profile."""
         rig = self.rigs.get(key_of_rig(motion.skeleton))
         return motion if rig is None else replace(motion, feet=fit_feet_to_rig(motion, rig))
 
 
 def key_of_rig(skeleton: Skeleton) -> str:
-    """Return a key that equal rigs share.
+    """Return a key for a rig that does not depend on rounding.
 
-    Equal rigs have the same joints, and offsets that differ by rounding only.
+    Equal rigs have the same joints, and the same offsets to 0.1 mm.
     """
     joints = repr((skeleton.names, skeleton.parents, skeleton.parts))
     offsets = np.round(skeleton.offsets_m, 4) + 0.0  # no negative zeros
@@ -56,10 +52,7 @@ def key_of_rig(skeleton: Skeleton) -> str:
 
 
 def group_by_rig(motions: Iterable[Motion]) -> dict[str, list[Motion]]:
-    """Group the beginnings of motions by rig.
-
-    The result has only rigs that at least two motions share, by `key_of_rig`.
-    """
+    """Group the first frames of motions by `key_of_rig`. Rigs with a single motion are dropped."""
     by_rig: dict[str, list[Motion]] = defaultdict(list)
     for motion in motions:
         by_rig[key_of_rig(motion.skeleton)].append(motion.frames(0, MOST_FRAMES))
@@ -67,26 +60,26 @@ def group_by_rig(motions: Iterable[Motion]) -> dict[str, list[Motion]]:
 
 
 def profile_of(by_rig: Mapping[str, Sequence[Motion]]) -> RigProfile:
-    """Learn a profile from the groups of `group_by_rig`."""
+    """Estimate a profile from motions grouped by `group_by_rig`."""
     return RigProfile({rig: estimate_foot_frames(clips) for rig, clips in by_rig.items()})
 
 
 @dataclass(frozen=True)
 class CommonFloor:
-    """The common floor of a rig's clips: the median of the floors that the clips show."""
+    """The floor of a rig's clips: the median of the floors that they show."""
 
     clips: int
     """Number of clips that show a floor."""
     height_m: float
-    """The median height."""
+    """Median of the floor heights."""
     deviation_m: float
-    """Standard deviation of their heights."""
+    """Standard deviation of the floor heights."""
     furthest_m: float
-    """Largest distance of a height from the median."""
+    """Largest distance of a floor height from the median."""
 
     @classmethod
     def from_clips(cls, clips: Sequence[Motion], profile: RigProfile) -> Self | None:
-        """Find the common floor under a profile's feet, None if fewer than two clips show a floor."""
+        """Find the common floor of clips with a profile's feet, or return None if fewer than two show a floor."""
         grounds = [observe_ground(profile.on_rig(clip)) for clip in clips]
         shown_m = [ground.floor_to_zero_m for ground in grounds if ground.is_shown and ground.is_stood_on]
         heights_m = np.array([height_m for height_m in shown_m if height_m is not None])
@@ -104,12 +97,12 @@ class CommonFloor:
 
 
 def encode_profile(profile: RigProfile) -> dict[str, object]:
-    """Return the profile as a value for JSON."""
+    """Convert a profile to a JSON value."""
     return asdict(profile)
 
 
 def read_profile(path: Path) -> RigProfile:
-    """Read a rig profile, or raise InputError if the file holds none."""
+    """Read a rig profile. Raises InputError if the file does not hold one."""
     return _parse_profile(path, read_bytes(path))
 
 
@@ -122,10 +115,10 @@ def _parse_profile(path: Path, content: bytes) -> RigProfile:
 
 
 def _check(where: str, feet: FootFrames) -> None:
-    """Raise InputError unless numbers make a foot."""
+    """Raise InputError unless foot frames and soles are valid."""
     turns: Sequence[Sequence[float]] = (*feet.ankles, *feet.toes)
     is_complete = len(feet.ankles) == len(feet.toes) == 2 and all(len(turn) == 4 for turn in turns)
     if not is_complete or not np.allclose(np.linalg.norm(np.array(turns), axis=1), 1.0, atol=1e-6):
         raise InputError(f"{where}: expected a unit quaternion (xyzw) for each ankle and each toe joint")
     if feet.soles_m is not None and (len(feet.soles_m) != 2 or not np.all(np.abs(feet.soles_m) < 0.5)):
-        raise InputError(f"{where}: expected two depths of soles in metres, below 0.5, got {feet.soles_m}")
+        raise InputError(f"{where}: expected two sole depths below 0.5 m, got {feet.soles_m}")

@@ -1,10 +1,11 @@
 """Infer body parts from shape and motion.
 
-A body is sought in the skeleton as a graph, so that neither the root nor the order of joints matters. Two like legs
-start at a joint of the body, two like arms at another joint, and the trunk lies between the two joints. Every choice of
-such joints gets a score, the logarithm of how usual the proportions are among people, and the best choice is taken if
-good enough. Proportions are ratios of lengths of bones, so that neither unit nor axes matter. Left and right follow
-from where toes, knees and elbows point.
+A body is searched in the skeleton as a graph, so that neither the root nor the joint order matters. Two similar legs
+start at one joint, two similar arms at another, and the trunk is between these joints. Each choice of such joints gets
+a
+score, the log-density of its proportions among people, and the best choice is accepted if its score is good enough.
+Proportions are ratios of bone lengths, so that neither unit nor axes matter. Left and right follow from where toes,
+knees and elbows point.
 """
 
 from __future__ import annotations
@@ -40,48 +41,52 @@ _USUAL = {
     "shoulders over leg": (0.42, 0.35),
     "hips over leg": (0.22, 0.45),
 }
-"""Proportions of people's skeletons: the median, and the standard deviation of the logarithm. The length of a limb's
-lower bone and socket is relative to the upper bone, that of the end (foot, palm) to the lower bone. Sockets reach from
-where both limbs start to the hip or shoulder. Leg and arm are two long bones each; the trunk reaches from between the
-hips to between the shoulders. The medians lie between the proportions of CMU's recordings, SMPL's mean body, the
-figures of Mixamo and DAZ, and DeepMimic's humanoid; the deviations admit children."""
+"""Proportions of human skeletons: the median, and the standard deviation of the logarithm.
+
+The lengths of a limb's lower bone and socket are relative to the upper bone, and the length of its end (foot, palm) to
+the lower bone. A socket reaches from the joint where both limbs start to the hip or shoulder. Legs and arms are
+measured
+by their two long bones, and the trunk from the midpoint between the hips to that between the shoulders. The medians are
+between the proportions of CMU's recordings, SMPL's mean body, characters of Mixamo and DAZ, and DeepMimic's humanoid.
+The deviations admit children."""
 
 _EVEN = 0.06
-"""Deviation of left-right length ratios (logarithm)."""
+"""Standard deviation of the logarithm of left-to-right length ratios."""
 _BENT = 0.01
-"""Bend of a straight bone at a cost of 1, as a share of length by which a rigid bone may seem to bend or stretch."""
+"""Share of its length by which a rigid bone seems to bend or stretch at a cost of 1."""
 _NAMED = 2.0
-"""Gain of a limb joint named as its part."""
+"""Gain of a limb joint whose name is that of its part."""
 _MOVING = 0.1
-"""Gain of a joint that turns. Of joints in the same position, the joint that carries all rotations is taken."""
+"""Gain of a joint that rotates. Of joints in the same position, the one with all rotations is thus preferred."""
 _FURTHER = 0.001
-"""Gain of a joint further from the trunk. A wrist gains if it is nearer."""
+"""Gain of a joint per step away from the trunk; for a wrist, per step towards it."""
 _BRANCH_PASSED = -1.0
-"""Score of a bone that passes a branch. Fingers branch off the hand in this way."""
+"""Score of a bone for each branch that it passes, such as fingers that branch off the hand."""
 _WITHOUT_END = -1.5
-"""Score of limbs without an end. Legs end at the ankle and arms at the wrist."""
+"""Score of a limb that ends at the ankle or wrist."""
 SHORTEST_END = 0.12
-"""Minimum length of a foot or palm, relative to shank or forearm. Nearer joints are in the ankle or wrist."""
+"""Minimum length of a foot or palm, relative to shank or forearm. Nearer joints belong to the ankle or wrist."""
 _UNUSUAL_END = -2.0
-"""Score below which another palm is sought. It is sought at the wrist, as where a hand holds a sword."""
+"""Score of a palm below which other palms at the wrist are tried, because the hand may hold a sword."""
 _HOLDS_SOMETHING = -3.0
-"""Score of arms that hold something. They end at the wrist, and what hangs there is no palm."""
+"""Score of an arm that ends at the wrist, from where another object hangs."""
 _UNHEARD_OF = -10.0
+"""Lowest score of a proportion."""
 _ON_ALL_FOURS = -4.0
-"""Score of bodies on all fours. Their trunk does not rise from the legs, both at rest and in half the motion."""
+"""Score of a body on all fours: its trunk rises from the legs neither at rest nor in half of the motion."""
 _UPRIGHT = 0.5
-"""Minimum cosine between a rising trunk and the legs."""
+"""Smallest cosine between the legs and a trunk that rises from them."""
 _GOOD_ENOUGH = -9.0
-"""Minimum score of a body. People's are above −6, dogs' and hands' below −12."""
+"""Minimum score of a body. People have more than −6, and dogs or hands less than −12."""
 
 _ALIKE = 0.03
-"""Maximum relative difference of like limbs."""
-_FEWEST_ALIKE = 2
-"""Number of like limbs beside two legs that no body has."""
+"""Largest relative length difference between similar limbs."""
+_MIN_ALIKE = 2
+"""Number of limbs similar to the legs, besides these, that shows an animal."""
 _LEANS = 0.9
-"""Maximum cosine between a bird's trunk and the legs. Its trunk leans."""
+"""Largest cosine between the trunk and the legs of a bird, whose trunk leans."""
 _LONG_NECK = 0.6
-"""Minimum height of a bird's head above the shoulders, in leg lengths; people's is 0.25 to 0.45."""
+"""Minimum distance of a bird's head from its chest, in leg lengths; people have 0.25 to 0.45."""
 
 _LONGEST_CHAIN = 16
 _LIMBS_KEPT = 10
@@ -89,32 +94,32 @@ _SHORTEST_LIMB = 0.1
 """Minimum length of a limb, relative to the longest path in the skeleton."""
 
 _NECK_ABOVE_SHOULDERS = 0.02
-"""Minimum neck height, in leg lengths above the shoulders; the joint bears the arms and yet is the neck."""
+"""Height above the shoulders, in leg lengths, from which on the joint that carries the arms is the neck."""
 _HEAD_ABOVE_SHOULDERS = 0.12
 """Minimum head height without a neck, in leg lengths."""
 _USUAL_HEAD = (0.15, 0.05)
-"""Usual head height, in leg lengths above the shoulders: mean and standard deviation."""
+"""Mean and standard deviation of the head's height above the shoulders, in leg lengths."""
 _HEAD_ASIDE = 0.03
-"""Deviation of the head from the middle, in leg lengths."""
+"""Standard deviation of the head's distance from the midline, in leg lengths."""
 
 _STILL_RAD = 2e-3
-"""Minimum rotation of a body joint, in rad. A joint that turns less is no joint of the body if other joints take its
-place."""
+"""Rotation below which a joint counts as rigid, in rad. Joints that rotate more are preferred as body joints."""
 
-_MOST_PROPS = 0.5
-"""Maximum share of joints that may be props, below a joint named as a prop."""
+_MAX_PROPS = 0.5
+"""Share of all joints below a joint named as a prop from which on it is not taken for a prop."""
 
 
 def parts_from_shape(
     motion: Motion, joint_names: Sequence[JointName] = (), named_parts: Sequence[str] = ()
 ) -> tuple[str, ...] | None:
-    """Infer each joint's body part from shape.
-
-    The part is "" where none is recognised. Returns None if the skeleton is not a human body.
+    """Infer the body part of each joint from shape and motion.
 
     Args:
-        joint_names: Meanings of names; joints that these call hair, a cape or a sword are no parts.
-        named_parts: Body part of each joint by name; a name counts as one sign among others.
+        joint_names: Meanings of the joint names. Joints named as props, such as hair, a cape or a sword, are no parts.
+        named_parts: Body part of each joint by its name, which adds to the score.
+
+    Returns:
+        Part of each joint, "" for joints that are no part, or None if the skeleton is not a human body.
     """
     graph = _Graph.from_motion(motion, joint_names, named_parts)
     bodies: list[_Body] = []
@@ -137,7 +142,7 @@ def parts_from_shape(
 
 
 def measure_bend(motion: Motion, path: Sequence[int]) -> float:
-    """Measure how bent a path of joints mostly is, as the share of length that bends take."""
+    """Return the median bend of a path of joints: 1 - (distance of its ends) / (its length)."""
     graph = _Graph.from_motion(motion)
     distances = norms(graph.places[:, path[-1]] - graph.places[:, path[0]])
     return 1 - float(np.median(distances)) / max(float(graph.lengths[list(path[1:])].sum()), 1e-9)
@@ -145,23 +150,23 @@ def measure_bend(motion: Motion, path: Sequence[int]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Graph:
-    """A skeleton without root."""
+    """A skeleton as a graph without a root."""
 
     places: np.ndarray
-    """(T, J, 3) joint positions at some frames."""
+    """(T, J, 3) joint positions in sampled frames."""
     rest: np.ndarray
-    """(J, 3) joint positions without rotations."""
+    """(J, 3) joint positions at rest."""
     turns_rad: np.ndarray
-    """(J,) largest local rotation of each joint."""
+    """(J,) largest local rotation of each joint, relative to the first frame."""
     parents: tuple[int, ...]
     neighbours: tuple[tuple[int, ...], ...]
-    """Parent and children of each joint. Joints of props are left out."""
+    """Parent and children of each joint, without joints of props."""
     lengths: np.ndarray
     """(J,) lengths of the bones from the parents."""
     limb_parts: tuple[str, ...]
-    """Limb part by each joint's name, or "". Sides are left out."""
+    """Limb part of each joint by its name, without side; "" for none."""
     ends: frozenset[int]
-    """End sites, joints without channels."""
+    """End sites, which are joints without channels."""
 
     @classmethod
     def from_motion(
@@ -171,9 +176,9 @@ class _Graph:
         some = sample_frames(motion)
         places = joint_positions(some)
         turns_rad = turn_angles(some.rotations[:1], some.rotations).max(axis=0, initial=0)
-        props: set[int] = set()  # named as props, and all below
+        props: set[int] = set()  # joints named as props, and their descendants
         for name, below in zip(joint_names, skeleton.descendants, strict=False):
-            if is_prop_name(name) and below.mean() < _MOST_PROPS:
+            if is_prop_name(name) and below.mean() < _MAX_PROPS:
                 props.update(np.flatnonzero(below).tolist())
         neighbours: list[tuple[int, ...]] = []
         for joint, children in enumerate(skeleton.children):
@@ -187,20 +192,20 @@ class _Graph:
 
     @cached_property
     def all_positions(self) -> np.ndarray:
-        """(1 + T, J, 3) positions at rest and in some frames."""
+        """(1 + T, J, 3) positions at rest and in the sampled frames."""
         return np.concatenate([self.rest[None], self.places])
 
     def bone(self, joint: int, next_joint: int) -> float:
-        """Return the length of the bone between neighbours."""
+        """Return the length of the bone between two neighbours."""
         return float(self.lengths[joint if self.parents[joint] == next_joint else next_joint])
 
     def beyond(self, joint: int, next_joint: int) -> list[int]:
-        """Return the neighbours of `next_joint` beside `joint`."""
+        """Return the neighbours of `next_joint` other than `joint`."""
         return [neighbour for neighbour in self.neighbours[next_joint] if neighbour != joint]
 
     @cached_property
     def _depths(self) -> dict[tuple[int, int], float]:
-        """Longest path length per joint and neighbour, including the bone between the two."""
+        """Length of the longest path from each joint through each neighbour."""
         depths: dict[tuple[int, int], float] = {}
         stack = [(joint, next_joint) for joint, near in enumerate(self.neighbours) for next_joint in near]
         while stack:
@@ -215,7 +220,7 @@ class _Graph:
 
     @cached_property
     def long_branches(self) -> tuple[tuple[int, ...], ...]:
-        """Neighbours of each joint that start a long enough limb."""
+        """Neighbours of each joint through which a path is long enough for a limb."""
         longest = max(self._depths.values(), default=0.0)
         least = _SHORTEST_LIMB * longest
         branches: list[tuple[int, ...]] = []
@@ -224,7 +229,7 @@ class _Graph:
         return tuple(branches)
 
     def chain(self, joint: int, next_joint: int) -> list[int]:
-        """Follow the longest path through a neighbour, including the joint and the neighbour."""
+        """Return the joints of the longest path from a joint through a neighbour."""
         chain = [joint, next_joint]
         while further := self.beyond(chain[-2], chain[-1]):
             deepest = max(further, key=lambda neighbour: self._depths[chain[-1], neighbour])
@@ -232,16 +237,16 @@ class _Graph:
         return chain
 
     def limb_chains(self, start: int, branch: int, kind: str) -> Iterator[tuple[list[int], int]]:
-        """Find the chains that a limb may lie along.
+        """Find the chains of joints along which a limb may be.
 
         Args:
             start: Joint where both limbs start.
-            branch: Neighbour of `start` that the limb begins with.
-            kind: Pair of limbs that the joints may be, "leg" or "arm".
+            branch: Neighbour of `start` with which the limb begins.
+            kind: "leg" or "arm".
 
         Yields:
-            Chains, each with the index where the chain leaves the first chain. The first is the longest. Other chains
-            of arms leave the first at a branch, as a hand beside a shield.
+            Chains, each with the index at which it leaves the first chain, which is the longest. Only arms have further
+            chains, because a hand may branch off the chain to a shield.
         """
         longest = self.chain(start, branch)[:_LONGEST_CHAIN]
         yield longest, 0
@@ -256,7 +261,7 @@ class _Graph:
                 yield chain[:_LONGEST_CHAIN], index
 
     def ways(self, joint: int, closed: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the paths from a joint to each reachable joint, first itself, that do not pass `closed`."""
+        """Yield the paths from a joint to itself and all joints that can be reached without passing `closed`."""
         stack = [[joint]]
         while stack:
             way = stack.pop()
@@ -271,9 +276,9 @@ class _End:
     """A foot or palm."""
 
     joint: int | None
-    """The first joint beyond; None without such a joint."""
+    """First joint beyond the ankle or wrist; None if there is none."""
     size: float
-    """Length up to that joint, 0 without one."""
+    """Length up to this joint; 0 if there is none."""
     score: float
 
 
@@ -284,19 +289,18 @@ class _Limb:
     score: float
     joints: tuple[int, int, int]
     sizes: np.ndarray
-    """(4,) lengths of a limb's bones: upper bone, lower bone, socket, and foot or palm; the last is 0 without foot or
-    palm."""
+    """(4,) lengths of upper bone, lower bone, socket, and foot or palm (0 if there is none)."""
     socket: tuple[int, ...]
-    """Joints from the limbs' start to this limb. Both limbs start there."""
+    """Joints between the start of both limbs and this limb."""
     end: int | None
-    """The first joint beyond foot or palm."""
+    """Joint at the end of foot or palm; None if there is none."""
     gain_by_names: float
-    """Part of the score that comes from names."""
+    """Part of the score that is due to names."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Two like limbs that start at the same joint."""
+    """Two similar limbs that start at the same joint."""
 
     score: float
     start: int
@@ -305,27 +309,24 @@ class _Pair:
 
     @property
     def gain_by_names(self) -> float:
-        """Part of the score that comes from names."""
+        """Part of the score that is due to names."""
         return sum(limb.gain_by_names for limb in self.limbs) / 2
 
     @property
     def length(self) -> float:
-        """Mean length of both limbs' long bones."""
+        """Length of a limb's two long bones, as the mean of both limbs."""
         first, second = self.limbs
         return float(first.sizes[:2].sum() + second.sizes[:2].sum()) / 2
 
     def places(self, joint_places: np.ndarray, index: int) -> np.ndarray:
-        """Return a joint of both limbs (T, 2, 3) from the positions of all joints (T, J, 3)."""
+        """Select the positions (T, 2, 3) of the same joint in both limbs from those of all joints (T, J, 3)."""
         joints = [limb.joints[index] for limb in self.limbs]
         return joint_places[:, joints]
 
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """Legs, arms, and the trunk between them.
-
-    The trunk includes the joints where legs and arms start.
-    """
+    """Legs, arms, and the trunk between them, including the joints where legs and arms start."""
 
     score: float
     legs: _Pair
@@ -334,12 +335,12 @@ class _Body:
 
     @property
     def gain_by_names(self) -> float:
-        """Part of the score that comes from names."""
+        """Part of the score that is due to names."""
         return self.legs.gain_by_names + self.arms.gain_by_names
 
 
 def _rarity(proportion: str, value: float) -> float:
-    """Return how rare a proportion is, as a logarithm of density, 0 at the usual proportion."""
+    """Return the log-density of a proportion, which is 0 at the median."""
     usual, deviation = _USUAL[proportion]
     deviations = np.log(max(value, 1e-3) / usual) / deviation
     return max(-0.5 * deviations**2, _UNHEARD_OF)
@@ -348,9 +349,9 @@ def _rarity(proportion: str, value: float) -> float:
 def _find_pairs(
     graph: _Graph, start: int, closed: Sequence[int], kind: str, leg: float | None = None
 ) -> Iterator[_Pair]:
-    """Yield likely pairs of limbs at a joint that pass no `closed` joint.
+    """Yield likely pairs of limbs that start at a joint and do not begin with `closed` joints.
 
-    `kind` is "leg" or "arm"; `leg` is the length of the legs that the body already has.
+    `kind` is "leg" or "arm", and `leg` is the length of the body's legs if they are already known.
     """
     branches = [joint for joint in graph.long_branches[start] if joint not in closed]
     if len(branches) < 2:
@@ -367,7 +368,7 @@ def _find_pairs(
 
 
 def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float, tuple[_Limb, _Limb]]:
-    """Choose the most usual and even pair; returns the score and the pair."""
+    """Choose the pair with the best score for proportions and evenness, and return score and pair."""
     first_sizes = np.array([limb.sizes for limb in firsts])
     second_sizes = np.array([limb.sizes for limb in seconds])
     first_scores = np.array([limb.score for limb in firsts])
@@ -381,7 +382,7 @@ def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float,
 
 
 def _evenness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Score how evenly sized two limbs are, as a logarithm; sizes are (..., 4)."""
+    """Return the log-density of the difference between two limbs' sizes (..., 4)."""
     long_bones = first[..., :2] + second[..., :2]
     least = 0.1 * long_bones.sum(-1, keepdims=True)  # short sockets and feet may differ more
     ratios = np.maximum(first, least) / np.maximum(second, least)
@@ -393,7 +394,7 @@ def _evenness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | None) -> list[_Limb]:
-    """Find likely triples of limb joints on paths from a joint through a branch."""
+    """Find the likeliest triples of limb joints on paths from a joint through a branch."""
     limbs: list[_Limb] = []
     for chain, fork in graph.limb_chains(start, branch, kind):
         bones = [graph.bone(joint, next_joint) for joint, next_joint in pairwise(chain)]
@@ -424,10 +425,16 @@ def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | 
 
 
 def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, lower: float, kind: str) -> _End:
-    """Find the foot or palm beyond the joint `low`.
+    """Find the foot or palm beyond the ankle or wrist.
 
-    The joint is on a chain with distances `along` (C,) from its start, and so is the part. An unusual palm lies where a
-    palm is most usual, or the hand holds something.
+    If the palm along the chain is unusual, other palms at the wrist are tried, and so is a hand that holds something.
+
+    Args:
+        chain: Joints of the chain.
+        along: (C,) distances of the joints from the start of the chain, along it.
+        low: Index of the ankle or wrist in the chain.
+        lower: Length of the shank or forearm.
+        kind: "leg" or "arm".
     """
     beyond = along[low:] - along[low]
     is_far = beyond > SHORTEST_END * lower
@@ -451,9 +458,9 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
 
 
 def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.ndarray:
-    """Score chain sections (C, C) as a bone.
+    """Score each section of a chain (C, C) as a bone.
 
-    A bone is straight, of constant length, and no limb branches off between its ends.
+    A bone is straight, has a constant length, and no branch between its ends.
     """
     places = graph.places[:, chain]
     between = places[:, :, None] - places[:, None]
@@ -469,7 +476,7 @@ def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.
 
 
 def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
-    """Yield the bodies on a pair of legs."""
+    """Yield the bodies that have this pair of legs."""
     for trunk in graph.ways(legs.start, legs.branches):
         closed = (*legs.branches, *trunk[-2:-1])
         for arms in _find_pairs(graph, trunk[-1], closed, "arm", legs.length):
@@ -480,7 +487,7 @@ def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
 
 
 def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
-    """Score the body's build and posture; the proportions of limbs are scored elsewhere."""
+    """Score the build and posture of a body, except for the proportions within limbs."""
     hips = legs.places(graph.all_positions, 0)
     shoulders = arms.places(graph.all_positions, 0)
     ankles = legs.places(graph.all_positions, 2)
@@ -502,7 +509,7 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
 
 
 def _has_many_legs(graph: _Graph, body: _Body) -> bool:
-    """Return whether more than two legs start together, as a spider's do."""
+    """Return whether more than two similar legs start at the same joint, as a spider's do."""
     start = body.legs.start
     lengths: dict[int, float] = {}
     for branch in graph.neighbours[start]:
@@ -511,11 +518,11 @@ def _has_many_legs(graph: _Graph, body: _Body) -> bool:
     leg = float(np.mean([lengths[branch] for branch in body.legs.branches]))
     others = [length for branch, length in lengths.items() if branch not in body.legs.branches]
     alike = [length for length in others if abs(length / leg - 1) < _ALIKE]
-    return len(alike) >= _FEWEST_ALIKE
+    return len(alike) >= _MIN_ALIKE
 
 
 def _is_bird(graph: _Graph, body: _Body) -> bool:
-    """Return whether the body is a bird, whose trunk always leans far forward, below a long neck."""
+    """Return whether the body is a bird: its trunk always leans far forward, and it has a long neck."""
     hips = body.legs.places(graph.all_positions, 0).mean(axis=1)
     shoulders = body.arms.places(graph.all_positions, 0).mean(axis=1)
     ankles = body.legs.places(graph.all_positions, 2).mean(axis=1)
@@ -530,7 +537,7 @@ def _is_bird(graph: _Graph, body: _Body) -> bool:
 
 
 def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
-    """Name the joint of each part; the first leg is taken as the left leg."""
+    """Name the joint of each part, with the first leg as the left leg."""
     leg_order = (0, 1)
     arm_order = leg_order if _agree_on_sides(graph, body) else leg_order[::-1]
     part_joints = {"pelvis": body.legs.start}
@@ -550,12 +557,12 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
-    """Select joints that turn, or all joints if none turns."""
+    """Select the joints that rotate, or all if none does."""
     return [joint for joint in joints if graph.turns_rad[joint] > _STILL_RAD] or list(joints)
 
 
 def _agree_on_sides(graph: _Graph, body: _Body) -> bool:
-    """Return whether arms and legs agree on sides: shoulders lie as the hips do."""
+    """Return whether the first arm and the first leg are on the same side."""
     hips = body.legs.places(graph.places, 0)
     shoulders = body.arms.places(graph.places, 0)
     across_hips = hips[:, 0] - hips[:, 1]
@@ -564,9 +571,9 @@ def _agree_on_sides(graph: _Graph, body: _Body) -> bool:
 
 
 def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
-    """Name spine, neck and head.
+    """Name the joints of spine, neck and head.
 
-    The head is where heads usually are; the neck is the last joint below.
+    The head is the joint nearest to the usual position of heads, and the neck is the joint below it.
     """
     heights, aside = _measure_from_shoulders(graph, body)
     spine = list(body.trunk[1:])
@@ -589,7 +596,7 @@ def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
-    """Follow the chain from the arms to the top of the head, the highest joint by `heights` (J,)."""
+    """Return the chain of joints from the chest to the highest joint by `heights` (J,), the top of the head."""
     chest = body.trunk[-1]
     closed = [*body.trunk[-2:-1], *body.arms.branches]
     if len(body.trunk) == 1:
@@ -600,9 +607,10 @@ def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
 
 
 def _measure_from_shoulders(graph: _Graph, body: _Body) -> tuple[np.ndarray, np.ndarray]:
-    """Measure joints relative to the shoulders, in leg lengths.
+    """Measure the joints' positions relative to the shoulders, in leg lengths.
 
-    Returns heights (J,) along the trunk, as upper quartiles over time, and distances (J,) aside along the line between
+    Returns heights (J,) along the trunk, as upper quartiles over time, and lateral distances (J,) along the line
+    between
     the hips, as lower quartiles.
     """
     hips = body.legs.places(graph.places, 0)

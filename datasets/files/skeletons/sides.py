@@ -1,7 +1,4 @@
-"""Detect swapped sides.
-
-Toes, knees and elbows show left and right where names are wrong.
-"""
+"""Detect joint names with left and right swapped, by where toes, knees and elbows point."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,22 +19,22 @@ SWAPPED_NOTE = "left and right are swapped in the names; corrected by where toes
 ARMS_NOTE = "left and right arms are swapped in the names; corrected by how shoulders lie over the hips"
 
 _OPPOSITE = -0.5
-"""Maximum median cosine of swapped arms, between the lines through hips and shoulders."""
+"""Arms are swapped if the median cosine between the lines through hips and shoulders is below this."""
 _BENT = 0.02
-"""Minimum bend of a knee or elbow, in leg lengths: the distance from the line between the ends of the limb."""
+"""Smallest bend of a knee or elbow that counts: its distance from the line between the limb's ends, in leg lengths."""
 _CONTRARY = -0.3
-"""Maximum mean cosine that contradicts names, between the line through the hips and the expected line."""
-_FEWEST_WITNESSES = 2
+"""Names are contradicted if the mean cosine between the line through the hips and the expected line is below this."""
+_MIN_CUES = 2
 
 _LIMBS = {1.0: LEG_PARTS[:3], -1.0: ARM_PARTS[1:]}
-"""Limb joints by bend direction: the z of the middle joint's direction off the line between the neighbours."""
+"""Joints of limbs, by the direction along z in which the middle joint is off the line between the other two."""
 
 
 def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
-    """Correct swapped left and right parts, with a note for each exchange.
+    """Correct swapped left and right parts, with a note for each swap.
 
-    Arms are exchanged if the line through the shoulders runs against that through the hips. Both sides are exchanged
-    only if two of toes, knees and elbows contradict the names by a margin, and the mean of all does.
+    Arms are swapped if the line through the shoulders is opposite to the line through the hips. All parts are swapped
+    only if at least two of toes, knees and elbows clearly contradict the names, and the mean of all of them does, too.
     """
     notes = []
     if _has_swapped_arms(motion):
@@ -50,14 +47,14 @@ def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
 
 
 def _swap_parts(motion: Motion, endings: tuple[str, ...]) -> Motion:
-    """Swap left and right in the parts that end in one of some words."""
+    """Swap left and right in the parts with these endings."""
     skeleton = motion.skeleton
     parts = tuple(swap_sides(part) if part.endswith(endings) else part for part in skeleton.parts)
     return replace(motion, skeleton=replace(skeleton, parts=parts))
 
 
 def _has_swapped_arms(motion: Motion) -> bool:
-    """Return whether shoulders lie against the hips most of the time, because nobody twists so far."""
+    """Return whether the shoulders mostly point opposite to the hips, which no person can twist so far to do."""
     places_m = _find_positions(motion)
     if not {"hip", "shoulder"} <= places_m.keys():
         return False
@@ -66,18 +63,18 @@ def _has_swapped_arms(motion: Motion) -> bool:
 
 
 def has_swapped_sides(motion: Motion) -> bool:
-    """Return whether the body shows that the left side is really right."""
+    """Return whether the body shows that left and right are swapped."""
     cosines_to_left = sorted(measure_sides(motion))
-    if len(cosines_to_left) < _FEWEST_WITNESSES:
+    if len(cosines_to_left) < _MIN_CUES:
         return False
     return cosines_to_left[1] < _CONTRARY and sum(cosines_to_left) < 0.0
 
 
 def measure_sides(motion: Motion) -> list[float]:
-    """Measure the evidence for left and right.
+    """Measure how well toes, knees and elbows agree with the sides of the hips.
 
-    The evidence is the mean cosine between the line from right to left hip and what toes, knees and elbows show as
-    left.
+    For each of them that shows a direction, the result is the mean cosine between the line from right to left hip and
+    the direction to the left that it implies.
     """
     places_m = _find_positions(motion)
     if not {"hip", "shoulder"} <= places_m.keys():
@@ -95,7 +92,7 @@ def measure_sides(motion: Motion) -> list[float]:
 
 
 def _find_positions(motion: Motion) -> dict[str, np.ndarray]:
-    """Return left and right positions (T, 2, 3) in some frames, by the part's name without side."""
+    """Return the left and right positions (T, 2, 3) of parts in sampled frames, by the part's name without side."""
     if not len(motion):
         return {}
     positions_m = joint_positions(sample_frames(motion))
@@ -104,7 +101,7 @@ def _find_positions(motion: Motion) -> dict[str, np.ndarray]:
 
 
 def _find_directions(places_m: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return directions (T, 3) in which toes, knees and elbows point, and the frames (T,) that show any."""
+    """Return the directions (T, 3) in which toes, knees and elbows point, each with the frames (T,) that show it."""
     directions: list[tuple[np.ndarray, np.ndarray]] = []
     if "ankle" not in places_m:
         return directions

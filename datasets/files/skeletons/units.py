@@ -1,7 +1,4 @@
-"""Infer the unit of a file that states none.
-
-It is a usual unit that gives the body a usual size.
-"""
+"""Infer the unit of a file that does not state it: the usual unit that gives the body the likeliest size."""
 
 from collections.abc import Collection
 
@@ -21,53 +18,52 @@ from .samples import sample_frames
 _CMU_UNIT_M = 0.0254 / 0.45
 _CMU_NAMES = {"LHipJoint", "RHipJoint", "LowerBack"}
 _SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, 0.0254: 0.05, 0.3048: 0.002, _CMU_UNIT_M: 0.001}
-"""Shares of files by unit: centimetres, metres, millimetres, inches, feet, and the unit of CMU's recordings."""
+"""Prior share of files with each unit: centimetres, metres, millimetres, inches, feet, and CMU's unit."""
 
 _CMU_SHARE = 0.05
-"""Share of CMU's unit with CMU's names."""
+"""Prior share of CMU's unit among files with CMU's joint names."""
 
 _SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1.65), 1.2))
-"""Distribution of statures. There are shares, means and deviations of logarithms: adults, children, and all other
-bodies."""
+"""Distribution of statures of adults, children and all other bodies: share, and mean and standard deviation of the
+logarithm."""
 
 _SURE = 0.95
 _HUMAN_M = 0.45, 2.4
-"""Sizes of people, in m, from newborns on. Only these are offered."""
+"""Range of human sizes, in m, from newborns on. Units that give other sizes are not suggested."""
 _SCALABLE_M = 0.01, 1000.0
 _SCALED_M = 1.65
-"""Size that giants and dwarfs are scaled to."""
+"""Size, in m, to which giants and dwarfs are scaled."""
 
 _CHAINS = {
     "legs": ((("left_hip", "left_ankle"), ("right_hip", "right_ankle")), 0.5),
     "arms": ((("left_shoulder", "left_wrist"), ("right_shoulder", "right_wrist")), 0.32),
     "trunk": ((("pelvis", "neck"),), 0.31),
 }
-"""Ends of limbs and trunk, with relative lengths. Lengths are over the height of the head's top bones."""
+"""Ends of limbs and trunk, with their lengths as a share of the stature."""
 _UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "feet": 0.3048}
-"""Units of positions of roots."""
+"""Units, in m, in which root positions may be."""
 _RARE_UNITS = {"decimetres": 0.1}
-"""Units that need moving feet to be believed."""
+"""Further units, in m, that are considered only if the feet move."""
 _ON_FLOOR = (-0.1, 0.2)
-"""Lowest height of a body on a floor at 0, in leg lengths."""
+"""Height range of the lowest joint of a body on a floor at 0, in leg lengths."""
 _LIES = 0.4
-"""Minimum root height that tells the unit, in leg lengths above the lower foot."""
+"""Smallest root height above the lower foot from which the unit can be inferred, in leg lengths."""
 _STANDS = 0.1
-"""Maximum path of standing feet, in leg lengths. The body stands all the time: only the height is believed."""
+"""Length of the feet's path below which the body stands all the time, in leg lengths. Only the height counts then."""
 _SLIPS_ALIKE = 1.7
-"""Tolerated slip ratio in the right unit. Such a body may slip more by this factor."""
+"""Factor by which the feet of a body that always stands may slip more in the right unit."""
 _TRAVELS = 0.2
-"""Minimum root motion that tells the unit, up and down or along, relative to the feet's motion below the root."""
+"""Smallest vertical or horizontal root motion that counts, relative to the feet's motion below the root."""
 _STILL_M = 1e-4
-"""Way between two frames that counts as none."""
-_MOST_FRAMES = 2048
+"""Displacement between two frames that counts as none, in m."""
+_MAX_FRAMES = 2048
 
 
 def measure_stature(motion: Motion) -> float:
-    """Measure a body's stature along its limbs.
+    """Measure a body's stature along its limbs, in the unit of the offsets.
 
-    The stature is in the unit of the offsets, and at least 1e-12. The rest pose may be any pose. The result is the
-    median of the statures by legs, arms and trunk. A skeleton without legs is as long as the joints lie apart in the
-    motion.
+    The result is the median of the statures by legs, arms and trunk, whatever the rest pose. Without known limbs, it is
+    the extent of the joints in the motion. It is at least 1e-12.
     """
     statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
     if statures:
@@ -77,10 +73,7 @@ def measure_stature(motion: Motion) -> float:
 
 
 def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
-    """Measure mean lengths of legs, arms and trunk along the bones.
-
-    Lengths come with their shares of a person's stature.
-    """
+    """Return the mean lengths of legs, arms and trunk along the bones, each with its share of a person's stature."""
     bones = norms(skeleton.offsets_m)
     limbs = {}
     for limb, (chains, share) in _CHAINS.items():
@@ -96,9 +89,9 @@ def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
 
 
 def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
-    """Choose the likeliest unit for a body size.
+    """Choose the likeliest unit for a body of this size.
 
-    Returns the unit in m, with a note that names the unit and its alternatives.
+    Returns the unit in m, and a note that names it and, if it is uncertain, the alternative.
     """
     shares = _SHARES
     if set(names) >= _CMU_NAMES:
@@ -112,44 +105,51 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
         total += likely[first]
     if likely[first] < _SURE * total:
         second = max(set(likely) - {first}, key=human.__getitem__)
-        lengths = f"{size * first:.2f} m long, or {size * second:.2f} m in units of {second:.4g} m"
-        answer += f", unsure: the body is {lengths}"
+        lengths = f"{size * first:.2f} m tall, or {size * second:.2f} m in units of {second:.4g} m"
+        answer += f" but uncertain: the body is {lengths}"
     return first, FileNote(answer, "--metres-per-unit", about="unit")
 
 
 def infer_unit(motion: Motion) -> tuple[float, str]:
     """Infer the likeliest unit of a motion.
 
-    Returns the unit in m, with a note that names the unit. A body without a person's size in any usual unit is scaled,
-    because floors, contacts and masses are a person's.
+    If no usual unit gives the body human size, it is scaled to it, because floors, contacts and masses are for people.
+
+    Returns:
+        The unit in m, and a note that names it or the scaling.
     """
     size = measure_stature(motion)
     unit_m, note = unit_of(size, motion.skeleton.names)
     size_m = size * unit_m
     is_person = set(REQUIRED_PARTS) <= set(motion.skeleton.parts)
     if is_person and not _is_human(size_m) and _SCALABLE_M[0] < size_m < _SCALABLE_M[1]:
-        note = FileNote(f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m", "--metres-per-unit")
+        note = FileNote(f"body of {size_m:.3g} m scaled to human size, {_SCALED_M:g} m", "--metres-per-unit")
         return _SCALED_M / size, note
     return unit_m, note
 
 
 def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> None:
-    """Refuse a root in another unit than the bones.
+    """Refuse root positions in another unit than the bones.
 
-    The motion is y up. In the wrong unit the body is as much too high as too fast. In the right unit the body is on a
-    floor at 0, and the foot that stands moves less. Without a fault, paths change with the unit. With a fault, paths
-    were as much too long or short: the limit is the mean of the logarithms. A floor that the reading names may be
-    anywhere.
+    In the wrong unit, the body is too high and too fast by the same factor. In the right unit, it is on a floor at 0,
+    and the standing foot slips less. If the unit is right, another one changes the slip in proportion. If it is wrong,
+    the slip was too long or too short in proportion. The limit between these cases is their geometric mean. Nothing is
+    checked if the reading names the floor, which may then be at any height.
+
+    Args:
+        motion: The motion, y up.
+        bone_unit_m: Unit of the bones, in m.
+        reading: Options, which may name the floor.
 
     Raises:
-        InputError: The positions fit the bones in another usual unit only; names the unit.
+        InputError: Root positions fit the bones only in another usual unit, which the message names.
     """
     skeleton = motion.skeleton
     is_floor_known = reading.floor is not None or reading.drop or reading.ground is not None
     feet = [joint for limb in ("ankle", "foot") for joint in skeleton.pair(limb) or ()]
     if is_floor_known or len(motion) < 2 or not feet or skeleton.pair("hip") is None:
         return
-    positions_m = joint_positions(motion.frames(0, _MOST_FRAMES))
+    positions_m = joint_positions(motion.frames(0, _MAX_FRAMES))
     root_m = positions_m[:, 0]
     parts = [joint for joint, part in enumerate(skeleton.parts) if part]
     depth_m = float(median((root_m[:, None] - positions_m[:, parts])[..., 1].max(axis=1)))
@@ -170,15 +170,15 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     ways_m = np.array([np.abs(lowest_ways_m).mean(), norms(foot_ways_m).mean()])
 
     def measure_slips_m(ratio: float) -> np.ndarray:
-        """Measure how far feet slip at another scale.
+        """Measure how far feet slip per frame if root positions are divided by `ratio`.
 
-        Returns the mean change of the lowest foot's height, and the mean path of the lower foot.
+        Returns the mean change of the lowest foot's height, and the mean displacement of the lower foot.
         """
         vertical_m = np.abs(root_ways_m[:, 1] / ratio + lowest_ways_m).mean()
         return np.array([vertical_m, norms(root_ways_m / ratio + foot_ways_m).mean()]) + _STILL_M
 
     def measure_misfit(ratio: float) -> float:
-        """Compare the slips at another scale with the present: 1 at the limit, infinity if the root rests."""
+        """Compare the slip at another scale with the present one: 1 at the limit, infinity if the root is still."""
         shares = measure_slips_m(ratio) / measure_slips_m(1.0)
         if stands and shares.min() < _SLIPS_ALIKE:
             return 0.0
@@ -194,9 +194,9 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     unit = min(misfits, key=misfits.__getitem__, default="")
     if unit and misfits[unit] < 1:
         raise InputError(
-            f"{motion.source or 'the motion'}: the root's positions are in another unit than the bones ({unit}?): the "
-            f"hips are {height_m:.3g} m high over legs of {leg_m:.2f} m; multiply the bones or divide the positions by "
-            f"{ratios[unit]:.4g}, or pass the floor's height with --floor"
+            f"{motion.source or 'motion'}: the root positions seem to be in another unit than the bones ({unit}?): the "
+            f"hips are {height_m:.3g} m high, but the legs are {leg_m:.2f} m long. Multiply the bones or divide the "
+            f"positions by {ratios[unit]:.4g}, or pass the floor's height with --floor"
         )
 
 
@@ -205,9 +205,9 @@ def _is_human(size_m: float) -> bool:
 
 
 def _density(size_m: float) -> float:
-    """Return the density of a mixture of log-normals.
+    """Return the density of a stature in a mixture of log-normal distributions.
 
-    scipy.stats is not used, because it takes half a second and 30 MB to import.
+    scipy.stats is not used because importing it takes half a second and 30 MB.
     """
     density = 0.0
     for share, mean, deviation in _SIZES:

@@ -1,11 +1,9 @@
-"""Infer a file's vertical axis.
+"""Infer the vertical axis of a file, and view its motion y up on a skeleton with an upright rest pose.
 
-Witnesses are the format, the rest pose, how the body stands, the floor, and flights. Each of these witnesses may be
-wrong or silent: rest poses may lie in a separate world, people crawl, and flights are rare. So none decides alone. Each
-gives log-odds of the axes, and the axis with the largest sum is taken. If the lead is small, the file is refused,
-because a motion that was turned wrongly still looks like a motion.
-
-Motions are then seen y up on a skeleton that rests upright, with a way back.
+Cues are the format, the rest pose, how the body stands, the floor, and flights. Each may be wrong or missing: the rest
+pose may be in a world of its own, people crawl, and flights are rare. No cue decides alone, therefore. Each gives
+log-odds of the axes, and the axis with the largest sum is taken. If its lead is small, the file is refused, because a
+wrongly rotated motion still looks like a motion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,84 +27,82 @@ from .sides import unswap_sides
 
 WORDS = ("y up", "z up", "y down", "z down", "x up", "x down")
 OPTIONS: tuple[Up, ...] = ("y", "z", "y-down", "z-down", "x", "x-down")
-"""Options that name worlds of each kind."""
+"""Options that name these worlds."""
 AXES = np.array(
     [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]
 )
-"""Upwards in worlds of each kind."""
+"""(6, 3) upward directions in these worlds."""
 ALL_AXES = range(len(AXES))
 
 _RESTS = 0.85
-"""Minimum cosine between axis and body at rest. The body runs from ankles to neck; its rest pose stands along the
-axis."""
+"""Smallest cosine between an axis and the line from ankles to neck of a rest pose that stands along this axis."""
 
 _HABIT = np.array([0.0, 0.0, -2.0, -2.0, -1.5, -1.5])
-"""Prior log-odds of the axes. They hold for files of formats without axis."""
+"""Prior log-odds of the axes for formats without a vertical axis."""
 _BY_FORMAT = 3.0
+"""Log-odds of the format's axis."""
 _BY_REST = 2.5
+"""Log-odds of the axis along which the rest pose stands."""
 _BY_FLIGHT = 2.2
-"""Log-odds of axes by format, rest pose and fall. The format has the axis, the rest pose stands along it, or the body
-falls freely along it."""
+"""Log-odds of the axis along which the body falls freely."""
 _BY_POSTURE = 4.0
-"""Log-odds of an axis by posture. The body stands along it all the time; the odds are against the axis if the body
-hangs."""
+"""Log-odds of an axis along which the body stands all the time. They are negative if the body is upside down."""
 _STANDS_STRAINED = (3.0, 5.0)
-"""Strains of a standing and a swimming body. Up to the first, a stretched body stands along the axis; from the second
-on, it rather swims."""
+"""Strains at which an upright body is certainly standing (up to the first) and rather swimming (from the second)."""
 _SWIMS_SHARE = 0.25
-"""Share of these log-odds for swimming bodies. They hardly stand; the axis is another than the format's or the rest
-pose's."""
+"""Share of the log-odds by posture that remains for a swimming body, if format and rest pose favour another axis."""
 _BY_ZERO = 2.6
-"""Log-odds of an axis with a floor at 0. The body is on that floor."""
+"""Log-odds of an axis along which the body is on a floor at 0."""
 _BY_TRAVEL = 2.0
-"""Log-odds against an axis of travel. People rarely climb, and who swims or crawls stays level."""
+"""Log-odds against an axis of travel, because people rarely climb, and those who swim or crawl stay level."""
 _SURE = 0.5
-"""Minimum lead of the chosen axis, in log-odds."""
+"""Smallest lead of the chosen axis, in log-odds."""
 _SPEAKS = 0.5
-"""Minimum lead of a witness' axis, in log-odds."""
+"""Smallest lead with which a cue favours an axis, in log-odds."""
 _AGAINST = 5.0
-"""Lead that contradicts an option, in log-odds. Another axis has it, and no witness is for the option."""
+"""Lead of another axis that contradicts the option, in log-odds, if no cue supports the option."""
 
 _LEVEL = 0.06
-"""Height range of the lowest joint at strain 1, in leg lengths."""
+"""Deviation of the lowest joint from its median height at strain 1, in leg lengths."""
 _SUPPORT = 0.12
-"""Maximum height of a bearing joint, in leg lengths above the lowest joint."""
+"""Height above the lowest joint up to which a joint bears weight, in leg lengths."""
 _TIPS = 0.1
-"""Overhang of the centre of mass at strain 1, in leg lengths beyond the joints that bear weight."""
+"""Overhang of the centre of mass, beyond the joints that bear weight, at strain 1, in leg lengths."""
 _STILL_PER_S = 0.3
-"""Speed of the stillest joint at strain 1, in leg lengths per s. It is one of these joints."""
+"""Speed of the stillest joint that bears weight at strain 1, in leg lengths per s."""
 _HELD_PER_S = 0.1
-"""Maximum speed of a held joint, in leg lengths per s. It may rest on something unseen: a seat, a wall."""
+"""Speed below which any joint may be supported by something unseen, such as a seat or a wall, in leg lengths per s."""
 
-_MOST_STRAIN = 3.0
-"""Most strain that a single sign adds."""
+_MAX_STRAIN = 3.0
+"""Largest strain that a single criterion adds."""
 _AT_ZERO = (-0.04, 0.15)
-"""Height range of the lowest joint on a floor at 0, in leg lengths."""
+"""Height range of the lowest joint of a body on a floor at 0, in leg lengths."""
 _OFTEN = 0.2
-"""Minimum share of frames in that range."""
+"""Smallest share of frames in which the lowest joint is in this range."""
 _FAR = 1.0
-"""Minimum travel along an axis, in leg lengths."""
+"""Smallest travel along an axis that counts, in leg lengths."""
 _STRAIGHT = 0.8
-"""Least cosine between the travel and the axis."""
+"""Smallest cosine between the travel and the axis."""
 
 _FLIGHT_S = 0.2
-_FEWEST_FLIGHT_FRAMES = 6
-"""Minimum duration and number of frames of a flight."""
+"""Minimum duration of a flight, in s."""
+_MIN_FLIGHT_FRAMES = 6
+"""Minimum number of frames of a flight."""
 _GRAVITY_OFF = 0.25
-"""Tolerated relative error of gravity, in a flight of the centre of mass."""
+"""Largest relative difference between gravity and the acceleration of the centre of mass in a flight."""
 _ALONG = 0.95
-"""Least cosine between that acceleration and the axis."""
+"""Smallest cosine between this acceleration and the axis."""
 _ROUGH_M = 0.004
-"""Maximum deviation of a flight from its parabola, in m. The parabola is 5 cm high in that time."""
+"""Largest deviation of a flight from its parabola, in m. The parabola of a minimum flight is 5 cm high."""
 
 _TRACED_PARTS = ("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
 """Parts that show how a body stands."""
 _NO_LEG_M = 1e-6
-"""Length of a leg that has none."""
+"""Leg length, in m, that stands for legs of length 0."""
 _MOMENTS = 256
-"""Number of frames that are looked at."""
+"""Maximum number of sampled frames."""
 _DIRECTIONS = 16
-_MOST_FRAMES = 8192
+_MAX_FRAMES = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +114,14 @@ class TracedBody:
     centre_m: np.ndarray
     """(T, 3) positions of the centre of mass."""
     upwards_m: np.ndarray
-    """(T, 3) from between the ankles to the neck."""
+    """(T, 3) vectors from the midpoint between the ankles to the neck."""
     leg_m: float
     """Length of a leg."""
     fps: float
     format_axis: int | None = None
-    """Axis that the format has, None without one."""
+    """Vertical axis of the format, or None if it has none."""
     rest_axis: int | None = None
-    """Axis of the standing rest pose, None without one."""
+    """Axis along which the rest pose stands, or None."""
 
     @classmethod
     def from_parts(
@@ -137,11 +133,11 @@ class TracedBody:
         format_axis: int | None = None,
         rest_axis: int | None = None,
     ) -> Self:
-        """Return the body with some parts at known places.
+        """Make a body from the positions of its parts.
 
         Args:
-            parts_m: Places (T, 3) of the left leg's joints, the right ankle and the neck.
-            joints_m: As in the class, like the others.
+            parts_m: Positions (T, 3) of the left leg's joints, the right ankle and the neck.
+            joints_m: As in the class, like all other arguments.
         """
         knee_m = parts_m["left_knee"]
         ankle_m = parts_m["left_ankle"]
@@ -152,7 +148,7 @@ class TracedBody:
 
     @cached_property
     def moments(self) -> np.ndarray:
-        """Frames that are looked at, never the last frame."""
+        """Sampled frames, which never include the last one."""
         latest = max(len(self.joints_m) - 2, 0)
         frames = np.linspace(0, latest, _MOMENTS).round()
         return find_distinct(frames.astype(int))
@@ -160,11 +156,11 @@ class TracedBody:
 
 @dataclass(frozen=True)
 class AxisEvidence:
-    """A reason for a vertical axis."""
+    """Evidence for a vertical axis."""
 
     words: str
     axis: int | None = None
-    """Index in `AXES` of the witness' axis; None for an option, which names the axis."""
+    """Index in `AXES` of the axis that a cue favours; None for an option, which names the axis."""
 
     def __str__(self) -> str:
         return self.words if self.axis is None else f"{WORDS[self.axis]} {self.words}"
@@ -172,15 +168,15 @@ class AxisEvidence:
 
 @dataclass(frozen=True)
 class UpAxis:
-    """The vertical axis of a world, and why."""
+    """The vertical axis of a world, with the evidence for it."""
 
     axis: int
     """Index in `AXES`."""
     evidence: tuple[AxisEvidence, ...] = ()
     notes: tuple[FileNote, ...] = ()
-    """Note on an axis that the format lacks, or ()."""
+    """Note on an axis that is not the format's, or ()."""
     unknown: tuple[str, ...] = ()
-    """Witnesses that show no axis."""
+    """Cues that favour no axis."""
 
     @classmethod
     def from_option(cls, up: Up) -> Self:
@@ -198,19 +194,19 @@ def up_of_motion(
     """Infer the vertical axis of a motion's world.
 
     Args:
-        up: Axis by the reading, believed unless the motion clearly contradicts.
-        format_axis: Axis that the format or the program has, None without one.
-        rest_axis: Axis of the standing rest pose, None without one.
-        among: Axes that come into question.
+        up: Axis from the options, which is used unless the motion clearly contradicts it.
+        format_axis: Vertical axis of the format or program, or None if it has none.
+        rest_axis: Axis along which the rest pose stands, or None.
+        among: Candidate axes.
 
     Raises:
-        InputError: The motion contradicts the reading, or no axis leads clearly.
+        InputError: The motion contradicts the option, or no axis is clearly more likely than the others.
     """
     source = motion.source or "the motion"
     if up is not None and up.endswith("!"):
         return UpAxis.from_option(up)
     body = None
-    features = MotionFeatures.of_joints(motion.frames(0, _MOST_FRAMES))
+    features = MotionFeatures.of_joints(motion.frames(0, _MAX_FRAMES))
     if len(motion) and (places_m := features.places(*_TRACED_PARTS)) is not None:
         parts_m: dict[str, np.ndarray] = dict(zip(_TRACED_PARTS, np.moveaxis(places_m, 1, 0), strict=True))
         body = TracedBody.from_parts(parts_m, features.body_m, features.centre_m, motion.fps, format_axis, rest_axis)
@@ -222,53 +218,54 @@ def up_of_motion(
 def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
     """Return the axis that an option names.
 
-    Raises InputError if all witnesses are for another axis, or silent.
+    Raises InputError if another axis leads clearly and no cue supports the option.
     """
     axis = UpAxis.from_option(up).axis
-    witnesses = [] if body is None else _find_witnesses(body)
-    log_odds = sum((witness.log_odds for witness in witnesses), _HABIT)
+    cues = [] if body is None else _find_cues(body)
+    log_odds = sum((cue.log_odds for cue in cues), _HABIT)
     shown = int(log_odds.argmax())
-    is_supported = any(witness.find_lead(axis, ALL_AXES) > _SPEAKS for witness in witnesses)
+    is_supported = any(cue.find_lead(axis, ALL_AXES) > _SPEAKS for cue in cues)
     if not is_supported and log_odds[shown] - log_odds[axis] > _AGAINST:
         option = OPTIONS[axis]
         raise InputError(
-            f"{source}: --up {option} contradicts the motion, which is {WORDS[shown]} by how the body stands and "
-            f"moves; leave --up out, or insist with --up {option}!"
+            f"{source}: --up {option} contradicts the motion, which is {WORDS[shown]} judging by how the body stands "
+            f"and moves; leave --up out, or insist with --up {option}!"
         )
     return UpAxis.from_option(up)
 
 
 def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | None, among: Sequence[int]) -> UpAxis:
-    """Resolve a body's vertical axis: the body decides, or else the format.
+    """Infer the vertical axis of a body's world, or else take the format's.
 
     Args:
-        body: Body in the file's world, None if legs or neck are not known. A body without length of legs shows nothing.
+        body: Body in the file's world. If it is None, because legs or neck are unknown, or its legs have length 0, it
+            shows nothing.
         source: Name of the motion in messages.
-        format_axis: Axis that the format has, None without one.
-        among: Axes that come into question; the first is assumed if nothing shows another.
+        format_axis: Vertical axis of the format, or None if it has none.
+        among: Candidate axes. The first one is assumed if neither body nor format shows an axis.
 
     Returns:
-        The axis, with a note if not the format's.
+        The axis, with a note if it is not the format's.
 
     Raises:
-        InputError: No axis leads clearly.
+        InputError: No axis is clearly more likely than the others.
     """
     if body is None or body.leg_m == _NO_LEG_M:
         axis = among[0] if format_axis is None else format_axis
         return UpAxis(axis, notes=() if axis == format_axis else (FileNote(f"{WORDS[axis]} assumed", "--up"),))
-    witnesses = _find_witnesses(body)
-    among = _leave_out_upside_down(among, body, witnesses)
-    prior = _Witness("habit", _HABIT if format_axis is None else np.zeros(len(AXES)))
-    total = _Witness("all", sum((witness.log_odds for witness in witnesses), prior.log_odds))
+    cues = _find_cues(body)
+    among = _leave_out_upside_down(among, body, cues)
+    prior = _Cue("habit", _HABIT if format_axis is None else np.zeros(len(AXES)))
+    total = _Cue("all", sum((cue.log_odds for cue in cues), prior.log_odds))
     axis, second, *_ = sorted(among, key=lambda candidate: -total.log_odds[candidate])
-    shown = [(witness.name, witness.get_evidence(among)) for witness in witnesses]
+    shown = [(cue.name, cue.get_evidence(among)) for cue in cues]
     evidence = tuple(sign for _, sign in shown if sign is not None)
     unknown = tuple(name for name, sign in shown if sign is None)
     if total.find_lead(axis, among) < _SURE:
         either = " or ".join(f"--up {OPTIONS[candidate]}" for candidate in sorted((axis, second)))
         raise InputError(
-            f"{source}: its vertical axis is not clear ({', '.join(map(str, evidence)) or 'nothing shows it'}); "
-            f"pass it with {either}"
+            f"{source}: the vertical axis is ambiguous ({', '.join(map(str, evidence)) or 'no evidence'}); "
+            f"pass {either}"
         )
     notes = () if axis == format_axis else (FileNote(f"{WORDS[axis]} inferred", "--up"),)
     return UpAxis(axis, evidence, notes, unknown)
@@ -279,41 +276,40 @@ _POSTURE = "how the body stands"
 
 
 @dataclass(frozen=True, eq=False)
-class _Witness:
-    """A sign of the vertical axis."""
+class _Cue:
+    """A cue to the vertical axis."""
 
     name: str
     log_odds: np.ndarray
-    """(6,) by axis."""
+    """(6,) log-odds of the axes."""
 
     def find_lead(self, axis: int, candidates: Sequence[int]) -> float:
-        """Return an axis' lead over all other candidates, in log-odds."""
+        """Return the lead of an axis over the next candidate, in log-odds."""
         return float(self.log_odds[axis] - max(self.log_odds[other] for other in candidates if other != axis))
 
     def get_evidence(self, candidates: Sequence[int]) -> AxisEvidence | None:
-        """Return the witness' axis and its lead, None if it favours no axis."""
+        """Return the axis that the cue favours, with its lead, or None if it favours none."""
         axis = max(candidates, key=lambda candidate: self.log_odds[candidate])
         lead = self.find_lead(axis, candidates)
         return AxisEvidence(f"by {self.name} (+{lead:.1f})", axis) if lead > _SPEAKS else None
 
 
-def _leave_out_upside_down(among: Sequence[int], body: TracedBody, witnesses: Sequence[_Witness]) -> Sequence[int]:
-    """Leave out an upside-down world.
+def _leave_out_upside_down(among: Sequence[int], body: TracedBody, cues: Sequence[_Cue]) -> Sequence[int]:
+    """Drop the axis opposite to the rest pose's if only the posture favours it.
 
-    This is the axis opposite to the rest pose's, if only the posture is for that axis. A person who is upside down, on
-    the hands or on a bar, looks like a person who stands in a world that is upside down. Only floor, supports, travel
-    and flights tell the two apart.
+    A person upside down, on the hands or on a bar, looks like a person who stands in an upside-down world. Only floor,
+    supports, travel and flights tell the two apart.
     """
     if body.rest_axis is None:
         return among
     opposite = int((AXES @ AXES[body.rest_axis]).argmin())
-    others = [witness.log_odds for witness in witnesses if witness.name not in (_REST, _POSTURE)]
+    others = [cue.log_odds for cue in cues if cue.name not in (_REST, _POSTURE)]
     lead = sum(log_odds[opposite] - log_odds[body.rest_axis] for log_odds in others)
     return among if lead > _SPEAKS else [axis for axis in among if axis != opposite]
 
 
-def _find_witnesses(body: TracedBody) -> list[_Witness]:
-    """Find what format, rest pose and motion show of the vertical axis, in the file's world."""
+def _find_cues(body: TracedBody) -> list[_Cue]:
+    """Collect the cues to the vertical axis from format, rest pose and motion, in the file's world."""
     upwards = normalize_safely(body.upwards_m[body.moments])
     low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
     is_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0) > _OFTEN
@@ -325,23 +321,23 @@ def _find_witnesses(body: TracedBody) -> list[_Witness]:
     marks = _mark(body.format_axis) + _mark(body.rest_axis)
     is_in_doubt = (posture > 0) & (marks < marks.max())
     return [
-        _Witness("the format", _BY_FORMAT * _mark(body.format_axis)),
-        _Witness(_REST, _BY_REST * _mark(body.rest_axis)),
-        _Witness(_POSTURE, np.where(is_in_doubt, is_standing * posture, posture)),
-        _Witness("what it stands on", -strains),
-        _Witness("a floor at 0", _BY_ZERO * is_at_zero),
-        _Witness("where it travels", -_BY_TRAVEL * travels),
-        _Witness("flights", _BY_FLIGHT * _find_flights(body)),
+        _Cue("the format", _BY_FORMAT * _mark(body.format_axis)),
+        _Cue(_REST, _BY_REST * _mark(body.rest_axis)),
+        _Cue(_POSTURE, np.where(is_in_doubt, is_standing * posture, posture)),
+        _Cue("what it stands on", -strains),
+        _Cue("a floor at 0", _BY_ZERO * is_at_zero),
+        _Cue("where it travels", -_BY_TRAVEL * travels),
+        _Cue("flights", _BY_FLIGHT * _find_flights(body)),
     ]
 
 
 def _mark(axis: int | None) -> np.ndarray:
-    """Return (6,) with 1 at an axis, all zero for None."""
+    """Return an array (6,) that is 1 at the axis and 0 elsewhere; all 0 for None."""
     return (np.arange(len(AXES)) == axis).astype(float)
 
 
 def _find_strains(body: TracedBody) -> np.ndarray:
-    """Score how badly a body stands along (6,) axes."""
+    """Score how badly a body stands along each of the axes (6,)."""
     frames = body.moments
     next_frames = np.minimum(frames + 1, len(body.joints_m) - 1)
     joints = body.joints_m[frames] / body.leg_m
@@ -354,12 +350,13 @@ def _find_strains(body: TracedBody) -> np.ndarray:
 def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, speeds_per_s: np.ndarray) -> float:
     """Score how badly a body stands along `up`.
 
-    A body stands badly if its lowest joints are not level, not still, or not below the centre of mass.
+    It stands badly if its lowest joints are not level, not still or not below the centre of mass.
 
     Args:
-        joints: (T, J, 3) places of joints, in lengths of a leg.
-        from_centre: (T, J, 3) the same, seen from the centre of mass.
-        speeds_per_s: (T, J) of the joints.
+        up: (3,) upward direction.
+        joints: (T, J, 3) joint positions, in leg lengths.
+        from_centre: (T, J, 3) joint positions relative to the centre of mass, in leg lengths.
+        speeds_per_s: (T, J) joint speeds, in leg lengths per s.
     """
     heights = joints @ up
     low = heights.min(axis=1)
@@ -376,14 +373,14 @@ def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, sp
     sliding = np.where(bears_weight, speeds_per_s, np.inf).min(axis=1) / _STILL_PER_S
     strain = 0.0
     for sign in (unevenness, tipping, sliding):
-        strain += np.minimum(sign, _MOST_STRAIN).mean()
+        strain += np.minimum(sign, _MAX_STRAIN).mean()
     return float(strain)
 
 
 def _find_flights(body: TracedBody) -> np.ndarray:
-    """Find axes (6,) along which the body falls freely; none if there are several."""
-    window = max(_FEWEST_FLIGHT_FRAMES, int(_FLIGHT_S * body.fps))
-    if len(body.centre_m) < max(_FEWEST_FLIGHT_FRAMES, _FLIGHT_S * body.fps):
+    """Find the axis along which the body falls freely, as a mask (6,). If there are several, none is marked."""
+    window = max(_MIN_FLIGHT_FRAMES, int(_FLIGHT_S * body.fps))
+    if len(body.centre_m) < max(_MIN_FLIGHT_FRAMES, _FLIGHT_S * body.fps):
         return np.zeros(len(AXES))
     times_s = np.arange(window) / body.fps
     powers = np.stack([times_s**2, times_s, np.ones(window)], axis=1)
@@ -401,27 +398,27 @@ def _find_flights(body: TracedBody) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Upright:
-    """A motion y up with an upright rest pose."""
+    """A motion that is y up and has an upright rest pose."""
 
     motion: Motion
     view: FrameChange
-    """View that turns the file's motion into `motion`."""
+    """Mapping from the file's motion to `motion`."""
     up: UpAxis
     notes: tuple[str, ...]
-    """Assumptions that were made."""
+    """Notes on assumptions."""
     flaw: str = ""
-    """Why the rest pose is not upright, or ""."""
+    """Reason why the rest pose is not upright; "" if it is."""
 
 
 def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None = None) -> Upright:
-    """Turn a motion y up, and its rest pose upright.
+    """Rotate a motion to y up, and its rest pose to upright.
 
     Args:
-        up: Axis by the reading; None to infer the axis from format, rest pose and motion.
-        format_axis: Axis that the format has, None without one.
+        up: Axis from the options, or None to infer it from format, rest pose and motion.
+        format_axis: Vertical axis of the format, or None if it has none.
 
     Raises:
-        InputError: No axis leads clearly.
+        InputError: No axis is clearly more likely than the others.
     """
     name_notes = note_overruled_names(motion.skeleton)
     motion, swap_notes = unswap_sides(_with_even_feet(motion))
@@ -442,10 +439,9 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
 
 
 def _rest_axis(motion: Motion) -> int | None:
-    """Return the axis of a standing rest pose.
+    """Return the axis along which the rest pose stands, or None if it does not stand or this is unknown.
 
-    Returns None if the body does not stand, or if that is unknown. Rest poses along x are common in y-up worlds, where
-    each bone lies along its own x axis, so they are not evidence.
+    Rest poses along x are not evidence, because they are common in y-up worlds where each bone is along its own x axis.
     """
     skeleton = motion.skeleton
     neck = skeleton.joint("neck")
@@ -460,7 +456,7 @@ def _rest_axis(motion: Motion) -> int | None:
 
 
 def _with_even_feet(motion: Motion) -> Motion:
-    """Return the motion with equal feet: both are taken as blocks if only one has toes."""
+    """Drop the toe joint if only one foot has one, so that both feet are rigid blocks."""
     toes = {"left_foot", "right_foot"}
     if len(toes & set(motion.skeleton.parts)) != 1:
         return motion

@@ -1,4 +1,4 @@
-"""`selfcorrect check`: what is implausible in motion files."""
+"""`selfcorrect check`: report what is physically implausible in motion files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CheckCommand:
     """Rules to check: codes, names, or first letters of codes, such as F S1 pace (default: those in pyproject.toml,
     or all)."""
     ignore: tuple[str, ...] = ()
-    """Rules to skip, beside those that pyproject.toml ignores."""
+    """Rules to skip, in addition to those that pyproject.toml ignores."""
     physics: bool = False
     """Also check physics (rules X), and report the force and moment on the root that each motion needs, and the
     share of frames without support."""
@@ -94,7 +94,7 @@ class CheckCommand:
     reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
 
     def run(self) -> int:
-        """Check, report, and return the exit code."""
+        """Check the motions, report the findings, and return the exit code."""
         if self.rules:
             from selfcorrect.motion.checks.check import RuleChoice
 
@@ -133,7 +133,7 @@ class CheckCommand:
             raise SettingError(f"{self.picture}: a picture of findings must be a .png file")
         engine = self.engine if self.physics else None
         if engine is not None:
-            ENGINES.load(engine)  # where it is not installed, nothing begins
+            ENGINES.load(engine)  # raises if it is not installed
         files_to_check: Iterable[Path] = paths
         if sys.stderr.isatty():
             from tqdm import tqdm  # slow to import
@@ -169,7 +169,7 @@ class CheckCommand:
         return int(has_faults or any(row.hurts for row in rows))
 
     def _compare(self, against: Path) -> int:
-        """Compare inputs with their originals; return the exit code."""
+        """Compare the inputs with their originals, and return the exit code."""
         taken = ("inputs", "against", "tolerance_mm", "format", "out", "overwrite", "reading")
         if others := list_changed(self, taken):
             raise SettingError(f"--{others[0]} and --against cannot be combined; leave out one of them")
@@ -187,7 +187,7 @@ class CheckCommand:
         return int(any(difference.exceeds(self.tolerance_mm) for difference in differences))
 
     def _write(self, path: Path | None, text: str) -> None:
-        """Write a text to a file or stdout."""
+        """Write text to a file or to standard output."""
         if path is None:
             print(text, end="")
             return
@@ -195,7 +195,7 @@ class CheckCommand:
             file.write(text)
 
     def _format(self, checked_files: Sequence[CheckedFile], references: Sequence[ReferenceRow]) -> str:
-        """Return the findings in the chosen format."""
+        """Format the findings as the options ask."""
         from . import reports
 
         if self.format == "json":

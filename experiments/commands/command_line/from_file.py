@@ -1,7 +1,4 @@
-"""Experiments as YAML files.
-
-They give the options of a command, which the command line can override.
-"""
+"""Read experiments from YAML files, which give the options of a command. The command line can override them."""
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -21,15 +18,19 @@ Options = TypeVar("Options")
 
 
 def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None, Sequence[str]]:
-    """Read the options from a YAML file.
+    """Read options from a YAML file, if the first word names one.
 
-    The first word may name such a file. A preset that is named gives all other options.
+    Options that the file does not set are those of the named preset.
+
+    Args:
+        kind: Dataclass of the options.
+        words: Words of the command line.
 
     Returns:
-        The options, or None without file and presets, and the other words.
+        The options (None without a file and presets), and the remaining words.
 
     Raises:
-        InputError: The file is not YAML, or has a field that the options do not have; the message names both.
+        InputError: The file is not YAML, or has a field that is not an option. The message names file and field.
     """
     has_file = bool(words) and words[0].endswith(YAML_SUFFIXES)
     path = Path(words[0]) if has_file else Path()
@@ -46,10 +47,7 @@ def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None
 
 
 def _change_options(options: Any, values: Any, path: Path) -> Any:
-    """Return options with the values of a file.
-
-    Options of a group stand beside all others.
-    """
+    """Return the options with the values of a file, in which the options of groups are on the same level."""
     known = _list_options(options)
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected {', '.join(known)}, got {values!r:.40}")
@@ -66,7 +64,7 @@ def _change_options(options: Any, values: Any, path: Path) -> Any:
 
 
 def _list_options(options: Any) -> list[str]:
-    """Return option names, including those in groups."""
+    """Return the names of all options, including those in groups."""
     names = []
     hints = get_type_hints(type(options), include_extras=True)
     for name in (option.name for option in fields(options)):
@@ -79,10 +77,7 @@ def _list_options(options: Any) -> list[str]:
 
 
 def _as_list(kind: type, value: dict[str, Any]) -> dict[str, Any]:
-    """Return a file's values as the options need them.
-
-    Lists where several values are taken, words where words are.
-    """
+    """Convert a file's values to what options expect: lists if they take several values, and strings if words."""
     result = dict(value)
     for name, hint in get_type_hints(kind).items():
         if name not in value or get_origin(hint) is not tuple:
@@ -94,10 +89,7 @@ def _as_list(kind: type, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse_values(path: Path) -> Any:
-    """Read a YAML file with PyYAML's safe loader.
-
-    Names of options may be written with - or _.
-    """
+    """Read a YAML file with PyYAML's safe loader. Option names may be written with - or _."""
     with requires_extra("an experiment as a YAML file"):
         import yaml
 
@@ -111,7 +103,7 @@ def _parse_values(path: Path) -> Any:
         raise InputError(f"{path}: no such file") from None
     except (InputError, OSError, MemoryError):
         raise
-    except Exception as error:  # PyYAML raises errors of any kind for dates, numbers and tags that mean nothing
+    except Exception as error:  # PyYAML may raise any exception for invalid dates, numbers and tags
         reason = shorten_message(error) or type(error).__name__
         raise InputError(f"{path}: not YAML ({reason})") from error
     if not isinstance(value, dict):
@@ -120,10 +112,7 @@ def _parse_values(path: Path) -> Any:
 
 
 def _check_node(node: Any, path: Path, checked: set[Any], level: int = 0) -> None:
-    """Raise InputError for YAML that could mislead.
-
-    Aliases, nodes nested too deep, and a key that stands twice, because YAML uses the last.
-    """
+    """Raise InputError for aliases, nodes nested too deep, and repeated keys, of which YAML would use the last."""
     if node in checked:
         raise InputError(f"{path}: has an alias (*); write its values out")
     checked.add(node)
@@ -144,5 +133,5 @@ def _check_node(node: Any, path: Path, checked: set[Any], level: int = 0) -> Non
 
 
 def _option_name(key: object) -> str:
-    """Return the option that a key means."""
+    """Return the option name for a key."""
     return str(key).replace("-", "_")

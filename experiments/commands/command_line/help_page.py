@@ -1,8 +1,7 @@
-"""Help of the commands.
+"""Print the help of the commands: what a command does, two examples, and its options in groups.
 
-It says what a command does, shows two examples, and lists its options in groups. tyro parses the options and draws
-their boxes. A box is a nested dataclass for tyro, but options of a command are fields beside each other, so the boxes
-are made here for the help alone.
+tyro parses the options and draws a box for each nested dataclass. The options of a command are fields on one level, so
+nested dataclasses for the boxes are made here, only for the help.
 """
 
 import shutil
@@ -15,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from selfcorrect.core.field_docs import read_field_docs
 
 ADVANCED = "advanced"
-"""Group of all other options, if a page names those that most people need."""
+"""Group of the options that are not common, if a page names the common ones."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +22,13 @@ class HelpPage:
     """Layout of a command's help."""
 
     examples: Mapping[str, str]
-    """What a command line does, by the command line; two lines or so."""
+    """Command lines and what they do; about two."""
     common: tuple[str, ...] = ()
-    """Options of the first box; by default all that are in no other group."""
+    """Options in the first box; by default all that are in no other group."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Options of further boxes, by the title."""
+    """Options in further boxes, by title."""
     presets: Mapping[str, str] = field(default_factory=dict)
-    """What each preset does, a list below the options."""
+    """Presets and what they do, listed below the options."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +36,23 @@ class _Option:
     name: str
     hint: Any
     default: Any
-    """MISSING for an option that must be given."""
+    """Default value; MISSING for a required option."""
 
     @property
     def is_positional(self) -> bool:
-        """Return True if the option has no name.
-
-        It is given by its position.
-        """
+        """True if the option is given by its position and not by its name."""
         import tyro
 
         return tyro.conf.Positional in getattr(self.hint, "__metadata__", ())
 
     @property
     def written_name(self) -> str:
-        """Return the option as a command line has it."""
+        """The option as it is written on a command line, such as --out."""
         names = [mark.name for mark in getattr(self.hint, "__metadata__", ()) if getattr(mark, "name", None)]
         return f"--{[self.name, *names][-1].replace('_', '-')}"
 
     def to_member(self) -> tuple[str, Any, Any]:
-        """Return the option as `make_dataclass` takes it."""
+        """Convert the option to a field for `make_dataclass`."""
         if self.default is MISSING:
             return self.name, self.hint, field()
         return self.name, self.hint, field(default_factory=lambda: self.default)
@@ -66,8 +62,10 @@ def print_help(command: Any, page: HelpPage, program: str, given: Any = None) ->
     """Print the help of a command that has options.
 
     Args:
+        command: Dataclass of the command.
+        page: Layout of the help.
         program: Words that call the command, such as "selfcorrect correct".
-        given: Options with the defaults to show, such as those of a preset.
+        given: Options whose values are shown as defaults, such as those of a preset.
     """
     import tyro
 
@@ -91,9 +89,9 @@ def print_help(command: Any, page: HelpPage, program: str, given: Any = None) ->
 
 
 def _group_options(command: Any, page: HelpPage, given: Any) -> dict[str, "list[_Option]"]:
-    """Return the options of each box by its title.
+    """Group the options by the title of their box, which is "" for the first one.
 
-    "" is the first box. Options that have a prefix are a box already.
+    Options with a prefix form a box of their own.
     """
     groups = {name: group for group, names in page.groups.items() for name in names}
     options = list(_list_options(command, given))
@@ -107,10 +105,7 @@ def _group_options(command: Any, page: HelpPage, given: Any) -> dict[str, "list[
 
 
 def print_overview(about: str, page: HelpPage, commands: Mapping[str, Any]) -> None:
-    """Print the help of a command with subcommands.
-
-    What it does, examples, and a line for each.
-    """
+    """Print the help of a command with subcommands: what it does, examples, and a line for each subcommand."""
     print(_format_head(about, page), end="\n\nCommands:\n")
     width = max(map(len, commands))
     for name, command in commands.items():
@@ -118,7 +113,7 @@ def print_overview(about: str, page: HelpPage, commands: Mapping[str, Any]) -> N
 
 
 def _format_head(command: Any, page: HelpPage) -> str:
-    """Return the description and the examples."""
+    """Format the description and the examples of a command."""
     about = command if isinstance(command, str) else command.__doc__ or ""
     summary, *others = [" ".join(paragraph.split()) for paragraph in about.split("\n\n")]
     lines = ["Examples:"]
@@ -139,7 +134,7 @@ def _fill(text: str, first: str = "", other: str = "") -> str:
 
 
 def list_option_names(command: Any) -> list[str]:
-    """Return options as they are written, such as --out."""
+    """Return a command's options as they are written on a command line, such as --out."""
     names = []
     for option in _list_options(command):
         name = option.written_name
@@ -153,7 +148,7 @@ def list_option_names(command: Any) -> list[str]:
 
 
 def _list_options(command: Any, given: Any = None) -> Iterator[_Option]:
-    """Yield the options, also those of parts without prefix."""
+    """Yield a command's options, including those of nested dataclasses without a prefix."""
     import tyro
 
     hints = get_type_hints(command, include_extras=True)
@@ -184,10 +179,7 @@ def _list_options(command: Any, given: Any = None) -> Iterator[_Option]:
 
 
 def _add_help(hint: Any, default: Any, text: str, name: str) -> Any:
-    """Add help text and a readable default.
-
-    A default that says nothing is left out.
-    """
+    """Add the help text, and the default if it is informative, to an option's type hint."""
     import tyro
 
     marks = getattr(hint, "__metadata__", ())
@@ -214,10 +206,7 @@ def _format_default(default: Any) -> str:
 
 
 def _name_value(kind: Any) -> str:
-    """Return the name of an option's value.
-
-    Returns "" for the name that tyro gives.
-    """
+    """Return the name of an option's value in the help, or "" to leave it to tyro."""
     parts = [part for part in get_args(kind) if part is not NoneType]
     if get_origin(kind) is tuple and len(parts) == 2 and parts[1] is ...:
         name = _name_value(parts[0]) or parts[0].__name__.upper()

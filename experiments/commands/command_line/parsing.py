@@ -1,7 +1,4 @@
-"""Parse a command's options with tyro.
-
-tyro's complaints become errors like all others.
-"""
+"""Parse a command's options with tyro, and turn its complaints into errors of this package."""
 
 import contextlib
 import difflib
@@ -18,7 +15,7 @@ from selfcorrect.runtime.registry import describe_unknown
 from .help_page import list_option_names
 
 _WIDE = "10000"
-"""Columns within which tyro breaks no line of a complaint."""
+"""Terminal width at which tyro does not break the lines of a complaint."""
 _UNKNOWN = re.compile(r"Unrecognized options: (?P<words>.*)")
 _CHOICE = re.compile(
     r"invalid choice '(?P<value>.*)' for argument '(?P<option>[^']*)'\. Expected one of (?P<known>.*)\."
@@ -30,17 +27,19 @@ _MISSING = re.compile(r"Missing from .*:")
 
 
 def parse_options(command: Any, program: str, words: Sequence[str], default: Any = None) -> Any:
-    """Return the options of a command.
+    """Parse the options of a command.
 
-    Dataclasses of options that other options contain have an empty help text of their own. Otherwise tyro looks for
-    one in their source, which takes a tenth of a short command's time. `help_page` makes the help.
+    The description is empty because `help_page` prints the help, and searching docstrings in the source would take a
+    tenth of a short command's time.
 
     Args:
+        command: Dataclass of the command.
         program: Words that call the command, such as "selfcorrect correct".
-        default: Options where the words say nothing, such as those of a preset.
+        words: Words of the command line after these.
+        default: Defaults of all options, such as those of a preset.
 
     Raises:
-        SettingError: A word is no option or value of the command.
+        SettingError: A word is not an option or a valid value.
     """
     import tyro
 
@@ -52,7 +51,7 @@ def parse_options(command: Any, program: str, words: Sequence[str], default: Any
                 command, prog=program, description="", args=words, config=(tyro.conf.OmitSubcommandPrefixes,), **given
             )
     except SystemExit as error:
-        if not error.code:  # a script for a shell
+        if not error.code:  # printed a shell completion script
             raise
         sentence = _reword(complaint.getvalue(), command)
         if not sentence.endswith("?"):
@@ -76,11 +75,8 @@ def _without_line_breaks() -> Iterator[None]:
 
 
 def _reword(complaint: str, command: Any) -> str:
-    """Return tyro's complaint as a sentence.
-
-    The sentence begins with the option. Unknown complaints stay as they are.
-    """
-    lines = [line.strip("│ ") for line in complaint.splitlines()[1:]]  # the first is a title
+    """Reword tyro's complaint as a sentence that begins with the option. Unknown complaints are returned unchanged."""
+    lines = [line.strip("│ ") for line in complaint.splitlines()[1:]]  # without the title
     lines = [line for line in lines if line.strip("─╰╯-")] or ["the options cannot be parsed"]
     number = _NO_NUMBER.search("\n".join(lines))
     if match := _UNKNOWN.match(lines[0]):
@@ -102,7 +98,7 @@ def _reword(complaint: str, command: Any) -> str:
 
 
 def _describe_word(word: str, command: Any) -> str:
-    """Explain a word that no option takes."""
+    """Describe a word that is not an option, with a suggestion."""
     if not word.startswith("-"):
         return f"unexpected {word!r}"
     nearest = difflib.get_close_matches(word, list_option_names(command), n=1)

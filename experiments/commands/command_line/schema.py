@@ -1,7 +1,4 @@
-"""JSON schemas of experiments as YAML files.
-
-They are made from the options of commands, for editors.
-"""
+"""Make JSON schemas of YAML experiments from the options of commands, for editors."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +15,7 @@ _TYPES: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},
     int: {"type": "integer"},
     float: {"type": "number"},
-    str: {"type": ["string", "number", "boolean"]},  # YAML reads some words as other values
+    str: {"type": ["string", "number", "boolean"]},  # YAML reads some words as numbers or booleans
     Path: {"type": "string"},
     NoneType: {"type": "null"},
 }
@@ -31,17 +28,14 @@ class PrintSchema:
     kind: type
 
     def run(self) -> int:
-        """Print the schema; return 0."""
+        """Print the schema, and return 0."""
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_describe_options(self.kind)}
         print(json.dumps(schema, indent=1, ensure_ascii=False))
         return 0
 
 
 def _describe_options(kind: type) -> dict[str, Any]:
-    """Return the schema of a dataclass of options.
-
-    Options of a group stand beside all others.
-    """
+    """Return the schema of a dataclass of options, with the options of groups on the same level."""
     hints = get_type_hints(kind, include_extras=True)
     texts = read_field_docs(kind)
     properties: dict[str, Any] = {}
@@ -62,10 +56,7 @@ def _describe_options(kind: type) -> dict[str, Any]:
 
 
 def _describe_hint(hint: Any) -> dict[str, Any]:
-    """Return the schema of a type's values.
-
-    Any value where the type has none in YAML.
-    """
+    """Return the schema of a type's values, which allows any value if the type has no counterpart in YAML."""
     origin = get_origin(hint)
     parts = get_args(hint)
     if hint in _TYPES:

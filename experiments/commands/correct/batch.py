@@ -1,6 +1,6 @@
-"""Correct many motion files into a folder.
+"""Correct many motion files into a folder, and write a report.
 
-Nothing is overwritten, finished files are skipped, and a report is written.
+Foreign files are never overwritten, and finished files are skipped.
 """
 
 import os
@@ -28,20 +28,20 @@ from .options import CorrectionOptions
 from .report import REPORT, is_report, write_correction_report
 
 FILES_TOGETHER = 64
-"""Most files that are corrected together."""
+"""Maximum number of files corrected together."""
 JOBS_PER_WORKER = 4
-"""Number of jobs per worker, because some jobs take longer."""
+"""Number of jobs per worker. Several balance the load, because some jobs take longer than others."""
 JOBS_ELSEWHERE = 256
-"""Most jobs on other machines: each waits in a queue and starts a process."""
+"""Maximum number of jobs on other machines, where each waits in a queue and starts a process."""
 JOB_ELSEWHERE_S = 3.0
-"""Smallest processor time of a job on another machine, in s: about what the start of its process takes."""
+"""Minimum processor time of a job on another machine, in s. Starting its process takes about as long."""
 _HERE = RunnerChoice()
 _WORKER_START_S = 0.5
-"""Processor time for the start of a worker process."""
+"""Processor time for starting a worker process, in s."""
 _FILE_S = 0.03
-"""Processor time of a file, however short, by kinematics."""
+"""Processor time per file for kinematic correction, in s."""
 _BYTE_S = 0.7e-6
-"""Processor time of a byte of BVH, by kinematics; physics takes about twice as long."""
+"""Processor time per byte of BVH for kinematic correction, in s. Physics takes about twice as long."""
 
 
 def correct_into(
@@ -51,13 +51,17 @@ def correct_into(
     workers: int | None = None,
     runner: RunnerChoice = _HERE,
 ) -> list[FileResult]:
-    """Correct motion files into `out`, and write the report.
-
-    Inputs may be folders.
+    """Correct motion files into a folder, and write the report.
 
     Args:
-        workers: Number of workers; None for as many as this machine has memory and the files have work for.
+        inputs: Files and folders.
+        out: Output folder.
+        options: Options of the correction.
+        workers: Number of workers; by default as many as memory allows and as save time.
         runner: Runner of the jobs.
+
+    Returns:
+        The result of each file, also of those finished earlier.
 
     Raises:
         InputError: There are no motion files.
@@ -92,14 +96,16 @@ def correct_into(
         with explain_write_error(report), replacing(place_of(report), overwrite=report.exists()) as temporary:
             loaded = results if are_whole else filter(None, (FileResult.load(task.record) for task in tasks))
             write_correction_report(temporary, asdict(options), verdicts, loaded)
-            _check_report(report, tasks)  # another file may have appeared meanwhile
+            _check_report(report, tasks)  # another file may have appeared in the meantime
     return results
 
 
 def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
-    """Return a task per motion file.
+    """Make a task for each motion file among files and folders.
 
-    Files and folders are given. Raises SettingError if a correction would overwrite a file.
+    Raises:
+        InputError: There are no motion files.
+        SettingError: A correction would overwrite a foreign file.
     """
     tasks = [FileTask(source, name, out) for source, name in _name_outputs(inputs, out)]
     if not tasks:
@@ -117,10 +123,7 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
 
 
 def _check_report(report: Path, tasks: Sequence[FileTask]) -> None:
-    """Raise SettingError if the report would overwrite a file.
-
-    An earlier report may be replaced.
-    """
+    """Raise SettingError if the report would overwrite a file other than an earlier report."""
     if any(report in task.target.parents for task in tasks):
         raise SettingError(f"{report}: the report would overwrite a motion; choose another folder")
     if os.path.lexists(report) and not is_report(report):
@@ -128,11 +131,10 @@ def _check_report(report: Path, tasks: Sequence[FileTask]) -> None:
 
 
 def _name_outputs(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str]]:
-    """Yield files and names in the output folder.
+    """Yield each input file with its name in the output folder.
 
-    An output folder inside an input folder is left out.
-
-    `a.fbx` becomes `a.glb`, or `a.fbx.glb` if an `a.glb` is corrected, too.
+    `a.fbx` becomes `a.glb`, or `a.fbx.glb` if an `a.glb` is also an input. If the output folder is inside an input
+    folder, the files in it are skipped.
     """
     files: list[tuple[Path, PurePath]] = []
     for path in inputs:
@@ -152,10 +154,7 @@ def _name_outputs(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str
 
 
 def _output_suffix(path: Path) -> str:
-    """Return the suffix of a corrected file.
-
-    It is the same, or that of another format if the file's cannot be written.
-    """
+    """Return the suffix of the corrected file, which differs from the input's if its format cannot be written."""
     written = written_suffix(path)
     return path.suffix if written == path.suffix.lower() else written
 
@@ -163,11 +162,10 @@ def _output_suffix(path: Path) -> str:
 def _run_jobs(
     tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where, files_per_job: int
 ) -> None:
-    """Correct files, many together.
+    """Run the jobs that correct files.
 
-    If a worker dies or a job fails, the remaining files are corrected one by one.
-
-    On other machines, a file whose job fails alone has failed, and the others are corrected.
+    If a worker dies or a job fails, the remaining files are corrected one by one. If the job of a single file fails on
+    another machine, this file is recorded as failed, and the others continue.
     """
     jobs = []
     for start in range(0, len(tasks), files_per_job):
@@ -197,24 +195,23 @@ def _is_local(where: Where) -> bool:
 
 
 def limit_workers(where: Where, tasks: Sequence[FileTask], options: CorrectionOptions) -> Where:
-    """Limit workers to those that are worth their start."""
+    """Limit the number of workers to those whose start saves time."""
     if options.is_residual_free:
         return where
     return replace(where, workers=max(1, min(where.workers, int(_estimate_s(tasks) / _WORKER_START_S))))
 
 
 def _estimate_s(tasks: Sequence[FileTask]) -> float:
-    """Estimate the processor time of files, as if BVH."""
+    """Estimate the processor time of files from their size, as if all were BVH."""
     return sum(_FILE_S + _BYTE_S * task.source.stat().st_size for task in tasks if task.source.is_file())
 
 
 def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, where: Where) -> int:
     """Return the number of files in a job.
 
-    Every worker should have several jobs, and other machines not too many.
-
-    Bodies without residual force are simulated separately, and would only wait for each other. A set of motions is
-    large enough for a job.
+    Each worker should get several jobs, but other machines not too many. Without residual force, bodies are simulated
+    separately and would only wait for each other, so a worker on this machine gets one file at a time. A set of motions
+    (parquet) is large enough to be a job.
     """
     if any(task.source.suffix == ".parquet" for task in tasks):
         return 1

@@ -1,8 +1,6 @@
-"""Moves of the whole body by a correction.
+"""List where a correction moves the whole body, with the evidence: standing feet that were off the floor or slid.
 
-Stretch by stretch, with the evidence: feet that are off the floor or slide.
-
-The whole body is moved if its floor is put at 0, drift is taken out, or a body that floats is brought down.
+The whole body moves if its floor is moved to 0, if drift is removed, or if a floating body is lowered.
 """
 
 from dataclasses import dataclass
@@ -15,38 +13,38 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import find_feet_m, observe
 
 LEAST_M = 0.05
-"""Smaller moves are not listed."""
+"""Smallest displacement that is listed, in m."""
 LEAST_M_S = 0.05
-"""Slower moves along the floor are not looked at."""
+"""Smallest added speed along the floor that counts as a move, in m/s."""
 _JOINED_S = 0.25
-"""Longest pause that does not end a stretch."""
+"""Longest pause within a move, in s."""
 _NEAR_PEAK = 0.5
-"""Frames with this share of the largest move of a stretch show the evidence."""
+"""Share of a move's peak from which on frames serve as evidence."""
 
 
 @dataclass(frozen=True)
 class BodyMove:
-    """A move of the whole body over frames.
+    """A displacement of the whole body in a range of frames.
 
-    The evidence are medians over frames in which feet stand.
+    The evidence is a median over the frames in which feet stand.
     """
 
     first_frame: int
     last_frame: int
-    """Inclusive."""
+    """Last frame, inclusive."""
     up_m: float
-    """Largest rise, or (negative) fall; 0 for a move along the floor."""
+    """Largest upward (or negative downward) displacement; 0 for a move along the floor."""
     along_m: float
-    """Largest distance along the floor; 0 for a rise or fall."""
+    """Largest displacement along the floor; 0 for a vertical move."""
     before: float | None
-    """Height of standing feet above the ground of the result (m), or speed along that (m/s), before the correction;
-    None if no foot stands."""
+    """Before the correction, height of standing feet above the result's ground (m) or their speed along it (m/s); None
+    if no foot stands."""
     after: float | None
     """The same after the correction."""
 
     @property
     def size_m(self) -> float:
-        """Largest distance, up or along the floor."""
+        """Largest displacement, vertically or along the floor."""
         return max(abs(self.up_m), self.along_m)
 
     def __str__(self) -> str:
@@ -61,13 +59,14 @@ class BodyMove:
 
 
 def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
-    """Find root moves of `LEAST_M` or more.
-
-    Rises of the whole motion and of stretches come first, then slides.
+    """Find displacements of the root by `LEAST_M` or more.
 
     Args:
         before: A motion with a level floor.
         after: Its correction, of the same length.
+
+    Returns:
+        The vertical move of the whole motion, vertical moves in ranges of frames, and then moves along the floor.
     """
     moved_m = after.root_m - before.root_m
     if not len(moved_m) or norms(moved_m).max() < LEAST_M:
@@ -102,8 +101,5 @@ def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
 
 
 def _find_usual(values: np.ndarray, shown: np.ndarray) -> float | None:
-    """Return the median of the shown values (F, 2).
-
-    Returns None without any.
-    """
+    """Return the median of the values (F, 2) that `shown` selects, or None if it selects none."""
     return float(median(values[shown])) if shown.any() else None

@@ -1,4 +1,4 @@
-"""`selfcorrect correct`: motion files in, corrected files out."""
+"""`selfcorrect correct`: correct motion files."""
 
 import os
 from collections.abc import Sequence
@@ -76,8 +76,8 @@ class CorrectCommand:
     input's."""
 
     def run(self) -> int:
-        """Correct, report, and return the exit code."""
-        os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn; to look for a display takes 0.1 s
+        """Correct the inputs, report the results, and return the exit code."""
+        os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn, and a search for a display takes 0.1 s
         self._check()
         from .batch import correct_into
 
@@ -86,7 +86,7 @@ class CorrectCommand:
             return self._correct_remote(options)
         out = Path(self.out)
         if out.suffix.lower() in readable_suffixes() and not out.exists():
-            raise SettingError(f"{out}: expected a folder for -o; a motion in it has the name of its input")
+            raise SettingError(f"{out}: expected a folder for -o; motions in it get the names of their inputs")
         self._check_outputs(out)
         results = correct_into(list(map(Path, self.inputs)), out, options, self.workers, self.runner)
         exit_code = self._print(results, out, options)
@@ -115,10 +115,7 @@ class CorrectCommand:
         return find_exit_code(results)
 
     def _check_outputs(self, out: Path) -> None:
-        """Refuse outputs that would overwrite anything.
-
-        Raises SettingError if contacts or delta would overwrite each other, an input, or another file.
-        """
+        """Raise SettingError if contacts or delta would overwrite each other, an input or another file."""
         outputs = {"contacts-out": self.contacts_out, "delta": self.delta}
         if not any(outputs.values()):
             return
@@ -134,7 +131,7 @@ class CorrectCommand:
                 check_replaceable(path)
 
     def _write_beside(self, out: Path) -> None:
-        """Write contacts and layer of a correction."""
+        """Write the contacts and the additive layer of a correction."""
         from selfcorrect.datasets.files.open import open_motion
         from selfcorrect.datasets.files.rigs.bvh import layer_between
         from selfcorrect.datasets.files.rigs.bvh_text import read_bvh_text
@@ -150,7 +147,7 @@ class CorrectCommand:
                 print(f"{path}: not written, because the motion was not corrected")
             return
         if self.contacts_out is not None:
-            reading = replace(self.options.reading, floor=None, drop=False)  # the floor of a written file is at zero
+            reading = replace(self.options.reading, floor=None, drop=False)  # the output's floor is at zero
             motion = open_motion(task.target, reading).motion
             _write_new(self.contacts_out, Contacts.from_motion(motion).text())
         if self.delta is not None:
@@ -159,28 +156,28 @@ class CorrectCommand:
             _write_new(self.delta, layer_between(before, after, str(task.source)))
 
     def _check(self) -> None:
-        """Refuse missing inputs and engines before the work begins."""
+        """Check inputs, options and the engine before the work begins."""
         if not self.inputs:
             raise SettingError("no input; name motion files or folders, as in `selfcorrect correct walk.bvh`")
         if self.json and is_address(self.out):
             raise SettingError(f"--json needs a folder as output, got the address {self.out}")
         files = [Path(name) for name in self.inputs if not is_address(name)]
         must_exist((*files, *self.options.reading.files, self.options.contacts))
-        if len(self.inputs) == 1:  # among several, all others go on
+        if len(self.inputs) == 1:  # of several, the readable ones are corrected
             must_be_readable(files)
         is_one_file = len(files) == 1 and not files[0].is_dir()
         if self.contacts_out is not None and not is_one_file:
             raise SettingError("--contacts-out needs a single motion file as input")
         if self.delta is not None and not (is_one_file and files[0].suffix.lower() == ".bvh"):
             raise SettingError("--delta needs a single BVH file as input")
-        if not self.options.kinematic:  # an engine that is not installed ends the command here
+        if not self.options.kinematic:  # raises if the engine is not installed
             ENGINES.load(self.options.resolve_engine().engine)
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write a text into a new file.
+    """Write text to a new file.
 
-    Raises SettingError if another text is there, which someone may have edited.
+    Raises SettingError if the file exists with other content, which the user may have edited.
     """
     from selfcorrect.storage.files.limits import read_bytes
     from selfcorrect.storage.files.writing import text_output, write_atomically
@@ -192,5 +189,5 @@ def _write_new(path: Path, text: str) -> None:
     if not os.path.lexists(path):
         write_atomically(path, text, overwrite=False)
     elif read_bytes(path) != text.encode():
-        raise SettingError(f"{path}: exists with other content, which someone may have edited; choose another file")
+        raise SettingError(f"{path}: exists with other content, which you may have edited; choose another file")
     print(path)

@@ -1,7 +1,4 @@
-"""Texts of options on what to correct.
-
-Frames, limbs, shares and contacts.
-"""
+"""Parse the options that say what to correct: frames, limbs, shares and contacts."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
     from selfcorrect.simulators.foot_contacts import Contacts
 
 _FRAME = re.compile("[0-9]{1,9}")
-"""The number of a frame as text."""
+"""Pattern of a frame number."""
 
 LIMB_PARTS: Mapping[str, tuple[str, ...]] = {
     "arms": ("collar", "shoulder", "elbow", "wrist"),
@@ -29,13 +26,13 @@ LIMB_PARTS: Mapping[str, tuple[str, ...]] = {
     "head": ("neck", "head"),
     "trunk": ("pelvis", "spine1", "spine2", "spine3"),
 }
-"""Parts of the body by name, on both sides."""
+"""Body parts of each limb, without side."""
 
 
 def parse_span(frames: str) -> tuple[int, int] | None:
-    """Parse the first and last frame to correct.
+    """Parse the first and last frame to correct, or return None for all frames.
 
-    Returns None for all frames; SettingError for another text.
+    Raises SettingError for invalid text.
     """
     if not frames:
         return None
@@ -47,9 +44,9 @@ def parse_span(frames: str) -> tuple[int, int] | None:
 
 
 def parse_amounts(amount: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
-    """Parse keyframes (frame, share) by limb.
+    """Parse keyframes (frame, share) by limb, which is "" for the whole body.
 
-    Keyframes of the whole body are under ""; SettingError for another text.
+    Raises SettingError for invalid text.
     """
     amounts = defaultdict[str, list[tuple[int, float]]](list)
     for word in amount:
@@ -70,9 +67,9 @@ def parse_amounts(amount: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
 
 
 def read_contacts(contacts: str | Path | Contacts | None) -> Contacts | None:
-    """Read the contacts of the options.
+    """Read the contacts that the options give, or return None if the correction should infer them.
 
-    Returns None if the correction infers contacts; InputError for a bad file.
+    Raises InputError for a damaged file.
     """
     if not isinstance(contacts, str | Path):
         return contacts

@@ -1,7 +1,4 @@
-"""Preparation before a correction, and users' changes after it.
-
-Contacts, frames, share per limb, and joints that stay.
-"""
+"""Apply the options that control a correction: contacts before it; frames, shares of limbs and kept joints after it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,23 +25,21 @@ from .control_texts import LIMB_PARTS, parse_amounts, parse_span, read_contacts
 from .options import PATH, CorrectionOptions
 
 BLEND_S = 0.25
-"""Time of blending in and out, inside a range of corrected frames."""
+"""Time for blending in and out within the corrected frames, in s."""
 
 KEPT_M = 0.002
-"""Largest distance of joints that should stay in place."""
+"""Largest displacement of kept joints, in m."""
 
 _ON_FLOOR_M = 0.02
-"""Largest height of a floor where another floor does not help a motion."""
+"""Largest height of a level that is the floor itself, in m, so that the option `floor` does not help."""
 _DROPPED_M = 0.05
-"""Largest distance from the floor of a motion that the option `drop` helps."""
+"""Largest distance between the level and the inferred floor, in m, at which the option `drop` helps."""
 
 
 def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
-    """Place feet in the contacts of the options.
+    """Place the feet in the contacts that the options give, on the ground that a kinematic correction finds.
 
     Raises InputError if the feet are missing.
-
-    A kinematic correction finds the ground.
     """
     contacts = read_contacts(options.contacts)
     if contacts is None:
@@ -53,17 +48,14 @@ def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
 
 
 def finish_correction(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
-    """Apply users' changes to a correction."""
+    """Apply the options to a finished correction, and add advice if it failed."""
     if correction.failure is not None:
         correction = replace(correction, failure=_advise(motion, correction.failure, options))
     return apply_controls(motion, correction, options)
 
 
 def _advise(motion: Motion, failure: Failure, options: CorrectionOptions) -> Failure:
-    """Add advice to a failure.
-
-    Remedies that were used or cannot help, and the floor that would help.
-    """
+    """Add to a failure the remedies that were already used or cannot help, and the floor that would help."""
     floor_m = options.reading.floor
     is_tried = {
         "drop": True,
@@ -83,10 +75,12 @@ def _advise(motion: Motion, failure: Failure, options: CorrectionOptions) -> Fai
 
 
 def apply_controls(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
-    """Apply users' changes, and measure the result again.
+    """Apply contacts, frames, shares and kept joints of the options, and measure the result again.
 
     Args:
-        correction: The correction of the motion with feet in the contacts of the options.
+        motion: The input.
+        correction: Correction of the motion after `prepare_motion`.
+        options: Options of the correction.
 
     Raises:
         CorrectorError: The corrected motion is not finite.
@@ -129,12 +123,14 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
 
 
 def _compute_shares(motion: Motion, options: CorrectionOptions) -> np.ndarray:
-    """Return each joint's share (T, J) of the correction."""
+    """Return the share (T, J) of the correction that each joint gets in each frame."""
     by_frame = np.ones(len(motion))
     if (span := parse_span(options.frames)) is not None:
         first, last = span
         if last >= len(motion):
-            raise InputError(f"{motion.source}: has {len(motion)} frames; frames {options.frames} cannot be corrected")
+            raise InputError(
+                f"{motion.source}: expected frames up to {len(motion) - 1}, the last one, got {options.frames}"
+            )
         fade = max(1, min(round(BLEND_S * motion.fps), (last - first) // 2))
         keyframes = {first + fade: 1.0, last - fade: 1.0}
         keyframes[first] = float(first == 0)
@@ -154,20 +150,17 @@ def _check_finite(motion: Motion) -> None:
 
 
 def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]:
-    """Note how far the body moved and joints missed."""
+    """Note how far the body moved to keep joints in place, and how far they are still off."""
     notes = []
     if body_moved_m > KEPT_M:
-        notes.append(Note(words=f"the body gave way by up to {body_moved_m:.3f} m, so that limbs reach kept joints"))
+        notes.append(Note(words=f"the body moved by up to {body_moved_m:.3f} m so that limbs reach kept joints"))
     if off_m > KEPT_M:
-        notes.append(Note(words=f"limbs do not reach kept joints: off by up to {off_m:.3f} m"))
+        notes.append(Note(words=f"limbs do not reach kept joints, which are off by up to {off_m:.3f} m"))
     return tuple(notes)
 
 
 def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
-    """Return the joints of a limb or name.
-
-    Raises InputError for an unknown name.
-    """
+    """Return the joints of a limb, or the joint of this name. Raises InputError for an unknown name."""
     joints = []
     for part in LIMB_PARTS.get(name, ()):
         for side in ("", "left_", "right_"):
@@ -185,9 +178,9 @@ def blend_motions(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
     """Blend two motions of the same skeleton.
 
     Args:
-        before: The result for a share of 0, bit for bit.
-        after: The result for a share of 1, bit for bit.
-        shares: (T, J) share of each joint's rotation; the root's is also the share of the root's position.
+        before: Motion for shares of 0, which give it bit for bit.
+        after: Motion for shares of 1, which give it bit for bit.
+        shares: (T, J) shares of the joints' rotations. The root's share also applies to its position.
     """
     share = shares[..., None]
     root_share = share[:, 0]
@@ -200,10 +193,7 @@ def blend_motions(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
 
 
 def interpolate_keyframes(keyframes: Sequence[tuple[int, float]], frames: int) -> np.ndarray:
-    """Interpolate shares (T,) smoothly between keyframes.
-
-    Keyframes are (frame, share); shares are constant outside.
-    """
+    """Interpolate shares (T,) smoothly between keyframes (frame, share); outside they are constant."""
     key_frames, key_shares = np.array(sorted(keyframes), dtype=float).T
     place = np.interp(np.arange(frames), key_frames, np.arange(len(key_frames)))
     first = np.minimum(place.astype(int), max(len(key_frames) - 2, 0))

@@ -1,4 +1,4 @@
-"""Correct motion files, and find finished ones."""
+"""Correct motion files, record the results, and recognise finished files."""
 
 import os
 import shutil
@@ -40,15 +40,13 @@ from .options import CorrectionOptions
 from .written_motion import measure_written
 
 _SUFFIXES = (".bvh", ".npz", ".npy")
-"""Files that may get another number of frames."""
+"""Suffixes of files that can be written with another number of frames."""
 
 
 def retime_file(file: MotionFile, path: Path) -> MotionFile:
-    """Retime motions that are off gravity's pace.
+    """Change the speed of motions whose flights or steps are faster or slower than gravity allows.
 
-    Flights or walks show the pace. A note is added for each motion.
-
-    Raises InputError for a kind of file with times that cannot be changed.
+    A note is added for each of them. Raises InputError for a format that cannot be retimed.
     """
     paces = [find_wrong_pace(motion) for motion in file.motions]
     if not any(paces):
@@ -62,29 +60,23 @@ def retime_file(file: MotionFile, path: Path) -> MotionFile:
 
 
 def find_wrong_pace(motion: Motion) -> float | None:
-    """Return how many times too fast time runs.
-
-    Returns None if unknown or within the rule's threshold.
-    """
+    """Return the factor by which a motion is too fast, or None if it is unknown or within the rule's threshold."""
     return pace(MotionFeatures(motion)) if check(motion, ("P1",)) else None
 
 
 def play_at_gravity(motion: Motion, pace: float | None) -> Motion:
-    """Slow a motion down by `pace`.
-
-    The frame rate stays.
-    """
+    """Slow a motion down by the factor `pace`, at the same frame rate."""
     return retime(motion, 1 / pace) if pace else motion
 
 
 _RECORD = ".json"
 RECORDS = ".records"
-"""Folder in the output folder with a record of each motion, so that the next run finds what is finished."""
+"""Subfolder of the output folder with a record of each file, by which the next run recognises finished ones."""
 
 
 @dataclass(frozen=True)
 class FileTask:
-    """A file to correct, and its output name."""
+    """A file to correct, and its name in the output folder."""
 
     source: Path
     name: str
@@ -105,16 +97,16 @@ class FileTask:
 
     @property
     def has_earlier_output(self) -> bool:
-        """Return whether an earlier run wrote the output."""
+        """True if an earlier run wrote the file at the output's path."""
         result = FileResult.load(self.record)
         digest = compute_file_digest(self.target)
         return bool(digest) and result is not None and digest in result.digests
 
 
 def make_task_key(source: Path, options: CorrectionOptions, digest: str = "") -> str:
-    """Return the key of a file under some options.
+    """Return a key that identifies a file and the options of its correction.
 
-    digest: of its content, if known.
+    `digest` is the digest of the file's content, if it is already known.
     """
     contacts = options.contacts if isinstance(options.contacts, Path) else None
     plugins = _identify_plugins(source.suffix.lower(), options.engine)
@@ -123,18 +115,15 @@ def make_task_key(source: Path, options: CorrectionOptions, digest: str = "") ->
 
 @cache
 def _identify_plugins(suffix: str, engine: str) -> list[Identity]:
-    """Return identities of other packages' code.
-
-    Code that reads, writes and simulates files with a suffix.
-    """
+    """Return the identities of other packages' code that reads, writes or simulates files with this suffix."""
     identities = [identity for kind in formats_of(suffix) for identity in kind.identify()]
     return [*identities, *(ENGINES.identify(engine).values() if engine != AUTO else ())]
 
 
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
-    """Return whether an earlier run made everything.
+    """Return whether an earlier run finished this task.
 
-    A result with files that a later attempt could not replace is recorded again.
+    If a later attempt failed to replace that run's result, its record is restored.
     """
     result = FileResult.load(task.record)
     if result is None:
@@ -146,10 +135,7 @@ def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
 
 
 def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions) -> bool:
-    """Return whether a result fits input and settings.
-
-    All its files must be in place.
-    """
+    """Return whether a result belongs to this input and these options, and its file is in place."""
     if result.verdict == "failed" or compute_file_digest(task.target) != result.state.output_hash:
         return False
     has_same_sidecars = are_unchanged(result.state.sidecar_digests, task.source)
@@ -157,15 +143,15 @@ def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions
 
 
 def correct_tasks(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
-    """Correct files, many together, and record each result.
+    """Correct files in groups, and record the result of each, even if it cannot be read.
 
-    A file that cannot be read has a result, too.
-
-    The results have the same bytes whichever files are together. Finished files are skipped, such as those that a lost
-    node had done before the job was repeated.
+    The results are the same, byte for byte, however files are grouped. Finished files are skipped, such as those that a
+    lost node finished before its job was repeated.
 
     Args:
-        progress: Called with the frames and files that are done.
+        tasks: Files to correct.
+        options: Options of the correction.
+        progress: Called with the numbers of finished frames and files.
     """
     waiting = [task for task in tasks if not is_finished(task, options)]
     done_count = len(tasks) - len(waiting)
@@ -189,11 +175,11 @@ def _report_share(progress: Progress, frames: int, share: float) -> None:
 
 @dataclass(frozen=True)
 class _InputFile:
-    """A file that was read, or why reading failed."""
+    """A file that was read, or the reason why it could not be."""
 
     task: FileTask
     blank: FileResult
-    """Result without the correction."""
+    """Result as it is before the correction."""
     file: MotionFile | None
 
     @property
@@ -207,13 +193,11 @@ class _InputFile:
 
 
 def open_input(source: Path, options: CorrectionOptions) -> MotionFile:
-    """Read the motions of a file.
-
-    They are retimed if the options say so.
+    """Open a file, and retime its motions if the options ask for it.
 
     Raises:
-        InputError: The file cannot be read, the only motion cannot be corrected, or the options have contacts of one
-            motion, and the file has several motions.
+        InputError: The file cannot be read, its only motion cannot be corrected, or it holds several motions but the
+            options give contacts, which are for one.
     """
     file = open_motion(source, options.reading)
     if options.contacts is not None and len(file.motions) > 1:
@@ -233,17 +217,15 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
         state = FileState(key, digest_sidecars(record, task.source))
         blank = replace(blank, content=FileContent(file.assumed, damage=file.damage), state=state)
         return _InputFile(task, blank, file)
-    except Exception as error:  # a bad file stops no other
+    except Exception as error:  # a bad file must not stop the others
         return _InputFile(task, replace(blank, reason=describe_failure(task.source, error)), None)
 
 
 def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[CorrectedMotion | Exception]:
-    """Correct motions, many together.
-
-    If that fails, they are corrected one by one.
+    """Correct motions together, or one by one if that fails.
 
     Returns:
-        The correction of each motion, or the error.
+        The correction of each motion, or its error.
     """
     try:
         prepared = [prepare_motion(motion, options) for motion in motions]
@@ -260,7 +242,7 @@ def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[
     for motion, correction in zip(motions, corrections, strict=True):
         try:
             results.append(finish_correction(motion, correction, options))
-        except Exception as error:  # a bad motion stops no other
+        except Exception as error:  # a bad motion must not stop the others
             results.append(error)
     return results
 
@@ -268,7 +250,7 @@ def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[
 def _write_and_record(
     read: _InputFile, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions
 ) -> None:
-    """Write the correction of a file, and the record."""
+    """Write the corrected file and its record."""
     task = read.task
     with explain_write_error(task.out):
         task.record.parent.mkdir(parents=True, exist_ok=True)
@@ -281,9 +263,9 @@ def _write_and_record(
 def _write_product(
     read: _InputFile, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions, product: Path
 ) -> FileResult:
-    """Write a corrected file among temporary files.
+    """Write a corrected file to a temporary path, and return its result.
 
-    Raises OSError if the machine fails.
+    Raises OSError if the machine fails, for example because the disk is full.
     """
     task = read.task
     file = read.file
@@ -293,7 +275,7 @@ def _write_product(
     try:
         outcomes = _refuse(file, corrections)
         accepted = [outcome for outcome in outcomes if not isinstance(outcome, Exception) and outcome.accepted]
-        has_other_format = task.target.suffix != task.source.suffix  # cannot be copied as it is
+        has_other_format = task.target.suffix != task.source.suffix  # so the input cannot be copied
         if accepted or (options.keep_failed and (has_other_format or file.names)):
             file.write(product, *_choose_written(file, outcomes, options))
             if not file.names:
@@ -311,7 +293,7 @@ def _write_product(
             else:
                 results.append(describe_correction(blank, file.notes, motion, outcome))
         return merge_results(results, file.names)
-    except Exception as error:  # a bad file stops no other
+    except Exception as error:  # a bad file must not stop the others
         if is_machine_failure(error):
             raise
         return replace(blank, reason=describe_failure(task.source, error))
@@ -320,9 +302,9 @@ def _write_product(
 def _refuse(
     file: MotionFile, corrections: Sequence[CorrectedMotion | Exception]
 ) -> Sequence[CorrectedMotion | Exception]:
-    """Add the reason where the reader refuses a correction.
+    """Replace corrections of motions that the reader refused by the reason.
 
-    The motions of a set stand alone; in any other file, the error of a motion is that of the file, and is raised.
+    The motions of a set are independent. In any other file, the error of a motion is raised as the file's error.
     """
     if not file.names:
         for correction in corrections:
@@ -337,31 +319,22 @@ def _refuse(
 def _choose_written(
     file: MotionFile, outcomes: Sequence[CorrectedMotion | Exception], options: CorrectionOptions
 ) -> Iterator[Motion | None]:
-    """Yield the motion to write for each input.
-
-    None leaves out a motion of a set that was not corrected.
-    """
+    """Yield the motion to write for each input, or None to drop a motion of a set that was not corrected."""
     for motion, outcome in zip(file.motions, outcomes, strict=True):
         if isinstance(outcome, CorrectedMotion) and (outcome.accepted or not file.names):
-            yield outcome.motion  # the input itself if it was rejected
+            yield outcome.motion  # the input, if the correction was rejected
         else:
             yield motion if options.keep_failed else None
 
 
 def record_failure(task: FileTask, options: CorrectionOptions, reason: str) -> None:
-    """Record that a file was not corrected.
-
-    The next run tries again.
-    """
+    """Record that a file could not be corrected. The next run tries again."""
     task.record.parent.mkdir(parents=True, exist_ok=True)
     _deliver(task, options, FileResult(str(task.source), task.name, "failed", reason=reason), task.source)
 
 
 def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, product: Path) -> None:
-    """Move record and output to their final places.
-
-    The record first, because an output without a record is foreign.
-    """
+    """Move record and output to their final paths, the record first, because an output without a record is foreign."""
     if result.verdict in WRITTEN:
         result = replace(result, output="corrected")
     elif result.verdict == "rejected" and options.keep_failed:

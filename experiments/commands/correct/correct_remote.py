@@ -1,8 +1,8 @@
-"""Correct sets of motions at addresses.
+"""Correct remote datasets: sets of motions at an address.
 
-Each parquet file is a job that fetches it, corrects it, and sends the result.
-
-The corrected set has the layout of an output folder of this machine, with a record of each file and a report.
+Each parquet file is a job, which fetches the file, corrects it and sends the result. The corrected set has the layout
+of
+a local output folder, with a record of each file and a report.
 """
 
 import sys
@@ -28,22 +28,23 @@ from .options import CorrectionOptions
 from .report import REPORT, write_correction_report
 
 _CONNECTIONS = 16
-"""Records that are fetched at the same time."""
+"""Number of records fetched at the same time."""
 
 
 def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, where: Where) -> list[FileResult]:
-    """Correct a remote set, and write the report.
+    """Correct a remote set of motions, and write the report. Finished files are skipped.
 
-    Corrected files are skipped. Returns the result of each file.
+    Returns:
+        The result of each file.
 
     Raises:
-        InputError: There are no sets of motions.
-        RunFolderError: The output holds other files.
-        SettingError: The output is the set itself, or an option is only for files of this machine.
+        InputError: There are no motions at the address.
+        RunFolderError: The output address holds other files.
+        SettingError: The output is the set itself, or an option is only for local files.
     """
     if source.address.rstrip("/") == out.address.rstrip("/"):
-        raise SettingError(f"{source.address}: motions would be overwritten by their corrections; choose another -o")
-    options.refuse(("contacts",), f"works with files of this machine, not with {source.address}")
+        raise SettingError(f"{source.address}: corrections would overwrite their inputs; choose another -o")
+    options.refuse(("contacts",), f"works only with local files, not with {source.address}")
     require_runner(where)
     options.check_files()
     inputs = source.list_files()
@@ -67,7 +68,7 @@ def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, wh
         for name, error in failed.items():
             results[name] = FileResult(f"{source.address}/{name}", name, "failed", reason=describe_error(error))
         if not results:
-            raise InputError(f"{source.address}: holds no motions")
+            raise InputError(f"{source.address}: expected motions, got none")
         ordered = [results[name] for name in names if name in results]
         report = Path(folder, REPORT)
         write_correction_report(report, asdict(options), [result.verdict for result in ordered], ordered)
@@ -78,10 +79,7 @@ def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, wh
 def _run_jobs(
     source: Place, out: Place, names: Sequence[str], options: CorrectionOptions, where: Where
 ) -> Mapping[str, Exception]:
-    """Correct files.
-
-    Returns the errors of files whose jobs failed on other machines.
-    """
+    """Run the jobs of files, and return the errors of those that failed on other machines."""
     jobs = [Job(name, correct_remote_file, (source, out, name, options), 1) for name in names]
     try:
         machines = run_jobs(jobs, where, "correct", unit="file", each_alone=not RUNNERS.row(where.chosen).is_local)
@@ -93,7 +91,7 @@ def _run_jobs(
 
 
 def _fetch_results(out: Place, tasks: Sequence[FileTask]) -> dict[str, FileResult]:
-    """Return the results in an output's records, by name."""
+    """Fetch the results in the output's records, by file name."""
 
     def fetch(task: FileTask) -> FileResult | None:
         return FileResult.load(task.record) if out.fetch(_record_name(task), task.record) else None
@@ -104,9 +102,9 @@ def _fetch_results(out: Place, tasks: Sequence[FileTask]) -> dict[str, FileResul
 
 
 def _is_current(result: FileResult, source: FileFacts, output: FileFacts | None, options: CorrectionOptions) -> bool:
-    """Return whether a record is of this task.
+    """Return whether a result belongs to this input, output and options.
 
-    Input, output and options are compared, files by size and time alone.
+    Files are compared by size and time only.
     """
     state = result.state
     if result.verdict == "failed" or state.sidecar_digests or state.source_facts != str(source):
@@ -117,22 +115,19 @@ def _is_current(result: FileResult, source: FileFacts, output: FileFacts | None,
 
 
 def _require_records(source: Place, out: Place, names: Sequence[str]) -> None:
-    """Raise InputError for motions without a record."""
+    """Raise InputError if the job of a file with motions left no record."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         path = Path(folder, "set.parquet")
         for name in names:
             if source.fetch(name, path) and holds_motions(path):
                 raise InputError(
-                    f"{out.address}: lacks the record of {name}, which a job has written; expected that all nodes "
-                    "reach this address, with the same credentials (AWS_… and the like)"
+                    f"{out.address}: the record of {name} is missing although its job has written it. Check that all "
+                    "nodes reach this address with the same credentials (such as AWS_…)"
                 )
 
 
 def correct_remote_file(source: Place, out: Place, name: str, options: CorrectionOptions, progress: Progress) -> None:
-    """Correct a file of a remote set.
-
-    It is corrected among temporary files; the record is sent first.
-    """
+    """Fetch a file of a remote set, correct it in a temporary folder, and send its record and then the result."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         file = FileTask(Path(folder, "in", name), name, Path(folder, "out"))
         source_facts = source.find(name)
@@ -140,7 +135,7 @@ def correct_remote_file(source: Place, out: Place, name: str, options: Correctio
             raise InputError(f"{source.address}/{name}: is missing")
         if out.fetch(_record_name(file), file.record):
             out.fetch(name, file.target)
-        if holds_motions(file.source):  # or else it is a table of results
+        if holds_motions(file.source):  # otherwise it is a table of results
             is_done = is_finished(file, options)
             if not is_done:
                 correct_tasks([file], options, silent)
@@ -149,7 +144,7 @@ def correct_remote_file(source: Place, out: Place, name: str, options: Correctio
                 address = f"{source.address}/{name}"
                 reason = result.reason.replace(str(file.source), address)
                 result = replace(result, source=address, reason=reason)
-            _send(out, file, result)  # first, because an output without a record is foreign
+            _send(out, file, result)  # before the output, because an output without a record is foreign
             if not file.target.is_file():
                 out.remove(name)
             elif not is_done:

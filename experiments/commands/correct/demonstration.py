@@ -1,7 +1,4 @@
-"""The demonstration of `selfcorrect demo`.
-
-A built-in clip, damaged and corrected.
-"""
+"""The demonstration of `selfcorrect demo`: a built-in clip, damaged and corrected."""
 
 from dataclasses import dataclass, replace
 
@@ -18,15 +15,15 @@ from selfcorrect.simulators.results.results import CorrectedMotion
 from .in_python import correct
 
 _SUNK_M = 0.06
-"""Depth of the spoiled walk in the floor."""
+"""Depth to which the spoiled walk sinks into the floor, in m."""
 SWAY_M = 0.06
-"""Distance of the glide from side to side while feet stand."""
+"""Amplitude of the sideways glide, in m."""
 SWAYS_PER_S = 0.8
-"""Number of these swings per second."""
+"""Frequency of the sideways glide, in Hz."""
 FASTER = 1.2
-"""Factor of the travel over the reach of steps."""
+"""Factor by which the path is stretched, so that feet slide."""
 SHAKE_RAD = float(np.radians(1.5))
-"""Standard deviation of the noise that is added to each joint's rotation in each frame."""
+"""Standard deviation of the noise added to each joint's rotation in each frame, in rad."""
 
 
 def walk(cycles: int = 3) -> Motion:
@@ -47,16 +44,13 @@ def spoil(motion: Motion, random: np.random.Generator) -> Motion:
 
 @dataclass(frozen=True, eq=False)
 class Demonstration:
-    """A spoiled motion and the correction."""
+    """A spoiled motion and its correction."""
 
     before: Motion
     after: CorrectedMotion
 
     def lines(self) -> list[str]:
-        """Return four figures before and after.
-
-        There is a line for each, as `correct` measures them.
-        """
+        """Return a line for each of four figures before and after the correction, as `correct` measures them."""
         before, after = MotionComparison.from_correction(self.before, self.after).errors
         lines = []
         for figure in DEMO_FIGURES:
@@ -76,11 +70,11 @@ DEMO_FIGURES = (
 
 
 def spoiled_walk() -> Motion:
-    """Return the spoiled walk, always the same."""
+    """Return the spoiled walk, which is always the same."""
     return spoil(walk(), np.random.default_rng(0))
 
 
 def demonstration() -> Demonstration:
-    """Return the spoiled walk and the correction."""
+    """Return the spoiled walk and its correction."""
     before = spoiled_walk()
     return Demonstration(before, correct(before))

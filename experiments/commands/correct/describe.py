@@ -1,4 +1,4 @@
-"""The description of a motion and of its correction."""
+"""Describe a motion and its correction for records and reports."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -28,10 +28,7 @@ _T = TypeVar("_T")
 
 @dataclass
 class _OptionalSteps:
-    """Steps that only describe a correction.
-
-    A step that fails leaves a note, and all other steps continue.
-    """
+    """Runs steps that only describe a correction. If one fails, it leaves a note, and the others continue."""
 
     notes: list[str] = field(default_factory=list)
 
@@ -47,8 +44,14 @@ def describe_correction(
 ) -> FileResult:
     """Describe the correction of a motion.
 
+    Args:
+        blank: Result as it is before the correction.
+        notes: Notes on how the file was read.
+        motion: The input.
+        correction: Its correction.
+
     Returns:
-        The result with figures, contacts, supports and notes. A step that fails leaves a note.
+        The result with figures, contacts, supports and notes. If a step of the description fails, a note says so.
     """
     failure = correction.failure
     steps = _OptionalSteps()
@@ -122,10 +125,7 @@ def describe_correction(
 
 
 def _describe_missed_contacts(correction: CorrectedMotion) -> str:
-    """Count the contacts that are not held.
-
-    The worst is named. Returns "" if all are held.
-    """
+    """Describe how many contacts are not held, and the worst one; "" if all are held."""
     missed = correction.missed_contacts
     if not missed:
         return ""
@@ -137,10 +137,10 @@ _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 
 
 def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check an input for misread data.
+    """Check an input for errors of the file, its reading, the floor or the time, with at most one finding per rule.
 
-    The file, the reading, the floor or the time may be wrong; there is a finding per rule. Frames that repeat other
-    frames are left out. Motions that stand on several levels are not checked for the height and tilt of the floor.
+    Frames that repeat other frames are skipped. Height and tilt of the floor are not checked if the motion stands on
+    several levels.
     """
     of_level_floor = () if correction.supports else ("F4", "F6")
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
@@ -157,21 +157,19 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
 
 
 _SLIDING = ("F11", "F3")
-"""Rules on feet that slide under weight: far, or fast. The second counts where the first finds nothing."""
+"""Rules for feet that slide far or fast while bearing weight. The second counts where the first finds nothing."""
 _RISING_STANCE = "F10"
 _NEARLY_ALL = 0.8
-"""Largest share of frames with sliding feet; beyond, nothing shows that the feet should stand."""
+"""Share of frames with sliding feet from which on the feet may glide on purpose."""
 _GLIDES_S = 4.0
-"""Shortest motion whose feet may glide on purpose for nearly all of the time; shorter ones show no intention."""
+"""Minimum duration of a motion whose feet may glide on purpose, in s."""
 
 
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check whether corrected feet still rise or slide.
+    """Check whether feet still rise or slide while they bear weight.
 
-    They may do so in a part of the motion while they bear weight.
-
-    Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time of a long
-    motion glide on purpose, as a skater's feet do. A correction repeats no frames where the motion repeats none.
+    Rising feet are accepted if supports were inferred or heights were kept. Feet that slide nearly all the time in a
+    long motion glide on purpose, as a skater's do. Repeated frames are searched only if the input has some.
     """
     if correction.world.is_carried:
         return CheckResult()
@@ -193,7 +191,7 @@ def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
 
 
 def _mark_frames(findings: Iterable[Finding], frames: int) -> np.ndarray:
-    """Return in which frames (T,) a rule was broken."""
+    """Return a mask (T,) of the frames with findings."""
     is_broken = np.zeros(frames, dtype=bool)
     for finding in findings:
         is_broken[finding.start : finding.stop] = True
@@ -201,7 +199,7 @@ def _mark_frames(findings: Iterable[Finding], frames: int) -> np.ndarray:
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:
-    """Add the distances that joints moved."""
+    """Add to the figures how far joints moved, and how much travel and turn changed."""
     names = before.skeleton.names
     moves = JointMoves.from_motions(before, after)
     x_m, z_m, turn_rad = measure_travel(after) - measure_travel(before)
@@ -220,16 +218,13 @@ def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> File
 
 
 def measure_travel(motion: Motion) -> np.ndarray:
-    """Return the root's travel and turn.
-
-    Over the floor (x and z, in m) and in rad, from first to last frame.
-    """
+    """Return the root's displacement along x and z (m) and its change of heading (rad), from first to last frame."""
     first_rad, last_rad = heading_rad(motion.rotations[[0, -1], 0])
     return np.array([*(motion.root_m[-1] - motion.root_m[0])[[0, 2]], last_rad - first_rad])
 
 
 def _list_residuals(timeline: Timeline | None) -> dict[str, list[float]]:
-    """Return the residual wrench of every frame, rounded."""
+    """Return the residual wrench of each frame, rounded."""
     if timeline is None:
         return {}
     return {
@@ -239,20 +234,14 @@ def _list_residuals(timeline: Timeline | None) -> dict[str, list[float]]:
 
 
 def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
-    """Find frames with a residual root force.
-
-    The body otherwise stands without help.
-    """
+    """Find the frames with a residual root force. Returns [] if it acts in all frames."""
     carried = [] if timeline is None else timeline.find_residual_spans()
     frames = sum(span.last_frame - span.first_frame + 1 for span in carried)
     return carried if timeline is not None and frames < len(timeline) else []
 
 
 def _list_contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
-    """Return the times when body parts bear weight.
-
-    Without a simulation, these are the times when feet stand.
-    """
+    """List when body parts bear weight or, without a simulation, when feet stand."""
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:

@@ -1,8 +1,7 @@
-"""The result of a corrected file.
+"""The result of a corrected file, and its record on disk.
 
-Its record is on disk. A motion is rejected where a stage of the correction says so, as a `Failure`, or an error on the
-way there. A file that cannot be read, or with an error in the correction, has failed. A figure that became worse
-changes no verdict: it is listed beside the verdict, on the console and in the report.
+A motion is rejected if a stage of the correction returns a `Failure`. A file has failed if it cannot be read or the
+correction raises an error. A figure that became worse does not change the verdict, but console and report list it.
 """
 
 from __future__ import annotations
@@ -28,110 +27,101 @@ from selfcorrect.storage.files.writing import write_atomically
 EARLIER = "the file is the result of an earlier run, of other settings or another input"
 """Note on a file that an attempt could not replace."""
 _RIG_SUFFIXES = (".bvh", ".fbx", ".glb", ".gltf", ".vrma")
-"""Suffixes of files that may hold a rig's pose beside motions; models and datasets hold only motions."""
+"""Suffixes of files that may hold a pose of the rig in addition to motions."""
 
 
 FileVerdict = Literal["accepted", "unchanged", "partly", "rejected", "failed"]
-"""Corrected; came out unchanged; only some of the file's motions were accepted; rejected, so left unchanged; or not
-possible to work on."""
+"""Verdict on a file: corrected; unchanged by the correction; only some of its motions accepted; correction rejected;
+or an error."""
 WRITTEN: tuple[FileVerdict, ...] = ("accepted", "unchanged", "partly")
-"""Verdicts on files with an output."""
+"""Verdicts with an output."""
 
 FAULTY_FROM = {"penetration_m": 0.04, "floating_m": 0.04, "skate_m_s": 0.2}
-"""Least figures of an unchanged motion that still needs a correction. Most clean captures have less."""
+"""Figures from which on an unchanged motion counts as faulty. Most clean captures have less."""
 LOST_CONTACTS = 0.08
-"""Share of contacts that may be lost: feet that roll over seem to stand for a while."""
+"""Largest share of contacts that may be lost, because feet that roll seem to stand for a while."""
 
 
 @dataclass(frozen=True)
 class FileContent:
-    """What an input file holds.
-
-    Assumptions made in reading come with it.
-    """
+    """Content of an input file, and assumptions made in reading it."""
 
     assumed: tuple[str, ...] = ()
-    """Assumptions made in reading the file: unit, frame rate, axis, body, profile; damage, too."""
+    """Assumptions made in reading the file (unit, frame rate, axis, body, profile), and damage."""
     damage: tuple[str, ...] = ()
-    """Data that the file lacks or that were left out, a sentence each; part of `assumed`."""
+    """Sentences on missing or dropped data, which are also part of `assumed`."""
     notes: tuple[str, ...] = ()
-    """Assumptions and observations, a sentence each."""
+    """Sentences on assumptions and observations."""
     failed_checks: tuple[str, ...] = ()
-    """Rules of `check` that find fault with the file, the floor or the time."""
+    """Rules of `check` on file, floor and time that the input breaks."""
     faults_left: tuple[str, ...] = ()
-    """Findings on feet that rise or slide while bearing weight, after the correction, too."""
+    """Findings on feet that still rise or slide while bearing weight after the correction."""
     text: str = ""
-    """Text in the file on what the motion shows."""
+    """Description of the motion in the file."""
     frames: int = 0
     fps: float = 0.0
     parts: dict[str, str] = field(default_factory=dict)
-    """The joint that was taken for each part of the body."""
+    """Joint recognised as each body part."""
 
 
 @dataclass(frozen=True)
 class FileFigures:
-    """Measures before and after a correction.
-
-    Those of the change are included.
-    """
+    """Measures before and after a correction, and of the change."""
 
     before: dict[str, float] = field(default_factory=dict)
-    """Errors of the original motion by name."""
+    """Errors of the original motion, by name."""
     after: dict[str, float] = field(default_factory=dict)
-    """The same of the corrected motion, in the stance and on the ground of the original motion."""
+    """Errors of the corrected motion, with the stances and the ground of the original one."""
     moved_m: float = 0.0
-    """Distance from the input, mean over frames and joints."""
+    """Distance from the input, as the mean over frames and joints."""
     raised_m: float = 0.0
-    """Rise of the whole body, the median of the root: part of `moved_m`."""
+    """Vertical displacement of the root, as the median over frames; part of `moved_m`."""
     floor_m: float = 0.0
-    """Height of the floor that the corrected feet showed, before it was put at 0; 0 if it stayed."""
+    """Height of the floor that the corrected feet showed before it was moved to 0; 0 if it was not moved."""
     moved_by_joint_m: dict[str, float] = field(default_factory=dict)
-    """Mean over frames, per joint."""
+    """Distance of each joint from the input, as the mean over frames."""
     furthest_m: float = 0.0
-    """Largest distance of a frame."""
+    """Largest distance of a joint from the input in any frame."""
     travel_changed_m: float = 0.0
-    """Change of the root's net way over the floor, from the first to the last frame."""
+    """Change of the root's horizontal displacement from the first to the last frame."""
     turn_changed_deg: float = 0.0
-    """Change of the root's net turn about the vertical."""
+    """Change of the root's net rotation about the vertical."""
     added_angular_speed_deg_s: dict[str, float] = field(default_factory=dict)
     """Largest angular speed that each joint gained in any frame."""
     lost_contacts: float = 0.0
-    """Share of the contacts of feet, or of the body, with the floor that are lost to the air."""
+    """Share of the contacts between feet (or body) and floor that the correction lifts into the air."""
     lost_contacts_height_m: float = 0.0
     """Mean height of lost contacts above the ground."""
     body_moves: list[dict[str, Any]] = field(default_factory=list)
-    """Moves of the whole body by 5 cm or more, as in `BodyMove`: frames, distance, and what standing feet show."""
+    """Moves of the whole body by 5 cm or more, as in `BodyMove`, with frames, distance and evidence."""
     large_move_reason: str = ""
-    """Reason for moving a joint further than errors of captures are wide."""
+    """Reason for moving a joint by more than the errors of captures."""
     not_corrected: str = ""
-    """Findings that were not corrected: a treadmill, drift, cuts between takes, T-poses."""
+    """Findings that were not corrected, such as a treadmill, drift, cuts between takes, and T-poses."""
     contacts_missed: str = ""
-    """Number of the given contacts that are not held, and the worst contact."""
+    """Number of given contacts that are not held, and the worst one."""
     furthest_joint: str = ""
-    """The joint that moved most."""
+    """Joint that moved furthest."""
     furthest_frame: int | None = None
-    """The frame of that."""
+    """Frame in which this joint moved furthest."""
     mass_kg: float | None = None
     """Mass of the simulated body."""
     in_scene: bool = False
-    """True if the body followed the motion in a scene, such as a slope: nothing then counts as worse than before."""
+    """True if the body followed the motion in a scene, such as a slope. Nothing then counts as worse than before."""
     residual: dict[str, float] = field(default_factory=dict)
-    """Mean residual force (body weights) and moment (N m), and the force that neither floor nor muscles explain. Then
-    how far the result is from the simulated states (m), because fast parts of the correction were left out."""
+    """Mean residual force (body weights) and moment (N m), the force that neither floor nor muscles explain, and the
+    distance of the result from the simulated states (m), which differ because the correction is smoothed."""
     over_time: dict[str, list[float]] = field(default_factory=dict)
-    """The residual wrench of every frame until the body was given up."""
+    """Residual wrench of each frame until the simulation ended."""
     carried: list[dict[str, Any]] = field(default_factory=list)
-    """First and last frames of a residual force and the mean size, unless the force acts in all frames."""
+    """Ranges of frames with a residual force and its mean size, unless it acts in all frames."""
     contacts: list[dict[str, Any]] = field(default_factory=list)
-    """Parts of the body, first and last frames of bearing weight, and the mean load in body weights."""
+    """Body parts that bear weight, each with first and last frame and mean load in body weights."""
     supports: list[dict[str, Any]] = field(default_factory=list)
-    """Supports below parts of the body besides the floor, as in `Support`."""
+    """Supports of body parts other than the floor, as in `Support`."""
 
     def format(self, figure: MotionFigure) -> str:
-        """Format a figure.
-
-        It is the correction's, or before and after it; a dash stands for no measurement.
-        """
+        """Format a figure of the correction, or its values before → after; a dash if it was not measured."""
         of_correction = {"moved_m": self.moved_m, "raised_m": self.raised_m, **self.residual}
         sources = [of_correction] if figure.of_correction else [self.before, self.after]
         if any(figure.key not in source for source in sources):
@@ -141,67 +131,63 @@ class FileFigures:
 
 
 _DISTANCES = ("moved_m", "raised_m", "floor_m")
-"""Figures of a file with several motions that are means over these."""
+"""Figures of the correction that are averaged over the motions of a file."""
 
 
 @dataclass(frozen=True)
 class FileState:
-    """Hashes by which the next run knows finished files."""
+    """Hashes by which the next run recognises finished files."""
 
     key: str = ""
-    """A hash of the input and of all settings."""
+    """Hash of the input and all options."""
     sidecar_digests: dict[str, str] = field(default_factory=dict)
-    """Hashes of all that was opened or looked for beside the file: see `jobs.input_keys.digest_sidecars`."""
+    """Hashes of all other files that were opened or looked for; see `jobs.input_keys.digest_sidecars`."""
     output_hash: str = ""
-    """A hash of the output's content."""
+    """Hash of the output."""
     earlier_hash: str = ""
-    """A hash of an earlier run's file in the place of the output, which may survive a kill."""
+    """Hash of an earlier run's file at the output's path, which remains if this run is killed."""
     source_hash: str = ""
-    """A hash of the input's content, of a set at an address."""
+    """Hash of the input, for remote datasets."""
     source_facts: str = ""
-    """Size and time of the input in the listing of an address."""
+    """Size and time of the input, for remote datasets."""
     output_facts: str = ""
-    """Size and time of the output there."""
+    """Size and time of the output, for remote datasets."""
     kept: dict[str, Any] = field(default_factory=dict)
-    """Record of the earlier result with files still in place, because this attempt wrote none."""
+    """Record of an earlier result whose file is still in place, because this attempt wrote none."""
 
 
 @dataclass(frozen=True)
 class FileResult:
     """The result of a file.
 
-    Records and reports hold the fields of all parts beside the result's own.
+    In records and reports, the fields of content, figures and state are on the same level as the others.
     """
 
     source: str
-    """The input file."""
+    """Input file."""
     name: str
-    """The output file, below the output folder."""
+    """Path of the output within the output folder."""
     verdict: FileVerdict
     stage: str = ""
-    """Stage that came out: the "cleaned" motion of kinematics, the "planned" motion, or a motion with "simulated"
-    states."""
+    """Stage whose motion is the result: "cleaned" by kinematics, "planned" contact forces, or "simulated" states."""
     reason: str = ""
-    """Reason for not accepting the result."""
+    """Reason why the motion was not corrected."""
     frame: int | None = None
-    """Frame of that, if known."""
+    """Frame to which the reason refers, if known."""
     failure: dict[str, Any] | None = None
-    """The same as data, as in `Failure`, of a rejected motion."""
+    """`Failure` of a rejected motion, as data."""
     output: str = ""
-    """The motion: "corrected", "original" for a rejected motion that was passed through, "earlier" for the result of an
-    earlier run that this attempt could not replace, "" for none."""
+    """Motion at the output's path: "corrected", "original" for a rejected motion that was copied, "earlier" for an
+    earlier run's result that this attempt could not replace, or "" for none."""
     content: FileContent = FileContent()
     figures: FileFigures = FileFigures()
     state: FileState = FileState()
     motions: list[dict[str, Any]] = field(default_factory=list)
-    """Results of each motion of a file with several; the figures above are then means over the corrected motions."""
+    """Result of each motion of a file that holds several. The figures above are then means over corrected motions."""
 
     @property
     def shown_name(self) -> str:
-        """Name on the console.
-
-        That of the output; that of the input if there is no output in its format.
-        """
+        """Name on the console: the output's, or the input's if there is no output and the formats differ."""
         source = PurePath(self.source)
         is_written = self.output or self.verdict in WRITTEN
         if is_written or not source.suffix or source.suffix == PurePath(self.name).suffix:
@@ -210,10 +196,7 @@ class FileResult:
 
     @property
     def remaining_faults(self) -> list[str]:
-        """Faults that are left.
-
-        Feet that still rise or slide, and figures for which an unchanged motion needs a correction.
-        """
+        """Faults that remain: feet that still rise or slide, and large errors of an unchanged motion."""
         figures = [*self.content.faults_left]
         for figure in FIGURES if self.verdict == "unchanged" else ():
             if self.figures.after.get(figure.key, 0.0) > FAULTY_FROM.get(figure.key, inf):
@@ -223,19 +206,17 @@ class FileResult:
 
     @property
     def worse(self) -> list[str]:
-        """Figures that the correction made worse, before → after.
+        """Figures that the correction made worse, before → after, for each of several motions.
 
-        There is a list for each of several motions.
-
-        The input of a scene was recorded on a level floor without a load or push, so the input's figures are no
-        standard there.
+        In a scene there are none, because the input was recorded on a level floor, without a load or push, and its
+        figures do not apply.
         """
         if self.motions:
             return [
                 f"motion {index}: {words}"
                 for index, motion in enumerate(self.motions)
                 if motion.get("verdict") in WRITTEN
-                for words in motion.get("worse", ())  # which records of earlier versions lack
+                for words in motion.get("worse", ())  # missing in records of earlier versions
             ]
         if self.figures.in_scene:
             return []
@@ -250,34 +231,29 @@ class FileResult:
 
     @property
     def digests(self) -> set[str]:
-        """Digests of what was written so far.
-
-        This run or an earlier run wrote it.
-        """
+        """Digests of the files that this run or an earlier run wrote."""
         return {self.state.output_hash, self.state.earlier_hash}
 
     @property
     def kept(self) -> FileResult | None:
-        """The earlier result if its files exist."""
+        """The earlier result whose file is still in place, or None."""
         with suppress(InputError):
             return _from_values(self.state.kept) if self.state.kept else None
         return None
 
     def keep_file_of(self, earlier: FileResult | None, output_hash: str) -> FileResult:
-        """Return this result with an earlier result's output.
+        """Return this result, which has no output, with the output of an earlier result, which stays in place.
 
-        A result without output gets it; the earlier output stays.
-
-        A motion that an earlier run passed through unchanged stays only if this attempt failed.
+        A motion that an earlier run copied without correction is kept only if this attempt failed.
 
         Args:
-            earlier: The earlier result, None without one.
-            output_hash: Hash of the file in the place of the output, "" without one that an earlier run wrote.
+            earlier: The earlier result, or None.
+            output_hash: Hash of an earlier run's file at the output's path; "" if there is none.
         """
         kept = earlier and (earlier.kept or earlier)
         if kept is None or not output_hash or (kept.output == "original" and self.verdict != "failed"):
             return self
-        is_complete = kept.state.output_hash == output_hash  # or else the earlier run was killed
+        is_complete = kept.state.output_hash == output_hash  # false if the earlier run was killed
         state = replace(self.state, output_hash=output_hash, kept=kept.to_values() if is_complete else {})
         notes = tuple(dict.fromkeys((*self.content.notes, EARLIER)))
         return replace(self, output="earlier", state=state, content=replace(self.content, notes=notes))
@@ -290,16 +266,13 @@ class FileResult:
         return values
 
     def save(self, path: Path) -> None:
-        """Write a record together with the record's digest."""
+        """Write a record, including its own digest."""
         text = json.dumps(self.to_values(), ensure_ascii=False, default=str)
         write_atomically(path, append_digest(encode_text(text)))
 
     @classmethod
     def load(cls, path: Path) -> FileResult | None:
-        """Read the result in a record.
-
-        Returns None if the record is missing, damaged or of another version.
-        """
+        """Read the result in a record, or return None if it is missing, damaged or of another version."""
         try:
             return read_record(path)
         except DamagedError:
@@ -307,14 +280,11 @@ class FileResult:
 
 
 _PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
-"""Parts of a result with fields beside the result's own in records and reports."""
+"""Parts of a result whose fields are on the result's level in records and reports."""
 
 
 def read_record(path: Path) -> FileResult:
-    """Read the result in a record.
-
-    Raises DamagedError if the record is missing or damaged.
-    """
+    """Read the result in a record. Raises DamagedError if it is missing or damaged."""
     try:
         return _from_values(decode_with_digest(read_bytes(path), str(path)))
     except FileNotFoundError as error:
@@ -324,7 +294,7 @@ def read_record(path: Path) -> FileResult:
 
 
 def _from_values(record: Mapping[str, Any]) -> FileResult:
-    """Invert `FileResult.to_values`; InputError for other values."""
+    """Make a result from the values of `FileResult.to_values`. Raises InputError for other values."""
     values = dict(record)
     for part, kind in _PARTS.items():
         values[part] = {item.name: values.pop(item.name) for item in fields(kind) if item.name in values}
@@ -336,14 +306,11 @@ _MOTION_KEYS = (
     "worse", "before", "after", "lost_contacts", "lost_contacts_height_m",
     "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
 )  # fmt: skip
-"""The report of each motion of a file that has several."""
+"""Values reported for each motion of a file that holds several."""
 
 
 def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
-    """Merge the results of a file's motions.
-
-    Motions may have names. Figures are means over the corrected frames.
-    """
+    """Merge the results of a file's motions, which may have names. Figures are means over all corrected frames."""
     if len(results) == 1 and not names:
         return results[0]
     corrected = [result for result in results if result.verdict in WRITTEN]
@@ -356,7 +323,7 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
     for index in poses:
         name = names[index] if names else f"motion {index}"
         frames = results[index].content.frames
-        remarks.append(f"{name} is a pose of {frames} frame{'s' * (frames != 1)}, which stays as it is")
+        remarks.append(f"{name} is a pose of {frames} frame{'s' * (frames != 1)} and stays unchanged")
     first = results[0]
     weights = [result.content.frames for result in corrected]
     of_all = [{name: getattr(result.figures, name) for name in _DISTANCES} for result in corrected]
@@ -402,38 +369,29 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
 
 
 def _is_pose(result: FileResult) -> bool:
-    """Return whether a motion is too short to move.
-
-    Such as the T-pose that a rig keeps beside motions.
-    """
+    """Return whether a motion of a rig is too short to be corrected, such as a T-pose stored with motions."""
     is_too_short = result.failure is not None and result.failure.get("kind") == FailureKind.TOO_SHORT
     return is_too_short and Path(result.source).suffix.lower() in _RIG_SUFFIXES
 
 
 def _join_unique(sentences: Sequence[str]) -> str:
-    """Join sentences, each once."""
+    """Join sentences without repetitions."""
     return "; ".join(dict.fromkeys(filter(None, sentences)))
 
 
 def encode_text(text: str) -> bytes:
-    """Encode text as `text_output` does.
-
-    File names that are not text are escaped.
-    """
+    """Encode text as `text_output` does, with undecodable file names escaped."""
     return text.encode(errors="backslashreplace")
 
 
 def to_json_text(value: object) -> str:
-    """Return indented JSON with numbers on one line.
-
-    Lists of numbers stand on a line.
-    """
+    """Format a value as indented JSON, with lists of numbers on one line."""
     text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
     return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
 
 
 def merge_verdicts(verdicts: Iterable[FileVerdict]) -> FileVerdict:
-    """Merge the verdicts on a file's motions."""
+    """Merge the verdicts on the motions of a file."""
     kinds = set(verdicts)
     if kinds == {"unchanged"}:
         return "unchanged"

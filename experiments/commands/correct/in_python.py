@@ -1,7 +1,4 @@
-"""Correction for Python programs.
-
-There are functions for one motion, many motions, one file, and many files.
-"""
+"""Correct motions and files from Python: one motion, many motions, one file, or many files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,11 +26,14 @@ def correct(motion: Motion, options: CorrectionOptions = DEFAULT_OPTIONS, **chan
     """Correct a motion.
 
     Args:
-        changes: Other values of options by name, as in `correct(motion, strength="physical")`.
+        motion: Motion to correct.
+        options: Options of the correction.
+        changes: Values of single options by name, as in `correct(motion, strength="physical")`.
 
     Returns:
-        The corrected motion with measures. A motion that cannot be corrected is returned unchanged, not `accepted`,
-        with the reason.
+        The corrected motion with its measures. If the motion cannot be corrected, `accepted` is false, the motion is
+        the
+        input, and `reason` says why.
 
     Raises:
         InputError: The skeleton is not that of a human body.
@@ -52,13 +52,13 @@ def correct_motions(
 
     Args:
         motions: Motions of any skeletons, frame rates and lengths.
-        workers: Processes that share the work, or threads for one motion without residual force. By default one per
-            core, as far as memory allows and, with residual force, there are enough frames. Results do not depend on
-            their number.
-        changes: Other values of options by name.
+        options: Options of the correction.
+        workers: Number of processes, or of threads for a single motion without residual force. By default one per core,
+            as far as memory allows and, with residual force, there are enough frames. Results do not depend on it.
+        changes: Values of single options by name.
 
     Returns:
-        One result per motion, in their order.
+        One result per motion, in the same order.
 
     Raises:
         InputError: A skeleton is not that of a human body.
@@ -81,10 +81,7 @@ def correct_motions(
 def _correct_and_finish(
     motions: Sequence[Motion], options: CorrectionOptions, workers: int | None
 ) -> list[CorrectedMotion]:
-    """Correct motions, with users' contacts and changes.
-
-    Contacts come before, changes after the correction.
-    """
+    """Correct motions, with the contacts of the options applied before the correction and all other controls after."""
     prepared = [prepare_motion(motion, options) for motion in motions]
     workers = _count_workers(motions, options) if workers is None else workers
     corrections = correct_through_views(prepared, options.pipeline, workers)
@@ -105,12 +102,14 @@ def correct_file(
     The output has the format, names, units and frame rate of the input.
 
     Args:
-        target: The file to write, of the same format; for FBX, which cannot be written, .glb.
-        overwrite: Replace a file that exists.
-        changes: Other values of options by name.
+        source: File to correct.
+        target: File to write, in the same format; .glb for FBX, which cannot be written.
+        options: Options of the correction.
+        overwrite: Whether to replace an existing file.
+        changes: Values of single options by name.
 
     Returns:
-        The result. If it is not `accepted`, nothing is written.
+        The result. Nothing is written unless it is `accepted`.
 
     Raises:
         InputError: `source` cannot be read, or holds several motions.
@@ -124,11 +123,11 @@ def correct_file(
         raise SettingError(f"{target}: is the input, which would be overwritten; choose another file")
     suffix = written_suffix(source)
     if target.suffix.lower() != suffix:
-        raise SettingError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
+        raise SettingError(f"{target}: expected the suffix {suffix} for the correction of a {source.suffix} file")
     refuse_to_replace(target, overwrite)
     file = open_input(source, options)
     if len(file.motions) > 1:
-        raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
+        raise InputError(f"{source}: expected one motion, got {len(file.motions)}; use correct_files")
     (correction,) = _correct_and_finish(file.motions, options, None)
     if correction.accepted:
         with replacing(target, overwrite=overwrite) as temporary:
@@ -144,18 +143,21 @@ def correct_files(
     workers: int | None = None,
     **changes: object,
 ) -> list[FileResult]:
-    """Correct motion files into a folder; see `correct`.
+    """Correct motion files into a folder, as `selfcorrect correct` does.
 
-    Inputs may be folders, too.
-
-    Does what `selfcorrect correct` does. Inputs are never changed, and foreign files never overwritten. What an earlier
-    call with the same options finished is not done again.
+    Inputs are never changed, and foreign files are never overwritten. Files that an earlier call with the same options
+    finished are skipped.
 
     Args:
-        out: Folder of the corrected files and of `report.json`.
-        workers: Processes that share the files; by default one per core, as far as memory allows and starting them
-            saves time.
-        changes: Other values of options by name.
+        inputs: Files and folders.
+        out: Folder for the corrected files and `report.json`.
+        options: Options of the correction.
+        workers: Number of worker processes; by default one per core, as far as memory allows and starting them saves
+            time.
+        changes: Values of single options by name.
+
+    Returns:
+        The result of each file.
 
     Raises:
         InputError: An input does not exist.
@@ -173,7 +175,7 @@ def correct_files(
 
 
 def _choose_options(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:
-    """Return options with changes and an engine's name.
+    """Return the options with changes, and with "auto" replaced by the name of an engine.
 
     Raises SettingError for wrong options.
     """
@@ -184,13 +186,13 @@ def _choose_options(options: CorrectionOptions, changes: Mapping[str, object]) -
 
 
 FRAMES_PER_WORKER = 600
-"""Number of frames that are corrected in the time in which a process starts."""
+"""Number of frames that are corrected in the time that a process takes to start."""
 
 
 def _count_workers(motions: Sequence[Motion], options: CorrectionOptions) -> int:
     """Return the number of workers that saves time.
 
-    All are used without residual force, where even a single motion has threads.
+    Without residual force, all are used, because even a single motion uses several threads.
     """
     workers = default_workers()
     if options.is_residual_free:

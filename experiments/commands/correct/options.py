@@ -1,9 +1,8 @@
-"""Options of a correction.
+"""Options of a correction, shared by `selfcorrect correct`, the Python functions, reports and remote datasets.
 
-Shared by `selfcorrect correct`, the Python functions, reports and sets.
-
-Functions here import the stages of a correction when they make a pipeline. These imports take 0.3 s, and `correct
---help` takes 0.5 s without them.
+The stages of a correction are imported only when a pipeline is made, because this takes 0.3 s and `correct --help`
+takes
+0.5 s without it.
 """
 
 from __future__ import annotations
@@ -37,18 +36,15 @@ if TYPE_CHECKING:
     from selfcorrect.simulators.pipeline import Pipeline
 
 MASS_KG = (1, 1000)
-"""Smallest and largest mass of a body that the simulation can hold together."""
+"""Smallest and largest mass of a body for which the simulation is stable, in kg."""
 PATH = "path"
-"""Word for the path of the body over the floor, among the joints that are kept."""
+"""Value of the option `keep` that keeps the body's path over the floor."""
 _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed")
 """Options that are on or off."""
 
 
 def _mark_nested(name: str | None = None) -> object:
-    """Return the mark of options in a dataclass of their own; an empty name gives them no prefix.
-
-    Only command lines read it, so workers do not import tyro.
-    """
+    """Return tyro's mark for options in a nested dataclass. An empty name gives them no prefix."""
     import tyro
 
     return tyro.conf.arg(name=name, help="")
@@ -56,10 +52,7 @@ def _mark_nested(name: str | None = None) -> object:
 
 @dataclass(frozen=True)
 class CorrectionOptions:
-    """Options of a correction.
-
-    A result depends on these and on its input alone.
-    """
+    """Options of a correction. Its result depends only on these and on the input."""
 
     strength: str | float = "balanced"
     """Strength of the correction: faithful (0) stays closest to the motion, physical (1) is the most plausible,
@@ -136,7 +129,7 @@ class CorrectionOptions:
                 "cannot be used with strength simulated, whose floor is known",
             )
         if self.level:
-            turned = "cannot be used with level, which turns the whole motion"
+            turned = "cannot be used with level, which rotates the whole motion"
             self.refuse(("contacts", "frames", "amount", "keep"), turned)
             if self.reading.ground is not None or self.reading.floor is not None:
                 raise SettingError("level estimates the floor; leave out floor and ground")
@@ -153,10 +146,7 @@ class CorrectionOptions:
             TrackerSettings.without_residual(self.engine)  # checks that the engine can do it
 
     def _check_kinds(self) -> None:
-        """Raise SettingError for a value of the wrong kind.
-
-        Such as a single text instead of several.
-        """
+        """Raise SettingError for a value of the wrong type, such as a string instead of a list of strings."""
         kinds = {
             "fallback": FallbackChoice,
             "simulate": SimulateChoice,
@@ -186,24 +176,21 @@ class CorrectionOptions:
 
     @property
     def keeps_path(self) -> bool:
-        """Return True if the path over the floor stays.
+        """True if the body's path over the floor is kept.
 
-        Kept feet keep the path, too, because they would otherwise be torn from the body.
+        This also holds if the feet are kept, because a changed path would tear them from the body.
         """
         return not {PATH, "feet"}.isdisjoint(self.keep)
 
     @property
     def is_residual_free(self) -> bool:
-        """Return True if no residual force helps.
-
-        It would hold the body up.
-        """
+        """True if the body is simulated without a residual force that holds it up."""
         return self.strength == RESIDUAL_FREE and not self.kinematic
 
     def check_files(self) -> None:
-        """Read the files that the options name.
+        """Read the files that the options name, before any motion is read.
 
-        This happens before any motion is read. InputError if a file is missing or damaged.
+        Raises InputError if a file is missing or damaged.
         """
         from selfcorrect.datasets.files.open import check_option_files
 
@@ -211,9 +198,9 @@ class CorrectionOptions:
         read_contacts(self.contacts)
 
     def resolve_engine(self) -> CorrectionOptions:
-        """Return these options with an engine's name.
+        """Return the options with "auto" replaced by the name of an engine, which is imported.
 
-        The engine is imported. Kinematic options need none.
+        Kinematic options are returned unchanged, because they need no engine.
         """
         if self.kinematic:
             return self
@@ -223,10 +210,7 @@ class CorrectionOptions:
 
     @property
     def pipeline(self) -> Pipeline:
-        """Return the stages that prepared motions pass.
-
-        The engine is imported.
-        """
+        """Stages of the correction. The engine is imported."""
         if self.kinematic:
             return self.kinematic_pipeline
         from selfcorrect.simulators.presets import find_preset
@@ -242,10 +226,7 @@ class CorrectionOptions:
 
     @property
     def kinematic_pipeline(self) -> Pipeline:
-        """Return the stages without a simulation.
-
-        Motions pass them.
-        """
+        """Stages of the correction without a simulation."""
         from selfcorrect.simulators.pipeline import Pipeline
         from selfcorrect.simulators.postprocess.steps import KINEMATIC_POSTPROCESS
         from selfcorrect.simulators.presets import FILES, find_preset
@@ -269,17 +250,15 @@ class CorrectionOptions:
         return cleanup if self.reading.floor is None else cleanup.without_steps(LevelFloor)
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
-        """Return these options with other values.
-
-        Raises SettingError for an unknown name.
-        """
+        """Return the options with other values by name. Raises SettingError for an unknown name."""
         return replace_options(self, changes)
 
     def refuse(self, names: tuple[str, ...], because: str) -> None:
-        """Refuse options that a task does not take.
+        """Refuse options that do not apply.
 
         Args:
-            because: Rest of the sentence that begins with the option.
+            names: Options that must have their defaults.
+            because: Rest of the message, which begins with the name of the option.
 
         Raises:
             SettingError: One of them differs from its default.

@@ -1,7 +1,4 @@
-"""Report of a correction.
-
-Results of all files as JSON, and on the console as a table and a summary.
-"""
+"""Report on a correction: the results of all files as JSON, and as a table and a summary on the console."""
 
 import hashlib
 from collections import Counter
@@ -27,20 +24,17 @@ REPORT = "report.json"
 """Name of the report in an output folder."""
 _NAME_WIDTH = 40
 NOTHING_READ = "no file could be read."
-"""Begin of the error if all of several files failed; the reason of the first follows."""
+"""Beginning of the error if all of several files failed, followed by the reason of the first one."""
 LISTED = 20
-"""Most files of a kind that get a line in the summary."""
+"""Maximum number of files of a kind that get a line of their own in the summary."""
 LINE_WIDTH = 119
-"""Longest line of the summary, characters."""
+"""Maximum length of a summary line, in characters."""
 _VERDICTS = ("failed", "rejected", "partly", "unchanged", "accepted")
 """Verdicts from worst to best."""
 
 
 def is_report(path: Path) -> bool:
-    """Return whether a file is an unchanged report.
-
-    It is the report of its folder.
-    """
+    """Return whether a file is an unchanged report on its own folder."""
     if not path.is_file():
         return False
     try:
@@ -53,10 +47,7 @@ def is_report(path: Path) -> bool:
 def write_correction_report(
     path: Path, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
 ) -> None:
-    """Write all results as JSON with a digest.
-
-    Results are in memory one by one.
-    """
+    """Write all results as JSON with a digest. Results are consumed one by one to save memory."""
     counts = {verdict: verdicts.count(verdict) for verdict in get_args(FileVerdict)}
     digest = hashlib.sha256()
     with text_output(path) as file:
@@ -67,7 +58,7 @@ def write_correction_report(
 
 
 def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:
-    """Yield a report's text up to its digest."""
+    """Yield the text of a report up to its digest."""
     yield to_json_text(head).removesuffix("\n}\n") + ',\n "motions": ['
     for count, result in enumerate(results):
         values = {name: value for name, value in result.to_values().items() if name not in vars(result.state)}
@@ -83,15 +74,12 @@ _RESULTS = {
     "rejected": "rejected",
     "failed": "failed",
 }
-"""Word in the table by verdict."""
+"""Words for the verdicts in the table."""
 _TABLE = ("file", "result", "moved", "what was wrong")
 
 
 def format_table(results: Sequence[FileResult]) -> list[str]:
-    """Return a line per motion.
-
-    The result, how far the motion moved, and what was wrong with it.
-    """
+    """Format a table with a line per motion: the result, how far the motion moved, and what was wrong with it."""
     if not results:
         return []
     rows: list[tuple[str, str, str, str]] = [_TABLE]
@@ -104,10 +92,7 @@ def format_table(results: Sequence[FileResult]) -> list[str]:
 
 
 def _describe_faults(result: FileResult) -> str:
-    """Describe what was wrong with a motion.
-
-    Before → after, or why the motion was not corrected.
-    """
+    """Describe what was wrong with a motion (before → after), or why it was not corrected."""
     if result.verdict not in WRITTEN:
         return _describe_refusal(result)
     figures = result.figures
@@ -122,18 +107,15 @@ def _describe_faults(result: FileResult) -> str:
 
 
 def _describe_refusal(result: FileResult) -> str:
-    """Describe why a motion was not corrected.
-
-    The text names the file that is in the output's place.
-    """
+    """Describe why a motion was not corrected, and which file is at the output's path."""
     passed = {"original": " (passed through)", "earlier": " (earlier file kept)"}.get(result.output, "")
     return remove_path(result.reason, result.source) + passed
 
 
 def format_details(results: Sequence[FileResult]) -> list[str]:
-    """Return a line per motion, with all figures.
+    """Format a table with a line per motion and all figures.
 
-    Errors before → after, how far the motion moved and rose, and assumptions.
+    It shows errors before → after, how far the motion moved and rose, and the assumptions made in reading.
     """
     if not results:
         return []
@@ -146,7 +128,7 @@ def format_details(results: Sequence[FileResult]) -> list[str]:
 
 
 def _cut_name(name: str) -> str:
-    """Cut a name to the column's width."""
+    """Shorten a name to the width of its column."""
     return name if len(name) <= _NAME_WIDTH else f"…{name[1 - _NAME_WIDTH :]}"
 
 
@@ -160,7 +142,7 @@ def _format_figures(result: FileResult) -> str:
 
 
 def _column_width(figure: MotionFigure) -> int:
-    """Return a column's width with two spaces."""
+    """Return the width of a column, including two spaces."""
     return 2 + len(figure.heading) if figure.of_correction else 16
 
 
@@ -170,8 +152,10 @@ def print_results(
     """Print the results of files, problems first.
 
     Args:
+        results: Results of all files.
         out: Folder of the corrected files.
-        quiet: Leave out the files that were corrected.
+        options: Options of the correction.
+        quiet: Omit the files that were corrected.
         verbose: Print all figures and assumptions of each file, and the physics engine.
 
     Returns:
@@ -181,7 +165,7 @@ def print_results(
         InputError: None of the files could be read.
     """
     if len(results) == 1 and results[0].verdict == "failed" and not results[0].output:
-        return find_exit_code(results)  # the error says all that the table would
+        return find_exit_code(results)  # raises an error with all that the table would show
     shown = sorted(results, key=lambda result: _VERDICTS.index(result.verdict))
     if quiet:
         shown = [result for result in shown if result.verdict not in ("accepted", "unchanged")]
@@ -199,8 +183,8 @@ def find_exit_code(results: Sequence[FileResult]) -> int:
     """Return the exit code of `correct`.
 
     Returns:
-        0 if all files were whole, and were corrected or needed no correction; 1 if some were damaged, were not
-        corrected, became worse or keep faults.
+        0 if all files were undamaged and were corrected or needed no correction. 1 if some were damaged, were not
+        corrected, became worse in a figure or still have faults.
 
     Raises:
         InputError: None of the files could be read.
@@ -213,10 +197,7 @@ def find_exit_code(results: Sequence[FileResult]) -> int:
 
 
 def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str:
-    """List texts in a line of the summary.
-
-    As many as fit, then the number of those left out.
-    """
+    """List as many texts as fit into a line of the summary, and the number of the others."""
     line = f"{head}: {texts[0]}"
     for index, text in enumerate(texts[1:], start=1):
         more = f"{separator}and {len(texts) - index} more, in the report"
@@ -228,43 +209,35 @@ def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str
 
 
 def _list_counted(one: str, several: str, texts: Sequence[str], separator: str = ", ") -> list[str]:
-    """Count and list texts in one line.
-
-    No line without texts.
+    """Count and list texts in one line; returns no line if there are no texts.
 
     Args:
-        one: Words in front of a single text.
-        several: Words in front of several texts, with {} for their number.
+        one: Heading for a single text.
+        several: Heading for several texts, with {} for their number.
+        texts: Texts to list.
+        separator: Separator between texts.
     """
     head = one if len(texts) == 1 else several.format(len(texts))
     return [_list_in_line(head, texts, separator)] if texts else []
 
 
 def _list_by_line(texts: Sequence[str]) -> list[str]:
-    """Return a line for each of the first texts.
-
-    Thousands of files have a report.
-    """
+    """Return a line for each of the first texts, and the number of the others, which are in the report."""
     more = [f"and {len(texts) - LISTED} more, in the report"] if len(texts) > LISTED else []
     return [*map(_cut_line, texts[:LISTED]), *more]
 
 
 def _cut_line(line: str, end: str = "") -> str:
-    """Cut a line, but keep its end.
-
-    The report holds the whole.
-    """
+    """Shorten a line that is too long, but keep its end."""
     longest = LINE_WIDTH - len(end)
     return line + end if len(line) <= longest else f"{line[: longest - 1]}…{end}"
 
 
 def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[str]:
-    """Return the lines that end a run.
-
-    How many files were corrected, and the files that need a look.
+    """Summarise a run: how many files were corrected, and which need a look.
 
     Returns:
-        Lines of at most `LINE_WIDTH` characters, except the first, which names the folder.
+        Lines of at most `LINE_WIDTH` characters, except for the first, which names the folder.
     """
     accepted = [result for result in results if result.verdict == "accepted"]
     partly = [result for result in results if result.verdict == "partly"]
@@ -336,14 +309,11 @@ _STAGES = {
         "Some or all frames of {} motions were simulated.",
     ),
 }
-"""What the summary says on one motion, or several, by the stage from which they come."""
+"""Sentences of the summary on one motion or several, by the stage of their result."""
 
 
 def _list_verdicts(result: FileResult) -> list[str]:
-    """Return the verdicts of a file.
-
-    One for each motion of a set; "worse" for accepted motions with a worse figure.
-    """
+    """Return the verdict on a file, or on each motion of a set; "worse" if accepted with a worse figure."""
     if not result.name.endswith(".parquet") or not result.motions:
         return ["worse" if result.verdict == "accepted" and result.worse else result.verdict]
     verdicts = []
@@ -354,10 +324,7 @@ def _list_verdicts(result: FileResult) -> list[str]:
 
 
 def _describe_floors(heights_m: Sequence[float]) -> str:
-    """Describe the floors that were moved to 0.
-
-    The rest of a sentence; "" if there are none.
-    """
+    """Describe the floors that were moved to 0, as the rest of a sentence; "" if there are none."""
     heights_mm = [1000 * height_m for height_m in heights_m if abs(height_m) > NOTED_M]
     if not heights_mm:
         return ""
@@ -370,7 +337,7 @@ def _describe_floors(heights_m: Sequence[float]) -> str:
 
 
 def _summarize_motions(result: FileResult) -> str:
-    """Return the line of a partly corrected file."""
+    """Summarise a partly corrected file in a line."""
     failed = [index for index, motion in enumerate(result.motions) if motion.get("verdict") not in WRITTEN]
     names = [str(result.motions[index].get("name", "")) for index in failed]
     head = f"{result.name}: {len(failed)} of {len(result.motions)} motions"

@@ -1,4 +1,4 @@
-"""Motions and corrections, side by side in the browser."""
+"""Show motions and corrections side by side in the browser."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,10 @@ from selfcorrect.simulators.results.results import CorrectedMotion
 
 
 def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = ()) -> PlayerPage:
-    """Show motions side by side.
+    """Show motions side by side on a page.
 
-    The page appears in a notebook, or is a file with its `html`.
-
-    Of a correction, the page also shows the residual force and what carries the body.
+    A notebook displays the page, and its `html` can be written to a file. For corrections, the page also shows the
+    residual force and the supports of the body.
 
     Raises:
         SettingError: There are no motions.

@@ -1,9 +1,7 @@
-"""Measure written files.
+"""Measure corrected motions as they are read from the written file, because this is what the user gets.
 
-Formats that hold joints or features are read again, because they do not hold a motion.
-
-BVH, glTF and Parquet give back the rotations and bones that were written. From joint positions or feature rows a reader
-fits a body anew, whose soles and bones differ by some millimetres. The report describes the motion that a user reads.
+BVH, glTF and Parquet return the rotations and bones that were written. For formats of joint positions or feature rows,
+the reader fits a body again, whose soles and bones differ by a few millimetres.
 """
 
 from collections.abc import Sequence
@@ -22,22 +20,21 @@ from selfcorrect.simulators.results.results import CorrectedMotion, Note
 from .options import CorrectionOptions
 
 _EXACT = (".bvh", ".glb", ".gltf", ".vrma", ".parquet")
-"""Suffixes of files from which a reader gets the motion that was written."""
+"""Suffixes of files from which exactly the written motion is read."""
 _SAME = 1e-5
-"""Largest difference, in metres and components of quaternions, between a written motion and the same motion read
-again."""
+"""Largest difference between equal motions, in m and in components of quaternions."""
 
 
 def measure_written(
     path: Path, motions: Sequence[Motion], corrections: Sequence[CorrectedMotion], options: CorrectionOptions
 ) -> list[CorrectedMotion]:
-    """Return corrections with the motions that a file holds.
+    """Return the corrections with the motions and figures of the written file.
 
-    A file that cannot be read again leaves a note; the figures then describe the corrected motions.
+    If the file cannot be read again, a note says so, and the figures describe the corrected motions.
     """
     if path.suffix.lower() in _EXACT:
         return list(corrections)
-    reading = replace(options.reading, floor=None, drop=False)  # the floor of a written file is at zero
+    reading = replace(options.reading, floor=None, drop=False)  # the written floor is at zero
     read_again = partial(open_motion, path, reading, any_body=True)
     file, failure = try_optional("figures do not describe the written file", read_again, None)
     if file is None or len(file.motions) != len(corrections):
@@ -53,7 +50,7 @@ def measure_written(
 
 
 def _is_same(motion: Motion, written: Motion) -> bool:
-    """Return whether a motion reads as written."""
+    """Return whether a written motion equals the one that was read again."""
     pairs = (
         (motion.skeleton.offsets_m, written.skeleton.offsets_m),
         (motion.root_m, written.root_m),

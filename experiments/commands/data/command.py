@@ -1,4 +1,4 @@
-"""`selfcorrect data`: list, check, convert and measure motion data."""
+"""`selfcorrect data`: list, check, convert, measure and pack motion data."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 FilePairs: TypeAlias = list[tuple[Path, Path]]
-"""Sources and targets."""
+"""Pairs of source and target."""
 MOST_LISTED = 20
-"""Most files of a kind that are listed."""
+"""Maximum number of files listed under one heading."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,10 @@ class Source:
     """Read at most this number of recordings, spread evenly over all."""
 
     def open(self, without: Sequence[str] = ()) -> tuple[str, list[Clip]]:
-        """Return a description and the recordings.
+        """Return a description of the data and its recordings.
 
-        Refuses the options of reading that change nothing.
+        Args:
+            without: Reading options that have no effect in the command and are therefore refused.
         """
         if self.limit is not None:
             check_count("limit", self.limit, 1, 10**9)
@@ -153,10 +154,7 @@ class CheckData:
 
 
 def _raise_if_unread(source: object, complaints: Sequence[str]) -> None:
-    """Raise InputError if some files could not be read.
-
-    Call it after the work on all other files.
-    """
+    """Raise InputError if some files could not be read, after all others have been processed."""
     if complaints:
         raise InputError(f"{source}: {count_noun(len(complaints), 'file')} could not be read")
 
@@ -213,12 +211,13 @@ class Convert:
         return (self.out / below).with_suffix(kind.suffixes[0])
 
     def _convert(self, file: Path, target: Path, kind: formats.Format, pairs: dict[Path, FilePairs]) -> bool:
-        """Convert a file, and return True if that worked.
-
-        Takes of a file get their names or numbers.
+        """Convert a file, and return whether it succeeded.
 
         Args:
-            pairs: File → sources and targets, as far as they are known; the pairs of several motions are added.
+            file: File to convert.
+            target: Path for the motion. If the file holds several, their names or numbers are added.
+            kind: Format to write.
+            pairs: Known sources and targets of each file. Those of several motions are added here.
         """
         from selfcorrect.datasets.files.open import open_motion, save_motion
 
@@ -238,7 +237,7 @@ class Convert:
                 check_targets([*others, *pairs[file]], lambda path: self.overwrite or path in earlier, ANOTHER, [file])
             for target_path, motion in zip(targets, motion_file.motions, strict=True):
                 save_motion(target_path, motion, kind.name, overwrite=self.overwrite)
-        except Exception as error:  # a bad file stops no other
+        except Exception as error:  # a bad file must not stop the others
             if is_machine_failure(error):
                 raise InputError(f"{target}: could not be written ({error}); earlier files are complete") from error
             print(f"selfcorrect: {describe_failure(file, error)}", file=sys.stderr)
@@ -249,7 +248,7 @@ class Convert:
 
 
 def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path]:
-    """Return a path per motion, by take or number."""
+    """Return a path for each motion of a file, by the name of the take or a number."""
     endings = [f"{index:03d}" for index in range(count)]
     if names:
         endings = [re.sub(r"[^\w.-]+", "-", name) for name in names]
@@ -259,15 +258,12 @@ def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path
 
 
 def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:
-    """Return the file for a motion of a set.
-
-    It has the motion's name, with the format's suffix in place of another suffix.
-    """
+    """Return the path for a motion of a set: its name with the suffix of the format."""
     from selfcorrect.storage.files.limits import path_below
 
     path = path_below(out, name)
     if path == out or path.name in ("", ".", ".."):
-        raise InputError(f"{name!r} is not the name of a file")
+        raise InputError(f"the motion's name {name!r} cannot be used as a file name")
     suffix = kind.suffixes[0]
     if path.suffix in formats.readable_suffixes():
         return path.with_suffix(suffix)
@@ -315,7 +311,7 @@ class Profile:
         profile = profile_of(by_rig)
         _print_list("unreadable", unread)
         if not profile.rigs:
-            raise InputError(f"{', '.join(map(str, self.sources))}: two motions of the same rig are needed")
+            raise InputError(f"{', '.join(map(str, self.sources))}: expected at least two motions of the same rig")
         text = json.dumps(encode_profile(profile), indent=1) + "\n"
         write_atomically(self.out, text, overwrite=self.overwrite)
         print(f"{count_noun(len(files) - len(unread), 'file')}, {count_noun(len(profile.rigs), 'rig')} → {self.out}")
@@ -330,7 +326,7 @@ class Profile:
             try:
                 for motion in open_motion(file, self.reading, any_body=True).motions:
                     yield replace(motion, label=file.stem)
-            except Exception as error:  # a bad file stops no other
+            except Exception as error:  # a bad file must not stop the others
                 unread.append(describe_failure(file, error))
 
 
@@ -338,7 +334,7 @@ class Profile:
 class MakeSamples:
     """Write a clip of the built-in motion capture in every format.
 
-    Formats whose extra is not installed are left out.
+    Formats whose extra is not installed are skipped.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(
@@ -440,7 +436,7 @@ class MakeShards:
     """Read only this part of the dataset, such as train."""
     reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
     motions_per_shard: int = 256
-    """Most motions in a shard."""
+    """Maximum number of motions in a shard."""
     workers: int | None = None
     """Number of worker processes (default: one per core, as far as memory allows)."""
     runner: Annotated[RunnerChoice, tyro.conf.arg(name="", help="")] = field(default_factory=RunnerChoice)

@@ -222,7 +222,7 @@ def test_pipes_and_devices_raise(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("joints", [1500, 20_000])
 def test_deep_hierarchies_are_refused(tmp_path: Path, joints: int) -> None:
     (tmp_path / "deep.bvh").write_text(nest_joints(joints))
-    assert_refused(tmp_path / "deep.bvh", f"at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
+    assert_refused(tmp_path / "deep.bvh", f"at most {MOST_JOINTS} joints on at most {MOST_LEVELS} levels")
 
 
 def many_bvh(path: Path) -> None:

@@ -20,7 +20,7 @@ ODD = (
     "Head\u2029", "\u3000Head", "Head\u00a0", "Head # 1", "// Head", "Head;", "", " Head ", "頭", "Head\x7f", "Head\\",
     'Head"', "Head\x00", "He\rad", "He\nad", "\ud800", "JOINT", "End Site", "Head  top", "Head/top",
 )  # fmt: skip
-MARK = "cannot hold are changed"
+MARK = "cannot hold are written differently"
 
 
 def with_name(motion: Motion, name: str) -> Motion:

@@ -74,7 +74,7 @@ MISTAKES = {
     "data check clips --limit -1": "limit must be at least 1, got -1",
     "data convert empty --out x": "no motion files ",
     "check opensim": r"no motion files .*a\.mot: OpenSim's joint angles without their model; open both in OpenSim",
-    "data convert clips --out x --to fbx": "fbx files are read, not written; known formats are bvh, amass",
+    "data convert clips --out x --to fbx": "fbx files can be read but not written; formats to write are bvh, amass",
     "data convert clips/a.bvh --to amass --out loop": "loop",
     "data shard clips -o shards": "shards: exists; choose another place with --out, or give --overwrite",
     "data shard clips -o clips": "holds other files",

@@ -66,7 +66,7 @@ def is_running(process: int) -> bool:
     [
         ("crash", r"crash: the FBX reader crashed on this file \(SIGSEGV\)"),
         ("exit", r"exit: the FBX reader crashed on this file \(exit code 3\)"),
-        ("hang", r"hang: reading this FBX file took over 1 s and was stopped"),
+        ("hang", r"hang: reading this FBX file was stopped after 1 s"),
         ("bad", r"bad: not a readable FBX file \(it is bad\)"),
     ],
 )

@@ -120,7 +120,7 @@ def test_gmr_rate_is_kept(fps: float, written: float, tmp_path: Path) -> None:
     motion = sc.load_motion(tmp_path / "a.npz")
     assert motion.fps == pytest.approx(written)
     assert motion.seconds == pytest.approx((len(base_walk()) - 1) / fps, abs=1 / written)
-    assert (f"became {written:g}" in " ".join(str(warning.message) for warning in caught)) == (fps != written)
+    assert (f"{written:g} fps; GMR" in " ".join(str(warning.message) for warning in caught)) == (fps != written)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_every_door_gives_all_motions(path: Path, capsys: pytest.CaptureFixture[
     assert "3 motions, 90 frames" in capsys.readouterr().out
     with pytest.raises(sc.InputError, match=r"results\.npy.*3 motions"):
         sc.load_motion(path)
-    with pytest.raises(sc.InputError, match="3 motions; correct_files"):
+    with pytest.raises(sc.InputError, match="got 3; use correct_files"):
         sc.correct_file(path, path.with_name("other.npy"))
 
 

@@ -44,7 +44,7 @@ def test_the_rate_and_other_subjects(tmp_path: Path) -> None:
         open_motion(path)
     file = open_motion(path, sc.Reading(fps=90.0))
     assert file.motion.fps == 90
-    assert "other skeletons are left out (1 subjects); the first subject is read" in file.assumed
+    assert [note.topic for note in file.assumed] == ["skeletons"]
 
 
 def test_truncated_file_is_read(tmp_path: Path) -> None:
@@ -53,22 +53,22 @@ def test_truncated_file_is_read(tmp_path: Path) -> None:
     path.write_text(path.read_text()[: path.stat().st_size // 2])
     file = open_motion(path)
     assert 10 < len(file.motion) < len(WALK)
-    assert any(note.startswith(f"damaged file: {len(file.motion)} frames are read") for note in file.notes)
+    assert any(f" {len(file.motion)} frames" in note for note in file.damage)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        (r"<mvnx", '<!DOCTYPE mvnx [<!ENTITY a "b">]><mvnx', "declares a document type"),
-        (r"<mvnx", '<!DOCTYPE mvnx SYSTEM "other.dtd"><mvnx', "declares a document type"),
+        (r"<mvnx", '<!DOCTYPE mvnx [<!ENTITY a "b">]><mvnx', "document type mvnx"),
+        (r"<mvnx", '<!DOCTYPE mvnx SYSTEM "other.dtd"><mvnx', "document type mvnx"),
         (r"<orientation>(?!1 0)\S+", "<orientation>", r"frame 1: expected 88 numbers in orientation"),
         (r"<orientation>(?!1 0)\S+", "<orientation>x", r"frame 1: expected 88 numbers in orientation"),
         (r"<position>\S+", "<position>nan", "position is not finite in frame 0"),
-        (r"(?s)<position>.*?</position>", "", "frame 1 has no position of segments; export both"),
-        (r"<connector1>Pelvis", "<connector1>Tail", "expected joints between two segments"),
+        (r"(?s)<position>.*?</position>", "", "frame 1 has no segment position"),
+        (r"<connector1>Pelvis", "<connector1>Tail", "expected each joint to connect .* 'Tail'"),
         (r'frameRate="60"', 'frameRate="fast"', "expected a number as frameRate"),
         (r'type="normal"', 'type="odd"', "frames of type normal"),
-        (r"mvnx", "kml", "not readable XML|begins with mvnx"),
+        (r"mvnx", "kml", "not readable XML|mvnx as its first element"),
         (r"(?s).*", "nothing", "not readable XML"),
     ],
 )

@@ -123,7 +123,7 @@ def test_without_camera_track_is_raw(tmp_path: Path) -> None:
     assert "placed in the world by camera.npy" in placed.notes
     (tmp_path / "camera.npy").unlink()
     seen = open_motion(tmp_path / "hps_track_0.npy", sc.Reading(fps=30.0))
-    assert any("camera.npy of TRAM is not beside the file" in note for note in seen.notes)
+    assert any("TRAM's camera.npy is not beside the file" in note for note in seen.notes)
     assert np.abs(parts_m(seen.motion) - parts_m(placed.motion)).max() > 0.3
 
 

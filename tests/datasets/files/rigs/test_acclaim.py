@@ -121,7 +121,7 @@ def test_skeleton_is_found_beside_motion(tmp_path: Path) -> None:
     assert "skeleton of other.asf" in open_motion(path).notes
     for file in tmp_path.glob("*.asf"):
         file.unlink()
-    with pytest.raises(InputError, match=r"other\.asf.*found none"):
+    with pytest.raises(InputError, match=r"other\.asf"):
         open_motion(path)
     assert is_motion_file(path)
 
@@ -159,11 +159,11 @@ def test_truncated_frame_is_dropped(tmp_path: Path) -> None:
     ("suffix", "old", "new", "complaint"),
     [
         (".amc", r"\nltibia ", "\nltail ", "expected bones of its skeleton and their numbers in frame 1, got 'ltail'"),
-        (".amc", r"\n3\nroot (\S+)", "\n3\nroot nan", "expected finite numbers of root in frame 3"),
-        (".amc", r"\n3\nroot (\S+)", "\n3\nroot", "expected root in frame 4 as in the first frame|expected lfemur"),
+        (".amc", r"\n3\nroot (\S+)", "\n3\nroot nan", "expected finite numbers for root in frame 3"),
+        (".amc", r"\n3\nroot (\S+)", "\n3\nroot", "expected root .* frame 4 .* first frame|expected lfemur"),
         (".amc", r"(?s).*", "nothing", "expected frames"),
         (".asf", r"dof rx ry rz", "dof rx ry l", "changes its length; expected rigid bones"),
-        (".asf", r"position 0 0 0", "position 1 0 0", "expected a root at 0 0 0"),
+        (".asf", r"position 0 0 0", "position 1 0 0", "expected 0 0 0 as the root's position"),
         (".asf", r"lhipjoint lfemur", "lhipjoint lhipjoint", "a bone without a parent|below"),
         (".asf", r"length 0\.45", "length 0", "expected a length above 0"),
         (".asf", r"direction \S+", "direction x", r"line \d+: expected 3 finite numbers after direction"),

@@ -174,15 +174,15 @@ def test_spelling_variants_read_alike(bvh_text: str, tmp_path: Path, change):
         ("HIERARCHY\n", "", "line 1: expected \"HIERARCHY\", got 'ROOT Hips'"),
         ("ROOT Hips", "JOINT Hips", "line 2: expected ROOT"),
         ("ROOT Hips", "ROOT", "line 2: expected a name after ROOT"),
-        ("  OFFSET 1.0 2.0 3.0", "  OFFSET 1.0 2.0", "line 4: expected 3 finite numbers after OFFSET"),
+        ("  OFFSET 1.0 2.0 3.0", "  OFFSET 1.0 2.0", "line 4: expected 3 finite numbers .* after OFFSET"),
         ("  OFFSET 1.0 2.0 3.0", "  OFFSET 1.0 2.0 x", "line 4: expected 3 finite numbers"),
         ("OFFSET 1.0 2.0 3.0", "OFFSET 1.0 nan 3.0", "line 4: expected 3 finite"),
         ("  OFFSET 1.0 2.0 3.0\n", "", "line 2: expected OFFSET in joint 'Hips'"),
         ("    CHANNELS 3 Yrotation Zrotation Xrotation\n", "", "line 6: expected CHANNELS in joint 'LeftUpLeg'"),
         ("CHANNELS 1 Xrotation", "CHANNELS 2 Xrotation", "line 13: expected CHANNELS, their number"),
         ("CHANNELS 1 Xrotation", "CHANNELS 1 Wrotation", "line 13: expected CHANNELS"),
-        ("CHANNELS 1 Xrotation", "CHANNELS 2 Xrotation Xrotation", "line 13: .*different ones"),
-        ("JOINT Spine", "JOINT LeftLeg", "line 25: expected a new joint name, got 'LeftLeg', which line 10"),
+        ("CHANNELS 1 Xrotation", "CHANNELS 2 Xrotation Xrotation", "line 13: .*different channels"),
+        ("JOINT Spine", "JOINT LeftLeg", "line 25: expected a new joint name, got 'LeftLeg', .* line 10"),
         ("MOTION", "ROOT Other\n{\nOFFSET 0 0 0\n}\nMOTION", "line 44: expected MOTION.*several roots"),
         ("Frames: 3", "Frames: many", 'line 45: expected "Frames: <number>"'),
         ("Frames: 3", "Frames: -3", 'line 45: expected "Frames: <number>"'),
@@ -192,8 +192,8 @@ def test_spelling_variants_read_alike(bvh_text: str, tmp_path: Path, change):
         ("8 9 10\n", "8 9 1,0\n", "line 48: expected 22 finite numbers in frame 1, got '1,0'"),
         ("8 9 10\n", "8 9 inf\n", "line 48: .*frame 1, got 'inf'"),
         ("MOTION", "", "line 45: expected MOTION, got 'Frames: 3'"),
-        ("OFFSET 10.0 -5.0 0.0", "OFFSET 10.0 -5.0 0.0 1 2 3", r"line \d+: expected 3 finite numbers after OFFSET"),
-        ("OFFSET 10.0 -5.0 0.0", "OFFSET 10.0 -5.0-1-2", r"line \d+: expected 3 finite numbers after OFFSET"),
+        ("OFFSET 10.0 -5.0 0.0", "OFFSET 10.0 -5.0 0.0 1 2 3", r"line \d+: expected 3 finite numbers .* after OFFSET"),
+        ("OFFSET 10.0 -5.0 0.0", "OFFSET 10.0 -5.0-1-2", r"line \d+: expected 3 finite numbers .* after OFFSET"),
         ("Frames: 3", "Frames: 3.5", r'line \d+: expected "Frames: <number>"'),
         ("Frame Time: 0.0333333\n", "", r'line 46: expected "Frame Time: <seconds>" \(or --fps\)'),
         ("1 95 -3 10", "1 oops -3 10", "line 47: expected 22 finite numbers in frame 0, got 'oops'"),
@@ -238,7 +238,7 @@ def test_angles_are_continuous(cmu: Path):
 def test_a_moving_root_needs_channels(bvh_text: str):
     clip = parse_bvh(bvh_text, "made", 0.01)
     fixed = replace(clip, channels=(clip.channels[0][3:], *clip.channels[1:]))
-    with pytest.raises(ValueError, match="its root moves"):
+    with pytest.raises(ValueError, match="root moves"):
         format_bvh(fixed)
 
 
@@ -250,7 +250,7 @@ def test_giant_body_round_trips(walk: Motion, tmp_path: Path, scale: float):
     skeleton = file.motion.skeleton
     leg_m = -float(skeleton.offsets_m[[skeleton.parts.index(f"left_{part}") for part in ("knee", "ankle")], 1].sum())
     assert 0.5 < leg_m < 1.1
-    is_scaled = [" m long; scaled to 1.65 m (--metres-per-unit)" in note for note in file.notes]
+    is_scaled = ["scaled to" in note and note.endswith("1.65 m (--metres-per-unit)") for note in file.notes]
     assert any(is_scaled) == (scale != 1)
     file.write(tmp_path / "b.bvh", file.motion)
     before = read_bvh(tmp_path / "a.bvh", 0.01)

@@ -48,7 +48,7 @@ def test_growing_body_raises(walker: sc.Motion, tmp_path: Path) -> None:
         objects += f"\n{_curve(9001 + axis, np.arange(2.0), np.array([0.8, 1.4]))}"
         links = f'C: "OP",{9001 + axis},9000, "d|{"XYZ"[axis]}"\n' + links
     (tmp_path / "a.fbx").write_text(f"{objects}\n}}\nConnections: {{\n{links}")
-    with pytest.raises(sc.InputError, match=r"pelvis grows by 1\.\d+"):
+    with pytest.raises(sc.InputError, match=r"pelvis changes by a factor of 1\.\d+"):
         open_motion(tmp_path / "a.fbx")
 
 
@@ -87,7 +87,7 @@ def test_huge_numbers_raise(walker: sc.Motion, tmp_path: Path, place: str) -> No
     write_fbx(tmp_path / "a.fbx", walker.frames(0, 6))
     text = (tmp_path / "a.fbx").read_text()
     (tmp_path / "a.fbx").write_text(re.sub(rf"{place}[^,]+", "1e304", text))
-    with pytest.raises(sc.InputError, match=r"a\.fbx: .*(none|or) beyond ±1e\+12"):
+    with pytest.raises(sc.InputError, match=r"a\.fbx: .*(between|beyond) ±1e\+12"):
         open_motion(tmp_path / "a.fbx")
 
 
@@ -158,7 +158,7 @@ def test_stacks_become_motions(walker: sc.Motion, tmp_path: Path) -> None:
 def test_second_person_is_noted(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", walker, people=2)
     file = open_motion(tmp_path / "a.fbx")
-    assert any(note.startswith("other skeletons are left out") for note in file.assumed)
+    assert any(note.topic == "skeletons" for note in file.assumed)
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
 
 
@@ -172,7 +172,7 @@ def test_bone_limit_is_checked_first(tmp_path: Path, fan: int) -> None:
     def measure_cost_s(bones: int) -> float:
         write_tree(tmp_path / "a.fbx", bones, fan)
         start_s = time.process_time()
-        with pytest.raises(sc.InputError, match=f"at most {MOST_JOINTS} joints, here are {bones}"):
+        with pytest.raises(sc.InputError, match=f"at most {MOST_JOINTS} joints, got {bones}"):
             open_motion(tmp_path / "a.fbx")
         return time.process_time() - start_s
 

@@ -300,7 +300,7 @@ def add_chain(content: dict[str, Any]) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "no animation": (lambda content: content.pop("animations"), "holds no animation of a skeleton"),
+    "no animation": (lambda content: content.pop("animations"), "expected an animation of a skeleton, got none"),
     "circle": (lambda content: content["nodes"][0]["children"].append(0), "not a readable glTF file"),
     "accessor": (
         lambda content: find_track(content, "output").update(count=10**9),
@@ -308,25 +308,22 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "outside": (
         lambda content: content["buffers"][0].update(uri="../secret.bin"),
-        "lies outside the file's folder, where nothing is read",
+        "expected buffers in the file's folder, got .* outside",
     ),
     "missing": (
         lambda content: content["buffers"][0].update(uri="scene.bin"),
-        "its numbers are in 'scene.bin', which is no file in the same folder",
+        "'scene.bin', which is not a file in the same folder",
     ),
-    "folder": (lambda content: content["buffers"][0].update(uri="."), "which is no file in the same folder"),
-    "long name": (lambda content: content["buffers"][0].update(uri="a" * 5000), "which is no file in the same folder"),
+    "folder": (lambda content: content["buffers"][0].update(uri="."), "not a file in the same folder"),
+    "long name": (lambda content: content["buffers"][0].update(uri="a" * 5000), "not a file in the same folder"),
     "flat": (lambda content: content["nodes"][1].update(matrix=[0.0] * 16), "axis of length 0"),
     "nowhere": (lambda content: content["nodes"][1].update(matrix=[1e300] * 16), "axis of length 0"),
     "version": (lambda content: content["asset"].update(version="1.0"), "expected glTF 2.0, got version 1.0"),
     "stretched": (
         lambda content: content["nodes"][3].update(scale=[1.0, 2.0, 1.0]),
-        r"the node spine1 is stretched, by \[1.0, 2.0, 1.0\]",
+        r"the node spine1 .* \[1.0, 2.0, 1.0\]",
     ),
-    "compressed": (
-        lambda content: content.update(extensionsRequired=["EXT_meshopt_compression"]),
-        "its numbers are compressed",
-    ),
+    "compressed": (lambda content: content.update(extensionsRequired=["EXT_meshopt_compression"]), "compressed"),
     "no turn": (
         lambda content: change_numbers(content, find_track(content, "output"), 4, 2, 0.0),
         "a key frame has a rotation of length 0",
@@ -335,8 +332,8 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda content: change_numbers(content, find_track(content, "input"), 1, -1, 1e12),
         "would take .* of memory",
     ),
-    "deep": (add_chain, "more than 128 below one another"),
-    "many": (lambda content: add_joints(content, [{}] * 9001, range(9001)), "a skeleton has at most 4096 joints"),
+    "deep": (add_chain, "more than 128 levels"),
+    "many": (lambda content: add_joints(content, [{}] * 9001, range(9001)), "a skeleton of at most 4096 joints"),
     "keys": (
         lambda content: find_track(content, "output").update(find_track(content, "output", "translation")),
         "a track of 48 keys has values of shape",
@@ -388,7 +385,7 @@ def test_zero_rotations_raise_or_are_ignored(walker: sc.Motion, tmp_path: Path, 
         ]
     (tmp_path / "a.gltf").write_text(json.dumps(content))
     if not moves:
-        with pytest.raises(sc.InputError, match=r"a\.gltf:.*rotation of left_elbow"):
+        with pytest.raises(sc.InputError, match=r"a\.gltf:.*left_elbow has length 0"):
             open_motion(tmp_path / "a.gltf")
         return
     file = open_motion(tmp_path / "a.gltf")

@@ -259,7 +259,7 @@ def test_baked_stretch_scales_are_kept(tmp_path: Path, part: str, end: str) -> N
 def test_strongly_bent_limb_raises(tmp_path: Path) -> None:
     base = made_motion("walk", frames=40)
     write_scaled(tmp_path / "a.glb", base, "left_shoulder", np.tile([0.7, 1.0, 1.0], (len(base), 1)))
-    with pytest.raises(sc.InputError, match="is stretched"):
+    with pytest.raises(sc.InputError, match="uneven scale"):
         open_motion(tmp_path / "a.glb")
 
 
@@ -267,7 +267,7 @@ def test_changing_scales_raise(tmp_path: Path) -> None:
     base = made_motion("walk", frames=40)
     grows = np.linspace(0.9, 1.2, len(base))
     write_scaled(tmp_path / "grows.glb", base, "pelvis", grows)
-    with pytest.raises(sc.InputError, match=r"pelvis grows by 1\.\d+"):
+    with pytest.raises(sc.InputError, match=r"pelvis changes by a factor of 1\.\d+"):
         open_motion(tmp_path / "grows.glb")
     write_scaled(tmp_path / "pops.glb", base, "head", grows)
     np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "pops.glb").motion), smpl_joints_m(base), atol=1e-5)
@@ -289,11 +289,11 @@ def test_bad_animation_keeps_others(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 1
     assert "a.glb: 1 of 4 motions not corrected: walk" in capsys.readouterr().out
     assert main(["check", str(tmp_path / "a.glb")]) == 1
-    assert re.search(r"cannot be corrected: walk: the bone to \w+ is", capsys.readouterr().out.replace("\n", " "))
+    assert re.search(r"cannot be corrected: walk: the bone to \w+ changes", capsys.readouterr().out.replace("\n", " "))
     (result,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
     assert [motion["verdict"] for motion in result["motions"]] == ["failed", *["accepted"] * 3]
     assert [motion["name"] for motion in result["motions"]] == ["walk", "take 1", "take 2", "take 3"]
-    assert "m long; expected rigid bones" in result["motions"][0]["reason"]
+    assert "expected rigid bones" in result["motions"][0]["reason"]
     before = open_motion(tmp_path / "a.glb")
     after = open_motion(tmp_path / "out/a.glb")
     np.testing.assert_array_equal(after.motions[0].rotations, before.motions[0].rotations)

@@ -124,8 +124,8 @@ def test_profile_round_trips(folder: Path):
         ({"ankles": [[0, 0, 0, 2], [0, 0, 0, 1]]}, "expected a unit quaternion"),
         ({"toes": [[0, 0, 0, 1]]}, "expected a unit quaternion"),
         ({"toes": [[0, 0, 0, 1], [0, 0, 0, float("nan")]]}, "expected a unit quaternion"),
-        ({"soles_m": [0.01]}, "expected two depths of soles in metres"),
-        ({"soles_m": [0.01, 30.0]}, "expected two depths of soles in metres"),
+        ({"soles_m": [0.01]}, "expected two sole depths"),
+        ({"soles_m": [0.01, 30.0]}, "expected two sole depths"),
         ({"soles": 1}, "is not expected"),
     ],
 )

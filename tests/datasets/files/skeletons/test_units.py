@@ -77,8 +77,8 @@ def test_cmu_unit_is_specific(size_m: float) -> None:
 
 def test_note_states_certainty(tmp_path: Path) -> None:
     assert unit_of(170.0, ())[1] == "unit 0.01 m inferred (--metres-per-unit)"
-    assert "unsure: the body is 0.94 m long, or 2.09 m in units of 0.05644 m" in unit_of(37.0, CMU_NAMES)[1] or (
-        "unsure: the body is 2.09 m long, or 0.94 m in units of 0.0254 m" in unit_of(37.0, CMU_NAMES)[1]
+    assert "the body is 0.94 m tall, or 2.09 m in units of 0.05644 m" in unit_of(37.0, CMU_NAMES)[1] or (
+        "the body is 2.09 m tall, or 0.94 m in units of 0.0254 m" in unit_of(37.0, CMU_NAMES)[1]
     )
     in_unit(tmp_path / "a.bvh", 0.0254, 0.55)
     assert any("unsure" in note for note in sc.open_motion(tmp_path / "a.bvh").notes)

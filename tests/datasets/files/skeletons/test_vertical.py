@@ -58,7 +58,7 @@ def verdict(path: Path, expected: sc.Motion) -> str:
     try:
         motion = sc.load_motion(path)
     except sc.InputError as error:
-        return "refused" if "vertical axis is not clear" in str(error) else f"broken: {error}"
+        return "refused" if "vertical axis is ambiguous" in str(error) else f"broken: {error}"
     return "right" if np.allclose(by_name(motion), by_name(expected), atol=1e-4) else "wrong"
 
 

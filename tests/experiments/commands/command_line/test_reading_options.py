@@ -104,7 +104,7 @@ def test_standing_bodies_share_floor(tmp_path: Path, above_m: float) -> None:
     dropped = sc.load_motion(tmp_path / "a.bvh", Reading(drop=True))
     np.testing.assert_allclose(lowered.root_m, motion.root_m, atol=1e-5)
     assert abs((dropped.root_m - motion.root_m)[:, 1]).max() < 0.03
-    with pytest.raises(SettingError, match="leave one"):
+    with pytest.raises(SettingError, match="only one"):
         Reading(floor=above_m, drop=True)
 
 

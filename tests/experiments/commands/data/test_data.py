@@ -140,7 +140,7 @@ def test_colliding_takes_raise(folder: Path, tmp_path: Path, other: str, capsys:
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize(("name", "hint"), [("glb", "the format of .glb files is gltf"), ("fbx", "read, not written")])
+@pytest.mark.parametrize(("name", "hint"), [("glb", "the format of .glb files is gltf"), ("fbx", "but not written")])
 def test_suffix_as_format_gets_hint(folder: Path, tmp_path: Path, name: str, hint: str) -> None:
     with pytest.raises(ValueError, match=hint):
         run("convert", folder, "--to", name, "--out", tmp_path / "out")
