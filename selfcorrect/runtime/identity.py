@@ -1,14 +1,14 @@
-"""Identity of user code: whether a result comes from other code.
+"""Identity of users' code, by which results of other code are recognised.
 
-`identity_of` is for all code that this project does not bring: correctors, models, rewards, toys, and the formats,
-engines, generators and remedies of other packages. An identity covers the source, all user modules that the source
-imports (`user_modules`), versions of packages, the numbers and strings that the code holds, and the content of the
-files that it names by a `Path`.
+`identity_of` is for all code that does not belong to this project: correctors, models, rewards, toys, and the formats,
+engines, generators and remedies of other packages. An identity covers the source, all user modules that it imports
+(`user_modules`), the versions of packages, the numbers and strings that the code holds, and the content of files that
+it names by a `Path`.
 
-Digests of whole files would be simpler, but they do not suit scripts and notebooks. One script declares the arms of a
-comparison and runs it, so one more seed would make all finished work stale; and a notebook has no file. Of these, only
-what the code uses counts: the functions and values that its bytecode loads. Comments do not count, because a loop may
-have run for days.
+Digests of whole files would be simpler, but do not suit scripts and notebooks. One script may declare the arms of a
+comparison and run it, so that one more seed would make all finished work stale, and a notebook has no file. Of scripts
+and notebooks, only what the code uses counts: the functions and values that its bytecode loads. Comments do not count,
+because a loop may have run for days.
 """
 
 from __future__ import annotations
@@ -35,24 +35,27 @@ class Identity:
     """Identity of code or data, as text and digests."""
 
     name: str
-    """Module of the code, and the name there."""
+    """Module of the code, and its name there."""
     source: str = ""
-    """The source of the function or class without comments, "" if there is none to read."""
+    """Source of the function or class without comments, or "" if it cannot be read."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Relative path → digest without comments, of the code's module and of all user modules that it imports."""
+    """Digest, without comments, of the code's module and of all user modules that it imports, by relative path."""
     values: str = ""
-    """Numbers and strings in the code, and digests of the files that it names; or a digest of data."""
+    """Numbers and strings in the code and digests of files that it names, or a digest of data."""
     packages: Mapping[str, str] = field(default_factory=dict)
-    """Import name → version of each package that the code belongs to or imports, "" without a version."""
+    """Version of each package that the code belongs to or imports, by import name; "" if it has no version."""
     holds: str = "arguments or variables"
-    """Description of `values`."""
+    """What `values` are called in messages."""
 
     def is_edited_since(self, before: Identity) -> bool:
-        """Return whether the code itself or its values have changed, not only another file."""
+        """Return whether the code itself or its values have changed.
+
+        Changes in other files do not count.
+        """
         return replace(self, files={}).changed_since(replace(before, files={})) != ""
 
     def changed_since(self, before: Identity) -> str:
-        """Describe what has changed, "" if nothing has."""
+        """Describe what has changed, or return ""."""
         changes = []
         if self.name != before.name:
             changes.append(f"it is {self.name} and was {before.name}")
@@ -68,12 +71,15 @@ class Identity:
 
 
 def _list_changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """List the keys with different values; new and missing keys follow from a change of source."""
+    """List the keys whose values differ.
+
+    New and missing keys follow from a change of source, so they do not count.
+    """
     return sorted(key for key, value in before.items() if after.get(key, value) != value)
 
 
 def _describe_changed_line(before: str, after: str) -> str:
-    """Describe the first source line that differs, "" for equal sources."""
+    """Describe the first line of source that differs, or return ""."""
     for old, new in itertools.zip_longest(before.splitlines(), after.splitlines(), fillvalue=""):
         if old != new:
             return f"`{new.strip()}` instead of `{old.strip()}`"
@@ -81,13 +87,13 @@ def _describe_changed_line(before: str, after: str) -> str:
 
 
 def identity_of(code: object) -> Identity:
-    """Return the identity of user code.
+    """Return the identity of users' code.
 
-    The code is a function, method, partial, callable object, class, module or object of values. Comments and layout do
-    not count. User modules count if any import statement names them, also within functions. Of a script or notebook,
-    only what the code uses counts. Of the values that the code holds, numbers, strings and the files behind a `Path`
-    count; arrays and weights do not. A package counts by version, and the package of the code also by its installed
-    files.
+    The code may be a function, method, partial, callable object, class, module or an object with values. Comments and
+    layout do not count. A user module counts if any import statement names it, even within a function. Of a script or
+    notebook, only what the code uses counts. Of the values that the code holds, numbers, strings and the files behind a
+    `Path` count, but arrays and weights do not. A package counts by its version, and the code's own package by its
+    installed files, too.
     """
     bare = unwrap(code)
     module_name, file = locate_home(bare)
@@ -109,10 +115,12 @@ def identity_of(code: object) -> Identity:
 
 
 def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
-    """Describe values and what they hold: numbers, strings, digests of files, and sources of user code.
+    """Yield descriptions of values and of what they hold.
+
+    These are numbers, strings, digests of files, and sources of users' code.
 
     Args:
-        seen: `id` of each piece of code that is already described.
+        seen: `id` of each piece of code that has been described.
     """
     for value in values:
         if _is_plain(value):
@@ -132,7 +140,10 @@ def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
 
 
 def _list_held_values(code: Any) -> list[Any]:
-    """List arguments of a partial, attributes of an object, and defaults and variables of a function."""
+    """List the values that a piece of code holds.
+
+    These are a partial's arguments, an object's attributes, and a function's defaults and variables.
+    """
     if isinstance(code, functools.partial):
         return [*code.args, *code.keywords.values(), code.func]
     if isinstance(code, MethodType):
@@ -153,7 +164,7 @@ def _list_held_values(code: Any) -> list[Any]:
 
 
 def _list_script_globals(function: Any) -> list[Any]:
-    """List the globals that a function of a script or notebook uses."""
+    """List the globals used by a function of a script or notebook."""
     codes = [function.__code__] if function.__module__ in SCRIPTS else []
     names = set()
     for code in codes:
@@ -165,7 +176,7 @@ def _list_script_globals(function: Any) -> list[Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a value is a number, string or None, or a tuple, list or dictionary of such values."""
+    """Return whether a value is a number, string, None, or a container of these."""
     if isinstance(value, tuple | list):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

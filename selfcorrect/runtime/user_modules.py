@@ -12,10 +12,10 @@ from .user_code import SCRIPTS, is_installed, is_ours, strip_comments
 
 
 def find_modules(home: str, file: Path) -> dict[str, str]:
-    """Find the user modules and packages that a module imports, at any remove.
+    """Find the user modules and packages that a module imports, directly or indirectly.
 
     Args:
-        home: Name of the module, which is in the result, too.
+        home: Name of the module, which is part of the result.
         file: File of that module.
 
     Returns:
@@ -41,14 +41,17 @@ def _read_file(path: Path) -> str:
 
 
 def digest_module(path: Path) -> str:
-    """Return a digest of a module: of source without comments, or of compiled code."""
+    """Return a digest of a module's source without comments, or of its compiled code."""
     is_source = path.suffix == ".py"
     return compute_digest(strip_comments(_read_file(path)).encode()) if is_source else compute_file_digest(path)
 
 
 @functools.lru_cache(maxsize=512)
 def _find_imports(source: str, package: str) -> tuple[str, ...]:
-    """Return the modules that source imports, and their packages; `from a import b` may mean a.b as well."""
+    """Return the modules that source imports, and their packages.
+
+    `from a import b` may mean a.b as well.
+    """
     try:
         nodes = [*ast.walk(ast.parse(source))]
     except (SyntaxError, ValueError, RecursionError):
@@ -67,7 +70,7 @@ def _find_imports(source: str, package: str) -> tuple[str, ...]:
 
 
 def _find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
-    """Find a user module without importing it; None for an unknown module."""
+    """Find a user module without importing it, or return None."""
     if is_ours(module) or module.partition(".")[0] in sys.stdlib_module_names:
         return None
     if spec := getattr(sys.modules.get(module), "__spec__", None):
@@ -82,10 +85,11 @@ def _find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
 
 @functools.cache
 def describe_package(name: str, *, has_files: bool = False) -> str:
-    """Return the version of an installed package by its import name, "" without a version.
+    """Return an installed package's version by its import name, or "".
 
     Args:
-        has_files: Add a digest of the installed files, because users reinstall their packages under one version.
+        has_files: Add a digest of the installed files, because users reinstall their packages without changing the
+            version.
     """
     from importlib.metadata import PackageNotFoundError, distribution, packages_distributions  # slow to import
 

@@ -1,18 +1,18 @@
 """Statistics for a handful of seeds, and metrics of samples.
 
-Arrays hold a value per seed, shape (S,), or a curve per seed, shape (S, T) with generation 0 first. Arms of a
+Arrays have one value per seed, shape (S,), or one curve per seed, shape (S, T) with generation 0 first. Arms of a
 comparison share seeds (common random numbers), so differences between arms are taken per seed: `intervals`, `p_values`,
 `verdicts` on stability, definitions of `collapse`. Metrics compare two sets of vectors of any domain: `frechet`
 (distances between Gaussians), `neighbours` (precision, recall, density, coverage), `spread` (variances).
 
-One rule decides differences, claims, profiles of collapse and comparisons of runs: an interval with bounds and at least
-`FEWEST_SEEDS` seeds decides if all of the interval is on one side of the threshold (`Interval.is_above`, `is_below`,
-`is_within`). So do verdicts on a quality (`evaluate_quality`).
+One rule decides differences, claims, profiles of collapse, comparisons of runs and verdicts on a quality
+(`evaluate_quality`). An interval with bounds and at least `FEWEST_SEEDS` seeds decides if it lies entirely on one side
+of the threshold (`Interval.is_above`, `is_below`, `is_within`).
 
-A few seeds with equal scores show no spread, but may have some: there are no bounds, and p = 1. Differences that vary
-by less than the rounding of the compared values are equal. Scores that are counts, such as a share of n samples, have a
-resolution (1 / n), and no smaller spread can be measured. Functions that take a `resolution` never assume a smaller
-standard deviation.
+If a few seeds have equal scores, their spread is unknown rather than zero, so there are no bounds and p = 1.
+Differences that vary by less than the rounding of the compared values count as equal. Scores that are counts, such as a
+share of n samples, have a resolution (1 / n), below which no spread can be measured. Functions that take a `resolution`
+never assume a smaller standard deviation.
 """
 
 from .collapse import CollapseFinding, Status, collapse_profile

@@ -19,10 +19,7 @@ Status = Literal["present", "absent", "not measurable"]
 
 @dataclass(frozen=True)
 class CollapseFinding:
-    """One definition of collapse, applied to a run.
-
-    It has the rule, what was measured, and the outcome.
-    """
+    """One definition of collapse applied to a run: rule, measurement and outcome."""
 
     definition: str
     status: Status
@@ -33,12 +30,12 @@ class CollapseFinding:
 def collapse_profile(
     curves: Mapping[str, ArrayLike], by_training_size: Mapping[int, ArrayLike] | None = None
 ) -> list[CollapseFinding]:
-    """Apply eight definitions of model collapse.
+    """Apply eight definitions of model collapse to a run.
 
-    The definitions follow Schaeffer et al. (2025), applied to a run. A definition is "not measurable" if the curve is
-    missing or has a single generation, or if the interval cannot decide or lies on both sides of the threshold. A risk
-    that is below 0 in some seed has no growth by a factor. Definitions 3 and 5 are about limits that no finite run
-    reaches: both rules state what is measured instead.
+    The definitions follow Schaeffer et al. (2025). A definition is "not measurable" if its curve is missing or has a
+    single generation, or if the interval cannot decide or lies on both sides of the threshold. A risk that is
+    below 0 in any seed has no growth by a factor. Definitions 3 and 5 concern limits that no finite run reaches, so
+    their rules state what is measured instead.
 
     Args:
         curves: Curves (S, T) of each seed, generation 0 first, under any of the names
@@ -47,10 +44,10 @@ def collapse_profile(
             "tail_mass", the share of samples (or recall) in the tails of the real data;
             "outside_share", the share of samples outside the support of the real data (1 − precision);
             "mixed_share", the share of samples that mix modes of the real data (e.g. 1 − class accuracy).
-        by_training_size: Risk curves (S, T) per number of training samples, for the scaling law; two sizes at least.
+        by_training_size: Risk curves (S, T) per number of training samples, for the scaling law. At least two sizes.
 
     Raises:
-        InputError: A curve is not made of real numbers, or out of the range of its quantity.
+        InputError: A curve does not consist of real numbers, or is out of the range of its quantity.
     """
     tables = {}
     for name in (name for name in _RANGES if name in curves):
@@ -85,7 +82,7 @@ _RANGES: Mapping[str, Bounds] = {
     "outside_share": (0.0, 1.0),
     "mixed_share": (0.0, 1.0),
 }
-"""Least and greatest value of each curve."""
+"""Minimum and maximum of each curve."""
 _LATE_RISE_RULE = "rise in the last quarter > 0.6 × rise in the quarter before (a 1/t approach gives 0.5, log t 0.71)"
 
 
@@ -99,10 +96,7 @@ def _find(definition: str, measure: Interval | None, threshold: float, rule: str
 
 
 def _growth(curve: np.ndarray | None) -> Interval | None:
-    """Return the growth, last / first.
-
-    It is None for a risk below 0, which has no growth by a factor.
-    """
+    """Return the growth, last / first, or None for a risk below 0."""
     if curve is None or curve[:, [0, -1]].min() < 0:
         return None
     return ratio_interval(curve[:, -1], curve[:, 0])
@@ -113,12 +107,12 @@ def _rise(curve: np.ndarray | None) -> Interval | None:
 
 
 def _rounding_of(curve: np.ndarray) -> float:
-    """Return the rounding error of curve differences."""
+    """Return the rounding error of differences within a curve."""
     return 2 * ROUNDING * float(np.abs(curve).max())
 
 
 def _lost_share(curve: np.ndarray | None, *, is_log_normal: bool = False) -> Interval | None:
-    """Return the lost share, 1 − last / first."""
+    """Return the share that was lost, 1 − last / first."""
     if curve is None:
         return None
     first, last = curve[:, 0], curve[:, -1]
@@ -128,9 +122,9 @@ def _lost_share(curve: np.ndarray | None, *, is_log_normal: bool = False) -> Int
 
 
 def _late_rise(curve: np.ndarray | None) -> Interval | None:
-    """Return how much the late risk accelerates.
+    """Return how much the risk accelerates late in the run.
 
-    It is the rise in the last quarter, less 0.6 times the rise in the quarter before.
+    It is the rise in the last quarter minus 0.6 times the rise in the quarter before.
     """
     if curve is None or curve.shape[1] < 9:
         return None
@@ -143,9 +137,9 @@ def _late_rise(curve: np.ndarray | None) -> Interval | None:
 
 
 def _exponent_rise(by_training_size: Mapping[int, ArrayLike] | None) -> Interval | None:
-    """Return how the size exponent rises.
+    """Return how much the exponent of risk in training size rises, from the first to the last generation.
 
-    Risk is ∝ size^exponent, from the first to the last generation.
+    Risk is modelled as ∝ size^exponent.
     """
     if by_training_size is None or len(by_training_size) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Distances between Gaussians, and between samples by their fits."""
+"""Distances between Gaussians, and between samples through Gaussian fits."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ def squared_wasserstein(
 ) -> np.ndarray:
     """Return the squared 2-Wasserstein distance between Gaussians.
 
-    |μa − μb|² + tr(A + B − 2 (A½ B A½)½) (Dowson & Landau 1982), through symmetric eigendecompositions, so that
-    singular covariances are no trouble and the result is never complex. Leading dimensions broadcast.
+    It is |μa − μb|² + tr(A + B − 2 (A½ B A½)½) (Dowson & Landau 1982). Symmetric eigendecompositions allow singular
+    covariances, and the result is never complex. Leading dimensions are broadcast.
 
     Args:
         mean_a: (..., D) mean of the first Gaussian.
-        covariance_a: (..., D, D).
+        covariance_a: (..., D, D) covariance of the first Gaussian.
         mean_b: (..., D) mean of the second Gaussian.
-        covariance_b: (..., D, D).
+        covariance_b: (..., D, D) covariance of the second Gaussian.
 
     Returns:
         (...) squared distances.
@@ -31,11 +31,10 @@ def squared_wasserstein(
 
 
 def frechet_distance(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Return the Fréchet distance between two vector sets.
+    """Return the Fréchet distance between two sets of vectors.
 
-    It is the squared distance of Gaussian fits.
-
-    The distance of the Fréchet inception distance (Heusel et al. 2017), for vectors of any kind.
+    It is the squared distance between Gaussian fits, as in the Fréchet inception distance (Heusel et al. 2017), but for
+    vectors of any kind.
 
     Args:
         reference: (N, D), at least 2 vectors.

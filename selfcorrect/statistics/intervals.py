@@ -24,14 +24,14 @@ from .seeds import (
 )
 
 FEWEST_SEEDS = 5
-"""Least number of seeds that decide a difference, a claim or a definition of collapse."""
+"""Minimum number of seeds to decide on a difference, a claim or a definition of collapse."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate over seeds with its interval.
+    """An estimate from `count` seeds with its confidence interval.
 
-    `count` seeds give a confidence interval; the bounds are NaN where there is none.
+    Bounds are NaN if there is no interval.
     """
 
     estimate: float
@@ -39,38 +39,29 @@ class Interval:
     high: float
     count: int
     method: str
-    """The method of the interval. "t" assumes roughly normal seeds, "t of logarithms" roughly log-normal seeds. "logit
-    t" is between two bounds, "Fieller" for a ratio of paired means, "jackknife" for a product of such ratios.
-    Further methods are "order statistics", "single seed" and "no spread" (no interval)."""
+    """Method of the interval. "t" assumes roughly normal seeds, and "t of logarithms" roughly log-normal seeds. "logit
+    t" is for quantities between two bounds, "Fieller" for a ratio of paired means, "jackknife" for a product of
+    such ratios. Further methods are "order statistics", and "single seed" and "no spread" if there is no interval."""
     confidence: float = 0.95
 
     @property
     def can_decide(self) -> bool:
-        """Return True if a verdict may use this.
+        """True if the interval has bounds and at least `FEWEST_SEEDS` seeds.
 
-        The interval has bounds, and at least `FEWEST_SEEDS` seeds.
+        Verdicts use no other intervals.
         """
         return self.count >= FEWEST_SEEDS and not math.isnan(self.low) and not math.isnan(self.high)
 
     def is_above(self, threshold: float) -> bool:
-        """Return True if certainly above a threshold.
-
-        The interval can decide, and lies above it.
-        """
+        """Return whether the interval can decide and lies above a threshold."""
         return self.can_decide and self.low > threshold
 
     def is_below(self, threshold: float) -> bool:
-        """Return True if certainly below a threshold.
-
-        The interval can decide, and lies below it.
-        """
+        """Return whether the interval can decide and lies below a threshold."""
         return self.can_decide and self.high < threshold
 
     def is_within(self, lowest: float, highest: float) -> bool:
-        """Return True if certainly between two values.
-
-        The interval can decide, and lies between them.
-        """
+        """Return whether the interval can decide and lies between two values."""
         return self.can_decide and lowest <= self.low and self.high <= highest
 
     def __str__(self) -> str:
@@ -80,30 +71,30 @@ class Interval:
 
 
 UNMEASURED = Interval(math.nan, math.nan, math.nan, 0, "not measured")
-"""The interval of a quantity that some seed does not have."""
+"""Interval of a quantity that some seed does not have."""
 
 
 def mean_interval(
     values: ArrayLike, bounds: Bounds = UNBOUNDED, *, resolution: float = 0.0, rounding: float = 0.0
 ) -> Interval:
-    """Return the mean over seeds with its interval.
+    """Return the mean over seeds with Student's t interval.
 
-    It is Student's t interval: 0 is excluded where `student_p` rejects 0. The interval is exact for normally
-    distributed seeds. The interval stays within `bounds`. Between two bounds, such as 0 and 1, the logit has the
-    interval (delta method; Agresti 2013, section 1.4). A single bound cuts the interval, and this costs no coverage.
+    The interval is exact for normally distributed seeds, and excludes 0 if and only if `student_p` rejects it. It stays
+    within `bounds`. Between two bounds, such as 0 and 1, it is an interval of the logit (delta method; Agresti 2013,
+    section 1.4). With one bound, it is cut off there, which costs no coverage.
 
     Args:
-        values: (S,) one value per seed, e.g. differences of paired arms.
-        bounds: Lowest and highest value that the quantity can have.
-        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
-        rounding: Size of the rounding error of the values, as in `has_spread`.
+        values: (S,) one value per seed, such as the difference between paired arms.
+        bounds: Minimum and maximum of the quantity.
+        resolution: Smallest step of a score that is a count, such as 1 / n for a share of n samples; 0 for none.
+        rounding: Rounding error of the values, as in `has_spread`.
 
     Returns:
-        The mean with an interval. The bounds are NaN for a single seed, and for seeds without spread.
+        The mean with an interval. Bounds are NaN for a single seed, and for seeds without spread.
 
     Raises:
         InputError: A value is not finite, or out of bounds.
-        SettingError: An option is no number, or out of its range.
+        SettingError: An option is not a number, or out of its range.
     """
     check_options(resolution=resolution, rounding=rounding)
     check_bounds(bounds)
@@ -121,26 +112,23 @@ def mean_interval(
 def _without_bounds(estimate: float, count: int, confidence: float = 0.95) -> Interval:
     """Return an estimate without an interval.
 
-    A single seed has no interval, nor have seeds without spread.
+    This is the case for a single seed, and for seeds without spread.
     """
     method = "single seed" if count == 1 else "no spread"
     return Interval(estimate, math.nan, math.nan, count, method, confidence)
 
 
 def _half_width(seeds: np.ndarray, resolution: float = 0.0) -> float:
-    """Return half the width of a t interval.
-
-    It is Student's 95 % interval of a mean.
-    """
+    """Return half the width of Student's 95 % interval of a mean."""
     count = len(seeds)
     standard_error = standard_deviation(seeds, resolution) / math.sqrt(count)
     return float(standard_error * scipy.special.stdtrit(count - 1, 0.975))
 
 
 def _bounded_interval(mean: float, half_width: float, bounds: Bounds) -> tuple[float, float, str]:
-    """Return an interval within bounds.
+    """Return the bounds of mean ± half_width, limited to `bounds`, and the method.
 
-    It is mean ± half_width, and its method: of the logit between two bounds.
+    Between two finite bounds, the interval is that of the logit.
     """
     lowest, highest = bounds
     if math.isinf(lowest) or math.isinf(highest) or mean in bounds:
@@ -154,12 +142,12 @@ def _bounded_interval(mean: float, half_width: float, bounds: Bounds) -> tuple[f
 
 
 def median_interval(values: ArrayLike) -> Interval:
-    """Return the median over seeds with the order-statistic interval.
+    """Return the median over seeds with its order-statistic interval.
 
-    With fewer than six seeds no pair of order statistics covers 95 %, and the bounds are NaN.
+    With fewer than six seeds, no pair of order statistics covers 95 %, so the bounds are NaN.
 
     Args:
-        values: (S,) one value per seed, infinite ones included.
+        values: (S,) one value per seed, which may be infinite.
     """
     seeds = as_numbers(values, "a value per seed, shape (S,)", 1)
     if np.isnan(seeds).any():
@@ -174,24 +162,25 @@ def median_interval(values: ArrayLike) -> Interval:
 def ratio_interval(
     numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95, resolution: float = 0.0
 ) -> Interval:
-    """Return the ratio of paired means.
+    """Return the ratio of paired means with Fieller's interval (1954).
 
-    The interval is Fieller's (1954). The interval holds every r for which numerator − r · denominator may average 0.
-    Unlike a mean of ratios or of logarithms, this ratio accepts zeros in the numerator.
+    The interval contains every r for which the mean of numerator − r · denominator may be 0. Unlike a mean of ratios or
+    of logarithms, this ratio accepts zeros in the numerator.
 
     Args:
         numerator: (S,) one value per seed.
         denominator: (S,) values of the same seeds.
-        resolution: Smallest step of scores that are counts, a floor of both standard deviations; 0 for none.
+        confidence: Confidence level.
+        resolution: Smallest step of scores that are counts, the minimum of both standard deviations; 0 for none.
 
     Returns:
-        The ratio with an interval. Bounds are infinite where the denominator cannot be distinguished from zero, and NaN
-        if neither numerator nor denominator has spread. Over a denominator of zeros the estimate is infinite, 0 / 0 is
-        NaN.
+        The ratio with an interval. Bounds are infinite if the denominator cannot be distinguished from zero, and NaN if
+            neither numerator nor denominator has spread. If the denominator is zero, the estimate is infinite; 0 / 0 is
+            NaN.
 
     Raises:
         InputError: A value is not finite, or the numbers of seeds differ.
-        SettingError: An option is no number, or out of its range.
+        SettingError: An option is not a number, or out of its range.
     """
     check_options(confidence, resolution)
     above, below = pair_seeds(numerator, denominator)
@@ -203,7 +192,7 @@ def solve_fieller(
 ) -> Interval:
     """Solve Fieller's interval for `count` seeds.
 
-    Means and covariances are those of the seeds at hand.
+    Means and covariances are those of the given seeds, which may be fewer.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = float(above.mean() / below.mean())
@@ -226,15 +215,16 @@ def solve_fieller(
 def log_ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95) -> Interval:
     """Return the geometric mean of paired ratios.
 
-    The interval is Student's t, of the logarithms. Ratios of variances are log-normal in loops, because each generation
-    multiplies the variance.
+    The interval is Student's t interval of the logarithms. In loops, ratios of variances are log-normal, because each
+    generation multiplies the variance.
 
     Args:
         numerator: (S,) one positive value per seed.
         denominator: (S,) positive values of the same seeds.
+        confidence: Confidence level.
 
     Returns:
-        The ratio with an interval. The bounds are NaN for a single seed, and for ratios without spread.
+        The ratio with an interval. Bounds are NaN for a single seed, and for ratios without spread.
 
     Raises:
         InputError: A value is not finite or not positive, or the numbers of seeds differ.
@@ -248,9 +238,9 @@ def log_ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence:
 
 
 def solve_log_ratio(above: np.ndarray, below: np.ndarray, count: int, confidence: float) -> Interval:
-    """Solve the log-ratio interval for `count` seeds.
+    """Solve the interval of `log_ratio_interval` for `count` seeds.
 
-    Mean and spread of the logarithms are those at hand.
+    Mean and spread of the logarithms are those of the given seeds, which may be fewer.
     """
     logarithms = np.log(above) - np.log(below)
     mean = float(logarithms.mean())
@@ -264,17 +254,17 @@ def solve_log_ratio(above: np.ndarray, below: np.ndarray, count: int, confidence
 
 
 def jackknife_ratio(numerators: Sequence[ArrayLike], denominators: Sequence[ArrayLike]) -> Interval:
-    """Return a ratio of mean products.
+    """Return a product of means divided by another one.
 
-    Some means are multiplied, and divided by others; the interval is a jackknife's on a log scale. A seed may be 0 in
-    any argument if the mean of all other seeds is not 0.
+    The interval comes from a jackknife on a log scale. A seed may be 0 in any argument if the mean of all others is
+    not.
 
     Args:
         numerators: Values (S,) of each factor, paired by seed.
-        denominators: The same of each divisor.
+        denominators: Values (S,) of each divisor, likewise.
 
     Returns:
-        The ratio. The bounds are NaN for a single seed, and if a mean of all seeds but one is not positive.
+        The ratio. Bounds are NaN for a single seed, and if any mean over all seeds but one is not positive.
 
     Raises:
         InputError: There is no factor or no divisor, a value is not finite, or the numbers of seeds differ.
@@ -303,9 +293,7 @@ def jackknife_ratio(numerators: Sequence[ArrayLike], denominators: Sequence[Arra
 
 
 def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean and bounds (T,) over seeds.
-
-    They are mean, lower and upper bound at every generation, for plots.
+    """Return the mean, lower and upper bound of curves, each (T,), for plots.
 
     Args:
         curves: (S, T) one curve per seed.
@@ -321,16 +309,15 @@ def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def half_life(curve: ArrayLike) -> float:
-    """Return a curve's half-life in generations.
+    """Return after how many generations a curve has lost half of its initial height.
 
-    By then it has lost half of the initial height. The first crossing counts, linearly interpolated between
-    generations.
+    The first crossing counts, interpolated linearly between generations.
 
     Args:
         curve: (T,) one height per generation.
 
     Returns:
-        Number of generations; inf if the curve never loses half of the height, NaN if a height before is missing (NaN).
+        Number of generations; inf if the curve never loses half of its height, NaN if a height before is missing (NaN).
 
     Raises:
         InputError: The curve does not start at a finite height above 0.
@@ -349,12 +336,12 @@ def half_life(curve: ArrayLike) -> float:
 
 
 def half_life_interval(curves: ArrayLike) -> Interval:
-    """Return the median half-life over seeds.
+    """Return the median half-life over seeds, infinite if it is not reached within the run.
 
-    It is infinite if not reached within the run. Order statistics bound the median from 6 seeds on. Fewer seeds that
-    all have a half-life give Student's t interval of the logarithms, on the assumption of roughly log-normal half-
-    lives. Where some do not, the bounds are the range of the seeds, and the confidence is the chance 1 − 2^(1 − S) that
-    such a range holds the median. If a seed has no half-life, as heights are missing, the median is not known.
+    From 6 seeds on, order statistics bound the median. With fewer seeds that all have a half-life, the interval is
+    Student's t interval of the logarithms, which assumes roughly log-normal half-lives. If some have none, the bounds
+    are the range of the seeds, and the confidence is the probability 1 − 2^(1 − S) that such a range contains the
+    median. If a seed's half-life is unknown because heights are missing, so is the median.
 
     Args:
         curves: (S, T) one curve per seed.

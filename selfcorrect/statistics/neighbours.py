@@ -1,9 +1,7 @@
-"""Realism and diversity by nearest neighbours.
+"""Realism and diversity by nearest neighbours: precision, density, recall and coverage.
 
-Precision and density, recall and coverage.
-
-A matrix product gives the squared distances |x|² + |y|² − 2 x·y of centred vectors. Rounding decides nothing: at the
-edge of a ball, where copies and duplicates lie, squared distances are sums of squared differences.
+Squared distances |x|² + |y|² − 2 x·y of centred vectors come from a matrix product. So that rounding decides nothing,
+distances at the edge of a ball, where copies and duplicates lie, are recomputed as sums of squared differences.
 """
 
 from dataclasses import dataclass
@@ -14,29 +12,32 @@ import numpy as np
 from ..core.errors import InputError
 
 _ROWS = 512
-"""Rows of distances that are computed together."""
+"""Number of rows of distances computed at once."""
 
 _ROUNDING = 1e-13
-"""Bound on the relative error of squared distances, as a share of the largest squared length of a vector."""
+"""Bound on the error of squared distances, relative to the largest squared length of a vector."""
 
 _EDGE_NUMBERS = 2**20
-"""Numbers of the differences that are computed together."""
+"""Number of differences computed at once."""
 
 
 def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: int = 5) -> dict[str, float]:
     """Return precision, recall, density and coverage of candidates.
 
-    A ball around each sample reaches to its k-th nearest neighbour within the same set, the sample not counted.
-    Precision is the share of candidates in some reference ball. Recall is the share of references in some candidate
-    ball (Kynkäänniemi et al. 2019). Density is the mean number of reference balls around a candidate, over k. Coverage
-    is the share of reference balls that hold a candidate (Naeem et al. 2020). Recall and coverage depend on M and N:
-    compare only at equal numbers. Balls are open, as in prdc 0.2. A sample that stands more than k times has a ball of
-    radius 0, which holds exactly its equals; with prdc it holds nothing, so that all four measures are 0 where all
-    samples stand more than k times. A vector that is not finite is far from every vector.
+    A ball around each sample reaches to its k-th nearest neighbour within its own set. Precision is the share of
+    candidates in any reference ball. Recall is the share of references in any candidate ball (Kynkäänniemi et al.
+    2019). Density is the mean number of reference balls around a candidate, divided by k. Coverage is the share of
+    reference balls that contain a candidate (Naeem et al. 2020). Recall and coverage depend on M and N, so compare only
+    at equal numbers.
+
+    Balls are open, as in prdc 0.2. A sample that occurs more than k times has a ball of radius 0, which contains
+    exactly its copies; in prdc it contains nothing, so that all four measures are 0 if all samples occur more than k
+    times. A vector that is not finite is far from every other one.
 
     Args:
         reference: (N, D) real vectors, more than `neighbours`.
         candidate: (M, D) synthetic vectors, more than `neighbours`.
+        neighbours: Number k of neighbours.
 
     Raises:
         InputError: There are too few vectors.
@@ -69,14 +70,14 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
 
 @dataclass(frozen=True, eq=False)
 class _Balls:
-    """Balls around N vectors of D numbers."""
+    """Balls around N vectors with D numbers each."""
 
     vectors: np.ndarray
     """(N, D)."""
     centred: np.ndarray
-    """(N, D) vectors from the middle of both sets."""
+    """(N, D) vectors relative to the middle of both sets."""
     squares: np.ndarray
-    """(N,) squared length of each centred vector, infinite for a vector that is not finite."""
+    """(N,) squared length of each centred vector, infinite if the vector is not finite."""
     radii: np.ndarray
     """(N,) squared radius."""
 
@@ -98,15 +99,12 @@ class _Balls:
         return balls
 
     def select(self, rows: slice) -> Self:
-        """Return some of the balls."""
+        """Return the balls in these rows."""
         return type(self)(self.vectors[rows], self.centred[rows], self.squares[rows], self.radii[rows])
 
 
 def _square_distances(first: _Balls, second: _Balls) -> np.ndarray:
-    """Return squared distances (N, M).
-
-    They have rounding errors and may be negative.
-    """
+    """Return squared distances (N, M), which may be negative because of rounding."""
     distances = first.centred @ second.centred.T
     distances *= -2
     distances += first.squares[:, None]
@@ -115,9 +113,9 @@ def _square_distances(first: _Balls, second: _Balls) -> np.ndarray:
 
 
 def _find_inside(distances: np.ndarray, radii: np.ndarray, first: _Balls, second: _Balls) -> np.ndarray:
-    """Return which squared distances (N, M) are inside.
+    """Return which squared distances (N, M) are inside balls.
 
-    Below squared radii, (N, 1) or (M,), or 0 as the radius is.
+    Squared radii are (N, 1) or (M,). Distances below them are inside, and a distance of 0 is inside a ball of radius 0.
     """
     squares = np.concatenate([first.squares, second.squares])
     rounding = max(_ROUNDING * squares[np.isfinite(squares)].max(initial=0.0), np.finfo(float).tiny)

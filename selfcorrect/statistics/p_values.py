@@ -1,4 +1,4 @@
-"""Tests of paired differences, alone and of many at once."""
+"""Tests of paired differences, singly or many at once."""
 
 import math
 from collections.abc import Mapping
@@ -11,17 +11,15 @@ from .seeds import check_options, has_spread, per_seed, standard_deviation
 
 
 def student_p(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0) -> float:
-    """Return the p-value of Student's t test.
-
-    The test is two-sided, that the mean over seeds (S,) is 0.
+    """Return the p-value of Student's two-sided t test that the mean is 0.
 
     Args:
         values: (S,) one value per seed.
         resolution: Smallest step of a value, as in `mean_interval`.
-        rounding: Size of the rounding error of the values, as in `has_spread`.
+        rounding: Rounding error of the values, as in `has_spread`.
 
     Returns:
-        The p-value; 1 if there is nothing to test: a single seed, or seeds without spread.
+        The p-value, or 1 if there is nothing to test: for a single seed, and for seeds without spread.
     """
     check_options(resolution=resolution, rounding=rounding)
     seeds = per_seed(values)
@@ -33,9 +31,9 @@ def student_p(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p-values adjusted by Holm's method.
+    """Adjust p-values of simultaneous tests by Holm's method (1979).
 
-    They test all at once (Holm 1979): significant where adjusted ≤ level.
+    A result is significant if its adjusted p-value is at most the level.
 
     Raises:
         SettingError: A p-value is not a number from 0 to 1.

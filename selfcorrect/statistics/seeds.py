@@ -13,24 +13,24 @@ from ..core.checks import check_number, describe_value
 from ..core.errors import InputError, SettingError
 
 ROUNDING = 1e-9
-"""Share of a value that may be rounding: values that vary by less are equal."""
+"""Relative rounding error. Values that vary by less are equal."""
 
 
 Bounds: TypeAlias = tuple[float, float]
-"""The lowest and the highest value that a quantity can have; infinite where there is none."""
+"""Minimum and maximum of a quantity, infinite if there is none."""
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 
 
 def has_spread(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0) -> bool:
-    """Return whether the spread of seeds is known.
+    """Return whether the spread over seeds is known.
 
-    Seeds differ by more than rounding, or have a resolution.
+    Seeds must differ by more than rounding, or have a resolution.
 
     Args:
         values: (S,) one value per seed.
-        resolution: Smallest step of a value, 0 for a continuous value.
-        rounding: Size of the rounding error of the values if greater than the share `ROUNDING` of the values; for
-            differences, that share of the compared values.
+        resolution: Smallest step of a value; 0 for continuous values.
+        rounding: Rounding error of the values, if it is larger than the share `ROUNDING` of them. For differences, it
+            is that share of the compared values.
     """
     check_options(resolution=resolution, rounding=rounding)
     seeds = per_seed(values)
@@ -38,18 +38,12 @@ def has_spread(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0
 
 
 def standard_deviation(seeds: np.ndarray, resolution: float) -> float:
-    """Return the standard deviation over seeds.
-
-    The least value is the resolution of the scores.
-    """
+    """Return the standard deviation over seeds, at least the resolution."""
     return max(float(seeds.std(ddof=1)), resolution)
 
 
 def check_options(confidence: float = 0.95, resolution: float = 0.0, rounding: float = 0.0) -> None:
-    """Raise SettingError for an invalid statistic option.
-
-    It is not a number, or out of its range.
-    """
+    """Raise SettingError for an option that is not a number or out of its range."""
     check_number("confidence", confidence, 0.0, 1.0)
     if confidence in (0, 1):
         raise SettingError(f"confidence must be between 0 and 1, got {confidence}")
@@ -72,10 +66,10 @@ def as_numbers(values: ArrayLike, expected: str, *dimensions: int) -> np.ndarray
 
     Args:
         expected: Description of the values in messages.
-        dimensions: Numbers of dimensions that are allowed, none of which is empty.
+        dimensions: Valid numbers of dimensions. No dimension may be empty.
 
     Raises:
-        InputError: They are text, complex, ragged, empty, or of another shape.
+        InputError: The values are text, complex, ragged, empty, or of another shape.
     """
     try:
         array = np.asarray(values)
@@ -95,7 +89,7 @@ def as_numbers(values: ArrayLike, expected: str, *dimensions: int) -> np.ndarray
 def as_curves(curves: ArrayLike) -> np.ndarray:
     """Return curves (S, T), one per seed.
 
-    A single curve (T,) is one seed's.
+    A single curve (T,) counts as one seed.
     """
     return np.atleast_2d(as_numbers(curves, "a curve per seed, shape (S, T)", 1, 2))
 
@@ -109,9 +103,10 @@ def per_seed(values: ArrayLike) -> np.ndarray:
 
 
 def pair_seeds(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Pair the values (S,) of two arms.
+    """Return the values (S,) of two arms, paired by seed.
 
-    Raises InputError if the numbers of seeds differ.
+    Raises:
+        InputError: The numbers of seeds differ.
     """
     above = per_seed(first)
     below = per_seed(second)

@@ -1,4 +1,4 @@
-"""Variance of samples, in all and within classes."""
+"""Variance of samples, overall and within labels."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from ..core.errors import InputError
 
 
 def trace_ratio(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Return the candidates' total variance over the references'.
+    """Return the ratio of total variances, of candidates (M, D) to references (N, D).
 
-    Candidates (M, D), references (N, D): 1 is as diverse, 0 is collapsed.
+    At 1, candidates are as diverse as references; at 0, they have collapsed.
     """
     return float(total_variance(candidate) / total_variance(reference))
 
@@ -18,15 +18,15 @@ def within_label_ratio(
 ) -> float:
     """Return the ratio of variances within labels.
 
-    It falls to 0 where every class has become a single sample, which the trace ratio cannot see as long as the classes
-    differ. Both are averages over the reference's labels with its frequencies, so that the ratio does not depend on how
-    often the candidates have each label.
+    It falls to 0 if every label has become a single sample, which the trace ratio cannot see as long as labels differ.
+    Both variances are averaged over the reference's labels with their frequencies, so that the ratio does not depend on
+    how often candidates have each label.
 
     Args:
         reference: (N, D) real vectors.
-        reference_labels: (N,) classes of the real data.
+        reference_labels: (N,) labels of the real data.
         candidate: (M, D) synthetic vectors.
-        candidate_labels: (M,) classes of the samples.
+        candidate_labels: (M,) labels of the samples.
 
     Raises:
         InputError: No label has two samples in both sets.
@@ -44,10 +44,7 @@ def within_label_ratio(
 
 
 def total_variance(samples: np.ndarray) -> float:
-    """Return the total variance of samples (N, D).
-
-    It is the trace of the covariance.
-    """
+    """Return the total variance of samples (N, D), the trace of their covariance."""
     return float(samples.var(axis=0, ddof=1).sum())
 
 

@@ -1,4 +1,4 @@
-"""Verdicts: whether a loop keeps a quality, and how many seeds that takes."""
+"""Verdicts: whether a loop keeps a quality, and how many seeds decide it."""
 
 import math
 from bisect import bisect_left
@@ -17,15 +17,15 @@ from .seeds import check_options, pair_seeds
 Label = Literal["stable", "degraded", "collapsed", "undecided"]
 SEVERITY: tuple[Label, ...] = ("stable", "undecided", "degraded", "collapsed")
 Better = Literal["lower", "higher"]
-"""The direction in which a quality is good."""
+"""Direction in which a quality is good."""
 DIRECTIONS: tuple[Better, ...] = get_args(Better)
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When a quality counts as stable or lost.
+    """Factors by which a quality may worsen.
 
-    Factors of a worse quality: stable up to `stable`, lost from `collapsed` on.
+    It is stable up to the factor `stable` and collapsed from `collapsed` on.
     """
 
     stable: float = 1.25
@@ -40,10 +40,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on a quality.
-
-    It has value / baseline with an interval, and the thresholds.
-    """
+    """The verdict on a quality: value / baseline with an interval, and the thresholds."""
 
     label: Label
     ratio: Interval
@@ -66,27 +63,28 @@ def evaluate_quality(
     confidence: float = 0.95,
     resolution: float = 0.0,
 ) -> Verdict:
-    """Evaluate a quality against its baseline.
+    """Evaluate a quality at the end of a loop against its baseline.
 
-    Both are at the end of a loop, on the same seeds. The whole interval of the ratio must lie on a single side of a
-    threshold, otherwise the verdict is "undecided". A quality that is certainly worse than stable and possibly
-    collapsed is "degraded". The interval is made of logarithms (`log_ratio_interval`); counts, and values that may be 0
-    or below, have Fieller's (`ratio_interval`).
+    Both are measured on the same seeds. The verdict is "undecided" unless the whole interval of the ratio lies on one
+    side of a threshold. A quality that is certainly worse than stable and possibly collapsed is "degraded". The
+    interval is that of logarithms (`log_ratio_interval`), or Fieller's for counts and for values that may be 0 or below
+    (`ratio_interval`).
 
     Args:
         values: (S,) the quality, one value per seed.
-        baseline: (S,) the quality of the baseline in the same seeds.
+        baseline: (S,) the baseline's quality for the same seeds.
         better: Direction in which the quality is good.
-        thresholds: Factors by which it may worsen, by default those of `Thresholds()`.
-        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
+        thresholds: Factors by which it may worsen; by default those of `Thresholds()`.
+        confidence: Confidence level.
+        resolution: Smallest step of a score that is a count, such as 1 / n for a share of n samples; 0 for none.
 
     Returns:
-        The verdict; "undecided" with fewer than `FEWEST_SEEDS` seeds, and if the ratio does not vary and no resolution
-            is given.
+        The verdict, which is "undecided" with fewer than `FEWEST_SEEDS` seeds, and if the ratio does not vary and no
+            resolution is given.
 
     Raises:
         InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
-        SettingError: The direction is unknown, or an option is no number or out of its range.
+        SettingError: The direction is unknown, or an option is not a number or out of its range.
     """
     check_choice("better", better, DIRECTIONS)
     check_options(confidence, resolution)
@@ -106,9 +104,9 @@ def _pair_with_baseline(values: ArrayLike, baseline: ArrayLike) -> tuple[np.ndar
 
 
 def _solve_ratio(above: np.ndarray, below: np.ndarray, count: int, confidence: float, resolution: float) -> Interval:
-    """Return the ratio by the fitting method.
+    """Return the ratio with the interval that suits its values.
 
-    Positive values have the interval of logarithms, counts and other values Fieller's.
+    Positive values have the interval of logarithms, counts and all others Fieller's.
     """
     if resolution > 0 or above.min() <= 0:
         return solve_fieller(above, below, count, confidence, resolution)
@@ -131,7 +129,7 @@ def _make_verdict(ratio: Interval, better: Better, thresholds: Thresholds) -> Ve
 
 
 MOST_SEEDS = 1000
-"""A quality that needs more seeds than this counts as lying on the threshold."""
+"""Number of seeds beyond which a quality counts as lying on the threshold."""
 
 
 def seeds_to_decide(
@@ -144,14 +142,15 @@ def seeds_to_decide(
 ) -> int | None:
     """Estimate how many seeds would decide.
 
-    Further seeds are assumed to spread as those at hand do. This is a plan and no promise, because means and
-    covariances of a few seeds are known only roughly.
+    Further seeds are assumed to vary as the given ones do. This is only a plan, because means and covariances from a
+    few seeds are uncertain.
 
     Args:
         values: (S,) the quality, one value per seed.
-        baseline: (S,) the quality of the baseline in the same seeds.
+        baseline: (S,) the baseline's quality for the same seeds.
         better: Direction in which the quality is good.
-        thresholds: Factors by which it may worsen, by default those of `Thresholds()`.
+        thresholds: Factors by which it may worsen; by default those of `Thresholds()`.
+        confidence: Confidence level.
         resolution: Smallest step of a score that is a count, as in `evaluate_quality`.
 
     Returns:
@@ -159,7 +158,7 @@ def seeds_to_decide(
 
     Raises:
         InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
-        SettingError: The direction is unknown, or an option is no number or out of its range.
+        SettingError: The direction is unknown, or an option is not a number or out of its range.
     """
     check_choice("better", better, DIRECTIONS)
     check_options(confidence, resolution)
@@ -177,15 +176,15 @@ def seeds_to_decide(
 
 
 def plan_looks(seeds: int) -> dict[int, float]:
-    """Plan the interim looks of a trial.
+    """Plan the interim looks of a trial with at most `seeds` seeds.
 
-    Returns the numbers of seeds after which a trial of at most `seeds` is evaluated, and each look's confidence. Looks
-    are after 5 (`FEWEST_SEEDS`), 10, 20, … seeds and after all. The error levels of all looks add up to 5 %, in
-    proportion to the number of seeds (a Bonferroni group-sequential test). By the union bound, the chance that any look
-    is wrong about a quality is at most 5 %, even if looks depend on each other.
+    Returns the number of seeds at each look, with its confidence. There are looks after 5 (`FEWEST_SEEDS`), 10, 20, …
+    seeds and after all of them. The error levels of all looks add up to 5 %, in proportion to the number of seeds (a
+    Bonferroni group-sequential test). By the union bound, the probability that any look is wrong about a quality is at
+    most 5 %, even though looks depend on each other.
 
     Raises:
-        SettingError: `seeds` is not a whole number of at least 1.
+        SettingError: `seeds` is not an integer of at least 1.
     """
     check_count("seeds", seeds, 1)
     early = [count for count in (FEWEST_SEEDS * 2**power for power in range(16)) if count < seeds]
@@ -194,10 +193,7 @@ def plan_looks(seeds: int) -> dict[int, float]:
 
 
 def _invert_quality(ratio: float) -> float:
-    """Return 1 / ratio, infinite for lost quality.
-
-    A quality is lost at zero or below.
-    """
+    """Return 1 / ratio, or infinity for a quality that is lost (zero or below)."""
     if math.isnan(ratio):
         return ratio
     return math.inf if ratio <= 0 else 1 / ratio
@@ -206,7 +202,7 @@ def _invert_quality(ratio: float) -> float:
 def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict:
     """Return the most severe verdict.
 
-    The weaker of realism and diversity, for example, decides on a loop.
+    For example, the worse of realism and diversity decides on a loop.
 
     Raises:
         InputError: There is no verdict.
