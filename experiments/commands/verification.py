@@ -1,4 +1,4 @@
-"""Verify files of runs, corrected motions and shards against recorded digests."""
+"""Verify the files of runs, corrected motions and shards against their recorded digests."""
 
 import os
 import tempfile
@@ -28,16 +28,16 @@ from .correct.file_result import read_record
 from .correct.report import REPORT
 
 _OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, SUMMARY_FILE, REPORT)
-"""JSON files with a digest inside, by name; other files may be anybody's."""
+"""Names of JSON files of this package that contain their digest."""
 _LISTED = 20
 
 FileCheck: TypeAlias = tuple[str, str, str]
-"""Path of a file, the fault ("" for none), and the kind in the summary ("" for a plain file)."""
+"""Path of a file, its fault ("" for none), and its kind in the summary ("" for other files)."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The number of verified files, damage, and files that could not be checked."""
+    """The number of verified files, the damage, and the files that could not be checked."""
 
     files: int
     counts: dict[str, int]
@@ -48,7 +48,7 @@ class Verification:
 
     @property
     def summary(self) -> str:
-        """The whole verification in a few lines."""
+        """Summary of the verification in a few lines."""
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
         damaged = len(self.damage) or "none"
         lines = [f"{self.files} files looked at{f' ({counts})' if counts else ''}; {damaged} of them damaged"]
@@ -57,7 +57,7 @@ class Verification:
         return "\n".join(lines)
 
     def _list_unread(self) -> list[str]:
-        """List files without a digest, a line for each, and one for each folder of W&B, whose files W&B checks."""
+        """List the files without a digest, with one line for each folder of W&B, which checks its own files."""
         of_wandb = Counter(_wandb_folder(name) for name in self.unread)
         others = [name for name in self.unread if not _wandb_folder(name)]
         lines = [f"  {name}" for name in others[:_LISTED]]
@@ -67,12 +67,10 @@ class Verification:
 
 
 def verify(address: str | Path, shown_as: str = "") -> Verification:
-    """Verify everything in a folder or address.
-
-    Locks are skipped, because they hold no results.
+    """Verify all files in a folder or at an address, except for locks, which hold no results.
 
     Raises:
-        InputError: Nothing there has digests.
+        InputError: No file has a digest.
     """
     if is_address(address):
         return _verify_address(Place(str(address).rstrip("/")))
@@ -90,16 +88,13 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
 
 
 def _wandb_folder(name: str) -> str:
-    """Return the W&B folder of a file, "" for a file of anything else."""
+    """Return the W&B folder that a file is in, or ""."""
     parts = name.split("/")
     return "/".join(parts[: parts.index("wandb") + 1]) if "wandb" in parts[:-1] else ""
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder.
-
-    Links and pipes count, too; links to folders are not followed.
-    """
+    """Yield all files below a folder, including links and pipes. Links to folders are not followed."""
     for root, folders, names in os.walk(folder):
         yield from (Path(root) / name for name in names)
         yield from (path for name in folders if (path := Path(root) / name).is_symlink())
@@ -120,7 +115,7 @@ def _check_generations(folder: Path) -> Iterator[FileCheck]:
 
 
 def _check_file(path: Path) -> Iterator[FileCheck]:
-    """Yield a list of digests, a record or a JSON file with a digest, and what its digests cover."""
+    """Yield the checks of a file with digests (a list, a record or JSON) and of the files that these digests cover."""
     out = next((above.parent for above in path.parents if above.name == RECORDS), None)
     if path.name == SUMS:
         for file, fault in check_listing(path):
@@ -146,7 +141,7 @@ def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
 
 
 def _verify_address(place: Place) -> Verification:
-    """Verify an address by a temporary copy."""
+    """Verify the files at an address in a temporary copy."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         for name in place.list_names():
             place.fetch(name, Path(scratch) / name)

@@ -1,1 +1,1 @@
-"""Jobs in processes and clusters, with progress."""
+"""Run jobs in processes and on clusters, with progress bars."""

@@ -1,7 +1,4 @@
-"""Identities of user code and data.
-
-A run resumes with other code or data only on request.
-"""
+"""Record the identities of user code and data, so that a run resumes with changed ones only on request."""
 
 import sys
 from collections.abc import Mapping
@@ -18,7 +15,7 @@ ACCEPT = "accept_changed=True (--accept-changed)"
 
 
 def identity_of_data(samples: Samples) -> Identity:
-    """Return the identity of some data."""
+    """Return the identity of samples, by a digest of values and labels."""
     shape = "×".join(map(str, samples.event_shape)) or "1"
     name = f"{len(samples)} samples of shape {shape}, {samples.values.dtype}"
     return Identity(name, "", values=digest_tensors(samples.values, samples.labels), holds="values or labels")
@@ -26,7 +23,7 @@ def identity_of_data(samples: Samples) -> Identity:
 
 @dataclass(frozen=True)
 class IdentityFile:
-    """Identities of a run folder's code and data, with all versions that were accepted."""
+    """The file in a run folder with the identities of code and data, in all accepted versions."""
 
     path: Path
 
@@ -34,11 +31,11 @@ class IdentityFile:
         """Record identities.
 
         Args:
-            identities: Identity of each thing by name.
-            accept_changed: Accept identities that differ from the latest recorded ones.
+            identities: Current identities, by name.
+            accept_changed: Whether to accept identities that differ from the latest recorded ones.
 
         Raises:
-            RunFolderError: An identity changed, and that is not accepted; the message names the change.
+            RunFolderError: An identity changed without being accepted. The message names the change.
         """
         history = self._history()
         changes = {}
@@ -63,7 +60,7 @@ class IdentityFile:
             write_with_digest(self.path, content)
 
     def list_unrecorded(self, identities: Mapping[str, Identity]) -> list[str]:
-        """Return names of identities that are new or changed."""
+        """Return the names of identities that are new or changed."""
         history = self._history()
         return [
             name

@@ -1,9 +1,9 @@
-"""Keys of inputs: finished work is skipped.
+"""Keys of inputs, by which finished work is recognised and skipped.
 
-A key covers the content of a file, the settings, the content of the files that settings name, the code of this
-program and of other packages that takes part, and the versions of libraries. What a reader opens or looks for besides,
-such as the buffers of a glTF file or the skeletons in its folder, is known once the file was read, and is compared by
-digest.
+A key covers the content of a file, the settings, the content of the files named in settings, the code of this program
+and of the other packages involved, and the versions of libraries. Other files that a reader opens or looks for, such as
+the buffers of a glTF file or the skeletons in its folder, are known only after the file was read. They are compared by
+their digests.
 """
 
 import json
@@ -24,13 +24,13 @@ from selfcorrect.storage.files.limits import InputRecord, list_files
 def make_input_key(
     source: Path | str, settings: object, named_files: Sequence[Path | None], plugins: Sequence[Identity] = ()
 ) -> str:
-    """Return the key of a file's inputs.
+    """Return the key of a file, its settings and the software.
 
     Args:
-        source: The file, or the digest of its content; a missing file has a key as well.
-        settings: Values for JSON; other values count by their text.
-        named_files: Files that the settings name, whose content counts.
-        plugins: Identities of the code of other packages that takes part.
+        source: The file, which may be missing, or the digest of its content.
+        settings: JSON values. Other values are compared by their text.
+        named_files: Files named in the settings, which are compared by content.
+        plugins: Identities of code of other packages that is involved.
     """
     digest = source if isinstance(source, str) else compute_file_digest(source)
     digests = [digest, *(path and _digest_shared_file(path) for path in named_files)]
@@ -40,9 +40,9 @@ def make_input_key(
 
 @lru_cache(maxsize=1)
 def digest_software() -> str:
-    """Digest this program: its code, the kernels in use, and the versions of Python and libraries.
+    """Digest this program: its code, whether kernels are used, and the versions of Python and libraries.
 
-    Any change of any module counts, so that nobody has to list the modules behind a result. The digest takes about
+    A change of any module counts, so that nobody has to list the modules that a result depends on. This takes about
     40 ms, once per process.
     """
     code = {name: compute_file_digest(path) for name, path in sorted(list_code().items())}
@@ -50,7 +50,7 @@ def digest_software() -> str:
 
 
 def list_code() -> dict[str, Path]:
-    """List the program's source and compiled modules, by their path in the folder of its packages."""
+    """List the source and compiled modules of the program, by their paths in the folder of its packages."""
     installed = Path(selfcorrect.__file__).parent
     others = (Path(place, name) for place in selfcorrect.__path__ for name in ("simulators", "datasets", "experiments"))
     paths = {path for folder in (installed, *others) for path in folder.rglob("*") if path.suffix in _SUFFIXES}
@@ -58,16 +58,15 @@ def list_code() -> dict[str, Path]:
 
 
 _SUFFIXES = (".py", ".so", ".pyd")
-"""Suffixes of modules, as source and compiled."""
+"""Suffixes of source and compiled modules."""
 
 
 def digest_sidecars(record: InputRecord, source: Path) -> dict[str, str]:
-    """Return digests of the files beside a source.
-
-    What was opened and looked for; "" for files that are not there.
+    """Return the digests of all other files that were opened or looked for while a source was read.
 
     Returns:
-        Digests by path from the source's folder; listings have names such as "*.asf/", as no file has.
+        Digests by path relative to the source's folder, "" for missing files. Listings have names such as "*.asf/",
+        which no file has.
     """
     folder = source.resolve().parent
     digests = {}
@@ -82,13 +81,13 @@ def digest_sidecars(record: InputRecord, source: Path) -> dict[str, str]:
 
 
 def are_unchanged(digests: Mapping[str, str], source: Path) -> bool:
-    """Return whether all files beside a source are unchanged."""
+    """Return whether all files that were opened or looked for with a source are unchanged."""
     folder = source.resolve().parent
     return all(_digest_sidecar(folder, name) == digest for name, digest in digests.items())
 
 
 def _digest_sidecar(folder: Path, name: str) -> str:
-    """Return the digest of a file, or of the names in a folder; "" if there is none."""
+    """Return the digest of a file, of the names in a folder, or of a listing; "" for a missing file."""
     path = folder / name
     if name.endswith(os.sep):
         names = [file.name for file in list_files(path.parent, path.suffix)]
@@ -100,7 +99,7 @@ def _digest_sidecar(folder: Path, name: str) -> str:
 
 
 def _digest_shared_file(path: Path) -> str:
-    """Digest a file that many inputs share; it is read again after any change."""
+    """Digest a file that many inputs share. It is read again only after a change."""
     if not path.is_file():
         return ""
     state = path.stat()
@@ -109,5 +108,5 @@ def _digest_shared_file(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _digest_state(path: Path, *state: int) -> str:
-    """Return the digest of a file in a state; nobody can set back the time of the last change (`st_ctime`)."""
+    """Return the digest of a file, cached by its state, which includes `st_ctime` because it cannot be set back."""
     return compute_file_digest(path)

@@ -1,4 +1,4 @@
-"""Processors and GPUs of a run's jobs, because simulated results differ between models."""
+"""Record the processors and GPUs on which jobs ran, because simulated results differ between models."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,14 +9,15 @@ from selfcorrect.runtime.machine import Machine
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 
 MACHINES_FILE = "machines.json"
-"""File of a run folder with the machines on which each job has worked."""
+"""File in a run folder with the machines on which each job has run."""
 
 
 def record_machines(folder: Path, machines: Mapping[str, Machine]) -> None:
     """Record the machines of jobs in a run folder.
 
     Args:
-        machines: Machine by the job's name, of jobs that had something to do.
+        folder: Run folder.
+        machines: Machine of each job that had something to do, by job name.
     """
     if not machines:
         return
@@ -28,20 +29,20 @@ def record_machines(folder: Path, machines: Mapping[str, Machine]) -> None:
 
 
 def read_machines(folder: Path) -> dict[str, list[Machine]]:
-    """Return the machines of each job, {} without a record."""
+    """Return the recorded machines of each job."""
     path = folder / MACHINES_FILE
     values = read_with_digest(path) if path.exists() else {}
     return {job: [Machine(**machine) for machine in of_job] for job, of_job in values.items()}
 
 
 def count_machines(machines: Iterable[Machine]) -> dict[str, int]:
-    """Return the number of jobs by machine, most first."""
+    """Count the jobs by machine, the most frequent one first."""
     counts = Counter(map(str, machines))
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def describe_mixture(machines: Iterable[Machine]) -> str:
-    """Return a sentence on jobs of different machines; "" if all ran on the same processor and GPU."""
+    """Describe on which machines jobs ran; "" if all have the same processor and GPU."""
     counts = count_machines(machines)
     if len(counts) < 2:
         return ""

@@ -1,9 +1,7 @@
-"""A job on another machine.
+"""Run a job on another machine: check the machine, do the job there, and return how it ended.
 
-Checks that the machine suits, does the job there, and returns how it ended.
-
-Runners of clusters send a `RemoteJob` and get an `Ending`. A failure of the cluster itself, such as a lost node, is not
-an ending: the runner repeats the job.
+Cluster runners send a `RemoteJob` and get an `Ending`. A failure of the cluster itself, such as a lost node, is not an
+ending, because the runner repeats the job.
 """
 
 from __future__ import annotations
@@ -32,48 +30,48 @@ if TYPE_CHECKING:
     from .run import Job
 
 TRIES = 4
-"""Tries of a job whose worker or node is lost, without a new generation in between."""
+"""Number of times that a job may lose its worker or node without a new generation in between."""
 IN_USE_S = 180.0
-"""Longest wait for a folder that a job on a lost node has locked, in s: shared file systems keep such locks a while."""
+"""Longest wait for a locked folder, in s, because shared file systems keep the locks of a lost node for a while."""
 _RETRY_S = 2.0
 FORWARDED = ("AWS_", "AZURE_", "GOOGLE_", "SELFCORRECT_")
-"""Beginnings of the names of environment variables that jobs get from the command."""
+"""Prefixes of the environment variables that the command passes on to jobs."""
 
 Ending: TypeAlias = "Machine | Exception | None"
-"""The machine of a job that worked, None for a job that found everything done, or the error."""
+"""Machine on which a job ran, None if it found everything done, or its error."""
 
 
 def forwarded_variables() -> dict[str, str]:
-    """Return the environment variables that jobs need."""
+    """Return the environment variables to pass on to jobs."""
     return {name: value for name, value in os.environ.items() if name.startswith(FORWARDED)}
 
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """A job with all that another machine must know."""
+    """A job with everything that another machine needs to run it."""
 
     job: Job
     folder: Path | None
-    """The folder that all jobs write into; None for jobs that write to addresses."""
+    """Folder into which all jobs write; None if they write to addresses."""
     directory: Path = field(default_factory=Path.cwd)
-    """Folder where relative paths start."""
+    """Folder to which relative paths refer."""
     folder_identity: str = ""
-    """Identity of the folder, which shows that a machine sees the same folder."""
+    """Identity of the folder, by which another machine recognises it."""
     software: Mapping[str, Any] = field(default_factory=describe_environment)
-    """Versions on which results depend."""
+    """Versions of the software on which results depend."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Environment variables; never printed, because they hold credentials."""
+    """Environment variables, which are never printed because they hold credentials."""
 
     @classmethod
     def make(cls, job: Job, folder: Path | None, variables: Mapping[str, str] | None = None) -> RemoteJob:
-        """Return a job for other machines."""
+        """Prepare a job for other machines."""
         identity = read_identity(folder) if folder is not None else ""
         return cls(job, folder, folder_identity=identity, variables=variables or {})
 
     def run(self, send: Callable[[Event], None]) -> Ending:
-        """Do the job on this machine.
+        """Run the job on this machine.
 
-        A folder that is locked may belong to a job on a lost node, so the job waits a while for the folder.
+        If the folder is locked, the lock may be that of a job on a lost node, so the job waits for a while.
 
         Args:
             send: Called with the progress.
@@ -81,7 +79,7 @@ class RemoteJob:
         os.environ.update(self.variables)
         use_one_thread()
         if not self.job.resources.gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # engines leave GPUs visible to jobs that ask for none
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # cluster software leaves GPUs visible
         deadline_s = time.monotonic() + IN_USE_S
         try:
             self._check_machine()
@@ -107,7 +105,7 @@ class RemoteJob:
 
 
 def _pack_error(error: Exception) -> Exception:
-    """Return an error that can be sent, with the traceback if it is a bug."""
+    """Return an error that can be pickled, with the traceback if it is a bug."""
     place = getattr(error, "place", "")
     bug = getattr(error, "bug", "") or internal_error_traceback(error)
     try:
@@ -120,19 +118,22 @@ def _pack_error(error: Exception) -> Exception:
 
 
 class Losses:
-    """Count losses since a job's last new generation, so that a long job may lose many nodes."""
+    """Counts how often a job was lost since its last new generation, so that a long job may lose many nodes."""
 
     def __init__(self) -> None:
         self._losses = Counter[str]()
         self._reached: dict[str, int] = {}
 
     def note(self, event: Event) -> None:
-        """Note a job's progress; its start shows a generation whose report was lost with the node."""
+        """Note the progress of a job.
+
+        Its start also counts, because a node may be lost before it reports a generation.
+        """
         if event.phase in ("start", "generation") and event.done > self._reached.get(event.job, -1):
             self._reached[event.job] = event.done
             self._losses[event.job] = 0
 
     def may_repeat(self, job: str) -> bool:
-        """Count a loss; return False after too many."""
+        """Count a loss, and return whether the job may be repeated."""
         self._losses[job] += 1
         return self._losses[job] < TRIES

@@ -1,7 +1,7 @@
-"""Jobs on a Ray cluster.
+"""Run jobs on a Ray cluster.
 
-Ray decides where each job runs; the run folder holds the state. A thread of the command waits for the jobs, shows their
-progress, and starts jobs of lost workers and nodes again.
+Ray decides where each job runs, and the run folder holds the state. A thread of the command waits for the jobs, shows
+their progress, and restarts the jobs of lost workers and nodes.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from .run import Job, Show, Submit
 from .where import GB, Where
 
 _PACE_S = 0.5
-"""Time between two looks at the jobs, in s."""
+"""Interval at which jobs are polled, in s."""
 _ANSWER_S = 10.0
 """Longest wait for the head of a cluster to accept a connection, in s."""
 _END_S = 10.0
-"""Longest wait for the thread that attends to the jobs, in s."""
+"""Longest wait for the thread that watches the jobs to end, in s."""
 
 
 @contextmanager
@@ -47,10 +47,10 @@ def run_on_ray(where: Where, folder: Path | None, show: Show) -> Iterator[Submit
     """Run jobs on a Ray cluster.
 
     Options:
-        address: Address of the head, HOST:PORT, or "local" for a cluster that lives as long as the command (default:
+        address: Address of the head (HOST:PORT), or "local" for a cluster that lasts as long as the command (default:
             RAY_ADDRESS, or the cluster of this machine).
-        autoscaling: "yes" if the cluster starts nodes on demand: jobs then wait for nodes that are large enough.
-        modules: Folder of a Python package that nodes lack; Ray copies it there.
+        autoscaling: "yes" if the cluster starts nodes on demand. Jobs then wait for nodes that are large enough.
+        modules: Folder of a Python package that Ray copies to the nodes because they do not have it.
     """
     with redirect_stdout(sys.stderr), _connection(where.options) as is_own:  # Ray prints what its nodes report
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
@@ -66,7 +66,7 @@ def run_on_ray(where: Where, folder: Path | None, show: Show) -> Iterator[Submit
 def _connection(options: Mapping[str, str]) -> Iterator[bool]:
     """Connect to a Ray cluster.
 
-    The value is False if the program has been connected before.
+    Yields False if the program was already connected, and True otherwise.
 
     Raises:
         SettingError: No cluster can be reached, or its versions of Ray or Python differ.
@@ -87,15 +87,15 @@ def _connection(options: Mapping[str, str]) -> Iterator[bool]:
             "--head`) with the versions of Ray and Python of this machine"
         ) from error
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_termination)  # Ray's own raises SystemExit in the middle of the work
+        signal.signal(signal.SIGTERM, on_termination)  # Ray's handler raises SystemExit anywhere
     try:
         yield True
     finally:
-        ray.shutdown()  # ends the jobs under way
+        ray.shutdown()  # ends the running jobs
 
 
 def _require_answer(address: str) -> None:
-    """Raise SettingError if no head answers at its address; Ray itself would try for a minute."""
+    """Raise SettingError if no head answers at the address, because Ray itself would try for a minute."""
     host, _, port = address.rpartition(":")
     if "://" in address or not port.isdigit():
         return
@@ -124,7 +124,7 @@ class _Jobs:
         self._attendant.start()
 
     def submit(self, job: Job) -> Future[Machine | None]:
-        """Start a job; raises SettingError if no node is large enough."""
+        """Start a job. Raises SettingError if no node is large enough."""
         future: Future[Machine | None] = Future()
         if not self._waits_for_nodes:
             _require_node(job)
@@ -132,10 +132,10 @@ class _Jobs:
         return future
 
     def stop(self, *, cancel: bool) -> None:
-        """End the attendance.
+        """Stop watching the jobs.
 
         Args:
-            cancel: End the jobs under way, too; the end of the connection would.
+            cancel: Whether to cancel running jobs, which is needed if the connection stays open.
         """
         self._is_over.set()
         self._attendant.join(_END_S)
@@ -156,7 +156,7 @@ class _Jobs:
                 self._show_events()
                 for reference in done:
                     self._settle(reference)
-        except Exception as error:  # such as the loss of the head
+        except Exception as error:  # for example, the head was lost
             for _, future in self._running.values():
                 if not future.done():
                     future.set_exception(NodeError(f"the Ray cluster was lost: {shorten_message(error)}"))
@@ -175,7 +175,7 @@ class _Jobs:
         self._running[task.remote(remote_job, self._events)] = (job, future)
 
     def _show_events(self) -> None:
-        with suppress(RayError):  # the work goes on without
+        with suppress(RayError):  # jobs continue without progress
             count = ray.get(self._events.qsize.remote(), timeout=_PACE_S)
             for event in ray.get(self._events.get_nowait_batch.remote(count), timeout=_PACE_S) if count else ():
                 self._losses.note(event)
@@ -202,10 +202,7 @@ class _Jobs:
 
 
 def _require_node(job: Job) -> None:
-    """Raise SettingError if no node fits.
-
-    A job asks for more than any node of the cluster has; Ray would wait without a word.
-    """
+    """Raise SettingError if a job asks for more than any node has, because Ray would wait without a message."""
     asked = job.resources
     wanted = {"CPU": asked.cores, "GPU": asked.gpus, "memory": asked.memory_gb * GB}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -1,8 +1,9 @@
-"""Jobs of Slurm.
+"""Run jobs with Slurm.
 
 submitit submits them from a machine that has Slurm's commands and the run folder. Jobs that are ready at the same time
-become an array. What they report is written into files of the run folder, which a thread of this command reads, beside
-`squeue`. The command may die: its jobs go on, and the same command waits for them instead of submitting them again.
+become an array. They report their progress in files of the run folder, and a thread of this command reads these files
+and calls `squeue`. If the command dies, its jobs continue, and the same command waits for them instead of submitting
+them again.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ from .run import Job, Show, Submit
 from .where import Resources, Where
 
 _FOLDER = ".slurm"
-"""Folder of submissions, logs and reports in the run folder; it is removed when all jobs have ended well."""
+"""Subfolder of the run folder with submissions, logs and reports. It is removed when all jobs have succeeded."""
 _JOBS_FILE = "jobs.json"
 _PACE_S = 1.0
-"""Time between two looks at the jobs, in s."""
+"""Interval at which jobs are polled, in s."""
 _SQUEUE_PACE_S = 5.0
-"""Time between two calls of `squeue`, in s, which the controller answers for all users."""
+"""Interval between calls of `squeue`, in s. It is long because the controller answers the calls of all users."""
 _DELAY_S = 20.0
 """Longest time until a shared file system shows what a job wrote at its end, in s."""
-_MOST_TOGETHER = 500
-"""Most jobs in an array; Slurm's default limit is 1000."""
+_MAX_TOGETHER = 500
+"""Maximum number of jobs in an array; Slurm's default limit is 1000."""
 _MINUTES = 240
-"""Time limit of a job where none is given; a job that reaches the limit goes on in another."""
+"""Default time limit of a job, in minutes. A job that reaches the limit continues in another one."""
 _WAITING = frozenset(
     ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "RESIZING", "SUSPENDED", "STOPPED",
      "STAGE_OUT", "SIGNALING", "SPECIAL_EXIT", "REQUEUE_FED", "RESV_DEL_HOLD", "UPDATE_DB", "POWER_UP_NODE")
@@ -60,7 +61,7 @@ _NEVER = frozenset(
     ("PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit", "BadConstraints", "AccountNotAllowed",
      "QOSNotAllowed", "QOSMaxCpuPerJobLimit", "QOSMaxMemoryPerJob", "AssocMaxCpuPerJobLimit", "AssocMaxMemPerJob")
 )  # fmt: skip
-"""Reasons for which a job would wait for ever."""
+"""Slurm's reasons for which a job would wait forever."""
 
 
 @contextmanager
@@ -68,9 +69,9 @@ def run_on_slurm(where: Where, folder: Path | None, show: Show) -> Iterator[Subm
     """Run jobs in Slurm.
 
     Options:
-        partition, account, qos, constraint: As of `sbatch`.
-        minutes: Time limit of a job; one that reaches the limit goes on in another job.
-        parallel: Most jobs of an array that run at the same time.
+        partition, account, qos, constraint: As for `sbatch`.
+        minutes: Time limit of a job. A job that reaches the limit continues in another one.
+        parallel: Maximum number of jobs of an array that run at the same time.
     """
     for command in ("sbatch", "squeue", "scancel"):
         if shutil.which(command) is None:
@@ -88,11 +89,11 @@ def run_on_slurm(where: Where, folder: Path | None, show: Show) -> Iterator[Subm
 
 @dataclass(frozen=True)
 class SlurmWork:
-    """What a job of Slurm does; after a preemption or at the time limit, Slurm queues it again."""
+    """The work of a Slurm job, which is queued again after a preemption or at the time limit."""
 
     remote_job: RemoteJob
     reports: Path
-    """File that gets a line per event."""
+    """File into which the job writes a line per event."""
 
     def __call__(self) -> Ending:
         def send(event: Event) -> None:
@@ -103,7 +104,7 @@ class SlurmWork:
         return self.remote_job.run(send)
 
     def checkpoint(self) -> Any:
-        """Return the same work, to continue at the last commit."""
+        """Return the same work, which continues after the last commit."""
         return submitit.helpers.DelayedSubmission(self)
 
 
@@ -115,11 +116,11 @@ class _Submitted:
     future: Future[Machine | None]
     work: SlurmWork
     handle: Any
-    """The job of submitit."""
+    """submitit's job."""
     read_bytes: int = 0
-    """Bytes of the reports that were shown."""
+    """Number of bytes of the reports that were already shown."""
     ended_s: float | None = None
-    """Time when Slurm no longer named it as waiting or running."""
+    """Time from which on Slurm no longer lists the job as waiting or running; None before."""
 
 
 class _Jobs:
@@ -153,13 +154,13 @@ class _Jobs:
         return future
 
     def stop(self) -> None:
-        """End the attendance and cancel all jobs."""
+        """Stop watching, and cancel all jobs."""
         self._is_over.set()
         self._attendant.join()
         self._cancel([submitted.handle.job_id for submitted in self._running])
 
     def finish(self) -> None:
-        """Stop watching after all jobs have ended; cancel jobs of an earlier command and remove the records."""
+        """Stop watching after all jobs have ended, cancel those of an earlier command, and remove the records."""
         self._is_over.set()
         self._attendant.join()
         self._cancel([entry["id"] for entry in self._earlier.values()])
@@ -176,7 +177,7 @@ class _Jobs:
                 return
 
     def _fail_all(self, error: Exception) -> None:
-        """Fail all jobs with the error, because nobody watches them."""
+        """Set the error on all jobs, because they are no longer watched."""
         futures = [submitted.future for submitted in self._running]
         with suppress(Empty):
             while True:
@@ -188,18 +189,18 @@ class _Jobs:
     # --- submissions
 
     def _submit_waiting(self) -> None:
-        """Submit waiting jobs, without those of an earlier command, as an array for each kind of resources."""
+        """Submit waiting jobs, except those of an earlier command, as an array for each kind of resources."""
         groups: defaultdict[Resources, list[tuple[Job, Future[Machine | None]]]] = defaultdict(list)
         with suppress(Empty):
             while True:
                 job, future = self._started.get_nowait()
                 groups[job.resources].append((job, future))
         for resources, jobs in groups.items():
-            for start in range(0, len(jobs), _MOST_TOGETHER):
-                group = jobs[start : start + _MOST_TOGETHER]
+            for start in range(0, len(jobs), _MAX_TOGETHER):
+                group = jobs[start : start + _MAX_TOGETHER]
                 try:
                     self._submit_group(resources, group)
-                except Exception as error:  # for these jobs
+                except Exception as error:  # fails these jobs only
                     for _, future in group:
                         future.set_exception(error)
         if groups:
@@ -217,7 +218,7 @@ class _Jobs:
                 self._running.append(_Submitted(job, future, work, handle))
                 self._registered[job.name] = earlier
                 continue
-            if earlier is not None:  # of other settings
+            if earlier is not None:  # with other settings
                 self._cancel([earlier["id"]])
             new.append((job, future, work, digest))
         if not new:
@@ -243,18 +244,18 @@ class _Jobs:
             account=options.get("account"),
             qos=options.get("qos"),
             constraint=options.get("constraint"),
-            array_parallelism=_whole_number(options, "parallel") or _MOST_TOGETHER,
+            array_parallelism=_whole_number(options, "parallel") or _MAX_TOGETHER,
             cpus_per_task=resources.cores,
             gpus_per_node=ceil(resources.gpus) or None,  # Slurm gives whole GPUs
             mem=f"{ceil(resources.memory_gb * 1000)}M",
-            additional_parameters={"requeue": True},  # where a node is lost
+            additional_parameters={"requeue": True},  # if a node is lost
             stderr_to_stdout=True,
             use_srun=False,
         )
         return executor
 
     def _read_earlier(self) -> dict[str, dict[str, str]]:
-        """Return jobs of an earlier command that wait or run, by name."""
+        """Return the jobs of an earlier command that are still waiting or running, by name."""
         try:
             recorded = read_with_digest(self._folder / _JOBS_FILE)["jobs"]
         except DamagedError:
@@ -282,7 +283,7 @@ class _Jobs:
                 self._resubmit_lost(submitted, self._states.get(str(submitted.handle.job_id), "gone"))
 
     def _ask_squeue(self) -> None:
-        """Ask for the states of this user's jobs; a controller that does not answer is asked again later."""
+        """Ask for the states of this user's jobs. If the controller does not answer, it is asked again later."""
         command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%r"]
         with suppress(OSError, subprocess.SubprocessError):
             done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
@@ -292,7 +293,7 @@ class _Jobs:
             self._asked_s = time.monotonic()
 
     def _has_ended(self, submitted: _Submitted) -> bool:
-        """Return whether Slurm has ended a job and what it wrote would be visible by now."""
+        """Return whether a job has ended, and so long ago that its output would be visible."""
         state = self._states.get(str(submitted.handle.job_id))
         if state in _WAITING:
             submitted.ended_s = None
@@ -317,10 +318,10 @@ class _Jobs:
     def _settle(self, submitted: _Submitted) -> None:
         try:
             ending: Ending = submitted.handle.result()
-        except FailedJobError:  # such as on a node without this package
+        except FailedJobError:  # for example, the node does not have this package
             _, trace = pickle_load(submitted.handle.paths.result_pickle)
             ending = LostJobError(f"job {submitted.handle.job_id} of Slurm failed before it began: {_last_line(trace)}")
-        except UncompletedJobError as error:  # too often at the time limit
+        except UncompletedJobError as error:  # reached the time limit too often
             self._resubmit_lost(submitted, _last_line(error))
             return
         if isinstance(ending, Exception):
@@ -329,7 +330,7 @@ class _Jobs:
             submitted.future.set_result(ending)
 
     def _resubmit_lost(self, submitted: _Submitted, reason: str) -> None:
-        """Resubmit a lost job; give it up if it was lost too often or somebody cancelled it."""
+        """Resubmit a lost job, unless it was lost too often or cancelled by a user."""
         name = submitted.job.name
         if not reason.startswith("CANCELLED") and self._losses.may_repeat(name):
             self._started.put((submitted.job, submitted.future))

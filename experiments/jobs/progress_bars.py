@@ -1,4 +1,4 @@
-"""Progress of jobs on a terminal: a bar for all, and a bar for each job under way."""
+"""Show the progress of jobs on a terminal: a bar for all jobs, and one for each running job."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tqdm import tqdm
 from selfcorrect.runtime.progress import Progress
 
 PROGRESS = "SELFCORRECT_PROGRESS"
-"""Environment variable that is "always" where a program reads the bars that otherwise a terminal shows."""
+"""Environment variable that is set to "always" by programs that read the bars without a terminal."""
 _PACE_S = 0.1
-"""Shortest time between events of a phase."""
+"""Shortest time between events of a phase, in s."""
 _TICK_S = 1.0
-"""Time between two pictures of the time elapsed."""
+"""Interval at which the elapsed time is refreshed, in s."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of a job in a phase; events travel between processes."""
+    """The progress of a job in a phase, which can be sent between processes."""
 
     job: str
     phase: str
@@ -35,7 +35,7 @@ class Event:
 
 
 def reporter(send: Callable[[Event], None], job: str) -> Progress:
-    """Return a progress callback that sends at most one event per `_PACE_S`, and always the last of a phase."""
+    """Return a progress callback that sends at most one event per `_PACE_S`, but always the last one of a phase."""
     latest_s = 0.0
 
     def report(phase: str, done_count: int, total: int) -> None:
@@ -54,7 +54,7 @@ def _is_live() -> bool:
 
 @contextmanager
 def show_elapsed(title: str) -> Iterator[None]:
-    """Show a title and the elapsed time, or only the title if nobody watches."""
+    """Show a title with the elapsed time, or only the title without a terminal."""
     if not _is_live():
         print(title, file=sys.stderr)
         yield
@@ -76,7 +76,7 @@ def show_elapsed(title: str) -> Iterator[None]:
 
 
 class Bars:
-    """A bar for generations, with the time left, and one per job, at most `rows`."""
+    """A bar for all generations, with the remaining time, and bars for up to `rows` jobs."""
 
     def __init__(self, total: int, rows: int, title: str, unit: str) -> None:
         is_live = _is_live()
@@ -88,7 +88,7 @@ class Bars:
         self.by_job: dict[str, tqdm] = {}
         self._generations: defaultdict[str, set[int]] = defaultdict(set)
         self._kept: dict[str, int] = {}
-        """The last generation of an earlier call, by job."""
+        """Last generation of an earlier call, by job."""
 
     def __enter__(self) -> Bars:
         return self
@@ -98,7 +98,7 @@ class Bars:
             bar.close()
 
     def show(self, event: Event) -> None:
-        """Move the bars on; a generation that a job reports twice, because it was started twice, counts once."""
+        """Advance the bars. A generation counts once, even if a restarted job reports it again."""
         if event.phase == "generation":
             if event.done not in self._generations[event.job]:
                 self._generations[event.job].add(event.done)
@@ -128,7 +128,7 @@ class Bars:
         bar.update(event.done - bar.n)
 
     def _advance(self, *, is_kept: bool) -> None:
-        """Count a generation; those of earlier calls are done, and no part of the speed."""
+        """Count a generation. Those kept from earlier calls do not affect the speed."""
         if not is_kept:
             self.overall.update()
             return
@@ -138,13 +138,13 @@ class Bars:
         self.overall.refresh()
 
     def _count_first(self) -> None:
-        """Count a generation 0, which trains longer than later ones and says nothing about their speed."""
+        """Count a generation 0, which trains longer than later ones and therefore does not affect the speed."""
         if self.overall.n > self.overall.initial:
             self._advance(is_kept=True)
             return
         done_count = self.overall.n + 1
         overall: Any = self.overall
-        overall.start_t = overall.last_print_t = overall._time()  # `reset` does so too, but shows 0 first
+        overall.start_t = overall.last_print_t = overall._time()  # like `reset`, which would show 0 first
         self.overall.n = self.overall.initial = self.overall.last_print_n = done_count
         self.overall.refresh()
 

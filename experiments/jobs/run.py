@@ -1,8 +1,7 @@
-"""Run the jobs of an experiment.
+"""Run the jobs of an experiment in the order of their dependencies, on the machines of a runner.
 
-They run in the order of dependence, on the machines of a runner. A job is idempotent: results go to separate folders,
-whole or not at all, and existing results are skipped. So a run folder holds the whole state of a run, and a runner only
-decides where jobs run.
+A job is idempotent: its results go to a folder of its own, completely or not at all, and existing results are skipped.
+The run folder therefore holds the whole state of a run, and the runner only decides where jobs run.
 """
 
 from __future__ import annotations
@@ -36,34 +35,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A unit of work `function(*arguments, progress)`; function must be importable, all arguments picklable."""
+    """A unit of work `function(*arguments, progress)`, with an importable function and picklable arguments."""
 
     name: str
     function: Callable[..., None]
     arguments: tuple[Any, ...]
     generations: int
-    """Generations that the job adds to the overall bar, a generation for each call of progress("generation", …)."""
+    """Number of generations that the job adds to the overall bar, one for each call of progress("generation", …)."""
     after: tuple[str, ...] = ()
+    """Names of the jobs that must finish first."""
     resources: Resources = ONE_CORE
-    """What the job asks for, which runners on other machines respect."""
+    """Resources that the job needs on other machines."""
 
 
 Submit: TypeAlias = Callable[[Job], "Future[Machine | None]"]
 Show: TypeAlias = Callable[[Event], None]
 Runner: TypeAlias = Callable[[Where, Path | None, Show], AbstractContextManager[Submit]]
-"""(where, the folder that all jobs write into, show) → a context with a value that starts a job. Jobs report progress
-to `show` (see `reporter`). A job's future has the machine, or None if the machine is not known or the job had nothing
-to do. When an error leaves the context, jobs under way are stopped."""
+"""Function of (where, folder into which all jobs write, show) that returns a context, whose value starts a job.
+
+Jobs report their progress to `show` (see `reporter`). The result of a job's future is the machine, or None if the
+machine
+is unknown or the job had nothing to do. If an error leaves the context, running jobs are stopped."""
 
 
 @dataclass(frozen=True)
 class RunnerRow(Row):
-    """A runner."""
+    """A row of the table of runners."""
 
     is_local: bool = False
-    """True for a runner of as many jobs at once as there are workers; no more jobs are started."""
+    """True if the runner runs as many jobs at the same time as there are workers, so that no more are started."""
     options: tuple[str, ...] | None = None
-    """Options that the runner knows beside `Resources`, None for any."""
+    """Options of the runner in addition to `Resources`; None for any."""
 
 
 RUNNERS = Registry(
@@ -95,7 +97,7 @@ RUNNERS = Registry(
     group="selfcorrect.runners",
     row_type=RunnerRow,
 )
-"""Each leads to a `Runner`."""
+"""Known runners. Each entry refers to a `Runner`."""
 
 
 def run_jobs(
@@ -108,24 +110,25 @@ def run_jobs(
     observe: Show = lambda event: None,
     each_alone: bool = False,
 ) -> dict[str, Machine]:
-    """Run all jobs in the order of dependence.
+    """Run all jobs in the order of their dependencies.
 
-    Results do not depend on the place.
-
-    Finished work stays finished if a job fails.
+    Results do not depend on where jobs run. If a job fails, finished work is kept.
 
     Args:
-        where: Place and number of workers.
-        folder: Folder that all jobs write into; other machines must reach the folder.
+        jobs: Jobs to run.
+        where: Runner and number of workers.
+        title: Title of the overall progress bar.
+        unit: Unit of the overall progress bar.
+        folder: Folder into which all jobs write, and which other machines must reach.
         observe: Called with the progress of all jobs, from any thread.
-        each_alone: A job that fails ends only dependent jobs.
+        each_alone: Whether a failed job ends only the jobs that depend on it.
 
     Returns:
-        The machine of each job that had something to do, by the job's name, as far as known.
+        The machine, as far as it is known, of each job that had something to do, by job name.
 
     Raises:
-        JobsError: Jobs failed, and `each_alone` is true; raised after all other jobs are done. Without `each_alone`,
-            the job's own exception is raised at once.
+        JobsError: `each_alone` is true and jobs failed; raised after all other jobs are done. If `each_alone` is false,
+            the exception of the first failed job is raised at once.
     """
     workers = min(where.workers, max(len(jobs), 1))
     modules = {job.function.__module__ for job in jobs}
@@ -160,14 +163,15 @@ def require_runner(where: Where) -> None:
 
 
 def do_job(job: Job, send: Show, threads: int) -> Machine | None:
-    """Do a job in this process.
+    """Run a job in this process.
 
     Args:
+        job: Job to run.
         send: Called with the progress.
-        threads: Cores that the job may take.
+        threads: Number of cores that the job may use.
 
     Returns:
-        The machine, None if the job found everything done.
+        The machine, or None if the job found everything done.
     """
     report = reporter(send, job.name)
     kept = -1
@@ -191,16 +195,16 @@ def do_job(job: Job, send: Show, threads: int) -> Machine | None:
 
 
 def use_one_thread() -> None:
-    """Use one thread here and in all children, because sums depend on the number of threads."""
+    """Use one thread here and in all child processes, because sums depend on the number of threads."""
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    threadpool_limits(1)  # for libraries that are loaded already, and do not read the environment again
+    threadpool_limits(1)  # for loaded libraries, which do not read the environment again
     torch = sys.modules.get("torch")
-    if torch is not None:  # it is not imported if nothing needs it
+    if torch is not None:  # not imported only for this
         torch.set_num_threads(1)
 
 
 class _Schedule:
-    """Jobs that are waiting, running and failed."""
+    """The waiting, running and failed jobs."""
 
     def __init__(
         self, jobs: Sequence[Job], submit: Submit, runner: RunnerRow, workers: int, bars: Bars, each_alone: bool
@@ -248,7 +252,7 @@ class _Schedule:
             self._graph.done(name)
 
     def _fail(self, name: str, error: Exception) -> None:
-        """Give up a job, or end all."""
+        """Give up a failed job, or raise its error to end all jobs."""
         if not self._each_alone or isinstance(error, WorkerError | NodeError):
             raise error
         self._bars.write(f"{name} failed: {describe_in_a_line(error)}")
@@ -257,7 +261,7 @@ class _Schedule:
 
 
 def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
-    """Return the longest path of generations after each job; long paths start first."""
+    """Return the largest number of generations from each job on along its dependents. Long paths start first."""
     lengths = {name: job.generations for name, job in jobs.items()}
     order = [*TopologicalSorter({name: job.after for name, job in jobs.items()}).static_order()]
     for name in reversed(order):
@@ -267,17 +271,18 @@ def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
 
 
 def summarise_names(names: Sequence[str], most: int) -> str:
-    """List the first names and count the rest."""
+    """List the first names, and count the others."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def jobs_error(failed: Mapping[str, Exception], count: int, machines: Mapping[str, Machine]) -> JobsError:
-    """Return the error to raise after all other jobs.
+    """Make the error to raise for failed jobs after all others are done.
 
     Args:
+        failed: Errors of the failed jobs, by name.
         count: Number of all jobs.
-        machines: Machines of the jobs that were done.
+        machines: Machines of the finished jobs, by name.
     """
     names_by_reason = dict[str, list[str]]()
     for name, error in failed.items():
@@ -296,13 +301,13 @@ def jobs_error(failed: Mapping[str, Exception], count: int, machines: Mapping[st
 
 @contextmanager
 def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Run each job at once, in this process."""
+    """Run each job in this process as soon as it is submitted."""
 
     def submit(job: Job) -> Future[Machine | None]:
         finished: Future[Machine | None] = Future()
         try:
             finished.set_result(do_job(job, show, where.threads))
-        except Exception as error:  # the schedule decides what it ends
+        except Exception as error:  # the schedule decides which jobs it ends
             finished.set_exception(error)
         return finished
 
@@ -311,14 +316,14 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
 
 @contextmanager
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Run jobs in a process for each worker on this machine; all processes end with this one."""
+    """Run jobs on this machine in a process per worker. All processes end with this one."""
     events = process_context().Queue()
     pool = start_processes(where.workers, _start_worker, events, where.threads, modules=where.modules)
     with _drain(events, show), pool:
         try:
             yield lambda job: pool.submit(_run_job, job)
         except BaseException:
-            stop_processes(pool)  # the next run keeps what is committed, and repeats what was under way
+            stop_processes(pool)  # the next run repeats what was not committed
             raise
 
 
@@ -330,7 +335,7 @@ def _start_worker(events: Queue[Event], threads: int) -> None:
     global _events, _threads
     _events = events
     _threads = threads
-    use_one_thread()  # the server that forked this process may have loaded libraries with more
+    use_one_thread()  # the fork server may have loaded libraries with more threads
 
 
 def _run_job(job: Job) -> Machine | None:
@@ -339,12 +344,12 @@ def _run_job(job: Job) -> Machine | None:
 
 
 _BACKLOG_S = 5.0
-"""Time for events that are not shown yet when all jobs are done."""
+"""Time to show remaining events after all jobs are done, in s."""
 
 
 @contextmanager
 def _drain(events: Queue[Event | None], show: Show) -> Iterator[None]:
-    """Show events while the body runs; events of a long backlog are dropped."""
+    """Show events while the body runs, and drop a long backlog at the end."""
     shown = threading.Lock()
     is_over = threading.Event()
 
@@ -362,6 +367,6 @@ def _drain(events: Queue[Event | None], show: Show) -> Iterator[None]:
         events.put(None)
         thread.join(timeout=_BACKLOG_S)
         is_over.set()
-        with shown:  # the end of the event that is being shown
+        with shown:  # waits until the current event is shown
             pass
         thread.join(timeout=1)

@@ -24,10 +24,10 @@ class RunnerChoice:
     cores, gpus and memory_gb."""
 
     def to_where(self, workers: int | None) -> Where:
-        """Return the place of the jobs.
+        """Return the runner with its options and the number of workers.
 
         Args:
-            workers: Number of workers on this machine, None for one per core.
+            workers: Number of workers on this machine; by default one per core.
 
         Raises:
             SettingError: The runner or an option is unknown.

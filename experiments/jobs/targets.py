@@ -12,15 +12,16 @@ ANOTHER = "choose another place with --out, or give --overwrite"
 
 
 def place_of(path: Path) -> Path:
-    """Resolve the links of a path, which may lead nowhere or in a circle."""
+    """Resolve the links in a path, which may be broken or circular."""
     return Path(os.path.realpath(path))
 
 
 def check_separate(outputs: Mapping[str, Path | None], inputs: Iterable[Path], others: Iterable[Path] = ()) -> None:
-    """Check that outputs differ from inputs and each other.
+    """Raise SettingError if an output is the same file as an input or another output.
 
     Args:
-        outputs: The file of each option, None for an option that was not given.
+        outputs: File of each option, or None for an option that was not given.
+        inputs: Files that the command reads.
         others: Other files that the command writes.
     """
     input_places = set(map(place_of, inputs))
@@ -40,13 +41,13 @@ def check_separate(outputs: Mapping[str, Path | None], inputs: Iterable[Path], o
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise SettingError if a path is a folder, a pipe, a device, or a link that leads nowhere."""
+    """Raise SettingError if a path is a folder, a pipe, a device or a broken link."""
     if is_stream(path) or (os.path.lexists(path) and not path.is_file()):
         raise SettingError(f"{path}: is not a regular file, and only regular files are replaced; choose another file")
 
 
 def check_no_link(folders: Iterable[Path]) -> None:
-    """Raise SettingError if the records' folder is a link, which may lead anywhere."""
+    """Raise SettingError if a folder of records is a link."""
     for folder in folders:
         if folder.is_symlink():
             raise SettingError(f"{folder}: is a link, and records are kept only in folders; move it away")
@@ -58,12 +59,13 @@ def check_output(
     """Check that a file can be written without loss.
 
     Args:
-        path: The file, None for no file.
-        overwrite: Allow that an existing file is replaced.
-        is_stream_allowed: Allow a pipe or a device, such as /dev/stdout.
+        path: File to write, or None for none.
+        overwrite: Whether an existing file may be replaced.
+        inputs: Files that the command reads.
+        is_stream_allowed: Whether the path may be a pipe or a device, such as /dev/stdout.
 
     Raises:
-        SettingError: An input or an existing file would be overwritten, or the path is no regular file.
+        SettingError: An input or an existing file would be overwritten, or the path is not a regular file.
     """
     if path is None or (is_stream_allowed and is_stream(path)):
         return
@@ -85,11 +87,11 @@ def check_targets(
     """Check that targets can be written without loss.
 
     Args:
-        pairs: The files, each (source, target).
-        may_replace: Returns True for an existing target that may be replaced.
+        pairs: Source and target of each file.
+        may_replace: Returns whether an existing target may be replaced.
         otherwise: Advice at the end of the message.
-        inputs: Other files that no target may be.
-        reason: Reason why a target is not replaced; `FOREIGN` is for commands that record what they wrote.
+        inputs: Other files that must not be overwritten.
+        reason: Reason why a target is not replaced. `FOREIGN` is for commands that record what they wrote.
 
     Raises:
         SettingError: An input, a target, or a file that may not be replaced would be overwritten.

@@ -1,4 +1,4 @@
-"""Where jobs run, and what each asks for; results do not depend on the place."""
+"""Describe where jobs run and which resources each needs. Results do not depend on either."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ GB = 10**9
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job asks for; a runner starts the job where that much is free."""
+    """Resources that must be free for a runner to start a job."""
 
     cores: int = 1
-    """Cores."""
+    """Number of cores."""
     gpus: float = 0.0
-    """GPUs; a fraction such as 0.25 lets several jobs share one."""
+    """Number of GPUs. A fraction such as 0.25 lets several jobs share one."""
     memory_gb: float = 1.0
     """Main memory, in GB."""
 
@@ -35,9 +35,7 @@ class Resources:
         return f"{cores}{gpus}, {self.memory_gb:g} GB"
 
     def change(self, options: Mapping[str, str]) -> Resources:
-        """Return resources with those of a runner's options.
-
-        Other options are left out of account.
+        """Return the resources, changed by the options of a runner. Other options are ignored.
 
         Raises:
             SettingError: A value is not a number of the right size.
@@ -56,28 +54,28 @@ class Resources:
 
 ONE_CORE = Resources()
 RESOURCE_OPTIONS = {resource.name for resource in fields(Resources)}
-"""Options of every runner that runs jobs elsewhere."""
+"""Options of all runners that run jobs on other machines."""
 
 
 @dataclass(frozen=True)
 class Where:
-    """The runner of jobs, its options, and the workers."""
+    """The runner of jobs, its options, and the number of workers."""
 
     workers: int = 1
     """Number of jobs that run at the same time on this machine."""
     runner: str = ""
-    """A name in `jobs.RUNNERS`; by default processes for several workers."""
+    """Name of a runner in `jobs.RUNNERS`; by default processes if there are several workers."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """Options of the runner by name, such as the partition of Slurm; also what each job asks for (`Resources`)."""
+    """Options of the runner by name, such as Slurm's partition, and of the jobs' `Resources`."""
     threads: int = 1
-    """Cores of each worker, for work that gives the same bytes with any number of cores."""
+    """Number of cores per worker, for work whose result does not depend on it."""
     modules: tuple[str, ...] = ()
-    """Modules that running jobs import; a server of worker processes imports them once for all."""
+    """Modules that jobs import. A server of worker processes imports them once for all."""
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers, 1)
 
     @property
     def chosen(self) -> str:
-        """The name of the runner."""
+        """Name of the runner."""
         return self.runner or ("here" if self.workers == 1 else "processes")

@@ -1,1 +1,1 @@
-"""Checking motion files against rules: reading, reports, settings."""
+"""Check motion files against rules, or against earlier versions of the files."""

@@ -1,9 +1,7 @@
-"""Compare a motion file with an earlier one.
+"""Compare a motion file with an earlier one, to find what an export, an import or a resampling changed.
 
-What did an export, an import or a resampling change?
-
-Times, size and world are compared first, and differences in these are undone before joints are compared. A file that
-only lasts longer is reported as that, and not as a file with joints somewhere else.
+Differences in timing, size and world are measured first and undone before joints are compared. A file that only lasts
+longer is therefore not reported as one with displaced joints.
 """
 
 import json
@@ -34,22 +32,22 @@ from selfcorrect.storage.files.strict_json import to_json
 from .reports import write_xml
 
 _SAME_LENGTH_FRAMES = 1.5
-"""Largest difference of two lengths, in frames: programs count a last frame, or leave one out."""
-_MOST_DELAY_FRAMES = 3
-"""Largest delay that is searched for: programs begin at frame 1, or put a pose of rest in front."""
+"""Largest difference between equal durations, in frames, because some programs add or omit a last frame."""
+_MAX_DELAY_FRAMES = 3
+"""Largest delay that is searched, in frames, because some programs begin at frame 1 or insert a rest pose."""
 _SAME_SCALE = 0.005
-"""Largest relative difference of sizes that are the same."""
+"""Largest relative difference between equal sizes."""
 _SAME_WORLD_RAD = np.radians(0.5)
 _SAME_PLACE_M = 0.005
 _SAME_REST_RAD = np.radians(2.0)
 _SAME_POSE_M = 1e-4
-"""Mean difference of poses that are the same: of several such parts of a motion, a cut keeps the first."""
-_FEWEST_JOINTS = 4
-_FEWEST_FRAMES = 4
+"""Mean difference between equal poses, in m. If several parts of a motion are equal, the first one is taken."""
+_MIN_JOINTS = 4
+_MIN_FRAMES = 4
 _ROUNDING_S = 1e-6
 
 RestFrames: TypeAlias = Mapping[str, np.ndarray]
-"""Place (3,) of each joint at rest, by name."""
+"""Rest position (3,) of each joint, by name."""
 
 
 @dataclass(frozen=True)
@@ -59,56 +57,57 @@ class Difference:
     path: str
     against: str
     fps: tuple[float, float]
-    """Frames per second, before and after."""
+    """Frame rates before and after."""
     seconds: tuple[float, float]
-    """Duration, before and after."""
+    """Durations before and after."""
     stretch: float
-    """Factor of the duration, exactly 1 if the durations agree to 1.5 frames."""
+    """Factor of the duration; exactly 1 if durations differ by at most 1.5 frames."""
     delay_s: float
-    """Delay of the motion's beginning; negative if the beginning is missing."""
+    """Delay of the beginning; negative if the beginning is missing."""
     end_s: float
-    """Time by which the motion goes on longer at its end, 0 to 1.5 frames; negative if the end is missing."""
+    """Additional time at the end; negative if the end is missing, and exactly 0 up to 1.5 frames."""
     scale: float
-    """Factor of the body's size, exactly 1 within 0.5 %."""
+    """Factor of the body's size; exactly 1 if sizes differ by at most 0.5 %."""
     turn_deg: float
-    """Angle of the world's turn, exactly 0 within half a degree."""
+    """Rotation of the world; exactly 0 up to half a degree."""
     shift_m: tuple[float, float, float]
-    """Shift of the world after scale and turn, exactly 0 within 5 mm."""
+    """Shift of the world after scaling and rotation; exactly 0 up to 5 mm."""
     joints: int
-    """Number of joints that are compared."""
+    """Number of compared joints."""
     missing: tuple[str, ...]
-    """Joints of the first file that the second file has under no name and in no part of the body."""
+    """Joints of the earlier file that have no counterpart in the later file, neither by name nor by body part."""
     lost: tuple[str, ...]
-    """Those of them that move: all but rigid tips of limbs, such as End Sites."""
+    """Missing joints that move, which are all except rigid tips of limbs, such as End Sites."""
     rest_deg: float
-    """Largest angle between bones at rest, 0 if all agree to two degrees."""
+    """Largest angle between corresponding bones at rest; 0 if all agree within two degrees."""
     rest_bone: str
-    """Joint at the end of that bone."""
+    """Joint at the end of this bone."""
     mean_mm: float
-    """Mean distance of the joints after all that is above is undone."""
+    """Mean distance between corresponding joints after all differences above are undone."""
     worst_mm: float
+    """Largest distance between corresponding joints."""
     worst_joint: str
     worst_frame: int
-    """Frame of the first file."""
+    """Frame of the largest distance, in the earlier file."""
     penetration_mm: tuple[float, float]
     floating_mm: tuple[float, float]
     skating_mm_s: tuple[float, float]
 
     def exceeds(self, tolerance_mm: float) -> bool:
-        """Return whether a difference matters.
+        """Return whether the motions differ.
 
-        Times, size, world or rest pose differ, a joint is lost, or one is beyond the tolerance.
+        They do if timing, size, world or rest pose differ, a joint is lost, or a distance exceeds the tolerance.
         """
         return self.is_elsewhere or bool(self.lost) or self.rest_deg > 0 or self.worst_mm > tolerance_mm
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether times, size or world differ."""
+        """True if timing, size or world differ."""
         shifts = (self.delay_s, self.end_s, self.turn_deg, *self.shift_m)
         return (self.stretch, self.scale) != (1.0, 1.0) or any(shifts)
 
     def lines(self, tolerance_mm: float) -> Iterator[str]:
-        """Yield the differences, a sentence each, the gravest first."""
+        """Yield a sentence for each difference, the most serious first."""
         if self.stretch != 1:
             yield f"lasts {self.stretch:.4g} times as long: {self.seconds[0]:.3f} → {self.seconds[1]:.3f} s"
         if self.fps[0] != self.fps[1]:
@@ -143,7 +142,7 @@ class Difference:
         )
 
     def to_values(self, tolerance_mm: float) -> dict[str, Any]:
-        """Return the fields as JSON values, with the verdict."""
+        """Return the fields and the verdict as JSON values."""
         return asdict(self) | {"tolerance_mm": tolerance_mm, "exceeds": self.exceeds(tolerance_mm)}
 
 
@@ -151,8 +150,8 @@ def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
     """Compare the file `path` with the earlier file `against`.
 
     Raises:
-        InputError: A file cannot be read, holds several motions or no frame, or the two have fewer than four joints in
-            common.
+        InputError: A file cannot be read, holds several motions or no frames, or the files have fewer than four joints
+            in common.
     """
     after = open_motion(path, reading, any_body=True)
     before = open_motion(against, reading, any_body=True)
@@ -161,10 +160,7 @@ def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
 
 
 def _get_rest(file: MotionFile) -> RestFrames | None:
-    """Return joint positions in a file's rest pose.
-
-    The file must hold one motion, and its rest pose differ from the skeleton's.
-    """
+    """Return the joint positions in a file's rest pose, or None if they are the skeleton's."""
     return file.rests[0] if file.rests else None
 
 
@@ -175,27 +171,27 @@ def compare_motions(
     against: str = "",
     rests: tuple[RestFrames | None, RestFrames | None] = (None, None),
 ) -> Difference:
-    """Return how `after` differs from `before`: see `Difference`.
+    """Measure how `after` differs from `before`; see `Difference`.
 
-    rests: Rest poses of `before` and `after`; None for the skeleton's.
+    `rests` are the rest poses of `before` and `after`, or None for those of their skeletons.
     """
     for motion, name in ((before, against), (after, path)):
         if not len(motion):
             raise InputError(f"{name}: holds no frame")
-    if len(before) == 1:  # a frame alone has no rate
+    if len(before) == 1:  # a single frame has no frame rate
         before = replace(before, fps=after.fps)
     elif len(after) == 1:
         after = replace(after, fps=before.fps)
     joints_before, joints_after = _match_joints(before.skeleton, after.skeleton)
-    if len(joints_before) < _FEWEST_JOINTS:
+    if len(joints_before) < _MIN_JOINTS:
         raise InputError(
-            f"{path}: {len(joints_before)} joints in common with {against}, at least {_FEWEST_JOINTS} are needed"
+            f"{path}: {len(joints_before)} joints in common with {against}, at least {_MIN_JOINTS} are needed"
         )
     before_m = joint_positions(before)[:, joints_before]
     after_m = joint_positions(after)[:, joints_after]
-    # Size, times and world follow from the body: programs make the tips of limbs anew.
+    # Tips of limbs are ignored for size, timing and world, because programs make new ones.
     body = [index for index, joint in enumerate(joints_before) if joint in before.skeleton.parents]
-    if len(body) < _FEWEST_JOINTS:
+    if len(body) < _MIN_JOINTS:
         body = [*range(len(joints_before))]
     scale = _measure_scale(before_m[:, body], after_m[:, body], _find_bones(before.skeleton, joints_before, body))
     shapes = (_shapes(before_m[:, body]), _shapes(after_m[:, body] / scale))
@@ -256,7 +252,10 @@ def compare_motions(
 
 
 def _match_joints(before: Skeleton, after: Skeleton) -> tuple[list[int], list[int]]:
-    """Pair joints by name, or else by body part."""
+    """Pair joints by name, or else by body part.
+
+    Returns the indices of the paired joints in both skeletons.
+    """
     exact = {name: joint for joint, name in enumerate(after.names)}
     plain = {_plain_name(name): joint for joint, name in reversed([*enumerate(after.names)])}
     same_name = [exact.get(name) for name in before.names]
@@ -274,7 +273,7 @@ def _match_joints(before: Skeleton, after: Skeleton) -> tuple[list[int], list[in
 
 
 def _plain_name(name: str) -> str:
-    """Strip namespace, case, blanks and punctuation."""
+    """Normalise a name, without namespace, case, blanks and punctuation."""
     own_name = unicodedata.normalize("NFKC", re.split(r"[:|]", name)[-1]).casefold()
     return re.sub(r"[\W_]", "", own_name) or own_name
 
@@ -282,7 +281,8 @@ def _plain_name(name: str) -> str:
 def _measure_stretch(before: Motion, after: Motion, shapes: tuple[np.ndarray, np.ndarray]) -> float:
     """Return the factor of the duration.
 
-    Durations that agree to `_SAME_LENGTH_FRAMES` count as the same unless poses agree far better if time is stretched.
+    Durations that differ by at most `_SAME_LENGTH_FRAMES` count as equal, unless poses agree far better after
+    stretching.
     """
     frame_s = 1 / min(before.fps, after.fps)
     if after.seconds == before.seconds or before.seconds == 0:
@@ -296,7 +296,7 @@ def _measure_stretch(before: Motion, after: Motion, shapes: tuple[np.ndarray, np
 
 
 def _find_bones(skeleton: Skeleton, joints: Sequence[int], body: Sequence[int]) -> list[tuple[int, int]]:
-    """Return bones between the joints as index pairs into `body`."""
+    """Return the bones between joints of the body, as pairs of indices into `body`."""
     place_of_joint = {joints[index]: place for place, index in enumerate(body)}
     bones = []
     for joint, place in place_of_joint.items():
@@ -307,18 +307,16 @@ def _find_bones(skeleton: Skeleton, joints: Sequence[int], body: Sequence[int]) 
 
 
 def _measure_scale(before_m: np.ndarray, after_m: np.ndarray, bones: Sequence[tuple[int, int]]) -> float:
-    """Return the factor of the size.
+    """Return the factor of the size: the median ratio of bone lengths, which do not depend on the pose.
 
-    It is the factor of the median bone length, which poses do not change.
-
-    Without enough bones it is the ratio of the distances of joints from the centre, in the median frame.
+    If there are too few bones, it is the ratio of the joints' mean distances from their centre, as medians over frames.
     """
     parents, children = np.array(bones, dtype=int).reshape(-1, 2).T
     spreads = [float(np.median(_shapes(places_m).mean(axis=1))) for places_m in (before_m, after_m)]
-    if len(bones) >= _FEWEST_JOINTS:
+    if len(bones) >= _MIN_JOINTS:
         lengths_m = [norms(places_m[0, children] - places_m[0, parents]) for places_m in (before_m, after_m)]
         ratios = lengths_m[1][lengths_m[0] > 1e-6] / lengths_m[0][lengths_m[0] > 1e-6]
-        spreads = [1.0, float(np.median(ratios))] if len(ratios) >= _FEWEST_JOINTS else spreads
+        spreads = [1.0, float(np.median(ratios))] if len(ratios) >= _MIN_JOINTS else spreads
     if spreads[0] == 0:
         return 1.0
     scale = spreads[1] / spreads[0]
@@ -326,30 +324,29 @@ def _measure_scale(before_m: np.ndarray, after_m: np.ndarray, bones: Sequence[tu
 
 
 def _shapes(places_m: np.ndarray) -> np.ndarray:
-    """Return joint distances (T, J) from their centre."""
+    """Return the distances (T, J) of joints from their centre."""
     return np.linalg.norm(places_m - places_m.mean(axis=1, keepdims=True), axis=-1)
 
 
 def _find_delay_s(shapes: tuple[np.ndarray, np.ndarray], fps: float, fps_after: float, stretch: float) -> float:
-    """Return the second file's delay, in s.
+    """Return the delay of the second file, in s, with which poses agree best; 0 unless it improves the agreement by
+    far.
 
-    The delay in frames that makes poses agree best; 0 unless it helps.
-
-    Poses are compared by the distances of joints from the joints' centre: no turn or shift of the world changes these.
+    Poses are compared by the distances of joints from their centre, which do not change if the world is rotated or
+    shifted.
     """
     places = np.arange(len(shapes[0])) / fps * stretch * fps_after
-    delays = range(-_MOST_DELAY_FRAMES, _MOST_DELAY_FRAMES + 1)
+    delays = range(-_MAX_DELAY_FRAMES, _MAX_DELAY_FRAMES + 1)
     errors = {delay: _measure_pose_error(shapes, places + delay) for delay in delays}
     best = min(errors, key=lambda delay: (errors[delay], abs(delay)))
     return best / fps_after if _is_far_better(errors[best], errors[0]) else 0.0
 
 
 def _find_cut_s(shapes: tuple[np.ndarray, np.ndarray], before: Motion, after: Motion, stretch: float) -> float | None:
-    """Return when the first motion begins in the second.
+    """Return the time at which the first motion begins in the second, if one is a part of the other at the same speed.
 
-    Only if one is a part of the other at the same speed; else None.
-
-    The shorter shapes are compared with all parts of the longer at once: Σ |a − b|² = Σ a² + Σ b² − 2 Σ a b.
+    Otherwise, returns None. The shorter motion is compared with all parts of the longer one at once, by
+    Σ |a − b|² = Σ a² + Σ b² − 2 Σ a b.
     """
     is_shorter = after.seconds < before.seconds
     short, long = shapes[::-1] if is_shorter else shapes
@@ -371,7 +368,10 @@ def _find_cut_s(shapes: tuple[np.ndarray, np.ndarray], before: Motion, after: Mo
 
 
 def _measure_pose_error(shapes: tuple[np.ndarray, np.ndarray], places: np.ndarray) -> float:
-    """Return the mean difference of shapes: the first (T, J) from the second at frames (T,); infinite if few exist."""
+    """Return the mean difference between the first shapes (T, J) and the second ones at fractional frames (T,).
+
+    The result is infinite if at most half of the frames exist.
+    """
     is_shared = (places >= 0) & (places <= len(shapes[1]) - 1)
     if is_shared.sum() <= len(places) / 2:
         return np.inf
@@ -383,19 +383,17 @@ def _is_far_better(error_m: float, usual_m: float) -> bool:
 
 
 def _sample(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Interpolate values (T, ...) at fractional frames by splines."""
+    """Interpolate values (T, ...) at fractional frames with cubic splines."""
     places = np.clip(places, 0, len(values) - 1)
-    if len(values) < _FEWEST_FRAMES:
+    if len(values) < _MIN_FRAMES:
         return values[np.rint(places).astype(int)]
     return CubicSpline(np.arange(len(values)), values, axis=0)(places)
 
 
 def _fit_world(before_m: np.ndarray, after_m: np.ndarray) -> tuple[Rotation, np.ndarray]:
-    """Fit the rotation and shift between two worlds.
+    """Fit the rotation and shift that map the second file's positions to the first's.
 
-    They bring the second file's positions onto the first's; each is exactly zero if small.
-
-    The fit minimises squared distances (Kabsch 1976).
+    Both minimise the squared distances (Kabsch 1976), and each is set to zero if it is small.
     """
     points, goals = after_m.reshape(-1, 3), before_m.reshape(-1, 3)
     turn = Rotation.align_vectors(goals - goals.mean(axis=0), points - points.mean(axis=0))[0]
@@ -412,11 +410,12 @@ def _compare_rest(
     joints_after: Sequence[int],
     rests: tuple[RestFrames | None, RestFrames | None],
 ) -> tuple[float, str]:
-    """Compare bone directions of two rest poses.
+    """Compare the bone directions of two rest poses, except for rigid tips.
 
-    Returns the largest angle in degrees, and the bone's joint.
+    A rotation of the whole pose, as by other axes, is not a difference.
 
-    Rest poses that are only turned as a whole, as those of other axes are, do not differ, nor do rigid tips count.
+    Returns:
+        The largest angle in degrees, and the joint at the end of this bone.
     """
     places = [_find_rest_positions(skeleton, rest) for skeleton, rest in zip((before, after), rests, strict=True)]
     match = dict(zip(joints_before, joints_after, strict=True))
@@ -445,17 +444,17 @@ def _compare_rest(
 
 
 def _find_rest_positions(skeleton: Skeleton, rest: RestFrames | None) -> np.ndarray:
-    """Return joint positions (J, 3) at rest, NaN where the file does not say."""
+    """Return the joint positions (J, 3) at rest, NaN for joints that the file does not state."""
     if rest is None:
         return skeleton.rest_positions_m
     return np.array([rest.get(name, np.full(3, np.nan)) for name in skeleton.names])
 
 
 def pair_files(inputs: Sequence[Path], against: Path) -> list[tuple[Path, Path]]:
-    """Pair motion files with earlier files, by stem.
+    """Pair motion files with earlier files by the stem of the file name.
 
     Raises:
-        InputError: There is no motion file, or a file has no original, or several.
+        InputError: There are no motion files, or a file has no original or several.
     """
     paths = [path for place in inputs for path in motion_files(place)]
     if not paths:
@@ -479,7 +478,7 @@ def pair_files(inputs: Sequence[Path], against: Path) -> list[tuple[Path, Path]]
 def format_differences(
     differences: Sequence[Difference], tolerance_mm: float, form: Literal["text", "json", "junit"]
 ) -> str:
-    """Format the differences of all files as lines, JSON, or JUnit XML with a test case per file."""
+    """Format the differences of all files as text, JSON, or JUnit XML with a test case per file."""
     if form == "json":
         values = [difference.to_values(tolerance_mm) for difference in differences]
         return json.dumps(to_json(values), indent=1, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Check motion files against the rules, file by file, so that memory does not grow with their number."""
+"""Check motion files against the rules, one at a time, so that memory does not grow with their number."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeededForce:
-    """The root residual that a motion needs in an engine; means over frames."""
+    """The residual force and moment on the root that a motion needs in an engine, as means over frames."""
 
     force_bodyweights: float
     moment_nm: float
     without_support: float
-    """Share of frames."""
+    """Share of frames without support."""
     engine: str
 
     def __str__(self) -> str:
@@ -47,27 +47,28 @@ class NeededForce:
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """Findings in a file's motions, or why reading failed."""
+    """The findings in a file's motions, or the reason why it could not be read."""
 
     path: Path
     findings: tuple[tuple[Finding, ...], ...] = ()
     needed: tuple[NeededForce | None, ...] = ()
-    """The root residual of each motion, None if not measurable; empty if not asked for."""
+    """Root residual of each motion, None if it could not be measured; () if it was not asked for."""
     assumed: tuple[FileNote, ...] = ()
     """Assumptions made in reading the file: unit, frame rate, axis, body, profile."""
     references: tuple[dict[str, float], ...] = ()
-    """Figures of each motion as a reference, by key; empty if these were not asked for."""
+    """Figures of each motion as a reference, by key; () if they were not asked for."""
     conclusions: tuple[Conclusion, ...] = ()
-    """Conclusions about size, axis, unit and floor with evidence; empty unless asked for."""
+    """Conclusions about size, axis, unit and floor, with evidence; () if they were not asked for."""
     notes: tuple[str, ...] = ()
-    """Measurements that failed, a sentence each."""
+    """Sentences on measurements that failed."""
     error: str = ""
+    """Reason why the file could not be read; "" if it could."""
     flaw: str = ""
-    """Reason why a readable file was not checked, or why `correct` refuses the file."""
+    """Reason why a readable file was not checked, or why `correct` refuses it."""
 
     @property
     def damage(self) -> tuple[FileNote, ...]:
-        """Notes on missing or omitted data."""
+        """Notes on missing or dropped data."""
         return tuple(note for note in self.assumed if note.topic == "damage")
 
     @property
@@ -85,21 +86,23 @@ def check_files(
     explain: bool = False,
     as_references: bool = False,
 ) -> Iterator[CheckedFile]:
-    """Check files, each when the caller asks.
+    """Check files lazily.
 
     Args:
+        paths: Files to check.
         reading: Facts that the files do not state.
-        engine: Engine for measuring the root residual and checking the rules of physics; None for neither.
-        explain: Also draw conclusions on the assumptions made in reading.
-        as_references: Also measure the motions as references.
+        choice: Rules to check.
+        engine: Engine for the root residual and the rules of physics, or None to skip both.
+        explain: Whether to explain how each file was read.
+        as_references: Whether to measure the motions as references.
 
     Yields:
-        The findings of each file, or the reason for a failed reading.
+        The findings in each file, or the reason why it could not be read.
     """
     for path in paths:
         try:
             yield _check_file(path, reading, choice, engine, explain=explain, as_references=as_references)
-        except Exception as error:  # a bad file stops no other
+        except Exception as error:  # a bad file must not stop the others
             yield CheckedFile(path, error=describe_failure(path, error))
 
 
@@ -168,7 +171,7 @@ def _infer_surroundings(motion: Motion) -> Surroundings:
 
 
 def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:
-    """Measure the root residual of a motion; returns None and a note if that fails."""
+    """Measure the root residual of a motion. Returns None and a note if this fails."""
     from selfcorrect.simulators.feasibility import RootResidual, compute_needed_residual
 
     measure = partial(compute_needed_residual, motion, engine)
@@ -186,10 +189,7 @@ def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, st
 
 
 def read_project_choice(folder: Path) -> RuleChoice:
-    """Read the choice of rules in pyproject.toml.
-
-    The nearest one in or above a folder; all rules if there is none.
-    """
+    """Read the choice of rules from the nearest pyproject.toml in or above a folder; all rules if there is none."""
     for place in (folder.resolve(), *folder.resolve().parents):
         if (file := place / "pyproject.toml").is_file():
             return _read_choice(file)

@@ -1,7 +1,4 @@
-"""Tables of motions as references.
-
-Ranked by what will hurt training, as text and CSV, and the clips to leave out.
-"""
+"""Rank motions as training references: tables as text and CSV, and the list of clips to leave out."""
 
 import csv
 import io
@@ -20,19 +17,19 @@ from .check_files import CheckedFile
 
 _NAME_WIDTH = 40
 _SPREAD = (5, 95)
-"""Percentiles of the range of heights of a folder's clips."""
+"""Percentiles between which the range of stance heights of all clips is reported."""
 
 
 @dataclass(frozen=True)
 class ReferenceRow:
-    """A clip with figures, and figures compared with limits."""
+    """A clip with its figures, and their ratios to the limits."""
 
     path: Path
     motion: int | None
-    """Number of the motion in a file that holds several; None for the only motion."""
+    """Index of the motion in a file that holds several; None for a single motion."""
     figures: dict[str, float]
     ratios: dict[str, float]
-    """Figures as multiples of limits, the worst first."""
+    """Ratio of each figure to its limit, the largest first."""
 
     @property
     def name(self) -> str:
@@ -40,18 +37,18 @@ class ReferenceRow:
 
     @property
     def worst(self) -> float:
-        """Largest ratio, 0 if no figure was measured."""
+        """Largest ratio; 0 if no figure was measured."""
         return next(iter(self.ratios.values()), 0.0)
 
     @property
     def hurts(self) -> list[str]:
-        """Titles of the figures beyond limits, the worst first."""
+        """Titles of the figures beyond their limits, the worst first."""
         titles = {figure.key: figure.title for figure in REFERENCE_FIGURES}
         return [titles[key] for key, ratio in self.ratios.items() if ratio > 1]
 
 
 def rank_references(all_checked: Sequence[CheckedFile]) -> list[ReferenceRow]:
-    """Return the rows of measured motions, the worst first."""
+    """Make the rows of all measured motions, the worst first."""
     rows = []
     for checked in all_checked:
         for number, figures in enumerate(checked.references):
@@ -61,7 +58,7 @@ def rank_references(all_checked: Sequence[CheckedFile]) -> list[ReferenceRow]:
 
 
 def format_reference_table(rows: Sequence[ReferenceRow]) -> list[str]:
-    """Return a row for each motion, and a summary."""
+    """Format a table with a line for each motion, and a summary."""
     if not rows:
         return []
     width = max(4, *(min(len(row.name), _NAME_WIDTH) for row in rows))
@@ -96,7 +93,7 @@ def _summarize_heights(rows: Sequence[ReferenceRow]) -> str:
 
 
 def to_reference_csv(rows: Sequence[ReferenceRow]) -> str:
-    """Return the table as CSV in SI units; a cell is empty if the figure was not measured."""
+    """Format the table as CSV in SI units. Cells of figures that were not measured are empty."""
     stream = io.StringIO()
     keys = [figure.key for figure in REFERENCE_FIGURES]
     writer = csv.writer(stream, lineterminator="\n")
@@ -109,6 +106,6 @@ def to_reference_csv(rows: Sequence[ReferenceRow]) -> str:
 
 
 def list_left_out(rows: Sequence[ReferenceRow]) -> str:
-    """Return the paths of clips with a figure beyond a limit, one a line, the worst first."""
+    """List the paths of clips with a figure beyond its limit, one per line, the worst first."""
     paths = dict.fromkeys(str(row.path) for row in rows if row.hurts)
     return "".join(f"{path}\n" for path in paths)

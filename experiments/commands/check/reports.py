@@ -1,4 +1,4 @@
-"""Reports of findings as text, JSON, JUnit XML, or a picture of the worst moments."""
+"""Report findings as text, JSON, JUnit XML, or a picture of the worst moments."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from xml.etree import ElementTree
 
 _ROWS = 12
-"""Most findings in a picture."""
+"""Maximum number of findings in a picture."""
 MOMENTS = 5
-"""Frames of each finding in a picture; the worst frame is in the middle."""
+"""Number of frames drawn for each finding, with the worst one in the middle."""
 
 _APART_S = 0.1
-"""Time between these frames, seconds."""
+"""Time between these frames, in s."""
 _TRACKS_S = 1.0
-"""Time before and after a finding in the drawn tracks of feet."""
+"""Time before and after a finding for which foot tracks are drawn, in s."""
 _SIZE_PX = 220
-"""Size of a moment in a picture."""
+"""Width and height of a drawn frame, in pixels."""
 _DECLARATION = "<?xml version='1.0' encoding='utf-8'?>\n"
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def format_lines(checked: CheckedFile) -> Iterator[str]:
-    """Yield the lines about a file; none without findings, measured residuals or notes."""
+    """Yield lines about a file, or none if there are no findings, residuals or notes."""
     if checked.error:
         yield f"{checked.path}: unreadable: {remove_path(checked.error, checked.path)}"
     if checked.flaw:
@@ -60,7 +60,7 @@ def format_lines(checked: CheckedFile) -> Iterator[str]:
 
 
 def _format_needed(checked: CheckedFile) -> Iterator[str]:
-    """Yield each motion's measured root residual."""
+    """Yield a line with the measured root residual of each motion."""
     for number, needed in enumerate(checked.needed):
         where = f"motion {number}: " if len(checked.needed) > 1 else ""
         if needed is not None:
@@ -68,7 +68,7 @@ def _format_needed(checked: CheckedFile) -> Iterator[str]:
 
 
 def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
-    """Say how many files have findings, by which rules, and how many could not be read."""
+    """Summarise how many files have findings, by which rules, and how many could not be read."""
     broken, unreadable, refused = _count_files(all_checked)
     rules = Counter[str]()
     for checked in all_checked:
@@ -88,7 +88,7 @@ def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
 
 
 def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int, int]:
-    """Count files that break rules, could not be read, or could be read but are refused by `correct`."""
+    """Count the files that break rules, that could not be read, and that `correct` refuses."""
     broken = sum(bool(checked.all_findings) for checked in all_checked)
     unreadable = sum(bool(checked.error) for checked in all_checked)
     refused = sum(bool(checked.flaw) for checked in all_checked)
@@ -96,10 +96,10 @@ def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int, int]:
 
 
 def to_findings_json(all_checked: Sequence[CheckedFile]) -> str:
-    """Return the findings as JSON, file by file.
+    """Format the findings as JSON, by file and motion.
 
-    Each file has its motions; frames count from 0, `stop` is exclusive. If root residuals were measured, `needed` has
-    the residual of each motion, or null if not measurable.
+    Frames count from 0, and `stop` is exclusive. If root residuals were measured, `needed` has the residual of each
+    motion, or null if it could not be measured.
     """
     return json.dumps(to_json([_to_values(checked) for checked in all_checked]), indent=1, allow_nan=False)
 
@@ -126,7 +126,7 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
 
 
 def to_junit(all_checked: Sequence[CheckedFile]) -> str:
-    """Return JUnit XML with a test case per file; a failure lists the findings."""
+    """Format the findings as JUnit XML with a test case per file, whose failure lists the findings."""
     from xml.etree import ElementTree  # slow to import
 
     _, unreadable, refused = _count_files(all_checked)
@@ -147,7 +147,7 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
 
 
 def write_xml(root: ElementTree.Element) -> str:
-    """Return an XML document in which characters that XML does not have are escaped."""
+    """Format an XML document, with characters escaped that XML cannot hold."""
     from xml.etree import ElementTree  # slow to import
 
     ElementTree.indent(root)
@@ -158,11 +158,12 @@ def write_xml(root: ElementTree.Element) -> str:
 def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading, *, overwrite: bool = True) -> None:
     """Draw the worst findings as a PNG.
 
-    There is at most a row per rule and file, with moments and tracks of the feet. Findings of the same file and frame
-    share a row.
+    The worst finding of each rule in each file gets a row, with frames around it and tracks of the feet. Findings in
+    the
+    same frame of a file share a row.
 
     Raises:
-        SettingError: the file exists and may not be replaced.
+        SettingError: The file exists and may not be replaced.
     """
     from selfcorrect.motion.pictures.drawing import film_strip, save_picture  # slow to import
     from selfcorrect.motion.pictures.panels import PicturePanel

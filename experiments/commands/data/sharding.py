@@ -1,9 +1,9 @@
-"""Pack motions into sets of parquet files.
+"""Pack motion files and datasets into sets of parquet files (shards), sorted by skeleton, with hundreds of motions
+each.
 
-Motion files and datasets are packed, some hundred motions to a file, sorted by skeleton. Recordings are cut into
-batches by number and size, and each batch is a job that writes its shards and then a record of them. So the bytes do
-not depend on where and by how many workers the jobs are done, and a set that was stopped goes on with the batches that
-lack a record. The list of digests is written last: a set without this file is unfinished.
+Recordings are divided into batches by number and size. Each batch is a job that writes its shards and then a record of
+them. The bytes therefore do not depend on where the jobs run and on how many workers, and a stopped set continues with
+the batches that have no record. The list of digests is written last, so a set without it is unfinished.
 """
 
 import json
@@ -50,17 +50,17 @@ from ...jobs.where import Where
 from .sources import dataset_at, open_source
 
 BATCH_RECORDINGS = 1024
-"""Most recordings of a job."""
+"""Maximum number of recordings in a batch."""
 BATCH_BYTES = 2**27
-"""Most bytes of the files of these."""
+"""Maximum size of the files in a batch, in bytes."""
 SORTED_BYTES = 2**27
-"""Most bytes of the numbers of motions that are sorted together."""
+"""Maximum size of the motions that are sorted together, in bytes."""
 SHARD_BYTES = 2**25
-"""Most bytes of the numbers in a shard; a larger motion has a separate shard."""
+"""Maximum size of the motions in a shard, in bytes. A larger motion gets a shard of its own."""
 MOST_MOTIONS = 100_000
-"""Most motions in a shard."""
+"""Maximum number of motions in a shard."""
 _RECORDS = ".shards"
-"""Folder of the records of batches, in an unfinished set."""
+"""Folder with the records of batches in an unfinished set."""
 _FILES_OF_SET = re.compile(
     rf"shard-\d{{5,}}(-\d{{4,}})?\.parquet|{re.escape(SUMS)}|{re.escape(LOCK)}|\..+\.tmp/.*|\.(shards|slurm)/.*"
 )
@@ -68,10 +68,10 @@ _FILES_OF_SET = re.compile(
 
 @dataclass(frozen=True)
 class ShardTask:
-    """Sources that become a set of shards."""
+    """Sources to pack into a set of shards."""
 
     sources: tuple[str, ...]
-    """Paths and addresses."""
+    """Paths and addresses of the sources."""
     out: str
     """Path or address of the set."""
     dataset: str | None = None
@@ -79,7 +79,7 @@ class ShardTask:
     reading: Reading = field(default_factory=Reading)
     motions_per_shard: int = 256
     overwrite: bool = False
-    """Replace a finished set."""
+    """Whether to replace a finished set."""
 
     def __post_init__(self) -> None:
         check_count("motions-per-shard", self.motions_per_shard, 1, MOST_MOTIONS)
@@ -91,9 +91,9 @@ class Recording:
 
     name: str
     size: int
-    """Bytes of the file."""
+    """Size of the file, in bytes."""
     version: str
-    """What changes with the file, without reading it."""
+    """Text that changes if the file changes, without reading it."""
     read: Callable[[], Iterable[NamedMotion]]
 
 
@@ -103,17 +103,17 @@ class ShardBatch:
 
     number: int
     recordings: range
-    """Numbers of the recordings in the list of all."""
+    """Indices of the recordings in the list of all recordings."""
 
     @property
     def record_name(self) -> str:
-        """Name of the record in the set."""
+        """Name of the batch's record in the set."""
         return f"{_RECORDS}/{self.number:05d}.json"
 
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """What became of a batch."""
+    """The result of a batch."""
 
     key: str
     """Hash of the recordings, the settings and the software."""
@@ -121,30 +121,31 @@ class BatchRecord:
     digests: dict[str, str]
     """Digest of each shard by name."""
     sizes: dict[str, int]
-    """Bytes of each shard by name."""
+    """Size of each shard in bytes, by name."""
     unread: list[str]
-    """A sentence for each recording that could not be read."""
+    """Messages on the recordings that could not be read."""
 
     def is_kept(self, key: str, files: Mapping[str, FileFacts]) -> bool:
-        """Return whether the batch of a set with `files` is already done."""
+        """Return whether the batch is already done, given its key and the files of the set."""
         return self.key == key and all(name in files and files[name].size == self.sizes[name] for name in self.sizes)
 
 
 @dataclass(frozen=True)
 class ShardSet:
-    """Counts of a shard set, and missing recordings."""
+    """Number of motions and shards in a set, and the recordings that are missing."""
 
     motions: int
     shards: int
     unread: tuple[str, ...]
-    """A sentence for each recording that could not be read."""
+    """Messages on the recordings that could not be read."""
 
 
 def make_shards(task: ShardTask, where: Where) -> ShardSet:
     """Make or complete a set of shards.
 
     Args:
-        where: Where recordings are read, and by how many workers.
+        task: Sources and settings.
+        where: Runner of the jobs, and number of workers.
 
     Raises:
         InputError: No motion could be read.
@@ -172,7 +173,7 @@ def make_shards(task: ShardTask, where: Where) -> ShardSet:
 
 
 def _find_kept(place: Place, batches: Sequence[ShardBatch], keys: Mapping[int, str]) -> dict[int, BatchRecord]:
-    """Return records by number of the batches that an earlier call finished."""
+    """Return the records of the batches that an earlier call finished, by number."""
     files = place.list_files()
     kept = {}
     for batch in batches:
@@ -187,7 +188,7 @@ def _find_kept(place: Place, batches: Sequence[ShardBatch], keys: Mapping[int, s
 
 
 def read_batch_record(place: Place, batch: ShardBatch) -> BatchRecord:
-    """Read a batch's record; raises DamagedError if it is missing or damaged."""
+    """Read the record of a batch. Raises DamagedError if it is missing or damaged."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         path = Path(scratch, "record.json")
         if not place.fetch(batch.record_name, path):
@@ -196,7 +197,7 @@ def read_batch_record(place: Place, batch: ShardBatch) -> BatchRecord:
 
 
 def _finish(place: Place, records: Sequence[BatchRecord]) -> ShardSet:
-    """Write digests, and remove stale shards and records."""
+    """Write the digests, and remove stale shards and all records."""
     digests = {name: digest for record in records for name, digest in record.digests.items()}
     unread = tuple(sentence for record in records for sentence in record.unread)
     names = place.list_names()
@@ -220,9 +221,9 @@ def _finish(place: Place, records: Sequence[BatchRecord]) -> ShardSet:
 
 @contextmanager
 def _claim(place: Place, task: ShardTask) -> Iterator[None]:
-    """Claim a place for a shard set.
+    """Claim the output of a set, and lock it if it is a local folder.
 
-    It must have no files but the shards of an unfinished or replaced set. A folder of this machine is locked.
+    It may hold no files other than those of an unfinished set, or of a set that is to be replaced.
     """
     names = place.list_names()
     if foreign := [name for name in names if not _FILES_OF_SET.fullmatch(name)]:
@@ -230,7 +231,7 @@ def _claim(place: Place, task: ShardTask) -> Iterator[None]:
     if SUMS in names and not task.overwrite:
         raise SettingError(f"{task.out}: exists; {ANOTHER}")
     folder = Path(task.out)
-    target = place_of(folder)  # addresses, too, are compared as paths
+    target = place_of(folder)  # addresses are also compared as paths
     for source in map(place_of, map(Path, task.sources)):
         if source == target or source in target.parents or target in source.parents:
             raise SettingError(f"{task.out}: a set cannot hold its sources, or lie in them; choose another place")
@@ -249,21 +250,21 @@ def _claim(place: Place, task: ShardTask) -> Iterator[None]:
 class Listing:
     """The recordings of all sources, in order.
 
-    Each process lists them once, because clips cannot be sent to another.
+    Each process lists them once, because clips cannot be sent to other processes.
     """
 
     task: ShardTask
     directory: Path
-    """Folder where relative paths start; worker processes may have begun in another."""
+    """Folder to which relative paths refer. Worker processes may have started in another one."""
     token: str
-    """Differs in each call."""
+    """Random token of the call, so that another call lists the recordings again."""
 
     def recordings(self) -> list[Recording]:
-        """Return the recordings."""
+        """List the recordings, once per process."""
         return _list_once(self)
 
     def make_key(self, batch: ShardBatch) -> str:
-        """Return a hash of all inputs on which a batch's shards depend."""
+        """Return a hash of everything on which the shards of a batch depend."""
         task = self.task
         recordings = self.recordings()
         versions = [(recordings[number].name, recordings[number].version) for number in batch.recordings]
@@ -281,7 +282,7 @@ def _list_once(listing: Listing) -> list[Recording]:
 
 
 def cut_batches(recordings: Sequence[Recording]) -> list[ShardBatch]:
-    """Return the batches of some recordings."""
+    """Divide recordings into batches by number and size."""
     batches = []
     sizes = [recording.size for recording in recordings]
     for numbers in group_by_size(range(len(sizes)), sizes.__getitem__, BATCH_BYTES, BATCH_RECORDINGS):
@@ -290,10 +291,10 @@ def cut_batches(recordings: Sequence[Recording]) -> list[ShardBatch]:
 
 
 def pack_batch(listing: Listing, batch: ShardBatch, key: str, progress: Progress) -> None:
-    """Write the shards of a batch, then the record.
+    """Write the shards of a batch, and then its record.
 
     Raises:
-        InputError: The recordings are not those that the command has listed.
+        InputError: The recordings differ from those that the command listed.
     """
     if max(batch.recordings) >= len(listing.recordings()) or listing.make_key(batch) != key:
         raise InputError("the sources changed since the command listed them, or are others on this node")
@@ -318,7 +319,7 @@ def pack_batch(listing: Listing, batch: ShardBatch, key: str, progress: Progress
 
 
 def _read_batch(listing: Listing, batch: ShardBatch, unread: list[str], progress: Progress) -> Iterator[NamedMotion]:
-    """Yield the motions of a batch; `unread` gets a sentence for each recording that cannot be read."""
+    """Yield the motions of a batch. A message for each recording that cannot be read is appended to `unread`."""
     total = len(batch.recordings)
     read = stream_tasks(partial(_read_recording, listing), batch.recordings, get_core_limit())
     for done_count, motions in enumerate(read, 1):
@@ -330,16 +331,16 @@ def _read_batch(listing: Listing, batch: ShardBatch, unread: list[str], progress
 
 
 def _read_recording(listing: Listing, number: int) -> list[NamedMotion] | str:
-    """Read a recording's motions, or describe the failure."""
+    """Read the motions of a recording, or return a message if this fails."""
     recording = listing.recordings()[number]
     try:
         return [_check(item) for item in recording.read()]
-    except Exception as error:  # a bad recording stops no other
+    except Exception as error:  # a bad recording must not stop the others
         return describe_failure(recording.name, error)
 
 
 def list_recordings(source: str, task: ShardTask) -> list[Recording]:
-    """List the recordings of a dataset's folder, of motion files, or of a set at an address."""
+    """List the recordings of a source: a dataset's folder, motion files, or a remote set."""
     if is_address(source):
         place = Place(source)
         files = place.list_files()
@@ -354,7 +355,7 @@ def list_recordings(source: str, task: ShardTask) -> list[Recording]:
     _, clips = open_source(path, task.dataset, task.split, task.reading)
     recordings = []
     for clip in clips:
-        facts = FileFacts(0)  # of a clip in an archive
+        facts = FileFacts(0)  # for a clip in an archive
         if clip.path.is_file():
             state = clip.path.stat()
             facts = FileFacts(state.st_size, state.st_mtime_ns)
@@ -363,7 +364,7 @@ def list_recordings(source: str, task: ShardTask) -> list[Recording]:
 
 
 def _read_set(place: Place, name: str) -> list[NamedMotion]:
-    """Return the motions of a remote parquet file."""
+    """Read the motions of a remote parquet file."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         path = Path(scratch, "set.parquet")
         if not place.fetch(name, path):
@@ -372,7 +373,7 @@ def _read_set(place: Place, name: str) -> list[NamedMotion]:
 
 
 def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
-    """Yield the motions of a clip; files in a plain `folder` get labels from the place there."""
+    """Yield the motions of a clip. In a plain `folder`, labels follow from the path (`label_of`)."""
     if clip.path.suffix.lower() == ".parquet":
         yield from read_named(clip.path)
         return
@@ -384,10 +385,7 @@ def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
 
 
 def _check(item: NamedMotion) -> NamedMotion:
-    """Return a motion with valid numbers and name.
-
-    Raises InputError for wrong numbers, or for a name that cannot name a file.
-    """
+    """Return a motion. Raises InputError for invalid numbers, or for a name that cannot be a file name."""
     if not is_file_name(item.name):
         raise InputError(f"{item.name!r} cannot be the name of a file in a set of shards; rename it")
     check_numbers(item.motion)
@@ -395,10 +393,7 @@ def _check(item: NamedMotion) -> NamedMotion:
 
 
 def cut_shards(motions: Iterable[NamedMotion], most_motions: int) -> Iterator[list[NamedMotion]]:
-    """Sort motions into shards.
-
-    As many as fit into memory are sorted together, so that like motions share a shard.
-    """
+    """Sort motions into shards. As many as fit into memory are sorted together, so that similar ones share a shard."""
     size = attrgetter("bytes")
     for group in group_by_size(motions, size, SORTED_BYTES, MOST_MOTIONS):
         yield from group_by_size(sorted(group, key=_sort_key), size, SHARD_BYTES, most_motions)

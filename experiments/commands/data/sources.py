@@ -1,4 +1,4 @@
-"""Sources of motions: datasets, folders of motion files, and files, with recordings and a summary."""
+"""List and summarise the recordings of a source: a dataset, a folder of motion files, or a file."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,15 +32,21 @@ def open_source(
     *,
     limit: int | None = None,
 ) -> tuple[str, list[Clip]]:
-    """Open a dataset, folder or motion file.
+    """Open a dataset, a folder of motion files or a motion file.
 
     Args:
+        path: Folder or file.
         dataset: Name of the dataset; by default inferred from the layout.
+        split: Split of the dataset; by default all.
         reading: Facts that motion files do not state.
-        limit: Largest number of recordings, spread evenly over all.
+        limit: Maximum number of recordings, spread evenly over all.
+
+    Returns:
+        A description of the source, and its recordings.
 
     Raises:
         InputError: The path is neither a known dataset nor motion files.
+        SettingError: A split is named for motion files that are not a dataset, or the reading contradicts the dataset.
     """
     reading = reading or Reading()
     known_dataset = dataset_at(path, dataset, reading)
@@ -63,17 +69,18 @@ def open_source(
 
 
 def dataset_at(path: Path, name: str | None, reading: Reading) -> Dataset | None:
-    """Find the dataset of a name or path.
+    """Find the dataset with a name or at a path, or return None for plain motion files.
 
-    Returns None for plain motion files. A dataset defines how files are read. A reading that states facts is therefore
-    for plain motion files.
+    A dataset defines how its files are read. If the reading states facts, the path is therefore read as plain motion
+    files.
 
     Args:
-        name: Name of the dataset, None to infer the name.
+        path: Folder or file.
+        name: Name of the dataset, or None to infer it from the layout.
         reading: Facts that motion files do not state.
 
     Raises:
-        SettingError: The reading states facts that the dataset defines.
+        SettingError: A dataset is named, but the reading states facts that the dataset defines.
     """
     if name and reading.tells_anything:
         raise SettingError(f"{path}: the dataset {name} gives unit, fps, up and body; leave these options out")
@@ -89,17 +96,16 @@ def select_evenly(clips: Sequence[Clip], count: int) -> list[Clip]:
 
 
 def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterator[Motion]:
-    """Yield readable motions with a progress bar; `complain` gets a sentence for each other file."""
+    """Yield motions with a progress bar. `complain` is called with a message for each file that cannot be read."""
     return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
 
 
 def map_readable(
     motions: Iterable[Motion], work: Callable[[Motion], _T], complain: Callable[[str], None]
 ) -> Iterator[_T]:
-    """Map motions and skip failures.
+    """Apply `work` to motions, and skip those for which it fails.
 
-    Args:
-        complain: Gets a sentence for each failed motion.
+    `complain` is called with a message for each of them.
     """
     for motion in motions:
         try:
@@ -129,9 +135,9 @@ class DataSummary:
     rates: Counter[float] = field(default_factory=Counter)
     """Number of motions by frame rate."""
     findings: dict[str, list[str]] = field(default_factory=dict)
-    """Implausible motions: source → findings."""
+    """Findings in implausible motions, by source."""
     unreadable: list[str] = field(default_factory=list)
-    """A sentence for each file that cannot be read."""
+    """Messages on the files that could not be read."""
 
     def add(self, motion: Motion) -> None:
         findings = check(motion)
