@@ -70,10 +70,15 @@ def find_choice(owner: type | ModuleType) -> str:
     return " ".join(sentence for sentence in sentences if pattern.search(sentence))
 
 
-def find_constants(module: ModuleType, kinds: Sequence[type]) -> Iterator[tuple[str, Number]]:
+def find_constants(module: ModuleType, kinds: Sequence[type], choice: str) -> Iterator[tuple[str, Number]]:
     """Yield a module's documented numbers by name.
 
-    The name is that of its only step, or of the module if it has several.
+    The name is that of its only step, or of the module if it has several or none.
+
+    Args:
+        module: Module of steps, or a helper of such a module.
+        kinds: Steps of the module.
+        choice: How the numbers of the step that uses a helper were chosen.
     """
     owner = kinds[0] if len(kinds) == 1 else module
     start = owner.__name__.rpartition(".")[2]
@@ -83,7 +88,15 @@ def find_constants(module: ModuleType, kinds: Sequence[type]) -> Iterator[tuple[
                 value = getattr(module, name)
                 path = f"{start}.{name.strip('_').lower()}"
                 if not is_dataclass(value):
-                    yield from find_numbers(value, path, " ".join(text.split()), find_choice(owner))
+                    yield from find_numbers(value, path, " ".join(text.split()), find_choice(owner) or choice)
+
+
+def find_helpers(module: ModuleType) -> Iterator[ModuleType]:
+    """Yield the modules of a step's package whose functions and classes its module uses."""
+    for value in vars(module).values():
+        helper = getattr(value, "__module__", module.__name__)
+        if helper != module.__name__ and helper.rpartition(".")[0] == module.__package__:
+            yield sys.modules[helper]
 
 
 def list_preset(preset: str) -> dict[str, Number]:
@@ -97,11 +110,16 @@ def list_preset(preset: str) -> dict[str, Number]:
     kinds_by_module: dict[ModuleType, list[type]] = {}
     for kind in dict.fromkeys(map(type, steps)):
         kinds_by_module.setdefault(sys.modules[kind.__module__], []).append(kind)
+    listed: set[ModuleType] = set()
     for step in steps:
         numbers += find_numbers(step, type(step).__name__)
-        module = sys.modules[type(step).__module__]
-        if kinds := kinds_by_module.pop(module, None):
-            numbers += find_constants(module, kinds)
+        modules = [sys.modules[type(step).__module__]]
+        for module in modules:  # grows by helpers, each of which is listed once
+            if module in listed:
+                continue
+            listed.add(module)
+            numbers += find_constants(module, kinds_by_module.get(module, ()), find_choice(type(step)))
+            modules += [helper for helper in find_helpers(module) if helper not in kinds_by_module]
     numbers += find_numbers(pipeline.tracker, "tracker")
     return {path.replace(".settings", ""): number for path, number in numbers}
 
