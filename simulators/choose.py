@@ -21,7 +21,6 @@ from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.motion.perception.observation import observe
 
 from .body.curves import smoothstep
@@ -304,7 +303,7 @@ def keep_feet_from_worsening(
     is_on_plane = view.plane.is_tilted and not view.levels
     if is_on_plane and _added_slide_m_s(candidate.correction) > _SLIDES_MORE_M_S:
         (corrected,) = correct([view.given])
-        level_view = MotionOnFloor(FloorView(view.given, view.given), moves_floor=view.moves_floor)
+        level_view = MotionOnFloor(view.given, view.given, moves_floor=view.moves_floor)
         on_level_floor = measure_on_floor(level_view, level_view.restore(corrected))
         if _added_slide_m_s(on_level_floor.correction) < _added_slide_m_s(candidate.correction):
             note = Note(NoteKind.TILT_IGNORED, view.plane.tilt_deg)
@@ -330,7 +329,7 @@ def _keep_if_feet_worsen(view: MotionOnFloor, candidate: MeasuredCorrection) -> 
     if slides_more:
         reason = Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))
     kept = _keep_motion(view, correction, reason)
-    faded = fade_where_feet_slide(kept.motion, correction.motion) if slides_more and not view.levels else None
+    faded = fade_where_feet_slide(kept.motion, correction.motion) if slides_more and not view.is_levelled else None
     if faded is not None:
         motion, stretches = faded
         kept_stretches = (*stretches, *correction.kept_stretches)
@@ -369,7 +368,7 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
 
     It is level if corrections stay level, and has the world of a correction.
     """
-    motion = view.motion if view.levels else view.given
+    motion = view.motion if view.is_levelled else view.given
     remarks = [note for note in correction.remarks if note.kind not in _NOTES_ON_CHANGES]
     kept = CorrectedMotion(motion, remarks=(*remarks, *reasons), world=correction.world)
     return view.move_floor_to_zero(kept)

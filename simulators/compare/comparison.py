@@ -29,6 +29,7 @@ from selfcorrect.motion.skeleton import SIDES, FootFrames
 from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import try_optional
 
+from ..results.motion_world import MotionWorld
 from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
 from ..results.timeline import Contact, Timeline, list_standing_feet
 
@@ -69,12 +70,8 @@ class MotionComparison:
     after: MotionFeatures
     stands: np.ndarray
     """(T, 2) whether each foot stands before correction. The left foot comes first."""
-    cuts: tuple[int, ...]
-    """First frame of each take but the first."""
-    first_frame: int
-    """Number of frames of T-poses before the motion."""
-    floor_raised_m: float
-    """Rise of the floor to y = 0, in m; 0 if the floor was lowered."""
+    world: MotionWorld
+    """The world of the correction, in frames that count T-poses before the motion, too."""
 
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
@@ -89,7 +86,6 @@ class MotionComparison:
             before = before.frames(first, last)
             after = after.frames(first, last)
         supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
-        cuts = world.takes if last <= PIECE_FRAMES else ()
         feet, feet_after = _find_common_feet(before, after, abs(world.floor_moved_m))
         belt_m_s, belt_after_m_s = find_belts_m_s(before, after)
         belt_m = _compute_belt_path(before, belt_m_s)
@@ -112,10 +108,23 @@ class MotionComparison:
             before=seen_before.with_surroundings(Surroundings(supports, ground_m, belt_m)),
             after=seen_after.with_surroundings(Surroundings(supports, ground_m, belt_after_m)),
             stands=stands,
-            cuts=cuts,
-            first_frame=first,
-            floor_raised_m=max(-world.floor_moved_m, 0.0),
+            world=world,
         )
+
+    @property
+    def first_frame(self) -> int:
+        """Number of frames of T-poses before the motion."""
+        return self.world.t_pose_frames[0]
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """First frame of each take but the first; empty for motions that are corrected in pieces."""
+        return self.world.takes if self.first_frame + len(self.before) <= PIECE_FRAMES else ()
+
+    @property
+    def floor_raised_m(self) -> float:
+        """Rise of the floor to y = 0, in m; 0 if the floor was lowered."""
+        return max(-self.world.floor_moved_m, 0.0)
 
     @cached_property
     def errors(self) -> tuple[dict[str, float], dict[str, float]]:

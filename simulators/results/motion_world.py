@@ -23,10 +23,8 @@ class MotionWorld:
 
     plane: GroundPlane = LEVEL
     """Estimated floor of the motion before correction."""
-    is_levelled: bool = False
-    """True if the tilted floor was levelled. The corrected motion stands on a level floor."""
-    not_levelled: str = ""
-    """Why the floor was not levelled on request; "" if it was, or was not asked for."""
+    levels: bool = False
+    """Whether users asked to level the floor if it is tilted."""
     slope: GroundPlane = LEVEL
     """Sloping floor of the corrected motion. A scene gave it the slope."""
     floor_moved_m: float = 0.0
@@ -59,6 +57,11 @@ class MotionWorld:
             takes=tuple(frame for world in worlds for frame in world.takes),
             t_pose_frames=(worlds[0].t_pose_frames[0], worlds[-1].t_pose_frames[1]) if worlds else (0, 0),
         )
+
+    @property
+    def is_levelled(self) -> bool:
+        """True if the corrected motion stands on a level floor, and stood on a tilted one before."""
+        return self.levels and self.plane.is_tilted
 
     def find_frames_between_t_poses(self, motion: Motion) -> tuple[int, int]:
         """Find the frames between opening and closing T-poses.

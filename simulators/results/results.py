@@ -15,6 +15,7 @@ from typing import Self, TypeAlias
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.measures.physical import ERRORS
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.ground_plane import TILTED_DEG, GroundPlane
 from selfcorrect.motion.support import Support
 
 from .motion_world import MotionWorld
@@ -365,15 +366,21 @@ def note_world(world: MotionWorld) -> Iterator[Note]:
     """
     if world.is_height_kept:
         yield Note(NoteKind.HEIGHT_KEPT)
-    if world.not_levelled:
-        yield Note(NoteKind.NOT_LEVELLED, words=world.not_levelled)
-
+    if world.levels and not world.is_levelled:
+        yield Note(NoteKind.NOT_LEVELLED, words=_explain_level_floor(world.plane))
     if abs(world.floor_moved_m) > NOTED_M:
         yield Note(NoteKind.FLOOR_MOVED, world.floor_moved_m)
     if world.lowest_ground_m is not None:
         yield Note(NoteKind.LOWEST_GROUND, world.lowest_ground_m)
     if world.unknown_floor_m is not None:
         yield Note(NoteKind.FLOOR_UNKNOWN, world.unknown_floor_m)
+
+
+def _explain_level_floor(plane: GroundPlane) -> str:
+    """Explain why a plane does not count as tilted."""
+    if not plane.stances:
+        return "its stances and posture do not show a tilted plane"
+    return f"it seems tilted by {plane.tilt_deg:.1f} degrees, and less than {TILTED_DEG:g} count as level"
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]

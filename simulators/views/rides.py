@@ -69,7 +69,7 @@ class Ride:
         note = Note(self.kind, round(float(extent_m[np.abs(extent_m).argmax()]), 3))
         correction = replace(correction, remarks=(note, *correction.remarks))
         if self.kind is NoteKind.RISE_REMOVED and correction.accepted:
-            return replace(correction, world=replace(correction.world, not_levelled=""))
+            return replace(correction, world=replace(correction.world, levels=correction.world.is_levelled))
         is_carried = correction.world.is_carried or self.kind is NoteKind.RIDE
         remarks = tuple(note for note in correction.remarks if note.kind is not NoteKind.LOOP)
         world = replace(correction.world, is_carried=is_carried)

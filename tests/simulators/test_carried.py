@@ -228,7 +228,7 @@ def test_hanging_feet_show_no_floor(pitch_deg: float, height_m: float) -> None:
     ground = observe_ground(hang(pitch_deg, height_m))
     assert not ground.is_shown
     assert ground.floor_to_zero_m is None
-    assert ground.reference_m == 0.0
+    assert MotionFeatures(hang(pitch_deg, height_m)).ground_m == 0.0
     codes = {finding.code for finding in sc.check(hang(pitch_deg, height_m))}
     assert "F4" not in codes
 

@@ -14,7 +14,6 @@ from made_motions import made_motion
 
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.simulators.choose import (
     KeptStretch,
     fade_where_feet_slide,
@@ -191,7 +190,7 @@ def test_gainless_motion_is_kept(pace: float) -> None:
 @pytest.mark.parametrize(("raised_m", "is_better"), [(0.02, True), (0.04, False)])
 def test_equal_float_is_no_gain(raised_m: float, *, is_better: bool) -> None:
     sunk = raise_motion(made_motion("walk", frames=90), -0.02)
-    view = MotionOnFloor(FloorView(sunk, sunk))
+    view = MotionOnFloor(sunk, sunk)
     candidate = measure_on_floor(view, CorrectedMotion(raise_motion(sunk, raised_m), stage=Stage.CLEANED))
     assert candidate.correction.after["penetration_m"] < candidate.correction.before["penetration_m"]
     chosen = keep_feet_from_worsening(view, candidate, KinematicCorrector())

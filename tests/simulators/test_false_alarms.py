@@ -17,7 +17,6 @@ from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.simulators.choose import keep_feet_from_worsening
 from selfcorrect.simulators.compare.comparison import MeasuredCorrection
 from selfcorrect.simulators.results.results import CorrectedMotion, Note, NoteKind
@@ -89,7 +88,7 @@ def test_jumps_on_the_spot_are_on_no_treadmill_and_no_skates(style: Style, heigh
 
 def test_a_correction_that_is_dropped_says_nothing_of_its_changes() -> None:
     motion = made_motion("walk")
-    view = MotionOnFloor(FloorView(motion, motion))
+    view = MotionOnFloor(motion, motion)
     notes = (
         Note(NoteKind.GLIDE_REMOVED, 0.1),
         Note(NoteKind.STRETCH_KEPT, frames=(3, 9)),

@@ -36,6 +36,9 @@ from .observed_ground import ObservedGround, observe_ground
 HAND_M = 0.19
 """Length of an adult's hand beyond the wrist, in m. Source: Winter 2009, figure 4.1."""
 
+_FLOOR_ELSEWHERE_M = 0.08
+"""Height beyond which a floor belongs to a body that is elsewhere, in m from y = 0. Heights are then relative to it."""
+
 _AVERAGED_S = 0.1
 
 FALLING = 0.5
@@ -224,15 +227,19 @@ class MotionFeatures:
 
     @cached_property
     def ground_m(self) -> float:
-        """Floor height.
+        """Height of the floor from which heights are measured.
 
-        It is 0, unless the feet show a floor that is far from there or stays there, or supports do.
+        It is 0 on a known ground, and that of the surroundings if they tell it. Otherwise it is 0 unless the feet show
+        a floor that is far from there, or a floor that is not corrected.
         """
         if self._on_floor.ground is not None:
             return 0.0
         if self.around.ground_m is not None:
             return self.around.ground_m
-        return self.ground.reference_m
+        near_m = self.ground.near_m
+        if near_m is not None and abs(near_m) > _FLOOR_ELSEWHERE_M:
+            return near_m
+        return self.ground.kept_m or 0.0
 
     @property
     def observation(self) -> Observation:

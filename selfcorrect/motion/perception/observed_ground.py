@@ -1,7 +1,7 @@
-"""The ground below a motion as observed.
+"""The ground below a motion, as its feet and posture show it.
 
-Feet and posture show it. All who need a height read `ObservedGround`. A ground that people describe is a `Ground`;
-there, heights are those above that ground.
+A ground that people describe is a `Ground`. The feet are then observed above that ground, so all heights here are
+relative to it.
 """
 
 from copy import copy
@@ -24,9 +24,6 @@ from .observation import Observation, observe
 
 OTHER_GROUND_M = 0.06
 """Minimum depth of another level, in m."""
-FLOOR_ELSEWHERE_M = 0.08
-"""Floor distance that moves the whole body, in m. A floor further from y = 0 belongs to a body that is elsewhere;
-heights are then relative to that floor."""
 
 _OFTEN_STANDS_M = 0.3
 """Additional distance of a constantly used floor, in m. Ground on which a motion always stands may be this much further
@@ -62,13 +59,21 @@ below this."""
 
 
 class ObservedGround:
-    """Ground below a motion of T frames.
+    """Ground below a motion of T frames, computed when it is asked for.
 
-    Each answer is computed once, when it is asked for. A height is None if the motion does not show it.
+    `feet_seen` has the levels on which feet stand. The heights here answer what follows from them; they are None if the
+    motion does not show it:
+
+    | height | question |
+    | --- | --- |
+    | `floor_to_zero_m` | Which height should a correction move to y = 0? |
+    | `find_height_below_m` | How high is the ground below the modelled soles of the clean-up? |
+    | `near_m` | Which level that feet show is nearest to y = 0? |
+    | `kept_m` | Which height should stay, because unknown bone lengths may explain it? |
+    | `lying_m` | How high is the floor below a body that lies, sits or kneels? |
     """
 
     def __init__(self, motion: Motion, feet_seen: Observation) -> None:
-        """Take a motion, and what is seen of its feet: see `observe_ground`."""
         self._motion = motion
         self.feet_seen = feet_seen
         """Observation of the feet and their levels."""
@@ -81,18 +86,14 @@ class ObservedGround:
 
     @cached_property
     def plane(self) -> GroundPlane:
-        """Plane on which the feet stand.
-
-        It is level if nothing shows another.
-        """
+        """Plane on which the feet stand, level if nothing shows another."""
         return estimate_ground_plane(self._motion, self.feet_seen)
 
     @cached_property
     def lying_m(self) -> float | None:
-        """Height at which the body lies, sits or kneels.
+        """Height at which the body lies, sits or kneels below its feet for long.
 
-        It does so below its feet for long; None for other bodies. Such feet stand on heels or rest on other feet, and
-        their toes are not on the floor.
+        Such feet stand on heels or rest on other feet, and their toes are not on the floor. None for other bodies.
         """
         motion = self._motion
         seen = self.feet_seen
@@ -100,7 +101,7 @@ class ObservedGround:
             return None
         lowest_m = in_chunks(partial(_find_lowest_point_m, motion.skeleton), motion.root_m, motion.rotations)
         height_m = float(percentile(lowest_m, _LIES_PERCENTILE))
-        return height_m if height_m < self.lowest_m - _LIES_BELOW_M else None
+        return height_m if height_m < seen.levels_m[0] - _LIES_BELOW_M else None
 
     @property
     def is_shown(self) -> bool:
@@ -116,31 +117,19 @@ class ObservedGround:
 
     @property
     def is_stood_on(self) -> bool:
-        """True if a foot ever stands.
-
-        In a flight that never lands, feet only pass.
-        """
+        """True if a foot ever stands, so that feet do not just pass as in a flight that never lands."""
         return self._stance_weight >= _HARDLY_STANDS
-
-    @property
-    def lowest_m(self) -> float:
-        """Lowest level on which the feet stand."""
-        return float(self.feet_seen.levels_m[0])
 
     @cached_property
     def _estimated_feet(self) -> tuple[FootFrames, float]:
-        """Estimated foot frames and mean sole depth.
-
-        Feet that stand flat show them; they are the rest pose's if feet never do.
-        """
+        """Foot frames and mean sole depth, as flat stances show them; the rest pose's without any."""
         return estimate_feet_by_depth(self._motion, self.feet_seen)
 
     @cached_property
     def feet(self) -> FootFrames:
-        """Foot frames and floor, wherever y = 0 is.
+        """Foot frames, with the floor on which the feet stand.
 
-        The feet stand on that floor. Those that the motion carries stay. Raising the motion raises that floor and
-        changes nothing else.
+        The frames that the motion carries stay. Raising the motion raises the floor and changes nothing else.
         """
         motion = self._motion
         estimated, depth_m = self._estimated_feet
@@ -151,10 +140,9 @@ class ObservedGround:
 
     @property
     def near_m(self) -> float | None:
-        """Level nearest to y = 0.
+        """Level nearest to y = 0, because a body that sinks for a while stands on two levels.
 
-        It is None if hardly any foot stands, or if feet hang in the air. A body that sinks for a while stands on two
-        levels.
+        None if hardly any foot stands, or if feet hang in the air.
         """
         if self._stance_weight < _FEWEST_STANCES or self.has_hanging_feet:
             return None
@@ -163,10 +151,10 @@ class ObservedGround:
 
     @property
     def kept_m(self) -> float | None:
-        """Floor height left uncorrected.
+        """Floor height that stays, because unknown bone lengths may explain it.
 
-        It stays because unknown bone lengths may explain it; None without such a floor. The feet of the person stand at
-        y = 0, and the feet of another body with the same root path beside it.
+        The person's own feet stand at y = 0, and the feet of a body of other lengths with the same root path beside it.
+        None without such a floor.
         """
         motion = self._motion
         if not motion.keeps_height or motion.ground is not None or not len(motion):
@@ -175,39 +163,29 @@ class ObservedGround:
         floor_m = float(levels_m[np.abs(levels_m).argmin()])
         return floor_m if abs(floor_m) <= motion.height_error_m else None
 
-    @property
-    def reference_m(self) -> float:
-        """Height from which heights are measured.
-
-        It is 0, unless the floor is far from there or stays elsewhere.
-        """
-        near_m = self.near_m
-        if near_m is not None and abs(near_m) > FLOOR_ELSEWHERE_M:
-            return near_m
-        return self.kept_m or 0.0
-
     def find_height_below_m(self, soles_m: np.ndarray, *, lowest: bool) -> float | None:
-        """Find the ground below modelled soles.
-
-        Returns None if it is far above and hardly shown.
+        """Find the ground below modelled soles, which may stand beside the observed ground.
 
         Args:
-            soles_m: (T, 2, C, 3) corners of the soles, which may stand beside the observed ground.
-            lowest: Of several grounds, take the lowest.
+            soles_m: (T, 2, C, 3) corners of the soles.
+            lowest: Whether to take the lowest level of several, not the usual one.
+
+        Returns:
+            The height, or None if the ground is far above y = 0 and hardly shown.
         """
         if not self.is_shown:
             return self.lying_m
-        floor_m = self.lowest_m if lowest else self.feet_seen.floor_m
+        floor_m = float(self.feet_seen.levels_m[0]) if lowest else self.feet_seen.floor_m
         return floor_m + measure_gap_m(self._motion, self.feet_seen, soles_m)
 
     @cached_property
     def floor_to_zero_m(self) -> float | None:
-        """Height to be moved to y = 0.
+        """Height that a correction moves to y = 0, or None if nothing shows the floor.
 
-        The floor's height, or that of the nearest of several levels; None if nothing shows it. A level that is far from
-        y = 0 counts less, the less the motion stands there. A body on any step of a staircase stays there. One that
-        climbs far from all levels does, too: its floor is not known, as the file may just not show what leads there.
-        Nor is it if feet hardly show it. A body whose feet never stand is not lowered.
+        It is the height of the floor, or of the nearest of several levels. A level far from y = 0 counts less, the less
+        the motion stands there. A body on any step of a staircase stays there. So does a body that climbs far from
+        y = 0: its floor is not known, because the file may just not show what leads there. The floor is not known
+        either if feet hardly show it. A body whose feet never stand is not lowered.
         """
         if not self.is_shown:
             return self.lying_m
@@ -226,10 +204,7 @@ class ObservedGround:
         return floor_m if self.is_stood_on else min(floor_m, 0.0)
 
     def _measure_gap_m(self, floor_m: float) -> float:
-        """Measure the gap with a floor at zero.
-
-        Modelled soles stand above the ground that joints show by so much.
-        """
+        """Measure by how much modelled soles stand above the ground that joints show, if that is at `floor_m`."""
         level = LevelFeet(self.feet)
         motion = self._motion
         base_m = np.array([0.0, floor_m, 0.0])
@@ -243,22 +218,22 @@ class ObservedGround:
 
     @cached_property
     def has_hanging_feet(self) -> bool:
-        """True if feet hang instead of standing.
+        """True if feet seem to stand but hang.
 
-        They seem to stand, but point down steeply below bent legs, as those of bodies that fall do.
+        They point down steeply below bent legs, as the feet of bodies that fall do.
         """
         return _has_hanging_feet(self._motion, self.feet_seen.stands)
 
 
 def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
-    """Return by how much bones (..., 3) point down."""
+    """Return the angles by which bones (..., 3) point down."""
     return np.arcsin(np.clip(-bones_m[..., 1] / norms(bones_m), -1.0, 1.0))
 
 
 def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """Find the lowest point (T,) of trunk and legs.
+    """Find the height (T,) of the lowest point of trunk and legs.
 
-    Feet do not count, nor do arms, which reach below a body that rolls.
+    Feet do not count. Neither do arms, which reach below a body that rolls.
     """
     parts = [strip_side(part) for part in skeleton.parts]
     joints = [joint for joint, part in enumerate(parts) if part in SURFACE_RADII_M and part not in _ARMS]
