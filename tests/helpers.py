@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.views.pieces import split_into_pieces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -275,7 +276,7 @@ def correct_in_pieces(correct: CorrectMotions, motion: Motion, piece_frames: int
 
     Any correction may be used.
     """
-    view = split_into_pieces(motion, piece_frames)
+    view = split_into_pieces(motion, KinematicCorrector().pipeline, piece_frames)
     return view.restore(correct(view.parts))
 
 

@@ -20,10 +20,12 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
 from selfcorrect.motion.perception.observation import observe
 
+from ..cleanup.levelling import LevelFloor
 from ..results.motion_world import MotionWorld
 from ..results.results import CorrectedMotion, Note, NoteKind, Stage
 from ..results.timeline import list_standing_feet
 from ..results.view import CorrectionView
+from .settings import ViewSettings
 
 _MOSTLY = 0.6
 """Minimum share of frames in which a body is carried."""
@@ -91,9 +93,9 @@ _SMOOTH_S = 0.15
 
 
 def find_carrier(motion: Motion) -> str:
-    """Find what carries a motion.
+    """Find what carries a motion most of the time, besides floor and supports.
 
-    It does so most of the time, besides floor and supports. Returns it in words; "" for nothing.
+    Returns it in words; "" for nothing.
     """
     features = MotionFeatures.of_joints(motion)
     places_m = features.places("pelvis", "neck", "left_ankle", "right_ankle")
@@ -264,11 +266,14 @@ def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:
     return gaussian_filter1d(np.gradient(places_m, 1 / fps, axis=0), _SMOOTH_S * fps, axis=0, mode="nearest")
 
 
-def skip_carried(motion: Motion) -> CorrectionView:
-    """View a motion, or nothing if it is carried.
+def skip_carried(motion: Motion, settings: ViewSettings) -> CorrectionView:
+    """Hide motions that something unseen carries, so that they are left unchanged.
 
-    No ground is known for figures of a motion that something carries.
+    Motions are not skipped if people specified their contacts or ground, in a scene, and if floors are not estimated.
     """
+    is_told = motion.ground is not None or (motion.contacts is not None and np.isinf(motion.contacts).any())
+    if is_told or not settings.scene.is_plain or settings.cleanup.find_step(LevelFloor) is None:
+        return CorrectionView.from_part(motion)
     carrier = find_carrier(motion)
     if not carrier:
         return CorrectionView.from_part(motion)

@@ -7,6 +7,7 @@ It is found by dynamic programming over the names in two frames.
 """
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -17,6 +18,11 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.skeleton import SIDES
+
+from ..compare.comparison import include_repair
+from ..results.results import Note, NoteKind
+from ..results.view import CorrectionView
+from .settings import ViewSettings
 
 _EXCHANGE_M_S = 3.0
 """Cost of an exchange, in m/s: the change of velocity by which legs bend that are exchanged where they pass each
@@ -31,11 +37,20 @@ _LONGEST_S = 1.0
 """Maximum duration of an exchange, in s. Longer ones may be on purpose."""
 
 
+def restore_exchanged_legs(motion: Motion, settings: ViewSettings) -> CorrectionView:
+    """Hide that legs are exchanged for some frames."""
+    restored, frames = restore_legs(motion)
+    if not frames:
+        return CorrectionView.from_part(motion)
+    note = Note(NoteKind.LEGS_RESTORED, frames=frames)
+    return CorrectionView.from_part(restored, partial(include_repair, motion, note))
+
+
 def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     """Restore legs to their sides.
 
-    Also returns first and last frames of what was restored, in turns. Repeated frames look like jumps: such a motion is
-    left alone until its samples are seen.
+    Also returns the first and last frame of each restored stretch, in turns. A motion with repeated frames is left
+    alone, because these look like jumps.
     """
     joints = [motion.skeleton.joint(f"{side}_{part}") for side in SIDES for part in ("hip", "knee", "ankle")]
     known = [joint for joint in joints if joint is not None]

@@ -7,6 +7,7 @@ there.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,11 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
 
 from ..body.soles import lowest_corner_velocities, lowness_weights, split_by_foot
+from ..cleanup.drift import StabilizeFloor
+from ..compare.comparison import include_repair
+from ..results.results import Note, NoteKind
+from ..results.view import CorrectionView
+from .settings import ViewSettings
 
 _HELD_M_S = 0.005
 """Maximum speed of a held root, in m/s. People who stand sway faster."""
@@ -48,11 +54,23 @@ _ROUNDS = 5
 """Number of smoothing rounds."""
 
 
-def restore_lost_path(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
-    """Restore the path that feet show.
+def restore_path(motion: Motion, settings: ViewSettings) -> CorrectionView:
+    """Hide that the path was lost for some strides, unless the path is to be kept or floors are not estimated."""
+    floor = settings.cleanup.find_step(StabilizeFloor)
+    if floor is None or floor.keep_path:
+        return CorrectionView.from_part(motion)
+    restored, frames = restore_lost_path(motion)
+    if not frames:
+        return CorrectionView.from_part(motion)
+    note = Note(NoteKind.WAY_RESTORED, frames=frames)
+    return CorrectionView.from_part(restored, partial(include_repair, motion, note))
 
-    The root is held there. Also returns first and last frames of these stretches, in turns. A body that travels on
-    neither side of a stretch moves in place, and is left.
+
+def restore_lost_path(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
+    """Restore the path that feet show where the root is held.
+
+    Also returns the first and last frame of each restored stretch, in turns. A body that travels on neither side of a
+    stretch moves in place, and is left alone.
     """
     fps = motion.fps
     velocities_m_s = floor_velocities_between_m_s(motion.root_m, fps)

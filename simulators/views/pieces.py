@@ -1,7 +1,4 @@
-"""Correct long motions in pieces.
-
-Memory then does not grow with length.
-"""
+"""Correct long motions in pieces, so that memory does not grow with length."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +18,7 @@ from ..results.results import PIECE_FRAMES, CorrectedMotion
 from ..results.timeline import Timeline
 from ..results.view import CorrectionView
 from ..results.way_back import join, map_time
+from .settings import ViewSettings
 
 _LONGEST_LOOP = 4
 """Maximum length of a whole loop, in pieces."""
@@ -33,15 +31,15 @@ SAME_PLACE_M = 0.1
 
 
 def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
-    """Return whether a motion is one piece.
+    """Return whether a motion is corrected as one piece.
 
-    It is up to `piece_frames` long, or as a loop up to four times that. A loop in pieces would open.
+    It is up to `piece_frames` long, or up to four times that if it is a loop, because a loop in pieces would open.
     """
     return len(motion) <= piece_frames or (len(motion) <= _LONGEST_LOOP * piece_frames and is_loop(motion))
 
 
-def split_into_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
-    """View a long motion as pieces of at most `piece_frames` that overlap by a second."""
+def split_into_pieces(motion: Motion, settings: ViewSettings, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
+    """Show a motion of several pieces piece by piece, with an overlap of a second."""
     if is_one_piece(motion, piece_frames):
         return CorrectionView.from_part(motion)
     with_feet = replace(motion, feet=get_foot_frames(motion))
@@ -59,9 +57,9 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
 
 
 def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
-    """Merge the corrections of pieces.
+    """Merge the corrections of pieces that adjoin or overlap, given the first frame of each.
 
-    Pieces start at some frames, and adjoin or overlap. A piece is moved over the floor to the end of the piece before,
+    A piece is moved over the floor to the end of the piece before,
     because each piece finds a separate drift of the floor. A piece that took another step of the same stairs for the
     floor is moved up or down. Where both agree on the place but for some centimetres, the piece ends in the same place
     as without the move. Figures are means over the pieces, weighted by frames. The first piece that fails rejects the
@@ -87,10 +85,9 @@ def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequen
 
 
 def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: int, stop: int) -> Timeline | None:
-    """Append a piece's timeline.
+    """Continue the timeline of the pieces up to `stop` by that of a piece from `start` on.
 
-    The timeline of the pieces up to `stop` is continued by that of a piece from `start` on. Pieces meet in the middle
-    of the shared frames. None where any piece has none.
+    Pieces meet in the middle of their shared frames. Returns None if any piece has no timeline.
     """
     if not stop or timeline is None or piece is None:
         return None if stop else piece
@@ -99,9 +96,9 @@ def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: i
 
 
 def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.ndarray:
-    """Append a piece to the merged motion.
+    """Append a piece to the merged motion, which is filled up to `stop`.
 
-    The motion is filled up to `stop`. Returns by how much (3,) the piece was moved.
+    Returns by how much (3,) the piece was moved.
     """
     shared = stop - start
     away_m = np.zeros(3)

@@ -1,24 +1,38 @@
-"""Return corrected samples to file frames."""
+"""Correct the frames that a file really sampled, and return the correction to all of its frames."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.frame_times import FrameTimes
 from selfcorrect.motion.perception.repeats import FrameRepeats
 
+from ..cleanup.noise import find_noisy_keys
 from ..results.results import CorrectedMotion, Note, NoteKind
+from ..results.view import CorrectionView
 from ..results.way_back import map_time
+from .settings import ViewSettings
+
+
+def skip_repeated_frames(motion: Motion, settings: ViewSettings) -> CorrectionView:
+    """Hide frames that only repeat or interpolate others, as the choice of frame times allows.
+
+    Frames between noisy keys are interpolated, too, because their noise is hidden otherwise.
+    """
+    repeats = FrameRepeats.from_motion(motion)
+    if not len(repeats.sources) and (spacing := find_noisy_keys(motion)):
+        repeats = FrameRepeats.from_keys(motion, spacing, is_curved=True) or repeats
+    frame_times = settings.cleanup.frame_times
+    restore = partial(restore_frames_of_file, repeats, motion, choice=frame_times)
+    return CorrectionView.from_part(repeats.prepare(motion, frame_times), restore)
 
 
 def restore_frames_of_file(
     repeats: FrameRepeats, original: Motion, correction: CorrectedMotion, choice: FrameTimes
 ) -> CorrectedMotion:
-    """Restore a correction to the file's frames.
-
-    It is the correction of `FrameRepeats.prepare`.
-    """
+    """Restore the correction of `FrameRepeats.prepare` to the file's frames."""
     if repeats.are_all_kept(choice):
         return correction
     is_even = repeats.is_even(choice)

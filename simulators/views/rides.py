@@ -17,16 +17,24 @@ from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observed_ground import observe_ground
 
+from ..cleanup.levelling import LevelFloor
 from ..results.results import CorrectedMotion, Note, NoteKind
+from ..results.view import CorrectionView
 from ..results.way_back import map_space
+from .settings import ViewSettings
+
+
+def see_from_moving_ground(motion: Motion, settings: ViewSettings) -> CorrectionView:
+    """Hide that the ground carries the motion up or down, or rises steadily, if floors are estimated."""
+    if settings.cleanup.find_step(LevelFloor) is None:
+        return CorrectionView.from_part(motion)
+    ride = Ride.from_motion(motion, levels=settings.cleanup.level)
+    return CorrectionView.from_part(ride.view(motion), ride.restore)
 
 
 @dataclass(frozen=True, eq=False)
 class Ride:
-    """Ground height under T frames.
-
-    The ground carries the motion.
-    """
+    """Height of the ground that carries a motion of T frames."""
 
     rises_m: np.ndarray | None = None
     """(T,) ground height above the first frame, or above the middle for ground that rises steadily. None if the ground
@@ -35,9 +43,7 @@ class Ride:
 
     @classmethod
     def from_motion(cls, motion: Motion, *, levels: bool = False) -> Ride:
-        """Return the ride or rise of a motion.
-
-        It is a ride, or else the steady rise of its ground if that is not a tilted plane.
+        """Return the ride of a motion, or else the steady rise of its ground if that is not a tilted plane.
 
         Args:
             motion: A motion; without ankles or on a known ground it has no ride.
@@ -58,10 +64,7 @@ class Ride:
         return motion if self.rises_m is None else raise_motion(motion, -self.rises_m)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Restore a correction to the world.
-
-        The motion is seen from the ground; there is a note.
-        """
+        """Restore the correction of the motion as seen from the ground, and note the ride or rise."""
         rises_m = self.rises_m
         if rises_m is None:
             return correction

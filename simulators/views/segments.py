@@ -1,8 +1,4 @@
-"""Segments that are corrected separately.
-
-They are the motion between T-poses at both ends, takes, and loops. `TPoseEnds` is a motion between T-poses,
-`split_into_takes` a view of takes.
-"""
+"""Correct segments separately: what lies between T-poses at both ends, takes, and loops."""
 
 from __future__ import annotations
 
@@ -21,14 +17,15 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 
 from ..body.curves import smoothstep
-from ..cleanup.clean import CleanupSettings
 from ..cleanup.drift import StabilizeFloor
+from ..cleanup.levelling import FitSoles
 from ..cleanup.splices import JoinSplices, find_takes
 from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Failure, Note, NoteKind
 from ..results.timeline import Timeline
 from ..results.view import CorrectionView
 from ..results.way_back import map_space, map_time
 from .pieces import merge_corrections
+from .settings import ViewSettings
 
 MARGIN_S = 1.5
 """Time of a loop that is padded, in s. What begins at rest has swung in by then."""
@@ -38,12 +35,17 @@ _FADING_S = 0.3
 """Time to pass between original and correction, in s. The motion leaves or enters a T-pose smoothly."""
 
 
+def skip_t_poses(motion: Motion, settings: ViewSettings) -> CorrectionView:
+    """Hide T-poses of the rig at both ends of a file's motion."""
+    if settings.cleanup.find_step(FitSoles) is None:
+        return CorrectionView.from_part(motion)
+    ends = TPoseEnds.from_motion(motion)
+    return CorrectionView.from_part(ends.rest, ends.restore)
+
+
 @dataclass(frozen=True, eq=False)
 class TPoseEnds:
-    """A motion between T-poses of the rig.
-
-    It may begin and end with them; T-poses are left unchanged.
-    """
+    """A motion that may begin and end with T-poses of the rig, which are left unchanged."""
 
     motion: Motion
     opening: int
@@ -57,10 +59,7 @@ class TPoseEnds:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> TPoseEnds:
-        """Find opening and closing T-poses.
-
-        The motion jumps out of a T-pose or holds one rigidly.
-        """
+        """Find opening and closing T-poses, which the motion jumps out of or holds rigidly."""
         opening, fades_in = _count_opening_frames(motion)
         rest = motion.frames(opening, len(motion))
         reversed_rest = replace(rest, root_m=rest.root_m[::-1], rotations=rest.rotations[::-1], contacts=None)
@@ -131,10 +130,7 @@ def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A take of a motion, from frame `start`.
-
-    It may be all of the motion.
-    """
+    """A take of a motion from frame `start` on, or the whole motion."""
 
     start: int
     take: Motion
@@ -147,10 +143,7 @@ class Segment:
         return unroll_loop(self.take, self.margin) if self.margin else self.take
 
     def restore(self, correction: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
-        """Restore the take's correction.
-
-        It is given for `motion`; figures of loops include the margins.
-        """
+        """Restore the take's correction from that of `motion`; figures of loops include the margins."""
         if not self.margin:
             return correction
         frames = slice(self.margin, self.margin + len(self.take))
@@ -170,10 +163,7 @@ class Segment:
         return replace(moved, motion=closed, remarks=remarks, closes_loop=True)
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
-        """Map a failure in an unrolled loop.
-
-        It gets the repeated frames of the loop.
-        """
+        """Map a failure in the unrolled loop to the frames of the loop."""
         if failure.frame is None:
             return failure
         frame = (failure.frame - self.margin) % (len(self.take) - 1)
@@ -183,30 +173,31 @@ class Segment:
         return replace(failure, frame=frame, last_frame=last)
 
 
-def split_into_takes(motion: Motion, settings: CleanupSettings) -> CorrectionView:
-    """View a motion's takes in order, with loops unrolled."""
-    splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
+def split_into_takes(motion: Motion, settings: ViewSettings) -> CorrectionView:
+    """Hide cuts between takes, and where loops end: takes are shown one by one, and loops unrolled.
+
+    Takes that are to be joined are not split, and loops that are not to be closed, or on known boxes, not unrolled.
+    """
+    cleanup = settings.cleanup
+    splicing = cleanup.find_step(JoinSplices) or JoinSplices(join_takes=True)
     starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion), len(motion))
     if len(starts) > 1:
         takes = [motion.frames(start, stop) for start, stop in pairwise([*starts, len(motion)])]
     else:
         takes = [motion]
     margin = round(MARGIN_S * motion.fps)
-    may_close = settings.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat
+    may_close = cleanup.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat
     segments = []
     for start, take in zip(starts, takes, strict=True):
         segments.append(Segment(start, take, margin if may_close and is_loop(take) else 0))
-    stabilizing = settings.find_step(StabilizeFloor)
+    stabilizing = cleanup.find_step(StabilizeFloor)
     same_travel = stabilizing is None or not stabilizing.remove
     restore = partial(_merge_segments, motion, segments, same_travel=same_travel)
     return CorrectionView([segment.motion for segment in segments], restore)
 
 
 def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
-    """Drop takes that are too short.
-
-    Returns the first frames of takes; a take that is too short to be corrected belongs to a neighbour.
-    """
+    """Return the first frames of takes, without takes too short to be corrected: these belong to a neighbour."""
     long_enough = [0]
     for start in starts[1:]:
         if min(start - long_enough[-1], frames - start) >= SHORTEST_FRAMES:

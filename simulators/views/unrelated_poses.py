@@ -18,6 +18,7 @@ from ..compare.comparison import measure_correction
 from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Note, NoteKind
 from ..results.view import CorrectionView
 from ..results.way_back import join, map_time
+from .settings import ViewSettings
 
 _JUMP_M = 0.12
 """Minimum mean joint jump between poses, in m relative to the root."""
@@ -84,10 +85,7 @@ def _count_new_poses(poses_m: np.ndarray, steps_m: np.ndarray, jumps: np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class _PoseLibrary:
-    """A motion with unrelated poses.
-
-    It has their stretches, and the stretches that are corrected.
-    """
+    """A motion with stretches of unrelated poses, and the stretches that are corrected."""
 
     motion: Motion
     unrelated: Sequence[tuple[int, int]]
@@ -113,8 +111,8 @@ class _PoseLibrary:
         return measure_correction(self.motion, replace(joined, world=replace(joined.world, is_carried=True)))
 
 
-def skip_unrelated_poses(motion: Motion) -> CorrectionView:
-    """View a motion beside unrelated poses; parts too short to be corrected stay unchanged, too."""
+def skip_unrelated_poses(motion: Motion, settings: ViewSettings) -> CorrectionView:
+    """Hide unrelated poses, as in pose libraries, and parts between them that are too short to be corrected."""
     unrelated = find_unrelated_poses(motion)
     if not unrelated:
         return CorrectionView.from_part(motion)

@@ -285,7 +285,7 @@ def test_piecewise_equals_whole(walk, monkeypatch, corrector):
     there_and_back = walk.select_frames(np.abs(np.arange(100) % 76 - 38))
     releases = []
     monkeypatch.setattr(corrector_module, "release_freed_memory", lambda: releases.append(1))
-    views = (lambda motion, _: split_into_pieces(motion, 60), *SAMPLE_VIEWS)
+    views = (lambda motion, pipeline: split_into_pieces(motion, pipeline, 60), *SAMPLE_VIEWS)
     motions = []
     for together, is_split in ((1000, False), (60, True)):
         monkeypatch.setattr(corrector_module, "MAX_FRAMES_TOGETHER", together)

@@ -97,7 +97,7 @@ def keep(motions: Sequence[Motion]) -> list[CorrectedMotion]:
 
 
 def see_short_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    return split_into_pieces(motion, 60)
+    return split_into_pieces(motion, pipeline, 60)
 
 
 def assert_same(first: Motion, second: Motion) -> None:
