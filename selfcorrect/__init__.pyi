@@ -36,7 +36,7 @@ from selfcorrect.experiments.studies.comparison.arguments import ComparisonOptio
 from selfcorrect.experiments.studies.comparison.compare import compare as compare
 from selfcorrect.experiments.studies.comparison.runs import compare_runs as compare_runs
 from selfcorrect.experiments.studies.motion.correctors.lifting import lift_motions as lift_motions
-from selfcorrect.experiments.studies.report import Comparison as Comparison
+from selfcorrect.experiments.studies.study_report import Comparison as Comparison
 from selfcorrect.experiments.studies.summary import read_summary as read_summary
 from selfcorrect.experiments.studies.toy import toys as toys
 from selfcorrect.loop.bias import best_of as best_of

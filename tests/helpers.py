@@ -151,9 +151,9 @@ def assert_all_is_declared(run: RunToy) -> None:
     These are arms, columns, groups, claims and figures.
     """
     from selfcorrect.experiments.studies.figures import draw
-    from selfcorrect.experiments.studies.toy.report import to_json_row
     from selfcorrect.experiments.studies.toy.result import group_arms
     from selfcorrect.experiments.studies.toy.study import is_toy_finished
+    from selfcorrect.experiments.studies.toy.toy_page import to_json_row
     from selfcorrect.experiments.studies.toy.toys import START
 
     toy = run.toy.toy

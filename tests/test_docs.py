@@ -29,6 +29,7 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.motion.presets import PRESET_ROWS
 from selfcorrect.experiments.studies.motion.settings import (
@@ -38,7 +39,6 @@ from selfcorrect.experiments.studies.motion.settings import (
     MotionSettings,
     settings_from_config,
 )
-from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary
 from selfcorrect.experiments.studies.toy.files import load_toy_module
 from selfcorrect.experiments.studies.toy.study import load_settings

@@ -16,7 +16,7 @@ DOOR = ("selfcorrect/storage/files", "selfcorrect/storage/pickles")
 ALLOWED = {
     "datasets/files/native/fbx_child.py": "is a script that imports nothing else, and checks what it opens",
     "experiments/cli.py": "the console's own streams",
-    "experiments/studies/report.py": "pages of the package",
+    "experiments/studies/page.py": "pages of the package",
     "selfcorrect/runtime/machine.py": "what Linux tells of the processor",
     "selfcorrect/__init__.py": "the list of names, a file of the package",
     "selfcorrect/motion/pictures/player.py": "a page of the package",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.statistics import holm, mean_interval
 

@@ -30,7 +30,7 @@ NEEDED = (
     "selfcorrect/__init__.py",
     "selfcorrect/__init__.pyi",
     "datasets/collections/deepmimic_clips.zip",
-    "experiments/studies/report.html",
+    "experiments/studies/page.html",
     "experiments/cli.py",
 )
 """Files that both have, below `selfcorrect/` in the wheel."""

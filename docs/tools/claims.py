@@ -15,7 +15,7 @@ import numpy as np
 from evidence import arms_by_name, average_late, format_interval
 from tables import SUMMARIES, make_table
 
-from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary
 from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import mean_interval

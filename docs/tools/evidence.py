@@ -5,7 +5,7 @@ docs/how-it-works.md states it in words.
 
 import numpy as np
 
-from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import Interval, mean_interval

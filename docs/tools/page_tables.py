@@ -22,10 +22,10 @@ from recipe_tests import read_tests
 from splits import FORCES, LOW_PASS, PHYSICS, REAL, read_results
 from tables import make_table
 
+from selfcorrect.experiments.studies.arm_curves import MEMORISER, ArmCurves
 from selfcorrect.experiments.studies.arm_words import describe_arm
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion.settings import arms_from_config
-from selfcorrect.experiments.studies.results import MEMORISER, ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, format_rows
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 

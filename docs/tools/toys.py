@@ -19,8 +19,8 @@ from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.studies.run import run_study
 from selfcorrect.experiments.studies.study import Study
 from selfcorrect.experiments.studies.toy.files import name_toy
-from selfcorrect.experiments.studies.toy.report import make_toy_page, to_json_row
 from selfcorrect.experiments.studies.toy.study import LoadedToy, derive_result, load_settings, load_toys, make_toy_study
+from selfcorrect.experiments.studies.toy.toy_page import make_toy_page, to_json_row
 from selfcorrect.runtime.processes import default_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]

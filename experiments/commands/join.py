@@ -41,7 +41,7 @@ class JoinCommand:
         if out in parts:
             raise SettingError(f"{self.out}: is one of the runs; choose another folder with --out")
         from ..studies.motion.join import join_runs
-        from ..studies.report import REPORT
+        from ..studies.study_report import REPORT
 
         comparison, remarks = join_runs(parts, out)
         for remark in remarks:

@@ -136,10 +136,10 @@ class MotionCommand:
             self._print_plan(settings)
             return 0
         self._check_engine(settings)
-        from ..studies.motion.report import make_motion_page
+        from ..studies.motion.motion_page import make_motion_page
         from ..studies.motion.study import check_motion_study, limit_processes, make_motion_study
-        from ..studies.report import REPORT
         from ..studies.run import run_study
+        from ..studies.study_report import REPORT
 
         folder = place_of(self.out or self._default_folder())
         settings = keep_methods(settings, folder)

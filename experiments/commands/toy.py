@@ -50,10 +50,10 @@ class ToyCommand:
         must_exist((self.options.text, self.options.mnist))
         references = select_toys(self.files)
         where = self.runner.to_where(self.workers)
-        from ..studies.report import REPORT
         from ..studies.run import run_study
-        from ..studies.toy.report import make_toy_page
+        from ..studies.study_report import REPORT
         from ..studies.toy.study import load_settings, load_toys, make_toy_study
+        from ..studies.toy.toy_page import make_toy_page
 
         selection = []
         missing = []

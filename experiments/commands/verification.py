@@ -23,9 +23,9 @@ from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import Place, is_address
 
+from .correct.batch_report import REPORT
 from .correct.correct_file import RECORDS, FileTask
 from .correct.file_result import read_record
-from .correct.report import REPORT
 
 _OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, SUMMARY_FILE, REPORT)
 """Names of JSON files of this package that contain their digest."""

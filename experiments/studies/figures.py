@@ -19,8 +19,10 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import band
 
+from .arm_curves import MEMORISER, ArmCurves
 from .arm_words import describe_line, describe_treatment
-from .results import FEWEST_RATIOS, MEMORISER, ArmCurves, Drawable, Line, Panel, Pictures, Scatter, ratio_label
+from .drawables import Drawable, Line, Panel, Pictures, Scatter
+from .outcome import FEWEST_RATIOS
 
 if TYPE_CHECKING:
     from .arms import ArmSettings
@@ -215,6 +217,11 @@ SHARE_CAPTION = (
     "dash-dotted line, a fully corrected loop (λ below 1). This assumes a model near its optimum whose error does not "
     "grow (Bertrand et al. 2024, Gillman et al. 2024). Loops beyond these lines may be stable, too."
 )
+
+
+def ratio_label(share: float) -> str:
+    """Return λ of a synthetic share as text: 0.5 is "1", 1 is "∞"."""
+    return "∞" if share >= 1 else f"{share / (1 - share):.3g}"
 
 
 def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collection[str]) -> str:

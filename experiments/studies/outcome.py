@@ -9,12 +9,16 @@ from typing import Literal
 import numpy as np
 
 from selfcorrect.motion.measures.metrics import METRICS, Metric, added_metrics
+from selfcorrect.runtime.stopwatch import PROCESSOR
 from selfcorrect.statistics import UNBOUNDED
 
-from . import verdict
+from .arm_curves import HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves, find_aims, mean_scores
 from .arm_words import describe_line, describe_policy
 from .arms import ArmSettings
-from .results import FEWEST_RATIOS, HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves, find_aims, mean_scores
+from .effects import Effect, judge_effects
+
+FEWEST_RATIOS = 3
+"""Fewest synthetic ratios that make a line."""
 
 
 def make_metric(key: str, better: Literal["lower", "higher", "real", "aim", "neutral"] | None = None) -> Metric:
@@ -118,29 +122,47 @@ class Outcome:
         return self.pairs[: self.asked_count]
 
     @cached_property
-    def effects(self) -> list[list[verdict.Effect]]:
+    def effects(self) -> list[list[Effect]]:
         """Effects of each pair in each judged metric."""
-        effects_by_pair: list[list[verdict.Effect]] = []
+        effects_by_pair: list[list[Effect]] = []
         for family in (self.asked, self.pairs[len(self.asked) :]):
             curves = [self.curves_of(pair) for pair in family]
             aims = [find_aims(self.floors, self.floor_of, pair.task, self.aims) for pair in family]
-            by_question = [verdict.effects(curves, question, aims) for question in self.questions]
+            by_question = [judge_effects(curves, question, aims) for question in self.questions]
             for index in range(len(family)):
-                of_pair: list[verdict.Effect] = []
+                of_pair: list[Effect] = []
                 for question, effects in zip(self.questions, by_question, strict=True):
                     of_pair += effects[len(question) * index : len(question) * (index + 1)]
                 effects_by_pair.append(of_pair)
         return effects_by_pair
 
     @property
-    def asked_effects(self) -> list[verdict.Effect]:
+    def asked_effects(self) -> list[Effect]:
         """Effects of the pairs that the answer rests on."""
         return [effect for effects in self.effects[: len(self.asked)] for effect in effects]
 
+    def sum_seconds_by_phase(self) -> dict[str, float]:
+        """Return each phase's seconds, summed over all arms, seeds and generations that recorded them."""
+        curves = [arm for arms in self.curves.values() for arm in arms.values()]
+        spent_s: dict[str, float] = {}
+        for phase in ("train", "sample", "correct", "trace", "evaluate", "mix", "else"):
+            spent_s[phase] = sum(float(np.nansum(arm.values.get(f"seconds_{phase}", 0.0))) for arm in curves)
+        return spent_s
 
-def list_effects_by_share(outcome: Outcome) -> list[verdict.Effect]:
+    def find_core_hours(self) -> float | None:
+        """Return the processor hours of all generations, None if some generation did not record the time."""
+        total_s = 0.0
+        for arm in [arm for arms in self.curves.values() for arm in arms.values()]:
+            processor_s = arm.values.get(f"seconds_{PROCESSOR}")
+            if processor_s is None or (np.isnan(processor_s) & ~np.isnan(arm.values["seconds_else"])).any():
+                return None
+            total_s += float(np.nansum(processor_s))
+        return total_s / 3600
+
+
+def list_effects_by_share(outcome: Outcome) -> list[Effect]:
     """List effects of corrected against uncorrected arms at all synthetic ratios, if there are several."""
-    effects_by_line: dict[tuple[str, str, str], list[Sequence[verdict.Effect]]] = {}
+    effects_by_line: dict[tuple[str, str, str], list[Sequence[Effect]]] = {}
     for pair, effects in zip(outcome.pairs, outcome.effects, strict=True):
         line, plain_line = describe_line(pair.arm), describe_line(pair.plain)
         if line and plain_line not in ("", line):

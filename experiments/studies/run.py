@@ -23,8 +23,9 @@ from ..jobs.progress_bars import Event, show_elapsed
 from ..jobs.run import Job, require_runner, run_jobs, summarise_names, use_one_thread
 from ..jobs.where import Where
 from .arms import ArmSettings
-from .report import REPORT, Comparison, Page, RunningReport, write_report
+from .page import Page
 from .study import SeedRun, Study, jobs_of, run_arm, run_first_generation
+from .study_report import REPORT, Comparison, RunningReport, write_report
 from .study_rows import make_rows
 from .wandb_runs import log_arm, study_run
 

@@ -10,9 +10,9 @@ from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.tracking import list_metrics
 from selfcorrect.storage.files.digests import read_with_digest
 
+from .arm_curves import ArmCurves
 from .arm_words import describe_policy, describe_treatment, list_axes
 from .arms import ArmSettings, folder_name
-from .results import ArmCurves
 from .study import SeedRun, Study
 
 

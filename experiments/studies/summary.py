@@ -24,7 +24,7 @@ from selfcorrect.runtime.machine import find_processor
 from selfcorrect.storage.files.digests import append_digest, read_with_digest
 from selfcorrect.storage.files.writing import write_atomically
 
-from .results import ArmCurves
+from .arm_curves import ArmCurves
 
 FORMAT = 1
 COMMIT = "git_commit"

@@ -15,11 +15,11 @@ import numpy as np
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.writing import write_atomically
 
-from . import verdict
+from .arm_curves import ArmCurves
 from .arm_words import describe_treatment
 from .claims import Check
+from .effects import Effect, format_change
 from .outcome import Outcome
-from .results import ArmCurves
 
 FOLDER = "tables"
 
@@ -109,7 +109,7 @@ MARKS_LEGEND = (
 BELOW_MEANS = "Below each mean: the difference, its interval and its adjusted p."
 
 
-def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = None) -> Cell:
+def marked_cell(arm: ArmCurves, metric: Metric, effect: Effect | None = None) -> Cell:
     """Return a cell with mark and change.
 
     It has the mean of a metric at the last generation with a mark, and the change below.
@@ -121,7 +121,7 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
     if effect is None:
         return Cell(value)
     mark = MARKS.get(effect.word, f"? {effect.word}")
-    return Cell(f"{value} {mark}", verdict.format_change(effect))
+    return Cell(f"{value} {mark}", format_change(effect))
 
 
 def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable[[ArmCurves], Sequence[Cell]]) -> Table:

@@ -10,8 +10,8 @@ from selfcorrect.storage.files.strict_json import spell_infinity
 
 from .arm_words import list_axes
 from .arms import ArmSettings
-from .report import REPORT
 from .study import SeedRun, Study
+from .study_report import REPORT
 from .study_rows import axes_of, make_rows
 from .summary import realised_name
 from .tables import FOLDER

@@ -53,8 +53,8 @@ LOOPS = {
     ),
 }
 PAGES = {
-    f"import {STUDIES}.summary, {STUDIES}.figures, {STUDIES}.verdict": (
-        f"{STUDIES}.verdict", {"selfcorrect.experiments.studies.motion", "selfcorrect.loop.run", "pybullet"}
+    f"import {STUDIES}.summary, {STUDIES}.figures, {STUDIES}.effects": (
+        f"{STUDIES}.effects", {"selfcorrect.experiments.studies.motion", "selfcorrect.loop.run", "pybullet"}
     ),
 }
 # fmt: on

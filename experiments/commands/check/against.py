@@ -29,7 +29,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.strict_json import to_json
 
-from .reports import write_xml
+from .findings import write_xml
 
 _SAME_LENGTH_FRAMES = 1.5
 """Largest difference between equal durations, in frames, because some programs add or omit a last frame."""

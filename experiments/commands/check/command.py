@@ -119,7 +119,7 @@ class CheckCommand:
         check_separate(outputs, ())
         from selfcorrect.datasets.files.open import explain_no_motions, motion_files
 
-        from . import reports
+        from . import findings
         from .check_files import check_files, read_project_choice
 
         choice = read_project_choice(Path.cwd()).narrow(self.select, self.ignore)
@@ -159,7 +159,7 @@ class CheckCommand:
 
             self._write(self.leave_out, list_left_out(rows))
         if self.picture and any(checked.all_findings for checked in checked_files):
-            draw = partial(reports.draw_worst, self.picture, checked_files, self.reading, overwrite=self.overwrite)
+            draw = partial(findings.draw_worst, self.picture, checked_files, self.reading, overwrite=self.overwrite)
             _, note = try_optional("no picture was drawn", draw, None)
             if note:
                 print(note, file=sys.stderr)
@@ -196,12 +196,12 @@ class CheckCommand:
 
     def _format(self, checked_files: Sequence[CheckedFile], references: Sequence[ReferenceRow]) -> str:
         """Format the findings as the options ask."""
-        from . import reports
+        from . import findings
 
         if self.format == "json":
-            return reports.to_findings_json(checked_files)
+            return findings.to_findings_json(checked_files)
         if self.format == "junit":
-            return reports.to_junit(checked_files)
+            return findings.to_junit(checked_files)
         lines = []
         if self.references:
             from .references import format_reference_table
@@ -209,8 +209,8 @@ class CheckCommand:
             lines += format_reference_table(references)
         else:
             for checked in checked_files:
-                lines += reports.format_lines(checked)
-        return "\n".join([*lines, reports.summarize_files(checked_files)])
+                lines += findings.format_lines(checked)
+        return "\n".join([*lines, findings.summarize_files(checked_files)])
 
 
 def _print_rules(choice: RuleChoice) -> int:

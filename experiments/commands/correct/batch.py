@@ -22,10 +22,10 @@ from ...jobs.run import RUNNERS, Job, run_jobs
 from ...jobs.runner_choice import RunnerChoice
 from ...jobs.targets import FOREIGN, check_no_link, check_targets, place_of
 from ...jobs.where import Where
+from .batch_report import REPORT, is_report, write_correction_report
 from .correct_file import FileTask, correct_tasks, is_finished, record_failure
 from .file_result import FileResult
 from .options import CorrectionOptions
-from .report import REPORT, is_report, write_correction_report
 
 FILES_TOGETHER = 64
 """Maximum number of files corrected together."""

@@ -107,7 +107,7 @@ class CorrectCommand:
 
     def _print(self, results: "Sequence[FileResult]", out: Path | str, options: CorrectionOptions) -> int:
         """Print the results, and return the exit code."""
-        from .report import REPORT, find_exit_code, print_results
+        from .batch_report import REPORT, find_exit_code, print_results
 
         if not self.json:
             return print_results(results, out, options, quiet=self.quiet, verbose=self.verbose)
@@ -120,7 +120,7 @@ class CorrectCommand:
         if not any(outputs.values()):
             return
         from .batch import make_tasks
-        from .report import REPORT
+        from .batch_report import REPORT
 
         (task,) = make_tasks([Path(self.inputs[0])], out)
         option_files = [path for path in (*self.options.reading.files, self.options.contacts) if path is not None]

@@ -22,10 +22,10 @@ from selfcorrect.storage.files.places import FileFacts, Place
 from ...jobs.machines import describe_mixture
 from ...jobs.run import RUNNERS, Job, require_runner, run_jobs
 from ...jobs.where import Where
+from .batch_report import REPORT, write_correction_report
 from .correct_file import RECORDS, FileTask, correct_tasks, is_finished, make_task_key
 from .file_result import FileResult, read_record
 from .options import CorrectionOptions
-from .report import REPORT, write_correction_report
 
 _CONNECTIONS = 16
 """Number of records fetched at the same time."""

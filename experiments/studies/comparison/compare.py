@@ -32,13 +32,13 @@ from selfcorrect.storage.files.strict_json import as_json
 from ...jobs.identities import ACCEPT, identity_of_data
 from ..arms import ArmSettings, folder_name
 from ..loop_arms import read_loop_arm
-from ..report import Comparison
 from ..run import run_study
 from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
+from ..study_report import Comparison
 from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, choose_references
+from .comparison_page import CALIBRATION_FILE, REAL_SCORES_FILE, make_comparison_page
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, name_arms, pack
 from .novelty import measure_novelty_of
-from .report import CALIBRATION_FILE, REAL_SCORES_FILE, make_comparison_page
 from .sweeps import add_copying, expand_arms, expand_tasks
 
 MOST_CALIBRATED = 2000

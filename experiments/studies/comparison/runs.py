@@ -12,9 +12,9 @@ from selfcorrect.loop.store.run_folder import IDENTITIES_FILE, config_difference
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.digests import read_with_digest
 
-from .. import verdict
+from ..arm_curves import ArmCurves, find_aims, mean_scores
+from ..effects import DISTANCES, JUDGEMENT, judge_effects, tabulate_effects
 from ..outcome import make_metric
-from ..results import ArmCurves, find_aims, mean_scores
 from ..summary import ROUNDING_OF_SUMMARIES, Summary, read_summary
 from ..tables import MARKS_LEGEND, PageRow, Table, fit_screen, format_text, marked_cell
 from .arguments import DIRECTION_WORDS
@@ -41,7 +41,7 @@ class RunComparison:
     def __str__(self) -> str:
         found = ["The runs differ:", *(f"- {sentence}" for sentence in self.disagreements)]
         heading = found if self.disagreements else ["The runs agree in data, seeds, settings and versions."]
-        legend = [MARKS_LEGEND, verdict.JUDGEMENT]
+        legend = [MARKS_LEGEND, JUDGEMENT]
         paragraphs = [*heading, "", "Second run − first run:", *format_text(self.table), "", *legend]
         return "\n".join(map(fit_screen, paragraphs))
 
@@ -77,14 +77,14 @@ def compare_runs(
     families = []
     for family in (metrics[:count], metrics[count:]):
         if family:
-            families.append(verdict.effects(pairs, family, aims, ROUNDING_OF_SUMMARIES))
+            families.append(judge_effects(pairs, family, aims, ROUNDING_OF_SUMMARIES))
     table = Table("differences", "Arm", [metric.title for metric in metrics])
     effects = []
     for arm, _ in pairs:
         arm_effects = [effect for family in families for effect in family if effect.arm is arm]
         table.rows.append(PageRow(arm.label, [marked_cell(arm, effect.metric, effect) for effect in arm_effects]))
         effects += arm_effects
-    return RunComparison(disagreements, verdict.tabulate(effects), table)
+    return RunComparison(disagreements, tabulate_effects(effects), table)
 
 
 def _find_common_seeds(folders: Sequence[Path], summaries: Sequence[Summary]) -> list[int]:
@@ -171,7 +171,7 @@ def _find_common_aims(
         of_runs = [_find_aims(summary, task) for summary in summaries]
         aims = {}
         for metric in metrics:
-            if metric.better in verdict.DISTANCES:
+            if metric.better in DISTANCES:
                 aims[metric.key] = np.array([run_aims.get(metric.key, np.nan) for run_aims in of_runs])
         aims_by_task[task] = mean_scores(aims)
         for key, (first, second) in aims.items():

@@ -10,11 +10,11 @@ from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, Metric, find_metric
 from selfcorrect.statistics import mean_interval
 
-from .. import verdict
+from ..arm_curves import ArmCurves
 from ..arm_words import describe_policy, describe_treatment
 from ..arms import BASELINE, STATIC, ArmSettings
+from ..effects import ONE_SEED, Effect, format_headline
 from ..outcome import Outcome, Pair
-from ..results import ArmCurves
 from .correctors.table import corrector_row, is_own
 
 JUDGED = ("fid_kinematic", *KEPT_DIVERSITY)
@@ -130,9 +130,9 @@ def format_answer(outcome: Outcome) -> str:
             else "Only training on real data was run: there is no loop to judge."
         )
     if outcome.asked_effects[0].change.count == 1:
-        return verdict.ONE_SEED
+        return ONE_SEED
     if len(outcome.asked) > MOST_ANSWERED:
-        return "\n".join([_describe_loops(outcome), verdict.headline(_select_corrected_effects(outcome))])
+        return "\n".join([_describe_loops(outcome), format_headline(_select_corrected_effects(outcome))])
     sentences = []
     unchanged = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
@@ -168,7 +168,7 @@ def conclude(outcome: Outcome) -> list[str]:
     return sentences
 
 
-def _mean_last(curves: ArmCurves, effect: verdict.Effect) -> float:
+def _mean_last(curves: ArmCurves, effect: Effect) -> float:
     return float(curves.last(effect.metric.key).mean())
 
 
@@ -192,7 +192,7 @@ def _describe_loops(outcome: Outcome) -> str:
     return f"Without correction, coverage ends at {', '.join(endings)}; the real-data baseline keeps {real:.2f}."
 
 
-def _select_corrected_effects(outcome: Outcome) -> list[verdict.Effect]:
+def _select_corrected_effects(outcome: Outcome) -> list[Effect]:
     """Select the effects the answer rests on: those of correctors, or all if there are none."""
     corrected = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
@@ -207,7 +207,7 @@ def _name_pair(outcome: Outcome, pair: Pair) -> str:
     return f"{words} ({outcome.titles[pair.task]})" if len(outcome.curves) > 1 else words
 
 
-def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effect]) -> list[str]:
+def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[Effect]) -> list[str]:
     """Describe what was found of a pair.
 
     There are no sentences for nothing, and counts of seeds where there are too few.
@@ -240,7 +240,7 @@ def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effec
     return [f"{lead} {'; '.join(listed)}{closing}."]
 
 
-def _describe_effect(effect: verdict.Effect, reference: str) -> str:
+def _describe_effect(effect: Effect, reference: str) -> str:
     """Describe an effect with its interval.
 
     For example "coverage is 0.07 instead of 0.27 (−0.20 [−0.24, −0.16])".
@@ -253,7 +253,7 @@ def _describe_effect(effect: verdict.Effect, reference: str) -> str:
     return f"{_name_metric(effect)} is {value}{unit} {than} ({_format_interval(effect)})"
 
 
-def _describe_change(effect: verdict.Effect) -> str:
+def _describe_change(effect: Effect) -> str:
     """Describe a change that is not significant.
 
     The unadjusted interval beside it may seem to contradict.
@@ -263,7 +263,7 @@ def _describe_change(effect: verdict.Effect) -> str:
     return f"{_name_metric(effect)} ({_format_interval(effect)}{remark})"
 
 
-def _format_interval(effect: verdict.Effect) -> str:
+def _format_interval(effect: Effect) -> str:
     """Format a change with its interval, or with the number of seeds where nothing is decided."""
     if "seeds" in effect.word:
         return effect.word
@@ -273,7 +273,7 @@ def _format_interval(effect: verdict.Effect) -> str:
     return text.replace("-", "−")
 
 
-def _name_metric(effect: verdict.Effect) -> str:
+def _name_metric(effect: Effect) -> str:
     """Return the metric's name within a sentence."""
     name = effect.metric.name.partition(",")[0]
     return name if name.startswith("Fréchet") else f"{name[0].lower()}{name[1:]}"

@@ -18,8 +18,8 @@ from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import explain_write_error
 
 from ...jobs.machines import read_machines, record_machines
-from ..report import Comparison, write_report
-from .report import make_motion_page
+from ..study_report import Comparison, write_report
+from .motion_page import make_motion_page
 from .settings import MotionSettings, extends, settings_from_config
 from .study import make_motion_study, motion_runs
 

@@ -13,7 +13,7 @@ from selfcorrect.loop.run import correct_real_data
 from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, find_metric
 from selfcorrect.motion.motion import MotionBatch
 
-from ..results import MEMORISER, REAL_AGAINST_REAL
+from ..arm_curves import MEMORISER, REAL_AGAINST_REAL
 from .correctors.own import CorrectorInputs, build_corrector
 from .settings import FEASIBILITY_COUNT
 from .task import MotionTask

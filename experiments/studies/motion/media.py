@@ -20,7 +20,7 @@ from selfcorrect.runtime.progress import silent
 from ..arm_words import describe_arm, describe_policy
 from ..arms import BASELINE, ArmSettings
 from ..outcome import Outcome, Pair
-from ..report import PageClip, Section
+from ..page import PageClip, Section
 from ..study import SeedRun
 from .correctors.own import build_corrector
 from .settings import MotionSettings, RunOptions

@@ -21,10 +21,10 @@ from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, preset
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import Interval, jackknife_ratio
 
+from ..arm_curves import ArmCurves
 from ..arm_words import describe_policy
 from ..arms import BASELINE, STATIC, ArmSettings
 from ..outcome import Outcome
-from ..results import ArmCurves
 from .presets import ANCESTRAL_STEPS, count_ancestral_steps, select_controls
 from .settings import set_sampling
 

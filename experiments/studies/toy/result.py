@@ -13,7 +13,7 @@ import numpy as np
 from selfcorrect.statistics import CollapseFinding, collapse_profile
 
 from ..claims import Check, Curves, check_claims
-from ..results import Drawable, Line, Panel, Pictures, Scatter
+from ..drawables import Drawable, Line, Panel, Pictures, Scatter
 from .toys import START, ArmTitles, Column, Sweep, Toy
 
 PREDICTED = "predicted"

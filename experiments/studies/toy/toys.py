@@ -17,7 +17,7 @@ from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.run import Arm, Task
 
 from ..claims import Curves, Quantity, Statement
-from ..results import Drawable
+from ..drawables import Drawable
 
 START = "generation 0"
 """In the place of an arm, the generation that the arms share."""

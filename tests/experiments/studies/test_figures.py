@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.figures import (
     BLUE,
     GREEN,
@@ -11,7 +12,6 @@ from selfcorrect.experiments.studies.figures import (
     looks,
     opening_curves,
 )
-from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.motion.measures.metrics import find_metric
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.motion.report import make_motion_page
+from selfcorrect.experiments.studies.motion.motion_page import make_motion_page
 from selfcorrect.experiments.studies.motion.settings import MotionSettings
 from selfcorrect.experiments.studies.motion.study import make_motion_study
-from selfcorrect.experiments.studies.report import RunningReport
 from selfcorrect.experiments.studies.study import run_arm, run_first_generation
+from selfcorrect.experiments.studies.study_report import RunningReport
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.digests import SUMS
 

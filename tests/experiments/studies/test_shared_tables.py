@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow
 import pytest
 
-from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
 from selfcorrect.experiments.studies.tables import (
     LOOP_COLUMNS,

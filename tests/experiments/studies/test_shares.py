@@ -7,10 +7,10 @@ import pytest
 from two_modes import own_task
 
 import selfcorrect as sc
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
 from selfcorrect.experiments.studies.outcome import Outcome, Pair, list_effects_by_share
-from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.motion.measures.metrics import Metric
 
 ERROR = Metric("error", "error", "", "lower", 2)

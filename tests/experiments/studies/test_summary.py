@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, join_summaries, machine, read_summary, write_summary
 
 CURVES = ArmCurves(

@@ -10,14 +10,14 @@ from typing import Literal
 import pytest
 
 from selfcorrect.experiments.commands.correct.batch import make_tasks
-from selfcorrect.experiments.commands.correct.file_result import FileContent, FileFigures, FileResult, merge_results
-from selfcorrect.experiments.commands.correct.report import (
+from selfcorrect.experiments.commands.correct.batch_report import (
     LISTED,
     find_exit_code,
     format_table,
     summarize_results,
     write_correction_report,
 )
+from selfcorrect.experiments.commands.correct.file_result import FileContent, FileFigures, FileResult, merge_results
 from selfcorrect.simulators.results.results import Failure, FailureKind
 
 

@@ -17,7 +17,7 @@ from made_motions import KINDS, Kind, made_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.check import check_files
-from selfcorrect.experiments.commands.correct import describe, report
+from selfcorrect.experiments.commands.correct import batch_report, describe
 from selfcorrect.experiments.commands.correct.describe import describe_correction
 from selfcorrect.experiments.commands.correct.file_result import FileResult
 from selfcorrect.motion.checks import walking
@@ -74,7 +74,7 @@ def test_failing_hint_is_isolated(
 
 def test_failing_summary_is_isolated(walker: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     for name in ("format_table", "summarize_results"):
-        monkeypatch.setattr(report, name, fails)
+        monkeypatch.setattr(batch_report, name, fails)
     printed = says("correct walk.bvh -o out --kinematic")
     assert printed.startswith("no table: index 81")
     assert "\nno summary: index 81" in printed

@@ -19,8 +19,8 @@ import torch
 import selfcorrect as sc
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.experiments.studies.arm_curves import HELD_OUT, MEMORISER
 from selfcorrect.experiments.studies.claims import expect_above, expect_below, final_difference
-from selfcorrect.experiments.studies.results import HELD_OUT, MEMORISER
 from selfcorrect.loop.trial import try_correction
 
 GENERATIONS = 8

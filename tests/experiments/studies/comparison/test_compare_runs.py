@@ -14,9 +14,9 @@ from hypothesis.extra.numpy import arrays
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.studies.arm_curves import HELD_OUT, ArmCurves
 from selfcorrect.experiments.studies.comparison.runs import compare_runs
 from selfcorrect.experiments.studies.outcome import Outcome, Pair, make_metric
-from selfcorrect.experiments.studies.results import HELD_OUT, ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
 from selfcorrect.loop.store.run_folder import IDENTITIES_FILE, SUMMARY_FILE
 from selfcorrect.storage.files.digests import encode_with_digest

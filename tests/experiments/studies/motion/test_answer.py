@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.arm_words import describe_policy, describe_treatment
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion.answer import (
@@ -22,7 +23,6 @@ from selfcorrect.experiments.studies.motion.answer import (
     select_shown_pairs,
 )
 from selfcorrect.experiments.studies.outcome import Outcome
-from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.tables import differences_table
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
 

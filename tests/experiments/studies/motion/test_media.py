@@ -3,7 +3,7 @@
 import pytest
 
 from selfcorrect.experiments.studies.motion.media import Media, file_name
-from selfcorrect.experiments.studies.report import PageClip
+from selfcorrect.experiments.studies.page import PageClip
 
 
 @pytest.mark.parametrize(

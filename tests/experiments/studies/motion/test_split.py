@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.arm_words import describe_policy, describe_treatment
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.motion.answer import judge_outcome
 from selfcorrect.experiments.studies.motion.presets import PRESET_ROWS, PRESETS, count_ancestral_steps, select_controls
 from selfcorrect.experiments.studies.motion.split import SPLIT_KEYS, describe_parts, describe_samplers, split_losses
 from selfcorrect.experiments.studies.outcome import Outcome
-from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.motion.measures.metrics import MEASURED
 from selfcorrect.statistics import jackknife_ratio
 

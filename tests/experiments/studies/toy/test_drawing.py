@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from selfcorrect.experiments.studies.drawables import Line, Panel
 from selfcorrect.experiments.studies.figures import draw
-from selfcorrect.experiments.studies.results import Line, Panel
 
 
 def test_curve_begins_where_measured() -> None:

@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from selfcorrect.experiments.studies.drawables import Line, Panel
 from selfcorrect.experiments.studies.figures import draw
-from selfcorrect.experiments.studies.report import Section, render_page
-from selfcorrect.experiments.studies.results import Line, Panel
+from selfcorrect.experiments.studies.page import Section, render_page
 from selfcorrect.experiments.studies.tables import Cell, PageRow, Table
 
 HOSTILE = (

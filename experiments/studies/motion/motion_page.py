@@ -15,14 +15,15 @@ from ..arm_words import describe_arm, describe_treatment
 from ..arms import BASELINE, ArmSettings
 from ..figures import SHARE_CAPTION, looks, opening_curves, share_picture
 from ..outcome import Outcome
-from ..report import (
+from ..page import (
     Page,
     Section,
     answer_sections,
-    closing_sections,
+    count_runs,
     curves_section,
     difference_section,
-    seconds_by_phase,
+    made_section,
+    notes_section,
     table_section,
 )
 from ..study import Study
@@ -132,7 +133,8 @@ class MotionPage(Page):
             Section("Tables"),
             table_section("Last generation", LAST_GENERATION_TEXT, all_metrics_table(outcome)),
             table_section("What each arm was given", BUDGET_TEXT, budgets_table(study, outcome)),
-            *closing_sections(study, outcome, _list_facts(self.experiment, outcome), [*NOTES, *notes]),
+            made_section(outcome.command, {**count_runs(study), **_list_facts(self.experiment, outcome)}),
+            notes_section([*NOTES, *notes]),
         ]
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:
@@ -268,7 +270,7 @@ OPENING_CAPTION = (
 
 
 def _list_facts(settings: MotionSettings, outcome: Outcome) -> dict[str, str]:
-    spent = seconds_by_phase(outcome.curves)
+    spent = outcome.sum_seconds_by_phase()
     total = sum(spent.values())
     shares = [f"{phase} {value / total:.0%}" for phase, value in spent.items() if value]
     steps = []

@@ -1,7 +1,4 @@
-"""Judge what correction changed.
-
-Words are adjusted for judging many differences at once.
-"""
+"""Judge the differences between arms, adjusted for the number of differences that are tested together."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +9,7 @@ import numpy as np
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import FEWEST_SEEDS, ROUNDING, UNMEASURED, Interval, holm, mean_interval, student_p
 
-from .results import ArmCurves
+from .arm_curves import ArmCurves
 
 _LEVEL = 0.05
 """Family-wise error level of all judgements of a report."""
@@ -28,7 +25,7 @@ JUDGEMENT = (
     "cannot be tested and stay undecided. If a measure should be near a value, such as that of real data, distances to "
     "this value are compared."
 )
-"""Explanation of the words and intervals of `effects`."""
+"""Explanation of the words and intervals of `judge_effects`."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Effect:
         return self.word in ("better", "worse", "higher", "lower")
 
 
-def effects(
+def judge_effects(
     pairs: Sequence[tuple[ArmCurves, ArmCurves]],
     metrics: Sequence[Metric],
     aims: Sequence[Mapping[str, float]],
@@ -132,7 +129,7 @@ def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
     return f"{higher_count} of {len(changes)} seeds {higher}"
 
 
-def tabulate(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
+def tabulate_effects(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
     """Return a row per effect, with a separate 95 % interval and the adjusted p-value, for frames."""
     rows = []
     for effect in effects:
@@ -170,7 +167,7 @@ def format_change(effect: Effect) -> str:
 ONE_SEED = "One seed proves nothing. These numbers show that the program works; they are not a result."
 
 
-def headline(results: Sequence[Effect]) -> str:
+def format_headline(results: Sequence[Effect]) -> str:
     """Say in how many comparisons each metric became better and worse; "" without comparisons."""
     if not results:
         return ""

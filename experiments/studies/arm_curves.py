@@ -1,15 +1,9 @@
-"""Measurements, ready to draw and judge: curves of arms, and the contents of figures."""
+"""What the arms of a study measured, and the scores of real data beside them."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 REAL_AGAINST_REAL = "real against real"
 """Scores of real motions that no model is trained on, evaluated like samples."""
@@ -17,9 +11,6 @@ HELD_OUT = "held-out real data"
 """Scores of real data that no model is trained on: the level that no model can be expected to beat."""
 MEMORISER = "memoriser: the training set resampled"
 """Scores of a model that returns the training data: reaching these does not show that a model generalises."""
-
-FEWEST_RATIOS = 3
-"""Synthetic ratios that make a line."""
 
 
 @dataclass(frozen=True)
@@ -73,64 +64,3 @@ def mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
         known = values[np.isfinite(values)]
         means[key] = float(known.mean()) if len(known) else np.nan
     return means
-
-
-def ratio_label(share: float) -> str:
-    """Return λ of a synthetic share as text: 0.5 is "1", 1 is "∞"."""
-    return "∞" if share >= 1 else f"{share / (1 - share):.3g}"
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a panel over x: values per seed (S, X), a prediction (X,), or both."""
-
-    name: str
-    values: np.ndarray | None = None
-    prediction: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A diagram."""
-
-    title: str
-    x_label: str
-    y_label: str
-    x: np.ndarray
-    lines: Sequence[Line]
-    log_x: bool = False
-    log_y: bool = False
-    caveat: str = ""
-    """An assumption of the predictions that the run does not fully meet; written into the panel."""
-
-
-class Drawable(Protocol):
-    """A figure that draws itself."""
-
-    @property
-    def title(self) -> str: ...
-
-    def draw(self) -> Figure:
-        """Return the matplotlib figure in report style."""
-        ...
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Grey images in captioned rows.
-
-    They are (count, height, width) in [0, 1], shown in rows of `columns` with a caption per row.
-    """
-
-    title: str
-    images: np.ndarray
-    columns: int
-    captions: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Scatter:
-    """Points (N, 2) per named column."""
-
-    title: str
-    points: Mapping[str, np.ndarray]

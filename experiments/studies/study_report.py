@@ -1,198 +1,36 @@
-"""The HTML report of a study.
+"""Write the results of a study to its run folder: page, tables, figures, summary and JSON lines.
 
-The same results are written as tables, figures and JSON lines. A page is a list of sections that a `Page` makes of the
-outcome. While a study is under way, report.html shows the progress.
+While the study is under way, report.html shows the progress.
 """
 
-import re
 import time
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
-
-import jinja2
-import numpy as np
-from markupsafe import Markup, escape
+from typing import Any
 
 from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.run_folder import SUMMARY_FILE
 from selfcorrect.loop.store.tracking import write_json_lines
-from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.motion.pictures.player import SCENE_MARK
-from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
 from selfcorrect.runtime.software import describe_environment
-from selfcorrect.runtime.stopwatch import PROCESSOR
 from selfcorrect.storage.files.digests import check_listing, find_listing, write_listing
 from selfcorrect.storage.files.writing import write_atomically
 
 from ..jobs.machines import count_machines, describe_mixture, read_machines
-from . import verdict
+from .arm_curves import ArmCurves
 from .arms import ArmSettings
-from .claims import Check
+from .effects import tabulate_effects
 from .figures import curve_grid
 from .outcome import Outcome, make_metric
-from .results import ArmCurves
+from .page import Page, Section, made_section, render_page
 from .study import Study
 from .study_rows import collect_arm, collect_curves, list_measured, make_rows
 from .summary import Summary, machine, write_summary
-from .tables import (
-    BELOW_MEANS,
-    CLAIMS_TEXT,
-    MARKS_LEGEND,
-    Table,
-    claims_table,
-    differences_table,
-    format_text,
-    write_tables,
-)
+from .tables import MARKS_LEGEND, Table, format_text, write_tables
 
-_TEMPLATE = Path(__file__).with_name("report.html")
 METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
-
-
-@dataclass(frozen=True)
-class PageClip:
-    """Motions that the player shows.
-
-    Their form is that of `player.scene_of`, with the words to choose motions by.
-    """
-
-    caption: str
-    scene: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """Section of a page; figures hold SVG text, everything else is plain text."""
-
-    title: str = ""
-    text: str = ""
-    """Sentences above the contents, a paragraph a line."""
-    table: Table | None = None
-    figures: Sequence[str] = ()
-    caption: str = ""
-    """Words below table and figures."""
-    scenes: Sequence[PageClip] = ()
-    """Clips that are shown side by side, all at once."""
-    clips: Mapping[str, Sequence[PageClip]] = field(default_factory=dict)
-    """Clips that one player shows one after another, by heading."""
-    facts: Mapping[str, str] = field(default_factory=dict)
-    id: str = ""
-    """Name of the figure's file, "" for no file."""
-    style: Literal["plain", "answer", "warning", "folded"] = "plain"
-    files: Sequence[Path] = ()
-    """Files that were written beside the page."""
-    gap: str = ""
-    """Sentence about missing results, "" if none is missing."""
-
-    @property
-    def has_contents(self) -> bool:
-        """Return False for a section with an empty table."""
-        return self.table is None or bool(self.table.rows and self.table.columns)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page(ABC):
-    """Contents of a study's page, which stays in the process that runs the study."""
-
-    title: str
-    """Question of the study."""
-    settings: Mapping[str, object]
-    """Settings in the summary, as JSON values."""
-    early: Sequence[str] = ()
-    """Keys of the metrics on the page of a run under way, by default of all that generation 0 measured."""
-
-    @abstractmethod
-    def show(self, study: Study, outcome: Outcome) -> Sequence[Section]:
-        """Return the sections, the answer first."""
-
-    def judge(self, study: Study, measured: Outcome) -> Outcome:
-        """Add real data's scores, and compare the pairs."""
-        return measured
-
-    def list_final(self, outcome: Outcome) -> Mapping[str, float]:
-        """Return the figures of the last generation, at which sweeps of W&B aim."""
-        return {}
-
-
-def render_page(title: str, sections: Sequence[Section], refresh_s: int | None = None) -> str:
-    """Render a page as HTML.
-
-    Motions and their player are included.
-
-    Args:
-        refresh_s: Seconds after which a browser loads a page again that is not final.
-    """
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["mark_code"] = _mark_code
-    player = {
-        "page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"),
-        "mark": SCENE_MARK,
-        "scenes": [clip.scene for section in sections for clips in section.clips.values() for clip in clips],
-        "side_by_side": [clip.scene for section in sections for clip in section.scenes],
-    }
-    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(title=title, sections=sections, refresh_s=refresh_s, player=player)
-
-
-def _mark_code(text: str) -> Markup:
-    """Mark up what stands between backticks as code in HTML."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-
-
-# --- sections that several studies have -------------------------------------------------------------------------------
-
-
-def answer_sections(outcome: Outcome, answer: str) -> list[Section]:
-    """Return the answer and reservations, such as missing results."""
-    warnings_beside = [Section(text=sentence, style="warning") for sentence in (*outcome.gaps, *outcome.remarks)]
-    return [Section(text=answer, id="verdict", style="answer"), *warnings_beside]
-
-
-def difference_section(outcome: Outcome, text: str) -> Section:
-    """Return the section with the means of all arms and their paired differences from the references."""
-    return Section(
-        "Differences",
-        table=differences_table(outcome),
-        caption=f"{MARKS_LEGEND} {BELOW_MEANS} {text} {verdict.JUDGEMENT}",
-    )
-
-
-CURVES_TEXT = (
-    "Lines are means over seeds, and bands are 95 % intervals; if there are two seeds, both are thin lines. A dotted "
-    "line is the score of real data that no model was trained on, which no model can be expected to beat. Measures use "
-    "the raw samples of each generation: a corrector changes what the next model is trained on, not what is measured."
-)
-
-
-def curves_section(outcome: Outcome, metrics: Sequence[Metric]) -> Section:
-    """Return the curves of all arms over generations."""
-    svg = curve_grid(outcome.columns(), metrics, outcome.levels)
-    return Section("All curves", CURVES_TEXT, figures=[svg], id="curves", style="folded")
-
-
-def claims_section(title: str, id: str, checks: Sequence[Check]) -> Section:
-    """Return statements with what was predicted and measured."""
-    return table_section(title, CLAIMS_TEXT, claims_table(id, checks))
-
-
-def table_section(title: str, text: str, table: Table) -> Section:
-    """Return a folded section with a table."""
-    return Section(title, text, table, style="folded")
-
-
-def closing_sections(study: Study, outcome: Outcome, facts: Mapping[str, str], notes: Sequence[str]) -> list[Section]:
-    """Return the closing sections: how the study was run, and how to read the page."""
-    seeds = list(dict.fromkeys(run.seed for run in study.seeds))
-    counts = {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(study.generations)}
-    made = Section("How it was made", facts={"Command": outcome.command, **counts, **facts})
-    return [made, Section("How to read this", "\n".join(notes))]
 
 
 # --- a finished study -------------------------------------------------------------------------------------------------
@@ -284,7 +122,7 @@ def write_report(
         tables=tables,
         folder=folder if kept else None,
         gaps=gaps,
-        differences=verdict.tabulate(effect for effects in outcome.effects for effect in effects),
+        differences=tabulate_effects(effect for effects in outcome.effects for effect in effects),
         final=page.list_final(outcome),
     )
 
@@ -309,7 +147,7 @@ def _list_media(folder: Path) -> set[Path]:
 
 def _summary(outcome: Outcome, settings: Mapping[str, object], jobs_by_machine: Mapping[str, int]) -> Summary:
     origin: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat()}
-    hours = find_core_hours(outcome.curves)
+    hours = outcome.find_core_hours()
     if hours is not None:
         origin["core_hours"] = round(hours, 3)
     arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}
@@ -317,26 +155,6 @@ def _summary(outcome: Outcome, settings: Mapping[str, object], jobs_by_machine: 
     if len(jobs_by_machine) > 1:
         made["jobs_by_machine"] = jobs_by_machine
     return Summary(outcome.command, made, settings, arms, outcome.floors, outcome.floor_of)
-
-
-def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> dict[str, float]:
-    """Return each phase's total seconds over all arms, seeds and generations, as far as recorded."""
-    spent_s: dict[str, float] = {}
-    for phase in ("train", "sample", "correct", "trace", "evaluate", "mix", "else"):
-        seconds = [arm.values.get(f"seconds_{phase}", 0.0) for arms in curves.values() for arm in arms.values()]
-        spent_s[phase] = sum(float(np.nansum(values)) for values in seconds)
-    return spent_s
-
-
-def find_core_hours(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> float | None:
-    """Return the processor hours of all generations, None if some generation did not record the time."""
-    total_s = 0.0
-    for arm in [arm for arms in curves.values() for arm in arms.values()]:
-        processor_s = arm.values.get(f"seconds_{PROCESSOR}")
-        if processor_s is None or (np.isnan(processor_s) & ~np.isnan(arm.values["seconds_else"])).any():
-            return None
-        total_s += float(np.nansum(processor_s))
-    return total_s / 3600
 
 
 # --- a study that is under way ----------------------------------------------------------------------------------------
@@ -393,5 +211,5 @@ def _write_running_report(study: Study, page: Page, folder: Path, command: str) 
         svg = curve_grid(Outcome(curves_by_task, study.titles).columns(), metrics, {})
         words = "Generations so far. Lines are means over the furthest seeds of each arm, and bands are 95 % intervals."
         sections.append(Section(figures=[svg], caption=words))
-    sections.append(Section("How it was made", facts={"Command": command}))
+    sections.append(made_section(command))
     write_atomically(folder / REPORT, render_page(page.title, sections, int(PACE_S)))

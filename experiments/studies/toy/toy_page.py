@@ -15,7 +15,7 @@ from selfcorrect.storage.files.writing import write_atomically
 
 from .. import figures
 from ..outcome import Outcome
-from ..report import Page, Section, answer_sections, claims_section, table_section
+from ..page import Page, Section, answer_sections, claims_section, made_section, notes_section, table_section
 from ..study import Study
 from ..study_rows import axes_of
 from ..summary import format_rows, realised_name
@@ -66,11 +66,10 @@ class ToyPage(Page):
             title = f"{item.toy.title}: predicted and measured"
             checks = claims_section(title, f"{item.toy.name}-checks", item.result.checks)
             sections += [ends_section(item), checks, profile_section(item)]
-        facts = {"Command": outcome.command, **{item.toy.name: str(item.toy.settings) for item in finished}}
+        settings = {item.toy.name: str(item.toy.settings) for item in finished}
         notes = [*TOY_NOTES, *(note for item in finished for note in item.result.notes)]
         files = _write_results(study, finished, outcome.folder)
-        made = Section("How it was made", facts=facts, files=files)
-        return [*sections, made, Section("How to read this", "\n".join(notes))]
+        return [*sections, made_section(outcome.command, settings, files), notes_section(notes)]
 
 
 def make_toy_page(toys: Mapping[str, LoadedToy], study: Study) -> ToyPage:

@@ -14,23 +14,25 @@ from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.statistics import UNBOUNDED, Bounds
 
-from .. import verdict
+from ..arm_curves import HELD_OUT, MEMORISER, ArmCurves
 from ..arm_words import describe_line
 from ..arms import ArmSettings
 from ..claims import check_claims
+from ..effects import format_headline
 from ..figures import SHARE_CAPTION, Levels, curve_grid, share_picture
 from ..outcome import Outcome, Pair, list_effects_by_share
-from ..report import (
+from ..page import (
     Page,
     Section,
     answer_sections,
     claims_section,
-    closing_sections,
+    count_runs,
     curves_section,
     difference_section,
+    made_section,
+    notes_section,
     table_section,
 )
-from ..results import HELD_OUT, MEMORISER, ArmCurves
 from ..study import Study
 from ..study_rows import list_measured, read_measures
 from ..tables import LOOP_COLUMNS, arm_table, last_generation_table, loop_cells
@@ -66,11 +68,12 @@ class ComparisonPage(Page):
 
     def show(self, study: Study, outcome: Outcome) -> list[Section]:
         """Return the page of a finished comparison."""
-        answer = verdict.headline(list_effects_by_share(outcome) or outcome.asked_effects) or NO_PAIRS
+        answer = format_headline(list_effects_by_share(outcome) or outcome.asked_effects) or NO_PAIRS
         checks = check_claims(self.options.claims, _by_name(outcome))
         primary = [PRIMARY_NOTE.format(outcome.judged_metrics[0].name)] if self.options.primary else []
         arms = _arms(outcome)
         facts = {
+            **count_runs(study),
             "Tasks": ", ".join(outcome.curves),
             "Arms": ", ".join(arm.key for arm in arms),
             "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
@@ -86,7 +89,8 @@ class ComparisonPage(Page):
             *([claims_section("Predicted and measured", "claims", checks)] if checks else []),
             table_section("Last generation", MEANS_TEXT, last),
             table_section("What the loop did", LOOP_TEXT, loops),
-            *closing_sections(study, outcome, facts, [*COMPARISON_NOTES, *primary]),
+            made_section(outcome.command, facts),
+            notes_section([*COMPARISON_NOTES, *primary]),
         ]
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:

@@ -8,10 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from selfcorrect.experiments.studies import verdict
-from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.arm_curves import ArmCurves
+from selfcorrect.experiments.studies.effects import Effect, format_change, format_headline, judge_effects
 from selfcorrect.experiments.studies.tables import marked_cell
-from selfcorrect.experiments.studies.verdict import Effect, format_change, headline
 from selfcorrect.motion.measures.metrics import Metric
 
 DISTANCE = Metric("distance", "Distance", "realism", "lower", 1)
@@ -39,7 +38,7 @@ def effects(
 
     The real data are shared.
     """
-    return verdict.effects(pairs, metrics, [real] * len(pairs))
+    return judge_effects(pairs, metrics, [real] * len(pairs))
 
 
 def words(corrected: ArmCurves, *metrics: Metric, **real: float) -> list[str]:
@@ -75,7 +74,7 @@ def test_one_seed_judges_nothing():
     single = [arm("physics", distance=[1.0]), arm("uncorrected", distance=[99.0])]
     judged = effects([(single[0], single[1])], [DISTANCE], {})
     assert judged[0].word == "one seed"
-    assert "One seed proves nothing" in headline(judged)
+    assert "One seed proves nothing" in format_headline(judged)
 
 
 def test_many_tests_need_more_evidence():
@@ -89,7 +88,7 @@ def test_many_tests_need_more_evidence():
 def test_headline_counts_both_axes():
     corrected = arm("physics", distance=[40.0, 46.0, 50.0, 41.0, 45.0], recall=[0.1, 0.2, 0.15, 0.1, 0.2])
     plain = arm("uncorrected", distance=[80.0, 85.0, 90.0, 82.0, 88.0], recall=[0.1, 0.2, 0.15, 0.1, 0.2])
-    text = headline(effects([(corrected, plain)], [DISTANCE, RECALL], {}))
+    text = format_headline(effects([(corrected, plain)], [DISTANCE, RECALL], {}))
     distance, recall = text.split(";")
     assert "better in 1 of 1" in distance
     assert "better" not in recall
@@ -103,8 +102,10 @@ def test_few_seeds_give_no_verdict():
         assert judged[0].p_value < 0.05
         assert judged[0].word == ("better" if count == 5 else f"{count} of {count} seeds lower")
         assert judged[0].is_found == (count == 5)
-        assert ("better" in headline(judged)) == (count == 5)
-        assert (f"{count} seeds are too few for a verdict, which takes at least 5" in headline(judged)) == (count < 5)
+        assert ("better" in format_headline(judged)) == (count == 5)
+        assert (f"{count} seeds are too few for a verdict, which takes at least 5" in format_headline(judged)) == (
+            count < 5
+        )
 
 
 @given(arrays(float, (2, 4), elements=st.floats(-5, 5, width=32)))
