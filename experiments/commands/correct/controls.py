@@ -21,8 +21,7 @@ from selfcorrect.simulators.contact_holding import find_missed, find_ride_m, hol
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, Note
 
-from .control_texts import LIMB_PARTS, parse_amounts, parse_span, read_contacts
-from .options import PATH, CorrectionOptions
+from .options import LIMB_PARTS, PATH, CorrectionOptions, parse_amounts, parse_span, read_contacts
 
 BLEND_S = 0.25
 """Time for blending in and out within the corrected frames, in s."""

@@ -7,7 +7,10 @@ takes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -29,10 +32,9 @@ from selfcorrect.simulators.settings.tracker import (
 )
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
-from .control_texts import parse_amounts, parse_span, read_contacts
-
 if TYPE_CHECKING:
     from selfcorrect.simulators.cleanup.clean import CleanupSettings
+    from selfcorrect.simulators.foot_contacts import Contacts
     from selfcorrect.simulators.pipeline import Pipeline
 
 MASS_KG = (1, 1000)
@@ -41,6 +43,18 @@ PATH = "path"
 """Value of the option `keep` that keeps the body's path over the floor."""
 _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed")
 """Options that are on or off."""
+_FRAME = re.compile("[0-9]{1,9}")
+"""Pattern of a frame number."""
+
+LIMB_PARTS: Mapping[str, tuple[str, ...]] = {
+    "arms": ("collar", "shoulder", "elbow", "wrist"),
+    "hands": ("wrist",),
+    "legs": ("hip", "knee", "ankle", "foot"),
+    "feet": ("ankle", "foot"),
+    "head": ("neck", "head"),
+    "trunk": ("pelvis", "spine1", "spine2", "spine3"),
+}
+"""Body parts of each limb, without side."""
 
 
 def _mark_nested(name: str | None = None) -> object:
@@ -269,3 +283,55 @@ class CorrectionOptions:
 
 
 DEFAULT_OPTIONS = CorrectionOptions()
+
+
+def parse_span(frames: str) -> tuple[int, int] | None:
+    """Parse the first and last frame to correct, or return None for all frames.
+
+    Raises:
+        SettingError: The text is invalid.
+    """
+    if not frames:
+        return None
+    first, _, last = frames.partition(":")
+    are_numbers = _FRAME.fullmatch(first) and _FRAME.fullmatch(last)
+    if not are_numbers or int(first) >= int(last):
+        raise SettingError(f"frames must be FIRST:LAST with first < last, such as 40:120, got {describe_value(frames)}")
+    return int(first), int(last)
+
+
+def parse_amounts(amount: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
+    """Parse keyframes (frame, share) by limb, which is "" for the whole body.
+
+    Raises:
+        SettingError: A text is invalid.
+    """
+    amounts = defaultdict[str, list[tuple[int, float]]](list)
+    for word in amount:
+        place, _, number = word.partition("=")
+        limb, _, frame = ("", "", place) if _FRAME.fullmatch(place) else place.partition("@")
+        try:
+            share = float(number)
+        except ValueError:
+            share = math.nan
+        is_place = bool(place) and limb in ("", *LIMB_PARTS) and _FRAME.fullmatch(frame or "0")
+        if not is_place or not 0 <= share <= 1:
+            raise SettingError(
+                "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, with a share from 0 to 1 and a limb "
+                f"among {', '.join(LIMB_PARTS)}; got {describe_value(word)}"
+            )
+        amounts[limb].append((int(frame or 0), share))
+    return amounts
+
+
+def read_contacts(contacts: str | Path | Contacts | None) -> Contacts | None:
+    """Read the contacts that the options give, or return None if the correction should infer them.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    if not isinstance(contacts, str | Path):
+        return contacts
+    from selfcorrect.simulators.foot_contacts import Contacts
+
+    return Contacts.load(contacts)
