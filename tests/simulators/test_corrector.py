@@ -31,7 +31,7 @@ from selfcorrect.simulators.corrector import (
 )
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, NoteKind
-from selfcorrect.simulators.settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
+from selfcorrect.simulators.settings.tracker import DriveSettings, EngineSettings, TrackerSettings
 from selfcorrect.simulators.view_table import SAMPLE_VIEWS
 from selfcorrect.simulators.views.floor import MotionOnFloor
 from selfcorrect.simulators.views.pieces import split_into_pieces
@@ -147,11 +147,6 @@ def test_captures_are_tracked_closely(cmu):
     forces = [correction.diagnostics["residual_force_bodyweights"] for correction in corrections]
     assert np.mean(distances_m) < 0.0115
     assert np.mean(forces) < 0.25
-
-
-def test_defaults_are_balanced():
-    assert TrackerSettings().drive == DriveSettings.at_strength(STRENGTHS["balanced"])
-    assert TrackerSettings().drive != DriveSettings.at_strength(STRENGTHS["faithful"])
 
 
 def alike(first: Motion, second: Motion) -> bool:

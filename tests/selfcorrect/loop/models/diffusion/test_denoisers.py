@@ -118,17 +118,6 @@ def test_broken_patch_raises():
         build_denoiser(DENOISER_PRESETS["patch-mixer"].config, 25, FEATURES, CLASSES)
 
 
-def test_paper_preset_matches_mdm():
-    paper = DENOISER_PRESETS["paper"].config
-    assert (paper.depth, paper.width, paper.diffusion_steps, paper.batch_size) == (8, 512, 1000, 64)
-    network = build_denoiser(paper, 60, 150, 12)
-    encoder = sum(parameter.numel() for parameter in network.encoder.parameters())
-    attention = 4 * (512 * 512 + 512)
-    feed_forward = 2 * 512 * 1024 + 512 + 1024
-    norms = 4 * 512
-    assert encoder == 8 * (attention + feed_forward + norms)
-
-
 def test_presets_match_denoisers():
     assert set(DENOISERS.names) <= set(preset_names())
     assert len(preset_names()) == len(set(preset_names()))

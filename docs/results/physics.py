@@ -1,6 +1,4 @@
-"""Run the planned long loops and collect scores.
-
-The plans of physics.md are physics-plan.txt and physics-columns-plan.txt.
+"""Run the long loops of physics.md, whose plans are physics-plan.txt and physics-columns-plan.txt, and collect scores.
 
     python docs/tools/long_loop.py run FOLDER --cmu CMU --minutes 60   # resumes; CMU is the folder of the CMU set
     python docs/tools/long_loop.py run FOLDER --block main --seeds 1   # one row of the plan, one seed
@@ -9,6 +7,8 @@ The plans of physics.md are physics-plan.txt and physics-columns-plan.txt.
 A job is one loop with one seed. FOLDER keeps the evaluated samples of each generation, so that measures can be added
 later, and generation 0, which all jobs with the same seed and training share. A job that a kill interrupts runs again
 from the same random numbers.
+
+The script is frozen: it ran as docs/tools/long_loop.py at commit b525f8cc, where its imports resolve.
 """
 
 import csv
@@ -32,9 +32,9 @@ from torch import Tensor
 from selfcorrect import MemoryStore
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.studies.motion.correctors.own import CorrectorInputs, build_corrector
-from selfcorrect.experiments.studies.motion.presets import PRESETS
-from selfcorrect.experiments.studies.motion.task import MotionData, MotionParts, MotionTask, Sharing, load_parts
+from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.task import MotionData, MotionParts, MotionTask, Sharing, load_parts
 from selfcorrect.loop.ancestry import nearest_of_label, novelty
 from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.correctors.contract import call_corrector
@@ -63,10 +63,7 @@ CORRECTORS = ("none", "re-encoded", "floor", "low-pass", "kinematic", "physics")
 
 @dataclass(frozen=True)
 class Job:
-    """One loop with one seed.
-
-    The policy "first" scores real windows before and after correction.
-    """
+    """One loop with one seed. The policy "first" scores real windows before and after correction."""
 
     block: str
     data: str
@@ -89,10 +86,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Block:
-    """A row of the plan.
-
-    It has settings, arms and the number of seeds.
-    """
+    """A row of the plan: settings, arms and the number of seeds."""
 
     seeds: int
     settings: Mapping[str, Any]
@@ -101,10 +95,7 @@ class Block:
     first_seed: int = FIRST_SEED
 
     def jobs(self, name: str, number: int) -> list[Job]:
-        """Return a seed's jobs.
-
-        The seed of the block has that number.
-        """
+        """Return the jobs of the block's seed with that number."""
         arms = (("first", "none"), ("real", "none"), *self.arms)
         return [
             Job(name, seed=self.first_seed + number, policy=policy, corrector=corrector, **self.settings)
@@ -138,10 +129,7 @@ BLOCKS = {
 
 
 def list_jobs(blocks: tuple[str, ...] = (), seeds: int | None = None) -> list[Job]:
-    """List jobs, seed by seed within a block.
-
-    All blocks are the default.
-    """
+    """Return the jobs of blocks (default: all), seed by seed within a block."""
     jobs = []
     for name in blocks or BLOCKS:
         block = BLOCKS[name]
@@ -155,17 +143,14 @@ def list_jobs(blocks: tuple[str, ...] = (), seeds: int | None = None) -> list[Jo
 
 @cache
 def load_data(cmu: Path, data: str, seed: int, count: int) -> MotionData:
-    """Load a seed's windows, once per process."""
+    """Return the windows of a seed, once in a process."""
     sources = {"cmu": {"data": (f"{cmu}#train",), "reference": (f"{cmu}#test",)}}.get(data, {})
     return load_parts(replace(PRESETS["short"], real_count=count, **sources), streams(seed)).data
 
 
 @lru_cache(maxsize=1)
 def make_task(cmu: Path, job: Job) -> tuple[MotionTask, np.ndarray]:
-    """Return a job's task and data labels (n,).
-
-    Its training windows have them in the data.
-    """
+    """Return a job's task, and the labels (n,) that its training windows have in the data."""
     windows = load_data(cmu, job.data, job.seed, job.count)
     settings = replace(PRESETS["short"], real_count=job.count, representation=job.representation)
     settings = replace(settings, training="plain")  # as all seeds of the table
@@ -180,10 +165,7 @@ def make_task(cmu: Path, job: Job) -> tuple[MotionTask, np.ndarray]:
 
 
 def first_generation(folder: Path, task: MotionTask, job: Job) -> dict[str, Tensor]:
-    """Return generation 0's trained state.
-
-    It is kept in `folder`.
-    """
+    """Return the trained state of generation 0, which is kept in `folder`."""
     shared = (job.data, job.seed, job.count, job.labels, job.steps, job.network, job.representation)
     path = folder / "first" / f"{'-'.join(map(str, shared))}.safetensors"
     if not path.exists():
@@ -198,10 +180,10 @@ def first_generation(folder: Path, task: MotionTask, job: Job) -> dict[str, Tens
 
 
 def relabel(labels: np.ndarray, vectors: np.ndarray, count: int) -> np.ndarray:
-    """Return `count` nested labels (N,).
+    """Return `count` labels (N,) that are nested in given ones, or in which given ones are nested.
 
-    They are nested in given ones, or given ones are nested in them. The smallest label is merged with the label of the
-    nearest mean. The largest is split at the median of its first principal component.
+    The smallest label is merged with the label of the nearest mean. The largest is split at the median of its first
+    principal component.
 
     Args:
         labels: (N,) given labels.
@@ -228,10 +210,7 @@ def relabel(labels: np.ndarray, vectors: np.ndarray, count: int) -> np.ndarray:
 def score_samples(
     evaluator: MotionEvaluator, training: MotionBatch, labels: np.ndarray, batch: MotionBatch
 ) -> dict[str, float]:
-    """Score motions by labels of their nearest windows.
-
-    Their own labels do not count; windows are those of training.
-    """
+    """Score motions without their labels: each has the data's label of the nearest training window."""
     vectors = evaluator.geometric(batch)
     training_vectors = evaluator.geometric(training)
     same = np.zeros(len(vectors), dtype=int), np.zeros(len(labels), dtype=int)
@@ -249,10 +228,7 @@ def score_samples(
 
 
 def rate_physics(codec: FeatureCodec, real: MotionBatch, values: Tensor) -> Tensor:
-    """Score artefacts over their training mean.
-
-    Samples (N, T, D) are scored by penetration, floating and skating.
-    """
+    """Score samples (N, T, D) by penetration, floating and skating, each over its mean in the training windows."""
     total = np.zeros(len(values))
     errors, usual = physical_errors(codec.decode(values)), physical_errors(real)
     for name in ("penetration_m", "floating_m", "skate_m_s"):
@@ -264,10 +240,7 @@ def rate_physics(codec: FeatureCodec, real: MotionBatch, values: Tensor) -> Tens
 
 
 def run_job(folder: Path, cmu: Path, job: Job) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """Run a job; return samples and records.
-
-    The evaluated samples are by generation, values (EVALUATED, T, D).
-    """
+    """Return the evaluated samples by generation, values (EVALUATED, T, D), and what each generation recorded."""
     torch.set_num_threads(1)
     task, _ = make_task(cmu, replace(job, block="", policy="", corrector="", engine="pybullet"))
     stream = streams(job.seed)
@@ -300,10 +273,7 @@ def run_job(folder: Path, cmu: Path, job: Job) -> tuple[dict[str, Tensor], list[
 
 
 def correct_real(inputs: CorrectorInputs, task: MotionTask, stream: Any) -> dict[str, Tensor]:
-    """Correct fresh real windows by each corrector.
-
-    This shows what a corrector does to motion that needs no correction.
-    """
+    """Return fresh real windows after each corrector: what a corrector does to motion that needs no correction."""
     corrected = {}
     for name in CORRECTORS[1:]:
         corrector = build_corrector(name, inputs)
@@ -325,10 +295,7 @@ def run(
     block: tuple[str, ...] = (),
     seeds: int | None = None,
 ) -> None:
-    """Run unfinished jobs, none begun after `minutes`.
-
-    They run in order.
-    """
+    """Run the jobs that are not finished, in order, and begin none after `minutes`."""
     end_s = time.time() + 60 * minutes
     folder.mkdir(parents=True, exist_ok=True)
     jobs = list_jobs(block, seeds)
@@ -337,10 +304,7 @@ def run(
 
 
 def finish_job(folder: Path, cmu: Path, end_s: float, job: Job) -> None:
-    """Write a job's samples and records.
-
-    It does nothing if they are in `folder` or the time is over.
-    """
+    """Write samples and records of a job into `folder`, unless they are there or the time is over."""
     path = folder / f"{job.name}.json"
     if path.exists() or time.time() > end_s:
         return
@@ -392,9 +356,9 @@ def score_job(folder: Path, cmu: Path, job: Job, record: Mapping[str, Any]) -> l
 
 
 def collect(folder: Path, /, cmu: Path = Path("cmu"), workers: int = os.cpu_count() or 1) -> None:
-    """Score finished jobs and write the table.
+    """Score the samples of all finished jobs and write the committed table.
 
-    It is the committed one. Rows of jobs that finished elsewhere, whose samples are not in `folder`, stay in the table.
+    Rows of jobs that finished elsewhere, whose samples are not in `folder`, stay in the table.
     """
     jobs = sorted(read_jobs(folder), key=lambda item: (item[0].data, item[0].seed, item[0].count, item[0].name))
     with ProcessPoolExecutor(workers) as pool:
@@ -412,7 +376,7 @@ def collect(folder: Path, /, cmu: Path = Path("cmu"), workers: int = os.cpu_coun
 
 
 def _read_table() -> list[dict[str, Any]]:
-    """Return the committed rows without empty cells."""
+    """Return the rows of the committed table; empty cells are left out."""
     if not RESULTS.exists():
         return []
     with RESULTS.open(encoding="utf-8") as file:
