@@ -1,4 +1,1 @@
-"""One engine for experiments with loops.
-
-Tasks × arms × seeds, in parallel, resumed after a stop, with a report.
-"""
+"""Studies of loops: tasks × arms × seeds, run in parallel, resumed after a stop, and reported."""

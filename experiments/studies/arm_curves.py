@@ -43,9 +43,7 @@ class ArmCurves:
 def find_aims(
     floors: Mapping[str, Mapping[str, np.ndarray]], floor_of: Mapping[str, str], task: str, numbers: Mapping[str, float]
 ) -> dict[str, float]:
-    """Find the aim of each metric.
-
-    In a task it is the mean score of real data, or the given number.
+    """Find the aim of each metric in a task: the mean score of real data, or the given number.
 
     Args:
         floors: Scores of real data: title → metric → (S,), NaN for a seed without a score.

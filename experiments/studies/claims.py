@@ -1,9 +1,7 @@
-"""Claims of a study.
+"""Claims of a study: statements about measured curves, with the expected value or side.
 
-Statements about measured curves, with the expected value or side.
-
-A `Quantity` reads a number per seed from curves; `key` is the name that the evaluation gives. `expect_…` makes a claim
-of a quantity, and `check` holds the claim against a run.
+A `Quantity` reads a number per seed from curves, by the key that the evaluation gives it. `expect_…` makes a claim of a
+quantity, and `check` holds the claim against a run.
 """
 
 from __future__ import annotations
@@ -122,12 +120,10 @@ def final_difference(arm: str, than: str, key: str) -> Quantity:
 
 
 def loss_ratio(arm: str, than: str) -> Quantity:
-    """Return the ratio of two arms' last training losses.
+    """Return the ratio of two arms' last training losses, for example of a loop and the baseline on real data only.
 
-    The other arm is, for example, the baseline on real data only.
-
-    Samples that a model fits ever better vary less and less: a falling ratio is an early sign of collapse, and
-    comes free with training.
+    Samples that a model fits ever better vary less and less, so a falling ratio is an early sign of collapse. It comes
+    free with training.
     """
     return final_value(arm, TRAINING_LOSS) / final_value(than, TRAINING_LOSS)
 
@@ -201,9 +197,7 @@ class Claim:
 def expect_agreement(
     statement: str, measure: MeasureCurves, predicted: float, tolerance: float = 0.05, absolute_tolerance: float = 0.0
 ) -> Claim:
-    """Claim that a quantity is near a prediction.
-
-    The claim holds if the whole interval is near, and fails if no part is.
+    """Claim that a quantity is near a prediction: true if its whole interval is near, false if no part is.
 
     Args:
         tolerance: Distance from the prediction that counts as near, as a share of the prediction. The share stands for
@@ -244,9 +238,7 @@ def expect_predictions(
 
 
 def expect_above(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
-    """Claim that a quantity is above a threshold.
-
-    The claim holds if the whole interval is above, and fails if no part is.
+    """Claim that a quantity is above a threshold: true if its whole interval is above, false if no part is.
 
     The claim is undecided with fewer seeds than `selfcorrect.statistics.FEWEST_SEEDS`, and if seeds do not differ.
     """
@@ -254,10 +246,7 @@ def expect_above(statement: str, measure: MeasureCurves, threshold: float = 0.0)
 
 
 def expect_below(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
-    """Claim that a quantity is below a threshold.
-
-    The claim holds if the whole interval is below, and fails if no part is.
-    """
+    """Claim that a quantity is below a threshold: true if its whole interval is below, false if no part is."""
     return Claim(statement, measure, f"< {threshold:.3g}", high=threshold)
 
 
@@ -267,10 +256,7 @@ def mark_unpublished(*claims: Claim) -> list[Claim]:
 
 
 def check_claims(claims: Sequence[Statement], curves: Curves) -> list[Check]:
-    """Check claims.
-
-    A claim that cannot be checked is undecided, such as a claim about a missing arm.
-    """
+    """Check claims; one that cannot be checked, such as a claim about a missing arm, is undecided."""
     checks = []
     for claim in claims:
         try:

@@ -49,10 +49,7 @@ class Drawable(Protocol):
 
 @dataclass(frozen=True)
 class Pictures:
-    """Grey images in captioned rows.
-
-    They are (count, height, width) in [0, 1], shown in rows of `columns` with a caption per row.
-    """
+    """Grey images (count, height, width) in [0, 1], in rows of `columns` images with a caption per row."""
 
     title: str
     images: np.ndarray

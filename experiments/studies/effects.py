@@ -59,9 +59,7 @@ def judge_effects(
     aims: Sequence[Mapping[str, float]],
     rounding: float = ROUNDING,
 ) -> list[Effect]:
-    """Judge each pair in each metric.
-
-    Pairs of (arm, reference) are judged by paired t tests, adjusted over all tests (Holm 1979).
+    """Judge each (arm, reference) pair in each metric by paired t tests, adjusted over all tests (Holm 1979).
 
     Args:
         pairs: Curves of an arm and of the reference.
@@ -150,10 +148,7 @@ def tabulate_effects(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
 
 
 def format_change(effect: Effect) -> str:
-    """Format a change for a table.
-
-    The change is in a value or in the distance to the aim, with sign, interval and adjusted p-value.
-    """
+    """Format a change of a value, or of its distance to the aim, with sign, interval and adjusted p-value."""
     change = effect.change
     if np.isnan(change.estimate):
         return ""

@@ -91,9 +91,9 @@ STROKES = ("-", ":", "-.")
 
 
 def looks(titles: Sequence[str]) -> dict[str, Look]:
-    """Return colour and stroke of each arm.
+    """Return each arm's colour and stroke by its title.
 
-    Titles are the same in every panel; a corrector keeps the colour with a remedy.
+    A title looks the same in every panel, and a corrector keeps its colour with a remedy.
     """
     palette: dict[str, Look] = {}
     others = 0
@@ -115,10 +115,10 @@ def look(index: int) -> Look:
 
 
 def curve_grid(columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Metric], levels: Levels) -> str:
-    """Draw metrics over generations as SVG.
+    """Draw metrics over generations as SVG, with a row of panels per metric and a column per group of arms.
 
-    There is a row of panels per metric and a column per group of arms. Groups of more than `MOST_LINES` arms become
-    several columns. Lines are means over seeds, bands are 95 % intervals; of two seeds both are drawn instead.
+    Groups of more than `MOST_LINES` arms take several columns. Lines are means over seeds, and bands are 95 %
+    intervals; with two seeds, both seeds are drawn instead.
 
     Args:
         columns: Title of a group → arms.
@@ -166,9 +166,9 @@ def _draw_line(
     is_thin: bool = False,
     marker: str = "",
 ) -> None:
-    """Draw a metric's mean line with intervals.
+    """Draw a metric's values (S, X) over x (X,) as a mean line with 95 % intervals over seeds.
 
-    Values (S, X) are over x (X,); intervals are over seeds, and of two seeds both are drawn.
+    With two seeds, both are drawn instead.
     """
     colour, stroke = palette[title]
     if len(values) == 2:  # an interval of two seeds would dwarf the panel
@@ -190,9 +190,9 @@ def _draw_line(
 
 
 def by_share(arms: Mapping[ArmSettings, ArmCurves]) -> dict[str, dict[float, ArmCurves]]:
-    """Return lines over the synthetic share.
+    """Return lines over the synthetic share, from real data only to fully synthetic.
 
-    They run from real data only to fully synthetic; lines of too few ratios are left out.
+    Lines with too few ratios are left out.
 
     Returns:
         Title → synthetic share, 0 to 1 → curves.
@@ -225,11 +225,10 @@ def ratio_label(share: float) -> str:
 
 
 def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collection[str]) -> str:
-    """Draw lines over synthetic share as SVG.
+    """Draw lines over the synthetic share as SVG, with a column per task; "" if no task has enough ratios.
 
-    There is a column for each task; the text is "" if no task has enough ratios. Lines go from real data only to fully
-    synthetic. The horizontal axis is spaced by the synthetic share of the training set, λ / (1 + λ), and labelled by λ,
-    the number of synthetic samples per real sample.
+    Lines go from real data only to fully synthetic. The horizontal axis is spaced by the synthetic share of the
+    training set, λ / (1 + λ), and labelled by λ, the number of synthetic samples per real sample.
 
     Args:
         judged: Titles of the lines that the study asks about: strong lines with a band. Others are thin.
@@ -268,7 +267,7 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
 def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
     """Return a figure with its panels by row and column.
 
-    A single column stands as two, many columns below each other.
+    Panels of a single column stand two in a row; columns beyond `MOST_COLUMNS` continue below.
     """
     wide = min(max(columns, 2), MOST_COLUMNS)
     high = ceil(rows / 2) if columns == 1 else rows * ceil(columns / wide)
@@ -295,10 +294,7 @@ def _name(panel: Any, metric: str, column: str, row: int, place: int, columns: i
 
 
 def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:
-    """Label the panels and add the legend.
-
-    The lowest panels have the axis label; labels of all lines stand on top, in as many columns as fit.
-    """
+    """Label the lowest panels' axes, and put the labels of all lines on top in as many columns as fit."""
     for panel in axes[-2:].flat if axes.shape[1] == 1 else axes[-1]:
         panel.set_xlabel(x_label)
         panel.tick_params(labelbottom=True)
@@ -315,9 +311,7 @@ def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:
 def opening_curves(
     columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Metric], levels: Levels, palette: Mapping[str, Look]
 ) -> str:
-    """Draw labelled metrics as SVG.
-
-    They are over generations, with the arms' names beside each panel.
+    """Draw metrics over generations as SVG, with the arms' names beside each panel.
 
     Args:
         columns: Title of a group → arms.
@@ -377,9 +371,9 @@ def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
 
 
 def as_svg(figure: Figure) -> str:
-    """Return a figure as SVG.
+    """Return a figure as SVG without XML header, with coordinates of two decimals.
 
-    No XML header, coordinates with two decimals, and the same text for the same figure.
+    The same figure gives the same text.
     """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))

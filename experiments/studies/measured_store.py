@@ -1,6 +1,6 @@
-"""A store for very fast loops.
+"""Store what very fast loops measured.
 
-Their generations take milliseconds: to commit one would take longer than to do it again.
+Their generations take milliseconds, so committing one would take longer than doing it again.
 """
 
 from pathlib import Path
@@ -16,10 +16,7 @@ MEASURED_FILE = "measured.json"
 
 
 class MeasuredStore(MemoryStore):
-    """Generations in memory, with measured values on disk.
-
-    A file keeps what was measured of them once all are there.
-    """
+    """Generations in memory; once all are done, a file keeps what was measured of them."""
 
     def __init__(self, path: Path, generations: int) -> None:
         super().__init__()

@@ -45,10 +45,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Everything measured and evaluated.
-
-    Curves of the arms of every task, what real data score, and the differences of arms.
-    """
+    """Everything measured and evaluated: curves of all arms, scores of real data, differences between arms."""
 
     curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]
     """Task → arm → curves."""
@@ -87,10 +84,9 @@ class Outcome:
 
     @property
     def levels(self) -> dict[str, dict[str, float]]:
-        """Return real data's mean scores.
+        """Return real data's mean scores by title, as horizontal lines for figures.
 
-        Held-out real data and a memoriser have lines in figures, by title. Several tasks with separate real data have
-        no common line.
+        Held-out real data and a memoriser have lines. Tasks with separate real data have no common line.
         """
         drawn = (REAL_AGAINST_REAL, HELD_OUT, MEMORISER)
         return {title: mean_scores(scores) for title, scores in self.floors.items() if title in drawn}

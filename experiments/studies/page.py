@@ -26,10 +26,7 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 
 @dataclass(frozen=True)
 class PageClip:
-    """Motions that the player shows.
-
-    Their form is that of `player.scene_of`, with the words to choose motions by.
-    """
+    """Motions as the player's scene (`player.scene_of`), with the words by which readers choose them."""
 
     caption: str
     scene: str
@@ -90,9 +87,7 @@ class Page(ABC):
 
 
 def render_page(title: str, sections: Sequence[Section], refresh_s: int | None = None) -> str:
-    """Render a page as HTML.
-
-    Motions and their player are included.
+    """Render a page as HTML, including its motions and their player.
 
     Args:
         refresh_s: Seconds after which a browser loads a page again that is not final.

@@ -45,9 +45,9 @@ def run_study(
     observe: Observe | None = None,
     kept: bool = True,
 ) -> Comparison:
-    """Run a study and write its report.
+    """Run the unfinished part of a study and write its report.
 
-    Only the unfinished part in the run folder is run. An arm that fails ends no other and is a gap of the result.
+    An arm that fails does not end the others; it is a gap of the result.
 
     Args:
         page: Contents of the report.
@@ -135,10 +135,9 @@ def _describe_failure(name: str, error: Exception, jobs: Sequence[Job]) -> str:
 
 
 class _Observer:
-    """Calls a user's function per generation.
+    """Calls a user's function once with the row of each generation, when the job reports the commit.
 
-    The function gets the row of each once, when the job reports the commit. An error of the function is a warning,
-    once, and ends no run.
+    An error of the function is a warning, once, and does not end the run.
     """
 
     def __init__(self, study: Study, observe: Observe | None) -> None:

@@ -1,9 +1,8 @@
-"""An experiment as a value, and its jobs.
+"""A study as a value: tasks × arms × seeds, what is measured beside the loop, and the jobs that this takes.
 
-It has tasks, arms, seeds, and rows of what is measured beside the loop. `jobs_of` makes the jobs of a `Study`:
-generation 0 of each task and seed, the arms, each from the last generation on disk, and measurements. `run.run_study`
-runs, resumes, logs and reports a study. Every arm of a seed starts from the same generation 0. A study defines methods
-of a `StudyTask` and of each `Measure`.
+`jobs_of` makes the jobs of a `Study`: generation 0 of each task and seed, the arms, each from the last generation on
+disk, and measurements. `run.run_study` runs, resumes, logs and reports a study. Every arm of a seed starts from the
+same generation 0. A study defines the methods of a `StudyTask` and of each `Measure`.
 """
 
 import warnings
@@ -223,9 +222,7 @@ def seed_runs(tasks: Iterable[str], first_seed: int, count: int, root: Path = Pa
 
 
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
-    """Return all jobs of a study.
-
-    Their order allows running one after the other.
+    """Return all jobs of a study in an order in which they can run one after the other.
 
     Args:
         accept_changed: Resume although code or data were changed.
@@ -343,9 +340,7 @@ def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Me
 def write_measure(
     study: Study, measure: Measure, run: SeedRun, arm: ArmSettings | None, task: Task | None, progress: Progress
 ) -> None:
-    """Measure and keep the result.
-
-    Nothing is done if an intact file holds the result and nothing is to be repaired.
+    """Measure and keep the result, unless an intact file holds it and nothing is to be repaired.
 
     Args:
         arm: The arm with the measured last generation; None for a measurement of real data or of generation 0.

@@ -80,9 +80,7 @@ def write_report(
     failed: Sequence[str] = (),
     kept: bool = True,
 ) -> Comparison:
-    """Write every result of a finished study.
-
-    Files lie below `folder`; the digests are written last. Returns the results.
+    """Write every result of a finished study below `folder`, the digests last, and return the results.
 
     Args:
         command: Command that repeats the study.
@@ -164,10 +162,9 @@ PACE_S = 15.0
 
 
 class RunningReport:
-    """Writes report.html during a run.
+    """Writes report.html during a run, from the first generation on.
 
-    It is written from the first generation on; a finished report stays until the next. A page that cannot be written is
-    a warning, once.
+    A finished report stays until the next. A page that cannot be written is a warning, once.
     """
 
     def __init__(self, study: Study, page: Page, folder: Path, command: str) -> None:

@@ -23,11 +23,10 @@ def list_measured(study: Study, root: Path) -> list[str]:
 
 
 def make_rows(study: Study, run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:
-    """Make a row per committed generation.
+    """Make a row per committed generation, with arm, seed and metrics (of replicates the mean).
 
-    It says which arm it is, with seed and metrics, of replicates the mean. There is none where generation 0 is missing,
-    on which the others rest. All arms share generation 0, whose seconds only the first arm has, so that seconds may be
-    added up.
+    There are no rows if generation 0 is missing, on which the others rest. All arms share generation 0, whose seconds
+    only the first arm has, so that seconds can be summed.
     """
     first = FolderReader(run.first_folder)
     if first.latest < 0:

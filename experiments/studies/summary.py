@@ -1,8 +1,8 @@
-"""A finished experiment in a small file.
+"""Summaries: a finished study in one small file.
 
-It has every arm's curves, what real data score, and how the experiment was made. Run folders take hundreds of
-megabytes; a summary takes some hundred kilobytes, can be kept beside a text, and holds all that tables and figures are
-made from.
+A summary has every arm's curves, the scores of real data, and how the study was made. Run folders take hundreds of
+megabytes; a summary takes some hundred kilobytes, can be kept beside a text, and holds everything that tables and
+figures are made from.
 """
 
 import csv
@@ -64,10 +64,9 @@ class Summary:
         return self._count("generations")
 
     def rows(self) -> Iterator[dict[str, float | int | str]]:
-        """Yield a row per generation.
+        """Yield a row per group (denoiser or task), arm, seed and generation, with axes and all quantities.
 
-        It is one for each group of arms (denoiser or task), arm, seed and generation, with axes and all quantities.
-        Quantities that have the name of an axis are what the loop realised: `realised_synthetic_share`.
+        Quantities that have the name of an axis are what the loop realised, such as `realised_synthetic_share`.
         """
         for group, arms in self.arms.items():
             for curves in arms:
@@ -137,11 +136,13 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 
 def read_summary(path: str | Path) -> Summary:
-    """Read the summary of a finished experiment.
+    """Read the summary of a finished study.
 
-    path: Run folder, or a summary.json.
+    Args:
+        path: Run folder, or a summary.json.
 
-    Raises InputError where a file is anything else, or changed since.
+    Raises:
+        InputError: The file is not a summary, or was changed since it was written.
     """
     path = Path(path) / SUMMARY_FILE if Path(path).is_dir() else Path(path)
     try:
@@ -163,9 +164,7 @@ def _match_floors(tasks: Iterable[str], floors: Mapping[str, object]) -> dict[st
 
 
 def join_summaries(summaries: Sequence[Summary], *, different_code: bool = False) -> Summary:
-    """Join runs of different seeds.
-
-    Examples are runs on several machines.
+    """Join runs of different seeds, for example runs on several machines.
 
     Args:
         summaries: Runs whose seeds follow each other.

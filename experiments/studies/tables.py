@@ -84,9 +84,7 @@ def _add_floors(table: Table, metrics: Sequence[Metric], floors: Mapping[str, Ma
 
 
 def last_cell(values: np.ndarray | None, metric: Metric) -> Cell:
-    """Return a cell with mean and interval.
-
-    It has a dash for a metric that was not measured.
+    """Return a cell with mean and interval, or a dash for a metric that was not measured.
 
     Args:
         values: Values of all seeds, (S,), or over generations (S, T), where the last counts; None without values.
@@ -110,9 +108,7 @@ BELOW_MEANS = "Below each mean: the difference, its interval and its adjusted p.
 
 
 def marked_cell(arm: ArmCurves, metric: Metric, effect: Effect | None = None) -> Cell:
-    """Return a cell with mark and change.
-
-    It has the mean of a metric at the last generation with a mark, and the change below.
+    """Return a cell with a metric's mean at the last generation and a mark, and the change below.
 
     Args:
         effect: Difference from the reference; None for an arm without reference.
@@ -192,9 +188,9 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
 
 
 def format_text(table: Table, *, intervals: bool = True) -> list[str]:
-    """Format a table as lines of aligned text for a terminal, with heads on several lines.
+    """Format a table as lines of aligned text for a terminal.
 
-    Columns that do not fit beside each other stand below each other, with an empty line between.
+    Headings take several lines. Columns that do not fit side by side continue below, after an empty line.
     """
     rows = []
     for row in table.rows:
@@ -245,10 +241,7 @@ _HEAD_CHARACTERS = 11
 
 
 def csv_of(table: Table) -> str:
-    """Return a table as CSV.
-
-    There is a column for the group of rows, and one or two for each column: value and interval.
-    """
+    """Return a table as CSV, with a column for the group of rows and one or two per column: value and interval."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     bounded = [any(row.cells[place].interval for row in table.rows if row.cells) for place in range(len(table.columns))]

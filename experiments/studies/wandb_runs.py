@@ -48,9 +48,7 @@ def log_arm(log: WandbLog, study: Study, run: SeedRun, arm: ArmSettings, *, last
 
 
 def study_run(study: Study, final: Mapping[str, float], folder: Path, command: str) -> TrackedRun:
-    """Return the W&B run of the study.
-
-    It has final figures, and the report.
+    """Return the study's W&B run, with final figures and the report.
 
     Args:
         final: Figures of the last generation, which sweeps aim at.

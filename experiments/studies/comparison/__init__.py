@@ -1,4 +1,1 @@
-"""`sc.compare` on users' models and data.
-
-Their own correctors and models are a study.
-"""
+"""`sc.compare`: a study of the models, data and correctors of users."""

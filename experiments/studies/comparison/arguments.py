@@ -1,7 +1,6 @@
-"""Options of `sc.compare`.
+"""Options of `sc.compare`, checked before anything runs.
 
-They are checked before anything runs: a sentence says what is wrong and what is expected. Nothing here imports PyTorch,
-so that the command line can list the options at once.
+Nothing here imports PyTorch, so that the command line lists the options at once.
 """
 
 import math
@@ -146,9 +145,7 @@ DEFAULT_COMPARISON = ComparisonOptions()
 def choose_references(
     usual: Mapping[str, str], arms: Sequence[str], reference: str | Mapping[str, str]
 ) -> dict[str, str]:
-    """Choose the reference of each arm.
-
-    Arms without a reference are left out; names are returned.
+    """Choose the reference of each arm, by name; arms without a reference are left out.
 
     Args:
         usual: References without the user's choice.

@@ -51,10 +51,10 @@ def compare(
     options: ComparisonOptions = DEFAULT_COMPARISON,
     **changes: object,
 ) -> Comparison:
-    """Run arms on tasks, and compare them.
+    """Run arms on tasks with several seeds each, and compare them.
 
-    Each has several seeds. Code of users is tried before anything is trained. An arm that fails ends no other: the
-    report names what is missing, and the same call tries that again.
+    User code is tried before anything is trained. An arm that fails does not end the others: the report names what is
+    missing, and the same call tries it again.
 
     Args:
         tasks: A task, a function of the seed's stream that makes one, or several of these by name.
@@ -121,10 +121,9 @@ def compare(
 def arms_of(
     inputs: ComparisonInputs, task: Task, stream: Stream
 ) -> tuple[tuple[ArmSettings, ...], dict[str, str], int]:
-    """Return arms, references and generation count.
+    """Return arms, references by arm name, and the number of generations.
 
-    A reference is given by the arm's name. The reference is the same arm without correction, else the baseline; the
-    baseline has none.
+    An arm's reference is the same arm without correction, or else the baseline, which has none.
     """
     loop_arms = {name: entry.make(task, stream)[1] for name, entry in inputs.arms.items()}
     lengths = {name: arm.generations for name, arm in loop_arms.items()}

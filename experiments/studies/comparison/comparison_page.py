@@ -157,9 +157,9 @@ class ComparisonPage(Page):
         )
 
     def _select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
-        """Select the judged metrics.
+        """Select the judged metrics, the primary one first.
 
-        They are those that `better` or `primary` name, else all that users measure; the primary one comes first.
+        They are those that `better` or `primary` name, or else all that users measure.
         """
         named = [metric for metric in metrics if metric.key in self.options.better]
         judged = named or [metric for metric in metrics if metric.key not in UNASKED]
@@ -183,10 +183,7 @@ def make_comparison_page(
 
 
 def _tabulate_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
-    """Return each metric's scores (S,) of all seeds, NaN for a seed without.
-
-    scores: metric → score of each seed.
-    """
+    """Return each metric's scores (S,) over seeds from each seed's scores by metric, NaN for a seed without."""
     keys = dict.fromkeys(key for score in scores for key in score)
     return {key: np.array([score.get(key, np.nan) for score in scores], dtype=float) for key in keys}
 

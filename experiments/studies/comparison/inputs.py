@@ -104,9 +104,10 @@ class ComparisonInputs:
                 raise SettingError(f"{kind}s need names that differ in letters or digits, got {', '.join(doubled)}")
 
     def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
-        """Return the identities of user code.
+        """Return the identities of user code, by names for messages.
 
-        Names are for messages; `first` has the tasks of the first seed.
+        Args:
+            first: Tasks of the first seed.
         """
         codes: dict[str, Any] = {}
         for name in self.tasks:
@@ -137,9 +138,10 @@ class ComparisonInputs:
 
 
 def name_arms(arms: Any) -> Mapping[str, Any]:
-    """Return arms by name.
+    """Return arms by name; arms in a list are named by their settings.
 
-    Arms in a list are named by their settings. Raises SettingError for neither a list nor a mapping.
+    Raises:
+        SettingError: The arms are neither a list nor a mapping.
     """
     if isinstance(arms, Mapping):
         return arms
@@ -185,10 +187,7 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, 
 
 
 def config_of(arm: Arm) -> dict[str, Any]:
-    """Return an arm's settings as JSON values.
-
-    Its generations are left out; code of users is there by name (see `identities`).
-    """
+    """Return an arm's settings as JSON values, without its generations, with user code by name (see `identities`)."""
     config = _to_json(arm)
     del config["generations"]
     for name, usual in (("bias", sample_plainly), ("fitting", fit_plainly)):

@@ -23,12 +23,12 @@ _PIECE = 4096
 
 
 def measure_novelty_of(task: Task) -> Task:
-    """Return a task that also measures novelty.
+    """Return a task that also measures the novelty of the samples that its evaluation draws.
 
-    The novelty is that of the samples that its evaluation draws. Novelty is the median distance of a sample to the
-    nearest training sample, divided by the median distance of a training sample to the nearest other training sample: 0
-    for copies, about 1 for new samples of the same distribution. An evaluation that draws no samples, or gives a number
-    per replicate, measures only what it did before.
+    Novelty is the median distance of a sample to the nearest training sample, divided by the median distance of a
+    training sample to the nearest other training sample: 0 for copies, about 1 for new samples of the same
+    distribution. An evaluation that draws no samples, or gives a number per replicate, measures only what it did
+    before.
     """
     return replace(task, evaluate=NoveltyEvaluation(task.evaluate, task.real))
 

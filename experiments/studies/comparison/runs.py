@@ -49,9 +49,7 @@ class RunComparison:
 def compare_runs(
     first: str | Path, second: str | Path, *, scores: Sequence[str] = (), primary: str = ""
 ) -> RunComparison:
-    """Compare the arms that two finished runs share.
-
-    They are compared seed by seed, at the last generation that both runs have.
+    """Compare the arms that two finished runs share, seed by seed, at the last generation that both runs have.
 
     Args:
         first: Run folder, or a summary.json.
@@ -159,9 +157,8 @@ def _pair_arms(
 def _find_common_aims(
     summaries: Sequence[Summary], tasks: Sequence[str], metrics: Sequence[Metric], disagreements: list[str]
 ) -> list[dict[str, float]]:
-    """Return the aims common to both runs.
-
-    There are aims for each task; where both differ, they are in between, and the difference is named.
+    """Return each task's aims, common to both runs; where the runs differ, the aim is in between, and a sentence says
+    so.
 
     Args:
         tasks: The task of each pair of arms.
@@ -226,10 +223,10 @@ def _choose_metrics(
 def _find_direction(
     summaries: Sequence[Summary], key: str
 ) -> Literal["lower", "higher", "real", "aim", "neutral"] | None:
-    """Find the better direction of a score.
+    """Find the better direction of a score, on which both runs must agree.
 
-    Both runs must agree: "neutral" stands for different directions or none. None stands for runs with known scores
-    only, such as those of the motion experiment.
+    "neutral" stands for different directions or none. None stands for runs with known scores only, such as those of the
+    motion experiment.
     """
     named = [summary.settings["better"] for summary in summaries if "better" in summary.settings]
     directions = [better[key] for better in named if key in better]

@@ -1,7 +1,4 @@
-"""Expand arms and tasks by sweeps.
-
-Arms are expanded by the strength γ or by a copying loop, and tasks by the number n of real samples.
-"""
+"""Expand arms by the strength γ or by a copying loop, and tasks by the number n of real samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,9 +16,7 @@ COPYING = "copying"
 
 
 def add_copying(arms: Mapping[str, ArmEntry]) -> dict[str, ArmEntry]:
-    """Add the control arm `copying`.
-
-    It copies the first uncorrected loop that is fully synthetic.
+    """Add the control arm `copying`, which copies in the first uncorrected loop that is fully synthetic.
 
     Raises:
         SettingError: No arm is such a loop, or an arm has that name.
@@ -38,9 +33,7 @@ def add_copying(arms: Mapping[str, ArmEntry]) -> dict[str, ArmEntry]:
 
 
 def expand_tasks(tasks: Mapping[str, TaskEntry], real_counts: Sequence[int]) -> dict[str, TaskEntry]:
-    """Repeat tasks for each real count.
-
-    Each task is returned once for each number n of real training samples, by name.
+    """Repeat each task for every number n of real training samples, by name.
 
     Args:
         real_counts: Numbers n; without any the tasks stay as they are.
@@ -56,9 +49,7 @@ def expand_tasks(tasks: Mapping[str, TaskEntry], real_counts: Sequence[int]) -> 
 
 
 def expand_arms(arms: Mapping[str, ArmEntry], gammas: Sequence[float]) -> dict[str, ArmEntry]:
-    """Repeat corrected arms for each strength.
-
-    Each is returned once for each γ, by name; other arms stay as they are.
+    """Repeat each corrected arm for every strength γ, by name; other arms stay as they are.
 
     Args:
         gammas: Strengths; without any the arms stay as they are.

@@ -32,9 +32,7 @@ MOST_ANSWERED = 4
 
 
 def select_asked_correctors(arms: Iterable[ArmSettings]) -> list[str]:
-    """Return the correctors that an experiment asks about.
-
-    Users' own, else physics, else all that were run.
+    """Return the correctors that an experiment asks about: users' own, else physics, else all that were run.
 
     Controls are asked about only if nothing else was run.
     """
@@ -87,10 +85,7 @@ def judge_outcome(outcome: Outcome) -> Outcome:
 
 
 def select_questions(outcome: Outcome) -> list[list[Metric]]:
-    """Select the metrics that answer the question.
-
-    They are the evaluated metrics of realism and diversity, and those of the feet, as far as measured.
-    """
+    """Select the measured metrics that answer the question: realism and diversity, and those of the feet."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     feet = [replace(find_metric(key), better="neutral") for key in FOOT_METRICS]
     measured = [metric for metric in feet if all(metric.key in curves.values for curves in all_curves)]
@@ -99,10 +94,7 @@ def select_questions(outcome: Outcome) -> list[list[Metric]]:
 
 
 def _pair_loops(outcome: Outcome) -> list[Pair]:
-    """Pair uncorrected loops with their baseline.
-
-    It trains on real data only. The loop with the largest synthetic share comes first.
-    """
+    """Pair uncorrected loops with the baseline on real data only, the loop with the largest synthetic share first."""
     pairs = []
     for denoiser, arms in outcome.curves.items():
         loops = [
@@ -208,10 +200,7 @@ def _name_pair(outcome: Outcome, pair: Pair) -> str:
 
 
 def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[Effect]) -> list[str]:
-    """Describe what was found of a pair.
-
-    There are no sentences for nothing, and counts of seeds where there are too few.
-    """
+    """Describe what was found of a pair: nothing without findings, counts of seeds where there are too few."""
     shown = [effect for effect in effects if effect.is_found or "seeds" in effect.word]
     if not shown:
         return []
@@ -241,10 +230,7 @@ def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[Effect]) -> l
 
 
 def _describe_effect(effect: Effect, reference: str) -> str:
-    """Describe an effect with its interval.
-
-    For example "coverage is 0.07 instead of 0.27 (−0.20 [−0.24, −0.16])".
-    """
+    """Describe an effect with its interval, such as "coverage is 0.07 instead of 0.27 (−0.20 [−0.24, −0.16])"."""
     digits = effect.metric.digits
     value = f"{effect.arm.last(effect.metric.key).mean():.{digits}f}"
     reference_value = f"{effect.reference.last(effect.metric.key).mean():.{digits}f}"
@@ -254,10 +240,7 @@ def _describe_effect(effect: Effect, reference: str) -> str:
 
 
 def _describe_change(effect: Effect) -> str:
-    """Describe a change that is not significant.
-
-    The unadjusted interval beside it may seem to contradict.
-    """
+    """Describe a change that is not significant, although the unadjusted interval beside it may seem to contradict."""
     seems_found = effect.change.is_above(0.0) or effect.change.is_below(0.0)
     remark = "; not significant after Holm's adjustment" if seems_found else ""
     return f"{_name_metric(effect)} ({_format_interval(effect)}{remark})"
@@ -287,7 +270,7 @@ def _join(words: Sequence[str]) -> str:
 def select_shown_pairs(outcome: Outcome) -> list[Pair]:
     """Return each denoiser's pair with the largest synthetic share.
 
-    Without correctors, each plain loop is paired with the same loop.
+    Without correctors, each plain loop is paired with itself.
     """
     best: dict[str, Pair] = {}
     corrected = [pair for pair in outcome.asked if pair.arm.corrector != "none"]

@@ -37,10 +37,7 @@ _DENOISER_HELP = "Networks to compare: " + ", ".join(f"{name} ({preset(name).cha
 
 @dataclass(frozen=True)
 class Axes:
-    """Axes that replace a preset's arms.
-
-    An axis that is not given stays.
-    """
+    """Axes that replace a preset's arms; an axis that is not given stays."""
 
     policy: Annotated[tuple[str, ...], arg(help=_POLICY_HELP)] = ()
     synthetic_ratio: tuple[str, ...] = ()
@@ -202,10 +199,7 @@ def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[
 
 
 def _insert_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
-    """Return policies with each ratio.
-
-    Policies that take a ratio get one, such as "augment:4"; infinity turns into "replace".
-    """
+    """Return the policies that take a ratio with each ratio, such as "augment:4"; infinity becomes "replace"."""
     if ratios and not any(policy in TAKES_RATIO for policy in policies):
         raise SettingError(f"a synthetic ratio needs the policy augment or accumulate, got {', '.join(policies)}")
     texts = []

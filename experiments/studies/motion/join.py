@@ -1,7 +1,4 @@
-"""Join runs of `motion` with different seeds.
-
-They may differ in nothing else, and become one run folder with one report.
-"""
+"""Join runs of `motion` that differ only in their seeds into one run folder with one report."""
 
 import shlex
 import shutil

@@ -22,9 +22,7 @@ CORRECTED_REAL = "real, corrected by physics"
 
 
 def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
-    """Measure the root residual of motions.
-
-    It is measured in the two ways of `simulators.feasibility`.
+    """Measure the root residual of motions in the two ways of `simulators.feasibility`.
 
     Args:
         made_by: Engine of the loop's correctors. The residual is simulated in another engine; if none is installed, the
@@ -51,9 +49,7 @@ def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
 def measure_model(
     task: MotionTask, model: GenerativeModel, stream: Stream, count: int, engine: str
 ) -> dict[str, float]:
-    """Measure a model's feasibility and scores.
-
-    Feasibility is that of raw samples; scores are by the field's protocol if that is run.
+    """Measure the feasibility of a model's raw samples, and its scores by the field's protocol if that is run.
 
     Args:
         stream: Random numbers of the seed.
@@ -74,10 +70,9 @@ def score_references(
     feasibility_count: int = FEASIBILITY_COUNT,
     corrected: bool = False,
 ) -> dict[str, Mapping[str, float]]:
-    """Score real windows and a memoriser.
+    """Score fresh real windows and a memoriser like a model.
 
-    They are scored like a model; the windows are fresh. The memoriser draws training windows with replacement. Such
-    scores do not show that a model generalises.
+    The memoriser draws training windows with replacement; to reach its scores does not show that a model generalises.
 
     Args:
         task: The seed's data and evaluator.

@@ -143,9 +143,9 @@ def show_motions(
     pairs: Sequence[Pair],
     side_by_side: Mapping[str, Collection[ArmSettings]],
 ) -> Media:
-    """Return the motions that a report shows.
+    """Return the motions that a report shows, all of the first seed.
 
-    The first seed shows: before and after correction, generation 0, and the last generation of each arm.
+    They are motions before and after correction, generation 0, and the last generation of each arm.
 
     Args:
         pairs: Correctors that are shown, at most one pair for each denoiser.

@@ -140,7 +140,7 @@ class MotionPage(Page):
     def judge(self, study: Study, measured: Outcome) -> Outcome:
         """Add scores of real data and pairs.
 
-        Arms that stopped are left out. A denoiser is left out if the arm on real data only has stopped.
+        Arms that stopped are left out, and so is a denoiser whose arm on real data only has stopped.
 
         Raises:
             RunFolderError: No denoiser is left.
@@ -162,9 +162,8 @@ class MotionPage(Page):
         return judge_outcome(replace(measured, curves=complete, floors=floors, gaps=gaps))
 
     def list_final(self, outcome: Outcome) -> dict[str, float]:
-        """List final means over seeds and arms.
-
-        The last generation counts: corrected as asked, uncorrected, and real data.
+        """List means over seeds and arms at the last generation: corrected as asked, uncorrected, and on real data
+        only.
         """
         pairs = [pair for pair in outcome.asked if pair.arm.corrector != "none"]
         curves_by_prefix = {
@@ -195,10 +194,7 @@ def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptio
 
 
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
-    """Return real data's scores, fresh real data first, then the memoriser.
-
-    Scores map title → metric → (S,).
-    """
+    """Return the scores of real data, title → metric → (S,): fresh real data first, then the memoriser."""
     shared = [name for name in scores[0] if all(name in score for score in scores)]
     first = [name for name in (REAL_AGAINST_REAL, MEMORISER, CORRECTED_REAL) if name in shared]
     floors = {}

@@ -43,10 +43,9 @@ def takes_settings(function: Callable[..., Any]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class OwnModel:
-    """A user's function that makes a model.
+    """A user's function that makes a model, with the options it is called with.
 
-    It is kept with what it is called with. It gets those of `frames`, `features`, `classes` and `device` that are among
-    its parameters, and options.
+    It also gets those of `frames`, `features`, `classes` and `device` that are among its parameters.
     """
 
     name: str
@@ -55,9 +54,10 @@ class OwnModel:
 
     @classmethod
     def from_words(cls, words: Sequence[str], function: Callable[..., Any]) -> Self:
-        """Parse a generator's name and options.
+        """Parse a generator's name and options such as width=64.
 
-        An option is width=64; raises SettingError for an unknown option.
+        Raises:
+            SettingError: An option is unknown.
         """
         name, *texts = words
         known = [parameter for parameter in inspect.signature(function).parameters if parameter not in _GIVEN]
@@ -70,9 +70,7 @@ class OwnModel:
         return cls(name, function, options)
 
     def make(self, real: Samples, classes: int, device: torch.device) -> GenerativeModel:
-        """Make the untrained model.
-
-        Values are (N, T, D) with labels of so many classes.
+        """Make the untrained model of values (N, T, D) with labels of so many classes.
 
         Raises:
             SettingError: The function returns something else.
@@ -93,9 +91,7 @@ class OwnModel:
 
 
 def try_own_model(name: str, model: GenerativeModel, real: Samples, stream: Stream) -> None:
-    """Try a user's model on few windows.
-
-    It is trained, sampled and restored.
+    """Try a user's model on few windows: train, sample and restore it.
 
     Raises:
         SettingError: The model fails, with file and line; it draws values of another shape, values that are not finite,

@@ -1,7 +1,4 @@
-"""The presets of the motion experiment.
-
-Each has a purpose and settings.
-"""
+"""Presets of the motion experiment: a purpose and settings each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,10 +14,7 @@ ANCESTRAL_STEPS = 20
 
 
 def _loop(policy: str, *correctors: str, remedies: Iterable[str] = ()) -> tuple[ArmSettings, ...]:
-    """Return the arms of a policy.
-
-    There is one without corrector, one with each corrector, and one with each remedy.
-    """
+    """Return the arms of a policy: without corrector, with each corrector, and with each remedy."""
     corrected = [ArmSettings(policy, corrector) for corrector in ("none", *correctors)]
     return (*corrected, *(ArmSettings(policy, remedy=remedy) for remedy in remedies))
 
@@ -38,12 +32,10 @@ def _half_strength(policy: str, corrector: str = "kinematic", remedy: str = "lin
 def select_controls(
     policy: str = "replace", steps: int = ANCESTRAL_STEPS
 ) -> dict[str, tuple[ArmSettings, ArmSettings]]:
-    """Return the arms that split a loop's loss.
+    """Return the arms that split a loop's loss, as kind → (arm, baseline).
 
-    They are returned as kind → (arm, baseline).
-
-    default is the loop. ancestral draws samples in ancestral steps of DDIM. copying draws training samples in place of
-    a model.
+    "default" is the loop itself, "ancestral" draws samples in ancestral DDIM steps, and "copying" draws training
+    samples in place of a model.
     """
     changes = {
         "default": {},
@@ -137,9 +129,9 @@ _RENEWED = (
 
 
 def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
-    """Return the arms of a recipe.
+    """Return a recipe's arms: a loop with correctors, with matching and with both.
 
-    They have correctors, matching and both together in a loop; `static` keeps the first synthetic set.
+    Arms of `static` keep the first synthetic set.
     """
     return (
         BASELINE,
@@ -152,10 +144,7 @@ def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
 
 
 def _lineages(policy: str, remedy: str) -> tuple[ArmSettings, ...]:
-    """Return arms with a form of `lineages`.
-
-    There is one without corrector, one with physics, and one with clean-up at half strength.
-    """
+    """Return arms with a form of `lineages`: without corrector, with physics, and with clean-up at half strength."""
     return (
         ArmSettings(policy, remedy=remedy),
         ArmSettings(policy, "physics", remedy=remedy),
@@ -248,10 +237,7 @@ def _small_loop(arms: tuple[ArmSettings, ...], generations: int) -> MotionSettin
 
 
 def _damaged_loop(arms: tuple[ArmSettings, ...], steps: int) -> MotionSettings:
-    """Return settings of a damaged loop.
-
-    The loop is small; its samples are damaged on purpose.
-    """
+    """Return settings of a small loop whose samples are damaged on purpose."""
     return MotionSettings(
         {"small-dct-mlp": arms},
         generations=3,
@@ -264,10 +250,7 @@ def _damaged_loop(arms: tuple[ArmSettings, ...], steps: int) -> MotionSettings:
 
 
 def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> PresetRow:
-    """Return the preset of a recipe stage.
-
-    It is a stage of docs/results/recipe/registration.txt, with seeds that no earlier table uses.
-    """
+    """Return the preset of a stage of docs/results/recipe/registration.txt, with seeds that no earlier table uses."""
     settings = MotionSettings(
         {"dct-mixer": arms},
         generations=5,
@@ -284,10 +267,7 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
 
 
 def _paper_row(real_count: int) -> PresetRow:
-    """Return the preset of the published experiment.
-
-    It has n real samples, by the published scripts.
-    """
+    """Return the preset of the published experiment with n real samples, by the published scripts."""
     initial_steps, steps = PROTOCOL_STEPS[real_count]["scripts"]
     settings = MotionSettings(
         {"paper": (BASELINE, *_loops(_PAPER_RATIOS[real_count], *_PAPER_CONTROLS))},

@@ -40,12 +40,11 @@ class KeptScores:
 
 
 def rescore_folder(root: Path) -> Iterator[KeptScores]:
-    """Score all kept generations of a run.
+    """Score all generations whose model or samples the folder of a motion experiment keeps.
 
-    The run is a motion experiment, and its folder keeps their model or samples. A kept model draws the samples of its
-    evaluation again, with the same random numbers: metrics that the run measured have their old values. For a
-    generation without a model, the samples are scored that it drew as training data. They are other draws, and as many
-    as the arm's policy asked for; compare Fréchet distances at equal numbers only.
+    A kept model draws the samples of its evaluation again, with the same random numbers: metrics that the run measured
+    have their old values. For a generation without a model, the samples are scored that it drew as training data. They
+    are other draws, and as many as the arm's policy asked for; compare Fréchet distances at equal numbers only.
 
     Raises:
         RunFolderError: The folder is not the run folder of a motion experiment.

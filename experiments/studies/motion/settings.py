@@ -1,7 +1,4 @@
-"""Settings of a motion experiment.
-
-They are the options on the command line, too; a preset is a value of the settings.
-"""
+"""Settings of a motion experiment, which are also the options of its command; a preset is a value of them."""
 
 from __future__ import annotations
 
@@ -156,10 +153,7 @@ class MotionSettings:
             object.__setattr__(self, setting, defaults | dict(getattr(self, setting)))
 
     def _preset(self, denoiser: str) -> DenoiserPreset:
-        """Return the preset of a denoiser.
-
-        A generator that stands in its place has usual numbers of steps.
-        """
+        """Return the preset of a denoiser; a generator in its place has the usual numbers of steps."""
         if self.generator and denoiser not in DENOISER_PRESETS:
             return DenoiserPreset(DiffusionConfig(), denoiser)
         return preset(denoiser)
@@ -185,10 +179,7 @@ class MotionSettings:
             )
 
     def name_generator(self) -> MotionSettings:
-        """Rename the arms by the generator.
-
-        They stand under its name, in place of the networks that it replaces.
-        """
+        """Put the arms under the name of the generator, in place of the networks that it replaces."""
         if not self.generator:
             return self
         name = name_function(self.generator[0])
@@ -304,10 +295,7 @@ def find_engine(engine: str) -> str:
 
 
 def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
-    """Return True if a config extends another.
-
-    The requested config has all arms, seeds and generations of the recorded config, and perhaps more.
-    """
+    """Return True if a requested config has all arms, seeds and generations of a recorded one, and perhaps more."""
     if not _is_subset(_fixed_settings({**USUAL, **recorded}), _fixed_settings({**USUAL, **requested})):
         return False
     if recorded.get(SAMPLER_KEY, EARLIER_SAMPLER) != requested.get(SAMPLER_KEY, EARLIER_SAMPLER):
@@ -340,10 +328,7 @@ def _is_subset(part: object, superset: object) -> bool:
 
 
 def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
-    """Return the arms that a config records.
-
-    The arms have one denoiser; correctors and remedies need not be installed.
-    """
+    """Return the arms of one denoiser that a config records; correctors and remedies need not be installed."""
     return tuple(ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"])
 
 
@@ -362,10 +347,9 @@ METHODS = ("simulation", "training")
 
 
 def keep_methods(settings: MotionSettings, folder: Path) -> MotionSettings:
-    """Keep the methods of a recorded run.
+    """Replace the defaults of `METHODS` by what a run folder records, if it exists.
 
-    The defaults of `METHODS` are replaced by what a run folder records, if it exists. So the command that began a run
-    resumes it to the same bytes after the defaults have changed.
+    So the command that began a run resumes it to the same bytes after the defaults have changed.
     """
     if not (folder / CONFIG).is_file():
         return settings

@@ -1,6 +1,4 @@
-"""What a loop keeps, as factors.
-
-The factors are those of its sampler, of copying, and of the model against copies.
+"""What a loop keeps, as factors: its sampler, copying, and the model against copies.
 
 A loop of ancestral steps keeps a share K of what its real-data baseline has. A loop of the calibrated sampler keeps K′
 of its own baseline, and a loop that copies training samples keeps C. So
@@ -54,9 +52,7 @@ class LossSplit:
 def split_losses(
     curves: Mapping[str, ArmCurves], policy: str = "replace", generation: int = -1, steps: int = ANCESTRAL_STEPS
 ) -> list[LossSplit]:
-    """Split the loss of each measure at a generation.
-
-    The result is empty if a control arm is missing.
+    """Split the loss of each measure at a generation; nothing if a control arm is missing.
 
     Factors are ratios of means over seeds, with intervals by a jackknife over seeds, because a single seed may keep
     nothing.
@@ -124,11 +120,11 @@ def describe_splits(splits: Sequence[LossSplit], loop: str) -> list[str]:
 
 
 def describe_samplers(outcome: Outcome) -> list[str]:
-    """Describe what each sampler keeps.
+    """Describe what each sampler keeps: of a Gaussian, of real variance, and of equal chances.
 
-    It keeps part of a Gaussian, of real variance, and of equal chances. The variance kept is that of sampling with an
-    exactly right network, which is known in closed form. Variance within labels is a mean over the generations of
-    training on real data only; the offspring variance is that of the samples of generation 0.
+    The variance kept is that of sampling with an exactly right network, which is known in closed form. Variance within
+    labels is a mean over the generations of training on real data only; the offspring variance is that of the samples
+    of generation 0.
     """
     from selfcorrect.loop.calibration import VARIANCES  # which imports PyTorch
     from selfcorrect.loop.models.diffusion.model import MotionDiffusion

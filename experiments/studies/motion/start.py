@@ -1,7 +1,4 @@
-"""Start a loop from a finished run.
-
-The samples of a motion run become training data.
-"""
+"""Start a loop from the samples of a finished motion run, which become its training data."""
 
 from collections.abc import Sequence
 from pathlib import Path

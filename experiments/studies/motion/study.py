@@ -195,10 +195,9 @@ def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, I
 
 
 def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
-    """Finish children like their parents.
+    """Give children (N, T, D) valid rotations and, per label, the parents' energy at high frequencies.
 
-    Children (N, T, D) get valid rotations and, per label, the parents' energy at high frequencies. Rotations are made
-    valid first, because that adds energy, and the energy would add up along the lines.
+    Rotations are made valid first, because that adds energy, which would add up along the lines.
     """
     valid = codec.encode(codec.decode(children))
     return codec.encode(codec.decode(restore_energy(valid, parents, labels)))
@@ -231,10 +230,10 @@ def corrector_inputs(
 
 
 def check_motion_study(study: MotionStudy, where: Where = _HERE) -> MotionStudy:
-    """Check a study before anything is written.
+    """Check a study before anything is written, and return it with its user code, device and resources.
 
-    The result knows the users' code inside, its device and what its jobs ask for. The device is decided once, so that
-    no job differs by the machine. Real data are read first, so that faults raise errors before anything is written.
+    The device is decided once, so that no job differs by the machine. Real data are read first, so that faults raise
+    errors before anything is written.
 
     Raises:
         SettingError: Code of users has no source.
@@ -250,9 +249,10 @@ def check_motion_study(study: MotionStudy, where: Where = _HERE) -> MotionStudy:
 
 
 def _try_generator(settings: MotionSettings) -> None:
-    """Try a user's generator before anything is trained.
+    """Try a user's generator, with every arm's changes, before anything is trained.
 
-    Every arm's changes of it are tried. Raises SettingError if one fails.
+    Raises:
+        SettingError: A change fails.
     """
     stream = streams(settings.first_seed)
     task = motion_task(settings, next(iter(settings.arms)), stream)
@@ -278,10 +278,7 @@ _MOST_CORES = 4
 
 
 def _request_resources(settings: MotionSettings, device: str) -> Resources:
-    """Return the resources of a loop.
-
-    It asks for a core, or on a GPU a share of it and the cores that corrections can use.
-    """
+    """Return what a loop asks for: a core, or a share of a GPU and the cores that corrections can use."""
     if not device.startswith("cuda"):
         return LOOP_RESOURCES
     usable = settings.real_count // FEWEST_SAMPLES if settings.has_correctors else 1
@@ -295,10 +292,10 @@ def limit_processes(workers: int, device: str) -> int:
 
 
 def own_identities(settings: MotionSettings, limit_s: float | None = None) -> dict[str, Identity]:
-    """Return the identities of all user code.
+    """Return the identities of user code and of other packages' code that settings name, by names for messages.
 
-    Code of other packages counts, too, if settings name it; names are for messages. Raises SettingError for one that
-    cannot be loaded.
+    Raises:
+        SettingError: Code cannot be loaded.
     """
     identities = {}
     for name in settings.own_correctors:
@@ -327,9 +324,7 @@ def _corrector_named(corrector: str) -> str:
 
 
 def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: float | None = None) -> None:
-    """Try users' correctors before a run.
-
-    They are called on two real samples and on two of a network that has seen a single training step.
+    """Try users' correctors on two real samples and on two of a network that has seen a single training step.
 
     Raises:
         CorrectorError: A corrector fails; a corrector that answers differently each time is warned of.

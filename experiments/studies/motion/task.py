@@ -111,10 +111,9 @@ class Sharing:
 
 @lru_cache(maxsize=2)
 def _load_split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, needed: int) -> Split:
-    """Load training and held-out windows.
+    """Load training and held-out windows, more and denser ones while there are fewer than needed.
 
-    There are more and denser windows while there are fewer than needed. Without a reference, times of the motions are
-    held out.
+    Without a reference, times of the motions are held out.
     """
     motions = [motion for source in data for motion in load_motions(source)]
     others = [motion for source in reference for motion in load_motions(source)]
@@ -131,13 +130,15 @@ def _load_split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, 
 
 
 def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> MotionData:
-    """Select training and reference windows.
+    """Select n training windows at random, and reference windows.
 
-    n training windows are drawn at random. `settings.reference` names the sources of the windows; InputError for fewer
-    windows than evaluated samples. Otherwise the held-out windows are taken, if at least as many as the evaluated
-    samples and with at least half of the labels. Clips that are too short to hold out whole windows leave the other
-    windows of the same clips. These share frames with training windows. So such windows show how far a loop drifts from
-    the data, not how well a model generalises.
+    `settings.reference` names the sources of the reference windows. Without it they are the held-out windows, if these
+    are at least as many as the evaluated samples and have at least half of the labels. Clips that are too short to hold
+    out whole windows leave the other windows of the same clips. These share frames with training windows, so they show
+    how far a loop drifts from its data, not how well a model generalises.
+
+    Raises:
+        InputError: The reference has fewer windows than there are evaluated samples.
     """
     needed = settings.real_count + 2 * settings.evaluated_count
     if len(split.training) < needed:
@@ -171,10 +172,7 @@ def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> Mo
 
 @runtime_checkable
 class SeedParts(Protocol):
-    """What the arms of a seed share.
-
-    `MotionParts` and generators of other packages have it.
-    """
+    """What the arms of a seed share, made by `MotionParts` and by generators of other packages."""
 
     @property
     def data(self) -> MotionData: ...
@@ -284,10 +282,7 @@ def motion_task(
 def novelty_of_samples(
     evaluator: MotionEvaluator, training: Windows, batch: MotionBatch, labels: np.ndarray
 ) -> dict[str, float]:
-    """Measure the novelty of motions.
-
-    M motions with labels (M,) int64 are compared with the training windows: metric → value.
-    """
+    """Measure the novelty of M motions with labels (M,) int64 against the training windows, as metric → value."""
     vectors = evaluator.geometric(batch)
     training_vectors = evaluator.geometric(training.batch)
     return {NOVELTY: novelty(vectors, labels, training_vectors, training.labels)}
@@ -314,10 +309,7 @@ def _nearest_windows(evaluator: MotionEvaluator, training: Windows, others: Wind
 def _make_evaluation(
     settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator, training: Windows, data_labels: Tensor
 ) -> Callable[[Candidate], Mapping[str, float]]:
-    """Make the evaluation of samples.
-
-    Raw samples are evaluated, and in a separate series the same samples after the arm's correction.
-    """
+    """Make the evaluation of raw samples and, in a separate series, of the same samples after the arm's correction."""
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
         samples = candidate.samples(settings.evaluated_count)

@@ -36,11 +36,11 @@ def name_toy(reference: str) -> str:
 
 
 def load_toy_module(reference: str) -> ModuleType:
-    """Import the file of a toy.
+    """Import the file of a toy, again if the file or a module beside it has changed.
 
-    It is imported again if the file or a module beside has changed. Worker processes do the same, so the module is
-    known by the same name there. As in a script, modules beside the file can be imported. `toy(settings)` of the module
-    declares the loop, and the defaults of `QUICK`, settings for a quick look, are the full settings.
+    Worker processes do the same, so the module has the same name there. As in a script, modules beside the file can be
+    imported. `toy(settings)` of the module declares the loop, and the defaults of `QUICK`, settings for a quick look,
+    are the full settings.
 
     Raises:
         SettingError: The file cannot be imported, lacks `toy` or `QUICK`, or would get another toy's module in the

@@ -94,9 +94,8 @@ def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, 
 
 
 def _fit_value(toy: str, option: str, value: Any, current: Any, *, is_only: bool) -> Any:
-    """Fit an option's value to a field.
-
-    It is all numbers if the field holds several, else a single number, of several fields the first.
+    """Fit an option's value to a field: all numbers if the field holds several, else a single number, the first of
+    several.
     """
     if not isinstance(value, tuple) or isinstance(current, tuple):
         return value
@@ -108,18 +107,12 @@ def _fit_value(toy: str, option: str, value: Any, current: Any, *, is_only: bool
 
 
 def check_missing(missing: Sequence[Sequence[str]], toys: Sequence[str]) -> None:
-    """Raise SettingError for unused options.
-
-    No toy has a setting for them.
-    """
+    """Raise SettingError for options for which no toy has a setting."""
     for option in missing[0] if missing else ():
         if all(option in lacking for lacking in missing):
             raise SettingError(f"--{format_option(option)} is no setting of {', '.join(toys)}")
 
 
 def format_option(name: str) -> str:
-    """Format an option without its dashes.
-
-    The command line has them in front.
-    """
+    """Return an option's name as on the command line, without the leading dashes."""
     return name.replace("_", "-")

@@ -1,7 +1,6 @@
-"""Derive what is shown of a toy.
+"""Derive what is shown of a toy from its declaration and what was measured.
 
-Its declaration and what was measured give it. `make_result` makes the outcome: checks of the claims, the table of ends,
-panels, pictures and profiles of collapse.
+`make_result` makes checks of the claims, the table of ends, panels, pictures and profiles of collapse.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,9 +81,7 @@ def write_reading(checks: Sequence[Check]) -> str:
 
 
 def tabulate_ends(toy: Toy, curves: Curves, checks: Sequence[Check]) -> Ends:
-    """Tabulate where arms ended.
-
-    Without columns it shows the first sweep, and without a sweep the checks.
+    """Tabulate where arms ended: the columns, without columns the first sweep, and without a sweep the checks.
 
     Args:
         curves: Arm → quantity → (S, T + 1).

@@ -267,10 +267,7 @@ def _digest(code: str, settings: Any) -> str:
 
 
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:
-    """Return quantities (S, T + 1).
-
-    S = 1 for a single number; NaN in generation 0 for quantities of the loop.
-    """
+    """Return quantities (S, T + 1), with S = 1 for a single number, and NaN in generation 0 for those of the loop."""
     rows = [first.metrics(0), *(record.metrics(generation) for generation in range(1, record.latest + 1))]
     names = {**rows[0], **rows[-1]}
     return {name: np.atleast_2d(np.array([row.get(name, np.nan) for row in rows]).T) for name in names}

@@ -1,8 +1,7 @@
-"""The declaration of a toy loop.
+"""The declaration of a toy loop: what to run, what is claimed of the curves, and which quantities to show.
 
-It says what to run, what is claimed of the curves, and which quantities to show. A `Toy` has bundles of arms, claims
-(`sc.claims`) and columns. `bundle_seeds` runs arms once for each seed, `bundle_replicates` once for models that hold
-all seeds. The rest is derived: table, panels, pictures and profiles.
+A `Toy` has bundles of arms, claims (`sc.claims`) and columns. `bundle_seeds` runs arms once for each seed,
+`bundle_replicates` once for models that hold all seeds. Tables, panels, pictures and profiles are derived.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,10 +55,7 @@ def bundle_replicates(name: str, seed: int, setup: Callable[[Stream], Setup]) ->
 
 @dataclass(frozen=True, kw_only=True)
 class ToySettings:
-    """Settings that all toys have.
-
-    Arms are run for `seeds` seeds, from `seed` on.
-    """
+    """Settings that all toys have; arms are run for `seeds` seeds, from `seed` on."""
 
     seeds: int = 30
     seed: int = 0
@@ -101,7 +97,9 @@ class Column:
     def format_cell(self, table: Mapping[str, np.ndarray], generation: int = -1) -> str:
         """Format the cell of an arm, "" if it lacks the quantity.
 
-        table: quantity → (S, T + 1); generation: the last generation that counts, −1 for all.
+        Args:
+            table: Quantity → (S, T + 1).
+            generation: The last generation that counts, −1 for all.
         """
         if self.key not in table:
             return ""

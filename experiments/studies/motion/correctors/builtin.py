@@ -53,9 +53,10 @@ def none(inputs: CorrectorInputs) -> None:
 
 
 def residual_free_pipeline(engine: str, fallback: FallbackChoice = "none") -> Pipeline:
-    """Return the stages without root force.
+    """Return the stages that correct a loop's samples without root force, in an engine with compliant joints.
 
-    They correct a loop's samples in an engine with compliant joints. fallback: treatment of bodies that fall.
+    Args:
+        fallback: Treatment of bodies that fall.
     """
     tracker = TrackerSettings.without_residual(engine, fallback=fallback)
     search = FALLBACK if tracker.has_fallback else WITHOUT_RESIDUAL
@@ -68,10 +69,7 @@ def residual_free_pipeline(engine: str, fallback: FallbackChoice = "none") -> Pi
 
 
 def physics(inputs: CorrectorInputs) -> Corrector:
-    """Make the physics corrector of features.
-
-    "fine" is the preset "simulated" of `selfcorrect correct`.
-    """
+    """Make the physics corrector of features; "fine" is the preset "simulated" of `selfcorrect correct`."""
     pipeline = find_simulation(inputs.simulation, inputs.engine)
     return SampleCorrector(pipeline, inputs.codec, inputs.progress, "physics")
 
@@ -96,10 +94,7 @@ class SampleCorrector:
 
 
 def kinematic(inputs: CorrectorInputs) -> Corrector:
-    """Make the kinematic clean-up alone.
-
-    It is what the physics corrector does without simulation.
-    """
+    """Make the kinematic clean-up alone, which the physics corrector does before it simulates."""
     return SampleCorrector(Pipeline(SAMPLES.cleanup), inputs.codec, inputs.progress, "kinematic")
 
 
@@ -117,18 +112,12 @@ class Reencoder:
 
 
 def re_encoded(inputs: CorrectorInputs) -> Corrector:
-    """Make the control that only re-encodes.
-
-    It decodes each sample to a motion, changes nothing, and encodes the motion.
-    """
+    """Make the control that decodes each sample to a motion and encodes it again, unchanged."""
     return Reencoder(lambda motions: motions, inputs.codec, "re-encoded")
 
 
 def floor(inputs: CorrectorInputs) -> Corrector:
-    """Make the control that shifts to the floor.
-
-    It puts the lowest point of each window there.
-    """
+    """Make the control that puts the lowest point of each window on the floor."""
     return Reencoder(put_on_floor, inputs.codec, "floor")
 
 
@@ -151,34 +140,22 @@ def sunk(inputs: CorrectorInputs) -> Corrector:
 
 
 def sliding(inputs: CorrectorInputs) -> Corrector:
-    """Make the damage that slides bodies.
-
-    Each body glides at 0.1 m/s in a random direction.
-    """
+    """Make the damage that slides each body at 0.1 m/s in a random direction."""
     return Damage(lambda motions, rng: slide_bodies(motions, 0.1, rng), inputs.codec, "sliding")
 
 
 def jittery(inputs: CorrectorInputs) -> Corrector:
-    """Make the damage that jitters the root.
-
-    Noise of 5 mm is added in each frame.
-    """
+    """Make the damage that adds noise of 5 mm to the root in each frame."""
     return Damage(lambda motions, rng: jitter_roots(motions, 0.005, rng), inputs.codec, "jittery")
 
 
 def uneven(inputs: CorrectorInputs) -> Corrector:
-    """Make the damage that offsets heights.
-
-    Each sample is raised or sunk by its own height, with a standard deviation of 5 cm.
-    """
+    """Make the damage that raises or sinks each sample by its own height, with a standard deviation of 5 cm."""
     return Damage(lambda motions, rng: offset_heights(motions, 0.05, rng), inputs.codec, "uneven")
 
 
 def make_anchors(inputs: CorrectorInputs, *, real: bool, centroids_only: bool) -> AnchoredCorrector:
-    """Make a corrector towards centroids.
-
-    Centroids stand for real windows (about two each), or for as many samples of generation 0.
-    """
+    """Make a corrector towards centroids of two real windows each, or of as many samples of generation 0."""
     source = inputs.real if real else _first_samples(inputs, ANCHOR_SOURCE_COUNT)
     per_centroid = max(1, 2 * len(source) // len(inputs.real))
     return AnchoredCorrector(
@@ -207,10 +184,7 @@ def _project(codec: FeatureCodec, values: Tensor) -> Tensor:
 
 
 def anchor_to_samples(inputs: CorrectorInputs, *, real: bool = False) -> Corrector:
-    """Make anchors followed by physics.
-
-    Anchors are generation-0 samples, or real windows, for the modes; physics is for realism.
-    """
+    """Make anchors for the modes, at generation-0 samples or real windows, followed by physics for realism."""
     anchors = make_anchors(inputs, real=real, centroids_only=False)
     return chain(anchors, physics(inputs), name="anchored+physics")
 
@@ -257,9 +231,8 @@ class RandomVerifier:
 
 
 def random_verifier(inputs: CorrectorInputs) -> Corrector:
-    """Make a random verifier of equal share.
-
-    It keeps as large a share as generation-0 samples can be tracked without root force.
+    """Make a verifier that keeps a random share, as large as the share of generation-0 samples tracked without root
+    force.
     """
     samples = _first_samples(inputs, RANDOM_SOURCE_COUNT)
     answer = call_corrector(residual_free(inputs), samples, inputs.stream.child("random-verifier"))

@@ -35,11 +35,10 @@ class LiftedCorrector:
 def encode_corrections(
     samples: Samples, motions: MotionBatch, corrections: Sequence[CorrectedMotion], codec: FeatureCodec
 ) -> Corrected:
-    """Encode corrections as samples.
+    """Encode the corrections of N motions as samples with features (T, D).
 
-    N samples get the features (T, D) of the corrections of N motions. Rejected samples keep their features, bit for
-    bit. So do motions that were not changed, unless features of samples can contradict each other
-    (`FeatureCodec.is_redundant`).
+    Rejected samples keep their features, bit for bit. So do motions that were not changed, unless features of samples
+    can contradict each other (`FeatureCodec.is_redundant`).
 
     Returns:
         The samples; `info` holds the reason and each diagnostic, NaN where a motion lacks it.

@@ -39,10 +39,10 @@ class LowPass:
 
 
 def as_smooth_as(corrector: Corrector, samples: Samples, codec: FeatureCodec, stream: Stream) -> LowPass:
-    """Return the filter that matches a corrector's jerk.
+    """Return the filter that gives samples the same mean jerk as a corrector does.
 
-    Samples get the same mean jerk. From 0.1 Hz to just below the highest frequency that frames can show: where samples
-    are smoother than corrected samples to begin with, nothing is filtered.
+    Its cut-off is from 0.1 Hz to just below the highest frequency that frames can show. Samples that are smoother than
+    corrected ones to begin with are not filtered.
     """
     corrected = call_corrector(corrector, samples, stream)
     target_jerk_m_s3 = _jerk_m_s3(codec, corrected.samples.values[corrected.accepted])

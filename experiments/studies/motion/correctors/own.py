@@ -47,15 +47,13 @@ class CorrectorInputs:
 
 
 def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
-    """Build a corrector by name or reference.
-
-    A name of `CORRECTORS`, or "package.module:function"; None for "none".
+    """Build a corrector from a name of `CORRECTORS` or "package.module:function"; "none" gives None.
 
     Names joined by "+" are built-in correctors that are applied in turn.
 
     The first parameter of a user's function decides the call: `motion` (a Motion → a Motion), `values` (a tensor → a
     tensor) or `samples` (Samples → Samples or Corrected). A function of `inputs` (CorrectorInputs → Corrector) makes a
-    corrector. Users' code runs in a separate process unless `inputs.in_process`.
+    corrector. User code runs in a separate process unless `inputs.in_process`.
     """
     if name == "none":
         return None
@@ -66,9 +64,9 @@ def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
 
 
 def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = None) -> Corrector:
-    """Return a user's corrector.
+    """Return a user's corrector: the function itself, or what it makes.
 
-    A user's function is, or makes, the corrector. The function gets copies of the inputs, never the loop's own data.
+    The function gets copies of the inputs, never the loop's own data.
 
     Args:
         name: "package.module:function", or the name of a corrector that another package adds.

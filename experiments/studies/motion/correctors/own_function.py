@@ -32,10 +32,9 @@ class OwnFunction:
 
 
 def load(name: str) -> OwnFunction:
-    """Load a user's function.
+    """Load a user's function by "package.module:function", or by the name that another package gives its corrector.
 
-    The place is "package.module:function", or the name of a corrector that another package adds. Of a class that needs
-    no arguments an object is made; a class that takes `inputs` makes correctors.
+    A class that takes `inputs` makes correctors. Of a class that needs no arguments, an object is made.
     """
     function: Any = import_callable(name) if ":" in name else CORRECTORS.load(name)
     takes = _first_parameter(function)

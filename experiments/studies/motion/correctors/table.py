@@ -172,9 +172,10 @@ def stages(name: str) -> list[str]:
 
 
 def corrector_row(name: str) -> CorrectorRow:
-    """Return the row of a corrector.
+    """Return the row of a built-in corrector, joined from the rows of its stages if there are several.
 
-    It may be made of the rows of the stages. Raises SettingError for a corrector that is not built in.
+    Raises:
+        SettingError: The corrector is not built in.
     """
     stage_names = stages(name)
     if len(stage_names) == 1:
