@@ -1,6 +1,6 @@
-"""Draw the four pictures of docs/check.md.
+"""Draw the four pictures of docs/check.md: a fault of feet, floor, body and time, as `check --picture` draws it.
 
-They show a fault of feet, floor, body and time, as `check --picture` does. python docs/tools/check_pictures.py
+python docs/tools/check_pictures.py
 """
 
 from collections.abc import Callable
@@ -24,19 +24,13 @@ def slide_feet(walk: sc.Motion) -> sc.Motion:
 
 
 def sink(walk: sc.Motion) -> sc.Motion:
-    """Sink the body by 15 cm and back.
-
-    It sinks into the floor.
-    """
+    """Sink the body by 15 cm into the floor and raise it again."""
     depth_m = 0.15 * np.hanning(len(walk))
     return replace(walk, root_m=walk.root_m - depth_m[:, None] * [0.0, 1.0, 0.0])
 
 
 def bend_knee_forwards(walk: sc.Motion) -> sc.Motion:
-    """Bend the left knee forwards midway.
-
-    This is the wrong way.
-    """
+    """Bend the left knee forwards, the wrong way, in the middle of the motion."""
     rotations = walk.rotations.copy()
     middle = slice(len(walk) // 2 - 8, len(walk) // 2 + 8)
     half_rad = KNEE_BENT_FORWARDS_RAD / 2

@@ -1,9 +1,8 @@
-"""Compare published claims with the kept runs.
+"""Compare published claims about loops with a corrector with the runs in docs/results.
 
-The claims are about loops with a corrector; the runs are in docs/results, and a rule gives the verdict. A claim names
-an arm and the arm that it is compared with, paired by seed, mostly the arm that trains on real data only with as many
-steps. The claim is *reproduced* if the 95 % interval lies on the claimed side (of zero, or of a margin if something is
-to stay as it was), *not reproduced* if the interval lies on the other side, and open if on both.
+A claim names an arm and the arm that it is compared with, paired by seed, mostly the arm that trains on real data only
+with as many steps. The claim is *reproduced* if the 95 % interval lies on the claimed side (of zero, or of a margin if
+something is to stay as it was), *not reproduced* if the interval lies on the other side, and open if on both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -105,10 +104,7 @@ CLAIMS = (
 
 
 def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> str:
-    """Return the claims as table rows.
-
-    The same words elsewhere follow each other, and stand once.
-    """
+    """Return the claims as table rows; words that repeat from row to row stand once."""
     rows = []
     summaries = {**summaries, **{f"recipe-{number}": join_stage(number) for number in _STAGES}}
     groups: dict[tuple[str, str], list[Claim]] = {}
@@ -123,10 +119,7 @@ def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> s
 
 @cache
 def join_stage(number: int) -> Summary:
-    """Join all seeds of a registered stage.
-
-    Both splits come together in one summary.
-    """
+    """Join all seeds of a registered stage, of both splits, in one summary."""
     seeds = [read_summary(path) for path in sorted(SUMMARIES.glob(f"recipe/stage-{number}-seed-*.json"))]
     pooled = {"data": [], "reference": []}
     return join_summaries([replace(seed, settings={**seed.settings, **pooled}) for seed in seeds])

@@ -1,6 +1,6 @@
-"""Make the tables and the figure of conditioning.
+"""Make the tables and figure on conditioning of docs/results/index.md from docs/results/conditioning.csv.
 
-The tables of docs/results/index.md are from docs/results/conditioning.csv. python docs/tools/conditioning_page.py
+python docs/tools/conditioning_page.py
 """
 
 import csv
@@ -36,10 +36,7 @@ Arm = tuple[str, str, str]
 
 
 class Scores:
-    """Scores of the finished loops.
-
-    There is an array (seeds, generations) for each data set, number of labels, arm and key.
-    """
+    """Scores of the finished loops: an array (seeds, generations) for each data set, number of labels, arm and key."""
 
     def __init__(self, path: Path = RESULTS / "conditioning.csv") -> None:
         self.cells: dict[Cell, dict[str, dict[int, dict[str, str]]]] = defaultdict(lambda: defaultdict(dict))
@@ -62,27 +59,21 @@ class Scores:
         return sorted({cell[1] for cell in self.cells if cell[2:] == arm})
 
     def kept(self, data: str, labels: int, arm: Arm, key: str = "coverage") -> np.ndarray:
-        """Return the share (seeds,) that generation 10 keeps.
-
-        Shares are of the score in generation 0.
-        """
+        """Return the share (seeds,) of the score in generation 0 that generation 10 keeps."""
         values = self.values(data, labels, arm, key)
         return values[:, 10] / values[:, 0]
 
 
 def primary_differences(scores: Scores, arm: Arm = PLAIN) -> dict[str, np.ndarray]:
-    """Return how much more coverage 128 labels keep.
-
-    It is per seed over 14 labels, by data set and as their mean.
-    """
+    """Return how much more coverage 128 labels keep than 14, per seed, by data set and as their mean."""
     differences = {data: scores.kept(data, COUNT, arm) - scores.kept(data, 14, arm) for data in DATA}
     return {"both": np.mean(list(differences.values()), axis=0), **differences}
 
 
 def predict_founders(scores: Scores, data: str, labels: int) -> float:
-    """Predict the founders' share at t = 10.
+    """Predict the founders' share at t = 10 as max(1/(1 + σ² t/2), labels/n).
 
-    It is max(1/(1 + σ² t/2), labels/n), with the offspring variance of generation 1.
+    σ² is the offspring variance of generation 1.
     """
     variance = scores.values(data, labels, PLAIN, "offspring_variance")[:, 1].mean()
     return max(1 / (1 + 5 * variance), labels / COUNT)
@@ -95,10 +86,7 @@ def show(interval: Interval) -> str:
 
 
 def make_loop_table(scores: Scores) -> str:
-    """Tabulate what untreated loops keep.
-
-    Rows are by data set and number of labels.
-    """
+    """Tabulate what untreated loops keep, by data set and number of labels."""
     rows = []
     for data, title in DATA.items():
         for labels in scores.labels(PLAIN):
@@ -112,10 +100,7 @@ def make_loop_table(scores: Scores) -> str:
 
 
 def make_arm_table(scores: Scores) -> str:
-    """Tabulate generation 10 of fully synthetic arms.
-
-    There are few labels, or a label per window.
-    """
+    """Tabulate generation 10 of fully synthetic arms with few labels, and with a label per window."""
     rows = []
     for data, title in DATA.items():
         for labels in (1, 14, COUNT):
@@ -139,10 +124,7 @@ def make_price_table(scores: Scores) -> str:
 
 
 def make_primary_table(scores: Scores) -> str:
-    """Tabulate the primary difference.
-
-    The same follows for each data set and for the ancestral sampler.
-    """
+    """Tabulate the primary difference, also for each data set and for the ancestral sampler."""
     rows = []
     for arm, name in ((PLAIN, "calibrated"), (("replace", "none", "ancestral"), "ancestral")):
         for data, differences in primary_differences(scores, arm).items():

@@ -1,7 +1,4 @@
-"""Tabulate damage and what correctors leave of it.
-
-It is done on purpose; the table is in docs/results/index.md.
-"""
+"""Tabulate what is left of damage that was done on purpose, for docs/results/index.md."""
 
 from collections.abc import Mapping
 
@@ -27,19 +24,13 @@ TAKEN_BACK = 0.1
 
 
 def read_last(summaries: Mapping[str, Summary], corrector: str, key: str) -> np.ndarray:
-    """Return a corrector's last values (S,).
-
-    A measure is read in the loop of copies.
-    """
+    """Return a measure's last values (S,) with a corrector, in the loop of copies."""
     arm = ArmSettings("replace", corrector, remedy="copying").key
     return arms_by_name(summaries["damage"], MAIN_JOB)[arm].last(key)
 
 
 def damage_table(summaries: Mapping[str, Summary]) -> str:
-    """Tabulate values after the last generation.
-
-    In brackets are those with the same corrector and no damage.
-    """
+    """Tabulate values after the last generation; in brackets, those with the same corrector and no damage."""
     rows = []
     for damage, (words, keys) in DAMAGES.items():
         for key in keys:

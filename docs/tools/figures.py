@@ -47,10 +47,7 @@ STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
 
 
 def fill_figures(page: str, summaries: Mapping[str, Summary]) -> str:
-    """Fill in a page's marked numbers anew.
-
-    They stand in running text.
-    """
+    """Fill in anew the marked numbers of a page's running text."""
 
     def write(match: re.Match[str]) -> str:
         sign, _, digits, percent, spread, mark = match.groups(default="")
@@ -66,10 +63,7 @@ def fill_figures(page: str, summaries: Mapping[str, Summary]) -> str:
 
 
 def estimate(mark: str, summaries: Mapping[str, Summary]) -> Interval:
-    """Compute a mark's value with its interval.
-
-    The interval of 95 % needs seeds or splits.
-    """
+    """Compute a mark's value, with its 95 % interval over seeds or splits if there are several."""
     head, _, rows = mark.partition(": ")
     table, *columns = head.split()
     if table == "founders-r":
@@ -85,19 +79,17 @@ def estimate(mark: str, summaries: Mapping[str, Summary]) -> Interval:
 
 
 def _find_run(name: str, summaries: Mapping[str, Summary]) -> Summary:
-    """Find a kept run by name.
-
-    `recipe-N` is a stage of the registered experiment.
-    """
+    """Find a kept run by name; `recipe-N` is a stage of the registered experiment."""
     return join_stage(int(name.removeprefix("recipe-"))) if name.startswith("recipe-") else summaries[name]
 
 
 def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", half: str = "") -> np.ndarray:
-    """Find an arm's or real values (S,).
+    """Find the values (S,) of an arm or of real data.
 
-    One generation counts, or the average over the later half. generation: `late`, a number, or `distance` for distances
-    to the value of real data, averaged over the later half. half: `first` or `second` half of the seeds, which other
-    subjects judge in the registered experiment.
+    Args:
+        generation: A number, `late` for the average over the later half, or `distance` for distances to the value of
+            real data, averaged over the later half.
+        half: `first` or `second` half of the seeds, which other subjects judge in the registered experiment.
     """
     if arm == REAL:
         values = real_values(run, metric)
@@ -120,26 +112,17 @@ def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", hal
 
 
 def _find_force(arm: str) -> np.ndarray:
-    """Find root forces (splits,) in body weights.
-
-    An arm or real motion needs them.
-    """
+    """Find the root forces (splits,) that an arm or real motion needs, in body weights."""
     return np.array([{**split["force"], REAL: split[REAL]}[arm] for split in read_results(FORCES)])
 
 
 def _find_force_distance(arm: str) -> np.ndarray:
-    """Find root forces' distances (splits,) to real motion.
-
-    An arm's are shares of the real-data baseline's force.
-    """
+    """Find distances (splits,) of an arm's root forces to real motion, as shares of the real-data baseline's force."""
     return np.abs(_find_force(arm) - _find_force(REAL)) / _find_force(BASELINE)
 
 
 def _find_place(arm: str, score: str) -> np.ndarray:
-    """Find a score (splits,) over the baseline's.
-
-    The baseline trains on real data.
-    """
+    """Find a score (splits,) over that of the baseline, which trains on real data."""
     return np.array([split["scores"][arm][score] / split["scores"][BASELINE][score] for split in read_results(PLACES)])
 
 
@@ -148,10 +131,7 @@ def _read_lines(name: str) -> list[dict[str, Any]]:
 
 
 def _find_mixer(subjects: str, metric: str) -> np.ndarray:
-    """Find the DCT mixer's scores (seeds,) over real ones.
-
-    The latter are of real motion of other subjects, the floor.
-    """
+    """Find the DCT mixer's scores (seeds,) over the floor, those of real motion of other subjects."""
     judged = [int(subject) for subject in subjects.split(",")]
     search = [row for row in _read_lines("generator-search") if row["evaluated_subjects"] == judged]
     floor, samples = (row["scores"][metric] for row in search)
@@ -160,19 +140,13 @@ def _find_mixer(subjects: str, metric: str) -> np.ndarray:
 
 
 def _find_trials(method: str) -> np.ndarray:
-    """Find which clips (clips,) a method finished.
-
-    The value is 1 for each that it followed to its end, else 0.
-    """
+    """Find which clips (clips,) a method followed to their end, 1 or 0 each."""
     rows = [row for row in _read_lines("side-by-side") if row["method"] == method]
     return np.array([float(not row["failure"] and row["followed_share"] == 1) for row in rows])
 
 
 def _find_draws(row: str, metric: str) -> np.ndarray:
-    """Find generation 0's scores (seeds,) by sampler.
-
-    A row is NETWORK / SAMPLER.
-    """
+    """Find scores (seeds,) of generation 0 by sampler; a row is NETWORK / SAMPLER."""
     title, _, sampler = row.partition(" / ")
     (network,) = (network for network in NETWORKS if network.title == title)
     rows = [row for row in read_rows("gen0") if network.has_drawn(row) and row["sampler"] == sampler]
@@ -185,10 +159,7 @@ def _read_scores() -> Scores:
 
 
 def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
-    """Find a score (seeds,) of DATA / LABELS / ARM.
-
-    A generation's score is returned, or its share of generation 0 that is kept.
-    """
+    """Find a score (seeds,) of DATA / LABELS / ARM at a generation, or its share of generation 0 that is kept."""
     data, labels, title = row.split(" / ")
     (arm,) = (arm for arm, name in {**ARMS, FRESH: "fresh real motion"}.items() if name == title)
     scores = _read_scores()
@@ -201,10 +172,7 @@ def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
 
 
 def _find_long_loop(row: str, metric: str, generation: str = "10") -> np.ndarray:
-    """Find a long loop's score (seeds,).
-
-    The row is ROW OF THE PLAN / ARM at a generation, or `real windows`.
-    """
+    """Find a long loop's score (seeds,) of ROW OF THE PLAN / ARM at a generation, or of `real windows`."""
     block, arm = row.split(" / ")
     scores = read_long_loops()
     if arm.startswith("real windows"):
@@ -213,10 +181,10 @@ def _find_long_loop(row: str, metric: str, generation: str = "10") -> np.ndarray
 
 
 def _find_founders(arm: str, column: str, generation: str = "mean") -> np.ndarray:
-    """Find a founders' column (seeds,).
+    """Find a column (seeds,) of founders-recall.csv at a generation, or averaged over the generations.
 
-    The column of founders-recall.csv is read at a generation, or averaged over the generations. column: `missed` is the
-    recall of samples less the recall of founders, with balls of one size.
+    Args:
+        column: `missed` is the recall of samples less the recall of founders, with balls of one size.
     """
     if column == "missed":
         scores = read_scores(arm, "equal_recall") - read_scores(arm, "founders_equal_recall")
@@ -226,20 +194,14 @@ def _find_founders(arm: str, column: str, generation: str = "mean") -> np.ndarra
 
 
 def _find_statement(statement: str, toy: str, column: str = "measured") -> np.ndarray:
-    """Find a toy statement's value (1,).
-
-    It was measured or predicted.
-    """
+    """Find a toy statement's measured or predicted value (1,)."""
     checks = json.loads((Path(__file__).parent / "toys.json").read_text(encoding="utf-8"))[toy]["checks"]
     (check,) = (check for check in checks if check["statement"] == statement)
     return np.array([float(check[column].partition(" ")[0])])
 
 
 def _find_fallen(verdict: str, *stages: str) -> np.ndarray:
-    """Find p-values' excess (tests,) over 0.05.
-
-    Registered tests are adjusted over all stages.
-    """
+    """Find how far p-values of registered tests, adjusted over all stages, exceed 0.05 (tests,)."""
     tests = {f"{row['stage']} {row['test']}": row for row in read_tests() if row["verdict"]}
     adjusted = holm({name: find_p(row) for name, row in tests.items()})
     chosen = [name for name, row in tests.items() if row["verdict"] == verdict]

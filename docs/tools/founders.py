@@ -1,7 +1,6 @@
-"""Correlate recall of samples and founders.
+"""Correlate the recall of samples with that of founders, the real windows that a loop's samples descend from.
 
-Founders are the real windows that a loop's samples descend from. The scores are docs/results/founders-recall.csv, and
-the script beside them made them.
+The scores are docs/results/founders-recall.csv; the script beside them made them.
 """
 
 import csv
@@ -16,10 +15,7 @@ RESAMPLES = 10_000
 
 
 def read_scores(arm: str, column: str) -> np.ndarray:
-    """Read an arm's column (seeds, generations).
-
-    The arm may be "all arms".
-    """
+    """Read a column (seeds, generations) of an arm, which may be "all arms"."""
     with RESULTS.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if arm in (row["arm"], "all arms")]
     seeds = {row["seed"] for row in rows}

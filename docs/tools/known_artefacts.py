@@ -1,6 +1,6 @@
-"""Score known artefacts in real windows.
+"""Score known artefacts in fresh real windows, for the last table of docs/results/tables.md.
 
-The windows are fresh; the last table of docs/results/tables.md is filled. python docs/tools/known_artefacts.py
+python docs/tools/known_artefacts.py
 """
 
 from collections.abc import Callable, Mapping
@@ -77,10 +77,7 @@ ARTEFACTS = (
 
 
 def score_artefacts(seeds: int = SEEDS) -> np.ndarray:
-    """Return mean scores (`ARTEFACTS`, `KEYS`) over seeds.
-
-    Units are those shown.
-    """
+    """Return mean scores (`ARTEFACTS`, `KEYS`) over seeds, in the units that are shown."""
     all_scores = []
     for seed in range(seeds):
         data = motion_data(PRESETS["short"], streams(seed))
@@ -95,10 +92,7 @@ def score_artefacts(seeds: int = SEEDS) -> np.ndarray:
 
 
 def find_direction(score: float, real: float) -> Direction:
-    """Return where a score differs from real windows.
-
-    It must differ by more than `MARGIN`.
-    """
+    """Return the direction in which a score differs from real windows by more than `MARGIN`."""
     if score > (1 + MARGIN) * real:
         return "rises"
     return "falls" if score < (1 - MARGIN) * real else "stays"

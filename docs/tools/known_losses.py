@@ -1,6 +1,6 @@
-"""Score known losses in real windows.
+"""Score known losses in fresh real windows, for the tables of docs/results/tables.md.
 
-The table of docs/results/tables.md is filled. python docs/tools/known_losses.py
+python docs/tools/known_losses.py
 """
 
 from collections.abc import Iterator, Mapping
@@ -63,10 +63,7 @@ class MadeSet:
 def make_sets(
     fresh: np.ndarray, labels: np.ndarray, training: np.ndarray, training_labels: np.ndarray, draw: np.random.Generator
 ) -> Iterator[MadeSet]:
-    """Yield made sets; the first lost nothing.
-
-    Each has as many windows as there are fresh windows (N, D).
-    """
+    """Yield made sets of as many windows as there are fresh windows (N, D); the first has lost nothing."""
     count = len(fresh)
     mean = fresh.mean(0)
     own_means = np.stack([fresh[labels == label].mean(0) for label in labels])
@@ -104,10 +101,7 @@ def make_sets(
 
 
 def score_sets(seeds: int = SEEDS, draws: int = DRAWS) -> tuple[list[MadeSet], np.ndarray]:
-    """Return the made sets and mean scores.
-
-    The sets are of the last draw; the scores (sets, `TITLES`) are over all draws.
-    """
+    """Return the made sets of the last draw, and mean scores (sets, `TITLES`) over all draws."""
     all_scores = []
     made: list[MadeSet] = []
     for seed in range(seeds):
@@ -138,20 +132,17 @@ def score_sets(seeds: int = SEEDS, draws: int = DRAWS) -> tuple[list[MadeSet], n
 
 
 def find_equal_recall(reference: np.ndarray, vectors: np.ndarray, training: np.ndarray, neighbours: int = 5) -> float:
-    """Return recall with balls of one size.
+    """Return the share of reference vectors (N, D) that lie in a ball of one size around some vector (M, D).
 
-    It is the share of reference vectors (N, D) in a ball around some vector (M, D). The radius is the median distance
-    of a training vector (n, D) to its k-th nearest neighbour, so that copies and shrinking among the vectors do not
-    change the balls.
+    The radius is the median distance of a training vector (n, D) to its k-th nearest neighbour, so copies and shrinking
+    among the vectors do not change the balls.
     """
     radius = np.median(np.sort(cdist(training, training), axis=1)[:, neighbours])
     return float((cdist(reference, vectors) < radius).any(axis=1).mean())
 
 
 def find_fooled(made: MadeSet, shares: Mapping[str, float]) -> list[str]:
-    """Return the measures that a set fools.
-
-    They miss what it has lost, or report what it has not lost.
+    """Return the measures that miss what a set has lost, or report what it has not lost.
 
     Args:
         shares: Each measure's score, over its score of the fresh windows.
@@ -179,10 +170,7 @@ def make_known_table() -> str:
 
 
 def make_cloud_table() -> str:
-    """Tabulate coverage and variance of shrunk Gaussians.
-
-    The variance is the total.
-    """
+    """Tabulate coverage and total variance of shrunk Gaussians."""
     rows = [[f"variance × {share}", f"{coverage:.2f}"] for share, coverage in score_clouds().items()]
     return make_table(["samples of a Gaussian", "coverage"], rows)
 

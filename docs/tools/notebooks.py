@@ -1,7 +1,6 @@
-"""Run the documentation's notebooks and keep outputs.
+"""Run the documentation's notebooks and keep their outputs: `python docs/tools/notebooks.py`.
 
-`python docs/tools/notebooks.py`. No Jupyter is needed: cells are run from top to bottom, and the value of a last
-expression is kept as Jupyter keeps it.
+Jupyter is not needed: cells are run from top to bottom, and the value of a last expression is kept as Jupyter keeps it.
 """
 
 import ast
@@ -18,9 +17,10 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 
 
 def run_cells(notebook: dict[str, Any], source: str) -> list[list[dict[str, Any]]]:
-    """Run a notebook; return each cell's outputs.
+    """Run a notebook in the working folder, and return each cell's outputs.
 
-    It runs in the working folder. source: The notebook, for messages.
+    Args:
+        source: The notebook, for messages.
     """
     names: dict[str, object] = {"__name__": "__main__"}
     outputs = []
@@ -49,10 +49,7 @@ def _run_cell(text: str, number: int, source: str, names: dict[str, object]) -> 
 
 
 def _describe_value(value: Any) -> dict[str, Any]:
-    """Describe a value as Jupyter does.
-
-    It has text, and HTML or a picture if it has one.
-    """
+    """Describe a value as Jupyter does: as text, and as HTML or a picture if it has one."""
     data: dict[str, Any] = {"text/plain": repr(value).splitlines(keepends=True)}
     if hasattr(value, "savefig"):
         picture = io.BytesIO()
@@ -66,10 +63,7 @@ def _describe_value(value: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run every notebook in an empty folder.
-
-    Its outputs are written into it.
-    """
+    """Run every notebook in an empty folder, and write the outputs into the notebook."""
     for path in sorted(FOLDER.glob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):

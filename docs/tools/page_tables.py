@@ -1,7 +1,4 @@
-"""Tabulate root forces, the registered experiment and runs.
-
-All arms and runs have tables.
-"""
+"""Tabulate root forces, the registered experiment, and all arms and runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -100,10 +97,7 @@ DIFFERENCES = (
 
 
 def recipe_table(summaries: Mapping[str, Summary]) -> str:
-    """Tabulate verdicts and late differences.
-
-    Differences have 95 % intervals over the later half.
-    """
+    """Tabulate verdicts, and differences over the later half with 95 % intervals."""
     verdicts = {(int(row["stage"]), row["test"]): row["verdict"] for row in read_tests()}
     rows = [[words, *(verdicts[stage, test] for stage in STAGES)] for test, words in TESTS.items()]
     for words, mark, digits in DIFFERENCES:
@@ -134,10 +128,7 @@ def all_arms(summaries: Mapping[str, Summary]) -> str:
 
 
 def all_runs(summaries: Mapping[str, Summary]) -> str:
-    """Tabulate all runs on the site.
-
-    Each has the command that repeats it, and with what it was made.
-    """
+    """Tabulate all runs on the site, with the command that repeats each and what it was made with."""
     rows = []
     for name, summary in summaries.items():
         record = summary.made
@@ -148,10 +139,7 @@ def all_runs(summaries: Mapping[str, Summary]) -> str:
 
 
 def as_csv(summaries: Mapping[str, Summary]) -> str:
-    """Return last generations as comma-separated values.
-
-    There is a row for every arm and seed of all kept summaries.
-    """
+    """Return the last generations of all kept summaries as CSV, with a row per arm and seed."""
     rows = []
     for name, summary in summaries.items():
         rows += [{"experiment": name, **row} for row in summary.rows() if row["generation"] == summary.generations]
@@ -159,10 +147,7 @@ def as_csv(summaries: Mapping[str, Summary]) -> str:
 
 
 def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[ArmSettings, ArmCurves, ArmCurves | None]]:
-    """Yield arms, their curves and plain curves.
-
-    The latter are those of its plain arm if that is another.
-    """
+    """Yield arms, their curves, and the curves of their plain arm if that is another."""
     curves = arms_by_name(summary, denoiser)
     comparisons = summary.settings["comparisons"]
     comparison = next(comparison for comparison in comparisons if comparison["denoiser"] == denoiser)
@@ -177,10 +162,7 @@ def _arm_rows(summary: Summary, denoiser: str, metrics: Sequence[Metric]) -> Ite
 
 
 def _real_rows(summary: Summary, metrics: Sequence[Metric]) -> Iterator[list[str]]:
-    """Yield the rows of real data and memoriser.
-
-    The memoriser is the training set resampled.
-    """
+    """Yield the rows of real data and of the memoriser, the training set resampled."""
     real = {metric.key: real_values(summary, metric.key) for metric in metrics}
     memoriser = {metric.key: summary.floors.get(MEMORISER, {}).get(metric.key) for metric in metrics}
     for title, scores in (("*real data*", real), ("*memoriser*", memoriser)):
@@ -197,10 +179,7 @@ def _label(arm: ArmSettings) -> str:
 
 
 def cell(curves: ArmCurves, metric: Metric, summary: Summary) -> str:
-    """Format the mean ± half its interval.
-
-    In brackets is the mean distance to real data if that is the aim.
-    """
+    """Format the mean ± half its interval; in brackets, the mean distance to real data if that is the aim."""
     if metric.key not in curves.values:
         return ""
     real_distances = distances(curves, metric, summary) if metric.better == "real" else None

@@ -1,6 +1,6 @@
-"""Make the tables and figure of physics.md.
+"""Make the tables and figure of physics.md from docs/results/physics.csv.
 
-Everything comes from docs/results/physics.csv. python docs/tools/physics_page.py
+python docs/tools/physics_page.py
 """
 
 import csv
@@ -60,11 +60,10 @@ DIGITS = {
 
 
 class Scores:
-    """Scores of the finished loops.
+    """Scores of the finished loops: an array (seeds, generations) for each row of the plan, arm and key.
 
-    There is an array (seeds, generations) for each row of the plan, arm and key. An arm is "real", or its policy and
-    corrector, such as "augment:1 physics". The policy "first" scores real windows, with "real" or "real, CORRECTOR" in
-    place of a generation.
+    An arm is "real", or its policy and corrector, such as "augment:1 physics". The policy "first" scores real windows,
+    with "real" or "real, CORRECTOR" in place of a generation.
     """
 
     def __init__(self, path: Path = RESULTS / "physics.csv") -> None:
@@ -83,37 +82,25 @@ class Scores:
         return [arm for of, arm in self._rows if of == block]
 
     def seeds(self, block: str) -> list[int]:
-        """Return the seeds that all arms finished.
-
-        The arms are those of a row.
-        """
+        """Return the seeds that all arms of a row finished."""
         finished = [set(self._rows[block, arm]) for arm in self.arms(block)]
         return sorted(set.intersection(*finished)) if finished else []
 
     def values(
         self, block: str, arm: str, key: str, generation: str = LAST, seeds: Sequence[int] | None = None
     ) -> np.ndarray:
-        """Return a score (seeds,) of an arm.
-
-        By default, these are the seeds that all arms of the row have finished.
-        """
+        """Return a score (seeds,) of an arm, by default for the seeds that all arms of the row finished."""
         rows = self._rows[block, arm]
         seeds = self.seeds(block) if seeds is None else seeds
         return np.array([float(rows[seed][generation].get(key) or np.nan) for seed in seeds])
 
     def real(self, block: str, key: str, corrector: str = "") -> np.ndarray:
-        """Return real windows' score (seeds,).
-
-        They are fresh, or corrected.
-        """
+        """Return the score (seeds,) of fresh real windows, as they are or corrected."""
         return self.values(block, "first", key, f"real, {corrector}" if corrector else "real")
 
 
 def format_interval(interval: Interval, digits: int) -> str:
-    """Format a difference and its interval.
-
-    It has a sign; the interval of 95 % is there if the seeds differ at all.
-    """
+    """Format a difference with its sign, and its 95 % interval if the seeds differ at all."""
     if np.isnan(interval.low):
         return use_minus_signs(f"{interval.estimate:+.{digits}f}")
     return format_ends(interval, digits)
@@ -134,10 +121,7 @@ def title_of(key: str) -> str:
 
 
 def make_main_table(scores: Scores, block: str = "main", keys: Sequence[str] = SHOWN) -> str:
-    """Tabulate generation 10 of a row's arms.
-
-    There are means over seeds, and real windows.
-    """
+    """Tabulate means over seeds of a row's arms at generation 10, and of real windows."""
     heads = ["measure", "real windows"]
     policies = [arm.partition(" ")[0] for arm in scores.arms(block) if arm not in ("first", "real")]
     arms = {arm.replace("replace", policies[0]): title for arm, title in ARMS.items()}
@@ -163,10 +147,7 @@ SHORT_ARMS = ("real", "replace none", "replace low-pass", "replace kinematic", "
 
 
 def make_short_table(scores: Scores) -> str:
-    """Tabulate the main row for the README.
-
-    It is that after ten generations.
-    """
+    """Tabulate the main row after ten generations for the README."""
     rows = []
     for key, words in SHORT_ROWS.items():
         form = ".2f" if key == "coverage" else f".{digits_of(key)}f"
@@ -179,10 +160,10 @@ def make_short_table(scores: Scores) -> str:
 def compare(
     scores: Scores, block: str, arm: str, control: str, keys: Iterable[str], *, control_block: str = ""
 ) -> dict[str, np.ndarray]:
-    """Return paired differences (seeds,) by measure.
+    """Return paired differences (seeds,) by measure between an arm and a control at generation 10.
 
-    An arm is compared with a control at generation 10. control_block: The control's row, if it is another; it has the
-    seeds of `block`.
+    Args:
+        control_block: The control's row, if it is another; it has the seeds of `block`.
     """
     seeds = scores.seeds(block)
     other = control_block or block
@@ -193,10 +174,7 @@ def compare(
 
 
 def adjusted_p(scores: Scores) -> dict[tuple[str, str], float]:
-    """Return Holm's p by control and measure.
-
-    Only the secondary tests are adjusted.
-    """
+    """Return Holm's adjusted p of the secondary tests, by control and measure."""
     p_values = {}
     for control in CONTROLS:
         for key, values in compare(scores, "main", "replace physics", control, TESTED).items():
@@ -205,9 +183,9 @@ def adjusted_p(scores: Scores) -> dict[tuple[str, str], float]:
 
 
 def make_split_table(scores: Scores, block: str = "main") -> str:
-    """Tabulate physics less each control.
+    """Tabulate physics less each control at generation 10.
 
-    Differences are at generation 10; in *main*, bold where the adjusted test finds a difference.
+    In *main*, differences that the adjusted test finds are bold.
     """
     adjusted = adjusted_p(scores) if block == "main" else {}
     rows = []
@@ -222,9 +200,10 @@ def make_split_table(scores: Scores, block: str = "main") -> str:
 
 
 def make_ratio_table(scores: Scores, titles: Mapping[str, str] | None = None) -> str:
-    """Tabulate corrected and uncorrected loops by ratio.
+    """Tabulate corrected and uncorrected loops after ten generations, by ratio.
 
-    They are after ten generations. titles: Measure → words in place of its title.
+    Args:
+        titles: Measure → words in place of its title.
     """
     rows = []
     for policy, title in RATIOS.items():
@@ -241,10 +220,7 @@ def make_ratio_table(scores: Scores, titles: Mapping[str, str] | None = None) ->
 
 
 def make_primary(scores: Scores) -> str:
-    """Format the primary test.
-
-    It has the difference, its interval and p.
-    """
+    """Format the primary test: the difference, its interval and p."""
     values = compare(scores, "main", "replace physics", "replace kinematic", ["fid_kinematic"])["fid_kinematic"]
     p_text = use_minus_signs(f"{student_p(values):.2g}")
     rows = [["physics less kinematic clean-up", format_interval(mean_interval(values), 1), p_text, str(len(values))]]
@@ -252,10 +228,7 @@ def make_primary(scores: Scores) -> str:
 
 
 def make_other_table(scores: Scores) -> str:
-    """Tabulate physics less no correction.
-
-    All rows of the plans with two seeds or more are shown at generation 10.
-    """
+    """Tabulate physics less no correction at generation 10, in all rows of the plans with two seeds or more."""
     keys = ("fid_kinematic", "fid_ground", "penetration_mm", "slide_m_s", "coverage")
     rows = []
     for block in scores.blocks():
@@ -271,10 +244,7 @@ def make_other_table(scores: Scores) -> str:
 
 
 def make_real_table(scores: Scores) -> str:
-    """Tabulate correctors on fresh real windows.
-
-    It shows the change of the distance to the reference.
-    """
+    """Tabulate how correctors change the distance of fresh real windows to the reference."""
     rows = []
     for block in ("main", "cmu"):
         if block not in scores.blocks():
@@ -291,10 +261,7 @@ def make_real_table(scores: Scores) -> str:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A prediction, its measurement and verdict.
-
-    It is a row of the table; the measurement may refute what the plan says.
-    """
+    """A prediction of the plan with its measurement, which may refute it, and its verdict: a row of the table."""
 
     letter: str
     words: str
@@ -313,10 +280,7 @@ class Prediction:
 
 
 def difference(scores: Scores, block: str, arm: str, control: str, key: str, control_block: str = "") -> Interval:
-    """Return two arms' paired difference.
-
-    Generation 10 is compared.
-    """
+    """Return two arms' paired difference at generation 10."""
     return mean_interval(compare(scores, block, arm, control, [key], control_block=control_block)[key])
 
 
@@ -363,10 +327,7 @@ def judge_main(scores: Scores) -> Iterator[Prediction]:
 
 
 def judge_ratios(scores: Scores) -> Iterator[Prediction]:
-    """Yield the prediction on ratios.
-
-    λ is 1, 0.5 and 0.25.
-    """
+    """Yield the prediction on the ratios λ = 1, 0.5 and 0.25."""
     keys = ("penetration_mm", "fid_kinematic")
     drift = {f"{key}|above the baseline": difference(scores, "ratios", "augment:1 none", "real", key) for key in keys}
     gains = {}
@@ -436,10 +397,7 @@ def judge_selection(scores: Scores) -> Iterator[Prediction]:
 
 
 def judge_columns(scores: Scores) -> Iterator[Prediction]:
-    """Yield the predictions on HumanML3D's columns.
-
-    They have a plan of their own.
-    """
+    """Yield the predictions of the plan for HumanML3D's columns."""
 
     def change(arm: str, control: str, key: str) -> Interval:
         return difference(scores, "columns", arm, control, key)
@@ -480,10 +438,7 @@ JUDGES = {
 
 
 def make_prediction_table(scores: Scores) -> str:
-    """Tabulate predictions, measurements and verdicts.
-
-    Rows with two seeds or more are shown.
-    """
+    """Tabulate predictions, measurements and verdicts of rows with two seeds or more."""
     rows = [
         prediction.cells
         for block, judge in JUDGES.items()
@@ -494,10 +449,7 @@ def make_prediction_table(scores: Scores) -> str:
 
 
 def welch_interval(first: np.ndarray, second: np.ndarray) -> Interval:
-    """Return Welch's interval of a difference.
-
-    The two means are over independent seeds (A,) and (B,).
-    """
+    """Return Welch's interval of the difference between means over independent seeds (A,) and (B,)."""
     limits = ttest_ind(first, second, equal_var=False).confidence_interval()
     count = min(len(first), len(second))
     return Interval(float(first.mean() - second.mean()), float(limits.low), float(limits.high), count, "Welch")
@@ -512,10 +464,7 @@ def hold(is_held: bool) -> str:
 
 
 def draw_figure(scores: Scores) -> None:
-    """Draw artefacts, distance and coverage of the main row.
-
-    There are ten generations.
-    """
+    """Draw artefacts, distance and coverage of the main row over ten generations."""
     import matplotlib as mpl
 
     mpl.use("svg")

@@ -1,7 +1,4 @@
-"""Find Markdown that a page shows as typed.
-
-An example is the rows of a table after a blank line.
-"""
+"""Find Markdown that a page shows as typed, for example table rows after a blank line."""
 
 import re
 from html.parser import HTMLParser
@@ -36,10 +33,7 @@ class _Text(HTMLParser):
 
 
 def find_raw_marks(html: str) -> list[str]:
-    """Return lines that show marks of Markdown.
-
-    There are at most 80 characters of each.
-    """
+    """Return the lines that show marks of Markdown, cut to 80 characters."""
     parser = _Text()
     parser.feed(html)
     return [line.strip()[:80] for line in "".join(parser.parts).splitlines() if RAW.search(line)]

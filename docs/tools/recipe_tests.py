@@ -1,7 +1,4 @@
-"""Compute the registered tests and their p-values.
-
-docs/results/index.md describes the experiment.
-"""
+"""Compute the registered tests and p-values of the experiment in docs/results/index.md."""
 
 import csv
 from collections.abc import Mapping
@@ -26,10 +23,7 @@ def read_tests() -> list[dict[str, str]]:
 
 
 def find_p(row: Mapping[str, str]) -> float:
-    """Return a test's unadjusted p-value.
-
-    It is computed from its difference with its 95 % interval and margin.
-    """
+    """Return a test's unadjusted p-value from its difference with its 95 % interval, and its margin."""
     difference, low, high = (float(row[key]) for key in ("difference", "low", "high"))
     error = (high - low) / 2 / student.ppf(0.975, SEEDS - 1)
     margin = float(row["margin"] or 0)

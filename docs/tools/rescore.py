@@ -1,7 +1,6 @@
-"""Score a run folder with today's metrics.
+"""Score each generation that a motion experiment's run folder kept with today's metrics, as JSON lines.
 
-A motion experiment kept it; there is a JSON line for each generation. python docs/tools/rescore.py runs/motion-short
-rows.jsonl
+python docs/tools/rescore.py runs/motion-short rows.jsonl
 """
 
 import json

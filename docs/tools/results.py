@@ -1,6 +1,4 @@
-"""Make results' tables and figures: `make results`.
-
-They come from summaries of finished runs.
+"""Make tables and figures from summaries of finished runs: `make results`.
 
     python docs/tools/results.py                            # tables and figures anew, from docs/results/*.json
     python docs/tools/results.py short runs/motion-short    # first keep that run's summary as docs/results/short.json
@@ -83,10 +81,7 @@ COLLAPSE = {"collapse-coverage": ("coverage",)}
 
 
 def draw_collapse(summary: Summary, keys: Sequence[str]) -> str:
-    """Draw the collapse of the main loop as SVG.
-
-    It is with and without correction, over generations.
-    """
+    """Draw the collapse of the main loop over generations as SVG, with and without correction."""
     names = {
         ArmSettings("real"): "real-data baseline",
         ArmSettings("replace"): "uncorrected",
@@ -107,10 +102,7 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 
 
 def join_runs(runs: Sequence[Summary], *, different_code: bool = False) -> Summary:
-    """Join runs into one summary.
-
-    Its command leaves out options that change no result, such as the folder.
-    """
+    """Join runs into one summary, whose command lacks options that change no result, such as the folder."""
     summary = join_summaries(runs, different_code=different_code)
     if len(runs) == 1:
         return replace(summary, command=remove_options(summary.command, FREE))
@@ -120,10 +112,7 @@ def join_runs(runs: Sequence[Summary], *, different_code: bool = False) -> Summa
 
 
 def require_commit(name: str, summary: Summary) -> None:
-    """Require a summary's commit.
-
-    InputError if a summary that is to be kept does not record the one that made it.
-    """
+    """Raise InputError if a summary that is to be kept does not record the commit that made it."""
     if not summary.made.get(COMMIT) and not summary.made.get("git_commits"):
         raise InputError(f"{name}: the run records no git commit; run it in a clone, or name the commit by --commit")
 

@@ -1,7 +1,4 @@
-"""Tabulate every number of three presets.
-
-Its unit, meaning and origin stand beside it: results/settings.csv of the site.
-"""
+"""Tabulate every number of three presets with unit, meaning and origin: results/settings.csv of the site."""
 
 import ast
 import csv
@@ -71,9 +68,7 @@ def find_choice(owner: type | ModuleType) -> str:
 
 
 def find_constants(module: ModuleType, kinds: Sequence[type], choice: str) -> Iterator[tuple[str, Number]]:
-    """Yield a module's documented numbers by name.
-
-    The name is that of its only step, or of the module if it has several or none.
+    """Yield a module's documented numbers by name: that of its only step, or of the module if it has several.
 
     Args:
         module: Module of steps, or a helper of such a module.

@@ -1,8 +1,8 @@
 """Extend mkdocs by generated pages and formulas.
 
-The pages come from the program itself. The pages of commands, examples and the API are generated at every build, so
-that they cannot go stale. The theory gallery's figures come from `toys.py`, whose runs take too long for that. Formulas
-become MathML, which browsers show without a script.
+The pages of commands, examples and the API are generated from the program at every build, so that they cannot go stale.
+The theory gallery's figures come from `toys.py`, whose runs take too long for that. Formulas become MathML, which
+browsers show without a script.
 """
 
 import ast
@@ -38,10 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add generated pages to the navigation.
-
-    Examples go to the tutorials, all others to the reference.
-    """
+    """Add generated pages to the navigation: examples to the tutorials, all others to the reference."""
     assert config.nav is not None
     sections = {title: pages for entry in config.nav for title, pages in entry.items()}
     sections["Tutorials"].append({"Examples": [{title_of(path): place_of_example(path)} for path in EXAMPLES]})
@@ -69,10 +66,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in what only the site has.
-
-    These are long tables, all outcomes of a toy loop, and its own pages behind links.
-    """
+    """Fill in what only the site has: long tables, all outcomes of a toy loop, and its own pages behind links."""
     if page.file.src_uri.startswith("results/"):
         markdown = fill_page(markdown, kept_summaries())
     markdown = MARKED.sub(lambda match: toy_outcome(match[1]), markdown)
@@ -84,10 +78,7 @@ kept_summaries = cache(read_all)
 
 
 def data_page() -> str:
-    """Return the page of arms and commands.
-
-    It has every arm and the command of every kept run.
-    """
+    """Return the page of all arms, with the command of every kept run."""
     summaries = kept_summaries()
     about = (
         "Means over seeds ± half of the 95 % interval, over the later half of the generations. "
@@ -110,10 +101,7 @@ PLACES = {
 
 
 def place_on_site(page: Path, link: str) -> str:
-    """Convert a relative link to the site's.
-
-    Within docs/ it is unchanged, others go to the page of that file.
-    """
+    """Convert a relative link to the site's: unchanged within docs/, else to the page of that file."""
     path, _, anchor = link.partition("#")
     target = os.path.normpath(Path("docs") / page.parent / path)
     if target.startswith("docs/"):
@@ -128,10 +116,7 @@ VALUE = re.compile(r"<td>(?=[−+]?[\d.,]+ (?:±|\[)[^<]{,30}</td>)")
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Write formulas as MathML and check pages.
-
-    Values of tables stay together with their intervals; raw Markdown is refused.
-    """
+    """Write formulas as MathML, keep values and their intervals together, and refuse raw Markdown."""
     if marks := find_raw_marks(html):
         raise PluginError(f"{page.file.src_uri} shows Markdown as it is typed: {marks}")
     html = VALUE.sub('<td class="value">', html)
@@ -139,10 +124,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Refuse network requests and missing links.
-
-    No page may ask for a script, style, font or picture, or lead to a place that is missing.
-    """
+    """Refuse pages that ask the network for a script, style, font or picture, or link to a missing place."""
     pages = [*Path(config.site_dir).rglob("*.html"), *Path(config.site_dir).rglob("*.css")]
     remote = {f"{path.name}: {match[0]}" for path in pages for match in REMOTE.finditer(path.read_text())}
     if remote:
@@ -153,10 +135,7 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def find_missing_places(texts: Mapping[Path, str]) -> list[str]:
-    """Return links to missing places in pages.
-
-    They are such as "page.html#place" that no element of the page has as id.
-    """
+    """Return links to places such as "page.html#place" that no element of the page has as id."""
     places = {path: set(PLACE.findall(text)) for path, text in texts.items()}
     missing = []
     for path, text in texts.items():
@@ -176,10 +155,7 @@ REMOTE = re.compile(
 
 
 def _formula(match: re.Match[str]) -> str:
-    r"""Return the MathML of a formula.
-
-    It is `\(…\)` within a line, or `\[…\]` on its own.
-    """
+    r"""Return the MathML of a formula, `\(…\)` within a line or `\[…\]` on its own."""
     tex = html.unescape(match[2].strip())[2:-2]
     if match[1] == "div":
         return f'<div class="formula">{mathml(tex, display="block")}</div>'
@@ -209,10 +185,7 @@ def title_of(path: Path) -> str:
 
 
 def example_page(path: Path) -> str:
-    """Return an example's page.
-
-    It has its docstring as text, and its code.
-    """
+    """Return an example's page: its docstring as text, then its code."""
     text = path.read_text()
     title, _, rest = (ast.get_docstring(ast.parse(text)) or path.stem).partition("\n")
     code = text.split('"""', 2)[2].strip()
@@ -222,10 +195,7 @@ def example_page(path: Path) -> str:
 
 
 def project_page(name: str) -> str:
-    """Return a page of the repository's root.
-
-    Its links are as seen from docs/.
-    """
+    """Return a page of the repository's root, with links as seen from docs/."""
     text = (ROOT / f"{name}.md").read_text()
     text = text.replace("](docs/", "](")
     return re.sub(r"\]\((CHANGELOG|CONTRIBUTING|SECURITY)\.md", lambda match: f"]({match[1].lower()}.md", text)
@@ -241,10 +211,7 @@ FIRST_PICTURES = 4
 
 
 def toy_outcome(name: str) -> str:
-    """Return a toy loop's outcome.
-
-    It has a reading, pictures, statements beside measurements, sources.
-    """
+    """Return a toy loop's outcome: reading, pictures, statements beside measurements, sources."""
     toy = OUTCOMES[name]
     pictures = [f"![{figure['title']}](pictures/{figure['file']})" for figure in toy["figures"]]
     rows = [_check_cells(check) for check in toy["checks"]]
@@ -295,10 +262,7 @@ def _section(command: tuple[str, ...]) -> list[str]:
 
 @cache
 def help_of(command: tuple[str, ...]) -> str:
-    """Return a command's help, 88 columns wide.
-
-    It is the output of `selfcorrect COMMAND --help`.
-    """
+    """Return the output of `selfcorrect COMMAND --help`, 88 columns wide."""
     environment = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1"}
     call = [sys.executable, "-m", "selfcorrect.experiments.cli", *command, "--help"]
     return subprocess.run(call, env=environment, capture_output=True, text=True, check=True).stdout
@@ -329,10 +293,7 @@ def api_place(title: str) -> str:
 
 
 def entries_of(title: str) -> dict[str, str]:
-    """Map a title's public names to full paths.
-
-    They are such as {"Arm": "selfcorrect.loop.run.Arm"}.
-    """
+    """Map a title's public names to full paths, such as {"Arm": "selfcorrect.loop.run.Arm"}."""
     is_here = re.compile(rf"selfcorrect\.(?:{API_PAGES[title]})").match
     return {name: entry for name, entry in public_entries().items() if is_here(entry)}
 
@@ -348,18 +309,12 @@ def public_entries() -> dict[str, str]:
 
 
 def api_page(title: str) -> str:
-    """Return a title's page of the API.
-
-    It has its public names, each with its docstring as tables.
-    """
+    """Return a title's page of the API: its public names, each with its docstring as tables."""
     return "\n\n".join([f"# {title}", *(f"::: {entry}" for entry in entries_of(title).values())])
 
 
 def api_overview() -> str:
-    """Return the overview of public names.
-
-    Names are grouped by the pages that document them.
-    """
+    """Return the overview of public names, grouped by the pages that document them."""
     text = "Each public name is imported when it is first used. `help(sc.Arm)` shows its fields."
     parts = ["# API", text]
     documented: list[str] = []

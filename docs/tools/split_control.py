@@ -1,7 +1,6 @@
-"""Control the split with a faultless learner.
+"""Control the split of docs/results/index.md with a faultless learner.
 
-The split is that of docs/results/index.md. The real data are Gaussian, and the learner fits mean and covariance. So it
-errs only because samples are finite.
+The real data are Gaussian, and the learner fits mean and covariance, so it errs only because samples are finite.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,9 +58,8 @@ def _score(reference: np.ndarray, samples: np.ndarray) -> tuple[float, float]:
 
 
 def split_control(generation: int, seeds: int = SEEDS) -> list[tuple[Interval, Interval, Interval]]:
-    """Split the loss into copying and model.
-
-    For coverage and variance: what the loop keeps of its baseline, copying, and the model against copies.
+    """Split the loss in coverage and variance: what the loop keeps of its baseline, copying, and the model against
+    copies.
     """
     learned, learned_base = run_loops(draw_fitted, seeds)
     copied, copied_base = run_loops(copy_vectors, seeds)

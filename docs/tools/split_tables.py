@@ -1,7 +1,4 @@
-"""Tabulate losses, samplers, remedies and strengths.
-
-The tables show parts of a loss, what each sampler and remedy keeps, and strengths of `lineages`.
-"""
+"""Tabulate parts of a loss, what each sampler and remedy keeps, and strengths of `lineages`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -96,10 +93,7 @@ class NetworkRows:
     levels: int = 100
 
     def has_drawn(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row has these weights' samples.
-
-        Rows without levels have 100.
-        """
+        """Return whether a row has these weights' samples; rows without levels have 100."""
         weights = (row["data"], row["denoiser"], row["guidance"], row.get("levels", 100))
         return weights == (self.data, self.denoiser, self.guidance, self.levels)
 
@@ -148,10 +142,7 @@ def read_sampler(name: str) -> dict[str, Any]:
 
 
 def samplers_table(summaries: Mapping[str, Summary]) -> str:
-    """Tabulate samplers on generation 0's weights.
-
-    Means are over seeds.
-    """
+    """Tabulate samplers on generation 0's weights, as means over seeds."""
     kept = read_rows("gen0")
     rows = []
     for network in NETWORKS:
@@ -174,10 +165,7 @@ STRENGTH_COLUMNS = {
 
 
 def strengths_table(summaries: Mapping[str, Summary]) -> str:
-    """Tabulate strengths of extrapolation.
-
-    Means over seeds are at the last generation.
-    """
+    """Tabulate strengths of extrapolation, as means over seeds at the last generation."""
     kept = read_rows("strength")
     last = max(row["t"] for row in kept)
     rows = []
@@ -198,10 +186,7 @@ KEPT_COLUMNS = ("coverage", "within_label_ratio", "precision")
 
 
 def kept_table(summaries: Mapping[str, Summary]) -> str:
-    """Tabulate what remedies keep.
-
-    Loops are fully synthetic, at the last generation.
-    """
+    """Tabulate what remedies keep in fully synthetic loops at the last generation."""
     summary = summaries["remedies"]
     arms = arms_by_name(summary, MAIN_JOB)
     rows = []
@@ -218,19 +203,13 @@ PHYSICS_KEYS = ("penetration_mm", "skate_m_s", "needed_force_bodyweights", "fid_
 
 
 def uncorrected_table(summaries: Mapping[str, Summary]) -> str:
-    """Tabulate uncorrected loops by ratio.
-
-    The real-data baseline is taken off, last generation.
-    """
+    """Tabulate uncorrected loops less the real-data baseline at the last generation, by ratio."""
     pairs = [(ArmSettings(policy), BASELINE) for policy in POLICIES]
     return _differences_table(summaries["ratios-quick"], "uncorrected − real data only", pairs, RATIO_KEYS)
 
 
 def tracked_table(summaries: Mapping[str, Summary]) -> str:
-    """Tabulate loops with PyBullet's physics by ratio.
-
-    Those without are taken off, last generation.
-    """
+    """Tabulate loops with PyBullet's physics less those without at the last generation, by ratio."""
     pairs = [(ArmSettings(policy, "physics"), ArmSettings(policy)) for policy in POLICIES]
     return _differences_table(summaries["ratios-quick-pybullet"], "physics − uncorrected", pairs, PHYSICS_KEYS)
 

@@ -1,6 +1,6 @@
 """Results of the registered splits of docs/results/index.md.
 
-Both experiments judge one primary difference by the exact test over splits, as their registrations say.
+As their registrations say, both experiments judge one primary difference by the exact test over splits.
 """
 
 import hashlib
@@ -26,9 +26,10 @@ Result = dict[str, Any]
 
 @cache
 def read_results(folder: Path) -> list[Result]:
-    """Read the kept splits in order.
+    """Read the kept splits of all stages in order.
 
-    All stages come together; InputError for a file of another registration.
+    Raises:
+        InputError: A file belongs to another registration.
     """
     registered = hashlib.sha256((folder / "registration.txt").read_bytes()).hexdigest()
     results: dict[int, Result] = {}
@@ -42,9 +43,6 @@ def read_results(folder: Path) -> list[Result]:
 
 
 def sign_flip_p(differences: np.ndarray) -> float:
-    """Return an exact two-sided sign-flip p-value.
-
-    The test assigns signs to differences (S,) in all ways.
-    """
+    """Return an exact two-sided p-value over all assignments of signs to differences (S,)."""
     ways = 2 ** len(differences)
     return float(permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=ways).pvalue)

@@ -42,10 +42,7 @@ def command_of(name: str) -> str:
 
 
 def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
-    """Fill the page with loops' pictures and statements.
-
-    It has the first picture of each loop and how many of its statements hold.
-    """
+    """Fill the page with the first picture of each loop and the number of its statements that hold."""
 
     def fill_mark(match: re.Match[str]) -> str:
         toy = outcomes[match[1]]
@@ -63,10 +60,7 @@ def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
 
 
 def keep(toy: LoadedToy, study: Study, folder: Path) -> dict[str, object]:
-    """Write a loop's pictures; return its outcome.
-
-    The outcome is for the page.
-    """
+    """Write a loop's pictures, and return its outcome for the page."""
     result = derive_result(study, toy, folder)
     name = toy.name
     figures = []
