@@ -280,7 +280,7 @@ API_PAGES = {
     "Loops": r"loop\.(run|bias|store)|core\.(randomness|samples)",
     "Policies": r"loop\.policy",
     "Models": r"loop\.(models|calibration)",
-    "Experiments": r"experiments\.studies|loop\.remedies\.",
+    "Experiments": r"experiments\.studies\.(?!motion\.)|loop\.remedies\.",
     "Metrics, statistics and tests": r"metrics\.|statistics|testing",
     "Errors": r"core\.errors",
 }
