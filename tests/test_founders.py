@@ -21,10 +21,7 @@ def test_correlation_bounds(founders):
 
 
 def test_seeds_are_resampled(founders):
-    """Eight alike pairs are resampled as eight pairs.
-
-    There are eight seeds.
-    """
+    """Fifty equal pairs of each of eight seeds are resampled as eight pairs."""
     draw = np.random.default_rng(2)
     seeds = draw.normal(size=(8, 1, 2))
     single = founders.correlate(seeds)

@@ -1,7 +1,4 @@
-"""Measures react to artefacts of known size.
-
-docs/results/tables.md says so of them, on real windows.
-"""
+"""Measures react to artefacts of known size as docs/results/tables.md says, on real windows."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -19,10 +16,7 @@ def artefacts():
 
 @pytest.fixture(scope="module")
 def found(artefacts) -> Directions:
-    """Map artefacts to how measures moved.
-
-    The directions are those of one seed.
-    """
+    """Map artefacts to the directions in which measures moved, in one seed."""
     scores = artefacts.score_artefacts(seeds=1)
     return {
         artefact.name: {

@@ -1,7 +1,4 @@
-"""Measures react to known losses.
-
-docs/results/tables.md says so of them, on real windows.
-"""
+"""Measures react to known losses as docs/results/tables.md says, on real windows."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -19,10 +16,7 @@ def losses():
 
 @pytest.fixture(scope="module")
 def shares(losses) -> Scores:
-    """Return scores over those of fresh windows.
-
-    The made sets have one seed.
-    """
+    """Return the made sets' scores over those of fresh windows, in one seed."""
     made, scores = losses.score_sets(seeds=1, draws=3)
     ratios = scores / scores[0]
     return {

@@ -1,7 +1,4 @@
-"""The registered experiment's verdicts follow from its runs.
-
-docs/results/recipe/tests.csv holds the verdicts of the kept runs.
-"""
+"""The registered experiment's verdicts in docs/results/recipe/tests.csv follow from its kept runs."""
 
 import csv
 from collections.abc import Mapping
@@ -67,10 +64,7 @@ def end_point(arms: Mapping[str, ArmCurves], name: str, score: str) -> float:
 
 
 def p_above(differences: np.ndarray, bound: float) -> float:
-    """Return a one-sided p-value of Student's t.
-
-    The mean is tested against a bound from above.
-    """
+    """Return Student's one-sided p-value that the mean lies above a bound."""
     error = differences.std(ddof=1) / np.sqrt(len(differences))
     return float(student.sf((differences.mean() - bound) / error, len(differences) - 1))
 

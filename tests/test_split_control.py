@@ -1,7 +1,4 @@
-"""A faultless learner shows the factors are no causes.
-
-It keeps more than copies: the control of the split.
-"""
+"""A faultless learner keeps more than copies: the factors of the split are not causes."""
 
 from importlib import import_module
 

@@ -8,9 +8,9 @@ from selfcorrect.experiments.cli import main
 
 @pytest.fixture
 def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    """Run a command and return what it prints.
+    """Run a command and return what it prints, with errors from exit code 2 on.
 
-    `says("correct clips", *words, code=0)`: it has to end with the code; errors from 2 on.
+    `says("correct clips", *words, code=0)` expects the command to end with the code.
     """
 
     def run(line: str, *words: object, code: int = 0) -> str:

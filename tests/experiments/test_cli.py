@@ -1,7 +1,4 @@
-"""Mistakes on the command line change nothing.
-
-They end in one sentence and exit code 2.
-"""
+"""Mistakes on the command line change nothing, and end in one sentence and exit code 2."""
 
 import importlib.metadata
 import json
@@ -32,10 +29,7 @@ PROGRAM = [sys.executable, "-m", "selfcorrect.experiments.cli"]
 
 @pytest.mark.parametrize("closed", [(1,), (0, 1, 2)])
 def test_closed_streams_are_ignored(tmp_path: Path, walk: Motion, closed: tuple[int, ...]) -> None:
-    """Nothing is written into files that replace closed streams.
-
-    They get the number of one.
-    """
+    """Nothing is written into files that get the number of a closed stream."""
     save_motion(tmp_path / "a.bvh", walk)
     redirections = " ".join(f"{number}>&-" for number in closed)
     command = ["bash", "-c", f'"$@" {redirections}', "bash", *PROGRAM, "correct", "a.bvh", "--kinematic"]
@@ -115,10 +109,7 @@ print(json.dumps(loaded))
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("command", [*COMMANDS, *(f"data {name}" for name in ("check", "convert", "stats", "shard"))])
 def test_help_shows_valid_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Valid defaults raise no warnings in the help.
-
-    Values of another type than their options would.
-    """
+    """Defaults raise no warnings in the help, as values of another type than their options would."""
     with pytest.raises(SystemExit):
         main([*command.split(), "--help"])
     words = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
@@ -177,10 +168,7 @@ def test_help_wraps_to_terminal(capsys, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.slow
 def test_help_imports_nothing_heavy():
-    """One process shows that no help imports heavy packages.
-
-    What all commands do not import, none imports alone.
-    """
+    """One process shows that no help imports heavy packages: what all commands do not import, none imports alone."""
     program = [sys.executable, "-c", GIVEN, json.dumps(sorted(HEAVY)), json.dumps(LIGHT)]
     output = subprocess.run(program, capture_output=True, text=True, check=True).stdout
     loaded = json.loads(output.splitlines()[-1])

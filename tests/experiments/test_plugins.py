@@ -1,7 +1,4 @@
-"""Entry points add names that work like built-ins.
-
-A package is installed for this.
-"""
+"""Entry points of an installed package add names that work like built-ins."""
 
 import json
 import os

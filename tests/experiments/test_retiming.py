@@ -1,7 +1,4 @@
-"""Retimed files keep their rate; real walks stay.
-
-The pace is that of gravity.
-"""
+"""Retimed files keep their rate, and real walks, whose pace is that of gravity, stay."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +14,7 @@ from selfcorrect.motion.skeleton import Skeleton
 
 
 def below_a_scene(motion: sc.Motion, path: Path) -> None:
-    """Put the pelvis below a moving joint.
-
-    It is a joint of the scene; the pelvis moves itself by channels, too.
-    """
+    """Put the pelvis, which has channels of its own, below a moving joint of the scene."""
     skeleton = motion.skeleton
     names = ("Scene", *skeleton.names)
     parents = (-1, *(parent + 1 for parent in skeleton.parents))
@@ -60,10 +54,7 @@ def test_fixed_times_raise(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_only_slow_motion_is_retimed(cmu: Path) -> None:
-    """No real walk is retimed.
-
-    All of the test split are tried, and every third of the train split.
-    """
+    """No real walk is retimed: all of the test split and every third of the train split are tried."""
     walks = [*sorted(cmu.glob("test/35_*.bvh")), *sorted(cmu.glob("train/35_*.bvh"))[::3]]
     motions = [sc.load_motion(path) for path in (*walks, *sorted(cmu.glob("train/07_*.bvh")))]
     assert [motion.source for motion in motions if find_wrong_pace(motion)] == []

@@ -11,10 +11,7 @@ from selfcorrect.motion.motion import Motion
 
 @pytest.fixture
 def folder(stepping: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a working folder with clips of each format.
-
-    `clips` holds them, one below another folder.
-    """
+    """Make a working folder whose `clips` has a clip of each format, some in a subfolder."""
     monkeypatch.chdir(tmp_path)
     for name, kind in (("steps.bvh", "bvh"), ("deep/steps.npz", "amass"), ("rows.npy", "humanml3d"),
                        ("deep/joints.npy", "joints")):  # fmt: skip

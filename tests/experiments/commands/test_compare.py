@@ -1,7 +1,4 @@
-"""YAML experiments give settings that options can change.
-
-Bad ones are refused.
-"""
+"""YAML experiments give settings that options can change; bad ones are refused."""
 
 import re
 import sys

@@ -1,7 +1,4 @@
-"""The demonstration improves a spoiled walk.
-
-Figures and a page show it.
-"""
+"""The demonstration improves a spoiled walk, as its figures and page show."""
 
 import re
 import subprocess

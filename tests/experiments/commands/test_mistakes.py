@@ -1,7 +1,4 @@
-"""Mistakes get one sentence and exit code 2.
-
-Nothing that is there changes.
-"""
+"""Mistakes get one sentence and exit code 2, and change nothing."""
 
 import re
 import shlex
@@ -101,10 +98,7 @@ MISTAKES = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make motions, copies, shards and a link to itself.
-
-    There are an empty folder and notes, too.
-    """
+    """Make motions, copies, shards, an empty folder, notes, and a link to itself."""
     folder = tmp_path_factory.mktemp("place")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -1,7 +1,4 @@
-"""Sets of motions work in an object store.
-
-It is a server of the S3 protocol on this machine.
-"""
+"""Sets of motions work in an object store, a server of the S3 protocol on this machine."""
 
 import os
 import subprocess

@@ -1,7 +1,4 @@
-"""Commands replace only what an earlier run wrote.
-
-Other files are replaced only if asked.
-"""
+"""Commands replace what an earlier run wrote, and other files only if asked."""
 
 from pathlib import Path
 
@@ -50,10 +47,7 @@ STREAMED = {
 
 @pytest.mark.parametrize("name", STREAMED)
 def test_text_appends_to_stdout(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """The standard output is a file here.
-
-    It is as after `> file`.
-    """
+    """The standard output is a file here, as after `> file`."""
     print("earlier", flush=True)
     assert main([*STREAMED[name], "/dev/stdout"]) in (0, 1)
     first = capfd.readouterr().out

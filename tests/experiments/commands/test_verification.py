@@ -1,7 +1,4 @@
-"""Damaged result folders are found, file by file.
-
-What cannot be checked is named.
-"""
+"""Damaged result folders are found, file by file, and what cannot be checked is named."""
 
 import json
 import os
@@ -30,10 +27,7 @@ from selfcorrect.storage.files.locks import LOCK
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Path:
-    """Make a run with two generations.
-
-    It has references and a corrected motion.
-    """
+    """Make a run with two generations, references and a corrected motion."""
     with FolderStore(tmp_path / "run" / "arm", {}) as store:
         for number in range(2):
             store.commit(Generation(number, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
@@ -72,10 +66,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(folder: Path) -> None:
-    """Write a run with two arms and its report.
-
-    Generation 0 is in a separate folder; an arm has two more.
-    """
+    """Write a run with its report: generation 0 in its own folder, and two more of each of two arms."""
     with FolderStore(folder / "first", {"arm": "first"}) as first, FolderStore(folder / "arm", {"arm": "x"}) as arm:
         first.commit(Generation(0, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
         for number in (1, 2):
@@ -131,18 +122,12 @@ def test_flipped_bit_is_detected(everything: Path, tmp_path: Path) -> None:
 
 
 def _is_named(path: Path, line: str) -> bool:
-    """Return whether a line names the damaged file.
-
-    A damaged list of digests shows in the files that it names.
-    """
+    """Return whether a line names the damaged file; a damaged list of digests shows in the files that it names."""
     return str(path.parent if path.name == SUMS else path) in line
 
 
 def _part(folder: Path, path: Path) -> Path:
-    """Return the part of the fixture with a file.
-
-    Nothing else can name it.
-    """
+    """Return the only part of the fixture that can name a file."""
     part = folder / path.relative_to(folder).parts[0]
     return folder if part.name == "in" else part
 

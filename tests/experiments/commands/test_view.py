@@ -1,7 +1,4 @@
-"""Motions are shown as pictures and films.
-
-There is no viewer; bad requests are refused.
-"""
+"""Motions are drawn as pictures and films without a viewer, and bad requests are refused."""
 
 import csv
 import json
@@ -41,9 +38,9 @@ def test_unreadable_file_is_skipped(motion: Motion, tmp_path: Path, capsys: pyte
 
 
 def test_assumptions_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An assumed rate and bone lengths are printed.
+    """The assumed rate and bone lengths of a file of joints are printed.
 
-    A file of joints does not say its rate, and bones of constant length move its joints.
+    Such a file does not state its rate, and bones of constant length move its joints.
     """
     joints_m = joint_positions(made_motion("idle"))
     np.save(tmp_path / "a.npy", joints_m * (1.0 + 0.05 * np.sin(np.arange(len(joints_m)))[:, None, None]))

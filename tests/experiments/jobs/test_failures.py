@@ -1,7 +1,4 @@
-"""Errors of jobs are one line with the place.
-
-The place is in the user's code, also in other processes.
-"""
+"""Errors of jobs are one line with the place in the user's code, also in other processes."""
 
 import pickle
 import sys

@@ -1,7 +1,4 @@
-"""Messages on changed code name what changed.
-
-They compare identities in a run folder.
-"""
+"""Messages on changed code name what changed in the identities of a run folder."""
 
 from pathlib import Path
 

@@ -1,7 +1,4 @@
-"""An input's key changes only with what matters.
-
-This is all that its result depends on.
-"""
+"""An input's key changes with all that its result depends on, and nothing else."""
 
 import json
 import subprocess

@@ -1,7 +1,4 @@
-"""Jobs on other machines check and return results.
-
-Options of runners are checked.
-"""
+"""Jobs on other machines check and return results, and options of runners are checked."""
 
 import json
 import pickle
@@ -79,10 +76,7 @@ def test_losses_reset_at_generation() -> None:
 
 
 def test_new_generation_is_progress() -> None:
-    """A node can be lost after it commits.
-
-    It has then not reported the generation.
-    """
+    """A node can be lost after it committed a generation and before it reported it."""
     losses = Losses()
     for done in range(2 * TRIES):
         losses.note(Event("a", "start", done, 9))

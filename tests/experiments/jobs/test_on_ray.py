@@ -1,7 +1,4 @@
-"""Ray clusters leave what one process leaves.
-
-They have several nodes, all on this machine.
-"""
+"""Ray clusters of several nodes, all on this machine, leave what one process leaves."""
 
 import json
 import os
@@ -40,10 +37,7 @@ REMOVED = 20
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Start a head without cores and two nodes.
-
-    Each node has one core.
-    """
+    """Start a head without cores and two nodes with one core each."""
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="r") as folder:
@@ -68,10 +62,7 @@ def run(cluster: Any, tmp_path: Path) -> Callable[..., Any]:
 
 
 def add_node(cluster: Any) -> None:
-    """Add a node, with time to start.
-
-    On a busy machine, Ray gives up on one that takes more than 30 s.
-    """
+    """Add a node with time to start: Ray gives up on a node that takes more than 30 s on a busy machine."""
     for _ in range(4):
         with suppress(Exception):
             cluster.add_node(**NODE)
@@ -81,10 +72,7 @@ def add_node(cluster: Any) -> None:
 
 @contextmanager
 def node_removed(cluster: Any, when: Callable[[], bool]) -> Iterator[None]:
-    """Remove a node when a condition holds.
-
-    It is removed by force as soon as the condition holds in the body; another is added afterwards.
-    """
+    """Remove a node by force as soon as a condition holds in the body, and add another afterwards."""
     is_over = threading.Event()
     removed = []
 
@@ -197,10 +185,7 @@ def test_killed_loop_equals_one_process(cluster: Any, tmp_path: Path) -> None:
 
 
 def test_removed_nodes_keep_results(cluster: Any, tmp_path: Path) -> None:
-    """The only node is removed at every commit.
-
-    By force, REMOVED nodes in one run.
-    """
+    """The only node is removed by force at every commit, REMOVED times in one run."""
     loop = f"{LOOP} --generations {3 * REMOVED // 2}"
     cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
     process = selfcorrect(f"{loop} --runner ray --out there", tmp_path)
@@ -219,10 +204,7 @@ def test_removed_nodes_keep_results(cluster: Any, tmp_path: Path) -> None:
 
 
 def list_generations(folder: Path) -> list[Path]:
-    """Return the folders of committed generations.
-
-    Unlike `rglob`, `os.walk` skips folders that vanish meanwhile.
-    """
+    """Return the folders of committed generations; unlike `rglob`, `os.walk` skips folders that vanish meanwhile."""
     return [Path(path) for path, _, _ in os.walk(folder) if Path(path).name.startswith("generation-")]
 
 

@@ -1,7 +1,4 @@
-"""A real Slurm leaves what one process leaves.
-
-It has two nodes, both on this machine.
-"""
+"""A real Slurm of two nodes, both on this machine, leaves what one process leaves."""
 
 import os
 import platform

@@ -1,7 +1,4 @@
-"""Bars exclude earlier work from the speed.
-
-A resumed run shows it as done.
-"""
+"""Bars show earlier work of a resumed run as done, and exclude it from the speed."""
 
 import re
 import time
@@ -24,10 +21,7 @@ def test_earlier_generations_are_not_speed(kept: int) -> None:
 
 
 def test_first_generation_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Generation 0 takes 1,000 s, later ones 10 s.
-
-    There are ten later ones.
-    """
+    """Generation 0 takes 1,000 s, each of ten later ones 10 s."""
     clock = [0.0]
     monkeypatch.setattr("tqdm.std.tqdm._time", staticmethod(lambda: clock[0]), raising=False)
     with Bars(total=11, rows=1, title="loop", unit="gen") as bars:

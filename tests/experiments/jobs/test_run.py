@@ -1,7 +1,4 @@
-"""Jobs run in order and fail in words.
-
-There may be any number of processes.
-"""
+"""Jobs run in order and fail in words, with any number of processes."""
 
 import os
 import subprocess
@@ -171,10 +168,7 @@ def test_idle_workers_lend_threads(tmp_path: Path, workers: int, jobs: int, thre
 
 
 def test_nothing_prints_after_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Observers may be slower than jobs.
-
-    A tracker of experiments is.
-    """
+    """Observers may be slower than jobs, as trackers of experiments are."""
     monkeypatch.setattr(jobs_module, "_BACKLOG_S", 0.05)
     events = Queue()
     shown = []

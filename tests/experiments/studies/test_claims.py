@@ -47,10 +47,7 @@ QUANTITIES = {
 
 
 def outcomes(curves: dict, threshold: float) -> set[str]:
-    """Return the outcomes of claims of every kind.
-
-    Every quantity has some.
-    """
+    """Return the outcomes of claims of every kind, some of every quantity."""
     claims = [make("", quantity, threshold) for make in MAKERS.values() for quantity in QUANTITIES.values()]
     return {claim.check(curves).outcome for claim in claims}
 

@@ -19,10 +19,7 @@ JERK = Metric("jerk", "Jerk", "realism", "real")
 
 
 def arm(title: str, **last: list[float]) -> ArmCurves:
-    """Make an arm that ends in the given values.
-
-    There are two generations and a value per seed.
-    """
+    """Make an arm of two generations that ends in the given values, one per seed."""
     return ArmCurves(
         title, "fully synthetic", title, {key: np.array([[9.0, value] for value in ends]) for key, ends in last.items()}
     )
@@ -34,10 +31,7 @@ UNCORRECTED = arm("uncorrected", distance=[80.0, 85.0, 90.0, 82.0, 88.0], recall
 def effects(
     pairs: list[tuple[ArmCurves, ArmCurves]], metrics: Sequence[Metric], real: dict[str, float]
 ) -> list[Effect]:
-    """Return what is said of pairs with shared data.
-
-    The real data are shared.
-    """
+    """Judge pairs that share their real data."""
     return judge_effects(pairs, metrics, [real] * len(pairs))
 
 
@@ -134,10 +128,7 @@ def test_no_difference_needs_a_test():
 
 
 def test_differences_without_spread_are_undecided():
-    """Two counts that tie are no certainty.
-
-    In five seeds, recall rises from 0.997 to 1.
-    """
+    """Counts that tie in five seeds, recall that rises from 0.997 to 1 in each, are no certainty."""
     corrected = arm("physics", recall=[1.0] * 5)
     plain = arm("uncorrected", recall=[0.997] * 5)
     (effect,) = effects([(corrected, plain)], [RECALL], {})
@@ -153,10 +144,7 @@ def test_differences_without_spread_are_undecided():
     scale=st.sampled_from((1e-6, 1.0, 1e6)),
 )
 def test_rounding_is_undecided(values: np.ndarray, better: str, scale: float) -> None:
-    """Differences by rounding are neither better nor worse.
-
-    However the rounding falls, an arm then repeats its reference.
-    """
+    """An arm that repeats its reference up to rounding is neither better nor worse."""
     metric = Metric("jerk", "Jerk", "realism", better, 9)  # type: ignore[arg-type]
     reference, far, noise = values * scale
     repeated = reference * (1 + 1e-12) + 1e-13 * noise
@@ -222,10 +210,7 @@ SHARES = st.floats(0, 1, width=32)
 
 @given(arrays(float, (7, 2, 5), elements=SHARES))
 def test_interval_is_unadjusted(values: np.ndarray) -> None:
-    """Intervals ignore what else is tested.
-
-    Only p-values know the others, and a score of its own is a family of its own.
-    """
+    """Intervals ignore what else is tested; p-values adjust for the other scores of their family only."""
     pairs = [(arm("physics", recall=list(first)), arm("uncorrected", recall=list(second))) for first, second in values]
     together = effects(pairs, [RECALL], {})
     for pair, effect in zip(pairs, together, strict=True):

@@ -1,7 +1,4 @@
-"""Comparisons report while they run.
-
-To a function of users, to W&B, on their page.
-"""
+"""Comparisons report while they run: to a function of users, to W&B, on their page."""
 
 import json
 from collections.abc import Mapping

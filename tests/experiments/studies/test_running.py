@@ -1,7 +1,4 @@
-"""Reports of running experiments show what is committed.
-
-Those of finished ones stay as they are.
-"""
+"""Reports of running experiments show what is committed; finished reports stay as they are."""
 
 from pathlib import Path
 

@@ -19,10 +19,7 @@ SHARES = (*POLICIES,)
 
 
 def outcome_of(gains: dict[float, float]) -> Outcome:
-    """Make ten seeds with known gains by share.
-
-    Correction lowers the error.
-    """
+    """Make ten seeds in which correction lowers the error by known gains, by share."""
     noise = np.random.default_rng(0).normal(0, 0.1, 10)
 
     def curves(arm: ArmSettings, gain: float) -> ArmCurves:

@@ -1,7 +1,4 @@
-"""A study makes tasks, arms and measures.
-
-It is a value: methods make its parts, and rows say what is measured beside the loop.
-"""
+"""A study is a value: methods make tasks, arms and measures, and rows say what is measured beside the loop."""
 
 import pickle
 from collections.abc import Mapping

@@ -1,7 +1,4 @@
-"""A finished experiment round-trips through one file.
-
-Tables are made from nothing else.
-"""
+"""A finished study round-trips through one file, the only source of tables."""
 
 from dataclasses import replace
 from pathlib import Path

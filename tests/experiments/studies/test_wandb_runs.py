@@ -1,7 +1,4 @@
-"""W&B gets an arm's results and a sweep.
-
-The command line takes the sweep as it stands.
-"""
+"""W&B gets an arm's results, and the command line takes a sweep's file as it stands."""
 
 import math
 from pathlib import Path

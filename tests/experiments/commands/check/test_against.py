@@ -1,7 +1,4 @@
-"""Known changes to a motion are found and named.
-
-They are undone before joints are compared.
-"""
+"""Known changes to a motion are found, named, and undone before joints are compared."""
 
 import json
 from collections.abc import Callable
@@ -33,10 +30,7 @@ def scaled(motion: Motion, factor: float) -> Motion:
 
 
 def shuffled(motion: Motion) -> Motion:
-    """Return the motion with its legs reordered.
-
-    Another program may have them so.
-    """
+    """Return the motion with its legs in another order, as another program may write them."""
     names = motion.skeleton.names
     left, right = names.index("left_hip"), names.index("right_hip")
     order = [*range(len(names))]
@@ -210,10 +204,7 @@ def test_missing_rigid_tips_are_ignored(walk: Motion, tmp_path: Path) -> None:
 
 
 def with_other_rest(motion: Motion, part: str, turn: Rotation) -> Motion:
-    """Turn one limb of the rest pose.
-
-    The motion has all joints in the same places.
-    """
+    """Turn one limb of the rest pose, and keep all joint positions of the motion."""
     skeleton = motion.skeleton
     joint = skeleton.joint(part)
     offsets_m = skeleton.offsets_m.copy()

@@ -26,10 +26,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def folder(walk: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a sound file and a walker in the air.
-
-    The latter is half a metre up; the folder is the working directory.
-    """
+    """Make a working folder with a sound file and a walker half a metre up in the air."""
     write_bvh(tmp_path / "good.bvh", clip_of(walk))
     write_bvh(tmp_path / "high.bvh", clip_of(replace(walk, root_m=walk.root_m + np.array([0.0, 0.5, 0.0]))))
     monkeypatch.chdir(tmp_path)
@@ -57,10 +54,7 @@ def test_exit_codes(folder: Path, run: Run) -> None:
 
 
 def test_repeated_frames_are_checked_once(walk: Motion, folder: Path, run: Run) -> None:
-    """Findings are those of the motion without repeats.
-
-    Frames count as in the file.
-    """
+    """Findings are those of the motion without repeats, in frames of the file."""
     shaken = replace(walk, root_m=walk.root_m + np.where(np.arange(len(walk)) == 20, 0.3, 0.0)[:, None])
     write_bvh(folder / "once.bvh", clip_of(shaken))
     write_bvh(folder / "twice.bvh", clip_of(replace(shaken.select_frames(np.arange(2 * len(walk)) // 2), fps=60.0)))
@@ -213,10 +207,7 @@ def test_physics_reports_root_residual(folder: Path, run: Run) -> None:
 
 
 def test_physics_reports_hanging_walk(walk: Motion, folder: Path, run: Run) -> None:
-    """Half of a walk hangs above its floor.
-
-    The floor is where the feet stand in the other half.
-    """
+    """Half of a walk hangs above the floor on which the feet stand in the other half."""
     up_m = np.where(np.arange(len(walk)) < len(walk) // 2, 0.0, 0.4)[:, None] * [0.0, 1.0, 0.0]
     write_bvh(folder / "climbs.bvh", clip_of(replace(walk, root_m=walk.root_m + up_m)))
     (climbs,) = json.loads(run("climbs.bvh", "--physics", "--select", "X", "--format", "json")[1])

@@ -1,7 +1,4 @@
-"""Options of loops change the run or are refused.
-
-The refusal is one sentence.
-"""
+"""Options of loops change the run, or are refused in one sentence."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -115,10 +112,7 @@ def _describe(value: object) -> object:
 
 
 def list_options(command: Any) -> dict[str, tuple[str, ...]]:
-    """Return where each option of a command is.
-
-    Those in groups come behind the name of the group.
-    """
+    """Return where each option of a command is; options of a group follow its name."""
     places = {}
     hints = get_type_hints(type(command), include_extras=True)
     for option in fields(command):

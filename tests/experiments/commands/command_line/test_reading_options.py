@@ -1,6 +1,6 @@
-"""Options of reading reach every command.
+"""Options of reading reach every command and give what `correct` saw.
 
-They give what `correct` saw. That each of them takes every option of reading is tried in `tests/robustness`.
+`tests/robustness` tries every option of reading with each command.
 """
 
 from dataclasses import replace
@@ -23,10 +23,7 @@ TURNED = ["--up", "z!", "--metres-per-unit", "0.02"]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder with somebody who stands along y.
-
-    The file is BVH.
-    """
+    """Make a folder with a BVH file of somebody who stands along y."""
     still = np.tile([0.0, 0, 0, 1], (12, 22, 1))
     motion = sc.Motion(SMPL_BODY.average(), np.tile([0.0, 0.93, 0.3], (12, 1)), still, 30.0)
     write_bvh(tmp_path / "a.bvh", clip_of(motion))
@@ -80,9 +77,9 @@ def test_stats_and_shards_use_options(folder: Path, says: Says) -> None:
 
 
 def test_flying_dancer_is_put_down(tmp_path: Path, says: Says) -> None:
-    """A dancer whose feet never stand is put down.
+    """A dancer whose feet never stand is put down with the lowest soles on the floor.
 
-    The lowest soles are the floor; options that say where it is do the same.
+    Options that say where the floor is do the same.
     """
     sc.save_motion(tmp_path / "a.bvh", gliding(0.3))
     correct = ("correct --engine mujoco", tmp_path / "a.bvh", "-o")

@@ -1,7 +1,4 @@
-"""JSON schemas agree with what commands read.
-
-The schemas describe experiments as YAML files.
-"""
+"""JSON schemas of experiments in YAML agree with what commands read."""
 
 import json
 import re

@@ -37,10 +37,7 @@ def test_few_files_are_all_named() -> None:
 
 
 def test_moved_floors_are_summarised() -> None:
-    """Floors off by over a centimetre are summarised.
-
-    By median and standard deviation.
-    """
+    """Floors off by over a centimetre are summarised by median and standard deviation."""
     figures = [FileFigures(floor_m=height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
     accepted = [replace(result, figures=figure) for result, figure in zip(results(4), figures, strict=True)]
     first = summarize_results(accepted, Path("out"))[0]
@@ -75,10 +72,7 @@ def test_unwritten_file_uses_input_name() -> None:
 
 @pytest.mark.parametrize("after_m_s", [0.198, 0.02])
 def test_worse_motion_is_not_counted(after_m_s: float) -> None:
-    """Without residual force, a body may stray and slide.
-
-    It reaches the end far from the motion.
-    """
+    """Without residual force, a body may stray, slide and end far from the motion."""
     (followed,) = results(1)
     figures = FileFigures(before={"skate_m_s": 0.027}, after={"skate_m_s": after_m_s})
     followed = replace(followed, stage="simulated", figures=figures)
@@ -119,10 +113,7 @@ def test_growing_figures_are_worse(before: dict[str, float], after: dict[str, fl
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_scenes_are_never_worse(count: int) -> None:
-    """A loaded climb slides more than the level walk.
-
-    The body climbs a slope and follows the walk.
-    """
+    """A loaded body that climbs a slope follows the level walk, but slides more."""
     plain = replace(make_corrected({"skate_m_s": 0.02}, {"skate_m_s": 0.64}), stage="simulated")
     in_scene = replace(plain, figures=replace(plain.figures, in_scene=True, lost_contacts=0.4))
     file = merge_results([in_scene] * count)
@@ -162,10 +153,7 @@ def test_pose_beside_walk_is_ignored(names: tuple[str, ...], suffix: str, is_rig
 @pytest.mark.parametrize("count", [1, 2, 40])
 @pytest.mark.parametrize("verdict", ["accepted", "partly", "rejected"])
 def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", "partly", "rejected"]) -> None:
-    """Lines stay short whatever the names and figures.
-
-    The report holds what is cut.
-    """
+    """Lines stay short whatever the names and figures; the report holds what is cut."""
     worse = {"penetration_m": 0.3, "skate_m_s": 2.0, "jerk_m_s3": 9e4}
     before = dict.fromkeys(worse, 0.0)
     drifts = FileFigures(
@@ -183,9 +171,9 @@ def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", 
 
 @pytest.mark.parametrize("as_folder", [True, False])
 def test_equal_suffixes_write_both(tmp_path: Path, as_folder: bool) -> None:
-    """FBX avoids the name of a glTF file beside it.
+    """FBX, which is written as glTF, avoids the name of a glTF file beside it.
 
-    It is written as glTF, whether a folder or files are named.
+    This holds whether a folder or files are named.
     """
     names = {"a.fbx": "a.fbx.glb", "a.glb": "a.glb", "a.bvh": "a.bvh", "b.FBX": "b.glb", "b.bvh": "b.bvh"}
     files = [tmp_path / "in" / name for name in names]

@@ -1,7 +1,4 @@
-"""Moves of the whole body are measured.
-
-By how much, in which frames, and what standing feet show of them.
-"""
+"""Moves of the whole body are measured: how far, in which frames, and what standing feet show of them."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,4 @@
-"""`selfcorrect correct` writes files of the same kind.
-
-It takes files and folders, and reports on each motion.
-"""
+"""`selfcorrect correct` writes files and folders of the same kind, and reports on each motion."""
 
 import json
 import re
@@ -48,10 +45,7 @@ def test_report_as_json(folder: Path, says: Says) -> None:
 
 
 def test_lost_path_is_restored_or_reported(folder: Path, says: Says) -> None:
-    """A body walks on without its path, feet sliding.
-
-    This begins at a frame; the feet bear its weight.
-    """
+    """From some frame on, a body walks without its path, and feet that bear its weight slide."""
     walk = base_walk(4)
     lost_m = walk.root_m.copy()
     lost_m[90:, [0, 2]] = lost_m[90, [0, 2]]
@@ -73,10 +67,7 @@ def test_lost_path_is_restored_or_reported(folder: Path, says: Says) -> None:
 
 @pytest.mark.parametrize(("seconds", "rules"), [(1.6, ["F3"]), (2.0, ["F11"]), (6.0, [])])
 def test_sliding_short_clip_is_fault(folder: Path, says: Says, seconds: float, rules: list[str]) -> None:
-    """Sliding is on purpose only in long clips.
-
-    Feet that never stand show nothing in a short one.
-    """
+    """Sliding counts as intended only in long clips; in a short one, feet that never stand show nothing."""
     stand = made_motion("idle", frames=round(30 * seconds))
     way_m = 0.38 * np.arange(len(stand)) / stand.fps
     save_motion(folder / "slide.bvh", replace(stand, root_m=stand.root_m + way_m[:, None] * [1.0, 0.0, 0.0]))
@@ -86,10 +77,7 @@ def test_sliding_short_clip_is_fault(folder: Path, says: Says, seconds: float, r
 
 
 def _loads(out: Path) -> list[float]:
-    """Return each contact's mean load by duration.
-
-    There is one motion.
-    """
+    """Return the mean load of each contact of the only motion, by duration."""
     motion = report_of(out)["steps.bvh"]
     return [
         contact["load_bodyweights"] * (contact["last_frame"] - contact["first_frame"] + 1) / motion["frames"]
@@ -168,10 +156,7 @@ def test_mass_option_overrides_shape(folder: Path) -> None:
 
 
 def joints_by_pymotion(path: Path, frames: list[int], names: tuple[str, ...]) -> np.ndarray:
-    """Return an independent reader's joints (frames, joints, 3).
-
-    They are world positions of BVH in the file's unit.
-    """
+    """Return an independent reader's joint positions (frames, joints, 3) in the world, in the unit of a BVH file."""
     clip = pymotion.BVH()
     clip.load(str(path))
     rotations, positions, parents, offsets, _, _ = clip.get_data()
@@ -180,10 +165,7 @@ def joints_by_pymotion(path: Path, frames: list[int], names: tuple[str, ...]) ->
 
 
 def test_support_options(folder: Path, stepping: Motion, says: Says) -> None:
-    """Half a motion one storey up can be supported.
-
-    By a step by default, only the floor, or a height that is left alone.
-    """
+    """Half a motion 0.3 m up is supported by a step (the default) or only by the floor, or left at its height."""
     high = np.linspace(-3, 3, 90)[:, None].clip(0, 1) * [0.0, 0.3, 0.0]
     rotations = np.concatenate([stepping.rotations, stepping.rotations])
     root_m = np.concatenate([stepping.root_m, stepping.root_m]) + high
@@ -213,10 +195,7 @@ def test_large_move_is_explained(folder: Path, stepping: Motion, says: Says) -> 
 
 
 def test_path_is_kept_by_default(folder: Path, walk: Motion, says: Says) -> None:
-    """Steps in place and jumps of takes are kept.
-
-    The latter goes on two metres away.
-    """
+    """Steps in place are kept, and so are jumps between takes, of which one goes on two metres away."""
     row = repeat_cycle(close_cycle(walk), 3)
     away_m = np.where(np.arange(len(row)) < len(row) // 2, 0.0, 2.0)[:, None] * [1.0, 0.0, 0.0]
     save_motion(folder / "spot.bvh", remove_travel(row), "bvh")
@@ -237,10 +216,7 @@ def test_path_is_kept_by_default(folder: Path, walk: Motion, says: Says) -> None
 
 @pytest.mark.parametrize("name", ["train/60_01.bvh", "train/35_01.bvh"])
 def test_cmu_skeletons_round_trip(name: str, cmu: Path, tmp_path: Path) -> None:
-    """Skeleton, channels, rate and joints round-trip.
-
-    Another reader finds the same joints.
-    """
+    """Skeleton, channels and rate round-trip, and another reader finds the same joints."""
     clip = read_bvh(cmu / name)
     stretches_m = {joint: track_m[:60] for joint, track_m in clip.stretches_m.items()}
     write_bvh(tmp_path / "cut.bvh", replace(clip, motion=clip.motion.frames(0, 60), stretches_m=stretches_m))
@@ -275,10 +251,7 @@ def test_engine_option(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
 
 @pytest.mark.slow
 def test_long_motion_has_no_seams(cmu: Path) -> None:
-    """A walk in three pieces has no seams.
-
-    It is as smooth and clean as in one, in the same place.
-    """
+    """A walk corrected in three pieces is as smooth and clean as in one, and in the same place."""
     motion = open_motion(cmu / "test" / "94_13.bvh").motion
     uncut = PhysicsCorrector()([motion])[0]
     joined = correct_in_pieces(PhysicsCorrector(), motion, piece_frames=200)
@@ -296,10 +269,7 @@ def test_long_motion_has_no_seams(cmu: Path) -> None:
 def test_retiming_fixes_gravity(
     tmp_path: Path, stepping: Motion, suffix: str, speed: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A jump at another speed is restored.
-
-    It takes 0.6 s and comes back as long as it was.
-    """
+    """A jump of 0.6 s that plays at another speed is restored to its duration."""
     times_s = np.arange(60) / 20.0
     flight_s = np.clip(times_s - 1.0, 0.0, 0.6)
     jump_m = 0.06 + 0.5 * 9.81 * flight_s * (0.6 - flight_s)

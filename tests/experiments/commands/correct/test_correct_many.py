@@ -1,7 +1,4 @@
-"""Many files are corrected as if each were alone.
-
-Nothing is done twice.
-"""
+"""Many files are corrected as if each were alone, and nothing is done twice."""
 
 import base64
 import json
@@ -89,10 +86,7 @@ def test_changed_settings_redo_files(folder: Path, stepping: Motion, change: str
 
 
 def test_file_is_independent_of_others(folder: Path, stepping: Motion) -> None:
-    """A rig's other clips do not change a file.
-
-    On floors that are off, they would show other soles.
-    """
+    """A rig's other clips do not change a file, although clips on wrong floors show other soles."""
     for name, height_m in (("a", 0.0), ("b", 0.011), ("c", -0.007)):
         raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, height_m, 0.0]))
         save_motion(folder / "rig" / f"{name}.bvh", raised)
@@ -169,10 +163,7 @@ def test_cores_change_no_byte(folder: Path, stepping: Motion, kinematic: bool, m
 def test_batch_equals_single_files(
     folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Very different files give the same in a batch.
-
-    Lengths, body, rate and format differ; one is rejected, one is no motion.
-    """
+    """Files of other lengths, bodies, rates and formats give the same in a batch; one is rejected, one is no motion."""
     pytest.importorskip(engine)
     tall = replace(stepping.skeleton, offsets_m=1.1 * stepping.skeleton.offsets_m)
     thrown_m = np.linspace(0, 9, 45)[:, None] ** 2 * [0.0, 1.0, 0.0]
@@ -211,10 +202,7 @@ def test_finished_frames_are_reported(folder: Path, options: CorrectionOptions, 
 
 
 def test_repeated_job_skips_files(folder: Path) -> None:
-    """A repeated job skips files that are done.
-
-    A node was lost in the middle.
-    """
+    """A job that is repeated after its node was lost skips the files that are done."""
     options = CorrectionOptions(kinematic=True).resolve_engine()
     tasks = batch.make_tasks([Path("clips")], Path("out"))
     done, *_ = tasks
@@ -245,10 +233,7 @@ def test_memory_limits_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_dead_worker_isolates_files(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
-    """A file that kills its worker costs no other.
-
-    It ends the command.
-    """
+    """A file that kills its worker ends the command, but costs no other file."""
 
     def run_jobs(jobs: Sequence[Job], *_: object, **__: object) -> None:
         for job in jobs:

@@ -1,7 +1,4 @@
-"""`selfcorrect correct` replaces only what it wrote itself.
-
-It removes nothing else, either.
-"""
+"""`selfcorrect correct` replaces and removes only what it wrote itself."""
 
 import json
 import os

@@ -1,7 +1,4 @@
-"""`selfcorrect correct` refuses errors and loses nothing.
-
-Each gets a sentence, and nothing is half done.
-"""
+"""`selfcorrect correct` refuses mistakes with a sentence each, and leaves nothing lost or half done."""
 
 import errno
 import os

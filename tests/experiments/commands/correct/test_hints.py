@@ -1,7 +1,4 @@
-"""Failing hints never cost a result.
-
-They only describe a correction, which is written with a note.
-"""
+"""Failing hints, which only describe a correction, never cost a result; a note takes their place."""
 
 import contextlib
 import math

@@ -1,7 +1,4 @@
-"""A figure has one value, whoever measures it.
-
-Commands and functions agree.
-"""
+"""A figure has one value in all commands and functions."""
 
 import csv
 import json

@@ -1,7 +1,4 @@
-"""Options of a wrong kind are refused before reading.
-
-The refusal is one sentence.
-"""
+"""Options of a wrong kind are refused in one sentence, before reading."""
 
 import builtins
 import math
@@ -19,10 +16,7 @@ from selfcorrect.simulators.stages.scene import Scene
 
 
 class Odd:
-    """A value that no option has.
-
-    It cannot even be compared.
-    """
+    """A value that no option has, and that cannot even be compared."""
 
     def __eq__(self, other: object) -> bool:
         raise TypeError("cannot be compared")
@@ -36,10 +30,7 @@ ODD = (None, True, 1, -1, 3.5, math.nan, math.inf, 10**400, "x", "", "1", b"x", 
 
 @pytest.mark.parametrize("kind", [sc.Reading, sc.CorrectionOptions, Scene])
 def test_option_kinds_are_checked(kind: type) -> None:
-    """Kinds that open another file are checked.
-
-    True is the number of standard output.
-    """
+    """Kinds that would open another file are checked: True is the number of standard output."""
     hints = get_type_hints(kind, localns={"CorrectionOptions": sc.CorrectionOptions})
     refused = 0
     for name, hint in hints.items():

@@ -1,7 +1,4 @@
-"""One object holds the options of corrections.
-
-The command line, Python and the records use it.
-"""
+"""The command line, Python and the records share one object of options."""
 
 import json
 from dataclasses import asdict
@@ -23,10 +20,7 @@ from selfcorrect.simulators.stages.scene import Scene
 
 
 def test_command_and_python_agree() -> None:
-    """An option of each kind is tried.
-
-    That every option of the command changes something is tried in `tests/robustness`.
-    """
+    """An option of each kind is tried; `tests/robustness` shows that every option of the command changes something."""
     line = "a --strength 0.3 --raw --scene.load-kg 5 --contacts c --amount legs=0.5 --keep hands --fps 25"
     options = CorrectionOptions(
         strength=0.3, raw=True, scene=Scene(load_kg=5.0), contacts=Path("c"), amount=("legs=0.5",), keep=("hands",),

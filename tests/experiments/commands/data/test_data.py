@@ -1,7 +1,4 @@
-"""`selfcorrect data` prints and writes what it should.
-
-The tests begin with the words of the command line.
-"""
+"""`selfcorrect data` prints and writes what it should, by its words on the command line."""
 
 import errno
 import json
@@ -35,10 +32,7 @@ def run(*words: object) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make three walks and a broken file.
-
-    The people walk at 1 m/s, and one leaps 5 m in a frame.
-    """
+    """Make three walks at 1 m/s, one with a leap of 5 m in a frame, and a broken file."""
     random = np.random.default_rng(0)
     for name in ("a.bvh", "b.npz", "below/leaps.bvh"):
         rotations = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.01, (61, 22, 3)), axis=0)).as_quat()

@@ -1,7 +1,4 @@
-"""Shards are made, corrected and merged.
-
-This is done by commands, on this machine and at an address.
-"""
+"""Shards are made, corrected and merged by commands, on this machine and in a remote dataset."""
 
 import json
 import os
@@ -42,10 +39,7 @@ MOTIONS = 7
 
 @pytest.fixture
 def folder(walk: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a working folder with sound and bad clips.
-
-    `clips` has two lengths in two formats, one too short, and a broken file.
-    """
+    """Make a working folder with `clips` of two lengths and formats, one too short, and a broken file."""
     monkeypatch.chdir(tmp_path)
     for number in range(MOTIONS - 1):
         sunk = replace(walk, root_m=walk.root_m - [0.0, 0.05 + 0.01 * number, 0.0]).frames(0, 12 + 4 * (number % 2))
@@ -57,10 +51,7 @@ def folder(walk: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture
 def remote(tmp_path: Path) -> str:
-    """Return an unused address.
-
-    pyarrow opens it as it opens buckets.
-    """
+    """Return an unused address that pyarrow opens as it opens buckets."""
     return (tmp_path / "remote").as_uri()
 
 
@@ -70,10 +61,7 @@ def motions_in(folder: str) -> dict[str, Motion]:
 
 
 def contents(address: str) -> dict[str, bytes]:
-    """Map files below a folder or address to bytes.
-
-    Locks are left out.
-    """
+    """Map the files below a folder or address to their bytes, without locks."""
     uri = address if "://" in address else Path(address).absolute().as_uri()
     system, root = FileSystem.from_uri(uri)
     infos = [info for info in system.get_file_info(FileSelector(root, recursive=True)) if info.is_file]
@@ -119,10 +107,7 @@ def test_sha256sum_agrees(folder: Path) -> None:
 
 
 def test_finished_set_needs_overwrite(folder: Path, walk: Motion, says: Says) -> None:
-    """Unreadable inputs cost no earlier shard.
-
-    Not even if all of them became so.
-    """
+    """Unreadable inputs cost no earlier shard, even if all inputs became unreadable."""
     line = "data shard clips/walks -o set --motions-per-shard 2"
     says(line)
     before = contents("set")

@@ -1,6 +1,6 @@
-"""`sc.compare` refuses wrong arguments before anything runs.
+"""`sc.compare` refuses wrong arguments in one sentence before anything runs.
 
-The refusal is one sentence; gaps of an evaluation cost no report.
+Gaps of an evaluation cost no report.
 """
 
 import math

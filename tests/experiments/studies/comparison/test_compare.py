@@ -1,7 +1,4 @@
-"""Users' comparisons report, resume exactly and refuse errors.
-
-They resume byte for byte.
-"""
+"""Users' comparisons report, resume byte for byte and refuse errors."""
 
 import csv
 import re
@@ -59,10 +56,7 @@ def make_arms(generations: int = GENERATIONS) -> dict[str, sc.Arm]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Map files to bytes, without times.
-
-    Lists of digests that have times are left out, too.
-    """
+    """Map files to bytes, without times and lists of digests that have times."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -182,10 +176,7 @@ def test_tasks_aim_at_own_data(tmp_path: Path) -> None:
 
 
 def held_out_task(stream: Stream) -> sc.Task:
-    """Make a task with wider held-out data.
-
-    They have ten times the spread, and the judge must see them as they are.
-    """
+    """Make a task with held-out data of ten times the spread, which the judge must see as they are."""
     plain = own_task(stream)
     return replace(plain, held_out=sc.Samples.real(10 * plain.real.values, plain.real.labels))
 
@@ -316,10 +307,7 @@ def test_dropped_arm_needs_acceptance(tmp_path: Path, capsys) -> None:
 
 @dataclass(frozen=True)
 class Noisy(sc.Gaussian):
-    """A model that declares global random draws.
-
-    It uses PyTorch's global generator.
-    """
+    """A model that declares its draws from PyTorch's global generator."""
 
     repeatable = False
 
@@ -334,10 +322,7 @@ def test_unrepeatable_model_warns() -> None:
 
 
 class Counting:
-    """A corrector with state that it does not declare.
-
-    It has an attribute of any kind called `place`.
-    """
+    """A corrector with undeclared state: an attribute `place` of any kind."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -390,10 +375,7 @@ def test_rejecting_all_real_warns(accepted_row: int | None, is_warned_of: bool) 
 
 
 def silent_when_collapsed(candidate: sc.Candidate) -> dict[str, float]:
-    """Judge only first generations without correction.
-
-    There is no number for later ones.
-    """
+    """Judge only first generations without correction; later ones get no number."""
     collapsed = candidate.generation > 1 and candidate.correction is None
     return {"spread": float("nan") if collapsed else float(candidate.samples(50).values.std())}
 

@@ -1,7 +1,4 @@
-"""Two finished runs are compared seed by seed.
-
-Differences between them are named.
-"""
+"""Two finished runs are compared seed by seed, and differences between them are named."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,10 +33,7 @@ def write_run(
     ratio: float = 1.0,
     **settings: object,
 ) -> Path:
-    """Write a run's summary with a known gain.
-
-    The corrected arm is higher by `gain`; identities of its data are written, too.
-    """
+    """Write a run's summary, in which the corrected arm is higher by `gain`, and identities of its data."""
     curves = []
     for arm in arms:
         values = {name: SCORES[row][list(seeds), : generations + 1] for row, name in enumerate(("share", "other"))}
@@ -122,10 +116,7 @@ MIRRORED = {"better": "worse", "worse": "better", "lower": "higher", "higher": "
 def make_outcome(
     plain: np.ndarray, corrected: np.ndarray, real: np.ndarray, better: str | float, first_row: int = 0
 ) -> Outcome:
-    """Return what a report judges.
-
-    Scores (tasks, seeds) are those of an arm without and with correction, and of real data.
-    """
+    """Return what a report judges from scores (tasks, seeds) without and with correction, and of real data."""
     curves = {}
     for task, values in zip(TASKS, zip(plain, corrected, strict=True), strict=True):
         arms = {}

@@ -1,7 +1,4 @@
-"""Novelty scores leave other scores unchanged.
-
-Copies have no novelty; samples are those that an evaluation draws.
-"""
+"""Novelty of the samples that an evaluation draws is 0 for copies and leaves other scores unchanged."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

@@ -1,7 +1,4 @@
-"""Comparisons by γ and n have their own columns.
-
-Each value is an arm or a task, and data of sizes are nested.
-"""
+"""Comparisons by γ and n have an arm or task for each value, and nested data for the sizes n."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -58,10 +55,7 @@ def test_sizes_per_task_are_named() -> None:
 
 
 def test_copying_loop_drifts_neutrally(tmp_path: Path) -> None:
-    """Copies of 40 samples lose numbers; models invent new.
-
-    They have at most 80 different numbers, fewer in each generation.
-    """
+    """Copies of 40 samples have at most 80 different numbers, fewer in each generation; models invent new ones."""
 
     def count(candidate: sc.Candidate) -> dict[str, float]:
         values = candidate.samples(200).values

@@ -1,7 +1,4 @@
-"""Reports conclude rightly from known curves.
-
-The answer names correctors in order, and the reference.
-"""
+"""Reports draw the right conclusions from known curves, and name correctors in order with their reference."""
 
 from dataclasses import replace
 
@@ -33,10 +30,7 @@ BAD = 0.8
 
 
 def outcome(*arms: ArmSettings, good: tuple[str, ...] = ()) -> Outcome:
-    """Make an outcome of five seeds.
-
-    Arms with a corrector in `good` keep a small distance and a large coverage.
-    """
+    """Make an outcome of five seeds, in which correctors in `good` keep distance small and coverage large."""
     curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
     real = {key: np.full(5, 0.1) for key in KEYS}
     return Outcome({"patch-mixer": curves}, floors={"real": real})
@@ -75,10 +69,7 @@ def test_title_asks_about_corrector(correctors: tuple, asked: list, title: str):
 
 @pytest.mark.parametrize("corrector", ["kinematic", "physics", OWN])
 def test_single_corrector_is_answered(corrector: str):
-    """One sentence states the changes that were found.
-
-    Without them it states only what is the same.
-    """
+    """One sentence states the changes that were found, or else only what is the same."""
     for good in ((), (corrector,)):
         judged = judge_outcome(outcome(*arms(corrector), good=good))
         sentences = format_answer(judged).splitlines()
@@ -145,10 +136,7 @@ def test_largest_share_is_shown():
 
 
 def test_conclusion_names_gains_and_losses():
-    """Halved penetration and lower coverage are both named.
-
-    Physics helps in every seed; both loops cover less than the baseline.
-    """
+    """Physics halves penetration in every seed, and both loops cover less than the baseline: both are named."""
     plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
     measured = outcome(BASELINE, plain, physics)
     curves = measured.curves["patch-mixer"]
@@ -170,10 +158,7 @@ def test_conclusion_omits_kept_diversity():
 
 
 def test_insignificant_interval_is_explained():
-    """Holm's adjustment explains an insignificant p = 0.03.
-
-    It is one of six tests, significant alone.
-    """
+    """Holm's adjustment explains why p = 0.03 is significant alone, but not as one of six tests."""
     plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
     measured = outcome(BASELINE, plain, physics)
     curves = measured.curves["patch-mixer"]

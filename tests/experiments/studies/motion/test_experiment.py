@@ -1,7 +1,4 @@
-"""The motion experiment runs small from data to report.
-
-Everything is real.
-"""
+"""The motion experiment runs small, with nothing replaced, from data to report."""
 
 import io
 import json
@@ -57,10 +54,7 @@ def short_windows() -> Iterator[None]:
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process.
-
-    It imports PyTorch once for all of them.
-    """
+    """Run the command in this process, which imports PyTorch once for all calls."""
     out = io.StringIO()
     err = io.StringIO()
     importable = sys.path[:]
@@ -140,10 +134,7 @@ def test_rows_have_realised_ratios(finished_run: Path):
 
 @pytest.mark.slow
 def test_kept_models_score_alike(finished_run: Path):
-    """Kept models give the same scores.
-
-    Samples without a model get scores of their own.
-    """
+    """Kept models give the same scores; samples without a model get scores of their own."""
     rows = {(row["arm"], row["generation"]): row for row in rows_of(finished_run)}
     again = [kept for kept in rescore_folder(finished_run) if kept.drawn_again]
     assert {(kept.arm, kept.generation) for kept in again} >= {("", 0), ("replace+physics", 2), ("real+none", 2)}
@@ -210,10 +201,7 @@ TIMED = ("timings.json", "summary.json", "machines.json")
 
 
 def results_of(folder: Path) -> dict[str, bytes]:
-    """Map result files to their content.
-
-    Times, W&B's files and pages that hold times are not results.
-    """
+    """Map result files to their content, without times, W&B's files and pages that hold times."""
     kinds = (".safetensors", ".parquet", ".json", ".bvh")
     return {
         str(path.relative_to(folder)): path.read_bytes()
@@ -246,10 +234,7 @@ def test_flipped_bit_is_repaired(finished_run: Path, workplace: Path):
 @pytest.mark.long
 @pytest.mark.usefixtures("without_figures")
 def test_killed_run_repeats_bytes(finished_run: Path, workplace: Path, tmp_path: Path):
-    """Killed runs that only keep samples repeat bytes.
-
-    The running averages are those of a run that keeps all.
-    """
+    """Killed runs that keep only samples repeat bytes, with the running averages of a run that keeps all."""
     arguments = (*COMPARED, "--out", "killed", "--keep", "sampling", "--workers", "1", "--wandb", "off")
     command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, *arguments]
     killed_at_sync(random.Random(0).randint(1, 30), command, tmp_path, workplace)

@@ -1,7 +1,4 @@
-"""Finished experiments extend without computing anything again.
-
-They get more generations, seeds and arms.
-"""
+"""Finished experiments get more generations, seeds and arms without computing anything again."""
 
 from dataclasses import replace
 from pathlib import Path

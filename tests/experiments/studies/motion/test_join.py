@@ -1,7 +1,4 @@
-"""Runs made apart join into one.
-
-The results are those of one command.
-"""
+"""Runs made apart join into the results of one command."""
 
 import json
 from itertools import chain
@@ -19,10 +16,7 @@ SMALL = [
 
 
 def read_timeless(folder: str) -> dict[str, Any]:
-    """Return a summary without times and making.
-
-    The command is left out, too.
-    """
+    """Return a summary without times, command and how it was made."""
     summary = json.loads(Path(folder, "summary.json").read_text())
     for arm in chain.from_iterable(summary["arms"].values()):
         arm["values"] = {name: values for name, values in arm["values"].items() if not name.startswith("seconds_")}

@@ -1,7 +1,4 @@
-"""Users' data policies work by file and entry point.
-
-They work in arms, too.
-"""
+"""Users' data policies work by file and by entry point, also in arms."""
 
 import sys
 from pathlib import Path

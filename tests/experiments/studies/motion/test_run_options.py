@@ -1,7 +1,4 @@
-"""Run options reach every run as one object.
-
-They come from the command line.
-"""
+"""Run options of the command line reach every run as one object."""
 
 from dataclasses import asdict
 

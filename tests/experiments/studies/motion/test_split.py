@@ -22,10 +22,7 @@ BASES = {"default": 0.9, "ancestral": 0.8, "copying": 0.95}
 
 
 def known_curves(noise: float = 0.0, policy: str = "replace") -> dict[ArmSettings, ArmCurves]:
-    """Make six seeds with known losses.
-
-    Each loop keeps a known part of its baseline.
-    """
+    """Make six seeds whose loops each keep a known part of their baseline."""
     random = np.random.default_rng(0)
     curves = {}
     for kind, pair in select_controls(policy).items():

@@ -1,7 +1,4 @@
-"""Any denoisers, policies, correctors and remedies combine.
-
-A missing one ends nothing else.
-"""
+"""Denoisers, policies, correctors and remedies combine, and a missing one ends nothing else."""
 
 import re
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""Statements fail where their cause is removed.
-
-It is taken out of the loop.
-"""
+"""Statements fail where their cause is taken out of the loop."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,10 +48,7 @@ def everything(*_: object) -> Any:
 
 @dataclass(frozen=True)
 class Cause:
-    """What replaces a name, and what then fails.
-
-    The name is in a toy's module, or one that it uses.
-    """
+    """What replaces a name in a toy's module, or in one that it uses, and what then fails."""
 
     toy: str
     name: str

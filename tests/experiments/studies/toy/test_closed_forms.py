@@ -1,7 +1,4 @@
-"""Closed forms agree with plain simulations and limits.
-
-The simulations share no code with them.
-"""
+"""Closed forms agree with limits, and with plain simulations that share no code with them."""
 
 import math
 
@@ -31,9 +28,9 @@ def generator() -> np.random.Generator:
 
 
 def mean_loop(generator, n: int, k: int, strength: float, generations: int, accumulate: bool) -> np.ndarray:
-    """Return the squared errors of 20,000 loops.
+    """Return the squared errors of 20,000 loops that fit a mean of unit variance.
 
-    The mean has unit variance; synthetic samples are drawn one statistic at a time.
+    Synthetic samples are drawn one statistic at a time.
     """
     real = generator.normal(0, 1 / math.sqrt(n), 20_000)
     estimate = real
@@ -275,10 +272,7 @@ def test_lines_halve_as_predicted(offspring_variance):
 
 @pytest.mark.parametrize("offspring_variance", [0.3, 1.0, 2.5])
 def test_line_chain_has_stated_variance(offspring_variance):
-    """Rows are distributions that keep the mean.
-
-    One member's children vary by σ², up to what a finite n allows.
-    """
+    """Rows are distributions that keep the mean; one member's children vary by σ², up to what a finite n allows."""
     size = 200
     chain = lineages.line_sizes(size, offspring_variance)
     places = np.arange(size + 1)
@@ -310,10 +304,7 @@ def test_single_line_coverage_is_survival():
 
 
 def test_drift_coverage_matches_simulation():
-    """Points that no founder reaches are never covered.
-
-    Others are reached by several, of two labels.
-    """
+    """Points that no founder reaches are never covered; others are reached by several, of two labels."""
     rng = np.random.default_rng(2)
     sizes = (8, 5)
     reach = np.array([[3, 0], [1, 2], [8, 0], [0, 0]])
@@ -447,10 +438,7 @@ def test_dimensions_are_lost_first():
 
 
 def test_rank_matches_simulation() -> None:
-    """Ranks agree with NumPy on 20 points.
-
-    The covariances are in 15 dimensions.
-    """
+    """Ranks agree with NumPy's of covariances of 20 points in 15 dimensions."""
     generator = np.random.default_rng(0)
     points = generator.normal(size=(1000, 20, 15))
     for generation in range(3):

@@ -1,6 +1,6 @@
-"""Every toy declares, claims and shows what it measures.
+"""Every toy declares, claims and shows what it measures, and each claim can hold and fail.
 
-Each claim can hold and fail. Quick forms refute no statement, and most statements hold, but not if arms are exchanged.
+Quick forms refute no statement, and most statements hold, but not if arms are exchanged.
 """
 
 import math
@@ -98,10 +98,7 @@ def tiny(name: str) -> Toy:
 
 @dataclass(frozen=True)
 class MadeUp:
-    """Made-up tables or curves around their own levels.
-
-    The table is of any quantity, the curves of any arm.
-    """
+    """A made-up table of any quantity, with curves of any arm around levels of their own."""
 
     made: Callable[[str], object]
 
@@ -110,10 +107,7 @@ class MadeUp:
 
 
 def make_curves(seed: int) -> Curves:
-    """Make positive curves (6, 64) that grow or shrink.
-
-    The seed and the names decide how.
-    """
+    """Make positive curves (6, 64) that grow or shrink, decided by seed and names."""
 
     def table(arm: str) -> MadeUp:
         def curve(key: str) -> np.ndarray:
@@ -172,10 +166,7 @@ def test_quick_form_holds(name: str, tmp_path: Path) -> None:
 
 
 def assert_exchanged_arms_are_noticed(toy: Toy, curves: Curves) -> None:
-    """Assert that curves of other arms break a claim.
-
-    This is the negative control: some claim that holds then does not.
-    """
+    """Assert the negative control: with curves of other arms, some claim that held fails."""
     arms = list(curves)
     exchanged = {arm: {**curves[arm], **curves[arms[at - 1]]} for at, arm in enumerate(arms)}
     holding = [claim for claim in toy.claims if claim.check(curves).outcome == "holds"]

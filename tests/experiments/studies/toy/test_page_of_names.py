@@ -1,7 +1,4 @@
-"""Reports show names and texts without interpreting them.
-
-None of them becomes part of the page.
-"""
+"""Reports show names and texts as they are; none becomes part of the page's code."""
 
 from functools import cache
 from html.parser import HTMLParser

@@ -1,7 +1,4 @@
-"""Toys with changed inputs are not taken as finished.
-
-All on which the result depends counts.
-"""
+"""Toys are not taken as finished after anything that their result depends on has changed."""
 
 import os
 import sys

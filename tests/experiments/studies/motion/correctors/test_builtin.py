@@ -46,10 +46,7 @@ def test_stages_run_in_order(monkeypatch: pytest.MonkeyPatch, name: str, value: 
 
 @pytest.mark.parametrize("name", ["re-encoded", "floor"])
 def test_controls_encode_every_sample_anew(clips, name: str):
-    """Rotations become orthonormal; encoded motions stay.
-
-    Re-encoding changes samples only.
-    """
+    """Re-encoding makes rotations of samples orthonormal and leaves encoded motions unchanged."""
     walk = clips["walk"].frames(0, 16)
     sunk = replace(walk, root_m=walk.root_m - np.array([0.0, 0.3, 0.0]))
     hangs = replace(walk, root_m=walk.root_m + np.array([0.0, 0.8, 0.0]))
@@ -79,10 +76,7 @@ def test_controls_encode_every_sample_anew(clips, name: str):
 
 @pytest.mark.slow
 def test_residual_free_keeps_feasible(clips):
-    """A walk is moved; the verifier leaves it.
-
-    The same walk hangs in the air for the corrector.
-    """
+    """The corrector moves a walk that the verifier leaves unchanged; both reject the same walk in the air."""
     pytest.importorskip("mujoco")
     walk = clips["walk"].frames(0, 16)
     hangs = replace(walk, root_m=walk.root_m + np.array([0.0, 0.8, 0.0]))
@@ -146,10 +140,7 @@ def test_damage_has_stated_size(clips, name: str):
 @pytest.mark.slow
 @pytest.mark.parametrize(("damage", "key"), [("sunk", "penetration_mm"), ("uneven", "fid_ground")])
 def test_damage_accumulates_and_is_undone(damage: str, key: str):
-    """Damage is carried on exactly in a copying loop.
-
-    This is the small form of the preset `damage`.
-    """
+    """Damage is carried on exactly in a copying loop, the small form of the preset `damage`."""
     settings = replace(PRESETS["damage"], real_count=32, evaluated_count=32, generations=3)
     task = motion_task(settings, "small-dct-mlp", streams(0))
     copies = replace(task, model=Copying(task.real))

@@ -1,7 +1,4 @@
-"""Children keep valid rotations and high-frequency energy.
-
-They are compared with their parents in a matched loop.
-"""
+"""Children in a matched loop keep valid rotations and their parents' energy at high frequencies."""
 
 from dataclasses import replace
 
@@ -22,10 +19,7 @@ def energy(values: torch.Tensor) -> float:
 
 
 def test_rotations_valid_with_parents_energy() -> None:
-    """Making rotations valid adds energy, which must not stay.
-
-    Raw samples of a network are not quite rotations.
-    """
+    """Raw samples are not quite rotations, and making them valid adds energy, which must not stay."""
     data = motion_data(replace(PRESETS["quick"], real_count=24, evaluated_count=12), streams(0))
     codec = FeatureCodec.fit(data.training.batch)
     real = as_samples(data.training, codec)

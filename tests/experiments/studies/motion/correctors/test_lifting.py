@@ -46,10 +46,7 @@ def test_function_becomes_corrector(codec: FeatureCodec, samples: Samples):
 
 
 def test_in_place_change_is_allowed(codec: FeatureCodec, samples: Samples):
-    """Changing samples in place works as returning new ones.
-
-    SciPy turns no arrays that are read-only.
-    """
+    """Changing samples in place works as returning new ones; SciPy does not turn read-only arrays."""
 
     def lift_in_place(motion: Motion) -> Motion:
         motion.root_m[:] = Rotation.identity().apply(motion.root_m) + np.array([0, 0.1, 0])
@@ -65,10 +62,7 @@ def test_in_place_change_is_allowed(codec: FeatureCodec, samples: Samples):
 
 @pytest.mark.parametrize("is_cached", [False, True])
 def test_in_place_skeleton_raises(codec: FeatureCodec, samples: Samples, is_cached: bool):
-    """The loop's own skeleton stays unchanged.
-
-    Its identity may have been asked for before.
-    """
+    """The loop's own skeleton stays unchanged, although its identity may have been asked for before."""
     codec = replace(codec, skeleton=replace(codec.skeleton))
     offsets_m = codec.skeleton.offsets_m.copy()
     assert not is_cached or codec.skeleton.identity

@@ -1,7 +1,4 @@
-"""A user's corrector gives the same in a sandbox.
-
-It never gets the loop's own data.
-"""
+"""A user's corrector gives the same in a sandbox, and never gets the loop's own data."""
 
 import sys
 from collections.abc import Iterator
@@ -135,10 +132,7 @@ def first_heights_m(inputs: CorrectorInputs) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def users(tmp_path_factory: pytest.TempPathFactory, inputs: CorrectorInputs) -> Iterator[Path]:
-    """Make a folder for a user's modules.
-
-    Each test gives its modules other names, as a process imports a name once.
-    """
+    """Make a folder for a user's modules, which have other names in each test, as a process imports a name once."""
     folder = tmp_path_factory.mktemp("users")
     (folder / "users_own.py").write_text(MODULE + f"\n\nHEIGHT_M = {float(first_heights_m(inputs).median())}\n")
     with pytest.MonkeyPatch.context() as patch:
@@ -150,10 +144,7 @@ def users(tmp_path_factory: pytest.TempPathFactory, inputs: CorrectorInputs) -> 
 
 @pytest.fixture(scope="module")
 def one_sandbox(users: Path) -> Iterator[SubprocessSandbox]:
-    """Share one process among tests that keep it alive.
-
-    Starting one takes longer than what is tested there.
-    """
+    """Share one process among tests that keep it alive, as starting one takes longer than these tests."""
     process = SubprocessSandbox("the corrector")
     process.call(load_in_sandbox, "users_own:raised")  # the folder is on its path
     yield process

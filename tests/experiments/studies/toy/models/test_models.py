@@ -1,7 +1,4 @@
-"""Toy models keep their promises and learn.
-
-The promises are those to the loop.
-"""
+"""Toy models learn and keep their promises to the loop."""
 
 from dataclasses import replace
 
