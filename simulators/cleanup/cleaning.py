@@ -24,7 +24,7 @@ Kind = TypeVar("Kind", bound="CleanupStep")
 
 
 def find_step(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
-    """Find the first step of a kind, None without one."""
+    """Return the first step of a kind, or None."""
     return next((step for step in steps if isinstance(step, kind)), None)
 
 
@@ -52,7 +52,7 @@ class CleanupStep(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class CleanupState:
-    """Motions between two clean-up steps, with the findings of the steps before."""
+    """Motions between two clean-up steps, with the findings of earlier steps."""
 
     steps: Sequence[CleanupStep]
     """All steps of the clean-up."""
@@ -60,28 +60,28 @@ class CleanupState:
     """Supports that may carry the bodies."""
     motions: MotionBatch
     soles: SolePoints
-    """Soles of the motions, fitted only for a single motion."""
+    """Soles of the motions. They are fitted only for a single motion."""
     noisy: np.ndarray
     """(N,) whether a motion is noisy throughout."""
     smoothed: np.ndarray
     """(N,) whether noise was removed from any joint of a motion."""
     floor: Floor
-    """Motion of the floor beneath the bodies."""
+    """Movement of the floor beneath the bodies."""
     supports: list[tuple[Support, ...]]
     """Supports of each motion beside the lowest ground."""
     repairs_m: Mapping[Repair, np.ndarray]
-    """(N,) largest root move per kind of repair, in m."""
+    """(N,) largest root displacement by each kind of repair, in m."""
     raised_m: np.ndarray
-    """(N,) rise that puts the lowest ground at y = 0, in m."""
+    """(N,) rise that brings the lowest ground to y = 0, in m."""
     unplanted: PosedMotions | None = None
-    """The motions before planting, or None."""
+    """The motions before planting; None if feet were not planted yet."""
 
     @classmethod
     def from_motions(cls, motions: MotionBatch, steps: Sequence[CleanupStep], mode: SupportMode) -> Self:
         """Return the state before the first step.
 
         Args:
-            motions: Motions that share one length.
+            motions: Motions of equal length.
             steps: All steps of the clean-up.
             mode: Supports that may carry the bodies.
         """
@@ -104,7 +104,7 @@ class CleanupState:
         )
 
     def find_step(self, kind: type[Kind]) -> Kind | None:
-        """Return the step of a kind, None without one."""
+        """Return the step of a kind, or None."""
         return find_step(kind, self.steps)
 
     @cached_property
@@ -124,5 +124,8 @@ class CleanupState:
         return self.unplanted or self.posed
 
     def record_repair(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
-        """Return the repairs with one more: the largest move of each root since earlier motions."""
+        """Return the repairs with a further one.
+
+        It is recorded by the largest move of each root since earlier motions.
+        """
         return {**self.repairs_m, repair: norms(self.motions.root_m - since.root_m).max(1)}

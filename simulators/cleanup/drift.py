@@ -1,9 +1,10 @@
 """Show motions on a floor that stands still.
 
-A drifting floor slides under all standing feet alike, steadily or not, as in motions from video. A body that walks or
-runs in place moves like one on a treadmill, and the belt is such a floor. Only the root's travel distinguishes a
-treadmill from drift. So the root ends in the same place unless the removal of drift is asked for. Feet are planted on
-the belt of a treadmill. Otherwise they are planted on a floor that stands still, if no stance slides too far for that.
+In motions from video, the floor may slide under all standing feet alike, steadily or not. This drift is estimated and
+removed. A body that walks or runs in place on a treadmill moves in the same way, with the belt as the floor, and only
+the root's travel distinguishes a treadmill from drift. The root therefore ends in the same place unless the removal of
+drift is requested. Feet are planted on the belt of a treadmill. Otherwise, they are planted on a floor that stands
+still, if no stance slides too far for that.
 """
 
 from __future__ import annotations
@@ -27,45 +28,45 @@ from .drift_estimate import IN_PLACE_SHARE, estimate_floor_drift, is_in_place
 from .stance import label_stances
 
 _RESTS = 0.5
-"""Minimum share by which a bearing foot rests."""
+"""Minimum weight of a resting foot that bears the body."""
 _ALONE_S = 0.1
 """Minimum single-support time of a treadmill walk, in s."""
 _FEWEST_LANDINGS = 2
-"""Minimum number of landings of a treadmill hop."""
+"""Minimum number of landings of a hop on a treadmill."""
 _WITHIN_M = 0.3
-"""Maximum move of the root by the swing that is removed, in m. Slower swings stay."""
+"""Maximum root displacement by the swing that is removed, in m. Slower swings are kept."""
 _WITHIN_IN_PLACE_M = 0.1
-"""The same for bodies that travel less far than the floor beneath, in m: treadmills need not be steady."""
+"""The same for bodies that travel less far than the floor beneath, in m. Treadmills need not be steady."""
 _EVEN_S = 0.25
-"""Smoothing time of velocities without steps, in s. Root and swing are compared afterwards."""
+"""Smoothing time that removes steps from velocities before root and swing are compared, in s."""
 _SWINGS_ALONG = 0.3
 """Minimum share of a swing in the root's path. Legs that bend to and fro reach 0.1."""
 _SWINGS_ALIKE = 0.4
-"""Minimum correlation of both: that of swings that the root made is 0.5 to 1, that of knees that bend to and fro below
-0.3, on CMU's training clips."""
+"""Minimum correlation between swing and root. On CMU's training clips, swings of the root have 0.5 to 1, and knees that
+bend to and fro have less than 0.3."""
 _SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
-"""Smoothing times of the drift that stays, in s, tried until the rest is within `_WITHIN_M`."""
+"""Smoothing times of the drift that is kept, in s, tried until the remaining drift is within `_WITHIN_M`."""
 _FURTHEST_SLIDE_M = 0.3
 """Maximum slide of a stance that is planted as on a still floor, in m. Legs absorb this much of longer slides, and
-nothing of slides more than three times as long: the body glides."""
+nothing of slides more than three times as long, in which the body glides."""
 
 
 @dataclass(frozen=True)
 class StabilizeFloor:
     """Show motions on a floor that stands still.
 
-    The floor's horizontal velocity v(t) is estimated and removed. v is a Whittaker smoother of the velocities of
-    standing points, min Σ w ‖v − u‖² + λ ‖Δ²v‖², with outliers excluded step by step. A steady v is the densest
-    velocity. In the end v is put back, except for swings.
+    The floor's horizontal velocity v(t) is estimated and removed. It is either steady, the densest velocity of standing
+    points, or a Whittaker smoother of their velocities u: min Σ w ‖v − u‖² + λ ‖Δ²v‖², with outliers excluded step by
+    step. In the end, v is restored except for swings.
 
-    Set by hand on CMU clips with added steady and swinging drift of 0.6 m/s. Added drift is removed, and clean clips
-    stay unchanged.
+    The parameters were set by hand on CMU clips with added steady and swinging drift of 0.6 m/s. Added drift is
+    removed, and clean clips are left unchanged.
     """
 
     remove: bool = False
-    """Remove all drift, which changes the path. Otherwise the root ends in the same place."""
+    """Remove all drift, which changes the path. Otherwise, the root ends in the same place."""
     keep_path: bool = False
-    """Keep the path with all drift and glides, so that feet stand on ground that moves, as on a walkway."""
+    """Keep the path with all drift and glides. Feet then stand on moving ground, as on a walkway."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
@@ -115,7 +116,7 @@ class StabilizeFloor:
         return state.with_posed_motions(stabilized)
 
     def _note_glide(self, glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
-        """Note a glide (T, 3) and its mean speed."""
+        """Return a note on a glide (T, 3), with its mean speed."""
         speeds_m_s = floor_speeds_between_m_s(glide_m, fps)
         if not speeds_m_s.any():
             return ()
@@ -124,7 +125,7 @@ class StabilizeFloor:
 
 
 def _note_gliding_feet(motion: Motion) -> tuple[Note, ...]:
-    """Note feet that glide on the floor and are not planted."""
+    """Return a note on feet that glide on the floor and are not planted."""
     speed_m_s = round(float(norms(observe(motion).glide_m_s)), 1)
     return (Note(NoteKind.FEET_GLIDE, speed_m_s),) if speed_m_s else ()
 
@@ -137,9 +138,13 @@ def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarra
 
 
 def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Return the furthest move (N, T) of floors (N, T, 3) beneath the stance that a frame belongs to.
+    """Return how far (N, T) floors move beneath a frame's stance, in m.
 
-    The foot with the longer slide counts; the result is 0 where no foot stands.
+    The foot with the longer slide counts. The result is 0 where no foot stands.
+
+    Args:
+        moved_m: (N, T, 3) displacement of the floors.
+        stands: (N, T, 2) stances.
     """
     numbers = label_stances(stands)
     furthest_m = np.zeros(stands.shape[:2])
@@ -154,25 +159,26 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
 
 
 def lock_share(slides_m: np.ndarray) -> np.ndarray:
-    """Return the share (...) of slides (...) that legs take so that feet stand still."""
+    """Return the share (...) of slides (...) that legs absorb so that feet stand still."""
     times = slides_m / _FURTHEST_SLIDE_M
     return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class FloorMotion:
-    """Velocity of the floor beneath a body, along x and z from frame to frame."""
+    """Velocity of the floor beneath a body from frame to frame, along x and z."""
 
     removed_m_s: np.ndarray
-    """(T − 1, 2) drift that is an error and is removed."""
+    """(T − 1, 2) drift that counts as an error and is removed."""
     kept_m_s: np.ndarray
-    """(T − 1, 2) drift that stays. Feet are planted on the moving floor if stances are too long for a still floor."""
+    """(T − 1, 2) drift that is kept. If stances slide too far for a still floor, feet are planted on the moving
+    floor."""
     in_place: bool = False
-    """True if the body walks or runs in place."""
+    """Whether the body walks or runs in place."""
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """Notes about the drift that stays."""
+        """Notes on the drift that is kept."""
         if not self.kept_m_s.any():
             return ()
         kind = NoteKind.IN_PLACE if self.in_place else NoteKind.DRIFT_KEPT
@@ -181,16 +187,16 @@ class FloorMotion:
 
 
 def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, noisy: bool) -> FloorMotion:
-    """Estimate how the floor moves beneath one body, and what of that is removed.
+    """Estimate how the floor moves beneath one body, and which part of that to remove.
 
-    Without `remove`, only swings are removed, as far as they move the body by no more than `_WITHIN_M`, so that the
-    body ends in the same place.
+    Without `remove`, only swings are removed, as far as they move the body by no more than `_WITHIN_M`, so that it ends
+    in the same place.
 
     Args:
         motion: Motion of T frames.
         feet_m: (T, 2, K, 3) sole corners.
         remove: Whether all drift is removed.
-        noisy: Whether the joints are noisy; such a body must not run.
+        noisy: Whether the joints are noisy. The drift of a noisy body that runs is not estimated.
     """
     drift_m_s = estimate_floor_drift(motion, feet_m, noisy=noisy)
     root_m = motion.root_m
@@ -208,7 +214,10 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
 
 
 def _steps_repeatedly(motion: Motion) -> bool:
-    """Return whether a body walks or lands more than once: a belt carries feet back, from where they step forward."""
+    """Return whether a body walks or lands more than once.
+
+    A belt carries feet back, from where they step forward again.
+    """
     rests = np.asarray(observe(motion).resting > _RESTS)
     alone_s = np.count_nonzero(rests & ~rests[:, ::-1], axis=0) / motion.fps
     lands = np.asarray(rests.any(axis=1))
@@ -219,7 +228,7 @@ def _steps_repeatedly(motion: Motion) -> bool:
 def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:
     """Return whether the root's accelerations contain those of the swing (S, 2).
 
-    Otherwise the root moves evenly, and the legs swing and bend wrongly: planted feet mend the legs.
+    Otherwise, the root moves evenly and the legs swing and bend wrongly. Planting the feet repairs that.
     """
     root_m_s = floor_velocities_between_m_s(root_m, fps)
     velocities_m_s = np.stack([root_m_s, swing_m_s])
@@ -233,7 +242,10 @@ def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> 
 
 
 def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.ndarray:
-    """Extract the fast swing (S, 2) of a drift, which stays within a distance of the beginning."""
+    """Extract the fast swing (S, 2) of a drift.
+
+    The swing stays within a distance of its beginning.
+    """
     path_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
     for over_s in (None, *_SLOWEST_S):
         swing_m = path_m if over_s is None else _remove_slow_part(path_m, over_s * fps)
@@ -244,7 +256,10 @@ def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.nda
 
 
 def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
-    """Remove what is slower than `frames` from a path (S, 2); the result begins and ends at 0."""
+    """Remove what is slower than `frames` from a path (S, 2).
+
+    The result begins and ends at 0.
+    """
     slow_m = gaussian_filter1d(path_m, frames, axis=0, mode="nearest")
     share = np.linspace(0.0, 1.0, len(path_m))[:, None]
     fast_m = path_m - slow_m

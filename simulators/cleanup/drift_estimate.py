@@ -1,7 +1,7 @@
-"""Estimate how the floor drifts beneath one body, zero unless certain.
+"""Estimate how the floor drifts beneath one body.
 
-Drift is believed only if far fewer points still move than without drift. Feet that run, leap or roll show less than
-feet that walk, so what they seem to drift needs more evidence.
+The drift is zero unless it is certain: it is accepted only if far fewer points still move than without it. Feet that
+run, leap or roll give less evidence than feet that walk, so their drift must be clearer.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ from .drift_evidence import (
 _UPRIGHT_M = 0.5
 """Minimum root height above the soles of an upright body, in m."""
 _OFTEN = 0.5
-"""Minimum time share on feet for steady drift."""
+"""Minimum share of time on the feet for steady drift."""
 _MOSTLY = 0.8
-"""Minimum time share on feet for changing drift. People who roll on the floor really move along."""
+"""Minimum share of time on the feet for changing drift. People who roll on the floor really move along."""
 _FEWEST_FRAMES = 12
-"""Smallest number of frames that show drift."""
+"""Minimum number of frames that show drift."""
 _FEWEST_STANDING_S = 0.1
-"""Shortest total time of standing feet."""
+"""Minimum total time of standing feet, in s."""
 _RUNNING_M_S = 2.0
 """Minimum speed of a run, in m/s. Its feet are hardly ever still, so that it seems to drift, as leaps do."""
 _RUNNING_SHARE = 0.12
 """Minimum drift of a running body, relative to its speed."""
 _ALONG = 0.45
-"""Maximum cosine between run and drift directions."""
+"""Maximum cosine between the directions of run and drift."""
 _SWINGING_M_S = (0.32, 0.38)
-"""Changes of drift, in m/s (RMS), that may exceed, and that surely exceed, what a run's feet feign. CMU's training runs
-seem to drift by changes of up to 0.15 m/s."""
+"""Changes of drift (RMS, in m/s) from which on they may be, and certainly are, more than the feet of a run pretend.
+CMU's training runs seem to drift by changes of up to 0.15 m/s."""
 _LEAPING_M = 0.08
 """Height of both feet in a leap, in m above their usual height."""
 _LEAPING_SHARE = 0.1
-"""Minimum time share in the air of a leaping body, whose feet show as little as a run's."""
+"""Minimum share of time in the air of a leaping body, whose feet show as little as a run's."""
 _ROLLING = 0.015
-"""Apparent speed of a rolling foot, relative to the walking body."""
+"""Apparent speed of a rolling foot, relative to the speed of the walking body."""
 _ROLLING_M_S = 1.2
-"""Maximum speed of a body whose feet roll, in m/s."""
+"""Body speed above which rolling no longer increases, in m/s."""
 _UNSURE_M_S = 0.18
 """Speed below which rolling may explain slow drift, in m/s."""
 _SLOWLY_S = 5 / 3
@@ -67,15 +67,15 @@ IN_PLACE_SHARE = 0.2
 
 
 def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = False) -> np.ndarray:
-    """Return the drift of the floor beneath one body, zero unless certain.
+    """Estimate the drift of the floor beneath one body; zero unless certain.
 
     Args:
         motion: Motion of T frames.
         feet_m: (T, 2, K, 3) sole corners.
-        noisy: Whether the joints are noisy; such a body must not run.
+        noisy: Whether the joints are noisy. The drift of a noisy body that runs is not estimated.
 
     Returns:
-        (T − 1, 2) in m/s, x and z.
+        (T − 1, 2) in m/s, along x and z.
     """
     root_m = motion.root_m
     fps = motion.fps
@@ -122,7 +122,12 @@ def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = Fa
 
 
 def is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, share: float) -> bool:
-    """Return whether the body travels less than a share of how far the floor (S, 2) runs beneath it."""
+    """Return whether the body travels less than the floor beneath it.
+
+    Args:
+        drift_m_s: (S, 2) velocity of the floor.
+        share: Maximum distance of the body, as a share of the floor's.
+    """
     root_m_s = (root_m[-1] - root_m[0])[[0, 2]] * fps / (len(root_m) - 1)
     root_speed_m_s = float(np.linalg.norm(root_m_s))
     belt_speed_m_s = float(np.linalg.norm(drift_m_s.mean(0)))
@@ -130,10 +135,13 @@ def is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, share: fl
 
 
 def _estimate_belt_velocity(standing: StanceEvidence, root_m: np.ndarray, fps: float) -> np.ndarray | None:
-    """Estimate the steady velocity (S, 2) of a treadmill on which a body runs or hops; None without a treadmill.
+    """Estimate the steady velocity (S, 2) of a treadmill.
 
-    In a run that travels, drift along the run cannot be distinguished from how feet move. In a run on the spot it can:
-    without the belt, hardly any point of the feet is ever still.
+    The body runs or hops on it. In a run that travels, drift along the run cannot be distinguished from the movement of
+    the feet. In a run on the spot it can: unless there is a belt, hardly any point of the feet is ever still.
+
+    Returns:
+        The velocity; None without a treadmill.
     """
     belt_m_s = np.broadcast_to(fit_steady_drift(standing), (len(root_m) - 1, 2))
     if not is_in_place(belt_m_s, root_m, fps, IN_PLACE_SHARE):
@@ -143,7 +151,10 @@ def _estimate_belt_velocity(standing: StanceEvidence, root_m: np.ndarray, fps: f
 
 
 def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
-    """Return whether a drift (S, 2) is too fast to come from a run's feet, and not along the run (S, 2)."""
+    """Return whether a drift (S, 2) is not an effect of the run (S, 2).
+
+    It is too fast to come from the run's feet, and not along the run.
+    """
     along = np.sum(drift_m_s * travel_m_s, axis=1)
     drift_speeds_m_s = norms(drift_m_s)
     travel_speeds_m_s = norms(travel_m_s)
@@ -153,9 +164,16 @@ def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
 
 
 def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> tuple[np.ndarray, float]:
-    """Remove the mean along the run (S, 2) from a drift (S, 2), because it may come from how the feet move.
+    """Remove the mean along the run from a drift.
 
-    Also returns the confidence, in [0, 1], that the drift changes by more than that.
+    This mean may come from the movement of the feet.
+
+    Args:
+        drift_m_s: (S, 2) drift.
+        travel_m_s: (S, 2) velocity of the run.
+
+    Returns:
+        The drift, and the confidence, in [0, 1], that it changes by more than that.
     """
     low_m_s, high_m_s = _SWINGING_M_S
     mean_m_s = drift_m_s.mean(0)
@@ -173,7 +191,11 @@ def _travel_velocity(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> n
 
 
 def _rolling_bias(travel_m_s: np.ndarray) -> np.ndarray:
-    """Return the drift (S, 2) that rolling feet feign in a body that travels by (S, 2)."""
+    """Return the apparent drift (S, 2) of rolling feet.
+
+    Args:
+        travel_m_s: (S, 2) velocity of the body.
+    """
     speed_m_s = norms(travel_m_s)[..., None]
     share = np.minimum(1.0, _ROLLING_M_S / np.maximum(speed_m_s, 1e-9))
     return _ROLLING * travel_m_s * share

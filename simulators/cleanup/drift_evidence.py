@@ -1,8 +1,8 @@
 """Evidence of a drifting floor, and the drift that fits it best.
 
-Horizontal speed does not show here which point of a foot stands. So the observation infers standing points from what
-drift does not change: height and vertical speed. The drift is the horizontal velocity, constant or else smooth in time,
-that makes most of these points still.
+On a drifting floor, horizontal speed does not show which point of a foot stands. Standing points are therefore inferred
+from what drift does not change, which is height and vertical speed. The drift is the horizontal velocity, constant or
+smooth in time, that makes most of these points still.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..body.curves import scale_smoothness, smooth_whittaker
 from ..body.soles import lowness_weights
 
 _NOISY_STANDS_M_S = 0.25
-"""Usual speed of standing points on noisy bodies, in m/s, after noise is removed. The slow part stays."""
+"""Usual speed of standing points on noisy bodies after noise is removed, in m/s. The slow part of the noise remains."""
 _STEADY = 0.8
-"""Minimum still evidence of steady drift, relative to changing drift."""
+"""Minimum share of evidence that steady drift makes still, relative to changing drift."""
 _FEWEST_STEADY = 0.3
 """Minimum share of all evidence that steady drift makes still."""
 _GATE_WIDTH = 0.05
@@ -31,24 +31,24 @@ _GATE_WIDTH = 0.05
 _MOST_STARTS = 100
 """Maximum number of starting points of the search."""
 _NARROWING_M_S = (0.18, 0.12, 0.08, 0.06)
-"""Outlier scales of the refinement, in m/s. There is one per round; the last one serves five rounds."""
+"""Outlier scales of the refinement, in m/s, one per round. The last one serves five rounds."""
 _OUTLIER_M_S = 0.3
-"""Scale of outliers of changing drift."""
+"""Outlier scale of changing drift, in m/s."""
 _EXCLUDING = 3.0
-"""First multiple of the outlier scale. It falls to 1 from the first to the seventh of 12 rounds."""
+"""First multiple of that scale. It falls to 1 from the first to the seventh of 12 rounds."""
 _HABIT = 0.01
-"""Weight of the mean velocity. Changing drift returns to the mean when no foot stands."""
+"""Weight of the mean velocity, to which changing drift returns while no foot stands."""
 
 
 @dataclass(frozen=True)
 class DriftEvidence:
-    """Evidence that a drift must have to be believed."""
+    """Evidence that a drift must have to be accepted."""
 
     steady: float
-    """Maximum evidence that is still without a steady drift, as a share of what is still with it. Clean motion has
+    """Maximum evidence that is still without a steady drift, relative to what is still with it. Clean motion has
     more."""
     changing: float
-    """The same share for changing drift."""
+    """The same ratio for changing drift."""
     fewest_still: float
     """Minimum share of the evidence that changing drift makes still."""
     still_m_s: float = STANDS_M_S
@@ -66,7 +66,7 @@ TREADMILL = DriftEvidence(steady=0.15, changing=0.15, fewest_still=0.15)
 
 @dataclass(frozen=True, eq=False)
 class StanceEvidence:
-    """Velocities of P sole corners over S steps from frame to frame, weighted by how surely they stand."""
+    """Velocities of P sole corners over S steps, weighted by how certainly they stand."""
 
     velocity_m_s: np.ndarray
     """(S, P, 2) velocities along x and z."""
@@ -75,7 +75,7 @@ class StanceEvidence:
 
     @classmethod
     def from_motion(cls, motion: Motion, feet_m: np.ndarray, is_upright: np.ndarray) -> StanceEvidence:
-        """Weigh low sole corners by how surely the foot stands on ground that may slide.
+        """Weigh low sole corners by how certainly the foot stands on ground that may slide.
 
         Args:
             motion: Motion of T frames.
@@ -89,7 +89,12 @@ class StanceEvidence:
         return cls(velocities_m_s.reshape(steps, -1, 2), step_weights.reshape(steps, -1))
 
     def stationary_share(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
-        """Return the share of the evidence that is still, at about `speed_m_s`, once a drift (S, 2) is removed."""
+        """Return the share of the evidence that is still without a drift.
+
+        Args:
+            drift_m_s: (S, 2) drift that is removed.
+            speed_m_s: Speed of still points, a standard deviation.
+        """
         stationarity = _bell(self._deviation_m_s(drift_m_s) / speed_m_s)
         return float(np.sum(self.weights * stationarity) / self.weights.sum())
 
@@ -100,7 +105,10 @@ class StanceEvidence:
         return weighted_m_s / np.maximum(total, 1e-9)[:, None], total
 
     def reject_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
-        """Return weights (S, P), lower for points that move otherwise than a drift (Geman and McClure 1987)."""
+        """Reduce the weights (S, P) of points that do not move with a drift.
+
+        The weights are those of Geman and McClure 1987.
+        """
         return self.weights / (1 + (self._deviation_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
 
     def _deviation_m_s(self, drift_m_s: np.ndarray) -> np.ndarray:
@@ -108,7 +116,11 @@ class StanceEvidence:
 
 
 def fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) -> tuple[np.ndarray, bool]:
-    """Fit the steady or changing drift (S, 2) that makes most points still; also return whether it is steady."""
+    """Fit the drift (S, 2) that makes most points still.
+
+    Returns:
+        The steady or changing drift, and whether it is steady.
+    """
     changing_m_s = _fit_changing_drift(standing, scale_smoothness(required.stiffness, fps))
     steady_m_s = np.broadcast_to(fit_steady_drift(standing), changing_m_s.shape)
     still_if_steady = standing.stationary_share(steady_m_s, required.still_m_s)

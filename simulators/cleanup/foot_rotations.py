@@ -1,7 +1,7 @@
 """Rotations that lay standing feet flat, roll them back, and bend their toes.
 
-Feet that are nearly flat are flattened, feet that joints show on their edges are rolled back, and toes bend up from the
-ground. Arrays: (N, T, 2) for motions, frames, left and right foot; rotations are in the world.
+Feet that are nearly flat are flattened, feet that their joints show on edge are rolled back onto the sole, and toes are
+bent up from the ground. Arrays are (N, T, 2): motion, frame, left and right foot. Rotations are in the world.
 """
 
 from dataclasses import replace
@@ -21,29 +21,29 @@ from .solid_feet import rotate_feet, solid_foot_heights_m, solid_foot_points_m
 from .stance import STEEP, PosedMotions
 
 _FLAT_RAD = float(np.radians(2.0))
-"""Tilt up to which a standing foot is laid fully flat, in rad."""
+"""Tilt up to which a standing foot is flattened fully, in rad."""
 _TILTED_RAD = float(np.radians(6.0))
 """Maximum tilt of a foot that is flattened, in rad."""
 _ROLLED_RAD = (float(np.radians(35.0)), float(np.radians(45.0)))
-"""Tilts of a wrongly rolled foot whose heel and toe surely stand, in rad. It may be wrong from the first angle, which
-is the most that ankles turn in, and surely is from the second."""
+"""Tilts of a wrongly rolled foot whose heel and toe certainly stand, in rad. From the first angle on, which is the most
+that ankles turn in, it may be wrong, and from the second on, it certainly is."""
 _POINTING_BACK_RAD = (float(np.radians(60.0)), float(np.radians(90.0)))
-"""Tilts of a foot that comes to point back, in rad. Below the first, a sunken foot is flattened as far as that lifts
-the foot; beyond the second, it is not turned at all."""
+"""Tilts of a foot that points back, in rad. Below the first, a sunken foot is flattened as far as that lifts it. Above
+the second, it is not turned at all."""
 _MOST_BENT_RAD = float(np.radians(60.0))
-"""Furthest that toes bend up, in rad."""
+"""Maximum angle by which toes bend up, in rad."""
 _SMALL_RAD = (float(np.radians(2.0)), float(np.radians(4.0)))
-"""Turns of feet and toes that are left out, and turns that are made fully, in rad."""
+"""Rotations of feet and toes, in rad, below which they are dropped and above which they are applied fully."""
 TURN_RAD = 0.15
-"""Largest turn of a foot, in rad, approached smoothly."""
+"""Maximum rotation of a foot, in rad, approached smoothly."""
 TURN_S = 0.06
 """Smoothing time of foot rotations, in s."""
 _TOE_RAD = 0.8
-"""Largest turn of toes, in rad, approached smoothly."""
+"""Maximum rotation of toes, in rad, approached smoothly."""
 _TOE_S = 0.08
 """Smoothing time of toe rotations, in s."""
 _TOE_BENDS = 3
-"""Number of rounds of bending toes. A short bend that is spread over time falls short at first."""
+"""Number of rounds in which toes are bent. A short bend that is spread over time falls short at first."""
 
 
 def flattening_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def _standing_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return how fully standing feet are laid flat, fully if nearly flat.
+    """Return how fully standing feet are laid flat; nearly flat feet fully.
 
     Args:
         normals: (N, T, 2, 3) of the soles, world.
@@ -97,9 +97,9 @@ def _standing_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.n
 
 
 def share_above(heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, fps: float) -> np.ndarray:
-    """Return how fully sunken feet are flattened to come above the floor.
+    """Return how fully sunken feet are flattened so that they come above the floor.
 
-    Feet of a body that kneels or lies point back beyond the vertical; they are lifted, not turned.
+    Feet of a body that kneels or lies point back beyond the vertical. They are lifted instead.
 
     Args:
         heights_m: (N, T, 2) height of each foot's lowest corner.
@@ -116,10 +116,10 @@ def share_above(heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, 
 
 
 def roll_feet_back(posed: PosedMotions, turns: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Extend turns (N, T, 2, 4) to roll standing feet back onto their soles.
+    """Extend rotations (N, T, 2, 4) to roll standing feet onto their soles.
 
-    Heel and toe joint of such a foot surely stand, but nothing shows its roll: files made from joint positions choose
-    it freely. Feet below level shanks, as of a body that sits cross-legged, do lie on their edges.
+    The heel and toe joint of such a foot certainly stand, but nothing shows its roll, which files made from joint
+    positions choose freely. Feet below level shanks, as of a body that sits cross-legged, really lie on their edges.
     """
     toes = posed.motions.skeleton.pair("foot")
     if toes is None:
@@ -150,12 +150,12 @@ def _rolling_rotations(normals: np.ndarray, toes_m: np.ndarray) -> np.ndarray:
 
 
 def _rolled_share(normals: np.ndarray, stands: np.ndarray, over_s: float, fps: float) -> np.ndarray:
-    """Return how fully wrongly rolled feet are rolled back, fully throughout a stance.
+    """Return how fully wrongly rolled feet are rolled back; the share is constant throughout a stance.
 
     Args:
         normals: (N, T, 2, 3) of the soles, world.
         stands: (N, T, 2) stances on heel and toe.
-        over_s: Standard deviation of the spread over time.
+        over_s: Standard deviation of the spread over time, in s.
 
     Returns:
         (N, T, 2) in [0, 1].
@@ -167,9 +167,10 @@ def _rolled_share(normals: np.ndarray, stands: np.ndarray, over_s: float, fps: f
 
 
 def bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:
-    """Bend toes up that are below the ground although the ball of the foot is not.
+    """Bend toes up if they are below the ground.
 
-    Only fitted soles are bent: default soles need not be where the feet are.
+    This is done only if the ball of the foot is not, and only with fitted soles, because default soles need not be
+    where the feet are.
 
     Args:
         ground_m: (N, T, 2) height of the ground beneath each foot.
@@ -202,11 +203,11 @@ def bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> Po
 def _toe_bends(tips_m: np.ndarray, lowest_m: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Return rotations that bend toe tips up to a height.
 
-    Toes do not bend in feet that point back beyond the vertical, as of a body that kneels or lies.
+    Toes do not bend in feet that point back beyond the vertical, as those of a body that kneels or lies.
 
     Args:
         tips_m: (N, T, 2, 3) from toe joint to tip, world.
-        lowest_m: (N, T, 2) least height of the tips, seen from the toe joint.
+        lowest_m: (N, T, 2) minimum height of the tips, relative to the toe joint.
         normals: (N, T, 2, 3) of the soles, world.
 
     Returns:
@@ -228,7 +229,7 @@ def limit_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -
 
     Args:
         turns: (N, T, 2, 4) in the world.
-        most_rad: Largest turn of a joint, approached smoothly.
+        most_rad: Maximum rotation of a joint, approached smoothly.
         over_s: Standard deviation of the spread, in s.
 
     Returns:
@@ -243,7 +244,11 @@ def limit_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -
 
 
 def _bearing_share(normals: np.ndarray) -> np.ndarray:
-    """Return how surely feet do not point back beyond the vertical, (N, T, 2) in [0, 1]."""
+    """Return how certainly feet do not point back beyond the vertical.
+
+    Returns:
+        (N, T, 2) in [0, 1].
+    """
     least_rad, most_rad = _POINTING_BACK_RAD
     return smoothstep((most_rad - _tilt_rad(normals)) / (most_rad - least_rad))
 

@@ -1,7 +1,7 @@
 """Plant feet frame by frame, for motions that only a simulation follows.
 
-Each stance is held at one place, swings carry the displacement from stance to stance, and legs follow however fast they
-must. Arrays: (N, T, 2) for motions, frames, left and right foot; heights are above the ground.
+Each stance is held in one place, swings blend the displacements of the stances before and after, and legs follow
+however fast they must. Arrays are (N, T, 2): motion, frame, left and right foot. Heights are above the ground.
 """
 
 from dataclasses import replace
@@ -23,17 +23,17 @@ from .stance import PosedMotions, label_stances
 _SLOW_SWING_M_S = 0.36
 """Speed up to which swinging feet are slow, in m/s."""
 _FASTER_SWING_M_S = 1.8
-"""Speed beyond the slow speed from which swinging feet are fast, in m/s."""
+"""Speed beyond that from which swinging feet are fast, in m/s."""
 _IN_PLACE_M_S = 0.06
-"""Speed at which stance frames lose weight in a foot's position, in m/s."""
+"""Speed at which a stance frame's weight in the foot's position is halved, in m/s."""
 _LETTING_GO_S = 0.2
-"""Time in which a lock fades around a stance, in s."""
+"""Time before and after a stance in which a lock fades, in s."""
 _DRAG_LIMIT_M = 0.15
-"""Maximum drag of a lock, in m."""
+"""Maximum displacement by a lock, in m."""
 _CLEAR_M = 0.006
-"""Clearance at which slow swinging feet do not drag, in m."""
+"""Clearance of slow swinging feet, so that they do not drag, in m."""
 _CLEARANCE_M = 0.025
-"""Clearance at which fast swinging feet do not stub, in m."""
+"""Clearance of fast swinging feet, so that they do not stub, in m."""
 _LOWERING_LIMIT_M = 0.05
 """Maximum lowering of the root for a standing foot out of reach, in m."""
 
@@ -90,7 +90,7 @@ def lock_feet(
 def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Return horizontal displacements that cancel the sliding of each stance.
 
-    Their mean over a stance is zero, weighted by slowness: in its slow frames, a foot is in the intended place.
+    Their mean over a stance is zero, with more weight on slow frames, in which the foot is where it is meant to be.
 
     Args:
         velocity_m_s: (N, T − 1, 2 feet, 2) horizontal velocity of the part that is held.
@@ -114,10 +114,10 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
 
 
 def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Carry stance anchors through swings.
+    """Extend the displacements of stances to swings.
 
-    Heights blend from stance to stance and are held before the first and after the last. Horizontally a swing is right
-    unchanged, so anchors fade there. Feet that never stand get zero.
+    Heights are blended from stance to stance, and held before the first and after the last. The horizontal path of a
+    swing is right as it is, so horizontal displacements fade out. Feet that never stand are not displaced.
 
     Args:
         anchors_m: (N, T, 2, 3) displacements of standing feet.
@@ -155,7 +155,8 @@ def _root_lowering_m(
 ) -> np.ndarray:
     """Return shifts (N, T, 3) that lower roots until standing ankles reach their targets.
 
-    If both feet stand, the nearer ankle decides: a body with one leg stretched out above the floor stands on the other.
+    If both feet stand, the nearer ankle decides, because a body with one leg stretched out above the floor stands on
+    the other.
 
     Args:
         positions_m: (N, T, J, 3) joints.

@@ -1,6 +1,6 @@
-"""Turn back knees that flip.
+"""Turn back legs whose knees flip to the wrong side.
 
-A leg that is nearly straight hardly shows where its knee points. So in some captures of kicks and leaps, a leg is
+A nearly straight leg hardly shows where its knee points. In some captures of kicks and leaps, a leg is therefore
 rotated by half a turn about the line from hip to ankle for some frames. The knee jumps to the wrong side within a
 frame, and back, while the ankle swings on.
 """
@@ -18,17 +18,17 @@ from ..body.curves import FRAME_S
 from .cleaning import CleanupState
 
 _LONGEST_S = 2 / 3
-"""Maximum duration of a flip, in s. The foot's motion during a longer one is not known."""
+"""Maximum duration of a flip, in s. During a longer flip, the motion of the foot is unknown."""
 _CALMER = 0.8
-"""Maximum acceleration of a repaired knee, relative to before."""
+"""Maximum acceleration of a repaired knee, relative to that before."""
 
 
 @dataclass(frozen=True)
 class TurnKnees:
-    """Turn back legs that flip for a moment by half a turn; ankles stay where they are.
+    """Turn legs that flip for a moment back by half a turn.
 
-    A turn is accepted only if the knee's jumps shrink: ‖Δ²p after‖ < `_CALMER` ‖Δ²p before‖ at the ends of the flip.
-    Set by hand on CMU clips of dancers.
+    Ankles stay in place. A turn is accepted only if the knee's jumps shrink enough: ‖Δ²p after‖ < `_CALMER` ‖Δ²p
+    before‖ at the ends of the flip. The parameters were set by hand on CMU clips of dancers.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -36,10 +36,11 @@ class TurnKnees:
 
 
 def unflip_knees(motions: MotionBatch) -> MotionBatch:
-    """Turn back legs that flip and are then twisted further than hips can be.
+    """Turn back knees that flip, while ankles stay in place.
 
-    Ankles stay where they are, and feet are turned as before and after. Flips that take several frames are bridged,
-    which may move the ankle in these frames by some millimetres.
+    Legs that flip, and are then twisted further than hips can be, are turned back. Their feet are interpolated between
+    the frames before and after. Flips that take several frames are bridged, which may move the ankle by some
+    millimetres.
     """
     rotations = motions.rotations.copy()
     for side in ("left", "right"):
@@ -55,7 +56,11 @@ def unflip_knees(motions: MotionBatch) -> MotionBatch:
 
 
 def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return a leg's rotations (T, K, 4), hip first, without flips; offsets_m: (K, 3) of the joints."""
+    """Return a leg's rotations (T, K, 4), hip first, without flips.
+
+    Args:
+        offsets_m: (K, 3) of the joints.
+    """
     hip = leg[:, 0]
     knee = leg[:, 1]
     thigh_m = offsets_m[1]
@@ -85,20 +90,23 @@ def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float) -> np.ndarra
 
 
 def _knee_jumps_m(hip: np.ndarray, thigh_m: np.ndarray) -> np.ndarray:
-    """Return the sizes (T − 2,) of a knee's second differences below a hip with rotations (T, 4)."""
+    """Return the second differences (T − 2,) of a knee, in m.
+
+    The knee is below a hip with rotations (T, 4).
+    """
     return norms(np.diff(rotate(hip, thigh_m), 2, axis=0))
 
 
 def _flip_duration_frames(fps: float) -> int:
-    """Return how many frames a flip takes."""
+    """Return the number of frames that a flip takes."""
     return max(1, round(FRAME_S * fps))
 
 
 def _find_flipped_frames(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float) -> list[slice]:
-    """Find runs of frames in which a leg is flipped about its line from hip to ankle.
+    """Find runs in which a leg is turned about its line from hip to ankle.
 
-    Knees bent by more than a right angle are skipped: their line from hip to ankle is short, and turns fast. No hip
-    twists its thigh by more than a right angle from where it points at rest.
+    Knees bent by more than a right angle are skipped, because their line from hip to ankle is short and turns fast. No
+    hip twists its thigh by more than a right angle from its direction at rest.
 
     Args:
         leg: (T, K, 4) rotations of the joints, hip first.
@@ -122,7 +130,13 @@ def _find_flipped_frames(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, f
 
 
 def _twists_rad(rotations: np.ndarray, line: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
-    """Return accumulated twists (T,) of rotations (T, 4) about a line (T, 3); only valid steps (T - 1,) count."""
+    """Return accumulated twists (T,) of rotations about a line.
+
+    Args:
+        rotations: (T, 4).
+        line: (T, 3).
+        is_valid: (T − 1,) whether a step counts.
+    """
     turns = compose(rotations[1:], invert(rotations[:-1]))
     axes = normalize_safely(line[1:] + line[:-1])
     steps_rad = np.where(is_valid, _angles_about(turns, axes), 0.0)
@@ -137,7 +151,10 @@ def _angles_about(rotations: np.ndarray, axes: np.ndarray) -> np.ndarray:
 
 
 def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
-    """Count extra half turns in twists (T,): jumps by about as much within `apart` frames."""
+    """Count extra half turns in twists (T,).
+
+    They are jumps by about half a turn within `apart` frames.
+    """
     last = len(twists_rad) - 1
     frames = np.append(np.arange(0, last, apart), last)
     unwrapped_rad = np.unwrap(twists_rad[frames], period=np.pi)
@@ -146,9 +163,14 @@ def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
 
 
 def _interpolate_run(values: np.ndarray, run: slice) -> np.ndarray:
-    """Return rotations (stop − start, K, 4) on the arcs from values (T, K, 4) before a run to those after it.
+    """Interpolate rotations over a run of frames.
 
-    At an end of the motion, only the values on the other side count.
+    Args:
+        values: (T, K, 4). Those before and after the run are interpolated. At an end of the motion, only those on the
+            other side count.
+
+    Returns:
+        (stop − start, K, 4).
     """
     before = values[run.start - 1 if run.start else run.stop]
     after = values[run.stop if run.stop < len(values) else run.start - 1]

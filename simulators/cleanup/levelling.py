@@ -1,6 +1,6 @@
 """Estimate floor height and sole thickness from standing feet.
 
-Arrays: (N, T, 2) for motions, frames, left and right foot.
+Arrays are (N, T, 2): motion, frame, left and right foot.
 """
 
 from dataclasses import dataclass, replace
@@ -20,10 +20,11 @@ _FLAT_SOLE_RAD = float(np.radians(15.0))
 
 @dataclass(frozen=True)
 class LevelFloor:
-    """Put the ground beneath the soles at y = 0; of several grounds the lowest, if supports are looked for.
+    """Move the ground beneath the soles to y = 0.
 
-    Later steps work there. The move is taken back in the end (`CleanedMotions.on_floor`): where the floor of a
-    correction belongs is decided once, from its corrected feet, by `MotionOnFloor.move_floor_to_zero`.
+    If supports are inferred and there are several grounds, this is the lowest one. Later steps work at this height. In
+    the end, the move is undone (`CleanedMotions.on_floor`), because the floor of a correction is decided only once,
+    from its corrected feet, by `MotionOnFloor.move_floor_to_zero`.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -33,9 +34,9 @@ class LevelFloor:
 
 
 def _find_ground_m(cleaning: CleanupState) -> np.ndarray:
-    """Find the ground height (N,) below the soles, 0 for a ground that is known.
+    """Find the ground height (N,) below the soles, 0 if the ground is known.
 
-    The ground is observed once in each motion, whatever its soles are.
+    The ground of each motion is observed once, whatever its soles are.
     """
     posed = cleaning.posed
     ground_m = np.zeros(len(posed.motions))
@@ -50,7 +51,10 @@ def _find_ground_m(cleaning: CleanupState) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FitSoles:
-    """Fit the sole thickness of a single motion at heel, ball and toe tip to flat stances: see `fit_soles`."""
+    """Fit the sole thickness of a single motion to flat stances.
+
+    It is fitted at heel, ball and toe tip: see `fit_soles`.
+    """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed

@@ -1,6 +1,6 @@
 """Keep trunk and limbs above the floor.
 
-A sunken trunk is lifted with the body. Knees, elbows and hands below the floor are tilted up.
+A body with a sunken trunk is lifted. Knees, elbows and hands below the floor are tilted up.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.nd
 
 
 def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
-    """Raise knees, elbows and wrists out of the floor, as far as bones reach.
+    """Raise limbs out of the floor, as far as bones reach.
 
-    While knees and elbows rise, ankles and wrists keep their heights, the more so the more level their bones are: what
-    rests on the floor still rests there.
+    Ankles and wrists keep their heights above the floor while knees and elbows rise, the more so the more level the
+    bones are, so that what rests on the floor still rests there.
 
     Args:
-        spread_s: Smoothing time of bone tilts, in s; 0 for none.
+        spread_s: Smoothing time of bone tilts, in s; 0 for none. The end of an upright bone rises by nothing at first.
     """
     positions_m, orientations = cached_poses(motions)
     is_sunken = []
@@ -116,7 +116,10 @@ def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np
 
 
 def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
-    """List the bones that can be raised: upper joint, lower joint, surface radius around the lower."""
+    """List the bones that can be raised.
+
+    Each has an upper joint, a lower joint, and the surface radius around the lower joint.
+    """
     lengths_m = norms(skeleton.offsets_m)
     bones = []
     for side in SIDES:
@@ -145,7 +148,10 @@ def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndar
 
 @dataclass(frozen=True)
 class LiftTrunk:
-    """Raise bodies with trunks in the floor by the greatest depth around each frame, smoothed."""
+    """Raise bodies whose trunk is in the floor.
+
+    They rise by the greatest depth around each frame, smoothed.
+    """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
@@ -156,7 +162,10 @@ class LiftTrunk:
 
 @dataclass(frozen=True)
 class LiftLimbs:
-    """Tilt limbs that are in the floor until the ends of their bones lie on it."""
+    """Tilt limbs out of the floor.
+
+    The ends of their bones then lie on it.
+    """
 
     spread_s: float = 0.08
     """Smoothing time of bone tilts, in s; 0 for none."""

@@ -1,7 +1,7 @@
 """Remove jumps at the seams of blocks.
 
-Some generators and compressions make motions of equally long blocks, which jump where blocks meet: a step from frame to
-frame differs from the steps beside it. Jumps of people do not come at every n-th frame for long, with smooth motion in
+Some generators and compressions make motions of equally long blocks. At their seams, joints jump: the step from frame
+to frame differs from the steps beside it. People do not jump at every n-th frame for long, with smooth motion in
 between.
 """
 
@@ -19,27 +19,27 @@ from .cleaning import CleanupState, repair_each
 from .splices import spread_step
 
 _LEGS = ("hip", "knee", "ankle", "foot")
-"""Parts that jump regularly in a walk, when feet land. They do not show seams."""
+"""Parts that jump with each step of a walk, when feet land."""
 
 _SHORTEST = 4
-"""Least number of frames of a block."""
+"""Minimum number of frames of a block."""
 _LONGEST = 16
 """Maximum number of frames of a block. A stride, which joined cycles repeat, takes longer at 30 fps."""
 _FEWEST = 5
-"""Least number of seams."""
+"""Minimum number of seams."""
 _SUDDENLY = 3.0
-"""Minimum ratio of a jump at a seam to the median jump, and to 9 in 10 jumps elsewhere."""
+"""Minimum ratio of a jump at a seam to usual jumps, and to 9 in 10 jumps elsewhere."""
 _REGULAR = 0.7
-"""Minimum regularity of seams: the share of seams that jump, and of jumps at seams."""
+"""Minimum share of seams that jump, and of jumps that are at seams."""
 _LEAST_RAD = 0.08
-"""Minimum size of usual jumps at seams, in rad, summed over the joints."""
+"""Minimum median jump at seams, in rad, summed over the joints."""
 
 
 @dataclass(frozen=True)
 class JoinBlocks:
-    """Spread each jump at a seam over the halves of the blocks beside it.
+    """Spread each jump at a seam over the adjacent halves of its blocks.
 
-    Set by hand on CMU clips, which show no seams, and on clips whose blocks were turned at random.
+    The parameters were set by hand on CMU clips, which show no seams, and on clips whose blocks were turned at random.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -48,7 +48,7 @@ class JoinBlocks:
         return replace(joined, repairs_m=joined.record_repair(Repair.SPLICES, motions))
 
     def join(self, motion: Motion) -> Motion:
-        """Return a motion without jumps at seams."""
+        """Return the motion without jumps at seams."""
         seams, period = find_seams(motion)
         for seam in seams:
             motion = spread_step(motion, int(seam), 0.5 * period / motion.fps)
@@ -56,9 +56,9 @@ class JoinBlocks:
 
 
 def find_seams(motion: Motion) -> tuple[np.ndarray, int]:
-    """Find the seams (K,) of a motion, the last frames of its blocks.
+    """Find the seams (K,) of a motion, and the length of blocks.
 
-    Also returns the length of blocks; 0 without blocks.
+    Seams are the last frames of blocks. Without blocks, there are none, and the length is 0.
     """
     no_seams = np.zeros(0, dtype=int), 0
     if len(motion) < _FEWEST * _SHORTEST:

@@ -1,8 +1,8 @@
-"""Bring bodies back that float or sink for some strides, or whose hips have a wrong height.
+"""Bring bodies that float or sink back to the ground.
 
 A body that rises or sinks while its feet bear weight is displaced: see `estimate_body_rise_m`. The root is moved back
-by as much, stretch by stretch. If the hips stay up although the legs bend, as in squats that were retargeted to another
-body, the root is lowered by the height of the lowest point.
+by as much, stretch by stretch. In other motions, the hips stay up although the legs bend, as in squats that were
+retargeted to another body. Then the root is lowered by the height of the lowest point.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ..body.curves import smooth_gaussian
 from .cleaning import CleanupState
 
 _SMOOTH_S = 0.04
-"""Standard deviation of the Gaussian that smooths the shift."""
+"""Standard deviation of the Gaussian that smooths the shift, in s."""
 
 _FLOOR_AT_ZERO = Surroundings(ground_m=0.0)
 """Surroundings after the floor was levelled: the lowest ground is at y = 0."""
@@ -27,9 +27,10 @@ _FLOOR_AT_ZERO = Surroundings(ground_m=0.0)
 
 @dataclass(frozen=True)
 class SettleBody:
-    """Bring bodies back to the floor that leave it without falling, while nothing that stands still could carry them.
+    """Bring bodies back that leave the floor without falling.
 
-    Set by hand on CMU clips, which hardly change, and on walks that bounce.
+    This is done while nothing that stands still could carry them. The parameters were set by hand on CMU clips, which
+    hardly change, and on walks that bounce.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:

@@ -1,8 +1,8 @@
-"""Plant feet as softly as legs follow.
+"""Plant feet softly, so that legs can follow.
 
-Displacements come and go no faster than a foot can follow. Each is a least-squares solution that stops sliding, lifts
-sunken feet, and bends little over time. Arrays: (N, T, 2) for motions, frames, left and right foot; heights are above
-the ground.
+Displacements start and end no faster than a foot can follow. Each is a least-squares solution that cancels sliding,
+lifts sunken feet, and changes smoothly over time. Arrays are (N, T, 2): motion, frame, left and right foot. Heights are
+above the ground.
 """
 
 from dataclasses import replace
@@ -25,56 +25,56 @@ from .solid_feet import HEEL_CORNERS, rotate_feet, solid_foot_heights_m, solid_f
 from .stance import PosedMotions
 
 _SMALL_M = (0.002, 0.009)
-"""Foot moves that are left out, in m, of motions whose noise was removed and of others."""
+"""Foot displacements below which they are dropped, in m, for motions whose noise was removed and for others."""
 _LARGE_M = (0.004, 0.015)
-"""Foot moves that are made fully, in m, of the same motions."""
+"""Foot displacements above which they are applied fully, in m, for the same motions."""
 _NEVER = 1e-3
-"""Minimum standing probability of both foot parts."""
+"""Minimum standing probability of heel and toe, so that their weights are defined."""
 _LIFTING_M_S = 0.1
-"""Vertical speed at which stance frames lose weight in height, in m/s."""
+"""Vertical speed at which a stance frame's weight in the foot's height is halved, in m/s."""
 _AIRBORNE_S = (0.2, 0.4)
-"""Times in the air before a foot returns to its own height, in s. The return begins at the first and is complete at the
-second. A foot may rest in the air beside the other, on which the body stands."""
+"""Times in the air, in s, after which a foot starts to return, and has returned, to its own height. Until then, it may
+rest in the air beside the other foot, on which the body stands."""
 _FIRMNESS = 3000.0
-"""Weight of keeping still feet still."""
+"""Weight of keeping still points still."""
 _STILL_M_S = (0.012, 0.03)
 """Speeds below which points of standing feet are still, and above which they move, in m/s."""
 _FADING_S = 0.1
 """Time in which a point that moves again returns to its target, in s."""
 _ONSET_S = 0.015
-"""Time for closing or opening a lock, in s."""
+"""Time in which a lock closes or opens, in s."""
 _RETURN_S = 0.08
 """Time constant of a foot's return to its own path, in s."""
 DRAG_LIMIT_M = 0.3
-"""Maximum drag of a lock, in m, approached smoothly."""
+"""Maximum horizontal displacement by a lock, in m, approached smoothly."""
 _HEIGHT_S = 0.04
-"""Time constant of following heights of standing feet, in s."""
+"""Time constant with which displacements follow the heights of standing feet, in s."""
 _TENSION_S = 0.03
-"""Time constant of keeping these heights through swings, in s."""
+"""Time constant with which swings keep these displacements, in s."""
 _TOLERANCE_M = 0.003
 """Tolerated height of a standing foot, in m."""
 _CLEAR_M = 0.008
-"""Height above the ground that swinging feet keep, in m."""
+"""Minimum height of swinging feet above the ground, in m."""
 _LIFTING_ROUNDS = 3
 """Number of rounds in which sunken feet are lifted."""
 _LEAST_RETURN = 0.15
-"""Weight of standing feet's return, relative to swinging feet's."""
+"""Weight of the return of standing feet, relative to swinging feet."""
 _LEAST_WEIGHT = 1e-6
-"""Minimum weight of swinging feet's targets. The system of feet that never stand would be singular without it."""
+"""Minimum weight of swinging feet's targets. Without it, the system of feet that never stand would be singular."""
 
 
 def plant_feet_softly(
     posed: PosedMotions, ground_m: np.ndarray, reference: PosedMotions, smoothed: np.ndarray
 ) -> MotionBatch:
-    """Plant feet as softly as legs follow.
+    """Plant feet softly, so that legs can follow.
 
-    A foot that stands is held in place along the ground at any height, and put down if the ground is near.
+    A standing foot is held in place along the ground at any height, and put down if the ground is near.
 
     Args:
         posed: N motions of T frames with bent toes.
         ground_m: (N, T, 2) height of the ground beneath each foot.
-        reference: Motions whose knees show which speeds legs may gain.
-        smoothed: (N,) motions whose noise was removed.
+        reference: Motions whose knee speeds limit those of the legs.
+        smoothed: (N,) whether noise was removed from each motion.
     """
     motions = posed.motions
     fps = motions.fps
@@ -139,13 +139,13 @@ def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
 def lock_feet_softly(
     heights_m: np.ndarray, velocity_m_s: np.ndarray, stands: np.ndarray, stays: np.ndarray, fps: float
 ) -> np.ndarray:
-    """Return displacements that hold standing feet on the ground and swinging feet above.
+    """Return displacements that hold standing feet on the ground and swinging feet above it.
 
     Args:
         heights_m: (N, T, 2) of each foot's lowest corner.
         velocity_m_s: (N, T − 1, 2 feet, 2) horizontal velocity of the part that is held.
         stands: (N, T, 2) whether a foot stands on the ground.
-        stays: (N, T, 2) whether a foot stays in its place, on the ground or on something else.
+        stays: (N, T, 2) whether a foot stays in place, on the ground or on something else.
 
     Returns:
         (N, T, 2, 3) in m.
@@ -165,8 +165,7 @@ def lock_feet_softly(
 def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float) -> np.ndarray:
     """Solve displacements (T, 2) that cancel the steps of a firmly standing foot.
 
-    They minimise Σ w |step + D m|² + onset² |D² m|² + (1 − w)
-    (onset / return²)² |m|², times in frames.
+    They minimise Σ w |step + D m|² + onset² |D² m|² + (1 − w) (onset / return²)² |m|², with times in frames.
 
     Args:
         steps_m: (T − 1, 2) steps of the foot.
@@ -189,9 +188,8 @@ def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float
 def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Solve rises (T,) that bring a standing foot to the ground, never below it.
 
-    They minimise Σ w |off + m|² + tension² |D m|² + height⁴
-    |D² m|² + a (tension / return)² |m|², times in frames: a tension spline through stances, which returns to 0 while
-    the foot has been in the air for long (a).
+    They minimise Σ w |off + m|² + tension² |D m|² + height⁴ |D² m|² + a (tension / return)² |m|², with times in frames.
+    This is a tension spline through stances, which returns to 0 once the foot has been in the air for long (a).
 
     Args:
         heights_m: (T,) of the foot's lowest corner.
@@ -221,7 +219,7 @@ def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np
 
 
 def _airborne_share(stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return how fully a foot keeps its height (T,), from its stances (T,)."""
+    """Return how fully a foot keeps its own height (T,), given its stances (T,)."""
     if not stands.any():
         return np.zeros(len(stands))
     first_s, last_s = _AIRBORNE_S
@@ -235,7 +233,7 @@ def _airborne_share(stands: np.ndarray, fps: float) -> np.ndarray:
 
 
 def limit_drag(moves_m: np.ndarray) -> np.ndarray:
-    """Softly bound displacements (N, T, 2, 3) along the floor, so that locks do not drag feet far."""
+    """Limit horizontal displacements (N, T, 2, 3) smoothly, so that locks do not drag feet far."""
     distances_m = norms(moves_m[..., [0, 2]])[..., None]
     sizes = np.maximum(distances_m, 1e-9) / DRAG_LIMIT_M
     shares = np.tanh(sizes) / sizes
@@ -245,9 +243,8 @@ def limit_drag(moves_m: np.ndarray) -> np.ndarray:
 def damp_while_still(moves_m: np.ndarray, points_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Make displacements constant while their points stand still.
 
-    Minimises Σ |e|² + (τ fps)² |Δe|² + λ w |Δ(m + e)|² over
-    the addition e to the displacements m, with weights w from the points' speeds; away from stillness e decays within
-    about τ.
+    The addition e to the displacements m minimises Σ |e|² + (τ fps)² |Δe|² + λ w |Δ(m + e)|², with weights w from the
+    points' speeds. Away from still points, e decays within about τ.
 
     Args:
         moves_m: (N, T, 2, 3) m.

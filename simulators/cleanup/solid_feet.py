@@ -1,6 +1,6 @@
-"""Solid feet: what of a foot touches the ground first, and how high it is.
+"""Solid feet: which points of a foot touch the ground first, and how high they are.
 
-Feet reach from their fitted soles up to default soles. Arrays: (N, T, 2) for motions, frames, left and right foot.
+Feet reach from their fitted soles up to default soles. Arrays are (N, T, 2): motion, frame, left and right foot.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from ..body.soles import corner_positions, split_by_foot
 from .stance import PosedMotions
 
 _TIPS_BELOW_BALL_M = 0.02
-"""Depth below the ball at which tips stop lifting the foot, in m."""
+"""Depth below the ball from which on toe tips no longer lift the foot, in m."""
 HEEL_CORNERS = slice(0, 2)
 """Corners at the heel of a foot."""
 _BALL_CORNERS = slice(2, 4)
-"""Corners at the ball of a foot with toes. Corners of the tip follow."""
+"""Corners at the ball of a foot with toes. The corners of the tip follow."""
 
 
 def solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
@@ -35,10 +35,11 @@ def solid_foot_heights_m(posed: PosedMotions, points_m: np.ndarray, ground_m: np
     """Return the height (N, T, 2) of each foot's lowest solid point above the ground.
 
     Heels are round. Sunken toe tips count as at most `_TIPS_BELOW_BALL_M` below the ball, as deep as toes that cannot
-    bend far enough, and never lift a foot whose ball is higher than that: a foot that points down would hang.
+    bend far enough. They never lift a foot whose ball is higher than that, because a foot that points down would then
+    hang.
 
     Args:
-        points_m: (N, T, 2, K, 3) points from `solid_foot_points_m`, however turned.
+        points_m: (N, T, 2, K, 3) points from `solid_foot_points_m`, in any rotation.
         ground_m: (N, T, 2) height of the ground beneath each foot.
     """
     heights_m = posed.standing_m(points_m)[..., 1] - ground_m[..., None]

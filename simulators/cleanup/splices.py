@@ -1,11 +1,12 @@
-"""Remove splices, after which a motion continues elsewhere because clips were joined or a tracker failed.
+"""Remove splices, after which a motion continues elsewhere.
 
-No body moves most of its joints by so much more in one frame than in the frames around it. If takes are joined, the
-frames after a splice are moved and turned to where the motion was going, and the remaining change of pose is spread
-over the frames around. Otherwise only splices that hardly move the body are repaired; at others, takes begin.
+Clips were joined, or a tracker failed. No body moves most of its joints by so much more in one frame than in the frames
+around it. If takes are joined, the frames after a splice are moved and turned to where the motion was going, and the
+remaining change of pose is spread over the frames around. Otherwise, only splices that hardly move the body are
+repaired, and at the others, takes begin.
 
-No body turns over and back within some frames either: a root that does so for a moment, by whatever angle, is turned as
-in the frames before and after.
+No body turns over and back within some frames, either. If a root does so, by whatever angle, its orientation is
+interpolated between the frames before and after.
 """
 
 from collections.abc import Sequence
@@ -32,8 +33,8 @@ from ..results.results import Repair
 from .cleaning import CleanupState, repair_each
 
 _JUMP_M = 0.065
-"""Minimum horizontal jump of the root and of half of the joints within a frame of 1/30 s, in m. It grows with the
-square of longer frames."""
+"""Minimum horizontal jump per 1/30 s of the root and half of the joints, in m. For longer frames, it grows with the
+square of their duration."""
 _SUDDENLY = 2.5
 """Minimum ratio of a splice to neighbouring steps."""
 _AROUND = 4
@@ -41,28 +42,29 @@ _AROUND = 4
 _TURN_RAD = 0.1
 """Minimum rotation at a splice, in rad."""
 _SPREAD_S = 0.25
-"""Time over which a pose change is spread on either side of a splice, in s."""
+"""Time before and after a splice over which a pose change is spread, in s."""
 _SPIKE_RAD = float(np.radians(30.0))
 """Minimum rotation of the root away from the frames before and after a spike, in rad."""
 _SPIKE_S = 0.1
-"""Maximum duration of a spike, in s. Three frames may be one at any rate."""
+"""Maximum duration of a spike, in s. At any frame rate, it may last three frames."""
 _CUT_RAD = float(np.radians(60.0))
 """Minimum lasting rotation that starts a take, in rad."""
 _WITHIN_M = 0.1
-"""Maximum shift of the end that counts as an error, in m. Larger shifts may be cuts between takes."""
+"""Maximum displacement of the motion's end by an error, in m. Larger ones may be cuts between takes."""
 _WITHIN_RAD = float(np.radians(5.0))
-"""Maximum rotation of the end that counts as an error, in rad."""
+"""Maximum rotation of the motion's end by an error, in rad."""
 
 
 @dataclass(frozen=True)
 class JoinSplices:
-    """Move and turn the frames after a splice to where the motion was going, if its end stays near.
+    """Join splices so that the motion continues.
 
-    Set by hand on original CMU clips, and on pairs of them that were joined.
+    The frames after a splice are moved and turned to where the motion was going, if its end stays near. The parameters
+    were set by hand on original CMU clips, and on pairs of them that were joined.
     """
 
     join_takes: bool = False
-    """Also remove cuts between takes. They change the path over the floor."""
+    """Also remove cuts between takes, which changes the path over the floor."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
@@ -75,7 +77,10 @@ class JoinSplices:
 
 
 def remove_root_spikes(motion: Motion) -> Motion:
-    """Turn the root during spikes as before and after; a motion without spikes is unchanged."""
+    """Interpolate the root's rotation over its spikes.
+
+    A motion without spikes is returned unchanged.
+    """
     spikes = find_root_spikes(motion)
     if not spikes:
         return motion
@@ -90,10 +95,10 @@ def remove_root_spikes(motion: Motion) -> Motion:
 
 
 def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
-    """Find spikes of the root's rotation, by the frames before and after each.
+    """Find spikes of the root's rotation, as the frames before and after each.
 
-    In a spike, the root suddenly turns away and back: by more than in any step around, and further from the frames
-    before and after than these are from each other.
+    In a spike, the root turns away suddenly and back suddenly: by more than in all of the steps around, and further
+    from the frames before and after than these are from each other.
     """
     orientations = motion.rotations[:, 0]
     if len(motion) < 2 * _AROUND:
@@ -111,7 +116,7 @@ def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
 
 
 def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: int, longest: int) -> int:
-    """Find the frame after a spike that follows the frame `before`; 0 if none follows."""
+    """Find the frame after a spike that follows the frame `before`; 0 if there is none."""
     if steps_rad[before] < _SPIKE_RAD:
         return 0
     for after in range(before + 2, min(before + longest + 2, len(orientations))):
@@ -132,16 +137,16 @@ def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: 
 
 
 def remove_splices(motion: Motion, *, join_takes: bool) -> Motion:
-    """Remove splices; cuts between takes stay unless these are joined.
+    """Remove splices from a motion, which is unchanged up to the first.
 
-    Frames before the first splice are unchanged but for those over which it is spread.
+    Cuts between takes are left unless takes are joined.
     """
     joined = _remove_steps(motion, find_splices(motion))
     return joined if join_takes or _is_end_near(motion, joined) else motion
 
 
 def find_splices(motion: Motion) -> list[int]:
-    """Return the frames after which the motion continues elsewhere."""
+    """Find the frames after which the motion continues elsewhere."""
     if len(motion) < 2 * _AROUND:
         return []
     if not _detect_splices(motion.root_m[:, None], motion.fps).any():
@@ -150,7 +155,7 @@ def find_splices(motion: Motion) -> list[int]:
 
 
 def find_takes(motion: Motion) -> list[int]:
-    """Find the first frames of the takes that are joined in a motion, frame 0 first."""
+    """Find the first frames of the takes joined in a motion, frame 0 first."""
     turns = _find_cuts_by_turn(motion)
     steps = find_splices(motion)
     if not steps or _is_end_near(motion, _remove_steps(motion, steps)):
@@ -159,7 +164,10 @@ def find_takes(motion: Motion) -> list[int]:
 
 
 def _find_cuts_by_turn(motion: Motion) -> list[int]:
-    """Find the frames after which the heading changes for good, because clips were joined."""
+    """Find the frames after which the heading changes for good.
+
+    Clips with different headings were joined there.
+    """
     if len(motion) < 2 * _AROUND:
         return []
     steps_rad = turn_angles(motion.rotations[:-1, 0], motion.rotations[1:, 0])
@@ -182,7 +190,7 @@ def _remove_steps(motion: Motion, steps: Sequence[int]) -> Motion:
 
 
 def _is_end_near(motion: Motion, joined: Motion) -> bool:
-    """Return whether a joined motion ends near to where it did with splices and faces about the same way."""
+    """Return whether a joined motion ends near the original end, with about the same heading."""
     away_m = np.linalg.norm((joined.root_m[-1] - motion.root_m[-1])[[0, 2]])
     turn_rad = turn_angles(motion.rotations[-1, 0], joined.rotations[-1, 0])
     return bool(away_m <= _WITHIN_M and turn_rad <= _WITHIN_RAD)
@@ -191,8 +199,8 @@ def _is_end_near(motion: Motion, joined: Motion) -> bool:
 def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
     """Detect splices (T − 1,) between frames of joints (T, J, 3).
 
-    A joint's jump is the difference of its step from the median of the steps around. It counts as far as it stays: a
-    spike comes back soon, and frozen frames are only caught up with.
+    A joint's jump is the difference between its step and the median of the steps around. A jump counts as far as it
+    lasts: a spike soon returns, and frames after frozen ones only catch up.
     """
     steps_m = np.diff(positions_m[..., [0, 2]], axis=0)
     enough_m = _JUMP_M * max(1.0, (30 / fps) ** 2)
@@ -211,13 +219,19 @@ def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _body_displacement_m(joints_m: np.ndarray) -> np.ndarray:
-    """Return how far (S,) the root and half of all joints go, from displacements (S, J, 2)."""
+    """Return displacements (S,) of the body, from those of joints (S, J, 2).
+
+    The root and half of the joints move at least that far.
+    """
     distances_m = norms(joints_m)
     return np.minimum(distances_m[:, 0], median(distances_m, axis=-1))
 
 
 def _join_step(motion: Motion, step: int) -> Motion:
-    """Move and turn the frames after a step over the floor, so that the body goes on as before."""
+    """Move the frames after a step so that the motion continues.
+
+    They are moved over the floor and turned about the root.
+    """
     around = motion.frames(step - 1, step + 3)
     before_m, last_m, first_m, after_m = joint_positions(around).mean(1)
     turn = _heading_turn(motion.rotations[step - 1 : step + 3, 0])
@@ -231,7 +245,10 @@ def _join_step(motion: Motion, step: int) -> Motion:
 
 
 def _heading_turn(orientations: np.ndarray) -> np.ndarray:
-    """Return the turn (4,) about the vertical after which the third of orientations (4, 4) follows from the others."""
+    """Return the rotation (4,) about the vertical that continues a motion.
+
+    After it, the third of four orientations (4, 4) is as expected from the others.
+    """
     turns_rad = steps_between(orientations)
     expected = quaternions(_mean_of_neighbours(turns_rad, 1))
     _, y, _, w = compose(expected, quaternions(-turns_rad[1]))
@@ -242,7 +259,7 @@ def _heading_turn(orientations: np.ndarray) -> np.ndarray:
 
 
 def spread_step(motion: Motion, step: int, within_s: float) -> Motion:
-    """Spread the change of place and pose at a step over neighbouring frames."""
+    """Spread the remaining change of position and pose at a step over the frames around."""
     frames = np.arange(len(motion))
     is_before = frames <= step
     distance = np.where(is_before, step - frames, frames - step - 1)
@@ -260,5 +277,5 @@ def spread_step(motion: Motion, step: int, within_s: float) -> Motion:
 
 
 def _mean_of_neighbours(steps: np.ndarray, step: int) -> np.ndarray:
-    """Return the mean step beside a step."""
+    """Return the mean of the steps before and after a step."""
     return 0.5 * (steps[step - 1] + steps[step + 1])

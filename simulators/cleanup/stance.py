@@ -1,6 +1,6 @@
-"""Posed motions with soles and stances, and the boxes of a known ground beneath them.
+"""Posed motions with their soles and stances, and ground boxes under feet.
 
-Arrays: (N, T, 2) for motions, frames, left and right foot.
+Arrays are (N, T, 2): motion, frame, left and right foot.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from ..body.soles import corner_positions, frame_speeds, lowest_corner_velocitie
 SOLE_NEAR_M = 0.035
 """Maximum height of a standing sole, in m."""
 _HELD_M = 0.015
-"""Maximum height of a tilted standing sole, in m, if the other foot stands lower by as much: a body that balances holds
-its free foot near the floor."""
+"""Maximum height of a tilted standing sole, in m, if the other foot stands lower by as much. A body that balances holds
+such a foot near the floor."""
 _HELD_TILTS_RAD = (float(np.radians(8.0)), float(np.radians(14.0)))
-"""Tilts between which such a sole becomes tilted, in rad."""
+"""Tilts from which on such a sole is partly and fully tilted, in rad."""
 STEEP = 0.6
 """Steepness from which a limb stands instead of resting: its rise as a share of its length."""
 _NEAR_BOX_M = 0.08
-"""Maximum distance between foot and box top, in m."""
+"""Maximum distance between foot and top of a box, in m."""
 _BOX_GAP_S = 0.07
 """Maximum gap within a stance on a box, in s."""
 
@@ -43,7 +43,10 @@ _OF_VELOCITIES = ("speeds_m_s", "normals", "standing", "stands")
 
 @dataclass(frozen=True, eq=False)
 class PosedMotions:
-    """Motions with world poses and feet."""
+    """Motions with their joints and feet in the world.
+
+    Joints are (N, T, J, 3) and (N, T, J, 4), and feet (N, T, 2, K, 3).
+    """
 
     motions: MotionBatch
     soles: SolePoints
@@ -56,7 +59,7 @@ class PosedMotions:
 
     @classmethod
     def from_motions(cls, motions: MotionBatch, soles: SolePoints) -> PosedMotions:
-        """Pose motions that share one length."""
+        """Pose motions of equal length."""
         positions_m, orientations = cached_poses(motions)
         feet_m = split_by_foot(corner_positions(soles, positions_m, orientations))
         return cls(motions, soles, positions_m, orientations, feet_m)
@@ -74,28 +77,28 @@ class PosedMotions:
 
     @cached_property
     def speeds_m_s(self) -> np.ndarray:
-        """(N, T, 2) speed of each foot's lowest corners along the floor."""
+        """(N, T, 2) horizontal speed of each foot's lowest corners, in m/s."""
         return frame_speeds(lowest_corner_velocities(self.feet_m, self.motions.fps))
 
     @cached_property
     def normals(self) -> np.ndarray:
-        """(N, T, 2, 3) upward sole normals, world."""
+        """(N, T, 2, 3) upward sole normals in the world."""
         ankles = Legs.from_skeleton(self.motions.skeleton).ankles
         return rotate(self.orientations[:, :, ankles], sole_normals(self.soles))
 
     def standing_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Return points (..., 3) with heights above the ground, if it is known."""
+        """Return points (..., 3) with heights above the ground if it is known."""
         ground = self.motions.ground
         return points_m if ground is None else ground.standing_on(points_m)
 
     @cached_property
     def stands(self) -> np.ndarray:
-        """(N, T, 2) whether each foot stands in its place, wherever the ground is."""
+        """(N, T, 2) whether each foot stands in place, wherever the ground is."""
         return self.standing.max(-1) > LIKELY
 
     @cached_property
     def standing(self) -> np.ndarray:
-        """(N, T, 2, K) probability that each point stands in its place, wherever the ground is."""
+        """(N, T, 2, K) probability that each point stands in place, wherever the ground is."""
         standing = []
         for index in range(len(self.motions)):
             observed = observe(self.motions[index]).plantable
@@ -108,7 +111,10 @@ class PosedMotions:
         return self.normals[..., 1] > np.cos(tilt_rad)
 
     def stands_on(self, ground_m: np.ndarray | float) -> np.ndarray:
-        """Return which feet (N, T, 2) stand on a ground at heights (N, T, 2); infinite labels decide."""
+        """Return which feet (N, T, 2) stand on a ground with heights (N, T, 2).
+
+        If contact labels are infinite, they decide.
+        """
         heights_m = self.standing_m(self.feet_m)[..., 1].min(-1) - ground_m
         is_other_lower = self.stands[..., ::-1] & (heights_m[..., ::-1] < heights_m - _HELD_M)
         first_rad, last_rad = _HELD_TILTS_RAD
@@ -130,12 +136,12 @@ def label_stances(stands: np.ndarray) -> np.ndarray:
 
 
 def has_boxes(motions: MotionBatch) -> bool:
-    """Return whether the ground of motions is known and has boxes."""
+    """Return whether the motions' ground is known and has boxes."""
     return motions.ground is not None and bool(motions.ground.boxes)
 
 
 def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
-    """Find the ground boxes on which feet stand, or nearly, in the order of time."""
+    """Find the ground boxes on which feet stand, or nearly, in order of time."""
     ground = posed.motions.ground
     assert ground is not None
     gap = round(_BOX_GAP_S * posed.motions.fps)

@@ -1,14 +1,14 @@
 """Repair body parts that shake or jump for a stretch of time.
 
-All other frames and joints stay as they are. Trunk, arms, legs
-and root are watched at points that show their motion from where they hang. Fourth differences of white noise of
-variance r have the variance 70 r, second differences 6 r; fourth differences of motion are smaller. A part shakes while
-both give the same r, and it is larger than usual and than that of other parts. It jumps where it leaves a cubic curve
-through the frames around for a moment, further than it moves along the curve.
+Only that stretch and that part of the body change. Trunk, arms, legs and root are observed at points that show their
+motion relative to the joint where they are attached. White noise of variance r has fourth differences of variance 70 r
+and second differences of variance 6 r, whereas fourth differences of motion are smaller. A part shakes while both give
+the same r, and r is larger than usual and than that of other parts. A part jumps where it leaves a cubic curve through
+the frames around for a moment, further than it moves along the curve.
 
-Rotations x of a part that shakes are replaced by the curve u that minimises Σ |u − x|² + r / q Σ |Δ²u|², with the
-variance q of second differences at other times: the Kalman smoother of a body whose velocity changes by white noise.
-Where a part jumps, only the frames around count. Outside the stretch u = x.
+Rotations x of a shaking part are replaced by the curve u that minimises Σ |u − x|² + r / q Σ |Δ²u|², where q is the
+variance of second differences at other times: the Kalman smoother of a body whose velocity changes by white noise.
+Where a part jumps, only the frames around count. Outside the stretch, u = x.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from .cleaning import CleanupState, repair_each
 
 _TRUNK = ("spine1", "spine2", "spine3", "neck", "head")
 _LIMBS = (("arm", ("elbow", "wrist"), "wrist"), ("leg", ("ankle",), "foot"))
-"""Kinds of limbs, with the joints that are watched, and the last joint of the limb."""
+"""Kinds of limbs, with the joints that are observed, and the last joint that belongs to the limb."""
 _TO_SIGMA = 1 / 1.5382
-"""Ratio of the standard deviation of a component to the median length of normal vectors in space."""
+"""Ratio of the standard deviation of a component to the median length, for normal vectors in space."""
 _FIXED = 1e6
 """Weight of the frames around a stretch."""
 _LEAST_VARIANCE = 1e-8
 """Variance below which a channel has no noise, in m² or squared components of quaternions."""
 _SMOOTHEST = 1e4
-"""Maximum ratio r / q, of a part that hardly moves within ten frames."""
+"""Maximum ratio r / q. Such a part moves as slowly as the frames of ten steps show."""
 _FREE = 1e-6
 """Weight of frames that do not count."""
 
@@ -50,34 +50,34 @@ _WINDOW_S = 0.25
 _SHAKING_M = 0.004
 """Minimum noise of a shaking part's end, in m."""
 _CONTRAST = 4.5
-"""Minimum noise of a shaking part, relative to its usual noise, and to the median noise of the others at the same
-time."""
+"""Minimum ratio of a shaking part's noise to its usual noise, and to the median of the other parts at the same time."""
 _LONER = 2.0
-"""Minimum noise relative to all other parts but one, because people move several parts fast at once."""
+"""Minimum ratio of that noise to all other parts but one. People move several parts fast at once."""
 _BURST = 4
-"""Number of noisy parts from which all of these shake, whatever the others do."""
+"""Number of noisy parts that shake together. If so many do, the other parts need not be calmer."""
 _WHITENESS = (0.6, 1.6)
-"""Range, while a part shakes, of the ratio of the noise that fourth and second differences show."""
+"""Range of the ratio between noise from fourth and from second differences while a part shakes."""
 _SHORTEST_S = 0.25
-"""Minimum duration of shaking, in s."""
+"""Minimum time for which parts shake, in s."""
 _JUMP_M = 0.05
-"""Minimum jump of a part, in m: the distance from the curve through the frames around."""
+"""Minimum jump of a part away from the curve through the frames around, in m."""
 _JUMP_RATIO = 2.5
-"""Minimum ratio of a jump to the distance that the limb moves per 1/30 s around the jump."""
+"""Minimum ratio of a jump to the limb's motion per 1/30 s around it."""
 _ROOT_JUMP_M = 0.06
 """Minimum jump of the root, in m."""
 _ROOT_JUMP_RATIO = 5.0
-"""Minimum ratio of a root's jump to what 9 in 10 frames stay below: roots move more evenly than limbs."""
+"""Minimum ratio of a root jump to the distance from the curve that 9 in 10 frames stay below. Roots move more evenly
+than limbs."""
 _CALMER = 0.5
-"""Maximum acceleration of a bridged part, or of the body if the part is the root, relative to before."""
+"""Maximum acceleration of a bridged part, or of the whole body if the part is the root, relative to that before."""
 
 
 @dataclass(frozen=True)
 class RepairStretches:
-    """Smooth parts while they shake, and bridge frames in which they jump.
+    """Smooth parts while they shake, and bridge the frames in which they jump.
 
-    Set on CMU's training clips, as
-    captured, with jumps, and with limbs that shake by 5 or 8 degrees or bodies that shake by 3 degrees for 0.8 s.
+    The parameters were set on CMU's training clips: as captured, with jumps, with limbs that shake by 5 or 8 degrees,
+    and with bodies that shake by 3 degrees for 0.8 s.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -85,7 +85,7 @@ class RepairStretches:
         return replace(cleaning, motions=repair_each(cleaning.motions, calm, self.repair))
 
     def repair(self, motion: Motion) -> Motion:
-        """Remove noise and jumps of body parts from a motion that is not noisy throughout."""
+        """Remove noise and jumps from parts of a body that is not noisy throughout."""
         if len(motion) < 2 * round(_WINDOW_S * motion.fps) + 5:
             return motion
         parts = find_parts(motion.skeleton)
@@ -114,7 +114,11 @@ class RepairStretches:
     def find_shaking(
         self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
     ) -> Iterator[tuple[Part, int, int]]:
-        """Yield shaking parts with their first and last frame (exclusive), from points (T, P, 3) of each part."""
+        """Yield shaking parts with their first and last frame (exclusive).
+
+        Args:
+            points: (T, P, 3) of each part.
+        """
         window = 2 * round(_WINDOW_S * fps) + 1
         margin = max(2, round(2 * FRAME_S * fps))
         ends = [part_points[:, -1] for part_points in points]
@@ -143,15 +147,22 @@ class RepairStretches:
     def find_jumps(
         self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
     ) -> Iterator[tuple[Part, int, int]]:
-        """Yield jumping parts with their first and last frame (exclusive), from points (T, P, 3) of each part."""
+        """Yield jumping parts with their first and last frame (exclusive).
+
+        Args:
+            points: (T, P, 3) of each part.
+        """
         for part, points_m in zip(parts, points, strict=True):
             for start, stop in find_runs(self._find_jumping_frames(points_m, fps, is_root=part.kind == "root")):
                 yield part, start, stop
 
     def _find_jumping_frames(self, points_m: np.ndarray, fps: float, *, is_root: bool) -> np.ndarray:
-        """Find frames (T,) in which points (T, P, 3) leave the curve through the frames before and after.
+        """Find frames (T,) in which points leave the curve around.
 
-        A jump takes at most two frames at 30 frames per second.
+        The curve leads through the frames before and after. A jump takes at most two frames at 30 frames per second.
+
+        Args:
+            points_m: (T, P, 3).
         """
         frames = len(points_m)
         step = max(1, round(FRAME_S * fps))
@@ -180,8 +191,8 @@ class RepairStretches:
     def _is_calmer(self, part: Part, before: Motion, after: Motion, around: slice) -> bool:
         """Return whether a bridge calms its part, or the body if the part is the root.
 
-        Nor may it make a foot, or the body, rougher. Both are compared in the world: a body that jerks on feet that
-        stand does not jump, nor does a trunk that makes up for a jerk of the root.
+        Neither the body nor a foot may get rougher. They are compared in the world: a body that jerks on standing feet
+        does not jump, and neither does a trunk that compensates a jerk of the root.
         """
         feet = [end for side in SIDES if (end := before.skeleton.joint(f"{side}_ankle")) is not None]
         before_m = joint_positions(before)[around]
@@ -198,16 +209,19 @@ class RepairStretches:
 
 @dataclass(frozen=True)
 class Part:
-    """A body part that is repaired alone."""
+    """A body part that is repaired on its own."""
 
     kind: str
     watched: tuple[int, ...]
-    """Joints that show the part, end last. The root has none."""
+    """Joints that show the part, end last; none for the root."""
     turned: tuple[int, ...]
-    """Joints whose rotations make up its motion."""
+    """Joints whose rotations make up the part's motion."""
 
     def watch(self, motion: Motion) -> np.ndarray:
-        """Return points (T, P, 3) that show the part, seen from the joint on which it hangs."""
+        """Return points (T, P, 3) that show the part.
+
+        They are relative to the joint where the part is attached.
+        """
         if self.kind == "root":
             arms_m = rotate(motion.rotations[:, :1], _ROOT_ARM_M * np.eye(3))
             return np.concatenate([motion.root_m[:, None], motion.root_m[:, None] + arms_m], axis=1)
@@ -223,7 +237,10 @@ class Part:
         return np.stack(points_m, axis=1)
 
     def smoothness(self, motion: Motion, start: int, stop: int) -> np.ndarray:
-        """Return the ratio r / q (K,) of each turned joint and of the root's position, 0 for those without noise."""
+        """Return the ratios r / q (K,) of the part's channels.
+
+        Channels are the turned joints and the root's position. Those without noise have 0.
+        """
         ratios = []
         for channels in self._channels(motion):
             fast = np.square(np.diff(channels, 4, axis=0)).sum(-1) / 70
@@ -238,11 +255,10 @@ class Part:
         return np.array(ratios)
 
     def smooth(self, motion: Motion, start: int, stop: int, *, weight: float, smoothness: np.ndarray) -> Motion:
-        """Smooth a part from frame `start` to `stop`, exclusive.
+        """Smooth a part from `start` to `stop` (exclusive).
 
         Args:
-            weight: Weight of the frames themselves, relative to `_FIXED` for the frames around.
-            smoothness: (K,) weights of second differences, for each joint, and for the root's position.
+            smoothness: (K,) weights of second differences, for each joint and for the root's position.
         """
         pad = max(8, round(8 * FRAME_S * motion.fps))
         around = slice(max(start - pad, 0), min(stop + pad, len(motion)))
@@ -265,24 +281,27 @@ class Part:
         return replace(motion, root_m=root_m, rotations=rotations)
 
     def bridge(self, motion: Motion, start: int, stop: int) -> Motion:
-        """Lead a part from frame `start` to `stop`, exclusive, as the frames around show."""
+        """Interpolate a part from `start` to `stop` (exclusive) between the frames around."""
         return self.smooth(motion, start, stop, weight=_FREE, smoothness=np.ones(len(self.turned) + 1))
 
     def _channels(self, motion: Motion) -> list[np.ndarray]:
-        """Return rotations (T, 4) of the turned joints, and the position (T, 3) of the root if that is the part."""
+        """Return the part's channels.
+
+        They are rotations (T, 4) of the turned joints, and the position (T, 3) of the root if that is the part.
+        """
         rotations = make_continuous(motion.rotations[:, list(self.turned)])
         channels = list(np.moveaxis(rotations, 1, 0))
         return [*channels, motion.root_m] if self.kind == "root" else channels
 
 
 _ROOT_ARM_M = 0.3
-"""Distance of points that show the root's rotation, in m."""
+"""Distance from the root of the points that show its rotation, in m."""
 
 
 def find_parts(skeleton: Skeleton) -> list[Part]:
     """Find a skeleton's parts, root first.
 
-    Joints without a name between those of a limb, such as twist joints, are turned with the limb.
+    Unnamed joints between those of a limb, such as twist joints, belong to the limb.
     """
     parts = [Part("root", (), (0,))]
     trunk = [joint for name in _TRUNK if (joint := skeleton.joint(name)) is not None]
@@ -305,7 +324,10 @@ def _roughness_m(positions_m: np.ndarray) -> np.ndarray:
 
 
 def _world_roughness_m(motion: Motion, frames: slice) -> float:
-    """Return the mean over joints of the largest second difference of their world positions in some frames."""
+    """Return the mean roughness of all joints in the world.
+
+    It is the largest second difference in some frames, in m.
+    """
     return float(_roughness_m(joint_positions(motion.select_frames(frames))).mean())
 
 
@@ -316,11 +338,13 @@ def _shakes_m2(motion: Motion, start: int, stop: int) -> float:
 
 
 def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np.ndarray:
-    """Return the local white noise (T,) of a point (T, 3), a standard deviation, as differences of an order show it.
+    """Return the local white noise (T,) of a point (T, 3).
+
+    It is a standard deviation, estimated from differences of an order.
 
     Args:
         factor: Ratio of the variance of these differences to that of the noise.
-        window: Frames around each frame that count.
+        window: Number of frames around each frame that count.
     """
     lengths_m = norms(np.diff(points_m, order, axis=0))
     lengths_m = np.pad(lengths_m, order // 2)
@@ -329,7 +353,10 @@ def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np
 
 @lru_cache(maxsize=64)
 def _cubic_weights(knots: tuple[int, int, int, int], at: int) -> np.ndarray:
-    """Return the read-only weights (4,) of values at four knots in their cubic polynomial at a frame."""
+    """Return read-only weights (4,) of cubic interpolation.
+
+    With them, values at four knots give the value of their cubic polynomial at a frame.
+    """
     weights = np.ones(len(knots))
     for index, knot in enumerate(knots):
         others = np.delete(knots, index)

@@ -1,8 +1,8 @@
-"""Infer supports that a file does not show.
+"""Infer steps, rungs and seats that a file does not show, from the motion alone.
 
-Steps, rungs and seats follow from the motion alone. A part of the body that is still above the floor may rest on
-something. That is so if the motion demands forces that the floor and the supports already found cannot give, and a
-force on that part explains these. Parts are tested in the order of bearing people's weight.
+A part of the body that rests above the floor may rest on something. This is so if the motion demands forces that the
+floor and the supports already found cannot provide, and a force on that part explains them. Parts are tested in the
+order in which they usually bear people's weight.
 """
 
 from collections.abc import Callable
@@ -39,8 +39,7 @@ from .planting import PlantFeet, plant_feet
 from .stance import STEEP, has_boxes
 
 _CAPTURED_CARRIES_M_S = (0.6, 1.8)
-"""Speeds of captured parts that may carry a support, in m/s. They carry fully up to the first, and not at all above the
-second."""
+"""Speeds of captured parts that a support may carry, in m/s: fully up to the first, and not at all above the second."""
 
 _ROUNDS = (
     ("left foot", "right foot"),
@@ -56,51 +55,51 @@ LIMBS = {
     "knee": (("knee", "ankle"),),
     "back": (("spine1", "pelvis"), ("spine2", "pelvis"), ("spine3", "pelvis")),
 }
-"""Limbs that must not point steeply down at rest. They run from the first to the second joint: who stands neither sits,
-kneels nor lies."""
+"""Limbs, from the first to the second joint, that must not point steeply down while a part rests. A body that stands
+neither sits, kneels nor lies."""
 
 _CONTACTS = PLAN.contacts.coarse
-"""Settings for solving contact forces."""
+"""Settings of the solver for contact forces."""
 
 Poses = tuple[np.ndarray, np.ndarray]
 """World positions (T, J, 3) and orientations (T, J, 4)."""
 
 Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
+"""Function that maps supports to the unexplained force (T,) and the loads of all points (T, C)."""
 
 _SWINGS_M = 0.08
 """Maximum distance of a gripping hand from its hold, in m."""
 _STEEP_ON_SEAT = 0.8
-"""Maximum steepness of thighs of a resting seat. On high stools thighs slope."""
+"""Maximum steepness of thighs on a seat. On high stools, thighs slope."""
 _FRICTION = EngineSettings.friction
 """Friction coefficient of supports and floor, the usual one: what is found must not depend on a simulation."""
 _MISSING = 0.25
-"""Smallest unexplained force that suggests a support, in body weights. Moments weigh as in plans."""
+"""Minimum unexplained force that suggests a support, in body weights. Moments are weighted as in plans."""
 _MISSING_SEAT = 0.1
-"""The same under a seat that rests for long, in body weights. Feet may bear much of the weight then, and a still body
-needs no other support."""
+"""The same for a long rest on a seat. Feet may bear much of the weight, and a body that still needs no other
+support."""
 _LONG_S = 1.5
 """Minimum duration of a long rest, in s."""
 _FEWEST_S = 0.2
-"""Minimum total time in which a rest lacks a support, in s."""
+"""Minimum total time in which a support seems to be missing, in s."""
 _OFTEN = 0.5
-"""Minimum share of its time in which a foot or seat at rest lacks a support. Otherwise twice the force must
-be missing."""
+"""Minimum share of time in which a foot or the seat lacks support. For less, twice the force is needed."""
 _EXPLAINED = 0.5
-"""Minimum share of unexplained force that a support explains."""
+"""Minimum share of the unexplained force that a support must explain."""
 _LEAST_LOAD = 0.2
-"""Minimum load of a support, in body weights."""
+"""Minimum load on a support, in body weights."""
 _MARGIN_M = 0.08
-"""Margin of a support around its part, in m."""
+"""Margin of a support around the part on it, in m."""
 _MARGIN_OF_SEAT_M = 0.03
-"""Margin of a seat, in m. Sloping thighs must clear its edge."""
+"""Margin of a seat, in m. It is small, because sloping thighs must clear the edge."""
 
 
 @dataclass(frozen=True)
 class FindSupports(Positive):
-    """Find steps, rungs and seats that explain the forces that the floor alone cannot give.
+    """Find steps, rungs and seats that explain forces which the floor alone cannot provide.
 
-    Set by hand on CMU clips: those with stairs,
-    ladders and stools, and all others as negative controls.
+    The parameters were set by hand on CMU clips: those with stairs, ladders and stools, and all others as negative
+    controls.
     """
 
     lowest_m: float = 0.07
@@ -143,7 +142,7 @@ class Rest:
     places: np.ndarray
     """(C,) mask of the part's contact points."""
     missing: float
-    """Smallest unexplained force that suggests a support, in body weights."""
+    """Minimum unexplained force that suggests a support, in body weights."""
 
     @property
     def frames(self) -> slice:
@@ -158,14 +157,14 @@ def _find_supports_of_motion(
     lowest_m: float,
     under_feet: tuple[Support, ...] | None,
 ) -> tuple[Support, ...]:
-    """Find one motion's supports in time order.
+    """Find the supports of one motion, in order of time.
 
     Args:
         body: Humanoid of the motion's skeleton.
         single: Batch of one motion of T frames.
         original_poses: World poses of the joints before feet were planted.
         poses: World poses of the joints now.
-        under_feet: Supports of the feet if these are known, so that only supports of other parts are inferred.
+        under_feet: Supports of the feet if they are known. Then only supports of other parts are inferred.
     """
     motion = single[0]
     known_supports = under_feet or ()
@@ -197,7 +196,12 @@ def _find_supports_of_motion(
 def _find_rests_by_round(
     body: Humanoid, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, lowest_m: float, *, skip_feet: bool
 ) -> list[list[Rest]]:
-    """Find the rests of each round's parts, from joints (T, J, 3) and contact points (T, C, 3)."""
+    """Find the rests of the parts of each round.
+
+    Args:
+        positions_m: (T, J, 3) joints.
+        points_m: (T, C, 3) contact points.
+    """
     rests_by_round = []
     for parts in _ROUNDS[int(skip_feet) :]:
         rests = []
@@ -214,7 +218,11 @@ def _contact_points_m(body: Humanoid, poses: Poses) -> np.ndarray:
 
 
 def _level_support(support: Support, heights_m: np.ndarray) -> Support:
-    """Level a support at the median height of its part's lowest contact point, from heights (T, K)."""
+    """Move a support to the median height of its part's lowest contact point.
+
+    Args:
+        heights_m: (T, K) of the part's contact points.
+    """
     x, _, z = support.top_m
     rest_heights_m = heights_m[support.first : support.last + 1]
     level_m = float(median(rest_heights_m.min(1)))
@@ -222,9 +230,10 @@ def _level_support(support: Support, heights_m: np.ndarray) -> Support:
 
 
 def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, is_rest_frame: np.ndarray) -> Explain:
-    """Make the function from supports to the unexplained force (T,) and the loads of all points (T, C).
+    """Make a function that maps supports to forces.
 
-    Both are in body weights, and 0 outside rest frames (T,).
+    It returns the unexplained force (T,) and the loads of all points (T, C), both in body weights and 0 outside rest
+    frames (T,).
     """
     needs = demand(body, motion, _CONTACTS.smoothing_s)
     weight_n = body.weight_n
@@ -249,7 +258,7 @@ def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, i
 
 
 def _misses_support(rest: Rest, missing: np.ndarray, fps: float) -> bool:
-    """Return whether a rest lacks a support, from unexplained forces (T,)."""
+    """Return whether a rest lacks a support, given unexplained forces (T,)."""
     lacking = missing > rest.missing
     if lacking.sum() < round(_FEWEST_S * fps):
         return False
@@ -259,7 +268,7 @@ def _misses_support(rest: Rest, missing: np.ndarray, fps: float) -> bool:
 
 
 def _bears_load(rest: Rest, missing: np.ndarray, still_missing: np.ndarray, loads: np.ndarray) -> bool:
-    """Return whether a support explains the forces that its rest lacks, and bears weight then.
+    """Return whether a support explains the forces that a rest lacks, and bears weight.
 
     Args:
         missing: (T,) unexplained force without the support.
@@ -277,7 +286,9 @@ def _bears_load(rest: Rest, missing: np.ndarray, still_missing: np.ndarray, load
 def _find_rests(
     body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, lowest_m: float
 ) -> list[Rest]:
-    """Find the rests of a body part in poses that let something carry it.
+    """Find the times in which something may carry a body part.
+
+    The part is still, and its pose allows it.
 
     Args:
         body: Humanoid of the motion's skeleton.
@@ -309,12 +320,12 @@ def _find_rests(
 def _can_rest(
     part: str, skeleton: Skeleton, positions_m: np.ndarray, part_points_m: np.ndarray, steepest: float
 ) -> np.ndarray:
-    """Return when (T,) the body's pose lets something carry a part.
+    """Return the frames (T,) in which the pose lets something carry a part.
 
     Args:
         positions_m: (T, J, 3) joints.
         part_points_m: (T, K, 3) contact points of the part.
-        steepest: Largest share of length that a limb may point downwards by.
+        steepest: Maximum share of its length by which a limb may point down.
     """
     side, _, name = part.rpartition(" ")
     if name in ("hand", "grip"):
@@ -337,7 +348,10 @@ def _is_steady_grip(points_m: np.ndarray) -> bool:
 
 
 def _make_support(part: str, points_m: np.ndarray, first: int) -> Support:
-    """Make the support under a part's points (T, K, 3); only points near the support's height count."""
+    """Make the support under the points (T, K, 3) of a part.
+
+    Only points near the support's height count.
+    """
     top_m = float(median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + REST_LEVEL_M]
     margin_m = _MARGIN_OF_SEAT_M if part == "seat" else _MARGIN_M
