@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s
 from selfcorrect.motion.geometry.vectors import cross, sum_points
 from selfcorrect.motion.motion import MotionBatch
@@ -250,9 +249,6 @@ def _solve_scaled_forces(
     gain *= penalty
     retained = _OVER_RELAXATION * penalty / diagonal + 1 - _OVER_RELAXATION
     cone = np.zeros_like(levers)
-    if kernel := find_kernel("iterate_forces", gain, constant, retained, scale, levers):
-        kernel(gain, constant, retained, scale, levers, friction, settings.iterations, _OVER_RELAXATION, cone)
-        return cone
     dual = np.zeros_like(levers)
     for _ in range(settings.iterations):
         difference = cone - dual

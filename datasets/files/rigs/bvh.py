@@ -26,7 +26,6 @@ from selfcorrect.motion.body.surface import (
     HEAD_RADIUS_M,
     TOE_TIP_BEYOND_TOE_JOINT_M,
 )
-from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, rotate, to_euler_angles
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.inverse_kinematics import aligning_turns
@@ -290,12 +289,8 @@ def format_channels(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]
     row_format = " ".join(["%.6f"] * len(columns))
     for start in range(0, len(values), _ROWS):
         rows = values[start : start + _ROWS].take(columns, axis=1)
-        kernel = find_kernel("format_rows", rows)
-        text = kernel(rows) if kernel is not None and rows.size else None
-        if text is None:
-            # Adding zero turns −0 into 0.
-            text = "\n".join(row_format % tuple(row) for row in (rows.round(6) + 0.0).tolist())
-        yield text
+        # Adding zero turns −0 into 0.
+        yield "\n".join(row_format % tuple(row) for row in (rows.round(6) + 0.0).tolist())
 
 
 def _values_of(clip: RiggedMotion) -> np.ndarray:

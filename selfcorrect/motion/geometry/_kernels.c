@@ -1,9 +1,9 @@
-/* Products, Euler angles, forward kinematics, contact forces, control of simulations, banded systems, and rows of text.
+/* Products of rotations and vectors, forward kinematics, control of simulations, banded systems, and rows of text.
  *
- * Each function saves 3 % of a whole command, an import of SciPy or a tenth of the time of reading a file, and does the
- * sums of its counterpart in NumPy or SciPy, in their order, so that both give the same bits; only banded systems, which
- * LAPACK solves in blocks, differ in the last digits. Build without fused multiply-add (-ffp-contract=off). Arrays come
- * through the buffer protocol: double precision, "C-contiguous" unless a comment says otherwise. */
+ * `compiled.py` states what each function saves. A function does the sums of its counterpart in NumPy, in the same order,
+ * so that both give the same bits; only banded systems, which LAPACK solves in blocks, differ in the last digits. Build
+ * without fused multiply-add (-ffp-contract=off). Arrays come through the buffer protocol: double precision,
+ * "C-contiguous" unless a comment says otherwise. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <math.h>
@@ -163,42 +163,6 @@ PRODUCT(compose, 4, 4)
 PRODUCT(rotate, 4, 3)
 PRODUCT(cross, 3, 3)
 
-/* --- Euler angles -------------------------------------------------------------------------------------------------- */
-
-/* Arguments: int32 axes (K,), angles (N, K) in degrees; result: quaternions (N, 4). */
-static PyObject *turn_about_axes(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    Arrays arrays = {.count = 0};
-    PyObject *result = NULL;
-    if (!count_arguments(given, 3)) return NULL;
-    INDICES(axes, 0);
-    READ(angles, 1, 2);
-    WRITE(quaternions, 2, 2);
-    Py_ssize_t count = angles->shape[0], turns = angles->shape[1];
-    const int *axis = axes->buf;
-    const double *degrees = angles->buf;
-    REQUIRE(axes->shape[0] == turns && quaternions->shape[0] == count && quaternions->shape[1] == 4,
-            "shapes of angles differ");
-    for (Py_ssize_t k = 0; k < turns; k++) REQUIRE(axis[k] >= 0 && axis[k] < 3, "no such axis");
-    for (Py_ssize_t i = 0; i < count; i++) {
-        double q[4] = {0.0, 0.0, 0.0, 1.0};
-        for (Py_ssize_t k = 0; k < turns; k++) {
-            double half = degrees[turns * i + k] * (3.14159265358979323846 / 180.0) / 2;
-            double sine = sin(half), cosine = cos(half);
-            int x = axis[k], y = (x + 1) % 3, z = (x + 2) % 3;
-            double along = q[x], w = q[3], next = q[y], last = q[z];
-            q[x] = along * cosine + w * sine;
-            q[3] = w * cosine - along * sine;
-            q[y] = next * cosine + last * sine;
-            q[z] = last * cosine - next * sine;
-        }
-        memcpy((double *)quaternions->buf + 4 * i, q, sizeof q);
-    }
-    result = Py_NewRef(Py_None);
-done:
-    release(&arrays);
-    return result;
-}
-
 /* --- forward kinematics -------------------------------------------------------------------------------------------- */
 
 typedef double Lanes[LANES];
@@ -301,125 +265,9 @@ done:
     return result;
 }
 
-/* --- contact forces ------------------------------------------------------------------------------------------------ */
+/* --- control of a simulated step ----------------------------------------------------------------------------------- */
 
 static const int NEXT[3] = {1, 2, 0}, LAST[3] = {2, 0, 1};
-
-typedef struct {
-    Lanes gain[6][6], constant[6], retained;
-    Lanes *scale, *levers[3], *cone[3], *dual[3], *difference[3];
-} Block;
-
-WIDE static void iterate_block(Block *block, Py_ssize_t points, int rounds, double friction, double over) {
-    double squared = 1 + friction * friction, dual_share = 2 - over;
-    for (int round = 0; round < rounds; round++) {
-        Lanes wrench[6], free[6];
-        memset(wrench, 0, sizeof wrench);
-        for (Py_ssize_t c = 0; c < points; c++) {
-            for (int axis = 0; axis < 3; axis++) {
-                double *difference = block->difference[axis][c], *cone = block->cone[axis][c], *dual = block->dual[axis][c];
-                EACH difference[l] = cone[l] - dual[l];
-                EACH wrench[axis][l] += block->scale[c][l] * difference[l];
-            }
-            for (int axis = 0; axis < 3; axis++) {
-                int a = NEXT[axis], b = LAST[axis];
-                EACH wrench[3 + axis][l] += block->levers[a][c][l] * block->difference[b][c][l]
-                                            - block->levers[b][c][l] * block->difference[a][c][l];
-            }
-        }
-        for (int i = 0; i < 6; i++) {
-            Lanes sum;
-            EACH sum[l] = block->gain[i][0][l] * wrench[0][l];
-            for (int j = 1; j < 6; j++) EACH sum[l] += block->gain[i][j][l] * wrench[j][l];
-            EACH free[i][l] = block->constant[i][l] - sum[l];
-        }
-        for (Py_ssize_t c = 0; c < points; c++) {
-            Lanes relaxed[3], normal, share;
-            for (int axis = 0; axis < 3; axis++) {
-                int a = NEXT[axis], b = LAST[axis];
-                EACH relaxed[axis][l] = block->scale[c][l] * free[axis][l]
-                    + (free[3 + a][l] * block->levers[b][c][l] - free[3 + b][l] * block->levers[a][c][l])
-                    + (block->retained[l] * block->difference[axis][c][l] + dual_share * block->dual[axis][c][l]);
-            }
-            EACH {
-                double up = relaxed[1][l];
-                double tangent = sqrt(relaxed[0][l] * relaxed[0][l] + relaxed[2][l] * relaxed[2][l]);
-                double along = (up + friction * tangent) / squared;
-                double projected = along > 0 ? along : 0;
-                double outside = friction * projected / (tangent > 1e-9 ? tangent : 1e-9);
-                int is_inside = tangent <= friction * up;
-                normal[l] = is_inside ? up : projected;
-                share[l] = is_inside ? 1.0 : outside;
-            }
-            EACH block->cone[0][c][l] = relaxed[0][l] * share[l];
-            EACH block->cone[1][c][l] = normal[l];
-            EACH block->cone[2][c][l] = relaxed[2][l] * share[l];
-            for (int axis = 0; axis < 3; axis++) EACH block->dual[axis][c][l] = relaxed[axis][l] - block->cone[axis][c][l];
-        }
-    }
-}
-
-static void copy_lanes(double *to, const double *from, Py_ssize_t count) {
-    for (Py_ssize_t l = 0; l < LANES; l++) to[l] = l < count ? from[l] : 0.0;
-}
-
-/* Arguments: gain (6, 6, F), constant (6, F), retained (F,), scale (C, F), levers (3, C, F), friction, rounds,
- * over-relaxation; result: forces in cones (3, C, F). */
-static PyObject *iterate_forces(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    Arrays arrays = {.count = 0};
-    PyObject *result = NULL;
-    Block block;
-    Lanes *memory = NULL;
-    if (!count_arguments(given, 9)) return NULL;
-    READ(gain, 0, 3);
-    READ(constant, 1, 2);
-    READ(retained, 2, 1);
-    READ(scale, 3, 2);
-    READ(levers, 4, 3);
-    double friction = PyFloat_AsDouble(values[5]), over = PyFloat_AsDouble(values[7]);
-    long rounds = PyLong_AsLong(values[6]);
-    if (PyErr_Occurred()) goto done;
-    WRITE(cones, 8, 3);
-    Py_ssize_t points = scale->shape[0], frames = scale->shape[1];
-    REQUIRE(gain->shape[0] == 6 && gain->shape[1] == 6 && gain->shape[2] == frames && constant->shape[0] == 6
-            && constant->shape[1] == frames && retained->shape[0] == frames, "shapes of forces differ");
-    REQUIRE(levers->shape[0] == 3 && levers->shape[1] == points && levers->shape[2] == frames && cones->shape[0] == 3
-            && cones->shape[1] == points && cones->shape[2] == frames, "shapes of forces differ");
-    memory = PyMem_Malloc((13 * points + 1) * sizeof(Lanes));
-    if (memory == NULL) { PyErr_NoMemory(); goto done; }
-    block.scale = memory;
-    for (int axis = 0; axis < 3; axis++) {
-        block.levers[axis] = memory + (1 + axis) * points;
-        block.cone[axis] = memory + (4 + axis) * points;
-        block.dual[axis] = memory + (7 + axis) * points;
-        block.difference[axis] = memory + (10 + axis) * points;
-    }
-    for (Py_ssize_t start = 0; start < frames; start += LANES) {
-        Py_ssize_t count = frames - start < LANES ? frames - start : LANES;
-        for (int row = 0; row < 36; row++)
-            copy_lanes(block.gain[row / 6][row % 6], (double *)gain->buf + row * frames + start, count);
-        for (int row = 0; row < 6; row++)
-            copy_lanes(block.constant[row], (double *)constant->buf + row * frames + start, count);
-        copy_lanes(block.retained, (double *)retained->buf + start, count);
-        for (Py_ssize_t c = 0; c < points; c++) copy_lanes(block.scale[c], (double *)scale->buf + c * frames + start, count);
-        for (int axis = 0; axis < 3; axis++)
-            for (Py_ssize_t c = 0; c < points; c++)
-                copy_lanes(block.levers[axis][c], (double *)levers->buf + (axis * points + c) * frames + start, count);
-        memset(block.cone[0], 0, 6 * points * sizeof(Lanes)); /* and the duals, which lie behind */
-        iterate_block(&block, points, (int)rounds, friction, over);
-        for (int axis = 0; axis < 3; axis++)
-            for (Py_ssize_t c = 0; c < points; c++)
-                memcpy((double *)cones->buf + (axis * points + c) * frames + start, block.cone[axis][c],
-                       count * sizeof(double));
-    }
-    result = Py_NewRef(Py_None);
-done:
-    PyMem_Free(memory);
-    release(&arrays);
-    return result;
-}
-
-/* --- control of a simulated step ----------------------------------------------------------------------------------- */
 
 static double smaller(double a, double b) { return a <= b || a != a ? a : b; } /* NaN wins, as in NumPy */
 static double larger(double a, double b) { return a >= b || a != a ? a : b; }
@@ -602,51 +450,6 @@ done:
 
 /* --- text ---------------------------------------------------------------------------------------------------------- */
 
-static char *write_number(char *to, double value) {
-    double scaled = rint(value * 1e6);
-    unsigned long long whole = (unsigned long long)fabs(scaled);
-    unsigned long long units = whole / 1000000, parts = whole % 1000000;
-    char digits[24];
-    int count = 0;
-    if (scaled < 0) *to++ = '-';
-    do digits[count++] = (char)('0' + units % 10);
-    while (units /= 10);
-    while (count) *to++ = digits[--count];
-    *to++ = '.';
-    for (int k = 5; k >= 0; k--, parts /= 10) to[k] = (char)('0' + parts % 10);
-    return to + 6;
-}
-
-/* Argument: values (R, C), R and C > 0. Returns lines of numbers with six decimals, or None if some number is too large. */
-static PyObject *format_rows(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    Arrays arrays = {.count = 0};
-    PyObject *result = NULL;
-    char *text = NULL;
-    if (!count_arguments(given, 1)) return NULL;
-    READ(numbers, 0, 2);
-    Py_ssize_t count = numbers->len / (Py_ssize_t)sizeof(double), columns = numbers->shape[1];
-    const double *all = numbers->buf;
-    REQUIRE(count > 0, "no numbers");
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (!(fabs(all[i]) < 1e9)) {
-            result = Py_NewRef(Py_None);
-            goto done;
-        }
-    }
-    text = PyMem_Malloc(20 * count); /* sign, ten digits, point, six digits, blank */
-    if (text == NULL) { PyErr_NoMemory(); goto done; }
-    char *to = text;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        to = write_number(to, all[i]);
-        *to++ = (i + 1) % columns ? ' ' : '\n';
-    }
-    result = PyUnicode_FromStringAndSize(text, to - text - 1);
-done:
-    PyMem_Free(text);
-    release(&arrays);
-    return result;
-}
-
 /* Reads a number and moves past it; returns 0 if there is none. The quotient of a whole number up to 2^53 and a power of
  * ten up to 10^22, both exact, is rounded once; Python's own function reads all other numbers. */
 static int read_number(const char **at, double *number) {
@@ -710,8 +513,8 @@ done:
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef METHODS[] = {
-    METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(turn_about_axes), METHOD(pose), METHOD(iterate_forces), METHOD(steer), METHOD(turn_legs),
-    METHOD(solve_banded), METHOD(format_rows), METHOD(read_rows),
+    METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(pose), METHOD(steer), METHOD(turn_legs),
+    METHOD(solve_banded), METHOD(read_rows),
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot SLOTS[] = {{0, NULL}};

@@ -10,11 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from selfcorrect.datasets.files.rigs import bvh
 from selfcorrect.motion import kinematics
 from selfcorrect.motion.geometry import compiled, rotations, vectors
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.contacts import contact_plan
 
 needs_kernels = pytest.mark.skipif(compiled.KERNELS is None, reason="the kernels are not compiled here")
 GENERATOR = np.random.default_rng(7)
@@ -65,14 +63,6 @@ def test_products_broadcast_like_numpy(both, select):
 
 
 @needs_kernels
-@pytest.mark.parametrize("axes", ["ZYX", "Y", "XYX", ""])
-def test_euler_angles(both, axes: str):
-    angles_deg = GENERATOR.uniform(-400, 400, (3, 200, 3))
-    angles_deg[0] = 90 * np.round(angles_deg[0] / 90)
-    both(rotations.from_euler_angles, axes, angles_deg[..., : len(axes)])
-
-
-@needs_kernels
 @pytest.mark.parametrize("joints", [None, [7, 3], [0]])
 def test_poses(both, walk: Motion, joints):
     turns = 3.0 * walk.rotations[:12]
@@ -83,24 +73,6 @@ def test_poses(both, walk: Motion, joints):
 
 
 @needs_kernels
-@pytest.mark.parametrize("frames", [1, 8, 19])
-def test_contact_forces(both, frames):
-    wrench = 500 * GENERATOR.normal(size=(1, frames, 6))
-    arms_m = GENERATOR.normal(size=(1, frames, 6, 3))
-    activation = GENERATOR.uniform(-1, 1, (1, frames, 6)).clip(0)
-    both(contact_plan.solve_contact_forces, wrench, arms_m, activation, 0.8)
-
-
-@needs_kernels
-@pytest.mark.parametrize("largest", [1.0, 1e3, 1e8, 1e12, np.inf])
-def test_rows_of_text(both, largest):
-    values = GENERATOR.uniform(-1e3, 1e3, (300, 4))
-    values[0] = -1e-8, 0.0, -0.0, 5e-7
-    values[1] = -15e-7, 99.9999995, 0.1234565, -largest
-    both(lambda: "\n".join(bvh.format_channels(values, [2, 0, 1, 3])))
-
-
-@needs_kernels
 def test_wrong_arrays_are_refused():
     assert compiled.KERNELS is not None
     with pytest.raises(ValueError, match="broadcast"):
@@ -108,10 +80,6 @@ def test_wrong_arrays_are_refused():
     with pytest.raises(TypeError, match="array 'd'"):
         compiled.KERNELS.rotate(np.ones(4, np.float32), np.ones(3), np.empty(3))
     one = np.zeros(1, np.int32)
-    with pytest.raises(ValueError, match="no such axis"):
-        compiled.KERNELS.turn_about_axes(one + 3, np.ones((5, 1)), np.ones((5, 4)))
-    with pytest.raises(ValueError, match="shapes"):
-        compiled.KERNELS.turn_about_axes(one, np.ones((5, 1)), np.ones((4, 4)))
     with pytest.raises(ValueError, match="tree"):
         compiled.KERNELS.pose(
             *(np.ones((2, 3)), np.ones((2, 1, 4)), np.ones((1, 3)), one, one + 5, one),
