@@ -1,4 +1,4 @@
-"""See motions in the frame of the floor that people described."""
+"""See motions in the frame of their described floor."""
 
 from __future__ import annotations
 

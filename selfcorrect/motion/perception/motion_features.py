@@ -1,6 +1,6 @@
-"""Motion features that rules read.
+"""Features of motions that rules read.
 
-They are positions, speeds, soles and centre of mass, each computed once on demand.
+They are positions, soles, heights and the centre of mass.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,9 +50,9 @@ _OF_ALL_POINTS = ("positions_m", "body_m", "steps_m", "world_soles_m", "soles_m"
 
 
 class MotionFeatures:
-    """Features of a motion.
+    """Features of a motion, computed when they are asked for.
 
-    There are T frames, J joints and B body joints, which are joints with an anatomical part.
+    The motion has T frames and J joints. B of these are body joints, which have an anatomical part.
     """
 
     def __init__(
@@ -62,11 +62,10 @@ class MotionFeatures:
         ground: ObservedGround | None = None,
         feet: FootFrames | None = None,
     ) -> None:
-        """Take a motion, seen from the belt if any.
-
-        The belt is a treadmill's.
+        """Take a motion.
 
         Args:
+            motion: The motion. On the belt of a treadmill, features are relative to the belt.
             around: What carries the motion besides the floor.
             ground: The ground of the motion; None to observe it.
             feet: Foot frames of the motion; None to take its own, or to estimate them.
@@ -97,7 +96,10 @@ class MotionFeatures:
 
     @classmethod
     def of_joints(cls, motion: Motion, around: Surroundings | None = None) -> Self:
-        """Return features without an estimate of soles, for callers that do not need soles."""
+        """Return features with the soles of the rest pose.
+
+        Callers that do not read soles save their estimate.
+        """
         return cls(motion, around, feet=FootFrames())
 
     def __len__(self) -> int:
@@ -125,16 +127,16 @@ class MotionFeatures:
     def _measure_by_block(self, measure: Callable[[Motion], np.ndarray]) -> np.ndarray:
         """Measure each frame (T, ...) in blocks.
 
-        A block has as many frames as fit into `SLAB`.
+        A block has at most `SLAB` frames.
         """
         if len(self) <= SLAB:
             return measure(self.motion)
         return in_chunks(lambda frames: measure(self.frames(frames[0], frames[-1] + 1)), np.arange(len(self)))
 
     def with_surroundings(self, around: Surroundings) -> Self:
-        """Return the features with other supports.
+        """Return the features in other surroundings.
 
-        Supports of poses that are known stay.
+        Poses that are known already are not computed again.
         """
         if self.has_feet:
             _ = self.world_soles_m  # before the copy, which takes them over
@@ -147,7 +149,7 @@ class MotionFeatures:
     def forget_poses(self) -> None:
         """Drop cached poses of long motions.
 
-        All joints and corners are dropped; a rule that asks for them computes them again.
+        Rules that read joints or sole corners later compute them again.
         """
         for name in _OF_ALL_POINTS if len(self) > SLAB else ():
             vars(self).pop(name, None)
@@ -158,16 +160,16 @@ class MotionFeatures:
         return self._measure_by_block(joint_positions)
 
     def find_positions_m(self, first: int, last: int) -> np.ndarray:
-        """Return world positions (last − first, J, 3).
+        """Return world positions (last − first, J, 3) of all joints.
 
-        Some frames are posed, with all joints.
+        Only the frames from `first` to `last` (exclusive) are posed.
         """
         if len(self) <= SLAB or "positions_m" in vars(self):
             return self.positions_m[first:last]
         return joint_positions(self.frames(first, last))
 
     def find_places_m(self, joints: Sequence[int]) -> np.ndarray:
-        """Return world positions (T, K, 3) of joints.
+        """Return world positions (T, K, 3) of some joints.
 
         Long motions need not pose all joints for this.
         """
@@ -253,10 +255,7 @@ class MotionFeatures:
 
     @cached_property
     def soles_m(self) -> np.ndarray:
-        """(T, P, 3) sole corners above the ground.
-
-        The left foot comes first.
-        """
+        """(T, P, 3) sole corners above the ground, left foot first."""
         if self._on_floor.ground is not None:
             return self._on_floor.ground.standing_on(self.world_soles_m)
         ankles = self.skeleton.pair("ankle")
@@ -268,9 +267,9 @@ class MotionFeatures:
 
     @property
     def feet_m(self) -> np.ndarray:
-        """(T, 2, K, 3) corners of each sole.
+        """(T, 2, K, 3) sole corners above the ground, by foot.
 
-        Their layout is that of `soles_m`.
+        K corners of a sole are in the order of `soles_m`.
         """
         return self.soles_m.reshape(len(self), 2, -1, 3)
 
@@ -278,16 +277,15 @@ class MotionFeatures:
     def middle_lines_m(self) -> np.ndarray:
         """(T, 2, K / 2, 3) middle line of each sole.
 
-        It runs from heel to tip: heel, ball if the foot has a toe joint, and tip.
+        Its points are heel, ball if the foot has a toe joint, and tip.
         """
         return find_sole_middles_m(self.feet_m)
 
     @cached_property
     def sole_heights_m(self) -> np.ndarray:
-        """(T, 2) height of each sole's lowest point.
+        """(T, 2) height of each sole's lowest point above the ground.
 
-        It is above the ground below; the left foot comes first. Heels of soles that the feet show are round, as
-        corrections plant them.
+        The left foot comes first. Heels of soles that the feet show are round, as corrections plant them.
         """
         heights_m = self.feet_m[..., 1].copy()
         if self.skeleton.soles_m is not None and heights_m.shape[2] == CORNERS_WITH_TOES:
@@ -297,9 +295,9 @@ class MotionFeatures:
 
     @cached_property
     def _beneath_m(self) -> np.ndarray:
-        """(T, J) height of floor or support below joints.
+        """(T, J) height of what carries each joint.
 
-        A support counts for the part of the body that it carries.
+        It is the floor, or a support that carries this part of the body.
         """
         ground = self._on_floor.ground
         if not self.around.supports and ground is None:
@@ -310,9 +308,9 @@ class MotionFeatures:
 
     @cached_property
     def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Surface heights (T, F) around joints, with names.
+        """Heights (T, F) of the surface around joints, with names.
 
-        They are the lowest, above the ground, except at the feet.
+        They are those of the surface's lowest points above the ground. Feet are left out.
         """
         radii = {joint: SURFACE_RADII_M.get(strip_side(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
@@ -329,23 +327,22 @@ class MotionFeatures:
 
     @property
     def lowest_surface_m(self) -> np.ndarray:
-        """(T,) height of the lowest surface except the feet."""
+        """(T,) height of the lowest surface except the feet.
+
+        It is the height above the ground.
+        """
         return self.surface_m[0].min(axis=1, initial=np.inf)
 
     @cached_property
     def lowest_m(self) -> np.ndarray:
-        """(T,) height of the body's lowest point.
-
-        It is above the ground below.
-        """
+        """(T,) height of the body's lowest point above the ground."""
         return np.minimum(self.lowest_surface_m, self.sole_heights_m.min(axis=1))
 
     @cached_property
     def clear_m(self) -> np.ndarray:
-        """(T,) clearance of the whole body.
+        """(T,) height of the whole body above the ground.
 
-        It is the height of everything above the ground, hands included in any direction. The height is 0 while a hand
-        grips something.
+        It includes hands, which may point in any direction. The height is 0 while a hand grips something.
         """
         wrists = [joint for joint in self.joints if self.skeleton.parts[joint].endswith("_wrist")]
         hands_m = self.find_places_m(wrists)[..., 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
@@ -363,16 +360,10 @@ class MotionFeatures:
 
     @cached_property
     def centre_m(self) -> np.ndarray:
-        """(T, 3) centre of mass.
-
-        Masses are points at the joints.
-        """
+        """(T, 3) centre of mass of points at the joints."""
         return np.einsum("tji,j->ti", self.body_m, self.mass_shares)
 
     @cached_property
     def mass_shares(self) -> np.ndarray:
-        """(B,) shares of the body's mass.
-
-        Masses are points at the joints.
-        """
+        """(B,) share of the body's mass at each body joint."""
         return mass_shares(self.skeleton)[self.joints]

@@ -1,8 +1,9 @@
-"""Observe the feet of a motion.
+"""Observe stances of feet and the ground below.
 
-The observation says which foot stands when, how high the floor is, and what contradicts it. `observe` returns the
-observation of a motion, made once. Nothing in it depends on where y = 0 is: heights move with the motion, probabilities
-stay.
+An observation says which foot stands when, how high the floor is, and what contradicts that. `observe` returns the
+observation of a motion, made once. Its probabilities do not depend on where y = 0 is, and its heights rise with the
+motion. What takes time, the stances and the ground that they show, is found once for all motions whose feet move alike:
+see `Motion.perceived`.
 
 1. Velocities are taken over the shortest window that tames the noise of the joints.
 2. A hidden Markov model finds stances by speed and by height above each point's lower envelope.
@@ -68,18 +69,13 @@ _ANKLE_RISE_M = 0.062
 """Usual ankle rise of flat feet, in m above toe joints whose soles have the usual depth."""
 _DEEPER_SHARE = 0.55
 """Additional sole depth per lacking ankle rise. Rigs place toe joints higher or lower in the same foot."""
-
-
 _STANCES = "stances"
-"""Name of the stances in `Motion.perceived`."""
+"""Name of a `_Perception` in `Motion.perceived`."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Ground:
-    """Ground heights that stances show.
-
-    They are above the lowest joint.
-    """
+    """Ground that stances show, above the lowest foot joint."""
 
     stances: tuple[Stance, ...]
     votes: Votes
@@ -92,13 +88,15 @@ class _Ground:
 
 @dataclass(frozen=True, eq=False)
 class _Perception:
-    """Results of the stance model.
+    """Stances and ground at any height of the motion.
 
-    They are over T frames, 2 feet and K points of each.
+    They have T frames, 2 feet and K points of each foot.
     """
 
     standing: np.ndarray
+    """(T, 2, K) probability that each point stands in its place."""
     bearing: np.ndarray
+    """(T, 2, K) probability that each point touches the ground."""
     ground: _Ground
     paths: FootPaths
     model: StanceModel | None
@@ -108,8 +106,8 @@ class _Perception:
 class Observation:
     """Feet, floor and stances of a motion.
 
-    There are T frames. Each answer is computed once, when it is asked for. Points are K for each foot: heel and toe
-    joint, or the ankle of feet without toe joints. On a ground that is known, heights are those above it.
+    The motion has T frames, and each foot K points: heel and toe joint, or the ankle alone if toe joints are missing.
+    Answers are computed when they are asked for. If the ground is known, heights are those above it.
     """
 
     def __init__(self, motion: Motion) -> None:
@@ -129,34 +127,28 @@ class Observation:
 
     @property
     def standing(self) -> np.ndarray:
-        """(T, 2, K) probability that each point stands.
-
-        It stands in its place, so that it may be planted.
-        """
+        """(T, 2, K) probability that each point stands in its place."""
         return self._perception.standing
 
     @cached_property
     def bearing(self) -> np.ndarray:
-        """(T, 2) probability that each foot touches ground.
+        """(T, 2) probability that each foot touches the ground.
 
-        Any point counts; the foot may bear load.
+        Any point of the foot counts. A foot that touches the ground may bear load.
         """
         return self._perception.bearing.max(-1)
 
     @property
     def stands(self) -> np.ndarray:
-        """(T, 2) whether each foot stands.
-
-        It more likely stands in its place than not.
-        """
+        """(T, 2) whether each foot likely stands in its place."""
         return self.standing.max(-1) > LIKELY
 
     @cached_property
     def plantable(self) -> np.ndarray:
-        """(T, 2, K) probability that a point can be planted.
+        """(T, 2, K) probability that each point can be planted.
 
-        It stands in its place, on ground that does not glide. Labels of the motion's file are evidence, too; infinite
-        labels decide about a foot: its likelier point stands.
+        Such a point stands in its place, on ground that does not glide. Labels of the motion's file are evidence, too.
+        Infinite labels decide about a foot: its likelier point stands.
         """
         standing = self._labelled_standing * (not self.glide_m_s.any())
         if self._labels is None or not np.isinf(self._labels).any():
@@ -167,9 +159,9 @@ class Observation:
 
     @property
     def _labelled_standing(self) -> np.ndarray:
-        """(T, 2, K) probability of standing, with labels.
+        """(T, 2, K) probability that each point stands, given labels.
 
-        The labels of the motion's file are evidence.
+        The labels are those of the motion's file.
         """
         model = self._perception.model
         if self._labels is None or model is None:
@@ -182,8 +174,8 @@ class Observation:
     def resting(self) -> np.ndarray:
         """(T, 2) probability that each foot rests.
 
-        It stands with any point on ground that may slide beneath it. It is 0 where labels say surely that the foot does
-        not stand.
+        A foot rests if any of its points stands on ground that may slide beneath it. The probability is 0 where labels
+        say for sure that the foot does not stand.
         """
         model = self._perception.model
         if model is None:
@@ -195,7 +187,7 @@ class Observation:
     def toes_stand(self) -> np.ndarray:
         """(T, 2) whether each toe joint surely stands.
 
-        It stands in its place; the ankle counts for feet without a toe joint.
+        It stands in its place. Without toe joints, the ankle counts.
         """
         return self.standing[..., -1] > _SURE
 
@@ -203,7 +195,7 @@ class Observation:
     def stands_flat(self) -> np.ndarray:
         """(T, 2) whether each foot surely stands flat.
 
-        Heel and toe stand, both as high as they do on the floor.
+        Both heel and toe then stand as high as they do on the floor.
         """
         heights_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)
         off_m = np.abs(heights_m - self._perception.ground.votes.floors_m)
@@ -211,27 +203,23 @@ class Observation:
 
     @property
     def touches(self) -> np.ndarray:
-        """(T, 2) whether each foot touches the ground.
-
-        It is more likely than not.
-        """
+        """(T, 2) whether each foot likely touches the ground."""
         return self.bearing > LIKELY
 
     @property
     def stances(self) -> tuple[Stance, ...]:
         """Stances of all points whose votes count.
 
-        Their positions are in the world, or above a known ground.
+        Their heights are those above the lowest foot joint.
         """
         return self._perception.ground.stances
 
     @cached_property
     def sole_depth_m(self) -> float:
-        """Usual sole depth below the joint on the floor.
+        """Usual depth of soles below toe joints.
 
-        The joint that shows the floor is the toe joint, or the ankle without any. Rigs place toe joints higher or lower
-        in the same foot. The rest pose shows that by how far ankles rise above these, unless its feet point down; then
-        flat stances do.
+        Without toe joints, it is the depth below ankles. Rigs place toe joints higher or lower in the same foot. How
+        far ankles rise above toe joints shows that, in the rest pose or, if its feet point down, in flat stances.
         """
         if self.feet_m.shape[2] < 2:
             return -BOX_FOOT_SOLE_M * self._size
@@ -241,9 +229,9 @@ class Observation:
 
     @property
     def _ankle_rise_m(self) -> float:
-        """Ankle height above toe joints in flat feet.
+        """Height of ankles above toe joints in flat feet.
 
-        It is the usual height if nothing shows it.
+        If nothing shows it, it is the usual height.
         """
         reach_m = np.linalg.norm(self._toe_offset_m[[0, 2]])
         if 0 <= -self._toe_offset_m[1] < _STEEPEST_FOOT * reach_m:
@@ -263,7 +251,7 @@ class Observation:
     def is_floor_shown(self) -> bool:
         """True if feet show their floor.
 
-        A foot often stands on it, wherever y = 0 is. Feet that glide do not.
+        A foot often stands on such a floor, wherever y = 0 is. Feet that glide show no floor.
         """
         if not self.has_feet or self.glide_m_s.any():
             return False
@@ -273,18 +261,18 @@ class Observation:
 
     @property
     def is_floor_plausible(self) -> bool:
-        """False for ground far above zero.
+        """False for ground far above y = 0, hardly shown.
 
-        Such ground is hardly shown, as with bodies that float or climb. Ground below y = 0 is plausible: no floor at 0
+        Bodies that float or climb seem to stand on such ground. Ground below y = 0 is plausible, because no floor at 0
         carries a body that stands below it.
         """
         return self.is_floor_shown or bool(self.levels_m.min() <= _FAR_M)
 
     @cached_property
     def left_deeper_m(self) -> float:
-        """Half the difference of both soles' depths.
+        """Half of how much deeper the left sole is.
 
-        The sole of the foot whose joint stands higher is deeper.
+        The joint of the foot with the deeper sole stands higher.
         """
         heights_m = []
         for foot in range(2):
@@ -298,7 +286,7 @@ class Observation:
     def floor_error_m(self) -> float:
         """Standard error of the floor height.
 
-        The depth of soles is not part of it.
+        It leaves out the error of the sole depth.
         """
         return self._perception.ground.votes.error_m
 
@@ -309,9 +297,9 @@ class Observation:
 
     @property
     def slope(self) -> GroundSlope:
-        """Ground slope in space and time.
+        """Slope of the ground in space and time.
 
-        It is level unless stances show another slope far better.
+        The ground is level unless stances fit a slope far better.
         """
         return self._perception.ground.slope
 
@@ -324,7 +312,8 @@ class Observation:
     def rise_m(self) -> np.ndarray:
         """(T,) height of steadily rising ground.
 
-        It is relative to the middle frame, negative where the ground sinks, and zero unless stances show it.
+        The height is relative to the middle frame, and negative where the ground sinks. It is zero unless stances show
+        a rise.
         """
         frames = np.arange(len(self))
         return self._rise.slopes[2] * (frames - frames.mean()) / self.fps
@@ -333,34 +322,35 @@ class Observation:
     def rises_underfoot(self) -> bool:
         """True if feet rise with rising ground.
 
-        The ground rises or sinks far, and feet that stand move with it, so it does not slope. Feet that slide up a
-        slope rise, too, but not far.
+        The ground then rises or sinks far, and standing feet move with it, so that it does not slope. Feet that slide
+        up a slope rise, too, but not far.
         """
         is_far = np.ptp(self.rise_m) > RISES_FAR_M
         return bool(is_far) and rises_underfoot(self._rise, self.stances, self.feet_m, self.fps)
 
     @cached_property
     def lift_m(self) -> np.ndarray:
-        """(T,) lift height above the first frame.
+        """(T,) height of a lift above its first frame.
 
-        It is the ground that carries the body; zero without a lift.
+        The lift carries the body. Without a lift, heights are zero.
         """
         joints_m = self.feet_m.swapaxes(1, 2).reshape(len(self), -1, 3)
         return estimate_lift_m(joints_m, self.fps)
 
     @property
     def glide_m_s(self) -> np.ndarray:
-        """(2,) belt velocity along x and z.
+        """(2,) velocity of a belt along x and z.
 
-        The body walks on the spot there; else it is 0.
+        The body walks on the spot on the belt. Without a belt, the velocity is 0.
         """
         return self._perception.paths.glide_m_s
 
     @cached_property
     def standing_glide_m_s(self) -> np.ndarray:
-        """(T − 1, 2) glide velocity of a standing body.
+        """(T − 1, 2) velocity at which a standing body glides.
 
-        It is along x and z, from frame to frame; else 0, as where labels say surely that no foot stands.
+        It is that from frame to frame, along x and z. It is 0 where the body does not stand, or where labels say for
+        sure that no foot does.
         """
         glide_m_s = estimate_standing_glide(self.feet_m[:, :, -1], self._root_m, self.fps)
         if self._labels is None:
@@ -371,29 +361,26 @@ class Observation:
     def along_m_s(self) -> np.ndarray:
         """(T, 2) speed of each foot's slower point.
 
-        It is along the ground, seen from a belt.
+        It is the speed along the ground, relative to a belt.
         """
         return self._perception.paths.speeds_m_s.reshape(self.standing.shape).min(-1)
 
     @property
     def stance_speed_m_s(self) -> float:
-        """Usual ground speed of standing points.
-
-        The motion shows it.
-        """
+        """Usual speed of standing points along the ground."""
         model = self._perception.model
         return STANDS_M_S if model is None else model.stands_m_s
 
     @property
     def noise_m(self) -> np.ndarray:
-        """(2, K) standard deviation of each point's noise."""
+        """(2, K) standard deviation of the noise of each point."""
         return self._perception.paths.noise_m.reshape(self.standing.shape[1:])
 
     @cached_property
     def ground_m(self) -> np.ndarray:
         """(T, 2) ground height beneath each foot.
 
-        It is the foot's level, plus the slope.
+        It is the level of the foot, plus the rise of the slope.
         """
         shape = self.standing.shape
         toes_m = self._perception.paths.places_m.reshape(*shape, 3)[:, :, -1]
@@ -406,10 +393,10 @@ class Observation:
 
     @cached_property
     def off_m(self) -> np.ndarray:
-        """(T, 2) contradiction between feet and ground.
+        """(T, 2) height of feet that contradict the ground.
 
-        It is the height above the ground in stances that are too high, or (negative) of feet below it; else 0. Heights
-        within a tolerance, which grows with the noise, do not contradict the ground.
+        Feet contradict the ground in stances that are too high above it, or where they are below it, which is negative.
+        They do so by more than a tolerance, which grows with the noise. For all other feet it is 0.
         """
         toes_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)[..., -1]
         above_m = toes_m + self._base_m - self.sole_depth_m - self.ground_m
@@ -423,19 +410,19 @@ class Observation:
         return np.where(contradicts, above_m, 0.0)
 
     def speeds_of(self, other: Motion) -> np.ndarray:
-        """Return another motion's foot speeds (T, 2).
+        """Return another motion's foot speeds (T, 2) along the ground.
 
-        They are along the ground; both motions have the same frames. Each foot's speed is the speed of the point that
-        more likely stands in this motion, seen from its belt.
+        The speed of a foot is that of the point that more likely stands in this motion, relative to its belt. Both
+        motions have the same frames.
         """
         speeds_m_s = floor_speeds_m_s(find_feet_m(other), self.fps, belt_m_s=self.glide_m_s)
         likeliest = self.standing.argmax(-1)[..., None]
         return np.take_along_axis(speeds_m_s, likeliest, axis=-1)[..., 0]
 
     def standing_speed_m_s(self, other: Motion) -> float:
-        """Return another motion's mean speed in stance.
+        """Return another motion's mean foot speed in stance.
 
-        Its feet move along the ground in the stances of this motion; 0 without any.
+        The stances are those of this motion. Without stances, the speed is 0.
         """
         weights = self.standing.max(-1)
         return float((weights * self.speeds_of(other)).sum() / max(weights.sum(), 1e-9)) if self.has_feet else 0.0
@@ -444,13 +431,13 @@ class Observation:
     def _base_m(self) -> float:
         """Height of the lowest foot joint.
 
-        It is taken away first, so that heights change nothing else.
+        All else is perceived relative to this height.
         """
         return float(self.feet_m[..., 1].min()) if self.has_feet else 0.0
 
     @property
     def _perception(self) -> _Perception:
-        """What all motions show whose feet move like these; see `Motion.perceived`."""
+        """What motions show whose feet move like these."""
         if _STANCES not in self._perceived:
             joints_m = np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9)
             self._perceived[_STANCES] = _perceive(joints_m, self.fps) if self.has_feet else _perceive_nothing(joints_m)
@@ -464,9 +451,14 @@ def observe(motion: Motion) -> Observation:
 
 
 def observe_feet(motions: MotionBatch, find_frames: Callable[[Observation], np.ndarray]) -> np.ndarray:
-    """Find frames (N, T, 2) of a foot condition.
+    """Find when a condition holds for each foot.
 
-    Padded frames are like the last frame. find_frames: Returns (T, 2) of the observation of a motion of T frames.
+    Args:
+        motions: N motions of up to T frames.
+        find_frames: Returns whether the condition holds (frames, 2), given the observation of a motion.
+
+    Returns:
+        (N, T, 2) whether the condition holds. Padded frames are like the last frame of their motion.
     """
     holds = np.empty((*motions.root_m.shape[:2], 2), dtype=bool)
     for index, motion_holds in enumerate(holds):
@@ -477,10 +469,10 @@ def observe_feet(motions: MotionBatch, find_frames: Callable[[Observation], np.n
 
 
 def find_feet_m(motion: Motion) -> np.ndarray:
-    """Return ankles and toe joints above the ground.
+    """Return the positions (T, 2, K, 3) of ankles and toe joints.
 
-    They are (T, 2, 2, 3), or ankles alone (T, 2, 1, 3); heights are those above a known ground. They are zeros (T, 2,
-    1, 3) in skeletons without ankles.
+    K is 2, or 1 if a toe joint is missing, so that ankles come alone. If the ground is known, heights are those above
+    it. A skeleton without ankles gets zeros (T, 2, 1, 3).
     """
     joints = find_foot_joints(motion.skeleton)
     if not joints:
@@ -493,9 +485,9 @@ def find_feet_m(motion: Motion) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
-    """Return the mean toe offset (3,) at rest.
+    """Return the mean offset (3,) from ankles to toe joints.
 
-    It is seen from the ankles, and zero without toe joints.
+    The offset is that at rest. Without toe joints, it is zero.
     """
     joints = find_foot_joints(skeleton)
     if len(joints) < 4:
@@ -505,9 +497,9 @@ def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
 
 
 def find_foot_joints(skeleton: Skeleton) -> list[int]:
-    """Find each foot's ankle and toe joint.
+    """Find each foot's ankle and toe joint, left foot first.
 
-    The left foot comes first. Ankles come alone if a toe joint is missing; the list is empty without ankles.
+    Returns ankles alone if a toe joint is missing, and an empty list without ankles.
     """
     parts = ("ankle", "foot") if skeleton.pair("foot") is not None else ("ankle",)
     joints = [skeleton.joint(f"{side}_{part}") for side in SIDES for part in parts]
@@ -515,9 +507,9 @@ def find_foot_joints(skeleton: Skeleton) -> list[int]:
 
 
 def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
-    """Find stances and ground.
+    """Perceive stances and ground.
 
-    Ankles and toe joints are (T, 2, K, 3).
+    The paths of ankles and toe joints are (T, 2, K, 3).
     """
     points_m = find_heels_and_toes(joints_m)
     shape = points_m.shape[:3]
@@ -533,7 +525,7 @@ def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
 def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tuple[int, int, int]) -> _Ground:
     """Find the ground that standing points show.
 
-    They stand with a probability (T, 2 K); shape: T, 2 and K.
+    Points stand with a probability (T, 2 K). The shape is T, 2 and K.
     """
     stances = find_stances(standing.reshape(shape), paths, fps)
     slope = fit_slope(stances, shape[2], fps)
@@ -550,7 +542,10 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
 
 
 def _perceive_nothing(joints_m: np.ndarray) -> _Perception:
-    """Return the perception of a body without feet or frames; its joints are (T, 2, K, 3)."""
+    """Return what a body without feet or frames shows.
+
+    Its joints are (T, 2, K, 3).
+    """
     frames, _, parts, _ = joints_m.shape
     nowhere = np.zeros((frames, 2, parts))
     still = np.zeros((frames, 2 * parts))

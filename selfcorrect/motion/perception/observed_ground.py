@@ -1,4 +1,4 @@
-"""The ground below a motion, as its feet and posture show it.
+"""The ground as feet and posture show it.
 
 A ground that people describe is a `Ground`. The feet are then observed above that ground, so all heights here are
 relative to it.
@@ -59,7 +59,7 @@ below this."""
 
 
 class ObservedGround:
-    """Ground below a motion of T frames, computed when it is asked for.
+    """Ground below a motion, computed when it is asked for.
 
     `feet_seen` has the levels on which feet stand. The heights here answer what follows from them; they are None if the
     motion does not show it:
@@ -86,14 +86,18 @@ class ObservedGround:
 
     @cached_property
     def plane(self) -> GroundPlane:
-        """Plane on which the feet stand, level if nothing shows another."""
+        """Plane on which the feet stand.
+
+        It is level if nothing shows another plane.
+        """
         return estimate_ground_plane(self._motion, self.feet_seen)
 
     @cached_property
     def lying_m(self) -> float | None:
-        """Height at which the body lies, sits or kneels below its feet for long.
+        """Height at which the body lies, sits or kneels.
 
-        Such feet stand on heels or rest on other feet, and their toes are not on the floor. None for other bodies.
+        It does so below its feet for long. Such feet stand on heels or rest on other feet, and their toes are not on
+        the floor. None for other bodies.
         """
         motion = self._motion
         seen = self.feet_seen
@@ -117,12 +121,18 @@ class ObservedGround:
 
     @property
     def is_stood_on(self) -> bool:
-        """True if a foot ever stands, so that feet do not just pass as in a flight that never lands."""
+        """True if a foot ever stands.
+
+        In a flight that never lands, feet only pass.
+        """
         return self._stance_weight >= _HARDLY_STANDS
 
     @cached_property
     def _estimated_feet(self) -> tuple[FootFrames, float]:
-        """Foot frames and mean sole depth, as flat stances show them; the rest pose's without any."""
+        """Estimated foot frames and mean sole depth.
+
+        Feet that stand flat show them. If feet never do, they are those of the rest pose.
+        """
         return estimate_feet_by_depth(self._motion, self.feet_seen)
 
     @cached_property
@@ -140,9 +150,10 @@ class ObservedGround:
 
     @property
     def near_m(self) -> float | None:
-        """Level nearest to y = 0, because a body that sinks for a while stands on two levels.
+        """Level nearest to y = 0.
 
-        None if hardly any foot stands, or if feet hang in the air.
+        A body that sinks for a while seems to stand on two levels, of which the nearest is taken. None if hardly any
+        foot stands, or if feet hang in the air.
         """
         if self._stance_weight < _FEWEST_STANCES or self.has_hanging_feet:
             return None
@@ -151,10 +162,10 @@ class ObservedGround:
 
     @property
     def kept_m(self) -> float | None:
-        """Floor height that stays, because unknown bone lengths may explain it.
+        """Floor height that is not corrected.
 
-        The person's own feet stand at y = 0, and the feet of a body of other lengths with the same root path beside it.
-        None without such a floor.
+        Unknown bone lengths may explain it: the person's own feet stand at y = 0, and the feet of a body of other
+        lengths with the same root path beside it. None without such a floor.
         """
         motion = self._motion
         if not motion.keeps_height or motion.ground is not None or not len(motion):
@@ -164,11 +175,13 @@ class ObservedGround:
         return floor_m if abs(floor_m) <= motion.height_error_m else None
 
     def find_height_below_m(self, soles_m: np.ndarray, *, lowest: bool) -> float | None:
-        """Find the ground below modelled soles, which may stand beside the observed ground.
+        """Find the ground below modelled soles.
+
+        The soles may stand beside the ground that the joints of the feet show.
 
         Args:
             soles_m: (T, 2, C, 3) corners of the soles.
-            lowest: Whether to take the lowest level of several, not the usual one.
+            lowest: Whether to take the lowest of several levels instead of the usual one.
 
         Returns:
             The height, or None if the ground is far above y = 0 and hardly shown.
@@ -180,12 +193,12 @@ class ObservedGround:
 
     @cached_property
     def floor_to_zero_m(self) -> float | None:
-        """Height that a correction moves to y = 0, or None if nothing shows the floor.
+        """Height that a correction moves to y = 0.
 
         It is the height of the floor, or of the nearest of several levels. A level far from y = 0 counts less, the less
-        the motion stands there. A body on any step of a staircase stays there. So does a body that climbs far from
-        y = 0: its floor is not known, because the file may just not show what leads there. The floor is not known
-        either if feet hardly show it. A body whose feet never stand is not lowered.
+        the motion stands there. It is None if the floor is not known: if feet hardly show it, or if a body climbs far
+        from y = 0, because the file may just not show what leads there. A body on any step of a staircase stays there,
+        and a body whose feet never stand is not lowered.
         """
         if not self.is_shown:
             return self.lying_m
@@ -204,7 +217,10 @@ class ObservedGround:
         return floor_m if self.is_stood_on else min(floor_m, 0.0)
 
     def _measure_gap_m(self, floor_m: float) -> float:
-        """Measure by how much modelled soles stand above the ground that joints show, if that is at `floor_m`."""
+        """Measure how high modelled soles stand above the ground.
+
+        The ground is that of the joints, and `floor_m` the height of its floor.
+        """
         level = LevelFeet(self.feet)
         motion = self._motion
         base_m = np.array([0.0, floor_m, 0.0])
@@ -231,7 +247,7 @@ def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
 
 
 def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """Find the height (T,) of the lowest point of trunk and legs.
+    """Find the lowest height (T,) of trunk and legs.
 
     Feet do not count. Neither do arms, which reach below a body that rolls.
     """
@@ -249,7 +265,10 @@ def observe_ground(motion: Motion) -> ObservedGround:
 
 
 def _has_hanging_feet(motion: Motion, stands: np.ndarray) -> bool:
-    """Return whether feet that seem to stand hang: see `ObservedGround.has_hanging_feet`; stands: (T, 2)."""
+    """Return whether feet that seem to stand hang.
+
+    See `ObservedGround.has_hanging_feet`. Feet stand in frames (T, 2).
+    """
     skeleton = motion.skeleton
     pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
     if len(pairs) < 4 or not stands.any():
