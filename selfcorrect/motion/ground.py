@@ -71,7 +71,7 @@ class GroundBox:
         A point counts if it is above the box, or inside and nearer to the top than to the sides. A point deeper than
         `DEEPEST_M`, such as a toe that touches the riser of a step, is beside the box.
         """
-        return _BoxTable.from_boxes([self]).hold(points_m)[..., 0]
+        return _BoxTable.from_boxes([self]).contains_points(points_m)[..., 0]
 
 
 _PAIRS_AT_ONCE = 1_000_000
@@ -122,7 +122,7 @@ class _BoxTable:
         """Return the table of the boxes at these indices."""
         return _BoxTable(**{name: values[boxes] for name, values in vars(self).items()})
 
-    def hold(self, points_m: np.ndarray) -> np.ndarray:
+    def contains_points(self, points_m: np.ndarray) -> np.ndarray:
         """Return whether points (..., 3) stand on each box, (..., B).
 
         See `GroundBox.contains` for the rule.
@@ -148,7 +148,7 @@ class _BoxTable:
             rows = max(1, _PAIRS_AT_ONCE // len(table.tops_m))
             for start in range(0, len(flat_m), rows):
                 part = slice(start, start + rows)
-                tops_m = np.where(table.hold(flat_m[part]), table.tops_m, -np.inf)
+                tops_m = np.where(table.contains_points(flat_m[part]), table.tops_m, -np.inf)
                 highest_m[part] = tops_m.max(axis=1)
         return highest_m.reshape(points_m.shape[:-1])
 

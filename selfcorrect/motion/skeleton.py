@@ -167,10 +167,10 @@ class Skeleton:
 
     def path_to_root(self, joint: int) -> list[int]:
         """Return a joint and its ancestors, the root last."""
-        way = [joint]
-        while way[-1]:
-            way.append(self.parents[way[-1]])
-        return way
+        path = [joint]
+        while path[-1]:
+            path.append(self.parents[path[-1]])
+        return path
 
     def path_between(self, top: int, low: int) -> list[int]:
         """Return the joints below `top` down to `low`, inclusive.

@@ -144,17 +144,17 @@ class Rerooted:
     def tree(self) -> Skeleton:
         """The skeleton with the new root."""
         skeleton = self.skeleton
-        way = skeleton.path_to_root(self.root)
-        offsets_m = np.vstack([skeleton.offsets_m, -skeleton.offsets_m[way[-2]]])
+        path = skeleton.path_to_root(self.root)
+        offsets_m = np.vstack([skeleton.offsets_m, -skeleton.offsets_m[path[-2]]])
         offsets_m[self.root] = 0.0
         names = [*skeleton.names, skeleton.names[0]]
-        for below, joint in pairwise(way):
+        for below, joint in pairwise(path):
             for child in skeleton.children[joint]:
                 if joint and child != below:
                     offsets_m[child] = skeleton.offsets_m[child] - skeleton.offsets_m[below]
-            offsets_m[joint] = 0.0 if below == self.root else -skeleton.offsets_m[way[way.index(below) - 1]]
+            offsets_m[joint] = 0.0 if below == self.root else -skeleton.offsets_m[path[path.index(below) - 1]]
             names[joint] = skeleton.names[below]
-        names[way[1]] = f"{skeleton.names[self.root]} carrier"
+        names[path[1]] = f"{skeleton.names[self.root]} carrier"
         place = {joint: index for index, joint in enumerate(self.order)} | {-1: -1}
         return replace(
             skeleton,
@@ -168,9 +168,9 @@ class Rerooted:
     @cached_property
     def _parents(self) -> Sequence[int]:
         """New parent of each joint, and of the rigid joint at the old root."""
-        way = self.skeleton.path_to_root(self.root)
+        path = self.skeleton.path_to_root(self.root)
         parents = [parent or len(self.skeleton) for parent in self.skeleton.parents]
-        for below, joint in pairwise(way):
+        for below, joint in pairwise(path):
             parents[joint] = below
         parents[self.root] = -1
         return [*parents, 0]

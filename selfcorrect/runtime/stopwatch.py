@@ -8,14 +8,14 @@ from contextlib import contextmanager
 PROCESSOR = "processor"
 """Key of the processor time, listed beside the wall times of phases."""
 
-_others_s = 0.0
+_other_processes_s = 0.0
 """Processor time of other processes that worked for this one."""
 
 
 def add_processor_time(seconds: float) -> None:
     """Count another process's processor time."""
-    global _others_s
-    _others_s += seconds
+    global _other_processes_s
+    _other_processes_s += seconds
 
 
 def processor_time_s() -> float:
@@ -23,7 +23,7 @@ def processor_time_s() -> float:
 
     Processes that worked for this one are included.
     """
-    return time.process_time() + _others_s
+    return time.process_time() + _other_processes_s
 
 
 class Stopwatch:

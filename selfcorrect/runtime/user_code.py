@@ -67,9 +67,9 @@ def locate_code(code: object) -> str:
 
 
 def name_of(code: object) -> str:
-    """Return the name of a corrector, even if it is wrapped in a partial.
+    """Return the name of a corrector, looking through partials.
 
-    It is its `name`, or that of its function or class.
+    The name is its attribute `name`, or that of its function or class.
     """
     while isinstance(code, functools.partial):
         code = code.func

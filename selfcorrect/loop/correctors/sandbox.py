@@ -60,7 +60,7 @@ class SubprocessSandbox:
                 start_new_session=True,
             )
         self.close = weakref.finalize(self, _kill, self._process, self._connection, os.getpid())
-        """End the process now; without a call, the process ends when nobody holds this object any more."""
+        """End the process now. Otherwise it ends when nothing refers to this object any more."""
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function in the separate process.
@@ -200,7 +200,7 @@ def _serve(number: int) -> None:
     connection = Connection(number)
     memory: Memory = {}
     process = os.getpid()
-    threading.Thread(target=_end_with_the_other, args=(number,), daemon=True).start()
+    threading.Thread(target=_end_with_peer, args=(number,), daemon=True).start()
     listen_to_places(lambda place: connection.send_bytes(pickle.dumps(("place", place))))
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
@@ -240,7 +240,7 @@ def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | 
         return pickle.dumps(("error", sendable))
 
 
-def _end_with_the_other(number: int) -> None:
+def _end_with_peer(number: int) -> None:
     """End this process when the other end of the connection is closed."""
     watch = select.poll()
     watch.register(number, 0)  # only that the opposite end is gone

@@ -81,48 +81,48 @@ class _UprightTurnSearch:
     def _solve_from_root(self) -> np.ndarray:
         turns: list[np.ndarray] = []
         for joint, (part, parent) in enumerate(zip(self.skeleton.parts, self.skeleton.parents, strict=True)):
-            turns.append(self._turn_of_joint(joint, part, turns[parent] if joint else np.array(UNTURNED)))
+            turns.append(self._solve_joint(joint, part, turns[parent] if joint else np.array(UNTURNED)))
         return np.array(turns)
 
-    def _turn_of_joint(self, joint: int, part: str, before: np.ndarray) -> np.ndarray:
+    def _solve_joint(self, joint: int, part: str, before: np.ndarray) -> np.ndarray:
         side, _, limb = part.rpartition("_")
         if part in _SPINE:
-            return self._turn_of_trunk(joint, part, before)
+            return self._solve_trunk(joint, part, before)
         if limb in _LIMBS and side:
             end, direction, tolerance_deg = _LIMBS[limb]
-            bones_m = self._bones(joint, self.skeleton.joint(f"{side}_{end}"))
+            bones_m = self._find_bone(joint, self.skeleton.joint(f"{side}_{end}"))
             if not len(bones_m):
-                return self._turn_without_bone(joint, before)
+                return self._solve_without_bone(joint, before)
             turn = self._align_bones(joint, bones_m, direction[None], tolerance_deg, before)
             is_shown = limb != "ankle" or not self.is_arbitrary  # arbitrary frames do not show how high ankles rise
             return turn if is_shown else _align(turn, bones_m, direction[None])
         if limb == "foot" and self.skeleton.children[joint]:
-            bones_m = self._bones(joint, self.skeleton.children[joint][0])
+            bones_m = self._find_bone(joint, self.skeleton.children[joint][0])
             if self.is_arbitrary and len(bones_m):
                 shown = self._mean_turns[joint]
                 if _largest_angle_deg(rotate(invert(shown), bones_m), _FORWARD[None]) > _TWIST_TOLERANCE_DEG:
                     return shown  # many programs write an end of their own, whatever the frame
             return self._align_bones(joint, bones_m, _FORWARD[None], 45.0, before)
-        return self._turn_without_bone(joint, before) if limb in ("", "foot", "head", "collar") else before
+        return self._solve_without_bone(joint, before) if limb in ("", "foot", "head", "collar") else before
 
-    def _turn_of_trunk(self, joint: int, part: str, before: np.ndarray) -> np.ndarray:
+    def _solve_trunk(self, joint: int, part: str, before: np.ndarray) -> np.ndarray:
         bones_m = np.zeros((0, 3))
         for end in _SPINE[_SPINE.index(part) + 1 :]:
-            bones_m = self._bones(joint, self.skeleton.joint(end))
+            bones_m = self._find_bone(joint, self.skeleton.joint(end))
             if len(bones_m):
                 break
         if part != "pelvis" and not len(bones_m):
-            return self._turn_without_bone(joint, before)
+            return self._solve_without_bone(joint, before)
         directions = np.tile(_UP, (len(bones_m), 1))
         hips = self.skeleton.pair("hip")
         if part == "pelvis" and hips is not None:
             left, right = hips
-            between_hips_m = self._bones(right, left)
+            between_hips_m = self._find_bone(right, left)
             bones_m = np.vstack([bones_m, between_hips_m])
             directions = np.vstack([directions, np.tile(_LEFT, (len(between_hips_m), 1))])
         return self._align_bones(joint, bones_m, directions, _TRUNK_TOLERANCE_DEG, before)
 
-    def _turn_without_bone(self, joint: int, before: np.ndarray) -> np.ndarray:
+    def _solve_without_bone(self, joint: int, before: np.ndarray) -> np.ndarray:
         """Return `before`, unless the motion contradicts it.
 
         This is the rotation of a joint without a bone of known direction.
@@ -133,7 +133,7 @@ class _UprightTurnSearch:
         off_deg = np.degrees(turn_angles(before, shown))
         return shown if off_deg > _TWIST_TOLERANCE_DEG + _TOLERANCE_SPREADS * self._spreads_deg[joint] else before
 
-    def _bones(self, joint: int, end: int | None) -> np.ndarray:
+    def _find_bone(self, joint: int, end: int | None) -> np.ndarray:
         """Return the bone (1, 3) between two joints at rest.
 
         The result is (0, 3) if the end is missing or coincides with the joint.

@@ -187,11 +187,11 @@ def fit_body_parts(motion: Motion) -> Motion:
         raise InputError(f"{motion.source or 'the motion'}: {NO_BODY} (no joint is recognised as {', '.join(missing)})")
     present = [part for part in SMPL_22 if motion.skeleton.joint(part) is not None]
     joints_m = joint_positions(motion)[:, [motion.skeleton.parts.index(part) for part in present]]
-    fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, _average_with(present)))
+    fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, _average_skeleton(present)))
     return replace(motion, skeleton=fitted.skeleton, root_m=fitted.root_m, rotations=fitted.rotations)
 
 
-def _average_with(parts: Sequence[str]) -> Skeleton:
+def _average_skeleton(parts: Sequence[str]) -> Skeleton:
     """Return the average skeleton of some parts.
 
     Each part's parent is its nearest ancestor among them.

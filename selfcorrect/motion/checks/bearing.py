@@ -146,11 +146,11 @@ def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
     """
     speeds_m_s = estimate_stance_speeds_m_s(features)
     slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDE_M_S)
-    way_m = np.zeros(len(features))
+    slides_m = np.zeros(len(features))
     for first, last in spans(slides, round(SHORTEST_STANCE_S * features.fps)):
         stretch = slice(first, last + 1)
-        way_m[stretch] = np.where(np.isfinite(speeds_m_s[stretch]), speeds_m_s[stretch], 0.0).sum() / features.fps
-    return way_m
+        slides_m[stretch] = np.where(np.isfinite(speeds_m_s[stretch]), speeds_m_s[stretch], 0.0).sum() / features.fps
+    return slides_m
 
 
 def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:

@@ -28,8 +28,7 @@ _BONES = {
     **{f"{side} forearm": (f"{side}_elbow", f"{side}_wrist") for side in SIDES},
 }
 _AXIS_M = {"trunk": 0.07, "thigh": 0.055, "shank": 0.04, "upper arm": 0.035, "forearm": 0.028}
-"""Radius around a bone that soft tissue does not give way in, in m: about three quarters of an adult's smallest half
-width."""
+"""Radius of the firm core around a bone, in m: about three quarters of an adult's smallest half width there."""
 
 
 def interpenetration_m(features: MotionFeatures) -> Measurement | None:

@@ -116,10 +116,10 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
     Only the part of the way out that is also the way back counts, so that fast limbs do not.
     """
-    way_out = features.steps_m[:-1]
-    way_back = -features.steps_m[1:]
-    longer = np.maximum(norms(way_out), norms(way_back))
-    along = np.einsum("tji,tji->tj", way_out, way_back) / np.maximum(longer, 1e-9)
+    step_out = features.steps_m[:-1]
+    step_back = -features.steps_m[1:]
+    longer = np.maximum(norms(step_out), norms(step_back))
+    along = np.einsum("tji,tji->tj", step_out, step_back) / np.maximum(longer, 1e-9)
     return Measurement(np.pad(np.maximum(along, 0.0), ((1, 1), (0, 0))), features.names)
 
 

@@ -87,22 +87,22 @@ class Walk:
 
 
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
-    """Find the longest walk forwards on the floor, or return None."""
+    """Find the longest walk forward on the floor, or return None."""
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
     pelvis_m, left_hip_m, right_hip_m, knee_m, left_m, right_m = np.moveaxis(places, 1, 0)
     leg_m = float(median(norms(knee_m - left_hip_m) + norms(left_m - knee_m))) + _ANKLE_M
-    forwards = _find_forward(left_hip_m - right_hip_m, features.fps)
-    ahead_m = dot((left_m - right_m)[:, [0, 2]], forwards)
+    forward = _find_forward(left_hip_m - right_hip_m, features.fps)
+    ahead_m = dot((left_m - right_m)[:, [0, 2]], forward)
     apart_m = _smooth(ahead_m, _ANKLE_SMOOTHING_S, features.fps)
     turns = _find_turning_frames(apart_m)
     if len(turns) <= _FEWEST_STEPS:
         return None
     path_m = _smooth(pelvis_m[:, [0, 2]], _PATH_SMOOTHING_S, features.fps)
-    way_m = np.diff(path_m[turns], axis=0)
-    is_step = norms(way_m) > _SHORTEST_STEP * leg_m
-    is_step &= dot(way_m, forwards[turns[:-1]]) > _FORWARD_COSINE * norms(way_m)
+    steps_m = np.diff(path_m[turns], axis=0)
+    is_step = norms(steps_m) > _SHORTEST_STEP * leg_m
+    is_step &= dot(steps_m, forward[turns[:-1]]) > _FORWARD_COSINE * norms(steps_m)
     is_step &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
     is_clear = features.clear_m > _FLIGHT_M
     has_flight = [is_clear[start:stop].any() for start, stop in pairwise(turns)]
@@ -110,7 +110,7 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     start, stop = max(find_runs(is_step), key=lambda run: run[1] - run[0], default=(0, 0))
     if stop - start < _FEWEST_STEPS:
         return None
-    return Walk(_find_peaks(apart_m, turns[start : stop + 1]), norms(way_m[start:stop]) / leg_m, leg_m)
+    return Walk(_find_peaks(apart_m, turns[start : stop + 1]), norms(steps_m[start:stop]) / leg_m, leg_m)
 
 
 def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:

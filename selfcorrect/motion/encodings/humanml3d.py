@@ -156,7 +156,7 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
     if leg_m == 0:
         raise InputError("bones cannot be normalised: the right leg has no length in frame 0")
     heading_rad = _heading_rad(_forward(joints_m, 1, HUMANML3D_BODY))
-    orientations = _bone_orientations(joints_m, _about_y(heading_rad), HUMANML3D_BODY)
+    orientations = _bone_orientations(joints_m, _rotation_about_y(heading_rad), HUMANML3D_BODY)
     normalised = np.empty(joints_m.shape)
     normalised[:, 0] = joints_m[:, 0] * (lengths_m[_RIGHT_LEG].sum() / leg_m)
     for joint in range(1, len(SMPL_22)):
@@ -176,7 +176,7 @@ def canonical(joints_m: np.ndarray, *, keep_height: bool = False, body: RowBody 
     root_x, _, root_z = joints_m[0, 0]
     placed = joints_m - [root_x, 0 if keep_height else joints_m[..., 1].min(), root_z]
     heading_rad = _heading_rad(_forward(joints_m[0], 1, body))
-    return _about_y(-heading_rad).apply(placed)
+    return _rotation_about_y(-heading_rad).apply(placed)
 
 
 def encode(
@@ -210,12 +210,12 @@ def encode(
     if not keep_place:
         joints_m = canonical(joints_m, keep_height=keep_height, body=body)
     facing_rad = _smooth_facing_rad(joints_m, body)
-    to_facing = _about_y(-facing_rad[:, None])
+    to_facing = _rotation_about_y(-facing_rad[:, None])
     steps_m = np.diff(joints_m, axis=0)
     turns_rad = (np.diff(facing_rad) + np.pi) % (2 * np.pi) - np.pi  # the shorter way round
     root_velocity_m = to_facing[1:].apply(steps_m[:, :1])
     relative_m = joints_m[:-1, 1:] - joints_m[:-1, :1] * [1, 0, 1]
-    orientations = _bone_orientations(joints_m[:-1], _about_y(-facing_rad[:-1]), body)
+    orientations = _bone_orientations(joints_m[:-1], _rotation_about_y(-facing_rad[:-1]), body)
     squared_steps_m2 = np.square(steps_m[:, body.contact_joints]).sum(-1)
     largest_step = body.squared_contact_step * (body.fps / (fps or body.fps)) ** 2
     groups = (
@@ -239,10 +239,10 @@ def decode_joints(vectors: np.ndarray) -> np.ndarray:
     facing_rad, root_m = _root(vectors)
     groups = columns(joints)
     relative_m = vectors[..., groups["positions"]].reshape(*vectors.shape[:-1], joints - 1, 3)
-    others_m = _about_y(facing_rad[..., None]).apply(relative_m) + root_m[..., None, :] * [1, 0, 1]
+    others_m = _rotation_about_y(facing_rad[..., None]).apply(relative_m) + root_m[..., None, :] * [1, 0, 1]
     joints_m = np.concatenate([root_m[..., None, :], others_m], axis=-2)
     steps_m = vectors[..., -1:, groups["velocities"]].reshape(*vectors.shape[:-2], 1, joints, 3)
-    world_steps_m = _about_y(facing_rad[..., -1:, None]).apply(steps_m)
+    world_steps_m = _rotation_about_y(facing_rad[..., -1:, None]).apply(steps_m)
     last_m = joints_m[..., -1:, :, :] + world_steps_m
     return np.concatenate([joints_m, last_m], axis=-3)
 
@@ -263,7 +263,7 @@ def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     facing_rad[..., 1:] = -2 * np.cumsum(vectors[..., :-1, 0], axis=-1)
     steps_m = np.zeros((*vectors.shape[:-1], 3))
     steps_m[..., 1:, [0, 2]] = vectors[..., :-1, slices["velocity"]]
-    root_m = np.cumsum(_about_y(facing_rad).apply(steps_m), axis=-2)
+    root_m = np.cumsum(_rotation_about_y(facing_rad).apply(steps_m), axis=-2)
     root_m[..., 1] = vectors[..., slices["height"].start]
     return facing_rad, root_m
 
@@ -339,5 +339,5 @@ def _heading_rad(forward: np.ndarray) -> np.ndarray:
     return np.arctan2(forward[..., 0], forward[..., 2])
 
 
-def _about_y(angles_rad: np.ndarray) -> Rotation:
+def _rotation_about_y(angles_rad: np.ndarray) -> Rotation:
     return Rotation.from_euler("y", np.asarray(angles_rad)[..., None])

@@ -95,12 +95,12 @@ def _estimate_glide(
         steps = last + 1 - first
         if steps < _STAND_S * fps:
             continue
-        feet_way_m = feet_m_s[stretch] / fps
-        distance_m = float(np.linalg.norm(feet_way_m.sum(axis=0)))
+        feet_steps_m = feet_m_s[stretch] / fps
+        distance_m = float(np.linalg.norm(feet_steps_m.sum(axis=0)))
         root_distance_m = float(np.linalg.norm((root_m[last + 1] - root_m[first])[[0, 2]]))
         least_share, largest_share = _ROOT_SHARES
         is_glide = distance_m > max(_SHORTEST_GLIDE_M, slowest_m_s * steps / fps)
-        is_glide &= distance_m > straight * float(norms(feet_way_m).sum())
+        is_glide &= distance_m > straight * float(norms(feet_steps_m).sum())
         is_glide &= least_share * distance_m < root_distance_m < largest_share * distance_m
         if is_glide:
             begins = np.arange(1.0, steps + 1) if first else np.full(steps, np.inf)

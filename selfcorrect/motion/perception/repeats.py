@@ -511,15 +511,15 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     means /= window
     before = means[: -window - 3]
     after = means[window + 3 :]
-    twice_way = before + after
+    path_step = before + after
     step = np.diff(poses[window + 1 : -window - 1], axis=0)
     squares = np.einsum("...i,...i", means, means)
     before_squares = squares[: -window - 3]
     after_squares = squares[window + 3 :]
     larger = np.maximum(before_squares, after_squares)
     is_moving = np.minimum(before_squares, after_squares) > np.maximum(still, _SIMILAR_RATIO**2 * larger)
-    along = 2 * np.einsum("...i,...i", step, twice_way)
-    along /= np.maximum(np.einsum("...i,...i", twice_way, twice_way), 4 * _COPY_TOLERANCE**2)
+    along = 2 * np.einsum("...i,...i", step, path_step)
+    along /= np.maximum(np.einsum("...i,...i", path_step, path_step), 4 * _COPY_TOLERANCE**2)
     return np.where(is_moving, along, np.nan)
 
 
