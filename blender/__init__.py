@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Correct and check human motion inside Blender.
-
-The program selfcorrect does the work, with physics.
-"""
+"""Correct and check human motion inside Blender; the program selfcorrect does the work."""
 
 import bpy
 from bpy.app.handlers import persistent
@@ -32,7 +29,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Stop what is under way, and remove everything."""
+    """Stop running work, and remove everything that was added."""
     work.Running.stop()
     for name, handler in _HANDLERS:
         handlers = getattr(bpy.app.handlers, name)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Store corrections as keys, layers and contact curves.
-
-Actions hold them; layers are additive.
-"""
+"""Store corrections in actions, as keys, additive layers and contact curves."""
 
 from __future__ import annotations
 
@@ -32,22 +29,22 @@ from .rig import (
 _SAME_PLACE_M = 1e-4
 _SAME_ANGLE_RAD = math.radians(0.01)
 _SAME_SCALE = 1e-4
-"""Differences that get no keys."""
+"""Largest differences of location, rotation and scale that get no keys."""
 _DEFAULTS = {
     "scale": (1.0, 1.0, 1.0),
     "rotation_quaternion": (1.0, 0.0, 0.0, 0.0),
     "rotation_axis_angle": (0.0, 0.0, 1.0, 0.0),
 }
 _SAME_TIME = 0.01
-"""Frames by which a key may lie beside the time that it stands for."""
+"""Largest distance between a key and its time, in frames."""
 _SAME_VALUE = 1e-7
-"""Values of a layer that count as 0."""
+"""Largest value of a layer that counts as 0."""
 SOURCE_RIG = "selfcorrect rig"
 SOURCE_ACTION = "selfcorrect action"
 AMOUNT = "selfcorrect amount"
-"""Properties of a corrected action: what it was made from, and how much of it showed before it was switched off."""
+"""Custom properties of a corrected action: its origin, and its influence before it was switched off."""
 _REPEATED = 20
-"""Cycles of an action that its NLA strip shows before and after it."""
+"""Number of cycles that an NLA strip shows before and after a cyclic action."""
 _CREATED = ("actions", "objects", "armatures", "collections")
 """Kinds of data that a correction creates."""
 _KEYS = ("co", "handle_left", "handle_right")
@@ -59,10 +56,7 @@ _KEY_ENUMS = ("interpolation", "handle_left_type", "handle_right_type", "easing"
 
 @dataclass(frozen=True, eq=False)
 class BoneKeys:
-    """A bone's transforms (T, 4, 4) and keyed properties.
-
-    Transforms are in the bone's own space; properties come beside the rotation.
-    """
+    """A bone's transforms (T, 4, 4) in its own space, and the properties to key in addition to the rotation."""
 
     bases: np.ndarray
     has_location: bool
@@ -70,16 +64,15 @@ class BoneKeys:
 
 
 def compute_keys(sampled: Sampled, targets: dict[str, np.ndarray], unit_m: float, *, everything: bool) -> Steps:
-    """Compute keys, bone by bone.
+    """Compute keys bone by bone, in steps that end with the `BoneKeys` by name.
 
-    The steps end with the keys (name → `BoneKeys`). Only bones that would not be where they should with the animation
-    that they have get keys.
+    Bones that are already in place with their current animation get no keys.
 
     Args:
-        sampled: The motion before.
-        targets: By bone, (T, 4, 4) in the world.
-        unit_m: Metres in a unit of the scene.
-        everything: Whether all bones of the body get keys, also those in place.
+        sampled: Motion before the correction.
+        targets: Target transforms (T, 4, 4) of bones in the world, by name.
+        unit_m: Length of the scene's unit.
+        everything: Whether all bones of the body get keys, even if they are in place.
     """
     rig = find_rig(sampled.uid)
     bones = sorted((rig.data.bones[name] for name in sampled.pose), key=lambda bone: len(bone.parent_recursive))
@@ -111,14 +104,12 @@ def compute_keys(sampled: Sampled, targets: dict[str, np.ndarray], unit_m: float
 
 
 def _compute_rotations(pose_bone: bpy.types.PoseBone, bases: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
-    """Return rotation values (T, 3 or 4) without jumps.
-
-    A jump would be a whole turn.
+    """Return the rotation values (T, 3 or 4) of a bone's transforms, without jumps by a full turn.
 
     Args:
         pose_bone: The bone.
-        bases: Its transforms (T, 4, 4).
-        near: Values (T, 3 or 4) to which they are nearest; by default each is nearest to the one before.
+        bases: Transforms (T, 4, 4) of the bone.
+        near: Values (T, 3 or 4) to which the result is closest; by default, each value is closest to the previous one.
     """
     kind = get_rotation_property(pose_bone)
     values = [tuple(getattr(pose_bone, kind))]
@@ -140,7 +131,7 @@ def _compute_rotations(pose_bone: bpy.types.PoseBone, bases: np.ndarray, near: n
 
 
 def _list_tracks(pose_bone: bpy.types.PoseBone, keys: BoneKeys, rotations: np.ndarray) -> dict[str, np.ndarray]:
-    """Return a bone's keyed values by property."""
+    """Return the values to key for a bone, by property."""
     tracks = {get_rotation_property(pose_bone): rotations}
     if keys.has_location:
         tracks["location"] = keys.bases[:, :3, 3]
@@ -152,18 +143,16 @@ def _list_tracks(pose_bone: bpy.types.PoseBone, keys: BoneKeys, rotations: np.nd
 def write_keys(
     bag: bpy.types.ActionChannelbag, pose_bone: bpy.types.PoseBone, keys: BoneKeys, times: np.ndarray
 ) -> set[str]:
-    """Replace a bone's keys within these frames.
-
-    Keys outside them stay.
+    """Replace a bone's keys at these times, and leave all others.
 
     Args:
-        bag: The curves of an action.
+        bag: Curves of an action.
         pose_bone: The bone.
-        keys: Its keys.
-        times: (T,) in frames of the action.
+        keys: Keys of the bone.
+        times: Times (T,) of the keys, in frames of the action.
 
     Returns:
-        The types of modifiers that the values now hold, and that were therefore removed.
+        Types of the modifiers that were removed because the keys already include their effect.
     """
     path = pose_bone.path_from_id()
     tracks = _list_tracks(pose_bone, keys, _compute_rotations(pose_bone, keys.bases))
@@ -183,19 +172,19 @@ def _write_curve(
     group: str,
     patterns: Sequence[bpy.types.FCurve] = (),
 ) -> set[str]:
-    """Write linear keys, one for each frame.
+    """Write a linear key for each frame.
 
     Args:
-        bag: The curves of an action.
+        bag: Curves of an action.
         path: Path of the property.
-        index: Its index.
-        values: (T,)
-        times: (T,) in frames of the action.
+        index: Index of the property.
+        values: Values (T,) of the keys.
+        times: Times (T,) of the keys, in frames of the action.
         group: Group of a new curve.
-        patterns: Curves beside those of the bag whose cycles a new curve may follow.
+        patterns: Further curves whose cycles a new curve may copy, in addition to those of the action.
 
     Returns:
-        The types of the modifiers that the values now hold, and that were therefore removed.
+        Types of the modifiers that were removed because the keys already include their effect.
     """
     curve = bag.fcurves.find(path, index=index)
     if curve is None:
@@ -227,7 +216,7 @@ def _write_curve(
 
 
 def _read_keys(curve: bpy.types.FCurve, times: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the keys of a curve outside these times."""
+    """Return the keys of a curve that are outside the range of these times."""
     count = len(curve.keyframe_points)
     columns = {}
     for name in _KEYS:
@@ -244,10 +233,7 @@ def _read_keys(curve: bpy.types.FCurve, times: np.ndarray) -> dict[str, np.ndarr
 
 
 def _copy_cycles(patterns: Sequence[bpy.types.FCurve], curve: bpy.types.FCurve) -> None:
-    """Let a new curve repeat as others do.
-
-    The pattern is a curve of its bone, or any other one, so that a cycle stays a cycle.
-    """
+    """Copy the cycles modifier of another curve, preferably of the same bone, so that a cycle stays a cycle."""
     holder, _, _ = curve.data_path.rpartition(".")
     cycles = {}
     for pattern_curve in patterns:
@@ -280,20 +266,18 @@ def write_layer_keys(
     times: np.ndarray,
     patterns: Sequence[bpy.types.FCurve],
 ) -> dict[str, np.ndarray]:
-    """Write the additive keys of a bone.
-
-    They are what must be added to its channels to get its keys.
+    """Write additive keys for a bone: the differences between its corrected transforms and its channels.
 
     Args:
         bag: Curves of the layer.
         pose_bone: The bone.
-        keys: Its corrected transforms.
-        channels: Its channels without the layer.
-        times: (T,) in frames of the action.
-        patterns: Curves below the layer; if they repeat, the layer does.
+        keys: Corrected transforms of the bone.
+        channels: Channels of the bone without the layer.
+        times: Times (T,) of the keys, in frames of the action.
+        patterns: Curves below the layer. If they are cyclic, so is the layer.
 
     Returns:
-        By path, the values of the channels (T, K) that the layer is added to.
+        The channels (T, K) to which the layer is added, by path.
     """
     path = pose_bone.path_from_id()
     rotations = _compute_rotations(pose_bone, keys.bases, channels.rotation)
@@ -308,14 +292,12 @@ def write_layer_keys(
 
 
 def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: float) -> None:
-    """Hold unanimated channels in a strip.
-
-    A layer would add to their defaults instead.
+    """Hold the values of unanimated channels in an NLA strip, because a layer would be added to their defaults.
 
     Args:
-        rig: The armature object, its action pushed down.
-        bases: By path, the values (T, K) of channels.
-        frame: The first frame of the action.
+        rig: Armature object whose action was pushed down.
+        bases: Values (T, K) of the channels, by path.
+        frame: First frame of the action.
     """
     animated_paths = {curve.data_path for curve in collect_strip_curves(rig)}
     first = math.floor(frame)  # strips begin at whole frames
@@ -347,10 +329,7 @@ def collect_strip_curves(rig: bpy.types.Object) -> list[bpy.types.FCurve]:
 
 
 def is_stacked(rig: bpy.types.Object) -> bool:
-    """Return whether a rig's action shows only part.
-
-    It is a layer, or NLA strips play without it.
-    """
+    """Return whether a rig's motion is not its action alone: it is a layer, or NLA strips play without an action."""
     data = rig.animation_data
     if data is None:
         return False
@@ -360,10 +339,7 @@ def is_stacked(rig: bpy.types.Object) -> bool:
 
 
 def push_down(rig: bpy.types.Object, scene: bpy.types.Scene) -> None:
-    """Move a rig's action to a new strip.
-
-    It plays from there as before; the action itself does not change.
-    """
+    """Move a rig's action to a new NLA strip that plays it as before. The action itself does not change."""
     data = rig.animation_data or rig.animation_data_create()
     action, slot = data.action, data.action_slot
     if action is None:
@@ -376,7 +352,7 @@ def push_down(rig: bpy.types.Object, scene: bpy.types.Scene) -> None:
     strip = track.strips.new(action.name, math.floor(first), action)
     if slot is not None:
         strip.action_slot = slot
-    # Beyond its ends a strip holds its first and last pose; a longer one shows cycles there.
+    # Beyond its ends, a strip holds its first and last pose. A longer strip shows cycles there.
     modifiers = [modifier for curve in get_curves(action, slot) for modifier in curve.modifiers]
     repeated = _REPEATED * (last - first) if any(modifier.type == "CYCLES" for modifier in modifiers) else 0
     stretch = scene.render.frame_map_old / scene.render.frame_map_new
@@ -395,24 +371,19 @@ def push_down(rig: bpy.types.Object, scene: bpy.types.Scene) -> None:
 
 
 def get_bag(action: bpy.types.Action, slot: bpy.types.ActionSlot) -> bpy.types.ActionChannelbag:
-    """Return the curves of a slot.
-
-    They are created if there are none.
-    """
+    """Return the curves of a slot, and create them if there are none."""
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
     return strip.channelbag(slot, ensure=True)
 
 
 def create_action(rig: bpy.types.Object, name: str, *, is_copy: bool) -> tuple[bpy.types.Action, bpy.types.ActionSlot]:
-    """Create an action with a slot for the rig.
-
-    It is saved with the file even if nothing plays it.
+    """Create an action with a slot for the rig, which is saved with the file even if nothing plays it.
 
     Args:
         rig: The armature object.
         name: Name of the action.
-        is_copy: Whether it begins as a copy of the rig's action, or empty.
+        is_copy: Whether the action is a copy of the rig's action, or empty.
     """
     data = rig.animation_data
     if not is_copy or data is None or data.action is None:
@@ -429,9 +400,7 @@ def create_action(rig: bpy.types.Object, name: str, *, is_copy: bool) -> tuple[b
 
 
 def assign(rig: bpy.types.Object, action: bpy.types.Action, slot: bpy.types.ActionSlot, blend_type: str) -> None:
-    """Let a rig play another action.
-
-    The one that it played stays in the file.
+    """Assign an action to a rig. Its previous action stays in the file.
 
     Args:
         rig: The armature object.
@@ -449,19 +418,13 @@ def assign(rig: bpy.types.Object, action: bpy.types.Action, slot: bpy.types.Acti
 
 
 def is_layer(rig: bpy.types.Object) -> bool:
-    """Return whether a rig plays a correction layer.
-
-    It lies over its other animation.
-    """
+    """Return whether a rig's action is a correction layer over its other animation."""
     data = rig.animation_data
     return bool(data and data.action and AMOUNT in data.action)
 
 
 def _play(rig: bpy.types.Object, action: bpy.types.Action | None, identifier: str | None) -> None:
-    """Play an action by its slot.
-
-    It is that with this identifier or the first that fits.
-    """
+    """Assign an action with the slot of this identifier, or with the first suitable slot."""
     data = rig.animation_data
     data.action = action
     slots = list(data.action_suitable_slots) if action else []
@@ -471,12 +434,10 @@ def _play(rig: bpy.types.Object, action: bpy.types.Action | None, identifier: st
 
 @contextmanager
 def restoring_if_interrupted(uid: int) -> Iterator[None]:
-    """Undo what was written if work ends early.
-
-    These are a rig's actions, NLA strips, copies and visibility.
+    """Restore a rig's actions, NLA strips, copies and visibility if the work ends early.
 
     Args:
-        uid: Identifier of the armature object.
+        uid: Session identifier of the armature object.
     """
     rig = find_rig(uid)
     data = rig.animation_data
@@ -525,18 +486,15 @@ def restoring_if_interrupted(uid: int) -> Iterator[None]:
 
 
 def _copy_property(value: object) -> object:
-    """Copy a custom property's value.
-
-    Arrays of Blender would change with the object.
-    """
+    """Copy the value of a custom property, because Blender's arrays change with the object."""
     return value.to_list() if hasattr(value, "to_list") else value
 
 
 @contextmanager
 def playing_original(rig: bpy.types.Object) -> Iterator[bpy.types.Object]:
-    """Yield the uncorrected rig, playing its motion.
+    """Yield the rig whose motion was corrected to the action of `rig`, while it plays this motion.
 
-    It is the one whose motion was corrected to the action of `rig`. After an error everything is as before.
+    After an error, everything is restored.
     """
     data = rig.animation_data
     action = data.action if data else None
@@ -568,10 +526,7 @@ def playing_original(rig: bpy.types.Object) -> Iterator[bpy.types.Object]:
 
 
 def toggle_correction(rig: bpy.types.Object) -> str:
-    """Toggle a rig between before and after.
-
-    Returns which of them it shows now.
-    """
+    """Toggle a rig between its motion before and after the correction. Returns which of them it now shows."""
     data = rig.animation_data
     action = data.action if data else None
     if action is not None and AMOUNT in action:
@@ -602,25 +557,20 @@ def toggle_correction(rig: bpy.types.Object) -> str:
 
 
 def _name_properties(part: str) -> tuple[str, str]:
-    """Return a foot's contact properties.
-
-    They hold when and where it stands.
-    """
+    """Return the names of a foot's custom properties for when and where it stands."""
     return f"{part} stands", f"{part} place"
 
 
 def write_contacts(
     bag: bpy.types.ActionChannelbag, rig: bpy.types.Object, contacts: Contacts, times: np.ndarray
 ) -> None:
-    """Write each foot's contacts as curves.
-
-    One is 1 while it stands, and two more say where, keyed if they change.
+    """Write the contacts of each foot as curves: one is 1 while it stands, and two hold its position.
 
     Args:
-        bag: The curves of the rig's action.
-        rig: The armature object, whose properties they animate.
-        contacts: The contacts, of T frames.
-        times: (T,) in frames of the action.
+        bag: Curves of the rig's action.
+        rig: Armature object whose properties they animate.
+        contacts: Contacts over T frames.
+        times: Times (T,), in frames of the action.
     """
     for foot, part in enumerate(FEET):
         stands_name, place_name = _name_properties(part)
@@ -634,10 +584,7 @@ def write_contacts(
 
 
 def _write_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values: np.ndarray, times: np.ndarray) -> None:
-    """Write stepped keys of values (T,).
-
-    They hold until the next change; none if they are not numbers.
-    """
+    """Write values (T,) as stepped keys where they change, but none for NaN."""
     curve = bag.fcurves.find(path, index=index)
     if curve is not None:
         bag.fcurves.remove(curve)
@@ -652,10 +599,7 @@ def _write_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values:
 def find_contact_curves(
     action: bpy.types.Action, slot: bpy.types.ActionSlot | None
 ) -> list[list[bpy.types.FCurve | None]]:
-    """Return each foot's contact curves.
-
-    For each foot: when it stands, and x and y of where; None for a missing curve.
-    """
+    """Return three contact curves for each foot: whether it stands, and its x and y; None for a missing curve."""
     curves = {(curve.data_path, curve.array_index): curve for curve in get_curves(action, slot)}
     found = []
     for part in FEET:
@@ -666,9 +610,9 @@ def find_contact_curves(
 
 
 def read_contacts(action: bpy.types.Action, times: np.ndarray) -> Contacts:
-    """Read contacts from an action's curves.
+    """Read contacts from an action's curves, which users may have edited.
 
-    People may have edited them. A place counts for the contact in whose time it is keyed.
+    A position belongs to the contact during which it is keyed.
     """
     is_standing = np.zeros((len(times), len(FEET)), dtype=bool)
     places = np.full((len(times), len(FEET), 2), np.nan)
@@ -690,10 +634,7 @@ def read_contacts(action: bpy.types.Action, times: np.ndarray) -> Contacts:
 
 
 def restore_contact_properties() -> None:
-    """Add contact properties that library overrides lose.
-
-    They lose them if a file is saved; their curves are in the action.
-    """
+    """Restore the contact properties that library overrides lose when a file is saved, from the action's curves."""
     for rig in bpy.data.objects:
         data = rig.animation_data
         if rig.type != "ARMATURE" or data is None or data.action is None:
@@ -707,7 +648,7 @@ def restore_contact_properties() -> None:
 
 
 def find_drivers(rig: bpy.types.Object, names: Sequence[str] | set[str]) -> list[bpy.types.FCurve]:
-    """Return the drivers of these bones' transforms."""
+    """Return the drivers of the transforms of these bones."""
     properties = ("location", "scale", *ROTATION_PROPERTIES)
     paths = {f"{rig.pose.bones[name].path_from_id()}.{kind}" for name in names for kind in properties}
     drivers = rig.animation_data.drivers if rig.animation_data else ()

@@ -9,10 +9,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line from these folders.
-
-    They come before all others.
-    """
+    """Run the command line with modules from these folders, which come before all others."""
     place = sys.argv.index("--")
     sys.path[:0] = sys.argv[1:place]
     sys.argv[: place + 1] = ["selfcorrect"]

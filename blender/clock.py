@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Convert times between action, scene and program.
-
-Needs no Blender.
-"""
+"""Convert times between action, scene and program. This module does not need Blender."""
 
 from __future__ import annotations
 
@@ -12,51 +9,45 @@ from dataclasses import dataclass
 import numpy as np
 
 _SAME_TIME = 0.01
-"""Frames by which keys may lie beside even times; importers round them."""
+"""Largest distance between keys and evenly spaced times, in frames, because importers round them."""
 _FILLED = 0.9
-"""Share of its even times at which a curve has keys if these are its clock."""
+"""Smallest share of evenly spaced times at which a curve has keys if they are its clock."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Evenly spaced times of an action.
-
-    A motion is read, corrected and written at them.
-    """
+    """Evenly spaced times of an action, at which a motion is read, corrected and written."""
 
     first: float
     """Time of the first step, in frames of the action."""
     step: float
-    """Frames of the action from one step to the next."""
+    """Interval between steps, in frames of the action."""
     count: int
     stretch: float = 1.0
-    """Frames of the action in a frame of the scene, which Time Stretching sets."""
+    """Frames of the action per frame of the scene, which Time Stretching sets."""
     part: tuple[int, int] | None = None
-    """The first and the last step that may change, None for all; the correction blends in and out inside them."""
+    """First and last step that may change, between which the correction blends in and out; None for all."""
 
     @property
     def times(self) -> np.ndarray:
-        """Return step times (T,) in the action."""
+        """Times (T,) of the steps, in frames of the action."""
         return self.first + self.step * np.arange(self.count)
 
     def to_scene(self, step: float) -> float:
-        """Return the scene's frame of a step."""
+        """Convert a step to a frame of the scene."""
         return (self.first + self.step * step) / self.stretch
 
     def name_frame(self, step: int) -> int:
-        """Return the whole scene frame of a step."""
+        """Return the nearest whole frame of the scene for a step."""
         return round(self.to_scene(step))
 
     def get_fps(self, scene_fps: float) -> float:
-        """Return steps per second at a scene's rate."""
+        """Return the number of steps per second at the scene's frame rate."""
         return scene_fps * self.stretch / self.step
 
 
 def find_even_step(times: np.ndarray) -> float | None:
-    """Return the step of even key times, or None.
-
-    Times (K,) are sorted, and lie nearly without gaps.
-    """
+    """Return the interval of sorted key times (K,) if they are evenly spaced and nearly without gaps, or None."""
     gaps = np.diff(times)
     gaps = gaps[gaps > _SAME_TIME]
     if not len(gaps):
@@ -69,10 +60,7 @@ def find_even_step(times: np.ndarray) -> float | None:
 
 
 def cover(first: float, last: float) -> tuple[float, float]:
-    """Return start and step of even times.
-
-    The step is of about one frame, from a first to a last one.
-    """
+    """Return start and interval, of about one frame, of evenly spaced times from a first to a last one."""
     if max(abs(first - round(first)), abs(last - round(last))) <= _SAME_TIME:
         return round(first), 1.0
     return first, (last - first) / max(round(last - first), 1)
@@ -81,16 +69,14 @@ def cover(first: float, last: float) -> tuple[float, float]:
 def make_clock(
     start: float, step: float, read: tuple[float, float], corrected: tuple[float, float], stretch: float
 ) -> Clock:
-    """Make the clock of a range with a part.
-
-    The range is of an action, and the part may change.
+    """Make the clock of a range of an action, of which a part may change.
 
     Args:
-        start: One of the even times.
-        step: Their distance.
+        start: One of the evenly spaced times.
+        step: Interval between the times.
         read: Ends of the range.
-        corrected: Ends of the part.
-        stretch: Frames of the action in a frame of the scene.
+        corrected: Ends of the part that may change.
+        stretch: Frames of the action per frame of the scene.
     """
     place = round((read[0] - start) / step)
     first = start + step * place

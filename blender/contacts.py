@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read and write contact files.
-
-They say when and where feet stand. Needs no Blender.
-"""
+"""Read and write contact files, which say when and where feet stand. This module does not need Blender."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from .exchange import ExchangeError
 from .placement import Placement
 
 FEET = ("left foot", "right foot")
-"""Parts of the body in a file of contacts."""
+"""Body parts in a contact file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,24 +25,18 @@ class Contacts:
     is_standing: np.ndarray
     """(T, 2) bool, left foot first."""
     places: np.ndarray
-    """(T, 2, 2) x and y of the middle of the sole in the scene; not a number if the place is open."""
+    """(T, 2, 2) x and y of the middle of the sole in the scene; NaN if the position is not fixed."""
 
 
 def find_spans(is_standing: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield the first and last frame of stances.
-
-    (T,) says when the foot stands.
-    """
+    """Yield the first and last frame of each stance, from a mask (T,) of the frames in which a foot stands."""
     edges = np.flatnonzero(np.diff(is_standing, prepend=False, append=False)).tolist()
     for first, stop in zip(edges[::2], edges[1::2], strict=True):
         yield first, stop - 1
 
 
 def read_contacts(path: Path, placement: Placement) -> Contacts:
-    """Read the program's contact file.
-
-    Raises ExchangeError for a file that is cut or of another version.
-    """
+    """Read a contact file of the program. Raises ExchangeError if it is damaged or of another version."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         is_standing = np.zeros((content["frames"], len(FEET)), dtype=bool)
@@ -62,15 +53,13 @@ def read_contacts(path: Path, placement: Placement) -> Contacts:
 
 
 def write_contacts(path: Path, contacts: Contacts, fps: float, placement: Placement) -> None:
-    """Write when and where each foot stands.
-
-    The place is that in the middle of the time.
+    """Write when and where each foot stands, with the position in the middle of each stance.
 
     Args:
-        path: The file to write.
-        contacts: The contacts, of T frames.
+        path: File to write.
+        contacts: Contacts over T frames.
         fps: Frames per second.
-        placement: The file's frame.
+        placement: Frame of reference of the file.
     """
     entries: list[dict[str, Any]] = []
     for foot, part in enumerate(FEET):

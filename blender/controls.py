@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Key a rig's controls so its body follows.
+"""Key the controls of a rig so that its body moves as corrected.
 
-The body moves as corrected. First we find out what each control does: we turn it a little and look which bones of the
-body turn with it. A bone's control is the one that swings it fully and turns the fewest others. Targets and poles of
-inverse kinematics are known from their constraints. Then, frame by frame, each control is turned by the error of its
-bone, less what the controls above it are turned by; some rounds of that leave no error. Limbs of Rigify are solved by
-their FK controls. If inverse kinematics holds a limb, its controls are then moved to the solved pose, so that the limb
-stays as it was.
+First, we find what each control does: we rotate it a little and see which bones of the body rotate with it. The control
+of a bone is the one that swings it fully and rotates the fewest other bones. Targets and poles of inverse kinematics
+are
+known from their constraints. Then, in each frame, each control is rotated by the error of its bone, minus the rotation
+by the controls above it. A few iterations leave no error. Limbs of Rigify are solved by their FK controls. If inverse
+kinematics drives a limb, its IK controls are then moved to the solved pose, so that it keeps using inverse kinematics.
 """
 
 from __future__ import annotations
@@ -26,57 +26,52 @@ from .rig import find_rig, get_active_constraints, get_curves, show_time
 
 _PROBE_RAD = 0.1
 _SWING, _TWIST = ("X", "Z"), ("Y",)
-"""Axes of a control across it and along it. Segments of limbs often follow only the first."""
+"""Axes across a control and along it. Limb segments often follow only rotations about the former."""
 _FULL_TURN = 0.9
-"""Share of a probe's turn with which a bone counts as turned fully."""
+"""Share of a test rotation from which on a bone follows it fully."""
 _MOVED_SHARE = 0.6
-"""Share of the body that a root moves; what targets of inverse kinematics hold stays behind."""
+"""Share of the body that a root must move. Limbs held by targets of inverse kinematics do not move."""
 _ROUNDS = 6
 _SOLVED = 1e-5
-"""Error of rotations and, in units of the scene, of places at which a frame is solved."""
+"""Error of rotations (rad) and positions (units of the scene) at which a frame is solved."""
 _MACHINERY = ("ORG-", "MCH-", "VIS_", "WGT-")
-"""Beginnings of the names of bones that Rigify keeps from its users."""
+"""Prefixes of bones that Rigify hides from users."""
 _FK_NAME = "_fk"
 """Part of the names of Rigify's FK controls."""
 _SAME_PLACE = 0.05
-"""Share of a bone's length up to which its end and another head count as one place."""
+"""Largest distance between a bone's tail and another head that coincide, relative to the bone's length."""
 _FK_SWITCH = "IK_FK"
-"""Rigify's property of limbs: 1 for FK."""
+"""Rigify's custom property that switches a limb between IK (0) and FK (1)."""
 _SWITCH_NAME = re.compile(r"(?P<limb>.+)_parent(?P<side>\..*)?")
-"""Name of the bone with that property."""
+"""Pattern of the names of bones with this property."""
 _END_ERROR, _MIDDLE_ERROR = 0.002, 0.02
-"""Shares of a limb's length by which its end and its middle may be off with inverse kinematics."""
+"""Largest errors of a limb's end and middle with inverse kinematics, relative to its length."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """A control and the bone it corrects.
-
-    The bone is of the body.
-    """
+    """A control and the bone of the body that it corrects."""
 
     name: str
     bone: str
     moves: bool
-    """True for the root, which also moves the bone to its place."""
+    """True for the root, which also moves the bone."""
     turns: bool
-    """False for a root that only moves."""
+    """False for a root that only moves and does not rotate."""
     twists: bool
-    """True if the bone also follows turns about the control's length."""
+    """True if the bone also follows rotations about the control's own axis."""
     next_bone: str = ""
-    """Bone of the next control of the limb, if the control may stretch to it as inverse kinematics does."""
+    """Bone of the limb's next control to which this control may stretch, as inverse kinematics does; "" if it may
+    not."""
 
 
 @dataclass(frozen=True)
 class IkTarget:
-    """An IK target or pole with its chain.
-
-    The chain follows it.
-    """
+    """A target or pole of inverse kinematics, with the chain that follows it."""
 
     name: str
     tip: str
-    """Bone of the body whose tail, or head, follows the target."""
+    """Bone of the body whose tail (or head) follows the target."""
     root: str
     """First bone of the chain."""
     is_pole: bool
@@ -85,37 +80,34 @@ class IkTarget:
 
 @dataclass(frozen=True)
 class IkLimb:
-    """A Rigify limb that IK may hold.
-
-    The controls are those that it has then.
-    """
+    """A limb of Rigify that inverse kinematics may drive, and its controls in this case."""
 
     switch: str
     """Bone with the switch between IK and FK."""
     end: str
     """Control that the end of the limb follows."""
     base: str
-    """Control that turns the limb about the line between its ends, unless the pole does."""
+    """Control that rotates the limb about the line between its ends, unless the pole does."""
     pole: str
     bones: tuple[str, str, str]
-    """Bones of the body that begin the limb's upper part, its lower part, and its end."""
+    """First bones of the limb's upper part, lower part and end."""
 
     @property
     def names(self) -> tuple[str, str, str]:
-        """The controls."""
+        """Names of the controls."""
         return self.end, self.base, self.pole
 
 
 @dataclass(frozen=True, eq=False)
 class SolvedControls:
-    """Keys that make the body move as it should."""
+    """Keys of controls that make the body move as corrected."""
 
     keys: dict[str, BoneKeys]
-    """By control."""
+    """Keys, by control."""
     ik_controls: tuple[str, ...]
-    """Controls of inverse kinematics among them."""
+    """Controls of inverse kinematics that have keys."""
     fk_switches: tuple[str, ...]
-    """Bones whose limbs must be switched to FK."""
+    """Bones with the switches of the limbs that must be switched to FK."""
 
 
 @dataclass(frozen=True)
@@ -123,26 +115,23 @@ class ControlMap:
     """The controls of a rig."""
 
     controls: tuple[Control, ...]
-    """Parents before children."""
+    """Controls, parents before children."""
     targets: tuple[IkTarget, ...]
     turned_by: dict[str, frozenset[str]]
-    """By control, all bones that it turns fully, controls included."""
+    """All bones, including controls, that each control rotates fully."""
     switches: tuple[str, ...] = field(default=())
     """Bones with a switch between IK and FK."""
     limbs: tuple[IkLimb, ...] = ()
-    """Limbs whose controls of inverse kinematics are known."""
+    """Limbs whose IK controls are known."""
 
     @property
     def names(self) -> list[str]:
-        """All bones that get keys, each once."""
+        """Unique names of all bones that get keys."""
         return list(dict.fromkeys([*(c.name for c in self.controls), *(t.name for t in self.targets)]))
 
 
 def switch_to_fk(rig: bpy.types.Object) -> tuple[str, ...]:
-    """Switch all limbs of a Rigify rig to FK.
-
-    Returns the bones that hold the switches.
-    """
+    """Switch all limbs of a Rigify rig to FK. Returns the bones with the switches."""
     switches = tuple(bone.name for bone in rig.pose.bones if _FK_SWITCH in bone)
     for name in switches:
         rig.pose.bones[name][_FK_SWITCH] = 1.0
@@ -153,9 +142,9 @@ def switch_to_fk(rig: bpy.types.Object) -> tuple[str, ...]:
 
 
 def map_controls(uid: int, names: list[str]) -> Steps:
-    """Map a body's bones to controls.
+    """Map the bones of the body to controls, in steps that end with a `ControlMap`.
 
-    The steps end with the controls (`ControlMap`). Raises Failure if the rig has no controls that could move them.
+    Raises Failure if the rig has no controls that could move them.
     """
     rig = find_rig(uid)
     bases = {pose_bone.name: pose_bone.matrix_basis.copy() for pose_bone in rig.pose.bones}
@@ -171,7 +160,7 @@ def map_controls(uid: int, names: list[str]) -> Steps:
 
 
 def _map_at_rest(uid: int, names: list[str]) -> Steps:
-    """Map controls at rest, where nothing is stretched."""
+    """Map the controls in the rest pose, where nothing is stretched."""
     rig = find_rig(uid)
     for pose_bone in rig.pose.bones:
         pose_bone.matrix_basis = Matrix()
@@ -211,7 +200,7 @@ def _map_at_rest(uid: int, names: list[str]) -> Steps:
 
 
 def _find_ik_limbs(rig: bpy.types.Object, switches: tuple[str, ...], controls: list[Control]) -> tuple[IkLimb, ...]:
-    """Return Rigify limbs whose controls have usual names."""
+    """Find the limbs of Rigify whose controls have their usual names."""
     body = {control.name: control.bone for control in controls}
     limbs = []
     for switch in switches:
@@ -236,9 +225,9 @@ def _find_ik_limbs(rig: bpy.types.Object, switches: tuple[str, ...], controls: l
 
 
 def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Control]) -> str:
-    """Return the bone to which a control stretches.
+    """Return the bone of the next FK control, which begins where this FK control ends, and to which it may stretch.
 
-    An FK control ends at this bone and moves another control; "" if the control must not be scaled.
+    Returns "" if there is none or the control must not be scaled.
     """
     bone = rig.data.bones[control.name]
     if _FK_NAME not in control.name or rig.pose.bones[control.name].lock_scale[1]:
@@ -254,10 +243,7 @@ def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Cont
 def _find_root(
     rig: bpy.types.Object, candidates: list[str], turned_by: dict[str, frozenset[str]], names: list[str]
 ) -> str:
-    """Return the last control that moves the root.
-
-    It moves the body's first bone and all that no target holds.
-    """
+    """Return the last control that moves the first bone of the body, and with it all bones that no IK target holds."""
     most = max((len(turned_by[control] & set(names)) for control in candidates), default=0)
     root = ""
     for control in candidates:
@@ -277,7 +263,7 @@ def _find_root(
 
 
 def _read_heads(rig: bpy.types.Object, names: list[str]) -> np.ndarray:
-    """Return bone heads (J, 3) in the armature."""
+    """Return the heads (J, 3) of bones in the armature."""
     evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
     return np.array([evaluated.pose.bones[name].head for name in names])
 
@@ -285,20 +271,16 @@ def _read_heads(rig: bpy.types.Object, names: list[str]) -> np.ndarray:
 def _rank(
     rig: bpy.types.Object, control: str, name: str, turned_by: dict[str, frozenset[str]], names: list[str]
 ) -> tuple[int, float]:
-    """Rank how well a control suits a bone.
-
-    The least is best: it turns few other bones, and lies near.
-    """
+    """Rank how well a control suits a bone: the best rotates fewest other bones, and is nearest. Lower is better."""
     others = len(turned_by[control] & set(names))
     distance = (rig.data.bones[control].head_local - rig.data.bones[name].head_local).length
     return others, distance
 
 
 def _select_candidates(rig: bpy.types.Object, names: set[str]) -> list[str]:
-    """Return bones that users may key.
+    """Return the bones that users may key, parents before children.
 
-    Parents come before children. Bones of the body are among them only if inverse kinematics alone holds some of them,
-    as in simple rigs.
+    Bones of the body are included only if no constraints other than inverse kinematics move them, as in simple rigs.
     """
     kinds = set()
     for name in names:
@@ -315,10 +297,7 @@ def _select_candidates(rig: bpy.types.Object, names: set[str]) -> list[str]:
 
 
 def _probe(rig: bpy.types.Object, control: str, names: set[str], axes: tuple[str, ...]) -> frozenset[str]:
-    """Return the bones that a control turns fully.
-
-    It turns a little about each of some of its axes.
-    """
+    """Return the bones that rotate fully when a control rotates a little about each of these axes."""
     turned = set(names)
     before = _read_rotations(rig, names)
     pose_bone = rig.pose.bones[control]
@@ -344,7 +323,7 @@ def _measure_angle(rotation: np.ndarray) -> float:
 
 
 def _read_rotations(rig: bpy.types.Object, names: set[str]) -> dict[str, np.ndarray]:
-    """Return bone rotations (3, 3) in the armature."""
+    """Return the rotations (3, 3) of bones in the armature."""
     evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
     return {name: _get_rotation(evaluated.pose.bones[name].matrix) for name in names}
 
@@ -354,7 +333,7 @@ def _get_rotation(matrix: Matrix) -> np.ndarray:
 
 
 def _find_ik_targets(rig: bpy.types.Object, names: set[str]) -> tuple[IkTarget, ...]:
-    """Return IK targets and poles of body bones."""
+    """Find the IK targets and poles of the body's bones."""
     targets = []
     for pose_bone in rig.pose.bones:
         for constraint in get_active_constraints(pose_bone):
@@ -380,16 +359,15 @@ def _list_chain(rig: bpy.types.Object, target: IkTarget) -> list[str]:
 def solve_controls(
     uid: int, control_map: ControlMap, targets: dict[str, np.ndarray], worlds: np.ndarray, clock: Clock
 ) -> Steps:
-    """Solve all controls' keys.
+    """Solve the keys of all controls, in steps that end with `SolvedControls`.
 
-    The steps end with the keys (`SolvedControls`). Limbs that inverse kinematics holds stay so if it can hold them as
-    they should be.
+    Limbs driven by inverse kinematics stay driven by it if it can reach their targets.
 
     Args:
-        uid: The rig.
-        control_map: Its controls.
-        targets: By bone of the body, where it should be: (T, 4, 4) in the world.
-        worlds: (T, 4, 4) of the armature object.
+        uid: Session identifier of the rig.
+        control_map: Controls of the rig.
+        targets: Target transforms (T, 4, 4) of the body's bones in the world, by name.
+        worlds: Transforms (T, 4, 4) of the armature object.
         clock: Times of the T steps.
     """
     scene = bpy.context.scene
@@ -402,7 +380,7 @@ def solve_controls(
     try:
         for step in range(clock.count):
             show_time(clock, step)
-            for name, value in switched.items():  # a switch that nothing animates keeps what was set
+            for name, value in switched.items():  # a switch without animation keeps its value
                 if not _has_curve(find_rig(uid), name):
                     find_rig(uid).pose.bones[name][_FK_SWITCH] = value
             pose_bones = find_rig(uid).pose.bones
@@ -446,14 +424,12 @@ def _make_switch_path(name: str) -> str:
 
 
 def _solve_limbs(rig: bpy.types.Object, limbs: list[IkLimb], goal_poses: dict[str, Matrix]) -> list[IkLimb]:
-    """Set IK limbs' controls; return unreachable limbs.
-
-    IK cannot hold them as they should be.
+    """Set the IK controls of limbs, and return the limbs whose targets inverse kinematics cannot reach.
 
     Args:
-        rig: The rig, whose other controls are set.
+        rig: Rig whose other controls are set.
         limbs: The limbs.
-        goal_poses: By bone of the body, where it should be.
+        goal_poses: Target poses of the body's bones, by name.
     """
     if not limbs:
         return []
@@ -481,10 +457,10 @@ def _solve_limbs(rig: bpy.types.Object, limbs: list[IkLimb], goal_poses: dict[st
 def _move_limb(
     rig: bpy.types.Object, evaluated: bpy.types.Object, limb: IkLimb, goal_poses: dict[str, Matrix]
 ) -> np.ndarray:
-    """Move a limb's IK controls by bone errors.
+    """Move a limb's IK controls by the errors of its bones.
 
     Returns:
-        Distances of the limb's middle and of its end from where they should be.
+        Distances of the limb's middle and end from their targets.
     """
     upper, lower, end = (evaluated.pose.bones[name].matrix for name in limb.bones)
     upper_goal, lower_goal, end_goal = (goal_poses[name] for name in limb.bones)
@@ -503,20 +479,14 @@ def _move_limb(
 
 
 def _measure_angle_about(axis: Vector, first: Vector, second: Vector) -> float:
-    """Return the angle between directions about an axis.
-
-    It is 0 for directions along the axis.
-    """
+    """Return the angle between two directions about an axis, or 0 for directions along the axis."""
     first = first - first.dot(axis) * axis
     second = second - second.dot(axis) * axis
     return float(np.arctan2(axis.dot(first.cross(second)), first.dot(second)))
 
 
 def _set_pose(rig: bpy.types.Object, evaluated: bpy.types.Object, name: str, change: Matrix) -> None:
-    """Change a control's pose without its scale.
-
-    The pose is in the armature.
-    """
+    """Apply a change to a control's pose in the armature, but keep its scale."""
     pose_bone = rig.pose.bones[name]
     scale = pose_bone.scale.copy()
     pose_bone.matrix = change @ evaluated.pose.bones[name].matrix
@@ -524,10 +494,7 @@ def _set_pose(rig: bpy.types.Object, evaluated: bpy.types.Object, name: str, cha
 
 
 def _solve_frame(rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix]) -> None:
-    """Set controls to reach a frame's goals.
-
-    The goals are matrices in the armature.
-    """
+    """Set the controls so that the body reaches the goals of a frame, given as matrices in the armature."""
     switch_to_fk(rig)
     for _ in range(_ROUNDS):
         evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
@@ -543,10 +510,7 @@ def _solve_frame(rig: bpy.types.Object, control_map: ControlMap, goal_poses: dic
 def _turn_controls(
     rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix], poses: dict[str, Matrix]
 ) -> float:
-    """Turn controls by their bones' errors.
-
-    The error of the control above is taken off. Returns the largest error.
-    """
+    """Rotate each control by the error of its bone, minus that of the control above. Returns the largest error."""
     evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
     errors: dict[str, Matrix] = {}
     largest = 0.0
@@ -568,7 +532,7 @@ def _turn_controls(
         turned = (inherited @ axes).transposed() @ rotation @ axes @ basis.to_3x3().normalized()
         place = basis.translation.copy()
         if control.moves:
-            # The bone turns about the control, so its place is that of the turned bone.
+            # The bone rotates about the control, so take its position after the rotation.
             pivot = evaluated.pose.bones[control.name].matrix.translation
             turned_place = pivot + rotation @ (poses[control.bone].translation - pivot)
             missing = goal_poses[control.bone].translation - turned_place
@@ -582,18 +546,12 @@ def _turn_controls(
 
 
 def _measure_stretch(control: Control, poses: dict[str, Matrix]) -> float:
-    """Return a control's distance to its next bone.
-
-    The next bone is in the same limb.
-    """
+    """Return the distance from a control's bone to the next bone of the same limb."""
     return (poses[control.next_bone].translation - poses[control.bone].translation).length
 
 
 def _compute_turn(pose: Matrix, target: Matrix, *, twists: bool) -> Matrix:
-    """Return the rotation (3 x 3) between poses.
-
-    It may be only that of the bone's direction.
-    """
+    """Return the rotation (3, 3) between two poses, or only between their directions if `twists` is false."""
     if twists:
         return target.to_3x3().normalized() @ pose.to_3x3().normalized().transposed()
     return pose.col[1].to_3d().rotation_difference(target.col[1].to_3d()).to_matrix()
@@ -602,10 +560,7 @@ def _compute_turn(pose: Matrix, target: Matrix, *, twists: bool) -> Matrix:
 def _move_targets(
     rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix], poses: dict[str, Matrix]
 ) -> float:
-    """Move IK targets to tips, poles with chains.
-
-    Returns the worst error.
-    """
+    """Move IK targets to the tips of their chains, and poles with their chains. Returns the largest error."""
     evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
     largest = 0.0
     for target in control_map.targets:
@@ -627,10 +582,10 @@ def _move_targets(
 
 
 def key_switches(bag: bpy.types.ActionChannelbag, switches: tuple[str, ...], first_frame: float) -> None:
-    """Key FK switches once, replacing earlier keys.
+    """Set a single key on each FK switch, instead of earlier keys.
 
     Args:
-        bag: The curves of the rig's action.
+        bag: Curves of the rig's action.
         switches: Bones with the switches.
         first_frame: Frame of the key.
     """

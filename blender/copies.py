@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copy rigs whose bones keys cannot move.
-
-They are linked, or constraints hold them.
-"""
+"""Copy rigs whose bones cannot be moved by keys, because they are linked or constraints hold them."""
 
 from __future__ import annotations
 
@@ -16,10 +13,7 @@ _TARGET_ROLES = ("target", "pole_target")
 
 
 def find_holding_constraints(rig: bpy.types.Object, names: set[str]) -> list[bpy.types.Constraint]:
-    """Return constraints that keep keys from bones.
-
-    They hold some of these bones.
-    """
+    """Return the constraints that hold any of these bones, so that keys do not move them."""
     holding = []
     for pose_bone in rig.pose.bones:
         for constraint in get_active_constraints(pose_bone):
@@ -29,10 +23,7 @@ def find_holding_constraints(rig: bpy.types.Object, names: set[str]) -> list[bpy
 
 
 def find_chain(pose_bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> list[str]:
-    """Return the bones that a constraint moves.
-
-    These are those of a chain for inverse kinematics, else the bone itself.
-    """
+    """Return the bones that a constraint moves: the chain of inverse kinematics, or the bone itself."""
     if constraint.type not in ("IK", "SPLINE_IK"):
         return [pose_bone.name]
     chain = [pose_bone, *pose_bone.parent_recursive]
@@ -42,15 +33,14 @@ def find_chain(pose_bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) 
 
 
 def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> bpy.types.Object:
-    """Copy a rig locally and hide the original.
-
-    All that follows it comes along, in a new collection.
+    """Copy a rig, with all objects that follow it, into a new local collection, and hide the original.
 
     Args:
         rig: The armature object.
-        names: Bones that only keys may move on the copy; the other bones of the copy are hidden. Without any,
-            the copy moves as the rig does.
-        scene: The scene that gets the copy.
+        names: Bones that only keys may move on the copy, whose other bones are hidden. If there are none, the copy
+            moves
+            as the rig does.
+        scene: Scene for the copy.
     """
     title = f"{rig.name} corrected"
     copy = rig.copy()
@@ -81,10 +71,7 @@ def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> 
 
 
 def find_followers(rig: bpy.types.Object, scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """Return the objects that move with a rig.
-
-    They are its meshes, its children, and what constraints tie to it, in the scene.
-    """
+    """Return the objects of the scene that move with a rig: its meshes, its children, and objects constrained to it."""
     followers: list[bpy.types.Object] = []
     is_growing = True
     while is_growing:
@@ -96,7 +83,7 @@ def find_followers(rig: bpy.types.Object, scene: bpy.types.Scene) -> list[bpy.ty
 
 
 def _find_leaders(item: bpy.types.Object) -> set[bpy.types.Object]:
-    """Return the objects that move an object."""
+    """Return the objects that an object follows by parenting, armature modifiers or constraints."""
     leaders = {item.parent} if item.parent else set()
     leaders |= {modifier.object for modifier in item.modifiers if modifier.type == "ARMATURE" and modifier.object}
     for constraint in item.constraints:
@@ -116,10 +103,7 @@ def _retarget(constraints: bpy.types.ObjectConstraints, twins: dict[bpy.types.Ob
 
 
 def _free_bones(copy: bpy.types.Object, names: set[str]) -> None:
-    """Let only keys move bones, and hide others.
-
-    They would be controls without effect.
-    """
+    """Remove what moves these bones besides keys, and hide all others, which would be controls without effect."""
     for constraint in find_holding_constraints(copy, names):
         constraint.mute = True
     for driver in find_drivers(copy, names):
@@ -135,10 +119,7 @@ def _free_bones(copy: bpy.types.Object, names: set[str]) -> None:
 
 
 def toggle_copy(copy: bpy.types.Object, scene: bpy.types.Scene) -> str:
-    """Toggle between a copied rig and its original.
-
-    Returns "before" or "after".
-    """
+    """Toggle between a copied rig and its original. Returns "before" or "after"."""
     original = copy.animation_data.action.get(SOURCE_RIG)
     if original is None:
         raise Failure(f"The original of {copy.name} was removed")

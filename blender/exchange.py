@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exchange motion with the program as BVH.
+"""Exchange motion with the program as BVH. This module does not need Blender.
 
-Needs no Blender. Lengths are metres and y is up, as BVH files have it. A joint's frame is parallel to the world in the
-rest pose.
+Lengths are in metres, and y is up, as in BVH files. In the rest pose, joint frames are parallel to the world.
 """
 
 from __future__ import annotations
@@ -19,20 +18,18 @@ from .program import Steps
 _POSITION = ("Xposition", "Yposition", "Zposition")
 _ROTATION = ("Zrotation", "Xrotation", "Yrotation")
 _RIGID_M = 1e-4
-"""Way of a joint in its parent's frame up to which its bone counts as rigid; Blender computes in single precision."""
+"""Largest displacement of a joint in its parent's frame at which its bone is rigid, in m. Blender's transforms are in
+single precision."""
 _CLOSING = -1
-"""Stands for the brace that ends a joint."""
+"""Marker for the brace that closes a joint."""
 _ROWS = 100
-"""Rows that are written in one step."""
+"""Number of rows written in one step."""
 _PREPARING, _READING = "preparing the motion", "reading the result"
 _DAMAGED = "The motion that the program returned is cut or damaged"
 
 
 class ExchangeError(Exception):
-    """A program file or ground cannot be used.
-
-    The message is one sentence for the user.
-    """
+    """A file of the program or a ground cannot be used. The message is a sentence for the user."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,21 +39,18 @@ class Clip:
     names: tuple[str, ...]
     """Joint names, depth first, the root first."""
     parents: tuple[int, ...]
-    """Index of each joint's parent, −1 for the root."""
+    """Index of each joint's parent; −1 for the root."""
     positions_m: np.ndarray
-    """(T, J, 3) in the world, y up."""
+    """(T, J, 3) positions in the world, y up."""
     rotations: np.ndarray
-    """(T, J, 3, 3) orientations in the world; identity in the rest pose."""
+    """(T, J, 3, 3) orientations in the world, which are the identity in the rest pose."""
     fps: float
     tips_m: dict[int, np.ndarray]
-    """End (3,) of each bone without children, in its joint's frame."""
+    """End (3,) of each bone without children, in the frame of its joint."""
 
 
 def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Make bone names fit for BVH.
-
-    They have one line, no braces, and none comes twice.
-    """
+    """Convert bone names to unique names that BVH can hold, without line breaks and braces."""
     unique_names: dict[str, None] = {}
     for name in names:
         clean_name = re.sub(r"[{}\x00-\x1f\x7f]", "_", " ".join(name.split())) or "bone"
@@ -73,10 +67,9 @@ def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_bvh(path: Path, clip: Clip) -> Steps:
-    """Write a clip as BVH in steps.
+    """Write a clip as BVH in steps: joint by joint, and then row by row.
 
-    It goes joint by joint and then row by row. Joints that move in their parent's frame get position channels, others
-    an offset.
+    Joints that move in their parent's frame get position channels. Others get only an offset.
     """
     moving = []
     offsets_m = []
@@ -102,10 +95,7 @@ def write_bvh(path: Path, clip: Clip) -> Steps:
 
 
 def _compute_local(clip: Clip, joint: int, parent: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a joint's local rotations and positions.
-
-    They are (T, 3, 3) and (T, 3) in its parent's frame, the root's in the world.
-    """
+    """Return a joint's rotations (T, 3, 3) and positions (T, 3) in its parent's frame, or the root's in the world."""
     if parent < 0:
         return clip.rotations[:, joint], clip.positions_m[:, joint]
     to_parent = clip.rotations[:, parent].swapaxes(-1, -2)
@@ -114,10 +104,7 @@ def _compute_local(clip: Clip, joint: int, parent: int) -> tuple[np.ndarray, np.
 
 
 def _format_hierarchy(clip: Clip, offsets_m: Sequence[np.ndarray], moving: Sequence[bool]) -> list[str]:
-    """Format joints depth first, without recursion.
-
-    Chains may be longer than Python's stack is deep.
-    """
+    """Format the joints depth first, without recursion, because chains may be longer than Python's stack."""
     names = make_file_names(clip.names)
     children: dict[int, list[int]] = {}
     for joint, parent in enumerate(clip.parents):
@@ -150,7 +137,7 @@ def _format_offset(vector_m: np.ndarray) -> str:
 
 
 _MOST = 1e6
-"""Largest number, in metres or degrees, that the program writes."""
+"""Largest number that the program writes, in m or degrees."""
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -168,10 +155,7 @@ class _Hierarchy:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether the hierarchy is whole.
-
-        Each joint has an offset of three numbers, channels, and a parent, except the first.
-        """
+        """True if each joint has an offset of three numbers, channels and, except for the first, a parent."""
         vectors_m = [*self.offsets_m, *self.tips_m.values()]
         are_vectors = all(vector_m.shape == (3,) and (np.abs(vector_m) <= _MOST).all() for vector_m in vectors_m)
         counts = {len(self.names), len(self.offsets_m), len(self.channel_counts)}
@@ -179,10 +163,7 @@ class _Hierarchy:
 
 
 def read_bvh(path: Path) -> Steps:
-    """Read a clip that `write_bvh` wrote.
-
-    The channels must be its. Raises ExchangeError for any other file.
-    """
+    """Read a clip with the channels that `write_bvh` writes. Raises ExchangeError for any other file."""
     try:
         head, _, motion = path.read_text(encoding="utf-8").partition("\nMOTION\n")
         hierarchy = _read_hierarchy(head)
@@ -231,10 +212,7 @@ def _read_hierarchy(text: str) -> _Hierarchy:
 
 
 def _compute_world(hierarchy: _Hierarchy, values: np.ndarray) -> Steps:
-    """Compute world rotations and positions.
-
-    The steps end with (T, J, 3, 3) and (T, J, 3), from values (T, C).
-    """
+    """Compute rotations (T, J, 3, 3) and positions (T, J, 3) in the world from channel values (T, C), in steps."""
     frames = len(values)
     rotations = np.empty((frames, len(hierarchy.names), 3, 3))
     positions_m = np.empty((frames, len(hierarchy.names), 3))
@@ -258,13 +236,10 @@ def _compute_world(hierarchy: _Hierarchy, values: np.ndarray) -> Steps:
 
 
 def compute_zxy_angles(rotations: np.ndarray) -> np.ndarray:
-    """Return angles (..., 3) about z, x, y.
-
-    Their product Rz Rx Ry is the rotation (..., 3, 3); they are in radians.
-    """
+    """Return angles (..., 3) in rad about z, x and y, whose product Rz Rx Ry is the rotation (..., 3, 3)."""
     about_z = np.arctan2(-rotations[..., 0, 1], rotations[..., 1, 1])
     about_x = np.arctan2(rotations[..., 2, 1], np.hypot(rotations[..., 0, 1], rotations[..., 1, 1]))
-    # The last angle is what the first leaves over: so both fit together also if x is near ±90°.
+    # The last angle is computed from the remainder, so that both are consistent even if x is near ±90°.
     cosine = np.cos(about_z)[..., None]
     sine = np.sin(about_z)[..., None]
     remainder = cosine * rotations[..., 0, :] + sine * rotations[..., 1, :]
@@ -273,10 +248,7 @@ def compute_zxy_angles(rotations: np.ndarray) -> np.ndarray:
 
 
 def make_zxy_matrices(angles_rad: np.ndarray) -> np.ndarray:
-    """Return rotations Rz Rx Ry (..., 3, 3).
-
-    The angles (..., 3) are about z, x and y.
-    """
+    """Return the rotations Rz Rx Ry (..., 3, 3) for angles (..., 3) in rad about z, x and y."""
     sz, sx, sy = np.moveaxis(np.sin(angles_rad), -1, 0)
     cz, cx, cy = np.moveaxis(np.cos(angles_rad), -1, 0)
     rows = [
@@ -291,23 +263,23 @@ def make_zxy_matrices(angles_rad: np.ndarray) -> np.ndarray:
 
 
 def compute_changes(clip: Clip, before: Clip, after: Clip, parts: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a correction does to each joint.
+    """Compute how a correction changes each joint, in the world of the file.
 
-    Changes are in the world of the file. Only differences between the two files count, so what the program does not
-    change stays exactly as it was. Joints that carry no part of the body, such as fingers, move rigidly with their
-    parents.
+    Only differences between the two files count, so joints that the program does not change stay exactly the same.
+    Joints
+    that carry no body part, such as fingers, move rigidly with their parents.
 
     Args:
-        clip: The motion as sampled.
-        before: The motion as read from the file that went to the program.
-        after: The motion as read from the file that came back.
-        parts: Joints that are parts of a body, in the files' names.
+        clip: Motion as sampled in Blender.
+        before: Motion in the file that was sent to the program.
+        after: Motion in the file that the program returned.
+        parts: Joints that are body parts, by their names in the files.
 
     Returns:
-        Rotations (T, J, 3, 3) that are applied to orientations from the left, and new positions (T, J, 3) in metres.
+        Rotations (T, J, 3, 3) to apply to orientations from the left, and new positions (T, J, 3) in metres.
 
     Raises:
-        ExchangeError: if the files do not fit.
+        ExchangeError: Joints or frames of the files differ.
     """
     if (after.names, len(after.rotations)) != (before.names, len(before.rotations)):
         raise ExchangeError(
@@ -326,7 +298,7 @@ def compute_changes(clip: Clip, before: Clip, after: Clip, parts: Collection[str
 
 
 def _select_body(clip: Clip, parts: Collection[str]) -> set[int]:
-    """Return body joints and all above them."""
+    """Return the joints of the body and all their ancestors."""
     body: set[int] = set()
     for joint in reversed(range(len(clip.names))):
         if clip.names[joint] in parts or joint in body:

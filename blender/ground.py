@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Describe a ground's meshes as boxes.
-
-The scene has the meshes, and the program reads the file. Needs no Blender.
-"""
+"""Describe the meshes of a ground as boxes, in a file for the program. This module does not need Blender."""
 
 from __future__ import annotations
 
@@ -18,39 +15,38 @@ from .exchange import ExchangeError
 from .placement import Placement
 
 _THIN_M = 1e-4
-"""Thickness that is given to planes."""
+"""Thickness of the boxes for planes, in m."""
 _SAME_DIRECTION = 0.9998
-"""Cosine of the angle, 1°, up to which directions count as the same."""
+"""Smallest cosine between equal directions (1°)."""
 _SAME_HEIGHT = 1e-4
-"""Share of a mesh's size up to which heights count as the same."""
+"""Largest difference between equal heights, relative to the mesh's size."""
 _FULL = 0.98
-"""Share of its rectangle that a flat top fills if one box stands for it."""
+"""Smallest share of its rectangle that a flat top must fill to become a single box."""
 _MOST_BOXES, _MOST_TRIANGLES = 400, 50_000
-"""Limits beyond which a mesh is its bounding box."""
+"""Largest numbers of boxes and triangles. A mesh with more is replaced by its bounding box."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A box, or a mesh that stands for one."""
+    """A box, or a mesh that is replaced by a box."""
 
     name: str
     world: np.ndarray
-    """(4, 4) of the object, in the scene's units."""
+    """(4, 4) matrix of the object, in the scene's unit."""
     corners: np.ndarray
-    """(2, 3) least and greatest corner, in the object's frame."""
+    """(2, 3) smallest and largest corner, in the object's frame."""
 
 
 def split_mesh(name: str, world: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> list[Block]:
-    """Split a mesh into boxes at flat tops.
+    """Split a mesh into boxes below its flat tops, such as the treads of stairs, down to its lowest point.
 
-    These are such as the treads of stairs; boxes go down to the mesh's lowest point. A mesh without flat tops, such as
-    a hill, is its bounding box.
+    A mesh without flat tops, such as a hill, is replaced by its bounding box.
 
     Args:
         name: Name of the object.
-        world: Its matrix (4, 4), in the scene's units.
-        vertices: (V, 3) in the object's frame.
-        triangles: (F, 3) indices of vertices, counter-clockwise as seen from outside.
+        world: Matrix (4, 4) of the object, in the scene's unit.
+        vertices: Vertices (V, 3) in the object's frame.
+        triangles: Vertex indices (F, 3), counter-clockwise as seen from outside.
     """
     bounds = np.array([vertices.min(axis=0), vertices.max(axis=0)])
     bounding_block = Block(name, world, bounds)
@@ -74,10 +70,7 @@ def split_mesh(name: str, world: np.ndarray, vertices: np.ndarray, triangles: np
 def _group_flat_tops(
     vertices: np.ndarray, triangles: np.ndarray, up: int, sign: float, tolerance: float
 ) -> list[np.ndarray]:
-    """Group flat tops that hang together.
-
-    Triangles (F, 3) face upwards and lie at one height.
-    """
+    """Group connected triangles (F, 3) that face upwards at the same height."""
     points = vertices[triangles]
     normals = np.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0])
     areas = np.linalg.norm(normals, axis=1)
@@ -98,10 +91,7 @@ def _group_flat_tops(
 
 
 def _split_by_fill(vertices: np.ndarray, faces: np.ndarray, across: Sequence[int]) -> list[np.ndarray]:
-    """Split triangles into groups that fill rectangles.
-
-    They are one group if they fill theirs, else strips that do, or each one alone.
-    """
+    """Split triangles into groups that fill their rectangles: all together, or strips, or single triangles."""
     if _measure_fill(vertices, faces, across) > _FULL:
         return [faces]
     for axis in across:
@@ -115,10 +105,7 @@ def _split_by_fill(vertices: np.ndarray, faces: np.ndarray, across: Sequence[int
 
 
 def _measure_fill(vertices: np.ndarray, faces: np.ndarray, across: Sequence[int]) -> float:
-    """Return how far triangles fill their rectangle.
-
-    It is a share, for triangles (F, 3).
-    """
+    """Return the share of their bounding rectangle that triangles (F, 3) fill."""
     points = vertices[faces][..., list(across)]
     first = points[:, 1] - points[:, 0]
     second = points[:, 2] - points[:, 0]
@@ -127,18 +114,18 @@ def _measure_fill(vertices: np.ndarray, faces: np.ndarray, across: Sequence[int]
 
 
 def write_ground(path: Path, blocks: Sequence[Block], floor_m: float, placement: Placement) -> None:
-    """Write blocks as the program's file of a ground.
+    """Write blocks as a ground file for the program.
 
-    If all blocks are tilted alike, the floor slopes as they do, and lies at the lowest top.
+    If all blocks have the same tilt, the floor has it, too, and is at the lowest top.
 
     Args:
-        path: The file to write.
-        blocks: One or more.
-        floor_m: Height of the floor beside level blocks.
-        placement: The file's frame.
+        path: File to write.
+        blocks: At least one block.
+        floor_m: Height of the floor around level blocks.
+        placement: Frame of reference of the file.
 
     Raises:
-        ExchangeError: if some blocks are tilted and others are not.
+        ExchangeError: The blocks are tilted differently.
     """
     normal = placement.rotation @ _directions(blocks[0])[:, -1]
     is_level = normal[1] > _SAME_DIRECTION
@@ -168,20 +155,14 @@ def write_ground(path: Path, blocks: Sequence[Block], floor_m: float, placement:
 
 
 def _order_axes(block: Block) -> list[int]:
-    """Order a block's axes, the standing one last.
-
-    The two that lie are in the order of a right-handed frame.
-    """
+    """Return a block's axes in a right-handed order with the vertical one last."""
     directions = block.world[:3, :3] / np.maximum(np.linalg.norm(block.world[:3, :3], axis=0), 1e-12)
     up = int(np.abs(directions[2]).argmax())
     return [(up + 1) % 3, (up + 2) % 3, up]
 
 
 def _directions(block: Block) -> np.ndarray:
-    """Return the axes' directions (3, 3) in columns.
-
-    The one that stands points upwards.
-    """
+    """Return the directions (3, 3) of the axes as columns, in the same order, the last one pointing upwards."""
     directions = block.world[:3, :3] / np.maximum(np.linalg.norm(block.world[:3, :3], axis=0), 1e-12)
     directions = directions[:, _order_axes(block)]
     directions[:, -1] *= np.sign(directions[2, -1])
@@ -189,10 +170,7 @@ def _directions(block: Block) -> np.ndarray:
 
 
 def _rotate_upright(normal: np.ndarray) -> np.ndarray:
-    """Return the rotation (3, 3) from normal to up.
-
-    It is the smallest, from a unit vector of the file to +y.
-    """
+    """Return the smallest rotation (3, 3) from a unit vector of the file to +y."""
     x, y, z = normal
     cross = np.array([[0.0, -x, 0.0], [x, 0.0, z], [0.0, -z, 0.0]])  # of the axis normal × y, as a matrix
     return np.eye(3) + cross + cross @ cross / (1 + y)

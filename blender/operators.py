@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Correct, check and toggle motions of armatures.
-
-These are the operators.
-"""
+"""Operators that correct, check and toggle the motions of armatures."""
 
 from __future__ import annotations
 
@@ -25,29 +22,26 @@ from .program import Failure, Steps
 from .work import Running, StepOperator
 
 MARKER_PREFIX = "check: "
-"""Beginning of the names of this extension's timeline markers."""
+"""Prefix of the names of this extension's timeline markers."""
 VISIBLE_ERROR_M = 1e-3
-"""Distance from the correction beyond which the user is warned."""
+"""Distance from the corrected position beyond which the user is warned, in m."""
 _READING, _HANDING, _COMPUTING, _WRITING = 0.2, 0.05, 0.65, 0.1
-"""Shares of the work: reading the motion, handing it over to the program, waiting for the program, and writing."""
+"""Shares of the work: reading the motion, writing it for the program, waiting for the program, and writing keys."""
 _BEFORE_COMPUTING, _AFTER_COMPUTING = _READING + _HANDING, 1 - _WRITING
 _DIALOG_WIDTH = 360
-"""Width in pixels at which no option is cut."""
+"""Width of the dialog at which no option is cut off, in pixels."""
 _VERIFIED_FRAMES = 8
-"""Frames in which a new action is compared with what it should show."""
+"""Number of frames in which a new action is compared with its targets."""
 _LEVEL_RULE = "F4"
-"""The rule that the floor lies at 0; it means nothing for a character that stays on its level."""
+"""Rule that the floor is at 0, which does not apply to a character that keeps its level."""
 _RATES = (12.0, 15.0, 24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0, 240.0)
 """Usual frame rates."""
 _RATE_TRIES = 3
-"""Frame rates that are tried one after the other until the pace is right."""
+"""Maximum number of frame rates that are tried until the pace is right."""
 
 
 def _scale_steps(steps: Steps, start: float, share: float) -> Steps:
-    """Yield steps as part of longer work.
-
-    Returns what they return.
-    """
+    """Yield steps as a part of longer work. Returns their return value."""
     while True:
         try:
             share_done, stage = next(steps)
@@ -95,21 +89,21 @@ class ClipFiles:
     placement: Placement
     folder: Path
     warnings: list[str]
-    """Sentence about the size of the body, if its unit was guessed."""
+    """Warnings, such as a sentence on the body's size if its unit was guessed."""
 
     @property
     def motion(self) -> Path:
-        """The motion as BVH."""
+        """BVH file of the motion."""
         return self.folder / "motion.bvh"
 
     @property
     def ground(self) -> Path:
-        """The ground on which the motion stands."""
+        """File of the ground on which the motion stands."""
         return self.folder / "ground.json"
 
 
 def _sample(options: bpy.types.Operator, source: bpy.types.Object, clock: Clock) -> Steps:
-    """Sample a rig and its ground, if any."""
+    """Sample a rig and, if it has one, its ground."""
     ground = [mesh.name for mesh in rig.find_ground(options.ground)] if options.ground else []
     return rig.sample(source.session_uid, clock, ground)
 
@@ -121,9 +115,9 @@ def _describe_ride(sampled: rig.Sampled) -> list[str]:
 
 
 def _write_files(options: bpy.types.Operator, sampled: rig.Sampled, folder: str) -> Steps:
-    """Write the motion and its ground, if any.
+    """Write files of the motion and, if there is one, its ground, in steps that end with `ClipFiles`.
 
-    A floor at a height comes to 0. The steps end with the files (`ClipFiles`).
+    A floor at a given height is moved to 0.
     """
     scene = bpy.context.scene
     unit_m, warnings = rig.guess_unit(sampled, scene.unit_settings.scale_length)
@@ -197,7 +191,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self, width=_DIALOG_WIDTH, confirm_text="Correct")
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw the options, each beside what it depends on."""
+        """Draw the options, each next to the option on which it depends."""
         layout = self.layout
         layout.use_property_split = True
         layout.prop(self, "kinematic")
@@ -230,7 +224,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
             steps = self._correct_rig(context, rig.find_rig(uid))
             try:
                 sentence, warnings, notes = yield from _scale_steps(steps, count / len(uids), 1 / len(uids))
-            except (Failure, ExchangeError) as error:  # a prop that is selected with the character, for example
+            except (Failure, ExchangeError) as error:  # for example, a prop is also selected
                 failures.append(error)
                 sentence, warnings, notes = f"{names[count]} is skipped", [f"{names[count]}: {error}"], []
             else:
@@ -247,10 +241,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         return level, " | ".join(sentences)
 
     def _correct_rig(self, context: bpy.types.Context, target: bpy.types.Object) -> Steps:
-        """Correct a rig.
-
-        The steps end with a sentence, a list of warnings and a list of notes.
-        """
+        """Correct a rig, in steps that end with a sentence, warnings and notes."""
         if not self.use_contacts:
             return (yield from self._correct_source(context, target, None))
         edited = target.animation_data and target.animation_data.action
@@ -260,10 +251,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
     def _correct_source(
         self, context: bpy.types.Context, source: bpy.types.Object, edited: bpy.types.Action | None
     ) -> Steps:
-        """Correct a rig's motion with edited contacts.
-
-        The contacts are those of an edited action if there is one.
-        """
+        """Correct a rig's motion, with the contacts of an edited action if there is one."""
         tool = choose_program()
         rig.check_rig(source)
         clock = rig.choose_clock(source, context.scene, self.extent)
@@ -301,7 +289,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         return f"{written.action.name}: {correction.summary}{written.remark}", warnings, notes
 
     def _list_selected_bones(self, source: bpy.types.Object) -> set[str] | None:
-        """Return the selected bones, None if all may change."""
+        """Return the selected bones, or None if all may change."""
         if not self.only_selected:
             return None
         selected = {bone.name for bone in source.data.bones if _is_selected(source, bone.name)}
@@ -310,14 +298,11 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         return selected
 
     def _keeps_level(self) -> bool:
-        """Return whether the character keeps its level.
-
-        It is that where it stands.
-        """
+        """Whether the character stays on the level where it stands."""
         return self.floor_mode == "LEVEL" and not self.ground
 
     def _list_words(self, clock: Clock, files: ClipFiles) -> list[str]:
-        """Return the program's options, in words."""
+        """Return the command-line options for the program."""
         words = ["--kinematic"] if self.kinematic else ["--strength", self.strength]
         words += ["--support", self.support]
         if self.remove_drift:
@@ -334,7 +319,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
 
 
 def _draw_place(options: bpy.types.Operator, layout: bpy.types.UILayout) -> None:
-    """Draw the options of range, ground and floor."""
+    """Draw the options for range, ground and floor."""
     layout.prop(options, "extent")
     layout.prop_search(options, "ground", bpy.data, "collections")
     layout.prop_search(options, "ground", bpy.data, "objects", text="or Mesh")
@@ -347,23 +332,20 @@ def _draw_place(options: bpy.types.Operator, layout: bpy.types.UILayout) -> None
 
 
 def _list_floor_words(options: bpy.types.Operator, files: ClipFiles) -> list[str]:
-    """Return options for a known ground or floor."""
+    """Return the command-line options for a known ground or floor."""
     if options.ground:
         return ["--ground", str(files.ground)]
     return ["--floor", "0"] if options.floor_mode == "HEIGHT" else []
 
 
 def _list_rigs(context: bpy.types.Context) -> list[bpy.types.Object]:
-    """Return the active armature and all other selected ones."""
+    """Return the active armature and all other selected armatures."""
     selected = [item for item in context.selected_objects if item.type == "ARMATURE" and item != context.object]
     return [context.object, *selected]
 
 
 def _is_selected(source: bpy.types.Object, name: str) -> bool:
-    """Return whether a bone is selected.
-
-    Blender 5 keeps that in the pose.
-    """
+    """Return whether a bone is selected, which Blender 5 stores in the pose."""
     pose_bone = source.pose.bones[name]
     return pose_bone.select if hasattr(pose_bone, "select") else pose_bone.bone.select
 
@@ -373,41 +355,38 @@ def _is_selected(source: bpy.types.Object, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Written:
-    """A correction that was put into an action."""
+    """A correction that was written to an action."""
 
     action: bpy.types.Action
     remark: str
-    """Remark on the rig for the user, with a semicolon before it, or ""."""
+    """Remark on the rig for the user, after a semicolon; "" for none."""
     warnings: list[str]
     uid: int
-    """The armature object that plays the action."""
+    """Session identifier of the armature object that plays the action."""
     has_ik_limbs: bool = False
-    """Whether inverse kinematics holds limbs of the rig."""
+    """Whether inverse kinematics drives limbs of the rig."""
 
 
 @dataclass(frozen=True, eq=False)
 class Writer:
-    """Writes corrections to rigs, controls or copies.
-
-    They are put into an action.
-    """
+    """Writes corrections into actions of rigs, their controls or copies."""
 
     result: str
     """"ACTION" or "LAYER"."""
     held_rigs: str
     """"CONTROLS" or "COPY", for rigs whose bones are held by constraints."""
     selected: set[str] | None
-    """Bones that may change, None for all."""
+    """Bones that may change; None for all."""
     contacts: contacts.Contacts | None
     unit_m: float
-    """Metres in a unit of the scene."""
+    """Length of the scene's unit."""
 
     def write(self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
-        """Yield steps that end with what was written (`Written`).
+        """Write a correction, in steps that end with `Written`.
 
         Args:
-            sampled: The motion before.
-            targets: By bone, where it should be: (T, 4, 4) in the world.
+            sampled: Motion before the correction.
+            targets: Target transforms (T, 4, 4) of bones in the world, by name.
             scene: The scene.
         """
         source = rig.find_rig(sampled.uid)
@@ -433,7 +412,7 @@ class Writer:
         return written
 
     def _explain_error(self, target: bpy.types.Object, bone: str, written: Written) -> str:
-        """Return in words why a bone is off."""
+        """Explain why a bone is not at its target."""
         above = [ancestor.name for ancestor in target.data.bones[bone].parent_recursive]
         if self.selected is not None and not set(above) <= self.selected:
             return "bones above it are not selected, and stay"
@@ -454,10 +433,7 @@ class Writer:
         scene: bpy.types.Scene,
         fk_switches: tuple[str, ...] = (),
     ) -> Steps:
-        """Write keys as an action or a layer.
-
-        The layer lies over the old one.
-        """
+        """Write keys as an action, or as a layer over the old one."""
         source = rig.find_rig(sampled.uid)
         data = source.animation_data
         old = data.action if data else None
@@ -498,7 +474,7 @@ class Writer:
         return Written(action, "", warnings, target.session_uid)
 
     def _write_controls(self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
-        """Write keys on the rig's own controls."""
+        """Write keys on the controls of the rig."""
         steps = controls.map_controls(sampled.uid, list(targets))
         control_map = yield from _scale_steps(steps, 0.3, 0.1)
         steps = controls.solve_controls(sampled.uid, control_map, targets, sampled.world, sampled.clock)
@@ -515,7 +491,7 @@ class Writer:
     def _write_copy(
         self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene, is_held: bool
     ) -> Steps:
-        """Write keys on a copy, hide the original."""
+        """Write keys on a copy of the rig, and hide the original."""
         steps = actions.compute_keys(sampled, targets, self.unit_m, everything=is_held)
         keys = yield from _scale_steps(steps, 0.0, 0.3)
         source = rig.find_rig(sampled.uid)
@@ -531,10 +507,7 @@ class Writer:
 
 
 def _measure_error(uid: int, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
-    """Find the bone that is furthest off.
-
-    The steps end with the largest distance of a bone's head from where it should be, and with the bone.
-    """
+    """Find the bone that is furthest from its target, in steps that end with this distance and the bone."""
     frame_before, subframe_before = scene.frame_current, scene.frame_subframe
     largest = (0.0, "")
     steps = np.unique(np.linspace(0, sampled.clock.count - 1, _VERIFIED_FRAMES).astype(int))
@@ -577,7 +550,7 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
         _draw_place(self, self.layout)
 
     def create_steps(self, context: bpy.types.Context) -> Steps:
-        """Read the motion, have it checked, list the findings."""
+        """Read the motion, check it, and list the findings."""
         tool = choose_program()
         source = context.object
         rig.check_rig(source)
@@ -589,7 +562,7 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
             findings = yield from self._find(tool, files, clock)
             rate = scene_fps
             later_findings = findings
-            for _ in range(_RATE_TRIES):  # far from its true rate, a pace is measured too near to 1
+            for _ in range(_RATE_TRIES):  # far from the true rate, the measured pace is too near to 1
                 if not (next_rate := suggest_rate(rate, later_findings)):
                     break
                 rate = next_rate
@@ -604,10 +577,7 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
         return "INFO", f"{name}: {len(findings)} finding{'s' * (len(findings) != 1)}"
 
     def _find(self, tool: program.Program, files: ClipFiles, clock: Clock) -> Steps:
-        """Yield steps that find and return faults.
-
-        The program finds them.
-        """
+        """Run the check of the program in steps, and return its findings."""
         out = files.folder / "findings.json"
         command = program.make_check_command(tool, files.motion, out, _list_floor_words(self, files))
         log_start = program.get_log_size(get_log_file())
@@ -621,10 +591,10 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
 
 
 def show_findings(scene: bpy.types.Scene, findings: list[report.Finding], clock: Clock) -> None:
-    """Replace the list of findings and their markers.
+    """Replace the list of findings and their timeline markers.
 
     Args:
-        scene: The scene that gets them.
+        scene: Scene of the motion.
         findings: Findings whose frames count from 0.
         clock: Times of the motion.
     """
@@ -646,12 +616,10 @@ def show_findings(scene: bpy.types.Scene, findings: list[report.Finding], clock:
 
 
 def suggest_rate(fps: float, findings: list[report.Finding]) -> float:
-    """Return the usual frame rate at gravity's pace.
-
-    It is 0 if that is the rate it has.
+    """Return the usual frame rate at which the motion has the pace of gravity, or 0 if the present rate is right.
 
     Args:
-        fps: Its frames per second.
+        fps: Present frame rate.
         findings: Findings of a check at this rate.
     """
     for finding in findings:
@@ -690,10 +658,7 @@ class SELFCORRECT_OT_toggle(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Return whether an idle armature is active.
-
-        Nothing is under way.
-        """
+        """Return whether the active object is an armature, and no work is running."""
         return context.object is not None and context.object.type == "ARMATURE" and not Running.title
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -721,7 +686,7 @@ class SELFCORRECT_OT_cancel(bpy.types.Operator):
     bl_label = "Cancel"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Let the next tick end it."""
+        """Make the next tick end the work."""
         Running.should_cancel = True
         return {"FINISHED"}
 

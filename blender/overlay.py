@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw contacts and findings in the viewport.
-
-Markers show where feet stand, and which joints a finding is about.
-"""
+"""Draw markers in the viewport where feet stand and at the joints of findings."""
 
 from __future__ import annotations
 
@@ -35,10 +32,7 @@ class Ring:
 
 
 def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
-    """Return the current frame's markers.
-
-    These are planted feet of a rig, and joints of the findings.
-    """
+    """Return the markers of the current frame, for planted feet of a rig and joints of findings."""
     unit_m = scene.unit_settings.scale_length
     frame = scene.frame_current
     rings = []
@@ -53,10 +47,7 @@ def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
 
 
 def find_places(rig: bpy.types.Object, frame: float) -> list[Vector]:
-    """Return where planted feet stand at a frame.
-
-    The frame counts in the action; the height is that of the lowest bone.
-    """
+    """Return where feet stand in a frame of the action, at the height of the lowest bone."""
     data = rig.animation_data
     if data is None or data.action is None:
         return []
@@ -69,10 +60,7 @@ def find_places(rig: bpy.types.Object, frame: float) -> list[Vector]:
 
 
 def find_joints(rig: bpy.types.Object, names: list[str]) -> list[Vector]:
-    """Return the bone heads that a finding names.
-
-    It names them as the file or as parts of a body.
-    """
+    """Return the heads of the bones that a finding names, as in the file or as body parts."""
     centres = []
     for name in names:
         words = _split_words(name)
@@ -113,6 +101,6 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Draw them no more."""
+    """Stop drawing the markers."""
     while _handlers:
         bpy.types.SpaceView3D.draw_handler_remove(_handlers.pop(), "WINDOW")

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw menu entries and the sidebar panel.
-
-The panel is in the sidebar of the 3D view.
-"""
+"""Draw menu entries, and the panel in the sidebar of the 3D view."""
 
 from __future__ import annotations
 
@@ -22,28 +19,22 @@ from .preferences import SELFCORRECT_OT_show_log, draw_progress
 from .work import Running
 
 _PIXELS_PER_CHARACTER = 7.0
-"""Width of a letter at an interface scale of 1."""
+"""Width of a letter at an interface scale of 1, in pixels."""
 _ICON_LETTERS = 8
-"""Width of an icon and the margins beside it, in letters."""
+"""Width of an icon with its margins, in letters."""
 _DEFAULT_WIDTH = 220.0
-"""Width in pixels of a sidebar that was never dragged."""
+"""Default width of the sidebar, in pixels."""
 _SHOWN_NOTES = 6
 
 
 class SelfcorrectNote(bpy.types.PropertyGroup):
-    """A warning or note; its name says it.
-
-    The last correction left it.
-    """
+    """A warning or note of the last correction, with the sentence as its name."""
 
     is_warning: BoolProperty()
 
 
 class SelfcorrectFinding(bpy.types.PropertyGroup):
-    """A finding in frames of the scene.
-
-    A check found it.
-    """
+    """A finding of a check, in frames of the scene."""
 
     rule: StringProperty()
     joints: StringProperty()
@@ -55,16 +46,10 @@ class SelfcorrectFinding(bpy.types.PropertyGroup):
 
 
 class SELFCORRECT_UL_findings(bpy.types.UIList):
-    """List what is wrong, and when.
-
-    Everything else stands below the list.
-    """
+    """List the findings with their frames; details are shown below the list."""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0) -> None:
-        """Draw a finding in two narrow columns.
-
-        They fit the sidebar.
-        """
+        """Draw a finding in two columns that fit into the sidebar."""
         split = layout.split(factor=0.62)
         split.label(text=item.name.replace("-", " ").capitalize())
         frames = f"{item.first_frame}–{item.last_frame}"
@@ -72,16 +57,13 @@ class SELFCORRECT_UL_findings(bpy.types.UIList):
 
 
 def jump_to_finding(scene: bpy.types.Scene, context: bpy.types.Context) -> None:
-    """Show the clicked finding's worst frame."""
+    """Show the worst frame of the clicked finding."""
     if 0 <= scene.selfcorrect_finding < len(scene.selfcorrect_findings):
         scene.frame_set(scene.selfcorrect_findings[scene.selfcorrect_finding].worst_frame)
 
 
 def wrap_text(text: str, context: bpy.types.Context, *, has_icon: bool = False) -> list[str]:
-    """Wrap text to the region's width.
-
-    There may be an icon beside it.
-    """
+    """Wrap text to the width of the region, with space for an icon if there is one."""
     width = context.region.width if context.region else _DEFAULT_WIDTH
     scale = context.preferences.system.ui_scale or 1.0  # 0 without a window
     letters = int(width / (_PIXELS_PER_CHARACTER * scale))
@@ -140,7 +122,7 @@ def _draw_findings(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
 
 
 def draw_menu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
-    """Draw the entries in Blender's own menus."""
+    """Draw the entries in Blender's menus."""
     menu.layout.separator()
     menu.layout.operator(SELFCORRECT_OT_correct.bl_idname, text="Correct with Physics…")
     menu.layout.operator(SELFCORRECT_OT_check.bl_idname, text="Check Motion…")
@@ -152,7 +134,7 @@ MENUS = ("VIEW3D_MT_object_animation", "VIEW3D_MT_pose")
 
 
 def register() -> None:
-    """Add properties of scenes and menu entries."""
+    """Add the properties of scenes and the menu entries."""
     scene_type = bpy.types.Scene
     scene_type.selfcorrect_notes = bpy.props.CollectionProperty(type=SelfcorrectNote)
     scene_type.selfcorrect_findings = bpy.props.CollectionProperty(type=SelfcorrectFinding)

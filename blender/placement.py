@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Place a rig as the program sees it.
+"""Place a rig as the program sees it. This module does not need Blender.
 
-Needs no Blender. The program's results depend a little on the heading of a motion: it measures noise along the axes of
-the world. So the motion goes to the program as if the armature object stood at the origin and faced −y, however it is
-turned.
+The program's results depend a little on the heading of a motion, because noise is measured along the axes of the world.
+The motion is therefore sent as if the armature object were at the origin and faced −y, whatever its transform.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-"""Turns vectors of Blender's world, z up, into the file's: what faces −y faces +z there."""
+"""Rotation from Blender's world (z up) to the file's (y up), in which a character that faces −y faces +z."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,11 @@ class Placement:
     heading_rad: float = 0.0
     origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     unit_m: float = 1.0
-    """Metres in one unit of the scene."""
+    """Length of the scene's unit."""
 
     @classmethod
     def from_object(cls, world: np.ndarray, unit_m: float) -> Placement:
-        """Return an object's frame at the scene's height.
-
-        The object has this matrix (4, 4).
-        """
+        """Make the placement of an object with this matrix (4, 4), at the height of the scene."""
         rotation = nearest_rotations(world[:3, :3])
         if np.linalg.det(rotation) < 0:
             rotation = -rotation
@@ -43,34 +39,28 @@ class Placement:
 
     @property
     def rotation(self) -> np.ndarray:
-        """(3, 3) from Blender's world to the file's."""
+        """Rotation (3, 3) from Blender's world to the file's."""
         sine, cosine = np.sin(self.heading_rad), np.cos(self.heading_rad)
         without_heading = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
         return Y_UP @ without_heading
 
     def to_file_m(self, points: np.ndarray) -> np.ndarray:
-        """Convert scene points (..., 3) to the file."""
+        """Convert points (..., 3) from the scene to the file."""
         return (points * self.unit_m - np.array(self.origin_m)) @ self.rotation.T
 
     def to_scene(self, points_m: np.ndarray) -> np.ndarray:
-        """Convert file points (..., 3) to the scene."""
+        """Convert points (..., 3) from the file to the scene."""
         return (points_m @ self.rotation + np.array(self.origin_m)) / self.unit_m
 
 
 def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
-    """Return nearest rotations (..., 3, 3), reflections kept.
-
-    The matrices may also scale.
-    """
+    """Return the nearest rotations (..., 3, 3) or reflections to matrices that may also scale."""
     left_vectors, _, right_vectors = np.linalg.svd(matrices)
     return left_vectors @ right_vectors
 
 
 def twist_about_z(rotation: np.ndarray) -> float:
-    """Return a rotation's angle about z.
-
-    Only the part of (3, 3) about z counts, 0 if there is none (a turn upside down).
-    """
+    """Return the angle of a rotation's (3, 3) twist about z, or 0 if it has none because it is upside down."""
     sine = rotation[1, 0] - rotation[0, 1]
     cosine = rotation[0, 0] + rotation[1, 1]
     if np.hypot(sine, cosine) < 1e-6:

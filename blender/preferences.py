@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose or install the program in preferences."""
+"""Choose or install the program in the preferences of the extension."""
 
 from __future__ import annotations
 
@@ -30,20 +30,19 @@ def get_environment() -> Path:
 
 
 def get_log_file() -> Path:
-    """Return this session's log of all programs."""
+    """Return the log file of all program runs in this session."""
     return Path(bpy.app.tempdir) / "selfcorrect.log"
 
 
 def choose_program() -> program.Program:
-    """Return the program, or raise Failure."""
+    """Return the program to use. Raises Failure if there is none."""
     return program.find_program(bpy.path.abspath(get_preferences().program), find_bundled_program(), get_environment())
 
 
 def find_bundled_program() -> program.Program | None:
-    """Return the program from the bundled wheels, if any.
+    """Return the program that Blender installed from bundled wheels, or None if the extension has none.
 
-    Blender has installed it; None if it was packed without. Its own wheels, which must not replace a package of
-    Blender, are unpacked for it alone.
+    Wheels that must not replace packages of Blender are unpacked for the program alone.
     """
     modules = importlib.util.find_spec(program.NAME)
     own_wheels = sorted(Path(__file__).parent.glob("own_wheels/*.whl"))
@@ -63,15 +62,12 @@ def _unpack(wheel: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=parent) as unfinished, zipfile.ZipFile(wheel) as packed:
             packed.extractall(unfinished)
             Path(unfinished).rename(folder)
-            Path(unfinished).mkdir()  # which is removed at the end
+            Path(unfinished).mkdir()  # the context removes it
     return folder
 
 
 def find_bundled_wheel() -> Path:
-    """Return the bundled wheel, or raise Failure.
-
-    It is the program's, which lies in the extension unless packed without.
-    """
+    """Return the program's wheel in the extension. Raises Failure if it was packed without."""
     for wheel in sorted(Path(__file__).parent.glob("program/*.whl"), reverse=True):
         return wheel
     raise Failure("This extension was packed without the program; pack it with `make blender`")
@@ -97,7 +93,7 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
     version: StringProperty(options={"SKIP_SAVE"})
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw the search order from top to bottom."""
+        """Draw the preferences in the order in which the program is searched."""
         layout = self.layout
         if importlib.util.find_spec(program.NAME) is None:
             _draw_installation(self, layout.box())
@@ -110,10 +106,7 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
 
 
 def _draw_installation(preferences: SelfcorrectPreferences, box: bpy.types.UILayout) -> None:
-    """Draw how to install the program.
-
-    It did not come with the extension's wheels.
-    """
+    """Draw how to install the program if it did not come with the extension."""
     box.operator(SELFCORRECT_OT_install.bl_idname)
     if not bpy.app.online_access and not preferences.wheels:
         box.label(text="Blender is offline: allow online access, or name a folder of wheels", icon="INTERNET_OFFLINE")
@@ -121,7 +114,7 @@ def _draw_installation(preferences: SelfcorrectPreferences, box: bpy.types.UILay
 
 
 def draw_progress(layout: bpy.types.UILayout) -> None:
-    """Draw progress with a button to cancel."""
+    """Draw the progress of running work, with a button to cancel it."""
     if Running.title:
         row = layout.row()
         row.progress(factor=Running.share, text=f"{Running.title}: {Running.stage}")
@@ -135,7 +128,7 @@ class SELFCORRECT_OT_install(StepOperator, bpy.types.Operator):
     bl_label = "Install selfcorrect"
 
     def create_steps(self, context: bpy.types.Context) -> Steps:
-        """Make an environment and start the program once."""
+        """Create an environment, install the program, and start it once."""
         wheels = bpy.path.abspath(get_preferences().wheels)
         if not bpy.app.online_access and not wheels:
             raise Failure(
@@ -160,7 +153,7 @@ class SELFCORRECT_OT_test_program(bpy.types.Operator):
     bl_label = "Test"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Ask for the version, for the preferences."""
+        """Ask the program for its version, and show it in the preferences."""
         try:
             tool = choose_program()
             get_preferences().version = f"{program.get_version(tool)} ({tool.origin}: {tool.path})"
@@ -179,10 +172,7 @@ class SELFCORRECT_OT_show_log(bpy.types.Operator):
     bl_label = "Show Log"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Show the log in a text window.
-
-        A window opens if there is a screen.
-        """
+        """Show the log as a text, in a new window if there is a screen."""
         if not get_log_file().is_file():
             self.report({"INFO"}, "The program has not been started yet")
             return {"CANCELLED"}

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find, call and follow the program.
-
-Needs no Blender.
-"""
+"""Find, call and follow the program. This module does not need Blender."""
 
 from __future__ import annotations
 
@@ -19,21 +16,18 @@ from typing import Any
 
 NAME = "selfcorrect"
 _PATIENCE_S = 5.0
-"""Time that a program has to end before it is killed."""
+"""Time in which a program must end before it is killed, in s."""
 _ANSWER_S = 120.0
-"""Time that a program has to answer a question."""
+"""Time in which a program must answer, in s."""
 WAITING = "computing"
-"""Stage of the work in which there is nothing to do but wait for a program."""
+"""Stage of the work in which the extension only waits for a program."""
 
 Steps = Iterator["tuple[float, str]"]
-"""Work in small steps, each of which yields the share done and the stage. Closing it cancels the work."""
+"""Work in small steps, each of which yields the finished share and the stage. Closing the iterator cancels the work."""
 
 
 class Failure(Exception):
-    """A sentence for the user.
-
-    It says what went wrong, and what to do.
-    """
+    """An error whose message tells the user what went wrong and what to do."""
 
 
 # --- where it is -----------------------------------------------------------------------------------------------------
@@ -44,13 +38,13 @@ class Program:
     """A program that was found."""
 
     command: tuple[str, ...]
-    """Words with which it is called."""
+    """Words that call the program."""
     origin: str
-    """Place in which it was found, in words."""
+    """Description of where it was found."""
 
     @property
     def path(self) -> str:
-        """The file that shows which program it is."""
+        """File that identifies the program."""
         return self.command[0]
 
 
@@ -58,12 +52,12 @@ def find_program(preference: str, bundled: Program | None, environment: Path) ->
     """Return the program to use.
 
     Args:
-        preference: The program of the preferences, which comes first; "" for none.
-        bundled: The program in the extension, which comes next. The program on the search path follows.
-        environment: The extension's own environment, the program of which comes last.
+        preference: Program in the preferences, which is used if it is not "".
+        bundled: Program in the extension, which comes second, before the program on the search path.
+        environment: Environment of the extension, whose program comes last.
 
     Raises:
-        Failure: if the preference names no file, or nothing is found.
+        Failure: The program in the preferences does not exist, or no program is found.
     """
     if preference:
         if not Path(preference).is_file():
@@ -80,20 +74,14 @@ def find_program(preference: str, bundled: Program | None, environment: Path) ->
 
 
 def get_script(environment: Path, name: str) -> Path:
-    """Return a program's path in an environment.
-
-    It is Python's.
-    """
+    """Return the path of a program in a Python environment."""
     if os.name == "nt":
         return environment / "Scripts" / f"{name}.exe"
     return environment / "bin" / name
 
 
 def ask(command: Sequence[str]) -> str:
-    """Return what a command prints, or raise Failure.
-
-    It fails if it cannot be started, too.
-    """
+    """Return the output of a command. Raises Failure if it fails or cannot be started."""
     try:
         process = subprocess.run(
             command,
@@ -113,10 +101,7 @@ def ask(command: Sequence[str]) -> str:
 
 
 def get_version(program: Program) -> str:
-    """Return the version, such as "selfcorrect 0.2.0".
-
-    Raises Failure if it is another program.
-    """
+    """Return the version, such as "selfcorrect 0.2.0". Raises Failure if it is another program."""
     answer = ask([*program.command, "--version"]).strip()
     if not re.fullmatch(rf"{NAME} \d\S*", answer):
         raise Failure(f"{program.path} is not the program selfcorrect: it says {answer[:60]!r}")
@@ -127,35 +112,27 @@ def get_version(program: Program) -> str:
 
 
 _READING = ("--up", "y!", "--metres-per-unit", "1")
-"""Facts of the file that Blender knows, so that nothing is guessed."""
+"""Reading options for the file, which Blender knows, so that nothing is inferred."""
 
 
 def make_correct_command(program: Program, source: Path, out: Path, options: Sequence[str]) -> list[str]:
-    """Return the command that corrects a file.
-
-    The result is in a folder.
-    """
+    """Return the command that corrects a file into an output folder."""
     return [*program.command, "correct", str(source), "--out", str(out), "--workers", "1", *_READING, *options]
 
 
 def make_check_command(program: Program, source: Path, findings: Path, options: Sequence[str]) -> list[str]:
-    """Return the command that checks a file.
-
-    What is implausible goes to the file of findings.
-    """
+    """Return the command that checks a file and writes its findings to another file."""
     words = ["check", str(source), "--format", "json", "--out", str(findings), "--overwrite"]
     return [*program.command, *words, *_READING, *options]
 
 
 def make_install_commands(environment: Path, package: Path, wheels: str = "") -> list[list[str]]:
-    """Return the commands that install the program.
-
-    They make the extension's own environment, from the Python that runs this.
+    """Return the commands that create the extension's environment, with this Python, and install the program in it.
 
     Args:
-        environment: Its folder.
-        package: The program's wheel.
-        wheels: Folder of wheels to take everything from, without the network; "" for the package index.
+        environment: Folder of the environment.
+        package: Wheel of the program.
+        wheels: Folder of wheels to install everything from without a network; "" for the package index.
     """
     pip = [str(get_script(environment, "python")), "-m", "pip", "install", "--disable-pip-version-check", "--upgrade"]
     if wheels:
@@ -167,26 +144,21 @@ def make_install_commands(environment: Path, package: Path, wheels: str = "") ->
 
 
 def _make_environment() -> dict[str, str]:
-    """Return the environment without Blender's own variables.
-
-    They are meant for its Python.
-    """
+    """Return the environment variables without those for Blender's Python."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return environment | {"SELFCORRECT_PROGRESS": "always", "PYTHONUTF8": "1", "COLUMNS": "200"}
 
 
 def run(command: Sequence[str], log: Path, good: Sequence[int] = (0,)) -> Steps:
-    """Run a command in steps.
-
-    Closing them ends the program and all that it started.
+    """Run a command in steps. Closing them ends the program and all its child processes.
 
     Args:
-        command: The command.
-        log: File to which its output is added.
+        command: Command to run.
+        log: File to which the output is appended.
         good: Exit codes of success.
 
     Raises:
-        Failure: if it ends with another exit code.
+        Failure: The command ends with another exit code, or cannot be started.
     """
     with log.open("ab") as out:
         out.write(f"\n$ {' '.join(map(str, command))}\n".encode())
@@ -209,17 +181,14 @@ def run(command: Sequence[str], log: Path, good: Sequence[int] = (0,)) -> Steps:
 
 
 def _group_options() -> dict[str, Any]:
-    """Return options that end programs with their children."""
+    """Return options for a process group, so that a program can be ended with its child processes."""
     if os.name == "nt":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a program, kindly first.
-
-    It still runs.
-    """
+    """Terminate a running program and its child processes, and kill it if it does not end in time."""
     if process.poll() is not None:
         return
     if os.name == "nt":
@@ -239,31 +208,25 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def get_log_size(log: Path) -> int:
-    """Return where the log's next output begins."""
+    """Return the position in the log at which the next output begins."""
     return log.stat().st_size if log.is_file() else 0
 
 
 def read_log(log: Path, start: int) -> str:
-    """Return the log from a place on."""
+    """Return the log from a position on."""
     with log.open("rb") as file:
         file.seek(start)
         return file.read().decode("utf-8", "replace")
 
 
 def find_share(output: str) -> float:
-    """Return the last progress share, 0 to 1.
-
-    The program's bars show it; 0 before there is any.
-    """
+    """Return the last share (0 to 1) that the program's progress bars show, or 0 before there is any."""
     shares = re.findall(r"(\d{1,3})%\|", output)
     return min(int(shares[-1]), 100) / 100 if shares else 0.0
 
 
 def find_last_sentence(output: str) -> str:
-    """Return the program's last sentence.
-
-    Frames, file names, its own name and progress bars are left out.
-    """
+    """Return the last sentence in the program's output, without frames, file names, its name and progress bars."""
     if unknown := re.search(r"Unrecognized options?: (--[\w-]+)", output):
         return f"This program does not know {unknown[1]}; install a newer one"
     lines = [re.sub(r"[│╭╮╰╯─]", "", line).strip() for line in re.split(r"[\r\n]+", output)]
@@ -274,8 +237,5 @@ def find_last_sentence(output: str) -> str:
 
 
 def remove_file_name(sentence: str) -> str:
-    """Remove temporary file names from a sentence.
-
-    What the program says of many files is removed, too.
-    """
+    """Remove the names of temporary files from a sentence."""
     return re.sub(r"(?:\S*[/\\])?(?:motion|contacts|ground|shown|report|findings)\.(?:bvh|json): ", "", sentence)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read reports of corrections and findings.
-
-They are the program's answers. Needs no Blender.
-"""
+"""Read the program's reports on corrections and findings. This module does not need Blender."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from .clock import Clock
 from .program import Failure, remove_file_name
 
 _DONE = ("accepted", "unchanged")
-"""Verdicts with which a motion comes back."""
+"""Verdicts on motions that are returned."""
 _OPTIONS = {
     r"'drop' puts it onto the floor, or ": "",
     r"'floor' (-?[\d.]+)": r"Floor: At Height \1",
@@ -30,23 +27,20 @@ _OPTIONS = {
     "--floor": "Floor: At Height",
     r"(?:[;,] [^;,()`]*| ?\([^()`]*)--[a-z-]+[^;,()`]*\)?": "",  # Blender has no such option
 }
-"""Options as the program's sentences name them, and as the user sees them."""
+"""Options as the program's sentences name them, and as the extension shows them."""
 _ERRORS = (("penetration_m", "penetration", "mm"), ("skate_m_s", "skating", "mm/s"))
-"""Errors that the user sees before and after: key, title, unit."""
+"""Errors to show before and after the correction: key, title and unit."""
 _GROUND = "on ground.json"
-"""Beginning of the assumption that a ground is given, which Blender's users know."""
+"""Beginning of the note on a given ground, which users of the extension know."""
 _UNREADABLE = "The program's answer is cut or of another version; run the command again, or install a newer program"
 _PACE_RULE = "P1"
-"""The rule that a motion runs faster or slower than gravity lets it."""
+"""Rule for motions that are faster or slower than gravity allows."""
 _FRAMES = re.compile(r"\b(frames? )(\d+(?:[–-]\d+)?(?:, \d+(?:[–-]\d+)?)*)")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A broken rule of `check`.
-
-    Frames are counted from 0.
-    """
+    """A broken rule of `check`, in frames that count from 0."""
 
     rule: str
     name: str
@@ -55,7 +49,7 @@ class Finding:
     """Last frame in which the rule is broken."""
     worst_frame: int
     joints: tuple[str, ...]
-    """Joints or parts of the body, the worst first."""
+    """Joints or body parts, the worst first."""
     value: float
     unit: str
     sentence: str
@@ -68,23 +62,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Correction:
-    """A correction as its report describes it."""
+    """A correction as described in the report."""
 
     summary: str
-    """The errors before and after, and the mean distance from the input."""
+    """Errors before and after, and the mean distance from the input."""
     parts: frozenset[str]
-    """Joints that are parts of a body, as the file names them."""
+    """Joints that are body parts, by their names in the file."""
     warnings: tuple[str, ...]
-    """Sentences for the user: large moves, failed checks, faults that were not corrected, assumptions."""
+    """Sentences for the user on large moves, failed checks, uncorrected faults and assumptions."""
     notes: tuple[str, ...]
-    """Further remarks of the program on the motion."""
+    """Further notes of the program on the motion."""
 
 
 def shift_frames(sentence: str, clock: Clock) -> str:
-    """Rename a sentence's frames to the scene's.
-
-    It counts them from 0.
-    """
+    """Replace the frames in a sentence, which count from 0, by frames of the scene."""
 
     def shift(match: re.Match[str]) -> str:
         return match[1] + re.sub(r"\d+", lambda number: str(clock.name_frame(int(number[0]))), match[2])
@@ -93,10 +84,7 @@ def shift_frames(sentence: str, clock: Clock) -> str:
 
 
 def translate(sentence: str, clock: Clock) -> str:
-    """Translate a sentence of the program.
-
-    It gets the frames of the scene and the options of the extension.
-    """
+    """Translate a sentence of the program, with frames of the scene and options of the extension."""
     for pattern, words in _OPTIONS.items():
         sentence = re.sub(pattern, words, sentence)
     return shift_frames(remove_file_name(sentence), clock)
@@ -104,7 +92,7 @@ def translate(sentence: str, clock: Clock) -> str:
 
 @contextmanager
 def translating_failures(clock: Clock) -> Iterator[None]:
-    """Translate the sentence of a failure of the program."""
+    """Translate the message of a failure of the program."""
     try:
         yield
     except Failure as error:
@@ -112,10 +100,7 @@ def translating_failures(clock: Clock) -> Iterator[None]:
 
 
 def _load_json(path: Path) -> Any:
-    """Load a program's file, or raise Failure.
-
-    It may be cut or damaged.
-    """
+    """Load a file of the program. Raises Failure if it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -123,10 +108,7 @@ def _load_json(path: Path) -> Any:
 
 
 def read_findings(path: Path) -> list[Finding]:
-    """Read the findings of the one motion.
-
-    Raises Failure if the motion could not be read.
-    """
+    """Read the findings in a single motion. Raises Failure if the program could not read it."""
     content = _load_json(path)
     try:
         (result,) = content
@@ -152,10 +134,7 @@ def _read_finding(finding: Mapping[str, Any]) -> Finding:
 
 
 def get_pace(finding: Finding) -> float | None:
-    """Return a finding's relative speed, if any.
-
-    It is relative to real time; None if the finding is another one.
-    """
+    """Return the speed, relative to real time, that a finding states, or None for a finding of another rule."""
     if finding.rule != _PACE_RULE:
         return None
     factor = 1 + finding.value
@@ -163,15 +142,15 @@ def get_pace(finding: Finding) -> float | None:
 
 
 def read_report(path: Path, clock: Clock, ignored_rules: tuple[str, ...] = ()) -> Correction:
-    """Return the correction of one motion from its report.
+    """Read the correction of a single motion from its report.
 
     Args:
         path: The report.
         clock: Times of the motion.
-        ignored_rules: Rules of `check` that count for nothing here.
+        ignored_rules: Rules of `check` that do not apply.
 
     Raises:
-        Failure: if the motion was not corrected, or the report cannot be understood.
+        Failure: The motion was not corrected, or the report cannot be read.
     """
     if not path.is_file():
         raise Failure("The program ended without a report")
@@ -184,10 +163,7 @@ def read_report(path: Path, clock: Clock, ignored_rules: tuple[str, ...] = ()) -
 
 
 def _names_rule(note: str, codes: tuple[str, ...]) -> bool:
-    """Return whether a note ends with a rule.
-
-    It is one of `check`, such as "[F4 floor-elsewhere]".
-    """
+    """Return whether a note names one of these rules of `check`, as in "[F4 floor-elsewhere]"."""
     return any(f"[{code} " in note for code in codes)
 
 
@@ -218,10 +194,7 @@ def _read_correction(motion: Mapping[str, Any], clock: Clock, ignored_rules: tup
 
 
 def _collect_warnings(motion: Mapping[str, Any]) -> list[str]:
-    """Collect warnings, a large move's reason first.
-
-    They come beside those of failed checks.
-    """
+    """Collect the warnings other than failed checks, the reason for a large move first."""
     warnings = [motion.get("large_move_reason", ""), *motion.get("not_corrected", "").split("; ")]
     warnings += [
         f"assumed: {assumption}" for assumption in motion.get("assumed", ()) if not assumption.startswith(_GROUND)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The motion of an armature as Blender evaluates it."""
+"""Sample the motion of an armature as Blender evaluates it."""
 
 from __future__ import annotations
 
@@ -21,34 +21,31 @@ from .program import Failure
 
 ROTATION_PROPERTIES = ("rotation_quaternion", "rotation_axis_angle", "rotation_euler")
 _MARGIN_S = 3.0
-"""Time beside a part of an action that is read with it, so that the program sees what comes before and after."""
+"""Time before and after a part of an action that is also read, in s, so that the program sees the context."""
 _FEWEST_FPS, _MOST_FPS = 15, 2000
-"""Frame rates from which and up to which keys are those of a capture."""
+"""Range of frame rates in which keys are those of a capture."""
 _SHORTEST_TIP_M = 0.002
-"""Length of the shortest bone without children that a file can have meant."""
+"""Length of a bone without children from which on its tail is real, in m."""
 _SAME_TAIL = 0.005
-"""Share of a bone's length up to which its child's tail counts as a repetition."""
+"""Largest difference between a bone and its child that repeats it, relative to the bone's length."""
 _SMALLEST_M, _USUAL_M, _LARGEST_M = 0.4, 1.6, 3.5
-"""Longest sides of the boxes of bodies at rest: no person is beyond the first and the last."""
+"""Smallest, usual and largest longest side of the bounding box of a human body at rest, in m."""
 _SAME_SIZE = 1.3
-"""Ratio to the usual size up to which a mistake of units explains a body."""
+"""Largest ratio to the usual size at which a wrong unit explains the size of a body."""
 _FACTORS = (1e-4, 1e-3, 0.01, 0.0254, 0.1, 0.3048, 3.28084, 10.0, 39.3701, 100.0, 1e3, 1e4)
-"""Usual mistakes of units."""
+"""Factors of common unit errors."""
 _SAME_RIDE = 1e-4
-"""Way, in units of the scene, or turn of a ground up to which it stands still."""
+"""Displacement (in units of the scene) or rotation of a ground up to which it stands still."""
 _LOW = 0.1
-"""Share of the body's height above its lowest joint up to which joints may stand."""
+"""Height above the lowest joint up to which joints may stand, relative to the body's height."""
 _WAY_S = 0.3
-"""Time over which ways of feet are compared."""
+"""Time over which displacements of feet are compared, in s."""
 _SAME_HEAD = 1e-4
-"""Share of a bone's length up to which two heads count as one place."""
+"""Largest distance between coinciding heads, relative to the bone's length."""
 
 
 def find_rig(uid: int) -> bpy.types.Object:
-    """Return an object by its session identifier.
-
-    It stays valid if undo moves the object in memory.
-    """
+    """Return an object by its session identifier, which stays valid if undo moves the object in memory."""
     for candidate in bpy.data.objects:
         if candidate.session_uid == uid:
             return candidate
@@ -56,10 +53,7 @@ def find_rig(uid: int) -> bpy.types.Object:
 
 
 def check_rig(rig: bpy.types.Object) -> None:
-    """Raise Failure if a rig cannot be corrected.
-
-    Its motion cannot be read or changed.
-    """
+    """Raise Failure if a rig's motion cannot be read or changed."""
     if not rig.data.bones:
         raise Failure(f"{rig.name} has no bones")
     if rig.data.pose_position == "REST":
@@ -76,15 +70,15 @@ def check_rig(rig: bpy.types.Object) -> None:
 
 
 def choose_clock(rig: bpy.types.Object, scene: bpy.types.Scene, extent: str) -> Clock:
-    """Choose the clock of a rig's motion.
+    """Choose the clock at which a rig's motion is read and written.
 
-    It has the times of its action, or of the scene's (preview) range, at which the motion is read and written. These
-    are the times of the action's own keys if they lie evenly, else whole frames. A range that cuts an action is a part
-    of it: the correction blends in and out, so that nothing pops at its ends.
+    It covers the action or the scene's (preview) range, with the times of the action's keys if these are evenly spaced,
+    and whole frames otherwise. If the range is only a part of the action, the correction blends in and out, so that
+    nothing pops at its ends.
 
     Args:
         rig: The armature object.
-        scene: Its scene.
+        scene: Scene of the rig.
         extent: "ACTION" or "SCENE". Without an action, both are the scene's range.
     """
     stretch = scene.render.frame_map_old / scene.render.frame_map_new
@@ -114,10 +108,7 @@ def choose_clock(rig: bpy.types.Object, scene: bpy.types.Scene, extent: str) -> 
 
 
 def find_action_ends(rig: bpy.types.Object) -> tuple[float, float] | None:
-    """Return the ends of a rig's animation.
-
-    The rig's slot in its action counts, else its NLA strips. None without either. None if it has neither.
-    """
+    """Return the ends of a rig's action, or else of its NLA strips; None if it has neither."""
     data = rig.animation_data
     ends: list[float] = []
     if data and data.action:
@@ -132,10 +123,9 @@ def find_action_ends(rig: bpy.types.Object) -> tuple[float, float] | None:
 
 
 def find_key_times(rig: bpy.types.Object, fps: float) -> tuple[float, float] | None:
-    """Return first key and step of the densest curve.
+    """Return the first key and the key interval of the curve with most keys, or None if they are not a clock.
 
-    It has most keys; None if they are not its clock. A hand puts keys onto some frames and lets curves fill the others;
-    a capture has keys at all its times.
+    A capture has keys at all of its times. An animator sets keys in some frames and lets curves fill the others.
 
     Args:
         rig: The armature object.
@@ -161,14 +151,14 @@ def find_key_times(rig: bpy.types.Object, fps: float) -> tuple[float, float] | N
 
 
 def show_time(clock: Clock, step: int) -> None:
-    """Let the scene show a step of a motion."""
+    """Set the scene to a step of the motion."""
     frame = clock.to_scene(step)
     whole = math.floor(frame + 1e-6)
     bpy.context.scene.frame_set(whole, subframe=max(frame - whole, 0.0))
 
 
 def get_curves(action: bpy.types.Action, slot: bpy.types.ActionSlot | None) -> list[bpy.types.FCurve]:
-    """Return a slot's curves, or all."""
+    """Return the curves of a slot, or all curves of the action for None."""
     curves: list[bpy.types.FCurve] = []
     for layer in action.layers:
         for strip in layer.strips:
@@ -182,11 +172,11 @@ def get_curves(action: bpy.types.Action, slot: bpy.types.ActionSlot | None) -> l
 
 
 def select_bones(rig: bpy.types.Object) -> tuple[list[str], list[int]]:
-    """Select the body's bones and their parents.
+    """Select the bones of the body depth first, each with the index of its parent (−1 at the top).
 
-    They are depth first; a parent is an index, −1 at the top. These are all bones of a plain skeleton, and the deform
-    bones of a rig with constraints. The parents of deform bones are then the nearest deform bones above them, or those
-    that follow the control bones above them.
+    They are all bones of a plain skeleton, or the deform bones of a rig with constraints. The parent of a deform bone
+    is
+    then the nearest deform bone above it, or the one that follows the control bone above it.
     """
     bones = rig.data.bones
     is_plain = not has_constraints(rig) or not any(bone.use_deform for bone in bones)
@@ -194,7 +184,7 @@ def select_bones(rig: bpy.types.Object) -> tuple[list[str], list[int]]:
     followers = {} if is_plain else _find_followers(rig, chosen)
     parents = {name: _find_parent(bones[name], chosen, followers) for name in chosen}
     children: dict[str, list[str]] = {}
-    for bone in bones:  # in their order, which the file keeps
+    for bone in bones:  # the file keeps their order
         if bone.name in chosen:
             children.setdefault(parents[bone.name], []).append(bone.name)
     names: list[str] = []
@@ -222,9 +212,10 @@ def get_active_constraints(pose_bone: bpy.types.PoseBone) -> list[bpy.types.Cons
 
 
 def _find_followers(rig: bpy.types.Object, chosen: set[str]) -> dict[str, str]:
-    """Map control bones to the bones that follow.
+    """Map control bones to the deform bones that follow them.
 
-    It is the deform bone that copies it (also muted, as on copies) or is its child in place.
+    A follower copies the control bone (with a constraint that may be muted, as on copies), or is its child in the same
+    place.
     """
     followers: dict[str, str] = {}
     for bone in rig.data.bones:
@@ -246,10 +237,7 @@ def _have_same_head(first: bpy.types.Bone, second: bpy.types.Bone) -> bool:
 
 
 def _find_parent(bone: bpy.types.Bone, chosen: set[str], followers: dict[str, str]) -> str:
-    """Return the body's bone above a bone.
-
-    It is "" if there is none.
-    """
+    """Return the nearest bone of the body above a bone, or ""."""
     for ancestor in bone.parent_recursive:
         name = ancestor.name if ancestor.name in chosen else followers.get(ancestor.name, "")
         if name and name != bone.name and bone not in bone.id_data.bones[name].parent_recursive:
@@ -265,11 +253,11 @@ class Channels:
     """The animated properties of a bone over T frames."""
 
     location: np.ndarray
-    """(T, 3)"""
+    """(T, 3) locations."""
     rotation: np.ndarray
-    """(T, 3 or 4) in the bone's rotation mode."""
+    """(T, 3 or 4) rotations in the bone's rotation mode."""
     scale: np.ndarray
-    """(T, 3)"""
+    """(T, 3) scales."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,27 +267,28 @@ class Sampled:
     uid: int
     clock: Clock
     names: list[str]
-    """J bones of the body, depth first."""
+    """Names of the J bones of the body, depth first."""
     parents: list[int]
     pose: dict[str, np.ndarray]
-    """By bone, (T, 4, 4) in the armature, of the body's bones and all above them."""
+    """Transforms (T, 4, 4) in the armature of the body's bones and all their ancestors, by name."""
     world: np.ndarray
-    """(T, 4, 4) of the armature object."""
+    """(T, 4, 4) transforms of the armature object."""
     channels: dict[str, Channels]
-    """By bone, its animated properties."""
+    """Animated properties of the bones, by name."""
     carrier: np.ndarray
-    """(T, 4, 4) of what carries the armature object beside its own keys: parents and constraints."""
+    """(T, 4, 4) transforms of the armature object by parents and constraints, without its own keys."""
     ground: dict[str, np.ndarray]
-    """By object of the ground that the user names, (T, 4, 4)."""
+    """Transforms (T, 4, 4) of the objects of the user's ground, by name."""
 
     @cached_property
     def ride(self) -> np.ndarray:
-        """Return the ground's motion (T, 4, 4).
+        """Motion (T, 4, 4) of the ground since the first frame; the identity if it stands still.
 
-        It is since the first frame; the identity if the ground stands still. The ground that the user names moves as it
-        does. What carries the rig is the ground if feet slide less on it.
+        If the user names a ground, it is the motion of its objects. Otherwise, what carries the rig is taken for the
+        ground if feet slip less on it.
 
-        Raises Failure if objects of the ground move differently.
+        Raises:
+            Failure: Objects of the ground move differently.
         """
         rides = {name: measure_ride(worlds) for name, worlds in self.ground.items()}
         for name, ride in rides.items():
@@ -318,18 +307,12 @@ class Sampled:
 
     @property
     def steady_world(self) -> np.ndarray:
-        """Return the armature (T, 4, 4) seen from the ground.
-
-        The ground stands as in the first frame.
-        """
+        """Transforms (T, 4, 4) of the armature relative to the ground, as if it stayed as in the first frame."""
         return np.linalg.inv(self.ride) @ self.world
 
 
 def measure_ride(worlds: np.ndarray) -> np.ndarray:
-    """Return an object's rigid motions (T, 4, 4).
-
-    They are since the first frame, of these matrices (T, 4, 4).
-    """
+    """Return the rigid motion (T, 4, 4), since the first frame, of an object with these matrices (T, 4, 4)."""
     rigid = worlds.copy()
     rigid[:, :3, :3] = nearest_rotations(worlds[:, :3, :3])
     ride = rigid @ np.linalg.inv(rigid[0])
@@ -337,13 +320,11 @@ def measure_ride(worlds: np.ndarray) -> np.ndarray:
 
 
 def measure_slip(heads: np.ndarray, lag: int) -> float:
-    """Return how far the stillest low joints slip.
-
-    It is the median way; heads are (T, J, 3).
+    """Return the median displacement of the stillest low joint.
 
     Args:
-        heads: Places of joints.
-        lag: Frames from the beginning to the end of a way, in which noise matters less than motion.
+        heads: Positions (T, J, 3) of joints.
+        lag: Number of frames over which displacements are measured, so that motion outweighs noise.
     """
     is_low = heads[..., 2] < heads[..., 2].min(axis=1, keepdims=True) + _LOW * np.ptp(heads[0], axis=0).max()
     ways = np.linalg.norm(heads[lag:] - heads[:-lag], axis=-1)
@@ -352,13 +333,11 @@ def measure_slip(heads: np.ndarray, lag: int) -> float:
 
 
 def sample(uid: int, clock: Clock, ground: Sequence[str] = ()) -> Iterator[tuple[float, str]]:
-    """Sample a rig's motion in steps.
-
-    They end with `Sampled`, and restore the scene's frame.
+    """Sample a rig's motion, in steps that end with `Sampled` and restore the scene's frame.
 
     Args:
-        uid: The rig.
-        clock: Times at which its motion is read.
+        uid: Session identifier of the rig.
+        clock: Times at which the motion is sampled.
         ground: Names of the objects of the ground.
     """
     frame_before = bpy.context.scene.frame_current
@@ -376,7 +355,7 @@ def sample(uid: int, clock: Clock, ground: Sequence[str] = ()) -> Iterator[tuple
             for step in range(clock.count):
                 show_time(clock, step)
                 depsgraph = bpy.context.evaluated_depsgraph_get()
-                evaluated = find_rig(uid).evaluated_get(depsgraph)  # looked up anew, as undo may move it in memory
+                evaluated = find_rig(uid).evaluated_get(depsgraph)  # undo may move the object in memory
                 if not evaluated.is_evaluated:
                     raise Failure(f"{evaluated.name} is not in the view layer; enable its collection first")
                 world[step] = evaluated.matrix_world
@@ -410,10 +389,7 @@ def get_rotation_property(pose_bone: bpy.types.PoseBone) -> str:
 
 @contextmanager
 def shown_in_viewports(uid: int) -> Iterator[None]:
-    """Enable a rig in viewports for a while.
-
-    Its collections are, too; Blender evaluates nothing that is disabled there.
-    """
+    """Enable a rig and its collections in viewports for a while, because Blender does not evaluate disabled objects."""
     rig = find_rig(uid)
     disabled: list[tuple[str, str]] = []
     if rig.hide_viewport:
@@ -432,13 +408,14 @@ def shown_in_viewports(uid: int) -> Iterator[None]:
 
 
 def guess_unit(sampled: Sampled, unit_m: float) -> tuple[float, list[str]]:
-    """Guess the unit in which the body is human.
-
-    Returns metres, and a warning if the scene's unit differs.
+    """Guess the unit in which the body has human size.
 
     Args:
         sampled: The motion.
-        unit_m: Metres in a unit of the scene.
+        unit_m: Length of the scene's unit.
+
+    Returns:
+        The unit in m, and a warning if it differs from the scene's.
     """
     rig = find_rig(sampled.uid)
     heads = np.array([rig.data.bones[name].head_local for name in sampled.names])
@@ -448,24 +425,23 @@ def guess_unit(sampled: Sampled, unit_m: float) -> tuple[float, list[str]]:
         return unit_m, []
     exact = _USUAL_M / height_m
     factor = min(_FACTORS, key=lambda factor: abs(math.log(factor / exact)))
-    if abs(math.log(factor / exact)) > math.log(_SAME_SIZE):  # a giant, not a mistake
+    if abs(math.log(factor / exact)) > math.log(_SAME_SIZE):  # a giant, not a unit error
         factor = exact
     warning = f"{rig.name} is {height_m:.3g} m tall; it was computed as if scaled by {factor:.3g}"
     return unit_m * factor, [warning]
 
 
 def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) -> Iterator[tuple[float, str]]:
-    """Make the program's clip, bone by bone.
+    """Make the clip for the program bone by bone, in steps that end with a `Clip`.
 
-    The steps end with the motion as it reads it (`Clip`). Lengths are metres, y is up, and the frames of joints are
-    parallel to the world at rest.
-
-    The rest pose stands as the armature object does in the first frame, but for its heading.
+    Lengths are in metres, y is up, and joint frames are parallel to the world at rest. The rest pose has the
+    orientation
+    of the armature object in the first frame, except for its heading.
 
     Args:
         sampled: The motion.
-        scene: Its scene, which has the frame rate.
-        placement: The file's frame.
+        scene: Scene of the motion, which has the frame rate.
+        placement: Frame of reference of the file.
     """
     rig = find_rig(sampled.uid)
     names = list(sampled.names)
@@ -501,10 +477,11 @@ def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) ->
 
 
 def has_invented_tail(bone: bpy.types.Bone, unit_m: float) -> bool:
-    """Return whether an importer invented a tail.
+    """Return whether an importer invented the tail of a bone without children, because the file has none.
 
-    The bone has no children, and the file had no tail. Importers of BVH and glTF then repeat the parent's bone, or
-    leave a millimetre. The program must not take that for the length of a foot.
+    Importers of BVH and glTF then repeat the parent's bone, or make a tail of a millimetre. The program must not take
+    it
+    for the end of a foot.
     """
     tail = bone.tail_local - bone.head_local
     if tail.length * unit_m < _SHORTEST_TIP_M:
@@ -518,15 +495,13 @@ def has_invented_tail(bone: bpy.types.Bone, unit_m: float) -> bool:
 def compute_targets(
     sampled: Sampled, changes: np.ndarray, positions_m: np.ndarray, placement: Placement
 ) -> dict[str, np.ndarray]:
-    """Return where the body's bones should be.
-
-    By bone, it is (T, 4, 4) in Blender's world.
+    """Return the target transforms (T, 4, 4) of the body's bones in Blender's world, by name.
 
     Args:
-        sampled: The motion before.
-        changes: Rotations (T, J, 3, 3) in the file, of `exchange.compute_changes`.
-        positions_m: (T, J, 3) in the file.
-        placement: The file's frame.
+        sampled: Motion before the correction.
+        changes: Rotations (T, J, 3, 3) in the file, from `exchange.compute_changes`.
+        positions_m: Positions (T, J, 3) in the file.
+        placement: Frame of reference of the file.
     """
     skipped = changes.shape[1] - len(sampled.names)
     to_file = placement.rotation
@@ -544,10 +519,7 @@ def compute_targets(
 
 
 def find_ground(name: str) -> list[bpy.types.Object]:
-    """Return a mesh, or a collection's meshes.
-
-    Raises Failure if there are none.
-    """
+    """Return the mesh of this name, or the meshes of this collection. Raises Failure if there are none."""
     collection = bpy.data.collections.get(name)
     candidates = list(collection.all_objects) if collection else [bpy.data.objects.get(name)]
     meshes = [candidate for candidate in candidates if candidate and candidate.type == "MESH"]
@@ -557,9 +529,9 @@ def find_ground(name: str) -> list[bpy.types.Object]:
 
 
 def collect_blocks(ground: dict[str, np.ndarray]) -> list[Block]:
-    """Return meshes as boxes in the first frame.
+    """Convert the ground's meshes to boxes, as they are in the first frame.
 
-    They map names to matrices (T, 4, 4). Raises Failure if the meshes have no vertices.
+    `ground` has the matrices (T, 4, 4) by object name. Raises Failure if the meshes have no vertices.
     """
     blocks: list[Block] = []
     for name, worlds in ground.items():
@@ -583,25 +555,23 @@ def collect_blocks(ground: dict[str, np.ndarray]) -> list[Block]:
 
 
 def convert_to_basis(bone: bpy.types.Bone, poses: np.ndarray, pose: dict[str, np.ndarray]) -> np.ndarray:
-    """Convert armature poses to a bone's own space.
+    """Convert a bone's poses in the armature to its own space.
 
     Args:
         bone: The bone.
-        poses: (T, 4, 4)
-        pose: By bone, the poses (T, 4, 4) of all bones above it.
+        poses: Poses (T, 4, 4) of the bone.
+        pose: Poses (T, 4, 4) of all its ancestors, by name.
     """
     return _convert(bone, poses, pose, invert=True)
 
 
 def convert_to_pose(bone: bpy.types.Bone, bases: np.ndarray, pose: dict[str, np.ndarray]) -> np.ndarray:
-    """Convert a bone's own transforms to poses.
-
-    The poses are in the armature.
+    """Convert a bone's transforms in its own space to poses in the armature.
 
     Args:
         bone: The bone.
-        bases: (T, 4, 4)
-        pose: By bone, the poses (T, 4, 4) of all bones above it.
+        bases: Transforms (T, 4, 4) of the bone.
+        pose: Poses (T, 4, 4) of all its ancestors, by name.
     """
     return _convert(bone, bases, pose, invert=False)
 
@@ -625,10 +595,7 @@ def _convert(bone: bpy.types.Bone, matrices: np.ndarray, pose: dict[str, np.ndar
 
 
 def measure_difference(worlds: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """Return the largest distance and angle of tracks.
-
-    They are (T, 4, 4), of a bone; the angle is in radians.
-    """
+    """Return the largest distance, and the largest angle in rad, between two tracks (T, 4, 4) of a bone."""
     distance = np.linalg.norm(worlds[:, :3, 3] - targets[:, :3, 3], axis=-1).max()
     axes = worlds[:, :3, :3] / np.linalg.norm(worlds[:, :3, :3], axis=1, keepdims=True)
     target_axes = targets[:, :3, :3] / np.linalg.norm(targets[:, :3, :3], axis=1, keepdims=True)

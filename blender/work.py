@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run operators in small steps.
-
-Blender's interface stays alive, and Esc cancels.
-"""
+"""Run operators in small steps, so that Blender's interface stays responsive and Esc cancels."""
 
 from __future__ import annotations
 
@@ -16,16 +13,16 @@ from .exchange import ExchangeError
 from .program import Failure, Steps
 
 _PAUSE_S = 0.05
-"""Time between two ticks of the timer."""
+"""Time between two ticks of the timer, in s."""
 
 
 class Running:
-    """The work under way, one operator's at most."""
+    """The running work, of at most one operator."""
 
     title = ""
-    """Label of its operator; empty if nothing is under way."""
+    """Label of the operator; "" if no work is running."""
     share = 0.0
-    """Share of the work that is done."""
+    """Finished share of the work."""
     stage = ""
     should_cancel = False
     steps: Steps | None = None
@@ -40,10 +37,7 @@ class Running:
 
     @classmethod
     def stop(cls) -> None:
-        """Stop the work and its program.
-
-        Temporary files are removed.
-        """
+        """Stop the work and its program, and remove temporary files."""
         steps, cls.steps = cls.steps, None
         cls.title = ""
         if steps is not None:
@@ -52,31 +46,22 @@ class Running:
 
 @persistent
 def stop_before_load(*_: object) -> None:
-    """Stop the work before another file loads.
-
-    It would replace the data on which it works.
-    """
+    """Stop the work before another file is loaded, which would replace the data that it uses."""
     Running.stop()
 
 
 class StepOperator:
-    """An operator in steps.
-
-    All of them run at once for scripts, beside the interface for users.
-    """
+    """An operator in steps, which run at once if a script calls it and in the background if a user does."""
 
     finished: tuple[str, ...] = ()
-    """Names of the objects whose work is done; that is kept if the rest of the work is cancelled."""
+    """Names of the objects that are finished, which stay so if the rest of the work is cancelled."""
 
     def create_steps(self, context: bpy.types.Context) -> Steps:
-        """Return the work in steps.
-
-        It ends with the level and the sentence of its report.
-        """
+        """Return the work in steps, which end with the level and the sentence of its report."""
         raise NotImplementedError
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Start the work; finish it if a script calls."""
+        """Start the work, and finish it if a script calls."""
         if Running.title:
             self.report({"ERROR"}, f"{Running.title} is still under way")
             return {"CANCELLED"}
@@ -93,10 +78,7 @@ class StepOperator:
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Advance at ticks, pass on other events.
-
-        They go to the interface.
-        """
+        """Advance the work at ticks of the timer, and pass other events on to the interface."""
         if Running.steps is not self._steps:
             self._remove_timer(context)
             return {"CANCELLED"}
@@ -119,19 +101,13 @@ class StepOperator:
         return {"PASS_THROUGH"}
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """End the work when Blender cancels.
-
-        It does if it closes the window or opens a file.
-        """
+        """Stop the work when Blender cancels it because the window closes or a file is opened."""
         if Running.steps is self._steps:
             Running.stop()
         self._remove_timer(context)
 
     def _advance(self, context: bpy.types.Context) -> set[str] | None:
-        """Take one step; return the final state.
-
-        It is the operator's, before the end None.
-        """
+        """Take one step. Returns the operator's final state, or None before the end."""
         try:
             Running.share, Running.stage = next(self._steps)
             return None
