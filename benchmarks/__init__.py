@@ -1,4 +1,1 @@
-"""Measure ratios against a reference of the same run.
-
-The reference is named.
-"""
+"""Benchmarks whose results are ratios to a named reference in the same run."""

@@ -2,10 +2,12 @@
 
     python -m benchmarks.checking path/to/cmu-bvh                   # a table of docs/results/tables.md
 
-Thresholds are set on the training clips and judged on those of the test split, which show other subjects; the table
-shows false alarms on both. Faults are planted in test clips.
-Clean clips are those without recorded spikes (the index counts them); rules of the floor leave out those that climb on
-things which the data do not hold. Each fault is planted once in each clean clip, at random times and places.
+Thresholds are set on the training clips and evaluated on the test clips, which show other subjects. The table has the
+false alarms on both. Faults are planted in test clips.
+
+Clean clips are those without recorded spikes, which the index counts. Rules for the floor skip clips of people who
+climb
+on objects that are not in the data. Each fault is planted once in each clean clip, at a random time and place.
 """
 
 import csv
@@ -29,16 +31,13 @@ FLOOR_RULES = "FPX"
 
 @dataclass(frozen=True)
 class Clips:
-    """Real motions by kind.
-
-    `clean` is without recorded spikes, `level` are those of them that stay on the floor.
-    """
+    """Real motions: `clean` have no recorded spikes, and `level` are those of them that stay on the floor."""
 
     clean: list[Motion]
     level: list[Motion]
 
     def select(self, code: str) -> list[Motion]:
-        """Return the clips that suit a rule."""
+        """Return the clips to which a rule applies."""
         return self.level if code[0] in FLOOR_RULES else self.clean
 
 
@@ -51,7 +50,7 @@ def load_clips(folder: Path, split: str) -> Clips:
 
 
 def find_broken_rules(motion: Motion, codes: Sequence[str]) -> set[str]:
-    """Return those of some rules that a motion breaks."""
+    """Return which of these rules a motion breaks."""
     choice = RuleChoice(tuple(codes))
     findings = check_with(motion, choice, infer_surroundings).findings
     if any(code.startswith("X") for code in codes):
@@ -60,10 +59,7 @@ def find_broken_rules(motion: Motion, codes: Sequence[str]) -> set[str]:
 
 
 def find_false_alarms(clips: Clips, codes: Sequence[str]) -> dict[str, list[str]]:
-    """Return the clean clips that break each rule.
-
-    The lists hold names.
-    """
+    """Return the names of the clean clips that break each rule."""
     alarms: dict[str, list[str]] = {code: [] for code in codes}
     level_sources = {motion.source for motion in clips.level}
     for motion in clips.clean:
@@ -74,9 +70,9 @@ def find_false_alarms(clips: Clips, codes: Sequence[str]) -> dict[str, list[str]
 
 
 def find_planted(motions: Sequence[Motion], fault: Fault, seed: int = 0) -> list[bool]:
-    """Return whether rules find each planted fault.
+    """Return for each planted fault whether one of its rules finds it.
 
-    One of the fault's rules must find it; motions that show nothing of it are left out.
+    Motions in which the fault would not be visible are skipped.
     """
     hits = []
     for index, motion in enumerate(filter(fault.is_visible, motions)):
@@ -90,9 +86,9 @@ class Benchmark:
     """Print false alarms and found faults by rule."""
 
     folder: tyro.conf.Positional[Path]
-    """The CMU set."""
+    """Folder of the CMU set."""
     physics: bool = False
-    """Also the rules of physics, which take ten times as long as all others."""
+    """Also evaluate the rules of physics, which take ten times as long as all others."""
     planted: int = 24
     """Number of test clips in which faults are planted."""
 

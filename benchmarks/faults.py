@@ -1,6 +1,6 @@
-"""Plant faults that rules of `check` must find.
+"""Plant faults in real motions that rules of `check` must find.
 
-The motions are real. A fault takes a motion and a generator of random numbers, and returns the faulty motion.
+A fault is a function of a motion and a random number generator that returns the faulty motion.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ IsVisible = Callable[[Motion], bool]
 UP = np.array([0.0, 1.0, 0.0])
 IDENTITY_QUAT = (0.0, 0.0, 0.0, 1.0)
 LONGEST_SHARE = 0.4
-"""Largest share of a clip in which something is wrong for a while."""
+"""Largest share of a clip in which a temporary fault is planted."""
 LONG_S = 2.1
-"""Shorter motions hardly show a glide, or a hover in their middle."""
+"""Minimum duration of a motion that shows a glide, or a hover in its middle, in s."""
 
 
 def shift_root(motion: Motion, shift_m: np.ndarray) -> Motion:
@@ -47,25 +47,19 @@ def draw_direction(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_span(motion: Motion, seconds: float, rng: np.random.Generator) -> slice:
-    """Return a random stretch of frames.
-
-    It is away from the ends if there is room.
-    """
+    """Return a random range of frames, away from the ends if there is room."""
     frames = min(int(LONGEST_SHARE * len(motion)), round(seconds * motion.fps))
     start = int(rng.integers(1, max(2, len(motion) - frames - 1)))
     return slice(start, start + frames)
 
 
 def drift_anywhere(motion: Motion, speed_m_s: float, rng: np.random.Generator) -> Motion:
-    """Let the motion drift in a random direction.
-
-    It drifts along the floor as a whole.
-    """
+    """Let the whole motion drift along the floor in a random direction."""
     return shift_root(motion, speed_m_s * get_times_s(motion)[:, None] * draw_direction(rng))
 
 
 def raise_for_a_while(seconds: float, height_m: float) -> Plant:
-    """Raise the body for a random, soft stretch."""
+    """Raise the body smoothly for a random range of frames."""
 
     def plant(motion: Motion, rng: np.random.Generator) -> Motion:
         amount = np.zeros(len(motion))
@@ -77,20 +71,14 @@ def raise_for_a_while(seconds: float, height_m: float) -> Plant:
 
 
 def jitter(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Shake every joint by 2.5°, the root 1 cm.
-
-    The noise is white.
-    """
+    """Add white noise of 2.5° to all joints and of 1 cm to the root."""
     noise = quaternions(rng.normal(0.0, np.radians(2.5), (*motion.rotations.shape[:2], 3)))
     noisy = replace(motion, rotations=compose(motion.rotations, noise))
     return shift_root(noisy, rng.normal(0, 0.01, motion.root_m.shape))
 
 
 def spike(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Turn a shoulder or hip suddenly.
-
-    It turns by 100° to 150° in one frame.
-    """
+    """Rotate a shoulder or hip by 100° to 150° in one frame."""
     part = rng.choice(["left_shoulder", "right_shoulder", "left_hip", "right_hip"])
     joint = motion.skeleton.parts.index(part)
     frame = int(rng.integers(2, len(motion) - 2))
@@ -101,10 +89,7 @@ def spike(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def splice(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Move and turn the body at a splice.
-
-    It is half a metre and 60° elsewhere from some frame on.
-    """
+    """Displace the body by half a metre and 60° from some frame on."""
     start = int(rng.integers(3, len(motion) - 3))
     centre_m = motion.root_m[start]
     turned = TurnedWorld(quaternions(np.pi / 3 * UP)).view(shift_root(motion, -centre_m))
@@ -124,10 +109,7 @@ def hold_frame(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def jump_root(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Displace the root by 11 cm in one frame.
-
-    The direction is random.
-    """
+    """Displace the root by 11 cm in a random direction in one frame."""
     frame = int(rng.integers(2, len(motion) - 2))
     root_m = motion.root_m.copy()
     root_m[frame] += 0.11 * normalize(rng.normal(size=3))
@@ -135,10 +117,7 @@ def jump_root(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def cross_arm(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Push a forearm through the trunk.
-
-    The upper arm lies against it.
-    """
+    """Push a forearm through the trunk, with the upper arm along it."""
     side = str(rng.choice(["left", "right"]))
     span = draw_span(motion, 0.5, rng)
     up, inwards = _trunk_axes(motion, f"{side}_shoulder")
@@ -149,10 +128,7 @@ def cross_arm(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def _point_bone(motion: Motion, span: slice, part: str, end: str, directions: np.ndarray) -> Motion:
-    """Point a bone in directions (T, 3) for a while.
-
-    The directions are in the world, and the trunk stays.
-    """
+    """Point a bone in directions (T, 3) of the world for a range of frames. The trunk does not move."""
     joint = motion.skeleton.parts.index(part)
     tip = motion.skeleton.parts.index(end)
     bone_m = motion.skeleton.offsets_m[tip][None]
@@ -166,10 +142,7 @@ def _point_bone(motion: Motion, span: slice, part: str, end: str, directions: np
 
 
 def _trunk_axes(motion: Motion, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return directions (T, 3) along and across the trunk.
-
-    One goes from the pelvis to the neck, the other from a part to their line, across it.
-    """
+    """Return directions (T, 3) from pelvis to neck, and from a part towards this line, perpendicular to it."""
     joints_m = joint_positions(motion)
     places_m = {name: joints_m[:, joint] for joint, name in enumerate(motion.skeleton.parts)}
     up = normalize(places_m["neck"] - places_m["pelvis"])
@@ -179,10 +152,7 @@ def _trunk_axes(motion: Motion, part: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def set_angle(motion: Motion, part: str, span: slice, axis: str, degrees: float) -> Motion:
-    """Hold a joint's rotation for a while.
-
-    The axis belongs to the joint's parent.
-    """
+    """Hold a joint's rotation, about an axis of its parent, for a range of frames."""
     rotations = motion.rotations.copy()
     rotations[span, motion.skeleton.parts.index(part)] = from_euler_angles(axis, np.array([degrees]))
     return replace(motion, rotations=rotations)
@@ -201,10 +171,7 @@ def turn_head_round(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def pitch_feet(motion: Motion, degrees: float) -> Motion:
-    """Pitch both feet; positive angles lower the toes.
-
-    The ankles turn about their own x axes.
-    """
+    """Rotate both ankles about their x axes. Positive angles lower the toes."""
     rotations = motion.rotations.copy()
     ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in SIDES]
     rotations[:, ankles] = compose(rotations[:, ankles], from_euler_angles("X", np.array([degrees])))
@@ -212,10 +179,7 @@ def pitch_feet(motion: Motion, degrees: float) -> Motion:
 
 
 def raise_heels(motion: Motion, _: np.random.Generator) -> Motion:
-    """Raise both heels by 35° over resting toes.
-
-    The body goes with them.
-    """
+    """Raise both heels by 35° over resting toes, and the body with them."""
     rotations = pitch_feet(motion, 35.0).rotations.copy()
     toes = [motion.skeleton.parts.index(f"{side}_foot") for side in SIDES]
     rotations[:, toes] = compose(from_euler_angles("X", np.array([-35.0])), rotations[:, toes])
@@ -225,7 +189,7 @@ def raise_heels(motion: Motion, _: np.random.Generator) -> Motion:
 
 
 def hold_leg_up(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Turn a leg forwards by 80° at the hip."""
+    """Rotate a leg forwards by 80° at the hip."""
     hip = motion.skeleton.parts.index(f"{rng.choice(['left', 'right'])}_hip")
     rotations = motion.rotations.copy()
     rotations[:, hip] = compose(from_euler_angles("X", np.array([-80.0])), rotations[:, hip])
@@ -240,19 +204,13 @@ def show_rest_pose(motion: Motion, _: np.random.Generator) -> Motion:
 
 
 def shake(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Sway the body faster than friction allows.
-
-    It goes 12 cm sideways, 2.4 times a second.
-    """
+    """Sway the body faster than friction allows: 12 cm sideways, 2.4 times per second."""
     swing_m = 0.12 * np.sin(15 * get_times_s(motion))
     return shift_root(motion, swing_m[:, None] * draw_direction(rng))
 
 
 def glide(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Glide at 3 to 10 cm/s while standing.
-
-    The stand is the frame with the lowest feet; arms and trunk move.
-    """
+    """Glide at 3 to 10 cm/s with legs as in the frame with the lowest feet, while arms and trunk move."""
     frame = int(MotionFeatures(motion).sole_heights_m.max(axis=1).argmin())
     lower_joints = [0]
     for joint, part in enumerate(motion.skeleton.parts):
@@ -266,19 +224,13 @@ def glide(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def wander(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Let the root wander slowly over the floor.
-
-    It is a random walk of 2 cm per second root of time.
-    """
+    """Let the root wander over the floor in a random walk of 2 cm per square root of a second."""
     steps_m = rng.normal(0.0, 0.02 / np.sqrt(motion.fps), (len(motion), 3)) * [1.0, 0.0, 1.0]
     return shift_root(motion, np.cumsum(steps_m, axis=0))
 
 
 def float_for_a_stride(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Float by up to 12 cm for a stride.
-
-    The root rises smoothly and comes back within 0.7 s.
-    """
+    """Raise the root smoothly by up to 12 cm, and lower it again, within 0.7 s."""
     span = draw_span(motion, 0.7, rng)
     phase = np.linspace(0.0, np.pi, span.stop - span.start)
     rise_m = np.zeros(len(motion))
@@ -287,10 +239,7 @@ def float_for_a_stride(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def lose_way(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Hold the root over the floor for 0.7 s.
-
-    It goes on from there.
-    """
+    """Hold the root's horizontal position for 0.7 s, and continue from there."""
     span = draw_span(motion, 0.7, rng)
     steps_m = np.diff(motion.root_m, axis=0, prepend=motion.root_m[:1])
     steps_m[span] *= UP
@@ -298,10 +247,7 @@ def lose_way(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def _travels(motion: Motion) -> bool:
-    """Return whether a long motion always walks on.
-
-    It travels at a walk's pace.
-    """
+    """Return whether a long motion always travels at a walking pace."""
     steps_m = np.diff(motion.root_m[:, [0, 2]], axis=0)
     return motion.seconds > LONG_S and float(np.percentile(np.linalg.norm(steps_m, axis=1), 10)) * motion.fps > 0.8
 
@@ -309,8 +255,8 @@ def _travels(motion: Motion) -> bool:
 def warp_time(motion: Motion, rng: np.random.Generator) -> Motion:
     """Warp time by up to 30 %.
 
-    Within two seconds it runs faster and slower, by 0.1 s ahead and behind. Feet stand as still in warped time and
-    bodies fall almost as fast: no corrector can know the pace that was meant.
+    In a period of two seconds, the motion is up to 0.1 s ahead and behind. No corrector can know the original pace,
+    because feet stand as still in warped time and bodies fall almost as fast.
     """
     times_s = get_times_s(motion)
     ahead_s = 0.3 / np.pi * np.sin(np.pi * times_s + rng.uniform(0, 2 * np.pi))
@@ -327,10 +273,7 @@ def _shows_even_steps(motion: Motion) -> bool:
 
 
 def _stays_on_floor(motion: Motion) -> bool:
-    """Return whether a long motion stays grounded.
-
-    Flights hide small errors of height.
-    """
+    """Return whether a long motion stays on the floor, because flights hide small errors of height."""
     return motion.seconds > LONG_S and float(MotionFeatures(motion).clear_m.max()) < HIGH_SOLES_M
 
 
@@ -345,12 +288,12 @@ def _shows_plane(motion: Motion) -> bool:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, and rules of which one finds it."""
+    """A fault, and the rules of which at least one must find it."""
 
     plant: Plant
     codes: str
     is_visible: IsVisible = bool
-    """Return whether a motion shows anything of the fault."""
+    """Returns whether the fault would be visible in a motion."""
 
 
 FAULTS = {

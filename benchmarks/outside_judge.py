@@ -1,14 +1,15 @@
-"""Score motion by a judge independent of the corrector.
+"""Score motions by a judge that is independent of the corrector.
 
     python -m benchmarks.outside_judge FOLDER [--kinematic]
 
 The three axes are those of PhyMotion (Huang et al. 2026, "Structured 3D Motion Reward for Physics-Grounded Human Video
-Generation"), written anew from its description: kinematic plausibility, contact and balance, dynamic feasibility. The
-body is Winter's (2009, table 4.1): rods between joint positions with his shares of mass, centres and radii of gyration.
-Neither the corrector's humanoid nor its soles, contacts or engines take part.
+Generation"), implemented from its description: kinematic plausibility, contact and balance, and dynamic feasibility.
+The
+body is Winter's (2009, table 4.1): rods between joint positions, with his mass fractions, centres of mass and radii of
+gyration. The corrector's humanoid, soles, contacts and engines are not used.
 
-A component is the mean over frames of exp(-excess / scale), 1 without any fault. Frames of contact are fixed by the
-input, so that a foot that is lifted cannot escape its score: it counts as floating.
+A component is the mean over frames of exp(-excess / scale), which is 1 for a faultless motion. The contact frames are
+fixed by the input, so that a foot lifted by the correction counts as floating.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +30,7 @@ from selfcorrect.motion.motion import Motion
 GRAVITY_M_S2 = 9.81
 _UPWARD_M_S2 = np.array([0.0, GRAVITY_M_S2, 0.0])
 _SMOOTH_S = 0.03
-"""Standard deviation of the Gaussian before positions are differentiated."""
+"""Standard deviation of the Gaussian filter before positions are differentiated, in s."""
 
 _SEGMENTS = (
     ("pelvis", "neck", 0.497, 0.50, 0.50), ("neck", "head", 0.081, 1.00, 0.50),
@@ -41,7 +42,8 @@ _SEGMENTS = (
           ("ankle", "foot", 0.0145, 0.50, 0.475),
       )),
 )  # fmt: skip
-"""First and last part of each rod, share of the body's mass, and centre and radius of gyration in its lengths."""
+"""First and last part of each rod, its share of the body's mass, and centre and radius of gyration relative to its
+length."""
 
 _TURN_RAD_S = 15.0
 _TURN_SCALE_RAD_S = 5.0
@@ -58,20 +60,22 @@ _TORQUE_NM_KG = 3.0
 _TORQUE_SCALE_NM_KG = 2.0
 _POWER_W_KG = 8.0
 _POWER_SCALE_W_KG = 8.0
-"""Limits of a sound motion, and the excess at which a component falls to 1 / e: speeds of limbs, slip and depth of
-feet, distance of the centre of pressure from the feet, force on the ground, torque of legs, and power of all joints."""
+"""Limits of a plausible motion, and the excess at which a component falls to 1 / e.
+
+They apply to limb speeds, slip and depth of feet, distance of the centre of pressure from the feet, ground force, leg
+torques, and the power of all joints."""
 
 _TOE_M = 0.025
 _HEEL_M = 0.08
-"""Heights of toe joint and ankle above the sole of a standing foot."""
+"""Heights of toe joint and ankle above the sole of a standing foot, in m."""
 _LOW_M = 0.04
 _STANDS_M_S = 0.6
-"""A foot has contact if it is this low above the lowest floor of its input and slower than this."""
+"""Height above the input's lowest floor, and speed, below which a foot is in contact."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Components of the three axes, 0 to 1."""
+    """Components of the three axes, from 0 to 1."""
 
     joint_speed: float
     joint_acceleration: float
@@ -85,10 +89,7 @@ class Scores:
 
     @property
     def axes(self) -> tuple[float, float, float]:
-        """Return the axes: kinematic, contact and dynamic.
-
-        They are means of their components.
-        """
+        """The axes kinematic, contact and dynamic, as means of their components."""
         kinematic = (self.joint_speed + self.joint_acceleration) / 2
         contact = (self.slip + self.penetration + self.floating + self.balance) / 4
         dynamic = (self.torque + self.ground_reaction + self.effort) / 3
@@ -100,21 +101,18 @@ class Scores:
 
 
 def find_contacts(motion: Motion) -> np.ndarray:
-    """Find each foot's contacts (T, 2).
-
-    A foot has contact by the height of its lower end above the clip's lowest floor.
-    """
+    """Find the contacts (T, 2) of the feet, by the height of their lower end above the lowest floor and their speed."""
     heights_m, speeds_m_s = _foot_heights_and_speeds(motion)
     floor_m = np.percentile(heights_m.min(axis=1), 10)
     return (heights_m < floor_m + _LOW_M) & (speeds_m_s < max(_STANDS_M_S, float(np.percentile(speeds_m_s, 30))))
 
 
 def score(motion: Motion, contacts: np.ndarray) -> Scores:
-    """Score a motion whose floor is y = 0.
+    """Score a motion whose floor is at y = 0.
 
     Args:
         motion: Motion of T frames with the body's parts.
-        contacts: (T, 2) frames in which each foot should be on the floor, fixed by the input.
+        contacts: (T, 2) mask of the frames in which each foot should be on the floor, fixed by the input.
     """
     places_m = _part_positions(motion)
     rods = _make_rods(places_m, motion.fps)
@@ -144,18 +142,12 @@ def score(motion: Motion, contacts: np.ndarray) -> Scores:
 
 
 def _rate(excess: np.ndarray, scale: float) -> float:
-    """Return the mean of exp(-excess / scale).
-
-    It is over all values; 1 without any.
-    """
+    """Return the mean of exp(-excess / scale) over all values, or 1 if there are none."""
     return float(np.exp(-np.maximum(excess, 0.0) / scale).mean()) if excess.size else 1.0
 
 
 def _part_positions(motion: Motion) -> dict[str, np.ndarray]:
-    """Return the parts' smoothed positions (T, 3).
-
-    A missing head or toe is left where its neighbour is.
-    """
+    """Return the smoothed positions (T, 3) of parts. A missing head or toe is at its neighbour."""
     positions_m = gaussian_filter1d(joint_positions(motion), _SMOOTH_S * motion.fps, axis=0, mode="nearest")
     stand_ins = {"neck": "spine3", "head": "neck", "left_foot": "left_ankle", "right_foot": "right_ankle"}
     places_m: dict[str, np.ndarray] = {}
@@ -170,23 +162,23 @@ def _part_positions(motion: Motion) -> dict[str, np.ndarray]:
 
 
 class Rod(NamedTuple):
-    """A segment of the body in T frames.
+    """A segment of the body over T frames.
 
-    Arrays are (T, 3) in the world, inertia (T, 1) per mass across the axis.
+    Arrays are (T, 3) in the world, except for the inertia (T, 1) across the axis, which is per mass.
     """
 
     first_m: np.ndarray
     centre_m: np.ndarray
     mass: float
-    """Share of the body's."""
+    """Share of the body's mass."""
     inertia_m2: np.ndarray
     push_m_s2: np.ndarray
-    """Force on the rod over its mass, but for gravity."""
+    """Force on the rod per mass, without gravity."""
     turn_rad_s: np.ndarray
 
 
 def _make_rods(places_m: dict[str, np.ndarray], fps: float) -> dict[tuple[str, str], Rod]:
-    """Return the rods by their first and last part."""
+    """Make the rods, by their first and last part."""
     rods = {}
     for first, last, mass, centre, gyration in _SEGMENTS:
         rod_m = places_m[last] - places_m[first]
@@ -200,9 +192,9 @@ def _make_rods(places_m: dict[str, np.ndarray], fps: float) -> dict[tuple[str, s
 
 
 def _foot_heights_and_speeds(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Return foot heights and speeds, (T, 2) each.
+    """Return heights and speeds (T, 2) of the feet.
 
-    The height is of a foot's lower end, the speed along the floor of its slower end.
+    The height is that of a foot's lower end, and the speed that of its slower end along the floor.
     """
     heights, speeds = [], []
     for side in ("left", "right"):
@@ -216,10 +208,7 @@ def _foot_heights_and_speeds(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ground_reaction(rods: Iterable[Rod], fps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ground force and centre of pressure.
-
-    The force is (T, 3) in body weights, the centre (T, 2), x and z, in metres.
-    """
+    """Return the ground force (T, 3) in body weights, and the centre of pressure (T, 2) as x and z in m."""
     force = moment = np.zeros(3)
     for rod in rods:
         spin = rod.inertia_m2 * np.gradient(rod.turn_rad_s, 1 / fps, axis=0)
@@ -230,10 +219,7 @@ def _ground_reaction(rods: Iterable[Rod], fps: float) -> tuple[np.ndarray, np.nd
 
 
 def _distance_to_feet(places_m: dict[str, np.ndarray], pressure_m: np.ndarray, contacts: np.ndarray) -> np.ndarray:
-    """Return the centre of pressure's distance from feet.
-
-    It is (T,), from the feet in contact, beyond half a foot's width.
-    """
+    """Return the distance (T,) of the centre of pressure from the feet in contact, beyond half a foot's width."""
     points = [places_m[f"{side}_{part}"][:, [0, 2]] for side in ("left", "right") for part in ("ankle", "foot")]
     is_down = np.repeat(contacts, 2, axis=1)
     nearest_m = np.full(len(pressure_m), np.inf)
@@ -249,10 +235,9 @@ def _distance_to_feet(places_m: dict[str, np.ndarray], pressure_m: np.ndarray, c
 def _leg_torques(
     rods: dict[tuple[str, str], Rod], load: np.ndarray, contacts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return leg torques per mass and their power.
+    """Return the torques (T, 4) at knees and hips in N m/kg, and their total power (T,) in W/kg.
 
-    Torques (T, 4) are at knees and hips in N m per kilogram, power (T,) is in watts per kilogram. The ground's force is
-    shared evenly by the feet in contact, and acts in the middle of a foot.
+    The ground force is shared equally by the feet in contact, and acts in the middle of each foot.
     """
     shares = contacts / np.maximum(contacts.sum(axis=1, keepdims=True), 1)
     torques, power = [], np.zeros(len(load))
@@ -272,10 +257,7 @@ def _leg_torques(
 
 
 def compare(motions: Sequence[Motion], corrected: Sequence[Motion]) -> str:
-    """Return a table of scores before and after.
-
-    It is Markdown, with mean scores and how many motions rose and fell.
-    """
+    """Return a Markdown table of mean scores before and after, with the numbers of motions that rose and fell."""
     scores = []
     for motion, result in zip(motions, corrected, strict=True):
         contacts = find_contacts(motion)

@@ -1,22 +1,22 @@
 """Measure the processor time of corrections.
 
-Files and samples are corrected on one core, beside references of the same run.
+Files and samples are corrected on one core, and compared with references in the same run.
 
     python -m benchmarks.speed path/to/cmu-bvh
 
-* Start: `check` of a file of 2 s beside the import of SciPy's statistics, in processes of their own.
-* Whole command: all clips as BVH files in one folder, with the start of the program, beside reading, posing and writing
-  the same files without any correction.
-* Each command on one clip of 10 s, with the memory that it takes, beside an empty Python.
+* Start: `check` of a file of 2 s, compared with importing SciPy's statistics, in separate processes.
+* Whole command: all clips as BVH files in one folder, including the start of the program, compared with reading, posing
+  and writing the same files without correction.
+* Each command on one clip of 10 s, with its memory, compared with an empty Python.
 * Scale: whole commands on one file of 10 s to 10 minutes, which plays the longest clip forwards and backwards, and on 1
   to 1,000 files of 2 s.
-* The memory of sampling beside that of the result.
-* Tracking without residual force beside the kinematic correction.
-* Reading a BVH file of 48 MB beside NumPy's parser and pybvh, and the memory of reading and correcting the file.
-* Nearest-neighbour metrics beside prdc's, and how they grow with the number of windows.
-* Runners of jobs beside local workers, with all that the runners start.
+* Memory of sampling, compared with that of the result.
+* Tracking without residual force, compared with the kinematic correction.
+* Reading a BVH file of 48 MB, compared with NumPy's parser and pybvh, and the memory of reading and correcting it.
+* Nearest-neighbour metrics, compared with prdc's, and their growth with the number of windows.
+* Job runners, compared with local workers, including all processes that they start.
 
-A row whose package is not installed says so.
+If a package is not installed, its row says so.
 """
 
 import os
@@ -52,7 +52,7 @@ from selfcorrect.simulators.presets import RESIDUAL_FREE_PRESET
 from selfcorrect.statistics.neighbours import neighbour_metrics
 
 GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}
-"""Seconds of motion per second of processor time that we want for the whole command."""
+"""Goals for the whole command, in seconds of motion per second of processor time."""
 SAMPLING = """
 import resource, sys
 import torch
@@ -71,7 +71,7 @@ before = get_peak()
 values = model.sample(torch.zeros(512, dtype=torch.int64), sc.streams(0))
 print((get_peak() - before) * 1024 / values.nbytes)
 """
-"""Prints the peak of memory that sampling adds, as a multiple of the result, in KiB as Linux counts."""
+"""Program that prints the peak memory that sampling adds, as a multiple of the result, on Linux."""
 READING = """
 import sys
 from pathlib import Path
@@ -89,7 +89,7 @@ from pathlib import Path
 
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
-"""Prints the peak of memory of its process in KiB, without the parent's peak, on Linux."""
+"""Program that prints the peak memory of its process in KiB, without that of its parent, on Linux."""
 COMMANDS = {
     "empty Python": "",
     "correct --kinematic": "correct {clip} -o {out} --kinematic --workers 1",
@@ -103,53 +103,44 @@ COMMANDS = {
 """Commands that are measured on one clip."""
 LOOP = "motion --preset quick --generations 2 --seeds 1 --arms replace augment:1 --steps 20 --initial-steps 20"
 RUNNERS = {"processes": ("--workers", "2"), "ray": ("--runner-options", "address", "local"), "slurm": ()}
-"""Options of the runners that are compared, by name: two workers, a Ray cluster of this machine, its own Slurm."""
+"""Options of the compared runners, by name: two workers, a Ray cluster on this machine, and this machine's Slurm."""
 _LOOK_S = 0.2
-"""Time between two looks at the processes of a runner, in s."""
+"""Interval at which the processes of a runner are polled, in s."""
 _LONG_FILE_BYTES = 48e6
 _CLIP_S = 10.0
-"""Seconds of motion of each command."""
+"""Duration of the motion for each command, in s."""
 _RESIDUAL_FREE_S = 10.0
-"""Seconds of motion that are tracked without residual force."""
+"""Duration of the motion that is tracked without residual force, in s."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Print times of corrections relative to references.
-
-    The references are of the same run.
-    """
+    """Print processor times of corrections, relative to references in the same run."""
 
     data: tyro.conf.Positional[Path]
-    """CMU's clips: a folder, or an archive."""
+    """Folder or archive of CMU's clips."""
     split: str = "test"
-    """Folder of the clips in the set."""
+    """Subfolder of the clips."""
     every: int = 1
-    """Take every so many-th clip."""
+    """Take every n-th clip."""
     repeats: int = 3
-    """Runs of each measurement, in turn; the fastest counts."""
+    """Number of runs of each measurement, of which the fastest counts."""
     seconds: tuple[float, ...] = (2, 10, 60, 600)
-    """Lengths of single files."""
+    """Durations of single files."""
     files: tuple[int, ...] = (1, 10, 100, 1000)
     """Numbers of files of 2 s."""
     mode: tuple[str, ...] = ("kinematic", "mujoco", "pybullet")
-    """Names of engines, and "kinematic"."""
+    """Engines to measure, and "kinematic"."""
 
 
 def get_processor_s() -> float:
-    """Return this process's processor time, children included.
-
-    The children have finished; the time is in seconds.
-    """
+    """Return the processor time of this process and its finished children, in s."""
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def time_fastest(programs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return each program's fastest run in seconds.
-
-    The time is that of the processor.
-    """
+    """Return the processor time of each program's fastest run, in s."""
     fastest_s = dict.fromkeys(programs, np.inf)
     for _ in range(repeats):
         for name, run in programs.items():
@@ -170,9 +161,9 @@ def copy_bare(files: Sequence[Path]) -> None:
 
 
 def run_python(*words: str, expected: Sequence[int] = (0,)) -> str:
-    """Run an interpreter and return what it prints.
+    """Run a Python interpreter, which keeps bytecode as an installation does, and return its output.
 
-    It must end with one of the expected exit codes. The interpreter keeps bytecode, as an installation has it.
+    Raises RuntimeError for an unexpected exit code.
     """
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     process = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=environment)
@@ -183,10 +174,7 @@ def run_python(*words: str, expected: Sequence[int] = (0,)) -> str:
 
 @contextmanager
 def explain_missing_peer(row: str) -> Iterator[None]:
-    """Explain a missing row by its missing package.
-
-    The row compares with it.
-    """
+    """Print why a row is missing if the package to compare with is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -199,14 +187,14 @@ def list_options(mode: str) -> tuple[str, ...]:
 
 
 def run_command(folder: Path, mode: str) -> None:
-    """Correct a folder by command in one worker."""
+    """Correct a folder with the command in one worker."""
     with tempfile.TemporaryDirectory() as out:
         words = ("correct", str(folder), "-o", out, *list_options(mode), "--workers", "1", "--quiet")
         run_python("-m", "selfcorrect.experiments.cli", *words, expected=(0, 1))
 
 
 def copy_clips(arguments: Arguments, folder: Path) -> list[Path]:
-    """Copy the chosen clips and return the copies."""
+    """Copy the chosen clips, and return the copies."""
     with tempfile.TemporaryDirectory() as place:
         root = arguments.data
         if root.is_file():
@@ -247,17 +235,14 @@ def _print_start(repeats: int) -> None:
 
 
 def measure(program: str, *words: str) -> tuple[float, float]:
-    """Return a program's processor seconds and memory peak.
-
-    The peak is in MB, and an interpreter runs the program.
-    """
+    """Run a program in an interpreter, and return its processor time in s and its peak memory in MB."""
     start_s = get_processor_s()
     output = run_python("-c", program + PEAK, *words)
     return get_processor_s() - start_s, int(output.split()[-1]) * 1024 / 1e6
 
 
 def _print_folder(arguments: Arguments, modes: Sequence[str]) -> Motion:
-    """Print a folder's speed; return its longest clip."""
+    """Print the speed for a folder, and return its longest clip."""
     with tempfile.TemporaryDirectory() as folder:
         files = copy_clips(arguments, Path(folder))
         clips = [open_motion(path).motion for path in files]
@@ -276,10 +261,7 @@ def _print_folder(arguments: Arguments, modes: Sequence[str]) -> Motion:
 
 
 def _print_commands(clip: Motion, repeats: int) -> None:
-    """Print commands' processor times and memory peak.
-
-    Commands run in turn; the fastest of each counts, and the largest peak.
-    """
+    """Print the fastest processor time and the largest peak memory of each command."""
     spent_s: dict[str, list[float]] = {name: [] for name in COMMANDS}
     peaks_mb: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(repeats):
@@ -297,19 +279,13 @@ def _print_commands(clip: Motion, repeats: int) -> None:
 
 
 def _play_there_and_back(clip: Motion, seconds: float) -> Motion:
-    """Play a clip forwards and backwards.
-
-    Returns a motion of some length.
-    """
+    """Play a clip forwards and backwards for this duration."""
     last = len(clip) - 1
     return clip.select_frames(last - np.abs(np.arange(round(seconds * clip.fps)) % (2 * last) - last))
 
 
 def _print_scale(clip: Motion, arguments: Arguments, modes: Sequence[str]) -> None:
-    """Print processor time by length and file count.
-
-    Whole commands run once each.
-    """
+    """Print the processor times of whole commands, run once, by duration and number of files."""
     print(f"\n{'files':<8}{'s each':>8}" + "".join(f"{f'{mode} s':>14}{'x real time':>13}" for mode in modes))
     sizes = [(1, seconds) for seconds in arguments.seconds] + [(number, 2.0) for number in arguments.files]
     for number, seconds in sizes:
@@ -323,19 +299,13 @@ def _print_scale(clip: Motion, arguments: Arguments, modes: Sequence[str]) -> No
 
 
 def _print_sampling() -> None:
-    """Print the memory of sampling beside the network's.
-
-    Samples are drawn in parts and all at once.
-    """
+    """Print the memory of drawing samples in parts and all at once."""
     in_parts, together = (float(run_python("-c", SAMPLING, size)) for size in ("", "all"))
     print(f"sampling takes {in_parts:.1f} x the memory of its result, {together:.1f} x if all is denoised at once")
 
 
 def _print_residual_free(clip: Motion, repeats: int) -> None:
-    """Print the time of residual-free tracking.
-
-    It is beside the kinematic correction of the motion.
-    """
+    """Print the time of tracking without residual force, compared with the kinematic correction."""
     pipelines = {
         "kinematic": Pipeline(RESIDUAL_FREE_PRESET.cleanup, postprocess=KINEMATIC_POSTPROCESS),
         "residual-free": RESIDUAL_FREE_PRESET,
@@ -353,10 +323,7 @@ def _print_residual_free(clip: Motion, repeats: int) -> None:
 
 
 def _print_reading(clip: Motion, modes: Sequence[str], repeats: int) -> None:
-    """Print the time of reading 48 MB of BVH.
-
-    It is beside other readers', with the memory of reading and correcting.
-    """
+    """Print the time of reading 48 MB of BVH, compared with other readers, and the memory of reading and correcting."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.bvh"
         save_motion(path, clip)
@@ -389,10 +356,7 @@ def _print_reading(clip: Motion, modes: Sequence[str], repeats: int) -> None:
 
 
 def _print_neighbours(repeats: int) -> None:
-    """Print the time of nearest-neighbour metrics.
-
-    There are 2,000 × 2,000 embeddings of 263 numbers, whose spread varies.
-    """
+    """Print the time of nearest-neighbour metrics on 2,000 × 2,000 embeddings of 263 numbers with varying spread."""
     compute_prdc = import_module("prdc").compute_prdc  # takes two seconds
     real, generated = np.random.default_rng(0).normal(size=(2, 2000, 263)) * np.exp(-np.arange(263) / 40)
     programs: dict[str, Callable[[], object]] = {
@@ -405,10 +369,7 @@ def _print_neighbours(repeats: int) -> None:
 
 
 def _print_growth(repeats: int) -> None:
-    """Print how neighbour metrics' time grows.
-
-    The number of windows doubles: 4 is quadratic.
-    """
+    """Print how the time of nearest-neighbour metrics grows if the number of windows doubles; 4 is quadratic."""
     fewer, more = (np.random.default_rng(0).normal(size=(2, number, 60)) for number in (2048, 4096))
     programs: dict[str, Callable[[], object]] = {
         "2,048": lambda: neighbour_metrics(*fewer),
@@ -420,10 +381,7 @@ def _print_growth(repeats: int) -> None:
 
 
 def _print_runners(clip: Motion) -> None:
-    """Print the commands' time by each runner here.
-
-    It is processor time.
-    """
+    """Print the processor time of commands with each runner on this machine."""
     print(f"\n{'runner':<12}{'1 file s':>10}{'100 files s':>13}{'loop s':>10}{'x processes':>14}")
     local_s = np.inf
     for runner, options in RUNNERS.items():
@@ -449,10 +407,9 @@ def _print_runners(clip: Motion) -> None:
 
 
 def get_tree_s(*words: str) -> float:
-    """Return the processor seconds of a process tree.
+    """Return the processor time, in s, of a command and all processes that it starts, even detached ones.
 
-    It has a command and all processes it starts, detached ones included. An environment variable marks the processes.
-    They are polled, because no parent is told the time of a detached process.
+    An environment variable marks the processes. They are polled, because no parent gets the time of a detached process.
     """
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "SELFCORRECT_BENCHMARK": mark}
@@ -460,14 +417,11 @@ def get_tree_s(*words: str) -> float:
     spent_s: dict[psutil.Process, float] = {}
 
     def look() -> bool:
-        """Note process times; return whether any run.
-
-        These are the processes of the command.
-        """
+        """Record the times of the command's processes, and return whether any is running."""
         found = False
         for process in psutil.process_iter(["environ", "cpu_times"]):
             environ, times = process.info["environ"], process.info["cpu_times"]
-            # Ray's workers write their titles over their environments, so what was found once stays found.
+            # Ray's workers overwrite their environments with their titles, so known processes stay known.
             if times and (process in spent_s or (environ or {}).get("SELFCORRECT_BENCHMARK") == mark):
                 spent_s[process] = times.user + times.system
                 found = True
@@ -490,10 +444,7 @@ _SHIFTS_M = count(0.0, 1e-4)
 
 
 def _make_new(motion: Motion) -> Motion:
-    """Shift a motion, so that nothing is remembered.
-
-    Observations are remembered: the same a little further on was never corrected.
-    """
+    """Shift a motion a little, so that no cached observation of it exists."""
     return replace(motion, root_m=motion.root_m + np.array([next(_SHIFTS_M), 0.0, 0.0]))
 
 
