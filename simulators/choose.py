@@ -1,9 +1,9 @@
 """Choose between a motion and its corrections.
 
-Only here is a whole correction taken back, or a stretch of one. Feet must not slide faster than before, contacts must
-not be lost, and a stretch that cannot be corrected is kept. A jump over an obstacle that the file does not show takes
-longer than gravity allows: something that cannot be inferred holds the body up. That is no reason to leave the steps
-before and after uncorrected.
+Only this module discards a whole correction, or a stretch of it. Feet must not slide faster than before, contacts must
+not be lost, and a stretch that cannot be corrected is left unchanged. For example, a jump over an obstacle that the
+file does not show takes longer than gravity allows, because something that cannot be inferred holds the body up. The
+steps before and after such a jump are still corrected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,59 +46,61 @@ from .views.pieces import SAME_FLOOR_M
 _SLIDES_MORE_M_S = 0.002
 """Tolerated increase in foot sliding on an estimated plane, in m/s."""
 _SLIDES_MUCH_MORE_M_S = 0.02
-"""Increase in foot sliding that rejects a correction, in m/s. It counts for motions on known ground, and together with
+"""Increase in foot sliding that discards a correction on known or level ground, in m/s. It must also exceed
 `_SLIDES_MUCH_MORE`."""
 _SLIDES_MUCH_MORE = 0.25
+"""Relative increase in foot sliding that discards such a correction."""
 _SLIDES_PER_GAIN_HZ = 1.0
-"""Additional sliding tolerated per height gained, in m/s per m. The gain is by how much less a body sinks or floats."""
+"""Further tolerated increase in foot sliding, in m/s per m by which a body sinks or floats less."""
 _LARGEST_GAIN_M = 0.02
-"""Maximum height gain that counts, in m. Feet deeper in the floor than this stood on other ground."""
+"""Maximum of that gain that counts, in m. Feet deeper in the floor than this stood on other ground."""
 _MANY_LOST = 0.25
-"""Largest share of contacts that a correction may lose."""
+"""Maximum share of contacts that a correction may lose."""
 _HEIGHTS = ("penetration_m", "floating_m")
-"""Height errors of a body."""
+"""Errors in a body's height."""
 _SOME_SIMULATED = 0.01
-"""Minimum share of simulated states that must save force."""
+"""Minimum share of simulated states in a correction that counts as simulated."""
 _CLEAR_BODYWEIGHTS = 0.05
-"""Smallest clear gain in unexplained force, in body weights. Of second corrections of 20 captures, 19 gain less."""
+"""Minimum clear gain in unexplained force, in body weights. Of 20 second corrections of captures, 19 gain less."""
 _SUNK_M = 0.5
-"""Mean depth that is implausible, in m: about the length of a shank."""
+"""Mean depth in the ground above which a motion is rejected, in m: about the length of a shank."""
 _CALMER = 0.8
-"""Maximum jerk ratio of a useful correction. It counts for motions whose noise was not removed."""
+"""Maximum ratio of jerk after to jerk before of a correction that removes noise."""
 _NOTES_ON_CHANGES = (NoteKind.GLIDE_REMOVED, NoteKind.STRETCH_KEPT, NoteKind.EXPLAINED, NoteKind.NOT_FOLLOWED)
-"""Notes on what a correction changed, or on the rest: they do not hold if the correction is dropped."""
+"""Notes on what a correction changed or left, which do not apply if the correction is discarded."""
 
 
 SHORTEST_S = 1.0
-"""Minimum length of a corrected part beside a kept stretch, in s."""
+"""Minimum duration of a corrected part beside a kept stretch, in s."""
 LOST_S = 0.4
-"""Time kept around the frame where a body was lost, in s."""
+"""Time kept before and after the frame in which a body was lost, in s."""
 LARGEST_SHARE = 0.5
-"""Maximum kept share of a motion. Beyond, the motion is rejected."""
+"""Maximum share of a motion that may be kept. Beyond it, the motion is rejected."""
 _FADING_S = 0.3
-"""Time in which a correction fades, in s. It fades within the stretch."""
+"""Time in which a correction fades out within a kept stretch, in s."""
 SLIDES_MORE_M_S = 0.1
-"""Increase in foot sliding that keeps frames, in m/s."""
+"""Increase in foot sliding above which a frame is kept uncorrected, in m/s."""
 
 
 @dataclass(frozen=True, eq=False)
 class KeptStretch:
-    """A kept stretch, and the parts around it.
+    """A stretch that is kept uncorrected, and the parts around it.
 
-    Parts reach into the stretch by the fading.
+    Parts overlap the stretch by the frames in which they fade.
     """
 
     motion: Motion
     spans: tuple[tuple[int, int], ...]
     """First and last frame (exclusive) of each corrected part."""
     fading: int
-    """Frames of each part within the stretch."""
+    """Number of frames in which each part fades, within the stretch."""
 
     @classmethod
     def from_failure(cls, motion: Motion, failure: Failure | None) -> Self | None:
-        """Return the stretch that a failure leaves out.
+        """Return the stretch to keep after a failure.
 
-        The body floated or was lost there. Returns None if too little of the motion is left.
+        In it, the body floated or was lost. The result is None for other failures, and if too little of the motion is
+        left.
         """
         if failure is None or failure.frame is None or failure.kind not in (FailureKind.FLOATING, FailureKind.LOST):
             return None
@@ -126,15 +128,18 @@ class KeptStretch:
     def leaves_enough_after(self, kept: int) -> bool:
         """Return whether the parts are most of the motion.
 
-        `kept` frames that are kept within parts do not count.
+        Of them, `kept` frames do not count.
         """
         return sum(stop - start for start, stop in self.spans) - kept >= (1 - LARGEST_SHARE) * len(self.motion)
 
     def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion | None:
         """Merge corrected parts around the kept stretch.
 
-        Returns None if too little is left. A part that failed, or that has another floor than the longest part, is kept
-        with the stretch. The stretch keeps poses and path. The stretch is raised as the neighbouring parts are.
+        A part that failed, or whose floor differs from that of the longest part, is kept with the stretch. The stretch
+        keeps its poses and its path, but is raised as its neighbouring parts are.
+
+        Returns:
+            The correction; None if too little of the motion is left.
         """
         raises_m = self._measure_raises_m(corrections)
         lengths = [len(correction.motion) * correction.accepted for correction in corrections]
@@ -150,7 +155,7 @@ class KeptStretch:
         return remaining._merge([corrections[index] for index in usable], [raises_m[index] for index in usable])
 
     def _merge(self, corrections: Sequence[CorrectedMotion], raised_m: Sequence[float]) -> CorrectedMotion:
-        """Merge the parts' corrections and rises."""
+        """Merge the corrections of parts that are raised by some heights."""
         base = self._raise_motion(raised_m)
         root_m = base.root_m.copy()
         rotations = base.rotations.copy()
@@ -177,26 +182,26 @@ class KeptStretch:
         return replace(joined, kept_stretches=(kept, *joined.kept_stretches))
 
     def _measure_raises_m(self, corrections: Sequence[CorrectedMotion]) -> list[float]:
-        """Return the median rise of each part."""
+        """Return by how much the correction raises each part (median, in m)."""
         raises_m = []
         for (start, stop), correction in zip(self.spans, corrections, strict=True):
             raises_m.append(float(median((correction.motion.root_m - self.motion.root_m[start:stop])[:, 1])))
         return raises_m
 
     def _raise_motion(self, raises_m: Sequence[float]) -> Motion:
-        """Raise the motion as its parts are, along a straight line between parts."""
+        """Raise the motion as its parts are, with linear interpolation between parts."""
         knots = np.ravel([(start, stop - 1) for start, stop in self.spans])
         raised_m = np.interp(np.arange(len(self.motion)), knots, np.repeat(raises_m, 2))
         return raise_motion(self.motion, raised_m)
 
 
 def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
-    """Keep a failed stretch and correct the rest.
+    """Keep a failed stretch uncorrected, and correct the rest.
 
     This is done if it saves most of a motion.
 
     Args:
-        correct: Correction of the parts beside the stretch; stretches of these are kept in turn.
+        correct: Correction of the parts beside the stretch. Stretches of these are kept in turn.
     """
     stretch = KeptStretch.from_failure(motion, correction.failure)
     if stretch is None:
@@ -211,9 +216,9 @@ def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: Co
 def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, tuple[tuple[int, int], ...]] | None:
     """Undo a correction where standing feet slide faster.
 
-    Returns the motion, unchanged around these frames, and the stretches. None if these are most of the motion, or none.
-    A leap within a correction, as over an impossible stretch, drags the feet through few frames, and costs no other
-    frame the correction.
+    Returns the motion, unchanged around these frames, and the stretches; None if there are none or they are most of the
+    motion. A leap within a correction, as over an impossible stretch, drags feet through a few frames, and should not
+    cost the other frames their correction.
     """
     observation = observe(given)
     added_m_s = observation.standing.max(-1) * (observation.speeds_of(corrected) - observation.speeds_of(given))
@@ -230,7 +235,7 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, tup
 
 
 def _count_kept_frames(correction: CorrectedMotion) -> int:
-    """Count the frames that a correction has kept."""
+    """Count the frames in the kept stretches of a correction."""
     kept: set[int] = set()
     for first, last in correction.kept_stretches:
         kept |= set(range(first, last + 1))
@@ -240,7 +245,7 @@ def _count_kept_frames(correction: CorrectedMotion) -> int:
 def measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> MeasuredCorrection:
     """Measure a restored correction.
 
-    A large move is explained if the move of its floor is most of it.
+    A large move is attributed to the move of the floor if that is most of it.
     """
     candidate = MeasuredCorrection.from_correction(view.given, correction)
     restored = candidate.correction
@@ -257,11 +262,11 @@ def choose_on_floor(
 ) -> CorrectedMotion:
     """Choose the best of a motion's corrections.
 
-    The motion itself is a candidate. The choice is rejected if even that is deep in the ground.
+    The motion itself is one of them. The choice is rejected if even that is deep in the ground.
 
     Args:
-        correction: Correction that the view has restored; it is measured here.
-        moves_feet: Whether feet are moved on purpose, so that they may slide faster.
+        correction: Correction that the view has restored. It is measured here.
+        moves_feet: Whether feet are moved on request, so that they may slide faster.
     """
     candidate = measure_on_floor(view, correction)
     chosen = candidate.correction if moves_feet else keep_feet_from_worsening(view, candidate, correct)
@@ -274,10 +279,10 @@ def choose_on_floor(
 
 
 def _measure_depth_m(correction: CorrectedMotion) -> float:
-    """Measure mean penetration without kept stretches.
+    """Measure mean penetration outside kept stretches, in m.
 
-    Unless the ground is known, each part between cuts and kept stretches is measured on its own: what leads to it may
-    lead to another level.
+    Unless the ground is known, each part between cuts and kept stretches is measured on its own, because a cut or a
+    stretch may lead to another level.
     """
     motion = correction.motion
     bounds = {0, *correction.world.takes, len(motion)}
@@ -295,10 +300,10 @@ def _measure_depth_m(correction: CorrectedMotion) -> float:
 def keep_feet_from_worsening(
     view: MotionOnFloor, candidate: MeasuredCorrection, correct: CorrectMotions
 ) -> CorrectedMotion:
-    """Return a correction only if feet improve.
+    """Return a correction only if it is clearly better.
 
-    It is clearly better, and no standing foot slides faster; else the given motion is returned. A motion on an
-    estimated plane whose feet do is corrected as on a level floor. If they do there, too, the motion is kept as it is.
+    No standing foot may slide faster; otherwise, the given motion is returned. If feet slide faster on an estimated
+    plane, the motion is corrected as on a level floor. If they do there, too, the motion is left unchanged.
     """
     is_on_plane = view.plane.is_tilted and not view.levels
     if is_on_plane and _added_slide_m_s(candidate.correction) > _SLIDES_MORE_M_S:
@@ -315,8 +320,8 @@ def keep_feet_from_worsening(
 def _keep_if_feet_worsen(view: MotionOnFloor, candidate: MeasuredCorrection) -> CorrectedMotion:
     """Undo a correction where feet get worse.
 
-    The given motion stays wherever its standing feet slide much less. A correction that loses many contacts, although
-    it removes no noise, is dropped, and so is one without a clear gain.
+    The given motion is kept wherever its standing feet slide much less. A correction is discarded if it loses many
+    contacts without removing noise, or if it has no clear gain.
     """
     correction = candidate.correction
     slides_more = _has_worse_feet(view, correction)
@@ -356,7 +361,8 @@ def _has_worse_feet(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
 def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     """Return whether a correction clearly improves a motion.
 
-    Skating or jerk fell clearly, or labels of contacts, a loop or simulated states decide.
+    This is so if skating or jerk fall clearly, if contacts or a loop ask for the correction, or if states are
+    simulated.
     """
     is_asked_for = view.given.contacts is not None or correction.closes_loop
     is_simulated = correction.residual.get("simulated_share", 0.0) > _SOME_SIMULATED
@@ -366,7 +372,7 @@ def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
 def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Note) -> CorrectedMotion:
     """Keep the given motion with its floor at 0.
 
-    It is level if corrections stay level, and has the world of a correction.
+    It is level if its corrections are, and has the world of its correction.
     """
     motion = view.motion if view.is_levelled else view.given
     remarks = [note for note in correction.remarks if note.kind not in _NOTES_ON_CHANGES]
@@ -375,10 +381,10 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
 
 
 def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> CorrectedMotion:
-    """Drop a correction without a clear gain.
+    """Discard a correction without a clear gain.
 
-    The given motion is returned with its floor at 0, or its correction if that lowers any error clearly. A plan may
-    also lower the force that contacts leave unexplained; a note says so if nothing else is gained.
+    The given motion is returned with its floor at 0. The correction is returned after all if it clearly lowers any
+    error, or, if it was planned, the force that contacts leave unexplained. In that case, a note says so.
     """
     correction = candidate.correction
     kept = _keep_motion(view, correction)
@@ -405,16 +411,16 @@ def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> Co
 
 
 def _gained_height_m(before: Mapping[str, float], after: Mapping[str, float]) -> float:
-    """Return the gain in sinking and floating.
+    """Return by how much less a body sinks and its standing feet float, in m.
 
-    The gain is by how much less a body sinks and its standing feet float, up to a limit; 0 if they do so more.
+    The gain is limited, and 0 if they do so more.
     """
     gains_m = [before.get(name, 0.0) - after.get(name, 0.0) for name in _HEIGHTS]
     return min(max(sum(gains_m), 0.0), _LARGEST_GAIN_M)
 
 
 def _added_slide_m_s(correction: CorrectedMotion) -> float:
-    """Return how much faster standing feet slide; 0 if that was not measured."""
+    """Return how much faster standing feet slide, in m/s; 0 if that was not measured."""
     if not correction.accepted or "skate_m_s" not in correction.after:
         return 0.0
     added_m_s = correction.after["skate_m_s"] - correction.before.get("skate_m_s", 0.0)
@@ -422,9 +428,9 @@ def _added_slide_m_s(correction: CorrectedMotion) -> float:
 
 
 def keep_failures(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
-    """Return a correction around failed stretches.
+    """Keep failed stretches of a correction.
 
-    It has the angular speed that it adds to joints.
+    The result has the angular speed that it adds to each joint.
     """
     kept = keep_failed_stretch(motion, correction, correct)
     if not kept.accepted:

@@ -1,8 +1,7 @@
-"""Correctors by kinematics and physics.
+"""Kinematic and physics-based correctors of motions.
 
-They take motions and return corrected motions. `correct_through_views` corrects motions of files, of any length,
-through `view_table.VIEWS`. `correct_samples` corrects a model's samples, which have one length and stand on a known
-floor.
+`correct_through_views` corrects motions from files, of any length, through `view_table.VIEWS`. `correct_samples`
+corrects a model's samples, which all have one length and stand on a known floor.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,15 +30,12 @@ from .stages.scene import PLAIN, Scene
 from .view_table import SAMPLE_VIEWS, VIEWS, ViewMotion
 
 _FIRST_SHARE = 0.95
-"""Share of the work before views improve corrections. Some corrections are then made again."""
+"""Share of the work before views improve corrections, which makes some corrections again."""
 
 
 @dataclass(frozen=True)
 class KinematicCorrector:
-    """Kinematic clean-up without simulation.
-
-    The control that shows what physics adds.
-    """
+    """Kinematic clean-up without simulation, the control that shows what physics adds."""
 
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     workers: int = 1
@@ -52,7 +48,7 @@ class KinematicCorrector:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The stages that a batch passes through."""
+        """The stages that each batch passes."""
         return Pipeline(self.cleanup, postprocess=self.postprocess)
 
 
@@ -60,30 +56,31 @@ class KinematicCorrector:
 class PhysicsCorrector:
     """Track motions with a simulated humanoid.
 
-    A motion that the humanoid cannot follow is rejected with the reason and returned unchanged. Results are the
-    same bytes for any number of `workers` (processes).
+    A motion that the humanoid cannot follow is rejected with a reason and returned unchanged. Results have the same
+    bytes for any number of `workers` (processes).
     """
 
     tracker: TrackerSettings = field(default_factory=default_tracker)
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     workers: int = 1
     scene: Scene = PLAIN
-    """World and body in which motions are followed. In a scene that is not plain, simulated states come out as they
-    are, and figures are those of the body there. On a slope only the floor carries, and files show the hill."""
+    """World and body in which motions are tracked. In a scene that is not plain, simulated states are returned
+    unchanged, and figures are those of the body there. On a slope, only the floor carries the body, and files show the
+    hill."""
     simulate: SimulateChoice = "always"
-    """Which motions to simulate. With "auto" a motion comes out as planned if a simulation cannot gain anything over
-    its plan. Raw simulated states always take a simulation."""
+    """Which motions to simulate. With "auto", the plan is returned if a simulation cannot improve it. Raw simulated
+    states always need a simulation."""
     postprocess: tuple[PostprocessStep, ...] = POSTPROCESS
-    """Steps after the simulation. Without steps, in a scene, or without residual force simulated states come out
+    """Steps after the simulation. Without steps, in a scene, or without residual force, simulated states are returned
     unchanged."""
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions of any kind, in order.
 
-        Skeletons, frame rates and lengths may differ; long motions are corrected piece by piece.
+        Skeletons, frame rates and lengths may differ. Long motions are corrected in pieces.
 
         Args:
-            motions: Motions of at least four frames each; shorter ones are rejected.
+            motions: Motions of at least four frames; shorter ones are rejected.
 
         Raises:
             InputError: A skeleton lacks a part of the legs.
@@ -94,7 +91,7 @@ class PhysicsCorrector:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The stages that a batch passes through."""
+        """The stages that each batch passes."""
         pipeline = Pipeline(self.cleanup, self.tracker, simulate=self.simulate, postprocess=self.postprocess)
         return pipeline.in_scene(self.scene)
 
@@ -104,11 +101,11 @@ FEWEST_SAMPLES = 16
 
 
 def correct_samples(pipeline: Pipeline, motions: MotionBatch) -> Iterator[list[CorrectedMotion]]:
-    """Correct a model's samples.
+    """Correct a model's samples, and yield those that were simulated together.
 
-    They are a batch of motions of one length, corrected as they are. Yields those that were simulated together. Soles
-    are those of the skeleton; takes, loops and T-poses are not looked for. Samples that are not finite are rejected.
-    The work takes as many processes as `get_core_limit` allows, and results are the same bytes for any number.
+    Samples have one length and are corrected as they are: soles are the skeleton's, and takes, loops and T-poses are
+    not searched for. Samples that are not finite are rejected. As many processes work as `get_core_limit` allows, and
+    results have the same bytes for any number.
     """
     workers = max(1, min(get_core_limit(), len(motions) // FEWEST_SAMPLES))
     together = max(1, min(pipeline.bodies_together, ceil(len(motions) / workers)))
@@ -120,9 +117,9 @@ def correct_samples(pipeline: Pipeline, motions: MotionBatch) -> Iterator[list[C
 def correct_through_views(
     motions: Sequence[Motion], pipeline: Pipeline, workers: int = 1, views: Sequence[ViewMotion] = VIEWS
 ) -> list[CorrectedMotion]:
-    """Correct motions of any lengths through views.
+    """Correct motions of any length through views.
 
-    They pass the views in their order, are corrected in batches, and pass the views back in reverse.
+    Motions pass the views in order, are corrected in batches, and pass back through the views in reverse.
 
     Args:
         motions: Motions of any skeletons, frame rates and lengths.
@@ -159,9 +156,10 @@ def correct_through_views(
 def _correct_in_groups(
     parts: Sequence[Motion], pipeline: Pipeline, views: Sequence[ViewMotion]
 ) -> list[CorrectedMotion]:
-    """Correct pieces through the remaining views.
+    """Correct pieces of long motions, some at a time.
 
-    They are pieces of long motions, some at a time, because views copy what they show.
+    They pass the remaining views. Views copy the motions that they show, so all pieces at once would take too much
+    memory.
     """
     groups = list(group_by_size(parts, len, MAX_FRAMES_TOGETHER))
     shares = split_work([sum(map(len, group)) for group in groups])
@@ -175,9 +173,9 @@ def _correct_in_groups(
 
 
 def _correct_in_batches(parts: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
-    """Correct motions after the last view.
+    """Correct motions that have passed all views.
 
-    Motions of a task are corrected together.
+    The motions of a task are corrected together.
     """
     batch_size = 1 if pipeline.cleanup.find_step(FitSoles) else BATCH_SIZE
     tasks = make_batches(parts, batch_size, pipeline.bodies_together, workers)
@@ -198,9 +196,9 @@ def _collect_corrections(
     tasks: Sequence[Sequence[Sequence[int]]],
     results: Sequence[Sequence[Sequence[CorrectedMotion]]],
 ) -> list[CorrectedMotion]:
-    """Collect the correction of each motion.
+    """Collect each motion's correction from the results of all tasks.
 
-    Results are those of tasks of batches; motions in none are rejected.
+    Motions that are in no task are rejected.
     """
     corrections = [CorrectedMotion(motion, find_input_failure(motion)) for motion in motions]
     for task, batches in zip(tasks, results, strict=True):

@@ -1,7 +1,7 @@
 """Stages of a correction: clean, plan, track, postprocess, evaluate.
 
-Motions of equal skeleton, frame rate and length pass in batches, many of which are simulated together. Worker processes
-run this, which need neither PyTorch nor other parts of the library.
+Motions of equal skeleton, frame rate and length pass in batches, and many batches are simulated together. Worker
+processes run this module, which needs neither PyTorch nor other parts of the library.
 """
 
 from __future__ import annotations
@@ -37,18 +37,15 @@ from .tracking.simulate import simulate_plans
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The stages that motion batches pass.
-
-    They are clean, plan, track, postprocess, evaluate.
-    """
+    """The stages that batches of motions pass: clean, plan, track, postprocess, evaluate."""
 
     cleanup: CleanupSettings
     tracker: TrackerSettings | None = None
-    """Settings of the simulation, or None. None corrects only by kinematics."""
+    """Settings of the simulation; None to correct by kinematics only."""
     scene: Scene = PLAIN
-    """World and body with which motions are followed."""
+    """World and body in which motions are tracked."""
     simulate: SimulateChoice = "always"
-    """Which motions to simulate: those whose plan leaves room for a gain ("auto"), or all."""
+    """Which motions to simulate: those whose plan a simulation may improve ("auto"), or all."""
 
     postprocess: tuple[PostprocessStep, ...] = ()
     """Steps after simulation or clean-up. Without steps, simulated states are returned."""
@@ -56,9 +53,9 @@ class Pipeline:
     def with_tracker(
         self, engine: EngineSettings, mass_kg: float | None = None, drive: DriveSettings | None = None
     ) -> Pipeline:
-        """Return the pipeline with a simulation.
+        """Return the pipeline with a simulation by an engine.
 
-        The engine runs it; without a mass or a drive the pipeline keeps its own.
+        Without a mass or a drive, the pipeline keeps its own.
         """
         tracker = replace(self.tracker or TrackerSettings(), engine=engine)
         if mass_kg is not None:
@@ -66,10 +63,10 @@ class Pipeline:
         return replace(self, tracker=tracker if drive is None else replace(tracker, drive=drive))
 
     def in_scene(self, scene: Scene) -> Pipeline:
-        """Return the pipeline in a scene.
+        """Return the pipeline in a scene, whose floor is at y = 0.
 
-        The floor of the scene is at y = 0. A push comes once, so loops do not close in a scene; on a slope only the
-        floor carries. Simulated states come out as they are in a scene and without residual force.
+        A push comes only once, so loops are not closed in a scene. On a slope, only the floor carries the body. In a
+        scene and without residual force, simulated states are returned unchanged.
         """
         cleanup = self.cleanup
         if not scene.is_plain:
@@ -83,7 +80,7 @@ class Pipeline:
 
     @property
     def bodies_together(self) -> int:
-        """Most motions that are corrected together."""
+        """Maximum number of motions that are corrected together."""
         return BATCH_SIZE if self.tracker is None else ENGINES.row(self.tracker.engine.name).bodies_together
 
 
@@ -93,8 +90,8 @@ def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[
     All are simulated together if the pipeline has a tracker.
 
     Args:
-        pipeline: Stages that they pass.
-        batches: Motions of one frame rate, whose skeletons may differ in lengths and names, not in tree and parts.
+        pipeline: The stages.
+        batches: Motions of one frame rate. Their skeletons may differ in lengths and names, but not in tree and parts.
     """
     cleaning = (clean_motions(lean_bodies(pipeline.scene, motions), pipeline.cleanup) for motions in batches)
     if pipeline.tracker is None:
@@ -109,10 +106,7 @@ def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[
 
 
 def _finish_cleaned(pipeline: Pipeline, cleaned: CleanedMotions) -> list[CorrectedMotion]:
-    """Finish a batch without simulation.
-
-    It is corrected by kinematics only, postprocessed and evaluated.
-    """
+    """Postprocess and evaluate a batch that is corrected by kinematics only."""
     corrected = cleaned.motions
     if pipeline.postprocess:
         corrected = PostprocessState.from_stages(cleaned).apply_steps(pipeline.postprocess).motions
@@ -122,7 +116,7 @@ def _finish_cleaned(pipeline: Pipeline, cleaned: CleanedMotions) -> list[Correct
 def track_plans(
     pipeline: Pipeline, simulator: Simulator, cleaned: Sequence[CleanedMotions], plans: Sequence[MotionPlan]
 ) -> list[TrackingResult]:
-    """Simulate the plans that need it together."""
+    """Simulate the plans that need it, all together."""
     selections = [_select_for_simulation(pipeline, plan) for plan in plans]
     selected_plans = []
     for plan, indices in zip(plans, selections, strict=True):
@@ -137,7 +131,7 @@ def track_plans(
 
 
 def _select_for_simulation(pipeline: Pipeline, plan: MotionPlan) -> list[int]:
-    """Return the indices of the motions that are simulated."""
+    """Return the indices of the motions to simulate."""
     if pipeline.simulate == "always" or not pipeline.postprocess:
         return list(range(len(plan)))
     return np.flatnonzero(BLEND_SIMULATION.can_gain(plan)).tolist()
@@ -154,7 +148,7 @@ def _simulate(pipeline: Pipeline, simulator: Simulator, plans: Sequence[MotionPl
 def _make_tracking_result(
     cleaned: CleanedMotions, planned: MotionPlan, indices: Sequence[int], simulated: Sequence[SimulatedMotion]
 ) -> TrackingResult:
-    """Return planned motions of which some were simulated."""
+    """Combine a plan with the simulations of some of its motions."""
     tracks: list[SimulatedMotion | None] = [None] * len(planned)
     for index, motion in zip(indices, simulated, strict=True):
         tracks[index] = motion
@@ -168,7 +162,7 @@ def _make_tracking_result(
 def postprocess(pipeline: Pipeline, tracker: TrackerSettings, tracked: TrackingResult) -> list[CorrectedMotion]:
     """Postprocess and evaluate tracked motions.
 
-    Plan and simulation are blended, or simulated states are taken as they are.
+    Plan and simulation are blended, or simulated states are taken unchanged.
     """
     mode = pipeline.cleanup.mode
     if pipeline.postprocess:
@@ -181,9 +175,9 @@ def postprocess(pipeline: Pipeline, tracker: TrackerSettings, tracked: TrackingR
 
 
 class Simulator:
-    """A world and its bodies, made on demand.
+    """A world and its bodies, created on demand.
 
-    The latest bodies are kept for motions of like skeletons.
+    The latest bodies are kept for motions of equal skeletons.
     """
 
     def __init__(self, settings: TrackerSettings, scene: Scene) -> None:
@@ -198,10 +192,7 @@ class Simulator:
             return ENGINES.load(name)(self.tracker.engine)
 
     def get_body(self, cleaned: CleanedMotions) -> Humanoid:
-        """Return the body of some motions.
-
-        It is upright as their ground demands.
-        """
+        """Return the body of some motions, upright on their ground."""
         return self._get_level_body(cleaned.motions.skeleton, cleaned.soles).with_up_from(cleaned.motions.ground)
 
     def _get_level_body(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
@@ -215,12 +206,12 @@ class Simulator:
 
 
 _THREAD = threading.local()
-"""Each thread's latest simulator. It is kept with its settings and scene, because a world and its bodies have a
-state."""
+"""Each thread's latest simulator, with its settings and scene. A world and its bodies have a state, so threads do not
+share them."""
 
 
 def _thread_simulator(settings: TrackerSettings, scene: Scene) -> Simulator:
-    """Return the simulator of this thread."""
+    """Return this thread's simulator for some settings and a scene."""
     if getattr(_THREAD, "made_for", None) != (settings, scene):
         _THREAD.made_for = (settings, scene)
         _THREAD.simulator = Simulator(settings, scene)
@@ -228,8 +219,5 @@ def _thread_simulator(settings: TrackerSettings, scene: Scene) -> Simulator:
 
 
 def release_simulator() -> None:
-    """Release the simulator of this thread.
-
-    It takes hundreds of MB with some engines.
-    """
+    """Release this thread's simulator, which takes hundreds of MB with some engines."""
     vars(_THREAD).clear()

@@ -1,7 +1,8 @@
-"""The views of every motion, outermost first: `VIEWS`.
+"""The views of every motion, outermost first.
 
-A view shows a motion without something that the clean-up should not have to know, and leads the correction back. Its
-docstring says what it hides, and when it shows the motion as it is. Views with a module of their own are in `views`.
+Each view in `VIEWS` hides something that the clean-up should not have to know: unrelated poses, bodies carried by
+something unseen, repeated frames, exchanged legs, held channels, a lost path, a lift, a tilt, T-poses, cuts, the ends
+of loops, and the order of joints.
 """
 
 from collections.abc import Callable
@@ -40,14 +41,20 @@ from .views.unrelated_poses import skip_unrelated_poses
 
 
 def _see_on_level_scene(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Hide the slope of the scene, onto which the correction is put in the end."""
+    """Hide the slope of the scene.
+
+    The correction is put onto the slope in the end.
+    """
     if not pipeline.scene.is_plain and motion.ground:
         raise SettingError("a scene has its own floor; leave out the ground")
     return CorrectionView.from_part(motion, partial(place_on_slope, pipeline.scene))
 
 
 def _even_out_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Hide that channels have a lower rate than the pose, unless all frame times are kept."""
+    """Hide that channels have a lower rate than the pose.
+
+    They are interpolated, unless all frame times are kept.
+    """
     held = HeldChannels(motion) if pipeline.cleanup.frame_times == "keep" else HeldChannels.from_motion(motion)
     if not held:
         return CorrectionView.from_part(motion)
@@ -56,10 +63,10 @@ def _even_out_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Hide that the floor is tilted or, if the ground is known, not at y = 0; then choose the best correction.
+    """Hide that the floor is tilted, and where a known ground is.
 
-    The floor is that of the known ground, or the plane under the feet. A motion without a known ground is seen as it is
-    if floors are not estimated.
+    The floor is that of the known ground, or else the plane under the feet. If the ground is unknown and floors are not
+    estimated, the motion is seen as it is. On the way back, the best correction is chosen.
     """
     cleanup = pipeline.cleanup
     if motion.ground is not None or cleanup.find_step(LevelFloor) is None:
@@ -72,7 +79,10 @@ def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _should_change_path(settings: CleanupSettings) -> bool:
-    """Return whether users asked to join takes or to remove the drift of the root, so that feet move on purpose."""
+    """Return whether feet are moved on request.
+
+    Takes are to be joined, or the root's drift is to be removed.
+    """
     join_splices = settings.find_step(JoinSplices)
     stabilize_floor = settings.find_step(StabilizeFloor)
     return (join_splices is not None and join_splices.join_takes) or (
@@ -81,19 +91,26 @@ def _should_change_path(settings: CleanupSettings) -> bool:
 
 
 def _keep_failed_stretches(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Hide nothing, but keep stretches that cannot be corrected if that saves most of the motion."""
+    """Keep stretches uncorrected if that saves most of a motion.
+
+    This view hides nothing. It keeps stretches that cannot be corrected.
+    """
     return CorrectionView.from_part(motion, improve=partial(keep_failures, motion))
 
 
 def _keep_failed_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Hide nothing, but keep stretches of a motion in pieces if most of a piece cannot be corrected."""
+    """Keep stretches of a motion in pieces.
+
+    This view hides nothing. It keeps a stretch uncorrected if most of a piece cannot be corrected.
+    """
     return CorrectionView.from_part(motion) if is_one_piece(motion) else _keep_failed_stretches(motion, pipeline)
 
 
 def _see_with_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Hide how a rig's foot frames are tilted, if soles are fitted.
+    """Hide how a rig's foot frames are tilted.
 
-    Soles are as deep as feet show them. The height of an unknown floor does not change them.
+    This is done if soles are fitted. Soles are as deep as feet show them, and do not depend on the height of an unknown
+    floor.
     """
     cleanup = pipeline.cleanup
     if cleanup.find_step(FitSoles) is None:
@@ -117,6 +134,7 @@ def _see_in_anatomical_order(motion: Motion, pipeline: Pipeline) -> CorrectionVi
 
 
 ViewMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]
+"""Function that returns the view of a motion in a pipeline."""
 
 SAMPLE_VIEWS: tuple[ViewMotion, ...] = (_see_on_level_scene, _see_in_anatomical_order)
 """Views of a model's samples."""
@@ -139,4 +157,4 @@ VIEWS: tuple[ViewMotion, ...] = (
     split_into_takes,
     _see_in_anatomical_order,
 )
-"""Views of a correction, passed in reverse at its end."""
+"""Views of motions in files, passed in reverse on the way back."""

@@ -1,4 +1,1 @@
-"""Comparison with corrections and with plans.
-
-Motions are compared with their corrections, simulations with their plans.
-"""
+"""Comparison of motions with their corrections, and of simulations with their plans."""

@@ -1,9 +1,9 @@
 """Compare a motion with its correction.
 
-Both are measured in the stance of the motion, on a common ground, with the same soles. Feet that a correction lifts
-neither slide nor sink, so figures in the frames of the corrected stance look cured although nothing was. Here the given
-motion decides which feet stand in which frames. A standing foot that hangs in the air afterwards still slides as fast
-as it moves, floats as high as it hangs, and has lost its contact.
+Both are measured in the stance of the given motion, on a common ground, with the same soles. Feet that a correction
+lifts neither slide nor sink, so if the corrected stance decided, they would look cured although they are not. Here the
+given motion decides which feet stand in which frames. A standing foot that hangs in the air afterwards still slides as
+fast as it moves, floats as high as it hangs, and has lost its contact.
 """
 
 from __future__ import annotations
@@ -39,46 +39,43 @@ _FLOATS_M = 0.02
 _RISE_M = 0.02
 """Minimum rise of a lifted sole, in m. A sole that was as high before has lost nothing."""
 _SAME_LEVEL_M = 0.01
-"""Maximum rise that keeps a motion on its level, in m. The level need not be y = 0."""
+"""Maximum rise of a motion that stays on its level, in m. The level need not be y = 0."""
 
 
 _GAIN_S = 2.0
-"""Window in which a gain must be clear, in s. Faults last for less."""
+"""Window in which a gain must be clear, in s. Faults may be shorter than the motion."""
 _CLEAR_SHARE = 0.05
-"""Minimum relative repeatability of an error. It counts if it is more than the repeatability over a whole clip."""
+"""Minimum repeatability of an error, relative to the error. It replaces a smaller repeatability over the whole clip."""
 _CLEAR_REPEATABILITIES = 2.5
-"""Smallest gain that counts, in multiples of the repeatability. First corrections of 45 captures gain 3.9 times or
-more, second corrections mostly less than 2.1."""
+"""Smallest gain that counts, in multiples of the repeatability. First corrections of 45 captures gain at least 3.9
+times the repeatability, and second corrections mostly less than 2.1 times."""
 _WHOLE_SHARE = 0.15
-"""Smallest relative gain that counts if spread over the motion."""
+"""Smallest relative gain that counts, over the whole motion."""
 _LOCAL_GAIN = 2.5
-"""Smallest local gain that counts, in multiples of a clear gain. A fault that lasts for some frames needs no relative
-gain. Without this rule, no first correction of 204 captures is dropped, and 8 of the 19 second corrections that
-would move more than 0.3 mm."""
+"""Smallest local gain that counts without such a relative gain, in multiples of a clear gain. It is for faults of a few
+frames. Without this rule, no first correction of 204 captures would be discarded, and 8 of the 19 second corrections
+that would move more than 0.3 mm."""
 _OF_PATHS = ("skate_m_s", "jerk_m_s3")
 """Errors that do not depend on body height."""
 
 
 @dataclass(frozen=True, eq=False)
 class MotionComparison:
-    """A motion and its correction on one ground.
+    """A motion and its correction on the same ground, over T frames.
 
-    There are T frames; T-poses of rigs at its ends are left out.
+    T-poses of the rig at both ends are left out.
     """
 
     before: MotionFeatures
     after: MotionFeatures
     stands: np.ndarray
-    """(T, 2) whether each foot stands before correction. The left foot comes first."""
+    """(T, 2) whether each foot stands before the correction, left foot first."""
     world: MotionWorld
     """The world of the correction, in frames that count T-poses before the motion, too."""
 
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
-        """Compare a motion with its correction.
-
-        The floor of the motion is level there.
-        """
+        """Compare a motion with its correction, above a level floor."""
         world = correction.world
         first, last = world.find_frames_between_t_poses(motion)
         before, after = correction.see_level(motion)
@@ -113,35 +110,32 @@ class MotionComparison:
 
     @property
     def first_frame(self) -> int:
-        """Number of frames of T-poses before the motion."""
+        """Number of T-pose frames before the motion."""
         return self.world.t_pose_frames[0]
 
     @property
     def cuts(self) -> tuple[int, ...]:
-        """First frame of each take but the first; empty for motions that are corrected in pieces."""
+        """First frame of each take except the first."""
         return self.world.takes if self.first_frame + len(self.before) <= PIECE_FRAMES else ()
 
     @property
     def floor_raised_m(self) -> float:
-        """Rise of the floor to y = 0, in m; 0 if the floor was lowered."""
+        """Height by which the floor was raised to y = 0, in m; 0 if it was lowered."""
         return max(-self.world.floor_moved_m, 0.0)
 
     @cached_property
     def errors(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Errors before and after the correction.
-
-        Names are those of `ERRORS`.
-        """
+        """Errors before and after the correction, by the names of `ERRORS`."""
         return self.measures_before.errors, self.measures_after.errors
 
     @cached_property
     def measures_before(self) -> Measures:
-        """Errors of the motion by frame."""
+        """Errors of the given motion, by frame."""
         return self._measure(self.before)
 
     @cached_property
     def measures_after(self) -> Measures:
-        """Return the correction's errors in the motion's stance."""
+        """Errors of the correction in the stance of the given motion, by frame."""
         return self._measure(self.after)
 
     def measure_other(self, other: Motion) -> Measures:
@@ -156,34 +150,28 @@ class MotionComparison:
         return self._measure(MotionFeatures(frames, self.after.around, feet=self.after.feet))
 
     def _measure(self, features: MotionFeatures) -> Measures:
-        """Measure a motion in the given stance.
-
-        Its feet should stand where the feet of the given motion do.
-        """
+        """Measure features in the stance of the given motion."""
         return measure_features(features, self.before, self.stands, self.cuts)
 
     @property
     def clear_gains(self) -> dict[str, float]:
-        """Return each error's gain over the given motion.
-
-        See `find_clear_gains`.
-        """
+        """Gain of the correction in each error: see `find_clear_gains`."""
         return find_clear_gains(self.measures_before, self.measures_after, self.before.fps)
 
     @cached_property
     def _sunk_m(self) -> float:
-        """Height of the feet of a sunken body.
+        """Height of the feet of a body that stands in the floor.
 
-        The body stands in the floor, so the height is below 0; it is 0 for any other body.
+        It is below 0, and 0 for any other body.
         """
         return min(float(median(self.before.sole_heights_m[self.stands])), 0.0) if self.stands.any() else 0.0
 
     @cached_property
     def hangs(self) -> np.ndarray:
-        """(T, 2) whether a standing foot now hangs.
+        """(T, 2) whether a standing foot was lifted into the air.
 
-        The foot stands in the motion, and was lifted into the air. Feet of a body that stood in the floor may rise by
-        as much as they were too low, and all feet with their floor.
+        The foot stands in the given motion. Feet of a body that stood in the floor may rise by as much as they were too
+        low, and all feet may rise with their floor.
         """
         heights_m = self.after.sole_heights_m - self.floor_raised_m
         before_m = self.before.sole_heights_m
@@ -193,10 +181,10 @@ class MotionComparison:
 
     @property
     def lost_contacts(self) -> tuple[float, float]:
-        """Share and height of lost contacts.
+        """Share and height of the contacts that the correction loses.
 
-        The share is of the frames of contact that the correction loses, from 0 to 1; the height is the mean of what
-        lost it. These are contacts of feet, or of the body as a whole if more of these are lost.
+        The share is that of the contact frames, from 0 to 1, and the height is the mean of what lost contact, in m.
+        Contacts are those of feet, or of the body as a whole if it loses a larger share.
         """
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
         touches = (self.before.lowest_m <= self._sunk_m + TOLERANCE_M)[:, None]
@@ -207,17 +195,11 @@ class MotionComparison:
         return max(by_foot, by_body, key=lambda lost: lost[0])
 
     def find_standing_feet(self) -> tuple[Contact, ...]:
-        """Find feet that still stand.
-
-        They stand in the motion, and on the ground after its correction.
-        """
+        """Find the feet that stand both before and after the correction."""
         return list_standing_feet(self.stands & np.logical_not(self.hangs), self.first_frame)
 
     def unload_hanging_feet(self, timeline: Timeline) -> Timeline:
-        """Unload feet that hang in a timeline.
-
-        They bear no weight then.
-        """
+        """Remove the loads of feet from a timeline while they hang in the air."""
         loads_bodyweights = timeline.loads_bodyweights.copy()
         for foot, side in enumerate(SIDES):
             if f"{side} foot" in timeline.parts:
@@ -228,7 +210,7 @@ class MotionComparison:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredCorrection:
-    """A measured correction, and its comparison."""
+    """A correction with its measurements and its comparison with the given motion."""
 
     correction: CorrectedMotion
     comparison: MotionComparison | None = None
@@ -238,7 +220,7 @@ class MeasuredCorrection:
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MeasuredCorrection:
         """Measure a correction.
 
-        A rejected motion, or a motion that cannot be measured, is returned as it is.
+        A rejected correction, or one that cannot be measured, is returned unchanged.
         """
         unmeasured = cls(correction)
         if not correction.accepted or len(motion) < 2:
@@ -248,7 +230,7 @@ class MeasuredCorrection:
         return candidate.with_remarks(Note(words=note)) if note else candidate
 
     def with_remarks(self, *remarks: Note) -> MeasuredCorrection:
-        """Return the candidate with further remarks at the end."""
+        """Return this with further remarks at the end."""
         return replace(self, correction=replace(self.correction, remarks=(*self.correction.remarks, *remarks)))
 
 
@@ -258,9 +240,7 @@ def measure_correction(motion: Motion, correction: CorrectedMotion) -> Corrected
 
 
 def include_repair(motion: Motion, note: Note, correction: CorrectedMotion) -> CorrectedMotion:
-    """Include a repair in a correction.
-
-    The correction of the repaired motion becomes one of the given motion.
+    """Turn the correction of a repaired motion into one of the given motion.
 
     Args:
         motion: The motion before the repair.
@@ -291,9 +271,10 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Measured
 
 
 def find_clear_gains(before: Measures, after: Measures, fps: float) -> dict[str, float]:
-    """Find the largest gain of each error over two seconds.
+    """Find the largest gain in each error over two seconds.
 
-    It is a multiple of the least gain that is clear. A gain that is small in the whole motion must be larger there.
+    Gains are multiples of the smallest gain that is clear. If the gain over the whole motion is small, the local gain
+    must be larger.
     """
     window = round(_GAIN_S * fps)
     gains = {}
@@ -309,11 +290,11 @@ def find_clear_gains(before: Measures, after: Measures, fps: float) -> dict[str,
 
 
 def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tuple[FootFrames, FootFrames]:
-    """Find common foot frames and soles.
+    """Find common foot frames and soles of a motion and its correction.
 
-    The motion and its correction have the same frames, and nearly the same soles. Bodies of other skeletons keep their
-    own. Soles that explain the height of only one of them would hide that it floats or sinks. The median of both depths
-    and of the usual depth hides neither. Soles may explain by how far the floor was moved.
+    Foot frames are the same for both, and soles nearly so; bodies with different skeletons keep their own. Soles that
+    explain the height of only one of the motions would hide that it floats or sinks. The median of both sole depths and
+    the usual depth hides neither. Soles may differ from the median by as much as the floor was moved.
     """
     feet = get_foot_frames(before)
     corrected_feet = get_foot_frames(after)
@@ -331,15 +312,17 @@ def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tu
 
 
 def _find_standing_height_m(features: MotionFeatures, around: Surroundings, stands: np.ndarray) -> float:
-    """Find the median sole height in stance.
+    """Return the median sole height in stance, in m.
 
-    The surroundings are others; stands: (T, 2).
+    Args:
+        around: Surroundings other than those of the features.
+        stands: (T, 2) stances.
     """
     return float(median(features.with_surroundings(around).sole_heights_m[stands]))
 
 
 def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:
-    """Return the path (T, 3) of a belt whose velocity is (2,), along x and z."""
+    """Return the path (T, 3) of a belt with velocity (2,), along x and z."""
     times_s = np.arange(len(motion)) / motion.fps
     return np.outer(times_s, np.insert(velocity_m_s, 1, 0.0))
 
@@ -360,13 +343,13 @@ def _count_lost(has_contact: np.ndarray, is_lost: np.ndarray, heights_m: np.ndar
 
 
 def _average_windows(values: np.ndarray, window: int) -> np.ndarray:
-    """Average known values in sliding windows.
+    """Return the means (W,) of known values in sliding windows.
 
-    The mean is (W,), of values (T, ...) in consecutive frames; 0 where none is known.
+    They are 0 if no value is known.
 
     Args:
-        values: Values by frame; NaN for unknown values.
-        window: Number of frames; all of them if there are fewer.
+        values: (T, ...) values of consecutive frames; NaN for unknown ones.
+        window: Number of frames; all if there are fewer.
     """
     if not values.size:
         return np.zeros(1)

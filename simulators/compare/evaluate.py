@@ -1,6 +1,6 @@
 """Evaluate corrected motions.
 
-They have distances moved, errors before and after, residual forces, and reasons to reject.
+Results have distances moved, residual forces, and reasons to reject motions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,21 +28,21 @@ from ..settings.tracker import AcceptanceSettings, TrackerSettings
 from ..stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
 
 LARGE_MOVE_M = 0.2
-"""Largest joint move that errors of captures explain, in m. Larger moves may undo what was intended, and are
-reported."""
+"""Largest joint move that capture errors explain, in m. Larger moves may undo what was intended, and are reported."""
 
 
 UNEXPLAINED_BODYWEIGHTS = 0.4
-"""Mean unexplained force that shows an error, in body weights. One in 155 of CMU's training clips has more (an acrobat
-in someone's hands). So have most clips that are sped up twice while their feet glide."""
+"""Mean unexplained force above which a motion has an error, in body weights. One in 155 of CMU's training clips has
+more (an acrobat in someone's hands), and so have most clips that play at twice the speed while their feet glide."""
 
 
 _LEVEL_M = 0.02
-"""Maximum height difference of a lying shank's ends, in m."""
+"""Maximum height difference between the ends of a lying shank, in m."""
 
 
 _MAIN_SHARE = 0.5
-"""Share of a large move that names its cause. The simulation must also make up more than this share of the motion."""
+"""Share of a large move above which a repair is its cause. For the simulation, this is also the minimum share of
+simulated states."""
 
 
 def evaluate(
@@ -53,17 +53,15 @@ def evaluate(
     mode: SupportMode,
     not_followed: Sequence[int] = (),
 ) -> list[CorrectedMotion]:
-    """Evaluate planned and simulated motions.
-
-    Some were simulated; all were post-processed.
+    """Evaluate planned motions of which some were simulated, after post-processing.
 
     Args:
         tracked: Plans and simulations of N motions.
         corrected: The post-processed motions.
         shares: (N, T) share of the simulation in each frame of the corrected motions.
-        settings: Settings of the tracker, with the bounds of acceptance.
+        settings: Settings of the tracker, with the acceptance limits.
         mode: Supports that may carry the body.
-        not_followed: Indices of motions whose simulations were dropped, because they failed.
+        not_followed: Indices of motions whose simulations failed and were dropped.
 
     Returns:
         A correction of each motion, with figures, notes, and the reason if it is rejected.
@@ -79,7 +77,7 @@ def evaluate(
 
 
 def evaluate_kinematic(cleaned: CleanedMotions, corrected: MotionBatch, mode: SupportMode) -> list[CorrectedMotion]:
-    """Evaluate motions that were corrected by kinematics alone."""
+    """Evaluate motions that were corrected by kinematics only."""
     findings = [CorrectedMotion(corrected[index], stage=Stage.CLEANED) for index in range(len(corrected))]
     return _build_results(cleaned, corrected, findings, mode, {})
 
@@ -93,13 +91,13 @@ def _build_results(
 ) -> list[CorrectedMotion]:
     """Complete findings into results.
 
-    Distances, supports and notes are added, and motions put back to their height.
+    Distances, supports and notes are added, and motions are moved back to their height.
 
     Args:
         cleaned: N motions after the clean-up.
         findings: Findings about each motion so far.
         mode: Supports that may carry the body.
-        later_repairs_m: (N,) furthest that each repair after the clean-up has moved a joint.
+        later_repairs_m: (N,) largest joint move by each repair after the clean-up, in m.
     """
     corrected = _restore_rigid_joints(cleaned.original, corrected)
     distances_m = joint_distances_m(cleaned.on_floor.view(cleaned.original), corrected)
@@ -132,7 +130,7 @@ def _build_results(
 def _findings(
     tracked: TrackingResult, corrected: MotionBatch, shares: np.ndarray, settings: TrackerSettings, mode: SupportMode
 ) -> list[CorrectedMotion]:
-    """Return findings of plan and simulation."""
+    """Return the findings of plan and simulation."""
     plan = tracked.plan
     fps = plan.motions.fps
     names = tracked.cleaned.motions.skeleton.names
@@ -168,9 +166,9 @@ def _findings(
 
 
 def _measure_tracking_errors_m(tracked: TrackingResult) -> dict[int, np.ndarray]:
-    """Measure tracking errors (T, J) by motion index.
+    """Measure distances (T, J) between simulated and cleaned joints.
 
-    They are distances between simulated and cleaned joints, only of motions that were simulated.
+    They are by index of the motions that were simulated.
     """
     if tracked.states is None:
         return {}
@@ -180,9 +178,9 @@ def _measure_tracking_errors_m(tracked: TrackingResult) -> dict[int, np.ndarray]
 
 
 def _measure_polish_m(tracked: TrackingResult, corrected: MotionBatch, index: int) -> float:
-    """Measure how far polishing moved joints.
+    """Measure how far post-processing moved simulated joints, in m.
 
-    It is the mean distance from the simulated joints.
+    It is the mean distance.
     """
     assert tracked.states is not None
     row = tracked.simulated.index(index)
@@ -191,10 +189,12 @@ def _measure_polish_m(tracked: TrackingResult, corrected: MotionBatch, index: in
 
 
 def drop_failed_tracks(tracked: TrackingResult, settings: TrackerSettings) -> tuple[TrackingResult, list[int]]:
-    """Drop simulations whose joints strayed.
+    """Drop simulations whose joints strayed from the motion.
 
-    Returns plans without them, and the indices of these motions. The root could follow, so the motion is possible, and
-    the plan is still better than the motion before.
+    The root could follow, so the motion is possible, and the plan is still better than the motion before.
+
+    Returns:
+        The result without these simulations, and the indices of their motions.
     """
     names = tracked.cleaned.motions.skeleton.names
     errors_m = _measure_tracking_errors_m(tracked)
@@ -215,7 +215,7 @@ def drop_failed_tracks(tracked: TrackingResult, settings: TrackerSettings) -> tu
 
 
 def _restore_rigid_joints(original: MotionBatch, corrected: MotionBatch) -> MotionBatch:
-    """Restore the rotations of rigid joints, because files do not hold other rotations."""
+    """Restore the rotations of rigid joints, for which files store no other rotations."""
     names = corrected.skeleton.names
     rigid = [joint for joint, name in enumerate(names) if name in corrected.skeleton.rigid]
     if not rigid:
@@ -226,22 +226,22 @@ def _restore_rigid_joints(original: MotionBatch, corrected: MotionBatch) -> Moti
 
 
 def joint_distances_m(first: MotionBatch, second: MotionBatch) -> np.ndarray:
-    """Return joint distances (N, T, J) between batches."""
+    """Return joint distances (N, T, J) between two batches, in m."""
     first_m, _ = cached_poses(first)
     second_m, _ = cached_poses(second)
     return norms(second_m - first_m)
 
 
 def _unexplained_force_note(residual: Mapping[str, float]) -> tuple[Note, ...]:
-    """Note a large unexplained force among a motion's residual forces."""
+    """Return a note if the unexplained force is large."""
     force = residual.get("unexplained_force_bodyweights", 0.0)
     return (Note(NoteKind.UNEXPLAINED, force),) if force > UNEXPLAINED_BODYWEIGHTS else ()
 
 
 def explain_large_move(furthest_m: float, repairs_m: Mapping[Repair, float]) -> tuple[LargeMove, ...]:
-    """Explain a large move by a repair.
+    """Attribute a large move to a repair.
 
-    The repair moved the root by most of the distance; there is no move otherwise.
+    The repair moved the root by most of the distance. A smaller move gives ().
     """
     if furthest_m <= LARGE_MOVE_M:
         return ()
@@ -253,14 +253,12 @@ def explain_large_move(furthest_m: float, repairs_m: Mapping[Repair, float]) -> 
 def find_failure(
     track: SimulatedMotion, distances_m: np.ndarray, names: Sequence[str], settings: TrackerSettings
 ) -> Failure | None:
-    """Return why a simulated motion fails.
-
-    Returns None if it is accepted.
+    """Return why a simulated motion is rejected, or None if it is accepted.
 
     Args:
         track: The simulated motion of T frames.
         distances_m: (T, J) distances of its joints from their targets.
-        settings: Settings of the tracker, with the bounds of acceptance.
+        settings: Settings of the tracker, with the acceptance limits.
     """
     bounds = settings.acceptance
     if track.lost_at is not None:
@@ -277,10 +275,7 @@ def find_failure(
 
 
 def _find_floating(plan: MotionPlan, settings: AcceptanceSettings) -> list[Failure | None]:
-    """Find bodies that float without support.
-
-    Each motion has its failure, or None if its body does not float for long.
-    """
+    """Return a failure for each body that floats without support for long, else None."""
     body = plan.body
     contacts = plan.contacts
     off_ground_m = above_ground_m(body, contacts.points_m, plan.supports)[..., 1].min(-1)
@@ -290,23 +285,20 @@ def _find_floating(plan: MotionPlan, settings: AcceptanceSettings) -> list[Failu
 
 
 def _longest_float(is_floating: np.ndarray, fps: float, shortest_s: float) -> Failure | None:
-    """Return the longest float as a failure.
-
-    It must be long; is_floating: (T,).
-    """
+    """Return the longest float in frames (T,) as a failure; None if it is too short."""
     floats = spans(is_floating, round(SHORTEST_STANCE_S * fps))
     first, last = max(floats, key=lambda span: span[1] - span[0], default=(0, 0))
     return Failure(FailureKind.FLOATING, first, last) if last - first >= shortest_s * fps else None
 
 
 def mean_residual(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[str, float]:
-    """Return mean residual force and moment.
+    """Return mean residual and unexplained forces.
 
-    They act on the root: force in body weights, moment in newton metres.
+    Forces are in body weights, and the residual moment is in N m.
 
     Args:
-        wrench: (S, 6) residual wrench of each simulation step.
-        rest: (T, 6) wrench that the motion demands beyond floor and muscles; it is high if a support is missing that
+        wrench: (S, 6) residual wrench in each simulation step.
+        rest: (T, 6) wrench that the motion demands beyond floor and muscles. It is high if a support is missing that
             the file does not show.
     """
     force_n = _mean_norm(wrench[:, :3])
@@ -333,13 +325,13 @@ _PARTS = {
     "shoulder": "upper arm",
     "elbow": "forearm and hand",
 }
-"""Name of a link by body part. The link hangs on the part's joint; heel and toes are one foot."""
+"""Name of a link by the body part of its joint. Heel and toes are one foot."""
 
 
 def make_timeline(
     body: Humanoid, track: SimulatedMotion, fps: float, steps_per_frame: int, supports: Sequence[Sequence[Support]] = ()
 ) -> Timeline:
-    """Make a simulated motion's timeline.
+    """Make the timeline of a simulated motion.
 
     No step leads to the first frame, so it repeats the second.
     """
@@ -353,11 +345,13 @@ def make_timeline(
 def _move_ankle_loads_to_feet(
     body: Humanoid, track: SimulatedMotion, supports: Sequence[Sequence[Support]]
 ) -> np.ndarray:
-    """Move ankle loads from shanks to feet.
+    """Move the loads on the shanks' ankle ends to the feet.
 
-    Loads (F, L) of a simulated motion are in newtons; those on the ankle's end of a shank belong to its foot. The
-    shank's capsule ends in a ball around the ankle, which reaches as deep as a low foot's heel. Only the ball touches
-    if that end is nearer to the ground than the knee by more than `_LEVEL_M`.
+    A shank's capsule ends in a ball around the ankle, which reaches as deep as the heel of a low foot. The load is the
+    ball's if that end is nearer to the ground than the knee by more than `_LEVEL_M`.
+
+    Returns:
+        (F, L) in newtons.
     """
     loads_n = track.loads_n.copy()
     motion = track.motion
@@ -374,15 +368,15 @@ def _move_ankle_loads_to_feet(
 
 
 def _find_shanks_and_feet(body: Humanoid) -> list[tuple[int, int]]:
-    """Find each leg's links of shank and foot."""
+    """Return the links of shank and foot of each leg."""
     parts = body.tree.parts
     return [(parts.index(f"{side}_knee"), parts.index(f"{side}_ankle")) for side in ("left", "right")]
 
 
 def make_planned_timeline(plan: MotionPlan, index: int) -> Timeline:
-    """Make a planned motion's timeline.
+    """Make the timeline of a planned motion.
 
-    It has the unexplained wrench, and the contact forces.
+    It has the unexplained wrench and the contact forces.
     """
     body = plan.body
     contacts = plan.contacts
@@ -398,9 +392,12 @@ def make_planned_timeline(plan: MotionPlan, index: int) -> Timeline:
 
 
 def _timeline(body: Humanoid, fps: float, force_n: np.ndarray, moment_nm: np.ndarray, loads_n: np.ndarray) -> Timeline:
-    """Make a timeline from forces and loads.
+    """Make a timeline by body part.
 
-    Forces and moments are (T,), loads (T, L) are on links, by parts of the body.
+    Args:
+        force_n: (T,).
+        moment_nm: (T,).
+        loads_n: (T, L) on links.
     """
     sides = [part.rpartition("_") for part in body.tree.parts]
     names = [f"{side} {_PARTS.get(part, part)}".strip() for side, _, part in sides]

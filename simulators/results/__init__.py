@@ -1,4 +1,4 @@
-"""Results: corrected motions, timelines, notes and views.
+"""Results of corrections, and views that lead back to a motion.
 
-Views lead back to a motion.
+Results are corrected motions with timelines and notes.
 """

@@ -1,4 +1,4 @@
-"""Correct many motions by a single-motion function."""
+"""Correct many motions with a function of one motion."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,12 +14,10 @@ from .results import CorrectedMotion, CorrectMotions
 
 
 def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
-    """Make a correction from a function of one motion.
+    """Make a correction of many motions from a function of one.
 
-    An exception in the function names the motion.
-
-    The function's result is copied, so it may fill the same arrays for every motion. A motion that it returns unchanged
-    is not copied.
+    An exception in the function is raised with the index of its motion. Results are copied, so the function may fill
+    the same arrays for every motion. A motion that is returned unchanged is not copied.
     """
     check_callable("function", function)
 
@@ -41,7 +39,7 @@ def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> M
 
 
 def _copy_numbers(index: int, motion: Motion) -> Motion:
-    """Return a plain motion of the answer's numbers."""
+    """Return a plain motion with copies of another's arrays."""
     if not isinstance(motion, Motion):
         raise SampleError(index, f"a correction must return a motion, got {type(motion).__name__}")
     return Motion(

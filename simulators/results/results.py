@@ -1,7 +1,4 @@
-"""Results of motion corrections.
-
-They have motion, failure, stage, figures and notes.
-"""
+"""Results of corrections: corrected motions, failures, stages and notes."""
 
 from __future__ import annotations
 
@@ -27,12 +24,12 @@ _TRY_FOLLOWING = {"faithful": "try strength 'faithful'", "kinematic": "try 'kine
 class FailureKind(StrEnum):
     """Kinds of failure.
 
-    A kind has a name, and a sentence with the failure's figures and frames.
+    Each has a name, and a sentence with the failure's figures and frames.
     """
 
     sentence: str
     advice: Mapping[str, str]
-    """Advice by the option that does it."""
+    """Advice, by the option that it uses."""
 
     def __new__(cls, name: str, sentence: str, advice: Mapping[str, str] = MappingProxyType({})) -> Self:
         kind = str.__new__(cls, name)
@@ -72,26 +69,23 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a motion was rejected, as data.
-
-    `str` makes it a sentence.
-    """
+    """Why a motion was rejected, as data; `str` gives a sentence."""
 
     kind: FailureKind = FailureKind.OTHER
     frame: int | None = None
-    """Frame of the failure, or its first frame; None if that is unknown."""
+    """Frame of the failure, or its first frame; None if unknown."""
     last_frame: int | None = None
-    """Last frame of the failure, if it lasts."""
+    """Last frame of a failure that lasts."""
     joint: str = ""
-    """The worst joint, if the fault has a joint."""
+    """The worst joint, if the failure has one."""
     value: float | None = None
-    """The measured value; its meaning and unit are the kind's."""
+    """The measured value. Its meaning and unit depend on the kind."""
     limit: float | None = None
     """The allowed value, in the same unit."""
     words: str = ""
-    """Reason in words. Correctors with other kinds than these use it."""
+    """Reason in words, for correctors with other kinds of failure."""
     tried: tuple[str, ...] = ()
-    """Options that are not advised. They were used already, or cannot help."""
+    """Options that are not advised, because they were used already or cannot help."""
 
     def __str__(self) -> str:
         if self.kind is FailureKind.OTHER:
@@ -110,24 +104,24 @@ class Stage(StrEnum):
     CLEANED = "cleaned"
     """The kinematic clean-up only."""
     PLANNED = "planned"
-    """The plan: motion that contact forces can explain. A cleaned motion was shifted and stepped."""
+    """The plan: a cleaned motion that was shifted and stepped until contact forces explain it."""
     SIMULATED = "simulated"
     """The plan with simulated states, in some or all frames."""
 
     @classmethod
     def last(cls, stages: Iterable[Stage | None]) -> Stage | None:
-        """Return the last of some stages.
+        """Return the last of some stages, or None.
 
-        It works also for a motion whose segments come from them; None if there is none.
+        It is the stage of a motion whose segments come from several.
         """
         order = list(cls)
         return max((stage for stage in stages if stage is not None), key=order.index, default=None)
 
 
 class Repair(StrEnum):
-    """Causes of large moves, in words.
+    """Causes of large moves.
 
-    They are repairs of the root, and simulation of the whole body.
+    They are repairs of the root, or the simulation of the whole body.
     """
 
     SPLICES = "spliced parts were joined"
@@ -141,7 +135,7 @@ class Repair(StrEnum):
 class NoteKind(Enum):
     """Kinds of notes on a corrected motion.
 
-    A kind has a sentence with the note's `value`, `words` and `frames`.
+    Each has a sentence with the note's `value`, `words` and `frames`.
     """
 
     def __init__(self, sentence: str, is_left: bool = False) -> None:
@@ -201,21 +195,18 @@ class NoteKind(Enum):
 
 @dataclass(frozen=True)
 class Note:
-    """An assumption or observation, as data.
-
-    `str` makes it a sentence.
-    """
+    """An assumption or observation, as data; `str` gives a sentence."""
 
     kind: NoteKind = NoteKind.OTHER
     value: float | None = None
-    """A figure; its meaning and unit are the kind's."""
+    """A figure. Its meaning and unit depend on the kind."""
     words: str = ""
-    """What the kind says. A corrector with other kinds than these says it in words."""
+    """Words within the kind's sentence, or the whole sentence of a corrector with other kinds of notes."""
     repair: Repair | None = None
-    """The repair that moved it most, if any did."""
+    """The repair that caused most of a large move, if any did."""
     frames: tuple[int, ...] = ()
-    """First frames of takes, or ends of stretches: the first frame of each take but the first; or the first and the
-    last frame of each stretch, in turns."""
+    """For takes, the first frame of each except the first. For stretches, the first and last frame of each,
+    alternating."""
 
     def __str__(self) -> str:
         words = self.words if self.repair is None else self.repair
@@ -237,13 +228,11 @@ class Note:
 
 @dataclass(frozen=True)
 class LargeMove:
-    """A large move of a joint.
-
-    It may undo what was intended. The repair moved the root by most of it.
-    """
+    """A large move of a joint, which may undo what was intended."""
 
     distance_m: float
     repair: Repair
+    """The repair that moved the root by most of the distance."""
 
     @property
     def note(self) -> Note:
@@ -255,7 +244,7 @@ SHORTEST_FRAMES = 4
 """Minimum number of frames of a motion that can be corrected."""
 
 NOTED_M = 0.01
-"""Distance of a floor from y = 0, in m, above which a note tells it."""
+"""Distance of a floor from y = 0 above which a note reports it, in m."""
 
 PIECE_FRAMES = 2048
 """Maximum number of frames that are corrected at once; longer motions are cut into pieces."""
@@ -268,41 +257,43 @@ class CorrectedMotion:
     motion: Motion
     """The corrected motion, with the skeleton, frame rate and length of the original."""
     failure: Failure | None = None
-    """The reason not to use it, or None."""
+    """The reason why the motion was rejected; None if it was accepted."""
     stage: Stage | None = None
-    """The stage that it comes from; None if the corrector has none or the motion failed before any."""
+    """The stage from which the motion comes; None if the corrector has no stages, or if the motion failed before the
+    first."""
     before: Mapping[str, float] = field(default_factory=dict)
-    """Errors before correction, by name. Only those that were measured are there: see `Comparison`."""
+    """Errors before the correction, by name. Errors that were not measured are missing: see `MotionComparison`."""
     after: Mapping[str, float] = field(default_factory=dict)
-    """Errors after correction by name, in the stance and on the ground of the motion before."""
+    """Errors after the correction, by name, for the stance and ground of the motion before."""
     residual: Mapping[str, float] = field(default_factory=dict)
-    """Mean residual force, torque, and unexplained force. A simulated body needed them from outside."""
+    """Mean residual force and torque that a simulated body needed, and mean force that contacts leave unexplained."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """All other figures by name, with the unit. `moved_m` is the mean distance by which joints were moved, and
+    """All other figures by name, with units. `moved_m` is the mean distance by which joints were moved, and
     `furthest_m` the largest. `raised_m` is the median height by which the root was raised. `lost_contacts` is the share
-    of contacts that are lost, and `lost_contacts_height_m` the height of these feet. `clear_gain` is the largest gain
-    in skating or jerk, as a multiple of a clear gain."""
+    of lost contacts, and `lost_contacts_height_m` the height of these feet. `clear_gain` is the largest gain in skating
+    or jerk, as a multiple of a clear gain."""
     added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
-    """Largest angular speed that each joint gained in any frame, by name; empty if it was not measured."""
+    """Largest increase in the angular speed of each joint in any frame, by name; empty if it was not measured."""
     timeline: Timeline | None = None
-    """Forces and contacts of a simulation per frame, or None."""
+    """Forces and contacts of a simulation by frame, or None."""
     standing_feet: tuple[Contact, ...] = ()
-    """Times in which feet keep standing. They stand in the motion before correction, and on the ground after; empty if
-    not measured."""
+    """Times in which feet stand in the motion before the correction, and on the ground after it; empty if not
+    measured."""
     supports: tuple[Support, ...] = ()
     """Supports that carry the corrected motion besides the floor."""
     world: MotionWorld = field(default_factory=MotionWorld)
     """Floor, cuts and T-poses of the motion, and what carries it."""
     large_moves: tuple[LargeMove, ...] = ()
-    """Joint moves that may undo what was intended. There is one for each part that was corrected."""
+    """Joint moves that may undo what was intended, one for each part that was corrected."""
     missed_contacts: tuple[str, ...] = ()
-    """Requested contacts that are not held. There is a sentence for each."""
+    """A sentence for each requested contact that is not held."""
     remarks: tuple[Note, ...] = ()
-    """Further assumptions and observations. Only reports read them."""
+    """Further assumptions and observations, only for reports."""
     kept_stretches: tuple[tuple[int, int], ...] = ()
-    """First and last frame of each kept stretch. It cannot be explained, or feet would slide."""
+    """First and last frame of each stretch that is kept uncorrected, because it cannot be explained or feet would
+    slide."""
     closes_loop: bool = False
-    """True if a loop closes: the motion, or one of its takes."""
+    """Whether the motion, or one of its takes, is a loop that still closes."""
 
     def __repr__(self) -> str:
         outcome = "rejected" if self.failure else self.stage.value if self.stage else "corrected"
@@ -311,27 +302,21 @@ class CorrectedMotion:
 
     @property
     def accepted(self) -> bool:
-        """True if it may be used."""
+        """Whether the correction may be used."""
         return self.failure is None
 
     @property
     def is_unchanged(self) -> bool:
-        """True if the motion was accepted and hardly moved.
-
-        No joint was moved by more than `UNCHANGED_M`.
-        """
+        """Whether the motion was accepted, and no joint moved by more than `UNCHANGED_M`."""
         return self.accepted and self.figures.get("furthest_m", inf) <= UNCHANGED_M
 
     @property
     def reason(self) -> str:
-        """Why the motion must not be used; "" if it may be used."""
+        """Why the motion was rejected; "" if it was accepted."""
         return "" if self.failure is None else str(self.failure)
 
     def see_level(self, motion: Motion) -> tuple[Motion, Motion]:
-        """Return both motions above a level floor.
-
-        Both are the given and the corrected motion, in a world in which the floor below each is level.
-        """
+        """Return the given and the corrected motion above a level floor."""
         return self.world.see_level(motion, self.motion, is_corrected=self.accepted)
 
     @property
@@ -348,7 +333,10 @@ class CorrectedMotion:
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """All figures in one table; those before and after are under NAME_before and NAME_after."""
+        """All figures in one table.
+
+        Errors before and after have the suffixes _before and _after.
+        """
         errors = {}
         for name in {**self.before, **self.after}:
             if name in self.before:
@@ -360,9 +348,9 @@ class CorrectedMotion:
 
 
 def note_world(world: MotionWorld) -> Iterator[Note]:
-    """Yield the notes on a world.
+    """Yield notes on a world.
 
-    They say what the file does not show, and where the floor was put.
+    They say what the file does not show, and where the floor was moved.
     """
     if world.is_height_kept:
         yield Note(NoteKind.HEIGHT_KEPT)
@@ -384,4 +372,4 @@ def _explain_level_floor(plane: GroundPlane) -> str:
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]
-"""A correction of several motions at once. Their order stays, and the function can share the work among processes."""
+"""A function that corrects several motions at once, in order, and can share the work among processes."""

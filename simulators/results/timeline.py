@@ -9,17 +9,17 @@ from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.skeleton import SIDES
 
 BEARS_BODYWEIGHTS = 0.05
-"""Minimum load that counts as bearing, in body weights."""
+"""Minimum load of a part that bears weight, in body weights."""
 
 LONGEST_GAP_S = 0.1
-"""Maximum gap within a contact, in s. Rigid bodies chatter."""
+"""Maximum gap within a contact, in s. The contacts of rigid bodies chatter."""
 
 
 @dataclass(frozen=True)
 class Contact:
-    """A time when a part bears weight.
+    """A time in which a part bears weight.
 
-    It has first and last frame, and the mean load in body weights. Without a simulation no load is known.
+    It has a first and a last frame. The load is a mean, in body weights, and None without a simulation.
     """
 
     part: str
@@ -33,7 +33,7 @@ def list_standing_feet(stands: np.ndarray, first_frame: int = 0) -> tuple[Contac
 
     Args:
         stands: (T, 2) whether each foot stands, left foot first.
-        first_frame: Number of frames before these.
+        first_frame: Index of the first of these frames.
     """
     contacts = []
     for side, foot_stands in zip(SIDES, stands.T, strict=True):
@@ -44,9 +44,9 @@ def list_standing_feet(stands: np.ndarray, first_frame: int = 0) -> tuple[Contac
 
 @dataclass(frozen=True)
 class ResidualSpan:
-    """A time of residual force or moment.
+    """A time in which a residual force or moment acts on the root.
 
-    They act on the root; there are first and last frame, and their mean sizes.
+    Force and moment are mean magnitudes.
     """
 
     first_frame: int
@@ -63,19 +63,19 @@ class ResidualSpan:
 class Timeline:
     """Forces over T simulated frames.
 
-    There are fewer than the motion has if the simulation was given up.
+    If a body was lost, the timeline is shorter than the motion.
     """
 
     fps: float
     """Frames per second."""
     residual_force_bodyweights: np.ndarray
-    """(T,) residual force, in body weights: the mean over the steps that lead to the frame."""
+    """(T,) magnitude of the residual force, in body weights: a mean over the steps that lead to the frame."""
     residual_torque_nm: np.ndarray
-    """(T,) size of the residual moment, likewise."""
+    """(T,) magnitude of the residual moment, likewise."""
     parts: tuple[str, ...]
     """Names of P parts of the body."""
     loads_bodyweights: np.ndarray
-    """(T, P) vertical force on each part, in body weights. The surroundings exert it."""
+    """(T, P) vertical force of the surroundings on each part, in body weights."""
 
     def __len__(self) -> int:
         return len(self.residual_torque_nm)
@@ -85,7 +85,7 @@ class Timeline:
         return self.select_frames(slice(start, stop))
 
     def select_frames(self, frames: np.ndarray | slice) -> Self:
-        """Return the frames at some indices, in their order."""
+        """Return the frames at some indices, in the order of the indices."""
         return replace(
             self,
             residual_force_bodyweights=self.residual_force_bodyweights[frames],
@@ -103,9 +103,9 @@ class Timeline:
         )
 
     def pad(self, before: int = 0, after: int = 0) -> Self:
-        """Pad a timeline with unknown frames.
+        """Pad the timeline with frames before and after.
 
-        Nothing is known to act in them; they come before and after it.
+        No force is known in them.
         """
         counts = (before, after)
         return replace(
@@ -126,7 +126,7 @@ class Timeline:
         return residual_spans
 
     def contacts(self) -> list[Contact]:
-        """Return when parts bear weight, by part."""
+        """Return the times in which parts bear weight, part by part."""
         gap = round(LONGEST_GAP_S * self.fps)
         contacts = []
         for part, loads in zip(self.parts, self.loads_bodyweights.T, strict=True):

@@ -1,8 +1,9 @@
 """Views in which motions are corrected.
 
-A view has the parts of a motion, and the way back from their corrections to its own. The law is that of `motion.views`,
-`restore(view(motion)) == motion`: parts that come back as they are give the motion, up to rounding. Options that ask
-for another motion break it: a level floor, even frame times, a slope. So do loops with a gap, which are closed.
+A view shows a motion as one or several parts, and leads back from the parts' corrections to the motion's. It follows
+the law of `motion.views`, `restore(view(motion)) == motion`: unchanged parts restore the motion, up to rounding.
+Exceptions are options that ask for another motion (a level floor, even frame times, a slope) and loops with a gap,
+which are closed.
 """
 
 from __future__ import annotations
@@ -17,20 +18,18 @@ from selfcorrect.motion.motion import Motion
 from .results import CorrectedMotion, CorrectMotions
 
 Improve: TypeAlias = Callable[[CorrectedMotion, CorrectMotions], CorrectedMotion]
-"""A function that improves restored corrections. It is called with a restored correction, and with the views below it
-as a function that corrects other parts."""
+"""A function that improves a restored correction. Its second argument corrects other parts through the inner views."""
 
 
 @dataclass(frozen=True, eq=False)
 class CorrectionView:
-    """Parts of one motion, and the way back."""
+    """The parts that a view shows of a motion, and the way back."""
 
     parts: Sequence[Motion]
     restore: Callable[[Sequence[CorrectedMotion]], CorrectedMotion]
-    """Restores the motion's correction from its parts'."""
+    """Combines the corrections of the parts to the motion's correction."""
     improve: Improve | None = None
-    """Returns a better correction if there is any. It is compared with the restored one, and made from other parts or
-    from none."""
+    """Returns a better correction if it finds one, made from other parts or from none."""
 
     @classmethod
     def from_part(
@@ -46,13 +45,11 @@ class CorrectionView:
 def restore_views(
     views: Sequence[CorrectionView], corrections: Sequence[CorrectedMotion], correct: CorrectMotions
 ) -> list[CorrectedMotion]:
-    """Restore corrections through all views.
-
-    Each motion gets its correction from those of all parts.
+    """Restore each motion's correction from those of its parts.
 
     Args:
-        corrections: Corrections of the parts of all views, in their order.
-        correct: Correction of other parts, for views that improve on what they restore.
+        corrections: Corrections of the parts of all views, in order.
+        correct: Correction of other parts, for views that improve what they restore.
     """
     remaining: Iterator[CorrectedMotion] = iter(corrections)
     restored = [view.restore(list(islice(remaining, len(view.parts)))) for view in views]

@@ -1,8 +1,7 @@
-"""The way back from corrected parts.
+"""Map corrections of parts back to the whole motion.
 
-Corrections are put into the time and space of the whole motion. A view shows a part: fewer frames, another world, or
-both. `map_time` gives a correction of the part the frames of the whole, `map_space` its world, `map_skeleton` its
-joints, and `join` makes one correction of those of several parts.
+A view shows a part: fewer frames, another world, or both. `map_time` maps the correction of a part to the frames of the
+whole, `map_space` to its world, and `map_skeleton` to its joints. `join` combines the corrections of several parts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +19,14 @@ from .results import CorrectedMotion, Failure, Note, Stage, note_world
 
 
 def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMotion:
-    """Map a part's correction to the whole's frames.
+    """Map a part's correction to the frames of the whole motion.
 
-    Its failure, contacts, supports and notes get the frames of the whole motion.
+    Frames of failure, contacts, supports and notes are mapped; motion and timeline are left unchanged.
 
     Args:
-        correction: Correction of a part of P frames; its motion and timeline stay as they are.
-        bounds: (P + 1,) first frame of the whole that each frame of the part stands for, and the frame after the last;
-            `range(start, stop + 1)` for frames `start` to `stop` of the whole.
+        correction: Correction of a part of P frames.
+        bounds: (P + 1,) for each frame of the part, the first frame of the whole that it stands for, and then the frame
+            after the last. For frames `start` to `stop` of the whole, this is `range(start, stop + 1)`.
     """
     supports = []
     for support in correction.supports:
@@ -73,8 +72,8 @@ def map_space(
 
     Args:
         correction: An accepted correction of T frames.
-        shift_m: (3,) or (T, 3) shift; supports move as they do in their middle frame.
-        turned: The turned world in which the motion was seen; None for the motion's own.
+        shift_m: (3,) or (T, 3) shift. Supports are shifted as their middle frame is.
+        turned: The turned world in which the motion was seen; None for its own world.
     """
     shifts_m = np.broadcast_to(shift_m, correction.motion.root_m.shape)
     motion = ShiftedWorld(shifts_m).view(correction.motion)
@@ -88,10 +87,10 @@ def map_space(
 def map_skeleton(correction: CorrectedMotion, motion: Motion, change: FrameChange) -> CorrectedMotion:
     """Map a correction to the skeleton of its motion.
 
-    All else that the motion has stays; a rejected correction gives the motion.
+    Everything else comes from the motion, and a rejected correction gives the motion itself.
 
     Args:
-        correction: Correction of the motion as the change shows it.
+        correction: Correction of the motion in the changed frames.
         motion: The given motion.
         change: Change of the joints' frames or order.
     """
@@ -115,9 +114,9 @@ def join(
     """Join the corrections of a motion's parts.
 
     Args:
-        motion: The corrected motion, with all its parts.
-        corrections: Accepted corrections in the frames and the world of the motion.
-        remarks: Notes on the whole, which come first; equal notes of parts are told once.
+        motion: The corrected motion with all of its parts.
+        corrections: Accepted corrections, in the frames and the world of the motion.
+        remarks: Notes on the whole, which come first. Equal notes of several parts are merged.
         weights: Weights of the parts in means of their figures, such as numbers of frames; None for no figures.
     """
     all_remarks = [*remarks]
@@ -138,7 +137,10 @@ def join(
 
 
 def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Average figures by field of `CorrectedMotion`, weighted; only figures that all corrections have count."""
+    """Average figures, weighted, by field of `CorrectedMotion`.
+
+    Only figures that all corrections have count.
+    """
     means = {}
     for field in ("before", "after", "residual", "figures"):
         means[field] = average_tables([getattr(correction, field) for correction in corrections], weights)

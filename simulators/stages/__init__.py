@@ -1,7 +1,7 @@
-"""Values between stages, and the scene.
+"""Values that stages pass on, and the scene of a correction.
 
-A correction happens in the scene. Values: `values` (`CleanedMotions` after the clean-up, `MotionPlan` after planning,
-`SimulatedMotion` and `TrackingResult` after tracking). Scene: `scene` (`Scene`: push, slope, friction, load, mass,
-gravity), `staging` (`adapt_body`, `adapt_settings`, `lean_bodies`, `place_on_slope`). Take-backs: `changes`
-(`keep_changes`, where and how far a step's change is kept).
+- Values: `values` (`CleanedMotions` after the clean-up, `MotionPlan` after planning, `SimulatedMotion` and
+  `TrackingResult` after tracking).
+- Scene: `scene` (`Scene`: push, slope, friction, load, mass, gravity), `staging` (`adapt_body`, `adapt_settings`,
+  `lean_bodies`, `place_on_slope`).
 """

@@ -1,7 +1,7 @@
-"""Scenes: another world, or another body.
+"""Scenes: another world or another body, in which motions are tracked.
 
-A motion is followed there; `staging` sets them up. Nothing is drawn at random and nothing is learned. The result
-differs from the input as mechanics demands of a body that is pushed, carries something, or walks up a hill.
+Nothing is random or learned. The result differs from the input as mechanics demands of a body that is pushed, carries a
+load, or walks up a hill. `staging` sets scenes up.
 """
 
 from dataclasses import dataclass, fields
@@ -12,35 +12,34 @@ from selfcorrect.core.errors import SettingError
 _LARGEST = 1e6
 """Largest number in a scene, in any unit."""
 _STEEPEST_DEG = 30.0
-"""Maximum slope, in degrees. On steeper slopes legs do not reach both uphill and downhill."""
+"""Maximum slope, in degrees. On steeper slopes, legs do not reach the ground both uphill and downhill."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Differences from a level floor on Earth.
+    """Differences from the default scene.
 
-    The usual floor is rough, and the body of usual weight; by default there are none. Vectors are in the motion's
-    world: y up, x and z as the motion has them.
+    The default is a body of normal weight on a rough, level floor on Earth. Vectors are in the motion's world (y up).
     """
 
     push_n: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Force on the pelvis, in N, along x, y (up) and z."""
     push_from_s: float = 1.0
-    """Start of the push, seconds."""
+    """Start of the push, in s."""
     push_lasts_s: float = 0.2
-    """Duration of the push, seconds."""
+    """Duration of the push, in s."""
     slope_deg: float = 0.0
-    """Slope of the floor, degrees."""
+    """Slope of the floor, in degrees."""
     uphill_deg: float = 0.0
-    """Uphill heading, in degrees. 0 is +z, 90 is +x."""
+    """Uphill heading, in degrees; 0 is +z, and 90 is +x."""
     friction: float | None = None
-    """Coulomb friction between soles and floor. None stands for the engine's usual friction, 0.5."""
+    """Coulomb friction coefficient between soles and floor; None for the engine's default (0.5)."""
     load_kg: float = 0.0
-    """Mass that the hands carry, half of it each."""
+    """Mass of a load, half of it in each hand."""
     mass: float = 1.0
-    """Factor on the body's mass. It makes the body no stronger."""
+    """Factor on the body's mass. A heavier body is not stronger."""
     gravity_m_s2: float = 9.81
-    """Gravitational acceleration, m/s²."""
+    """Acceleration due to gravity, in m/s²."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.push_n, list | tuple) or len(self.push_n) != 3:
@@ -66,9 +65,9 @@ class Scene:
 
     @property
     def is_plain(self) -> bool:
-        """True for a scene without differences."""
+        """Whether the scene does not differ from the default."""
         return self == PLAIN
 
 
 PLAIN = Scene()
-"""The scene without differences."""
+"""The default scene."""

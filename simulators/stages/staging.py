@@ -1,7 +1,7 @@
-"""Set up a scene.
+"""Set up a scene: settings, body, push, and leaning motions.
 
-It has settings, body, push, and the leaning motion. The floor stays at y = 0 while a scene is simulated: a slope is
-gravity that pulls at a slant, and the motion is put on the hill in the end.
+The floor stays at y = 0 during the simulation: on a slope, gravity pulls at an angle, and the corrected motion is
+placed on the hill at the end.
 """
 
 from dataclasses import replace
@@ -27,25 +27,29 @@ from ..settings.tracker import TrackerSettings
 from .scene import Scene
 
 HANDS = ("elbow", "shoulder")
-"""Parts that may carry a hand, the outermost first."""
+"""Parts that can carry a hand, outermost first."""
 
 _DRIVE_SOFTENING = 0.4
-"""Relative frequency of the root's springs in a scene. Stiffer springs hold a body that is pushed, or that jumps, where
-it was without the scene. With softer springs bodies fall over."""
+"""Factor on the frequency of the root's springs in a scene. Stiffer springs would hold a body that is pushed or jumps
+where it is without the scene, and with softer springs bodies fall over."""
 
 _SLOPE_LEGS = SoftLegSettings(pelvis=0.002, max_speed_gain_rad_s=50.0, max_jerk_ratio=50.0)
-"""Weights of legs on a slope. The pelvis sinks, and knees turn as fast as needed, until both legs reach. If a rear
-leg is too short, its swinging foot lands early; the body then stumbles and leans further with each step."""
+"""Weights of legs on a slope. The pelvis sinks, and knees bend as fast as needed, until both legs reach the ground. If
+a rear leg were too short, its swinging foot would land early; the body would stumble and lean further with each
+step."""
 
 _SWING_HEIGHT_M = 0.15
-"""Minimum ankle height of a free foot, in m above stance; the foot may leave its place."""
+"""Ankle height above stance from which on a foot may leave its position, in m."""
 
 _MAX_LOW_GRAVITY_FACTOR = 2.0
-"""Maximum factor on the limits of acceptance. Limits grow if less gravity lets a body fly higher."""
+"""Maximum factor on acceptance limits, which grow because bodies fly higher if there is less gravity."""
 
 
 def adapt_settings(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
-    """Adapt settings to a scene: its friction, and a softer drive that does not undo its effects."""
+    """Adapt settings to a scene.
+
+    They get the scene's friction, and a softer drive that does not undo the scene's effects.
+    """
     if scene.is_plain:
         return settings
     drive = replace(
@@ -77,9 +81,9 @@ def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
 
 
 def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
-    """Place a correction on the scene's slope.
+    """Place a correction, with its supports, on the scene's slope.
 
-    Supports are turned with it; a rejected correction is unchanged.
+    A rejected correction is left unchanged.
     """
     if scene.is_plain or not correction.accepted:
         return correction
@@ -97,14 +101,17 @@ def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
 
 
 def _slope_to_upright(scene: Scene) -> np.ndarray:
-    """Return the rotation (4,) from the floor's normal to the upward direction, in the floor's frame."""
+    """Return the rotation (4,) from the floor's normal to the upward direction.
+
+    It is in the floor's frame.
+    """
     return Ground(slope_deg=scene.slope_deg, uphill_deg=scene.uphill_deg).to_floor
 
 
 def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
-    """Lean bodies and keep feet in place.
+    """Lean bodies on a slope while feet stay in place.
 
-    Bodies turn about the floor below the root; pelvises sink for that. The floor is at y = 0, and stays so: see
+    Bodies turn about the floor below the root, and pelvises sink until legs reach. The floor stays at y = 0: see
     `place_on_slope`.
     """
     if not scene.slope_deg:
@@ -126,7 +133,7 @@ def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
 
 
 def _link_with_hand(body: Humanoid, side: str) -> int:
-    """Return the link that a hand is fixed to."""
+    """Return the link to which a hand is fixed."""
     links = [link for part in HANDS if (link := body.tree.joint(f"{side}_{part}")) is not None]
     if not links:
         raise InputError(f"a scene's load_kg needs a {side} arm, which the skeleton lacks")
@@ -134,7 +141,10 @@ def _link_with_hand(body: Humanoid, side: str) -> int:
 
 
 def _add_load(body: Humanoid, load_kg: float) -> Humanoid:
-    """Add a load to a body's hands: half as a point at the far end of each hand's link."""
+    """Add a load to a body's hands.
+
+    Half of it is a point mass at the far end of each hand's link.
+    """
     half_kg = 0.5 * load_kg
     mass_kg = body.mass_kg.copy()
     centre_m = body.centre_m.copy()

@@ -1,7 +1,7 @@
-"""Values between the stages of a correction.
+"""Values that the stages of a correction pass on.
 
-They are cleaned, planned, tracked; then comes a `CorrectedMotion`. Each is a batch of N motions of equal skeleton,
-frame rate and length.
+They are cleaned, planned and tracked motions. Each value is a batch of N motions of equal skeleton, frame rate and
+length.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from ..results.results import Note, Repair
 class Floor:
     """The floor beneath N motions.
 
-    It moves if they are in place or if its drift is kept.
+    It moves if motions stay in place or if drift is kept.
     """
 
     displacement_m: np.ndarray
-    """(N, T, 3) displacement since the first frame. Motions are stored as on a floor that stands still."""
+    """(N, T, 3) displacement since the first frame. Motions are stored as if on a floor that stands still."""
     is_in_place: np.ndarray
-    """(N,) whether they walk or run in place."""
+    """(N,) whether motions walk or run in place."""
     has_lost_glide: np.ndarray
     """(N,) whether a standing glide was removed."""
     notes: list[tuple[Note, ...]]
@@ -43,32 +43,28 @@ class Floor:
 class CleanedMotions:
     """Motions after the kinematic clean-up.
 
-    The lowest ground on which they stand is at y = 0.
+    Their lowest ground is at y = 0.
     """
 
     original: MotionBatch
-    """The original motions. They are as upright as their scene wants them."""
+    """The original motions, upright as their scene demands."""
     motions: MotionBatch
     before_planting: MotionBatch
-    """The motions before planting. Feet were not planted and limbs not lifted yet; polishing measures from them what
-    was changed."""
+    """The motions before feet were planted and limbs lifted, with which postprocessing compares."""
     soles: SolePoints
-    """Soles of the motions, fitted only for a single motion."""
+    """Soles of the motions. They are fitted only for a single motion."""
     supports: list[tuple[Support, ...]]
-    """Supports of each beside that ground."""
+    """Supports of each motion beside that ground."""
     raised_m: np.ndarray
     """(N,) rise that puts the ground at y = 0, in m."""
     repairs_m: dict[Repair, np.ndarray]
-    """(N,) largest root move per kind of repair, in m."""
+    """(N,) largest root displacement by each kind of repair, in m."""
     floor: Floor
-    """Movement of the floor beneath them. It is put back in the end."""
+    """Movement of the floor beneath the motions, which is restored in the end."""
 
     @property
     def on_floor(self) -> ShiftedWorld:
-        """View of the motions on a still floor.
-
-        The floor beneath the given motions is at y = 0.
-        """
+        """View of the given motions on a still floor at y = 0."""
         return ShiftedWorld(self.raised_m[:, None, None] * UP - self.floor.displacement_m)
 
 
@@ -76,18 +72,18 @@ class CleanedMotions:
 class MotionPlan:
     """Plan of N motions of a body.
 
-    They have an equal length of four frames or more.
+    They have an equal length of at least four frames.
     """
 
     body: Humanoid
     motions: MotionBatch
-    """The motions on the body's tree."""
+    """The motions on the body's link tree."""
     contacts: ContactPlan
     """Contact forces, and what they leave unexplained."""
     supports: Sequence[Sequence[Support]]
     """Supports of each motion beside the floor."""
     friction: float
-    """Coefficient of friction with which contacts explain them."""
+    """Coefficient of friction with which contacts explain the motions."""
 
     def __len__(self) -> int:
         return len(self.motions)
@@ -117,34 +113,30 @@ class MotionPlan:
 
 @dataclass(frozen=True, eq=False)
 class SimulatedMotion:
-    """Motion of a simulated body.
-
-    The motion is on the body's tree, with the last good pose held where the body was given up. The wrench (S, 6) is the
-    residual root force (N) and moment about the centre of mass (N m) of every simulation step, world. The loads_n (F,
-    L) are vertical forces of the surroundings on each link before each frame but the first: means over the steps that
-    lead to it, or the forces of the last step where no residual force acts. The body was given up at frame lost_at,
-    None if it held out to the end.
-    """
+    """Motion of a simulated body."""
 
     motion: Motion
+    """The motion on the body's link tree. Once the body is lost, the last good pose is held."""
     wrench: np.ndarray
+    """(S, 6) residual force on the root (N), and moment about the centre of mass (N m), in each simulation step,
+    world."""
     loads_n: np.ndarray
+    """(F, L) vertical forces of the surroundings on each link, before each frame except the first. They are means over
+    the steps that lead to the frame, or those of the last step if there is no residual force."""
     lost_at: int | None
+    """Frame at which the body was lost; None if it followed to the end."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrackingResult:
-    """Planned motions and their simulations.
-
-    Only some bodies were simulated.
-    """
+    """Planned motions, and the simulations of some of them."""
 
     cleaned: CleanedMotions
     plan: MotionPlan
     tracks: Sequence[SimulatedMotion | None]
-    """Simulated motion of each, or None. None stands for a motion that was not simulated."""
+    """Simulation of each motion; None if it was not simulated."""
     states: MotionBatch | None
-    """Simulated states on the whole skeleton."""
+    """Simulated states of the simulated motions, on the whole skeleton."""
 
     @property
     def simulated(self) -> list[int]:
@@ -153,7 +145,7 @@ class TrackingResult:
 
 
 def select_motions(motions: MotionBatch, indices: Sequence[int]) -> MotionBatch:
-    """Select some motions of a batch; all of them give the batch itself."""
+    """Select some motions of a batch. Selecting all returns the batch itself."""
     if len(indices) == len(motions):
         return motions
     return MotionBatch.stack([motions[index] for index in indices])

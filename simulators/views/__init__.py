@@ -1,4 +1,1 @@
-"""Views for the clean-up, and their way back.
-
-A correction passes the way back.
-"""
+"""Views that hide something of a motion from its correction, and the way back."""

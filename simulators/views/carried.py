@@ -1,12 +1,16 @@
-"""Skip motions that something unseen carries.
+"""Skip motions of bodies that something unseen carries.
 
-The file does not show it. They are left unchanged, and the report says so. A body that sits and glides rides on a
-wheelchair, a bicycle or in a car. A body that lies above the floor and travels swims or flies. A body whose feet circle
-together without a step stands on a turntable. A body that sits all the time with its feet above y = 0 has footrests. A
-body that is upside down stands on its hands or hangs by its legs. A body whose feet stay above the floor and never rest
-hangs and swings. A body whose feet hang all the time falls or jumps, as in loops of games. A body that is pushed up
-while both feet still fall or rise far bounces on a trampoline. Neither feet nor floor say where such bodies should be,
-so a correction would only displace them. Contacts, a ground or a floor from people say it.
+Neither feet nor floor show where such bodies should be, so a correction would only displace them. They are left
+unchanged, and the report says so. Contacts, a ground or a floor given by the user override this.
+
+- A body that sits and glides rides on a wheelchair, a bicycle or in a car.
+- A body that lies off the floor and travels swims or flies.
+- A body whose feet circle together without a step stands on a turntable.
+- A body that sits all the time with its feet above y = 0 has footrests.
+- A body that is upside down stands on its hands or hangs by its legs.
+- A body whose feet stay above the floor and never rest hangs and swings.
+- A body whose feet hang all the time falls or jumps, as in game loops.
+- A body that is pushed up while both feet still fall or rise far bounces on a trampoline.
 """
 
 from itertools import pairwise
@@ -30,72 +34,75 @@ from .settings import ViewSettings
 _MOSTLY = 0.6
 """Minimum share of frames in which a body is carried."""
 _LEAST_S = 1.0
-"""Least time; a somersault is shorter."""
+"""Minimum duration of a ride, and of a motion that can be carried, in s. A somersault is shorter."""
 _SITS = 0.75
-"""Maximum hip height of a sitting body above the ankles, in leg lengths."""
+"""Maximum hip height above the ankles of a sitting body, in leg lengths."""
 _STEEP = 0.7
-"""Sine of the trunk angle of an upside-down body. Below half of that a body lies."""
+"""Sine of the trunk's angle above which a body is upside down. Below half of it, the body lies."""
 _ABOVE_M = 0.3
-"""Minimum height of a swimming or flying body, in m. All joints are above it."""
+"""Minimum height of all joints of a swimming or flying body, in m."""
 _BELOW_M = 0.1
-"""Minimum depth of the lowest joint of a swimming body, in m below y = 0, as where the water's surface is."""
+"""Minimum depth of the lowest joint of a swimming body below y = 0, where the water's surface may be, in m."""
 _FLOATS = 0.5
-"""Minimum speed of knees and ankles along the path of the pelvis, relative to its speed, in a body that swims."""
+"""Minimum speed of a swimming body's knees and ankles along the pelvis' path, relative to the pelvis' speed."""
 _ROLLED = 0.7
-"""Maximum rise of the line between the hips of such a body, as a share of its length."""
+"""Maximum height difference between the hips of such a body, relative to their distance."""
 _TRAVELS_M_S = 0.3
-"""Minimum speed of such a body or ride, in m/s."""
+"""Minimum speed of such a body or of a ride, in m/s."""
 _APART_M_S = 0.06
-"""Maximum relative speed of feet on a ride, in m/s. They also rise or sink by less."""
+"""Maximum relative speed of feet on a ride, and their maximum vertical speed, in m/s."""
 _TURNS_RAD_S = 0.2
-"""Least angular speed of a turntable."""
+"""Minimum angular speed of a turntable, in rad/s."""
 _STRAYS_M_S = 0.1
-"""Maximum stray speed of feet on a turntable, in m/s. It is what their rotation about the axis leaves."""
+"""Maximum speed of feet on a turntable beyond their rotation about its axis, in m/s."""
 _FOOTRESTS_M = (0.11, 0.4)
-"""Heights of the lowest joint on footrests, in m. On the floor, toe joints are 3 cm high, and captured floors are off
-by less than the rest; who sits higher sits on another floor."""
+"""Heights of the lowest joint between which feet are on footrests, in m. On the floor, toe joints are 3 cm high, and
+captured floors are off by less than the rest. Bodies that sit higher sit on another floor."""
 _SWINGS_ABOVE_M = 0.1
-"""Minimum foot height of a swinging body, in m above the floor."""
+"""Minimum height of a swinging body's feet above the floor, in m."""
 _SWINGS_S = 2.0
-"""Minimum time for which the feet stay there, in s. No jump takes as long."""
+"""Minimum time for which feet stay at that height, in s. No jump takes as long."""
 _LOWEST_PERCENTILE = 5.0
-"""Percentage of frames with feet on the floor. The floor at y = 0 counts if it is lower."""
+"""Percentile of foot heights at which the floor is. The floor is at y = 0 if that is lower."""
 _SWINGS_M_S = 0.4
-"""Minimum median foot speed, in m/s. The slowest joint counts; feet on steps and rungs rest."""
+"""Minimum median speed of the slowest foot joint, in m/s. Feet on steps and rungs rest."""
 _SWAYS_M_S = 0.2
-"""Minimum median root speed, in m/s over the floor; who hangs still is held by the hands."""
+"""Minimum median root speed over the floor, in m/s. A body that hangs still is held by its hands."""
 _FLIES = 0.1
-"""Maximum time share in free fall. A body that runs or hops falls freely for longer."""
+"""Maximum share of time in free fall. A body that runs or hops falls freely for longer."""
 _RETURNS_M = 0.06
-"""Maximum height of returning feet, in m. Feet that glide over a floor at another height return to that height: half of
-the time they are lower by less."""
+"""Maximum height range of feet that return to one height, in m. Feet that glide over a floor at another height are
+lower than this above it half of the time."""
 _HELD_SHARE = 0.5
-"""Maximum hand speed of a hanging body, relative to the root speed."""
+"""Maximum hand speed of a hanging body, relative to its root speed."""
 _RESTS_SMOOTHED_S = 0.08
-"""Smoothing time of the height of soles, in s: the standard deviation of a Gaussian."""
+"""Standard deviation of the Gaussian that smooths sole heights, in s."""
 _RESTS_M_S = (0.08, 0.2)
-"""Maximum speeds of a resting foot up or down and along the floor, in m/s."""
+"""Maximum vertical and horizontal speed of a resting foot, in m/s."""
 _AS_LOW_M = 0.02
-"""Maximum height of a resting foot above the lower one, in m."""
+"""Maximum height of a resting foot above the lower foot, in m."""
 _RESTS = 0.5
-"""Minimum share of frames in which feet of a body on the floor keep height or place. Of 412 pieces of CMU's clips in
-which the body does not fly, 411 have more."""
+"""Minimum share of frames in which feet on a floor keep their height or their position. It is exceeded by 411 of 412
+pieces of CMU's clips in which the body does not fly."""
 _RESTS_FULLY = 0.15
 """Minimum share of frames in which they keep both."""
 _YIELDS_M = 0.12
-"""Least fall or rise, in m, of both feet on ground that yields while it bears the body, as a trampoline does."""
+"""Minimum displacement of both feet, up or down, on ground that yields under load, such as a trampoline, in m."""
 _YIELDS_M_S = 0.3
 """Minimum vertical speed of feet on such ground, in m/s. Feet that land on a floor stop at once."""
 _BOUNCES = 2
-"""Minimum number of such falls and rises."""
+"""Minimum number of such displacements."""
 _SMOOTH_S = 0.15
-"""Standard deviation of the Gaussian that smooths velocities."""
+"""Standard deviation of the Gaussian that smooths velocities, in s."""
 
 
 def find_carrier(motion: Motion) -> str:
-    """Find what carries a motion most of the time, besides floor and supports.
+    """Find what carries a body most of the time.
 
-    Returns it in words; "" for nothing.
+    Floor and supports do not count.
+
+    Returns:
+        A description, or "" if nothing does.
     """
     features = MotionFeatures.of_joints(motion)
     places_m = features.places("pelvis", "neck", "left_ankle", "right_ankle")
@@ -143,11 +150,11 @@ def find_carrier(motion: Motion) -> str:
 
 
 def _is_off_the_floor(features: MotionFeatures, root_m_s: np.ndarray) -> bool:
-    """Return whether a body hangs or never stands.
+    """Return whether a body hangs, or never stands.
 
-    It is above y = 0 and hangs by its hands, or has feet that come to rest nowhere. Feet that walk, even where they
-    slide, keep the height of the floor in their stances. Feet of a body that floats, or of a floor that rises, keep
-    their place. Legs that swing in the air do neither, and the body does not fall.
+    It is above y = 0, does not fall, and either hangs by its hands or has feet that never come to rest. Walking feet,
+    even if they slide, keep the height of the floor in stance. Feet of a body that floats, or on a floor that rises,
+    keep their position. Legs that swing in the air do neither.
 
     Args:
         root_m_s: (T,) speed of the root over the floor.
@@ -182,8 +189,8 @@ def _is_off_the_floor(features: MotionFeatures, root_m_s: np.ndarray) -> bool:
 def _bounces(features: MotionFeatures) -> bool:
     """Return whether the ground yields under an upright body.
 
-    Feet move far down or up together while the ground pushes the body up by more than its weight, and the body flies
-    in between.
+    Both feet move far down or up together while the ground pushes the body up by more than its weight, and the body
+    flies in between.
     """
     places_m = features.places("pelvis", "left_ankle", "right_ankle")
     toes_m = features.places("left_foot", "right_foot")
@@ -207,10 +214,9 @@ def _bounces(features: MotionFeatures) -> bool:
 
 
 def _find_floating_legs(features: MotionFeatures) -> np.ndarray:
-    """Find frames (T,) in which legs float along.
+    """Find frames (T,) in which the legs of a swimming body float along.
 
-    Knees and ankles travel with the pelvis, of a body that does not roll over. Legs of a body that crawls rest in turn;
-    these swim.
+    Knees and ankles travel with the pelvis, and the body does not roll over. The legs of a crawling body rest in turn.
     """
     places_m = features.places("pelvis", "left_knee", "right_knee", "left_ankle", "right_ankle")
     hips_m = features.places("left_hip", "right_hip")
@@ -226,10 +232,14 @@ def _find_floating_legs(features: MotionFeatures) -> np.ndarray:
 
 
 def _find_circling_frames(places_m: np.ndarray, velocities_m_s: np.ndarray, turns_rad_s: np.ndarray) -> np.ndarray:
-    """Find frames (T,) that circle about an axis.
+    """Find frames (T,) in which positions circle about a fixed axis.
 
-    Positions (T, 3) circle about one vertical axis there. A gliding body takes its axis along. The axis is fitted by
-    least squares to velocities (T, 3) and angular speeds (T,), positive from z to x.
+    The axis is vertical; a gliding body would take it along. It is fitted by least squares.
+
+    Args:
+        positions_m: (T, 3).
+        velocities_m_s: (T, 3).
+        turns_rad_s: (T,) angular speeds, positive from z to x.
     """
     x_m, z_m = places_m[:, 0], places_m[:, 2]
     weight = max(float(np.sum(turns_rad_s**2)), 1e-9)
@@ -240,7 +250,7 @@ def _find_circling_frames(places_m: np.ndarray, velocities_m_s: np.ndarray, turn
 
 
 def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray:
-    """Return the frames (T,) in which a body swings.
+    """Find frames (T,) in which a body swings.
 
     Args:
         root_m_s: (T,) speed of the root over the floor.
@@ -267,9 +277,10 @@ def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def skip_carried(motion: Motion, settings: ViewSettings) -> CorrectionView:
-    """Hide motions that something unseen carries, so that they are left unchanged.
+    """Hide motions that something unseen carries.
 
-    Motions are not skipped if people specified their contacts or ground, in a scene, and if floors are not estimated.
+    They are left unchanged, without figures, because their ground is unknown. Motions are not skipped if users
+    specified their contacts or ground, in a scene, or if floors are not estimated.
     """
     is_told = motion.ground is not None or (motion.contacts is not None and np.isinf(motion.contacts).any())
     if is_told or not settings.scene.is_plain or settings.cleanup.find_step(LevelFloor) is None:

@@ -1,9 +1,9 @@
 """Restore exchanged legs.
 
-For some frames, pose estimators may take the left leg for the right one. Knees and ankles, as seen from their hips,
-then jump to where the other leg was, and back. Of all ways to name the legs in each frame, the right one bends their
-paths least: Σ ‖Δ²p‖ is the smallest, with a price on each exchange and on each frame in which the legs are exchanged.
-It is found by dynamic programming over the names in two frames.
+For some frames, pose estimators may take the left leg for the right one. Knees and ankles, relative to their hips, then
+jump to where the other leg was, and back. Among all labellings of the legs, we take the one with the smoothest paths:
+it minimises Σ ‖Δ²p‖, plus a cost for each exchange and for each frame with exchanged legs. Dynamic programming over the
+labels of two consecutive frames finds it.
 """
 
 from dataclasses import replace
@@ -25,14 +25,13 @@ from ..results.view import CorrectionView
 from .settings import ViewSettings
 
 _EXCHANGE_M_S = 3.0
-"""Cost of an exchange, in m/s: the change of velocity by which legs bend that are exchanged where they pass each
-other."""
+"""Cost of an exchange, in m/s: the change of velocity in the paths if legs are exchanged while they pass each other."""
 _FRAME_M_S = 0.15
 """Cost of a frame with exchanged legs, in m/s."""
 _JUMP_M = 0.15
-"""Minimum reduction of ‖Δ²p‖, in m, for both legs around the ends of a run of exchanged frames."""
+"""Minimum reduction of ‖Δ²p‖ at the ends of a run of exchanged frames, in m, summed over both legs."""
 _CALMER = 0.5
-"""Largest share of it that may remain there."""
+"""Maximum share of ‖Δ²p‖ that may remain there."""
 _LONGEST_S = 1.0
 """Maximum duration of an exchange, in s. Longer ones may be on purpose."""
 
@@ -47,10 +46,12 @@ def restore_exchanged_legs(motion: Motion, settings: ViewSettings) -> Correction
 
 
 def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
-    """Restore legs to their sides.
+    """Restore exchanged legs.
 
-    Also returns the first and last frame of each restored stretch, in turns. A motion with repeated frames is left
-    alone, because these look like jumps.
+    Motions with repeated frames are left unchanged, because these look like jumps.
+
+    Returns:
+        The motion, and the first and last frame of each restored run, alternating.
     """
     joints = [motion.skeleton.joint(f"{side}_{part}") for side in SIDES for part in ("hip", "knee", "ankle")]
     known = [joint for joint in joints if joint is not None]
@@ -71,7 +72,11 @@ def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
 
 
 def _measure_from_hips(motion: Motion, joints: list[int]) -> np.ndarray:
-    """Return hip-relative knees and ankles (T, 2, 6) of both legs; joints: hip, knee, ankle of each."""
+    """Return hip-relative positions (T, 2, 6) of knee and ankle of both legs.
+
+    Args:
+        joints: Hip, knee and ankle of each leg.
+    """
     positions_m = joint_positions(motion, joints).reshape(len(motion), 2, 3, 3)
     return (positions_m[:, :, 1:] - positions_m[:, :, :1]).reshape(len(motion), 2, 6)
 
@@ -89,10 +94,13 @@ def _exchange_legs(motion: Motion) -> Motion:
 
 
 def _measure_bends_m(both_m: np.ndarray) -> np.ndarray:
-    """Measure path bends of exchanged legs.
+    """Measure ‖Δ²p‖ of both legs for all labellings of three consecutive frames.
 
-    Σ ‖Δ²p‖ is (2, 2, 2, T − 2), for both legs, by whether they are exchanged before, in and after each frame. both_m:
-    (2, T, 2, 6) places of the legs as they are, and exchanged.
+    Args:
+        both_m: (2, T, 2, 6) positions of the legs as they are, and exchanged.
+
+    Returns:
+        (2, 2, 2, T − 2) by whether legs are exchanged before, in and after each frame.
     """
     bends_m = np.empty((2, 2, 2, both_m.shape[1] - 2))
     for before, here, after in product((0, 1), repeat=3):
@@ -102,7 +110,7 @@ def _measure_bends_m(both_m: np.ndarray) -> np.ndarray:
 
 
 def _find_exchanged(bends_m: np.ndarray, fps: float) -> np.ndarray:
-    """Find frames (T,) with exchanged legs, fewer than half of all frames."""
+    """Find frames (T,) with exchanged legs, at most half of all frames."""
     price_m = (_EXCHANGE_M_S * np.array([[0.0, 1.0], [1.0, 0.0]]) + _FRAME_M_S * np.array([0.0, 1.0])) / fps
     total_m = price_m.copy()  # by the names in the first two frames
     best = np.empty((bends_m.shape[-1], 2, 2), dtype=int)
@@ -119,9 +127,12 @@ def _find_exchanged(bends_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _jumps_back(both_m: np.ndarray, start: int, stop: int) -> bool:
-    """Return whether exchanging legs removes jumps.
+    """Return whether exchanging the legs in a run removes jumps.
 
-    The legs (2, T, 2, 6) jump less at both ends of a run of frames if they are exchanged in these.
+    It must do so at both ends of the run.
+
+    Args:
+        both_m: (2, T, 2, 6) positions of the legs as they are, and exchanged.
     """
     legs_m, exchanged_m = both_m
     restored_m = legs_m.copy()

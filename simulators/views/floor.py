@@ -1,4 +1,4 @@
-"""Correct motions in the frame of their floor, and return the corrections to the world."""
+"""Correct motions in the frame of their floor, and return corrections to the world."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..results.way_back import map_space
 
 
 def _fit_soles_to_floor(motion: Motion) -> Motion:
-    """Fit the soles that a motion carries to its moved floor, so that they explain its height."""
+    """Fit soles to a moved floor, if the motion comes with soles."""
     if motion.feet is None or motion.feet.soles_m is None:
         return motion
     soles_m = estimate_foot_frames([replace_keeping_stances(motion, feet=None)]).soles_m
@@ -28,7 +28,7 @@ def _fit_soles_to_floor(motion: Motion) -> Motion:
 
 @dataclass(frozen=True, eq=False)
 class MotionOnFloor(FloorView):
-    """A motion in the frame of its floor, and the way back for its corrections.
+    """A motion in the frame of its floor, and the way back.
 
     The floor is that of a known ground, or the plane that the feet show.
     """
@@ -36,13 +36,13 @@ class MotionOnFloor(FloorView):
     estimated: GroundPlane = LEVEL
     """Estimated floor of the given motion; level if its ground is known."""
     levels: bool = False
-    """Whether corrections stay level, as users may ask. Otherwise they return to their tilted floor."""
+    """Whether corrections stay level, as users may ask. Otherwise, they return to their tilted floor."""
     moves_floor: bool = False
-    """Whether the floor of corrections is put at y = 0. Otherwise it stays at its height."""
+    """Whether the floor of corrections is moved to y = 0. Otherwise it stays at its height."""
 
     @classmethod
     def from_estimated_plane(cls, motion: Motion, *, levels: bool = False, moves_floor: bool = False) -> MotionOnFloor:
-        """See a motion on its estimated ground plane, turned level if it is tilted.
+        """View a motion on its estimated ground plane, turned level if tilted.
 
         If uncertain bone lengths explain the height of the plane (see `ObservedGround.kept_m`), the motion is seen with
         the plane at y = 0, and its corrections return to that height.
@@ -50,7 +50,7 @@ class MotionOnFloor(FloorView):
         Args:
             motion: A motion whose ground is unknown.
             levels: Whether corrections stay level.
-            moves_floor: Whether the floor of corrections is put at y = 0, unless bone lengths explain its height.
+            moves_floor: Whether the floor of corrections is moved to y = 0, unless bone lengths explain its height.
         """
         view = cls(motion, motion, estimated=observe_ground(motion).plane, levels=levels)
         turned = TurnedWorld(view.plane.to_level) if view.plane.is_tilted else None
@@ -64,18 +64,21 @@ class MotionOnFloor(FloorView):
     def plane(self) -> GroundPlane:
         """The floor on which the motion is seen.
 
-        It is the estimated floor. But feet stand beside the mean plane of a floor whose tilt changes, so a level floor
-        is taken then, unless corrections are to be level.
+        It is the estimated floor. Under a floor whose tilt changes, feet stand beside the mean plane, so a level floor
+        is taken instead, unless corrections are to be level.
         """
         return LEVEL if self.estimated.is_bent and not self.levels else self.estimated
 
     @property
     def is_levelled(self) -> bool:
-        """True if corrections stay level although the floor is tilted."""
+        """Whether corrections stay level although the floor is tilted."""
         return self.levels and self.plane.is_tilted
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Restore a correction to the original world, or to the level world if it stays level."""
+        """Restore a correction to the original world.
+
+        If corrections stay level, it is restored to the level world.
+        """
         world = replace(correction.world, plane=self.plane, levels=self.levels)
         correction = replace(correction, remarks=(*self._remark_on_plane(), *correction.remarks), world=world)
         if self.motion is self.given:
@@ -87,7 +90,7 @@ class MotionOnFloor(FloorView):
         return self.move_floor_to_zero(replace(placed, motion=replace(placed.motion, ground=self.given.ground)))
 
     def _remark_on_plane(self) -> Iterator[Note]:
-        """Yield remarks on the plane and height on which the motion is seen."""
+        """Yield remarks on the plane and height of the floor."""
         if self.plane.is_tilted:
             yield Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg)
         elif self.estimated.is_bent and not self.levels:
@@ -96,11 +99,11 @@ class MotionOnFloor(FloorView):
             yield Note(NoteKind.FLOOR_KEPT, self.lowest_m)
 
     def move_floor_to_zero(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Move the observed floor to y = 0.
+        """Move the floor that a restored correction's feet show to y = 0.
 
-        The correction is restored; its feet show the floor. A tilted floor is moved vertically, too: the path over the
-        world stays. The given motion's feet would show the floor of captures 1 mm better, but that of sinking motions
-        4 mm worse, because the clean-up removes some of the sinking.
+        A tilted floor is moved vertically, too, so that the horizontal path does not change. With the given motion's
+        feet, the floor of captures would be 1 mm more accurate, but that of sinking motions 4 mm less, because the
+        clean-up removes some of the sinking.
         """
         if not correction.accepted or self.given.ground is not None:
             return correction

@@ -1,9 +1,8 @@
 """Restore a path that was lost.
 
-Roots stay in their place for some strides while the feet step on. Trackers hold the last place of a body that they
-lose. There the feet that bear weight slide back as fast as the body should advance, so the way is theirs reversed. All
-that follows moves with the end of the restored way, unless the root jumps to where the body is: then the way leads
-there.
+A tracker that loses a body may hold the root in place for some strides while the feet step on. The feet that bear
+weight then slide back as fast as the body should advance, so the path is the reverse of theirs. All later frames move
+with the end of the restored path, unless the root jumps to where the body is: in that case, the path leads there.
 """
 
 from dataclasses import replace
@@ -27,35 +26,37 @@ from ..results.view import CorrectionView
 from .settings import ViewSettings
 
 _HELD_M_S = 0.005
-"""Maximum speed of a held root, in m/s. People who stand sway faster."""
+"""Maximum speed of a held root, in m/s. Standing people sway faster."""
 _LEAST_S = 0.4
-"""Least time for which it is held."""
+"""Minimum duration for which the root is held, in s."""
 _AROUND_S = 1.0
-"""Time around a stretch that shows its speed, in s. The restored path must have that speed."""
+"""Time before and after a held stretch that shows the body's travelling speed, in s."""
 _TRAVELS_M_S = 0.4
-"""Least of that speed."""
+"""Minimum travelling speed, in m/s."""
 _FACTOR = 2.0
-"""Largest ratio of the speeds."""
+"""Maximum ratio between the restored speed and the travelling speed, either way."""
 _JUMPS = 4.0
-"""Ratio of a root jump to that speed. A faster root jumps to where the body is after a stretch."""
+"""Root speed, in multiples of the travelling speed, above which the root jumps to where the body is."""
 _MISSES = 0.5
-"""Maximum relative difference of jump and foot path."""
+"""Maximum difference between the jump and the path from feet, relative to that path."""
 _ROLLING = 1.25
-"""Maximum factor for rolling feet. Feet roll while they bear weight, and so show a shorter or longer path; where the
-body travels, the root shows by how much."""
+"""Maximum factor for rolling feet, either way. Feet that bear weight roll, and so show a shorter or longer path; where
+the body travels, the root shows by how much."""
 _RESTS = 0.3
-"""Minimum weight of resting feet per frame."""
+"""Minimum total weight of resting feet in a frame."""
 _SMOOTH_S = 0.1
-"""Smoothing time of the feet's velocity, in s. Steps from foot to foot are not of the body."""
+"""Smoothing time of the feet's velocity, in s. Changes from step to step are not the body's."""
 _SETTLES_M_S = 0.3
-"""Speed at which a landing foot counts for half, in m/s relative to that velocity: the foot still settles where it
-lands."""
+"""Difference from the smoothed velocity at which a foot counts for half, in m/s. Landing feet still settle."""
 _ROUNDS = 5
 """Number of smoothing rounds."""
 
 
 def restore_path(motion: Motion, settings: ViewSettings) -> CorrectionView:
-    """Hide that the path was lost for some strides, unless the path is to be kept or floors are not estimated."""
+    """Hide that the path was lost for some strides.
+
+    This is not done if the path is to be kept, or if floors are not estimated.
+    """
     floor = settings.cleanup.find_step(StabilizeFloor)
     if floor is None or floor.keep_path:
         return CorrectionView.from_part(motion)
@@ -67,10 +68,12 @@ def restore_path(motion: Motion, settings: ViewSettings) -> CorrectionView:
 
 
 def restore_lost_path(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
-    """Restore the path that feet show where the root is held.
+    """Restore the path that feet show while the root is held.
 
-    Also returns the first and last frame of each restored stretch, in turns. A body that travels on neither side of a
-    stretch moves in place, and is left alone.
+    A body that does not travel before or after a stretch moves in place, and is left unchanged.
+
+    Returns:
+        The motion, and the first and last frame of each restored stretch, alternating.
     """
     fps = motion.fps
     velocities_m_s = floor_velocities_between_m_s(motion.root_m, fps)
@@ -111,9 +114,9 @@ def restore_lost_path(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
 
 
 def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
-    """Measure the resting foot's velocity (T − 1, 2).
+    """Measure the velocity (T − 1, 2) of the lowest resting foot.
 
-    It is along x and z, of the lowest foot that rests on ground that may slide, and interpolated where neither rests.
+    It is along x and z. The ground beneath may slide. The velocity is interpolated where no foot rests.
     """
     feet_m = split_by_foot(sole_corners_m(motion))
     by_foot_m_s = lowest_corner_velocities(feet_m[None], motion.fps)[0]
@@ -129,7 +132,10 @@ def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
 
 
 def _smooth_robustly(velocities_m_s: np.ndarray, fps: float) -> np.ndarray:
-    """Smooth velocities (T, 2) over time; a velocity far from its neighbours hardly counts."""
+    """Smooth velocities (T, 2) over time.
+
+    Velocities far from their neighbours have little weight.
+    """
 
     def smooth(values: np.ndarray) -> np.ndarray:
         return gaussian_filter1d(values, _SMOOTH_S * fps, axis=0, mode="nearest")

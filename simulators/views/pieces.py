@@ -1,4 +1,7 @@
-"""Correct long motions in pieces, so that memory does not grow with length."""
+"""Correct long motions in pieces.
+
+Memory then does not grow with length.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,25 +24,28 @@ from ..results.way_back import join, map_time
 from .settings import ViewSettings
 
 _LONGEST_LOOP = 4
-"""Maximum length of a whole loop, in pieces."""
+"""Maximum length of a loop that is corrected as a whole, in pieces."""
 OVERLAP_S = 1.0
-"""Overlap of neighbouring pieces, in s. There the pieces are blended."""
+"""Overlap of neighbouring pieces, in s, in which they are blended."""
 SAME_FLOOR_M = 0.12
-"""Height difference of different floors, in m. Such pieces took different levels for the floor."""
+"""Height difference above which pieces have different floors, in m."""
 SAME_PLACE_M = 0.1
-"""Pieces that differ by more took out separate drifts."""
+"""Distance above which pieces have removed different drifts, in m."""
 
 
 def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
-    """Return whether a motion is corrected as one piece.
+    """Return whether a motion is corrected as a whole.
 
-    It is up to `piece_frames` long, or up to four times that if it is a loop, because a loop in pieces would open.
+    It has up to `piece_frames` frames, or is a loop of up to four times as many. A loop in pieces would open.
     """
     return len(motion) <= piece_frames or (len(motion) <= _LONGEST_LOOP * piece_frames and is_loop(motion))
 
 
 def split_into_pieces(motion: Motion, settings: ViewSettings, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
-    """Show a motion of several pieces piece by piece, with an overlap of a second."""
+    """Show a long motion piece by piece.
+
+    Pieces overlap by a second.
+    """
     if is_one_piece(motion, piece_frames):
         return CorrectionView.from_part(motion)
     with_feet = replace(motion, feet=get_foot_frames(motion))
@@ -49,7 +55,7 @@ def split_into_pieces(motion: Motion, settings: ViewSettings, piece_frames: int 
 
 
 def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of about equal length that cover a motion."""
+    """Yield overlapping ranges of about equal length that cover a motion."""
     count = max(1, -(-(frames - overlap) // max(longest - overlap, 1)))
     edges = np.linspace(0, frames - overlap, count + 1).round().astype(int)
     for start, stop in pairwise(edges):
@@ -57,13 +63,15 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
 
 
 def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
-    """Merge the corrections of pieces that adjoin or overlap, given the first frame of each.
+    """Merge the corrections of adjoining or overlapping pieces.
 
-    A piece is moved over the floor to the end of the piece before,
-    because each piece finds a separate drift of the floor. A piece that took another step of the same stairs for the
-    floor is moved up or down. Where both agree on the place but for some centimetres, the piece ends in the same place
-    as without the move. Figures are means over the pieces, weighted by frames. The first piece that fails rejects the
-    motion.
+    Each piece finds its own drift of the floor, so it is moved horizontally to the end of the piece before. A piece
+    that has taken another step of the same stairs for the floor is also moved vertically. If two pieces agree up to
+    some centimetres, the move fades out, and the later piece ends where it would without the move. Figures are means
+    over the pieces, weighted by frames. If a piece fails, the motion is rejected with the first failure.
+
+    Args:
+        starts: First frame of each piece.
     """
     merged = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
     timeline: Timeline | None = None
@@ -85,9 +93,10 @@ def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequen
 
 
 def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: int, stop: int) -> Timeline | None:
-    """Continue the timeline of the pieces up to `stop` by that of a piece from `start` on.
+    """Append the timeline of a piece to that of the pieces before.
 
-    Pieces meet in the middle of their shared frames. Returns None if any piece has no timeline.
+    The piece starts at `start`, and the pieces before end at `stop`. Timelines meet in the middle of the shared frames.
+    The result is None if any piece has no timeline.
     """
     if not stop or timeline is None or piece is None:
         return None if stop else piece
@@ -96,9 +105,10 @@ def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: i
 
 
 def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.ndarray:
-    """Append a piece to the merged motion, which is filled up to `stop`.
+    """Append a piece to a motion that is filled up to `stop`.
 
-    Returns by how much (3,) the piece was moved.
+    Returns:
+        (3,) displacement of the piece.
     """
     shared = stop - start
     away_m = np.zeros(3)

@@ -1,4 +1,4 @@
-"""Correct the frames that a file really sampled, and return the correction to all of its frames."""
+"""Return corrected samples to the frames of their file."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,9 +17,10 @@ from .settings import ViewSettings
 
 
 def skip_repeated_frames(motion: Motion, settings: ViewSettings) -> CorrectionView:
-    """Hide frames that only repeat or interpolate others, as the choice of frame times allows.
+    """Hide frames that only repeat or interpolate others.
 
-    Frames between noisy keys are interpolated, too, because their noise is hidden otherwise.
+    The choice of frame times decides on these. Frames between noisy keys are interpolated, too, because their noise is
+    hidden otherwise.
     """
     repeats = FrameRepeats.from_motion(motion)
     if not len(repeats.sources) and (spacing := find_noisy_keys(motion)):
@@ -63,7 +64,7 @@ def _make_notes(repeats: FrameRepeats, *, is_even: bool) -> Iterator[Note]:
 
 
 def _restore_samples(repeats: FrameRepeats, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """Restore copies, or curves between keys, from corrected samples."""
+    """Restore repeated frames, or interpolated frames between keys, from corrected samples."""
     correction = map_time(correction, repeats.find_bounds())
     motion = original
     if correction.accepted:

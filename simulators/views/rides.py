@@ -1,9 +1,9 @@
-"""Motions on ground that rises or sinks.
+"""View motions from ground that rises or sinks, such as a lift.
 
-They are seen from that ground, such as a lift, and put back. A body that rises or sinks evenly for longer than any
-flight is carried. If its feet do not travel and move up or down together, the ground below them moves. Seen from there,
-the motion stands on a single level: at a constant speed, forces are the same. So it is with ground that rises steadily
-under all steps, as captured floors do that slope.
+A body that rises or sinks evenly for longer than any flight is carried. If its feet do not travel, and move up or down
+together, the ground below them moves. Seen from that ground, the motion stands on a single level, and at a constant
+speed forces are the same. The same view suits ground that rises steadily under all steps, as sloping captured floors
+do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from .settings import ViewSettings
 
 
 def see_from_moving_ground(motion: Motion, settings: ViewSettings) -> CorrectionView:
-    """Hide that the ground carries the motion up or down, or rises steadily, if floors are estimated."""
+    """Hide that the ground moves up or down.
+
+    It carries the motion, or rises steadily. This is done if floors are estimated.
+    """
     if settings.cleanup.find_step(LevelFloor) is None:
         return CorrectionView.from_part(motion)
     ride = Ride.from_motion(motion, levels=settings.cleanup.level)
@@ -34,20 +37,22 @@ def see_from_moving_ground(motion: Motion, settings: ViewSettings) -> Correction
 
 @dataclass(frozen=True, eq=False)
 class Ride:
-    """Height of the ground that carries a motion of T frames."""
+    """Height of moving ground under T frames."""
 
     rises_m: np.ndarray | None = None
-    """(T,) ground height above the first frame, or above the middle for ground that rises steadily. None if the ground
-    does not move."""
+    """(T,) ground height relative to the first frame, or to the middle for ground that rises steadily; None if the
+    ground does not move."""
     kind: NoteKind = NoteKind.RIDE
 
     @classmethod
     def from_motion(cls, motion: Motion, *, levels: bool = False) -> Ride:
-        """Return the ride of a motion, or else the steady rise of its ground if that is not a tilted plane.
+        """Return the ride of a motion.
+
+        If there is none, it is the steady rise of the ground, unless that is a tilted plane.
 
         Args:
-            motion: A motion; without ankles or on a known ground it has no ride.
-            levels: Whether a steady rise is to be removed.
+            motion: A motion. Without ankles or on known ground, it has no ride.
+            levels: Whether to remove a steady rise.
         """
         if motion.ground is not None:
             return cls()
@@ -60,11 +65,11 @@ class Ride:
         return cls(seen.rise_m, kind) if does_rise else cls()
 
     def view(self, motion: Motion) -> Motion:
-        """See a motion from the ground that carries it."""
+        """View a motion from the ground that carries it."""
         return motion if self.rises_m is None else raise_motion(motion, -self.rises_m)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Restore the correction of the motion as seen from the ground, and note the ride or rise."""
+        """Restore a correction from the moving ground to the world, with a note."""
         rises_m = self.rises_m
         if rises_m is None:
             return correction

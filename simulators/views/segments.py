@@ -1,4 +1,8 @@
-"""Correct segments separately: what lies between T-poses at both ends, takes, and loops."""
+"""Segments that are corrected separately.
+
+They are the motion between T-poses, takes, and loops. `TPoseEnds` is a motion between T-poses at both ends, and
+`split_into_takes` views the takes of a motion.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +32,13 @@ from .pieces import merge_corrections
 from .settings import ViewSettings
 
 MARGIN_S = 1.5
-"""Time of a loop that is padded, in s. What begins at rest has swung in by then."""
+"""Time by which a loop is unrolled on either side, in s. Filters and simulations that start at rest have settled by
+then."""
 
 
 _FADING_S = 0.3
-"""Time to pass between original and correction, in s. The motion leaves or enters a T-pose smoothly."""
+"""Time in which the original and the correction are blended where the motion leaves or enters a T-pose smoothly, in
+s."""
 
 
 def skip_t_poses(motion: Motion, settings: ViewSettings) -> CorrectionView:
@@ -45,21 +51,24 @@ def skip_t_poses(motion: Motion, settings: ViewSettings) -> CorrectionView:
 
 @dataclass(frozen=True, eq=False)
 class TPoseEnds:
-    """A motion that may begin and end with T-poses of the rig, which are left unchanged."""
+    """A motion between T-poses of its rig, which are left unchanged."""
 
     motion: Motion
     opening: int
-    """Frames of the T-poses at the beginning."""
+    """Number of T-pose frames at the beginning."""
     closing: int
-    """Frames of the T-poses at the end."""
+    """Number of T-pose frames at the end."""
     fades_in: bool
-    """True if the motion leaves the opening T-pose smoothly."""
+    """Whether the motion leaves the opening T-pose smoothly."""
     fades_out: bool
-    """True if the motion enters the closing T-pose smoothly."""
+    """Whether the motion enters the closing T-pose smoothly."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> TPoseEnds:
-        """Find opening and closing T-poses, which the motion jumps out of or holds rigidly."""
+        """Find opening and closing T-poses.
+
+        The motion jumps out of a T-pose, or holds one rigidly.
+        """
         opening, fades_in = _count_opening_frames(motion)
         rest = motion.frames(opening, len(motion))
         reversed_rest = replace(rest, root_m=rest.root_m[::-1], rotations=rest.rotations[::-1], contacts=None)
@@ -74,7 +83,7 @@ class TPoseEnds:
         return self.motion.frames(self.opening, len(self.motion) - self.closing)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Restore the correction of the whole motion from that of the rest."""
+        """Extend the correction of the rest to the whole motion."""
         if not (self.opening or self.closing):
             return correction
         motion = self.motion
@@ -120,7 +129,10 @@ class TPoseEnds:
 
 
 def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
-    """Count opening T-pose frames; also return whether the motion leaves the last one smoothly."""
+    """Count opening T-pose frames.
+
+    Also returns whether the motion leaves the last one smoothly.
+    """
     rest = motion
     while len(rest) >= SHORTEST_FRAMES and (frames := count_t_pose_frames(rest)):
         rest = rest.frames(frames, len(rest))
@@ -130,20 +142,23 @@ def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A take of a motion from frame `start` on, or the whole motion."""
+    """A take of a motion, or all of it, from frame `start` on."""
 
     start: int
     take: Motion
     margin: int = 0
-    """Frames of unrolling on either side; 0 without a loop."""
+    """Number of frames by which a loop is unrolled on either side; 0 without a loop."""
 
     @property
     def motion(self) -> Motion:
-        """The motion to correct, unrolled if a loop."""
+        """The motion to correct, unrolled if it is a loop."""
         return unroll_loop(self.take, self.margin) if self.margin else self.take
 
     def restore(self, correction: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
-        """Restore the take's correction from that of `motion`; figures of loops include the margins."""
+        """Restore the take's correction from that of `motion`.
+
+        Figures of loops include the margins.
+        """
         if not self.margin:
             return correction
         frames = slice(self.margin, self.margin + len(self.take))
@@ -163,7 +178,7 @@ class Segment:
         return replace(moved, motion=closed, remarks=remarks, closes_loop=True)
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
-        """Map a failure in the unrolled loop to the frames of the loop."""
+        """Map the frames of a failure in an unrolled loop to the loop."""
         if failure.frame is None:
             return failure
         frame = (failure.frame - self.margin) % (len(self.take) - 1)
@@ -174,9 +189,10 @@ class Segment:
 
 
 def split_into_takes(motion: Motion, settings: ViewSettings) -> CorrectionView:
-    """Hide cuts between takes, and where loops end: takes are shown one by one, and loops unrolled.
+    """Hide cuts between takes, and where loops end.
 
-    Takes that are to be joined are not split, and loops that are not to be closed, or on known boxes, not unrolled.
+    Takes are shown one by one, and loops unrolled. Takes that are to be joined are not split. Loops are not unrolled if
+    they are not to be closed, or on known boxes.
     """
     cleanup = settings.cleanup
     splicing = cleanup.find_step(JoinSplices) or JoinSplices(join_takes=True)
@@ -197,7 +213,10 @@ def split_into_takes(motion: Motion, settings: ViewSettings) -> CorrectionView:
 
 
 def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
-    """Return the first frames of takes, without takes too short to be corrected: these belong to a neighbour."""
+    """Return the first frames of takes that are long enough.
+
+    A take that is too short to be corrected belongs to a neighbour.
+    """
     long_enough = [0]
     for start in starts[1:]:
         if min(start - long_enough[-1], frames - start) >= SHORTEST_FRAMES:
@@ -208,7 +227,10 @@ def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
 def _merge_segments(
     motion: Motion, segments: Sequence[Segment], corrections: Sequence[CorrectedMotion], *, same_travel: bool
 ) -> CorrectedMotion:
-    """Merge the corrections of segments; the first failing segment rejects the motion."""
+    """Merge the corrections of segments.
+
+    The first segment that fails rejects the motion.
+    """
     restored = []
     for segment, correction in zip(segments, corrections, strict=True):
         restored.append(segment.restore(correction, same_travel=same_travel))
@@ -223,7 +245,10 @@ def _merge_segments(
 
 
 def _mean_residual(timeline: Timeline) -> dict[str, float]:
-    """Return a timeline's mean residual wrench without the first frame, because no step leads there."""
+    """Return a timeline's mean residual wrench.
+
+    The first frame does not count, because no step leads to it.
+    """
     if len(timeline) < 2:
         return {}
     return {

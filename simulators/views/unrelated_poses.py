@@ -1,6 +1,6 @@
 """Skip unrelated poses, as in pose libraries.
 
-These stretches are kept, and the motion beside them is corrected.
+Stretches of such poses are left unchanged, and the motion beside them is corrected.
 """
 
 from collections.abc import Sequence
@@ -21,26 +21,24 @@ from ..results.way_back import join, map_time
 from .settings import ViewSettings
 
 _JUMP_M = 0.12
-"""Minimum mean joint jump between poses, in m relative to the root."""
+"""Minimum mean joint displacement of a jump between poses, in m relative to the root."""
 _JUMP_M_S = 3.6
-"""Minimum mean joint speed in a jump, in m/s. No body moves all its joints so fast."""
+"""Minimum mean joint speed in a jump, in m/s. No body moves all of its joints so fast."""
 _TYPICAL_JUMP_M = 0.25
 """Minimum median jump of a stretch, in m. Noise of 5 degrees in every joint reaches 0.2 m."""
 _HOLD_M = 0.001
-"""Maximum mean joint move of a held pose, in m."""
+"""Maximum mean joint displacement of a held pose, in m."""
 _FEWEST_POSES = 5
-"""Minimum number of unrelated poses in a row. A body that is turned over and back shows fewer."""
+"""Minimum number of consecutive unrelated poses. A body that is turned over and back shows fewer."""
 _RETURN = 0.5
-"""Maximum relative distance of a returning pose. It is nearer to the pose before the last one than this share of the
-jump."""
+"""Maximum distance of a returning pose from the pose before the last jump, as a share of the jump."""
 
 
 def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
-    """Find stretches of unrelated poses.
+    """Find stretches of unrelated poses, as start and stop (exclusive).
 
-    Returns start and stop (exclusive). Poses are held or jump, with no motion between them. A jump moves the joints
-    further than a body could. Noise, spikes and poses that turn over and back are no library: after two jumps the body
-    is where it was.
+    Such poses are held, or jump further than a body could, with no motion between them. Noise, spikes and poses that
+    turn over and back are not unrelated: after two jumps, the body is where it was.
     """
     steps_m = in_chunks(
         lambda frames: _measure_steps_m(motion.frames(frames[0], frames[-1] + 2)), np.arange(len(motion) - 1)
@@ -64,18 +62,24 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
 
 
 def _measure_steps_m(motion: Motion) -> np.ndarray:
-    """Measure mean joint steps (T − 1,) from frame to frame, relative to the root."""
+    """Measure mean joint displacements (T − 1,) between frames, in m.
+
+    They are relative to the root.
+    """
     return norms(np.ascontiguousarray(np.diff(_find_poses_m(motion), axis=0))).mean(axis=1)
 
 
 def _find_poses_m(motion: Motion) -> np.ndarray:
-    """Return joint positions (T, J, 3) about the root."""
+    """Return joint positions (T, J, 3) relative to the root."""
     positions_m = joint_positions(motion)
     return positions_m - positions_m[:, :1]
 
 
 def _count_new_poses(poses_m: np.ndarray, steps_m: np.ndarray, jumps: np.ndarray) -> int:
-    """Count new poses around jumps (N,): those that differ from the pose before the last one."""
+    """Count the new poses around jumps (N,).
+
+    A new pose differs from the pose before the last jump.
+    """
     count = min(len(jumps), 1) + 1
     for before, after in pairwise(jumps):
         distance_m = float(norms(poses_m[after + 1] - poses_m[before]).mean())
@@ -85,14 +89,17 @@ def _count_new_poses(poses_m: np.ndarray, steps_m: np.ndarray, jumps: np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class _PoseLibrary:
-    """A motion with stretches of unrelated poses, and the stretches that are corrected."""
+    """A motion with stretches of unrelated poses, and the stretches to correct."""
 
     motion: Motion
     unrelated: Sequence[tuple[int, int]]
     corrected: Sequence[tuple[int, int]]
 
     def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
-        """Merge corrections around unrelated poses, which stay; a stretch that fails rejects the motion."""
+        """Merge corrections around unrelated poses, which are left unchanged.
+
+        If a stretch fails, the motion is rejected.
+        """
         root_m = self.motion.root_m.copy()
         rotations = self.motion.rotations.copy()
         remarks = []
@@ -112,7 +119,10 @@ class _PoseLibrary:
 
 
 def skip_unrelated_poses(motion: Motion, settings: ViewSettings) -> CorrectionView:
-    """Hide unrelated poses, as in pose libraries, and parts between them that are too short to be corrected."""
+    """Hide unrelated poses, as in pose libraries.
+
+    Parts between them that are too short to be corrected are hidden, too.
+    """
     unrelated = find_unrelated_poses(motion)
     if not unrelated:
         return CorrectionView.from_part(motion)
