@@ -14,12 +14,11 @@ from ..geometry.runs import spans
 from ..geometry.vectors import median, norms
 from ..perception.motion_features import FALLING, MotionFeatures
 from ..perception.stances import SHORTEST_STANCE_S
+from .floor import AS_LOW_M
 from .pace import find_gravity_m_s2
 
 _IN_PLACE_FACTOR = 2.5
 """Maximum speed of a foot that stays in place, relative to the speed in the motion's stances."""
-_AS_LOW_M = 0.02
-"""Maximum height of a bearing foot above the floor, or above the lowest foot, in m."""
 RISE_M = 0.04
 """Minimum rise of the whole body that counts, in m."""
 _GRIP_M_S = 0.2
@@ -58,11 +57,11 @@ def estimate_body_rise_m(
     root_steps_m = np.diff(features.root_m[:, 1])
     off_m = np.interp(frames, frames[is_held], held_m[is_held])
     steps_m = _measure_borne_steps_m(holds, heights_m, features.fps)
-    for first, last in spans(np.abs(off_m) > _AS_LOW_M, 0):
+    for first, last in spans(np.abs(off_m) > AS_LOW_M, 0):
         stretch = slice(first, last + 1)
         peak = first + int(np.abs(off_m[stretch]).argmax())
         peak_m = off_m[peak]
-        least_m = _AS_LOW_M if has_only_floor else RISE_M
+        least_m = AS_LOW_M if has_only_floor else RISE_M
         if abs(peak_m) <= least_m or _falls_freely(features, heights_m, stretch):
             continue
         if has_only_floor:
@@ -94,8 +93,8 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
     lowest_m = heights_m.min(axis=1)
     observation = features.observation
     is_in_place = observation.along_m_s < _IN_PLACE_FACTOR * observation.stance_speed_m_s
-    holds = is_in_place & (heights_m < lowest_m[:, None] + _AS_LOW_M)
-    holds &= features.sole_heights_m < features.lowest_surface_m[:, None] + _AS_LOW_M
+    holds = is_in_place & (heights_m < lowest_m[:, None] + AS_LOW_M)
+    holds &= features.sole_heights_m < features.lowest_surface_m[:, None] + AS_LOW_M
     places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
     if places_m is not None:
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m, 1, 0)
@@ -119,7 +118,7 @@ def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float)
 
 def _falls_freely(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) -> bool:
     """Return whether the body falls freely above the floor."""
-    falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > _AS_LOW_M]
+    falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > AS_LOW_M]
     if not len(falls_m_s2):
         return False
     return min(falls_m_s2.mean(), median(falls_m_s2)) > FALLING * find_gravity_m_s2(features)
@@ -160,10 +159,10 @@ def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
     not change (`resting` of the observation). A body that rests on other parts has none.
     """
     heights_m = features.sole_heights_m
-    is_lowest = heights_m < heights_m.min(axis=1)[:, None] + _AS_LOW_M
-    bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > _AS_LOW_M)[:, None]
+    is_lowest = heights_m < heights_m.min(axis=1)[:, None] + AS_LOW_M
+    bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > AS_LOW_M)[:, None]
     points_m = np.concatenate([features.feet_m, features.middle_lines_m], axis=2)
-    is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + _AS_LOW_M
+    is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + AS_LOW_M
     window = max(1, round(SHORTEST_STANCE_S * features.fps))
     points_m = uniform_filter1d(points_m, window, axis=0, mode="nearest")
     speeds_m_s = floor_speeds_m_s(points_m, features.fps)
