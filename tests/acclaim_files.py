@@ -1,7 +1,4 @@
-"""Write ASF/AMC files from motions on SMPL's joints.
-
-Bones have CMU's names.
-"""
+"""Write ASF/AMC files from motions on SMPL's joints, with the bone names of the CMU database."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +14,7 @@ _LIMBS = {
     "collar": "socket", "shoulder": "clavicle", "elbow": "humerus", "wrist": "radius",
 }  # fmt: skip
 _ENDS = {"head": "head", "foot": "toes", "wrist": "hand"}
-"""Bones beyond the joints without children."""
+"""Names of the bones that extend beyond joints without children."""
 
 
 def name_bone(joint: str) -> str:
@@ -36,9 +33,9 @@ def write_acclaim(
     unit: str = "deg",
     root: str = "TX TY TZ RX RY RZ",
 ) -> None:
-    """Write an AMC file and its skeleton.
+    """Write an AMC file and its ASF skeleton.
 
-    Each bone has axes of its own and one of the orders of angles.
+    Each bone has its own random axes and one of the given orders of angles.
     """
     random = np.random.default_rng(seed)
     skeleton = motion.skeleton

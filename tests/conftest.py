@@ -44,10 +44,7 @@ DEVELOPERS_ONLY = ("bvhio", "pymotion", "prdc", "diffusers", "pygltflib", "panda
 
 
 def find_missing_package(error: BaseException | None) -> str:
-    """Return the missing package behind an error.
-
-    The result is "" if the error is something else.
-    """
+    """Return the missing package that caused an error, or "" if the error has another cause."""
     while error is not None:
         name = (getattr(error, "name", None) or "").partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and name in (*EXTRA_OF, *DEVELOPERS_ONLY):
@@ -57,7 +54,7 @@ def find_missing_package(error: BaseException | None) -> str:
 
 
 class _Module(pytest.Module):
-    """A test file, skipped without the extra it needs."""
+    """A test file that is skipped if the extra it needs is not installed."""
 
     def _getobj(self) -> Any:
         try:
@@ -70,10 +67,7 @@ class _Module(pytest.Module):
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
-    """Skip files that need more than the base installation.
-
-    See `make test-base`.
-    """
+    """Skip files that need more than what is installed, as in `make test-base`."""
     return _Module.from_parent(parent, path=module_path)
 
 
@@ -90,7 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail unmarked tests that take too much processor time.
 
-    The limit is `--limit-s`, which a busy machine does not raise.
+    The limit is `--limit-s`. It is in processor seconds, so a busy machine does not make tests fail.
     """
     start_s = sum(os.times()[:4])
     try:
@@ -111,10 +105,7 @@ GOAL_S = 600
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the time of the run beside the goal.
-
-    Its processes count.
-    """
+    """Print the processor time of the run and its child processes beside the goal."""
     taken_s = sum(os.times()[:4])
     terminalreporter.write_line(f"{taken_s:.0f} s of processor time; the goal of `make test` is {GOAL_S} s")
 
@@ -124,10 +115,7 @@ MARKED = re.compile(rf"\bmark\.({'|'.join(MARKS_OF_TIME)})\b")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Ignore files in which no selected test can run.
-
-    They import what costs time.
-    """
+    """Ignore files without selected tests, because their imports take time."""
     marks = config.getoption("markexpr")
     if not marks or collection_path.suffix != ".py" or collection_path.name == "conftest.py":
         return None
@@ -140,10 +128,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start with the slowest files.
-
-    No process is then left alone with one at the end.
-    """
+    """Start with the slowest files, so that no worker is left alone with one at the end."""
     if config.pluginmanager.has_plugin("randomly"):
         return
     costs: Counter[Path] = Counter()
@@ -156,28 +141,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Freeze tests and modules for the garbage collector.
+    """Hide tests and modules from the garbage collector.
 
-    They stay to the end, so it need not look at them again and again.
+    They live until the end of the run, so scanning them again and again would only cost time.
     """
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use one core, so that patches reach the work.
+    """Pretend to have one core, so that work stays in this process, where monkeypatches apply.
 
-    Tests of workers ask for more.
+    Tests of worker processes ask for more cores.
     """
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
 
 
 @pytest.fixture(autouse=True)
 def known_draws() -> None:
-    """Seed what a test draws without a generator.
+    """Seed PyTorch's global generator before each test.
 
-    It is the same whichever tests ran before it in the same process. `torch.manual_seed` would also note the stack for
-    each kind of device, which takes longer than many a test.
+    What a test draws without a generator of its own then does not depend on the tests before it in the same process.
+    `torch.manual_seed` would also record the call stack for each kind of device, which takes longer than many tests.
     """
     if torch is not None:
         torch.default_generator.manual_seed(0)
@@ -185,9 +170,9 @@ def known_draws() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_waiting_for_disks() -> Iterator[None]:
-    """Skip waiting for disks, a third of small loops.
+    """Make `os.fsync` do nothing, because it takes a third of the time of small loops.
 
-    Programs that tests start and kill wait for the disk as always.
+    Programs that tests start and kill still wait for the disk.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
@@ -196,19 +181,13 @@ def no_waiting_for_disks() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c_arrives() -> None:
-    """Let Ctrl-C arrive in tests run in the background.
-
-    A program that was started in the background ignores it.
-    """
+    """Let Ctrl-C interrupt tests even if pytest runs in the background, where shells make programs ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make figures without drawing them.
-
-    Drawing takes most of the time of a small experiment.
-    """
+    """Replace drawn figures by an empty SVG, because drawing takes most of the time of a small experiment."""
     from selfcorrect.experiments.studies import figures
 
     monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
@@ -216,9 +195,9 @@ def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Return the folder of real motion and golden vectors.
+    """Return the folder of real motions and golden vectors.
 
-    Tests that need it skip where it is absent.
+    Tests that need this folder are skipped if it does not exist.
     """
     folder = Path(os.environ.get("SELFCORRECT_SHARED", REPOSITORY.parent / "shared"))
     if not folder.is_dir():
@@ -249,10 +228,7 @@ def walk(clips: dict[str, Motion]) -> Motion:
 
 @pytest.fixture
 def stepping() -> Motion:
-    """Return a body that steps in place, 6 cm sunk.
-
-    It lasts for a second and a half.
-    """
+    """Return 1.5 s of a body that steps in place and is sunk 6 cm into the floor."""
     frames = np.linspace(0, 3 * np.pi, 45)
     rotations = np.tile([0.0, 0, 0, 1], (45, 22, 1))
     for side, phase in ((1, 0), (2, np.pi)):

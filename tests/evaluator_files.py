@@ -1,6 +1,6 @@
-"""A tiny evaluator in the layout of Guo et al.
+"""Make a tiny text-to-motion evaluator in the layout that Guo et al. published in 2022.
 
-It was made for tests from plain PyTorch modules with random weights, as published in 2022.
+Its networks are plain PyTorch modules with random weights.
 """
 
 import pickle
@@ -18,10 +18,7 @@ EMBEDDING = 6
 
 
 def plain_modules(columns: int = 263, seed: int = 0) -> dict[str, nn.ModuleDict]:
-    """Return the three networks as tables of modules.
-
-    The names are those of the published checkpoint.
-    """
+    """Return the three networks as tables of modules, under the names in the published checkpoint."""
 
     def recurrent(inputs: int) -> nn.ModuleDict:
         table = nn.ModuleDict(
@@ -54,9 +51,9 @@ def plain_modules(columns: int = 263, seed: int = 0) -> dict[str, nn.ModuleDict]
 
 
 def embed_tokens(table: Any, sequence: Tensor) -> Tensor:
-    """Encode one sequence (L, I) without padding.
+    """Encode one sequence (L, I) with a recurrent encoder.
 
-    The encoder is recurrent; the sequence is alone.
+    The sequence is a batch of one, so nothing is padded.
     """
     _, last = table["gru"](table["input_emb"](sequence)[None], table.hidden)
     return table["output_net"](torch.cat([last[0, 0], last[1, 0]]))
@@ -65,7 +62,7 @@ def embed_tokens(table: Any, sequence: Tensor) -> Tensor:
 def write_evaluator(folder: Path, columns: int = 263, seed: int = 0) -> dict[str, nn.ModuleDict]:
     """Write an evaluator and return its modules.
 
-    `finest.tar`, the statistics and the word vectors lie below the folder.
+    `finest.tar`, the statistics and the word vectors are written to subfolders of `folder`, as published.
     """
     modules = plain_modules(columns, seed)
     path = folder / "text_mot_match" / "model" / "finest.tar"

@@ -1,4 +1,4 @@
-"""Write FBX by hand, in the text form."""
+"""Write FBX text files without an FBX library."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -37,8 +37,15 @@ def write_fbx(
 ) -> None:
     """Write an FBX 7.4 text file.
 
-    It has limb nodes with linear curves of translation and rotation, Euler angles XYZ. armature: below a node that
-    turns and scales them, as Blender writes them. people: number of skeletons that move in the same way.
+    Each joint is a limb node with linear curves for translation and rotation (Euler angles XYZ).
+
+    Args:
+        path: File to write.
+        motion: Motion to write.
+        unit_m: Length of the file's unit in metres.
+        z_up: Whether the file's z axis points up instead of y.
+        armature: Whether the limb nodes are children of a node that turns and scales them, as in Blender's exports.
+        people: Number of skeletons, which all move in the same way.
     """
     turn = Rotation.from_euler("x", 90 * z_up, degrees=True)
     skeleton = motion.skeleton

@@ -20,17 +20,14 @@ UP = np.array([0.0, 1.0, 0.0])
 
 
 def repeat_walk(walk: Motion, times: int) -> Motion:
-    """A walk of several like cycles."""
+    """Return a walk that repeats the same cycle `times` times."""
     step_m = (walk.root_m[-1] - walk.root_m[0]) * [1.0, 0.0, 1.0]
     root_m = np.concatenate([walk.root_m[:-1] + count * step_m for count in range(times)])
     return replace(walk, root_m=root_m, rotations=np.tile(walk.rotations[:-1], (times, 1, 1)))
 
 
 def posed_legs(motion: Motion, root_shift_m: np.ndarray, ankle_shift_m: np.ndarray) -> Motion:
-    """Move the root by (T, 3), ankles by (T, 2, 3).
-
-    Feet keep their orientation.
-    """
+    """Move the root by (T, 3) and the ankles by (T, 2, 3), keeping the feet's orientation."""
     pose = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     ankles_m = pose[0][:, Legs.from_skeleton(motion.skeleton).ankles] + ankle_shift_m
     upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
@@ -39,9 +36,12 @@ def posed_legs(motion: Motion, root_shift_m: np.ndarray, ankle_shift_m: np.ndarr
 
 
 def stepping(walk: Motion, heights_m: list[float], arc_m: float = 0.0) -> tuple[Motion, list[Support]]:
-    """Put each stance at a height of its own.
+    """Lift each stance to its own height.
 
-    Returns the motion and what carries it, in the order of stances. arc_m: how much higher feet swing.
+    Feet swing `arc_m` higher than in `walk`.
+
+    Returns:
+        The motion and the supports under its stances, in the order of stances.
     """
     batch = MotionBatch.stack([walk])
     stands = stances_of(walk)
@@ -61,20 +61,20 @@ def stepping(walk: Motion, heights_m: list[float], arc_m: float = 0.0) -> tuple[
 
 
 def stances_of(motion: Motion) -> np.ndarray:
-    """(T, 2) when each foot stands."""
+    """Return (T, 2) bool: whether each foot stands in each frame."""
     return foot_contacts(motion, shortest_s=0.2)
 
 
 def stair_heights(walk: Motion, step_m: float = 0.17) -> list[float]:
-    """A flight of stairs after the first two stances."""
+    """Return the heights in m of a walk's stances when a flight of stairs begins after the first two."""
     count = sum(len(spans(foot)) for foot in stances_of(walk).T)
     return [max(0.0, step_m * (stance - 1)) for stance in range(count)]
 
 
 def stairs_under(motion: Motion, truth: list[Support], beyond_m: float = 0.05) -> Ground:
-    """Build steps from each stance's heel to the next.
+    """Build stairs under a motion that goes along +z.
 
-    The motion goes along +z.
+    Each step extends from the heel of one stance to the heel of the next.
     """
     soles_m = world_sole_points(motion.skeleton, *pose_joints(motion)).reshape(len(motion), 2, -1, 3)
     feet = [(support.part.startswith("right"), slice(support.first, support.last + 1)) for support in truth]
@@ -90,9 +90,9 @@ def stairs_under(motion: Motion, truth: list[Support], beyond_m: float = 0.05) -
 
 
 def on_slope(walk: Motion, slope_deg: float, uphill_deg: float = 0.0) -> Motion:
-    """Stand the walk on a slope, its body upright.
+    """Put the walk on a sloping floor while the body stays upright.
 
-    The floor rises towards a heading.
+    The floor rises towards the heading `uphill_deg`.
     """
     heading_rad = np.radians(uphill_deg)
     slope_rad = np.radians(slope_deg)
@@ -101,7 +101,7 @@ def on_slope(walk: Motion, slope_deg: float, uphill_deg: float = 0.0) -> Motion:
     pose = pose_joints(walk)
     ankles_m = pose[0][:, Legs.from_skeleton(walk.skeleton).ankles]
     tilt = Rotation.from_rotvec(-slope_rad * across)
-    # Of each foot the place below the ankle stays; the ankle is above it along the floor's normal.
+    # The point of the floor under each ankle stays; the ankle is above it along the floor's normal.
     placed_m = ankles_m * (1.0, 0.0, 1.0) + np.tan(slope_rad) * (ankles_m @ uphill)[..., None] * UP
     placed_m += ankles_m[..., 1:2] * tilt.apply(UP)
     body_m = gaussian_filter1d((placed_m - ankles_m)[..., 1].min(1), 4, mode="nearest") - 0.03

@@ -1,4 +1,4 @@
-"""What tests of several files use."""
+"""Helpers that several test files share."""
 
 from __future__ import annotations
 
@@ -48,11 +48,12 @@ if TYPE_CHECKING:
 EITHER_ENGINE = pytest.mark.parametrize(
     "engine", ["mujoco", pytest.param("pybullet", marks=pytest.mark.nightly)], indirect=True
 )
-"""For costly laws that no engine's forces enter: MuJoCo obeys them in each gate, PyBullet at night."""
+"""For slow tests of laws that do not depend on the engine's forces: MuJoCo runs them in every gate, PyBullet
+nightly."""
 
 
 def format_bvh(clip: RiggedMotion) -> str:
-    """The text of a clip's BVH file."""
+    """Return the text of a clip's BVH file."""
     from selfcorrect.datasets.files.rigs.bvh import write_bvh
 
     with TemporaryDirectory() as folder:
@@ -70,10 +71,7 @@ def load_clips() -> dict[str, Motion]:
 
 
 def write_walks(folder: Path, count: int) -> Path:
-    """Write short sunken walks as BVH files.
-
-    Each is sunk otherwise; returns the folder.
-    """
+    """Write short walks, each sunk to a different depth, as BVH files, and return their folder."""
     from selfcorrect.datasets.files.open import save_motion
 
     walk = load_clips()["walk"]
@@ -84,7 +82,7 @@ def write_walks(folder: Path, count: int) -> Path:
 
 
 def mean_distance_m(first: Motion, second: Motion) -> float:
-    """Mean distance of the joints of two motions."""
+    """Return the mean distance between corresponding joints of two motions in m."""
     from selfcorrect.motion.kinematics import joint_positions
 
     return float(np.linalg.norm(joint_positions(first) - joint_positions(second), axis=-1).mean())
@@ -93,7 +91,7 @@ def mean_distance_m(first: Motion, second: Motion) -> float:
 def smpl_joints_m(motion: Motion) -> np.ndarray:
     """Return the positions (T, 22, 3) of SMPL's joints.
 
-    Joints are found by name, whatever their order and whatever else there is.
+    Joints are found by name, so the skeleton may order them differently and have more of them.
     """
     from selfcorrect.motion.body.smpl import SMPL_BODY
     from selfcorrect.motion.kinematics import joint_positions
@@ -103,15 +101,12 @@ def smpl_joints_m(motion: Motion) -> np.ndarray:
 
 
 LOOPS = {path.stem.replace("_", "-"): str(path) for path in sorted((REPOSITORY / "examples" / "loops").glob("*.py"))}
-"""Toy loops that are examples: name → path of the file."""
+"""Paths of the example files that define toy loops, by the toy's name."""
 
 
 @dataclass(frozen=True)
 class RunToy:
-    """A toy that was run in this process.
-
-    The folder has what was measured, no figures.
-    """
+    """A toy that was run in this process, with its measurements in a folder but without figures."""
 
     toy: LoadedToy
     study: Study
@@ -119,14 +114,14 @@ class RunToy:
 
     @cached_property
     def curves(self) -> dict[str, dict[str, np.ndarray]]:
-        """The curves of all arms."""
+        """Return the curves of all arms."""
         from selfcorrect.experiments.studies.toy.study import load_curves
 
         return load_curves(self.study, self.toy, self.folder)
 
     @cached_property
     def result(self) -> Result:
-        """The outcome."""
+        """Return the result that the report is made of."""
         from selfcorrect.experiments.studies.toy.study import derive_result
 
         return derive_result(self.study, self.toy, self.folder)
@@ -146,10 +141,7 @@ def run_toy(name: str, settings: object, folder: Path) -> RunToy:
 
 
 def assert_all_is_declared(run: RunToy) -> None:
-    """Check that a finished toy has all it declares.
-
-    These are arms, columns, groups, claims and figures.
-    """
+    """Check that a finished toy has all the arms, columns, groups, claims and figures it declares."""
     from selfcorrect.experiments.studies.figures import draw
     from selfcorrect.experiments.studies.toy.result import group_arms
     from selfcorrect.experiments.studies.toy.study import is_toy_finished
@@ -183,10 +175,10 @@ def same_tensors(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> b
 
 
 def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: int = 3) -> GenerativeModel:
-    """Check a model's promises to the loop.
+    """Check that a model makes loops repeatable and resumable, and return the trained model.
 
-    They make runs repeatable and resumable. Returns the trained model. Values never change in place, results depend on
-    streams alone, and a state that was stored goes on bit for bit.
+    Values must never change in place, results must depend only on streams, and training from a stored state must
+    continue bit for bit.
     """
     import safetensors.torch
     import torch
@@ -217,9 +209,9 @@ def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: in
 
 
 def run_in_memory(task: Task, arm: Arm, stream: Stream, store: Any = None) -> Any:
-    """Run an arm and return its store.
+    """Run an arm from a generation 0 of its own and return its store.
 
-    It has its own generation 0, and is in memory where no store is given.
+    The store is in memory unless one is given.
     """
     from selfcorrect.loop.run import run_loop, train_first_generation
     from selfcorrect.loop.store.memory import MemoryStore
@@ -232,31 +224,25 @@ def run_in_memory(task: Task, arm: Arm, stream: Stream, store: Any = None) -> An
 
 
 def outcomes(result: Result) -> dict[str, str]:
-    """What became of each statement of a toy loop."""
+    """Return the outcome of each statement of a toy loop."""
     return {check.statement: check.outcome for check in result.checks}
 
 
 def modules_after(program: str) -> set[str]:
-    """Return what a fresh interpreter imports for one line."""
+    """Return the modules that a fresh interpreter has imported after one line."""
     (loaded,) = modules_after_each([program])
     return loaded
 
 
 def modules_after_each(programs: Sequence[str]) -> list[set[str]]:
-    """Return what is imported after each line.
-
-    The interpreter is fresh.
-    """
+    """Return the modules that one fresh interpreter has imported after each line."""
     code = "\n".join(f"{line}\nimport sys; print('\\nIMPORTED', *sys.modules)" for line in programs)
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     return [set(line.split()[1:]) for line in output.splitlines() if line.startswith("IMPORTED ")]
 
 
 def lifting_off() -> Motion:
-    """Return a body that stands, then lifts off.
-
-    It is SMPL's, and stands for a second.
-    """
+    """Return an SMPL body that stands for a second and then lifts off."""
     from scipy.spatial.transform import Rotation
 
     from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -272,24 +258,18 @@ def lifting_off() -> Motion:
 
 
 def correct_in_pieces(correct: CorrectMotions, motion: Motion, piece_frames: int) -> CorrectedMotion:
-    """Correct a motion in pieces, or whole if one.
-
-    Any correction may be used.
-    """
+    """Correct a motion in pieces of `piece_frames` frames, or as a whole if it is not longer than one."""
     view = split_into_pieces(motion, KinematicCorrector().pipeline, piece_frames)
     return view.restore(correct(view.parts))
 
 
 def report_of(out: Path) -> dict[str, dict]:
-    """Return the motions of a report by name.
-
-    `selfcorrect correct` left it in a folder.
-    """
+    """Return the motions, by name, of the report that `selfcorrect correct` wrote to a folder."""
     return {motion["name"]: motion for motion in json.loads((out / "report.json").read_text())["motions"]}
 
 
 def bytes_of(out: Path) -> dict[str, bytes]:
-    """Map files to contents, without the lock."""
+    """Map the relative path of each file in a folder to its contents, leaving out the lock file."""
     files = [path for path in out.rglob("*") if path.is_file() and path.name != ".selfcorrect.lock"]
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
@@ -300,13 +280,13 @@ from selfcorrect.experiments.studies.motion.presets import PRESETS
 
 PRESETS["quick"] = replace(PRESETS["quick"], frames=12, feasibility_count=2)
 """
-"""A program's first lines, after which motion experiments of the preset take windows of so many frames."""
+"""First lines of a program that make motion experiments of a preset use windows of a given number of frames."""
 WITHOUT_FIGURES = """
 from selfcorrect.experiments.studies import figures
 
 figures.as_svg = lambda figure: "<svg></svg>"
 """
-"""More lines, after which reports have empty figures: drawing takes longer than a small experiment."""
+"""Further lines that leave figures of reports empty, because drawing takes longer than a small experiment."""
 
 _HALTING = """
 import os, time
@@ -327,10 +307,10 @@ os.fsync = halting
 def killed_at_sync(
     count: int, command: Sequence[str], folder: Path, cwd: Path, environment: Mapping[str, str] | None = None
 ) -> None:
-    """Kill a program that waits at its n-th fsync.
+    """Kill a program, and its workers, at its `count`-th fsync.
 
-    The first process that comes there waits for ever. So it is certain that the program still works when it is killed.
-    `folder` holds what makes it wait.
+    The first process that reaches this call waits there for ever, so the program is certainly unfinished when it is
+    killed. `folder` holds the `sitecustomize.py` that makes it wait.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(_HALTING)
@@ -349,10 +329,7 @@ def killed_at_sync(
 
 @contextmanager
 def installed_plugins(sites: pytest.TempPathFactory, *names: str) -> Iterator[None]:
-    """Make packages of `examples/plugins` known for a while.
-
-    They are as if installed.
-    """
+    """Make packages of `examples/plugins` look installed until the context ends."""
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
             install_plugin(REPOSITORY / "examples" / "plugins" / name, sites.mktemp("site"), patch)
@@ -360,10 +337,7 @@ def installed_plugins(sites: pytest.TempPathFactory, *names: str) -> Iterator[No
 
 
 def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None:
-    """Make a package of `examples/plugins` known as pip does.
-
-    Its entry points are those of its pyproject.toml.
-    """
+    """Make a package of `examples/plugins` look installed by pip, with the entry points of its pyproject.toml."""
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
     lines = []
     for group, points in project.get("entry-points", {}).items():
@@ -374,10 +348,7 @@ def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None
 
 
 def add_package(site: Path, name: str, entry_points: str, version: str = "1.2") -> None:
-    """Leave what pip leaves of an installed package.
-
-    It has entry points.
-    """
+    """Write the `.dist-info` folder that pip writes for an installed package with entry points."""
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -385,7 +356,7 @@ def add_package(site: Path, name: str, entry_points: str, version: str = "1.2") 
 
 
 def load_script(path: Path) -> ModuleType:
-    """Return a file outside packages as a module."""
+    """Import a file that is in no package and return it as a module."""
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -396,13 +367,13 @@ def load_script(path: Path) -> ModuleType:
 
 @cache
 def load_loop(name: str) -> ModuleType:
-    """Return the example loop of a toy as a module."""
+    """Import the example file of a toy loop and return it as a module."""
     from selfcorrect.experiments.studies.toy.files import load_toy_module
 
     return load_toy_module(LOOPS[name])
 
 
 def load_laws() -> ModuleType:
-    """Return the shared closed forms as a module."""
+    """Return the module of closed forms that the toys share."""
     load_loop("stability")
     return sys.modules["toy_models.laws"]

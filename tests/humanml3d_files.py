@@ -1,7 +1,4 @@
-"""Make a HumanML3D folder and a tiny CLIP.
-
-The motions are made up.
-"""
+"""Make a HumanML3D folder of invented motions, and a tiny CLIP."""
 
 import json
 from pathlib import Path
@@ -25,10 +22,7 @@ KIT_PARTS = (
 
 
 def kit_joints_mm(motion: Motion, *, is_mirrored: bool = False) -> np.ndarray:
-    """Return KIT-ML's joints (T, 21, 3) in millimetres.
-
-    They are a mirror image or not.
-    """
+    """Return KIT-ML's joints (T, 21, 3) in millimetres, mirrored left to right on request."""
     places_m: dict[str, np.ndarray] = dict(zip(SMPL_22, np.moveaxis(body_joints(motion), 1, 0), strict=True))
     for side in ("left", "right"):
         foot_m = places_m[f"{side}_foot"] - places_m[f"{side}_ankle"]
@@ -38,10 +32,7 @@ def kit_joints_mm(motion: Motion, *, is_mirrored: bool = False) -> np.ndarray:
 
 
 def kit_rows(joints: np.ndarray) -> np.ndarray:
-    """Return rows (T − 1, 251) without turns of the root.
-
-    Joints are (T, 21, 3).
-    """
+    """Return KIT-ML's feature rows (T − 1, 251) for joints (T, 21, 3) whose root never turns."""
     steps = np.diff(joints, axis=0)
     below_root = joints[:, :1] * [1, 0, 1]
     groups = columns(21)
@@ -64,9 +55,9 @@ SAID = {
 
 
 def write_humanml3d(folder: Path, counts: dict[str, int]) -> None:
-    """Write motions of 41 to 60 rows in splits.
+    """Write motions of 41 to 60 rows, `counts` of them per split.
 
-    All but one in three have two captions.
+    Two thirds have two captions, the others one.
     """
     for part in ("new_joint_vecs", "texts"):
         (folder / part).mkdir(parents=True)
@@ -95,10 +86,7 @@ def write_humanml3d(folder: Path, counts: dict[str, int]) -> None:
 
 
 def write_clip(folder: Path, width: int = 8) -> Path:
-    """Write a one-layer CLIP whose words are letters.
-
-    Its weights are random.
-    """
+    """Write a one-layer CLIP with random weights whose tokens are letters."""
     transformers = pytest.importorskip("transformers", reason="needs the extra `text`")
     folder.mkdir(parents=True)
     letters = [chr(code) for code in range(97, 123)]

@@ -1,4 +1,4 @@
-"""Damages of motions whose right state is known."""
+"""Damage motions whose correct state is known."""
 
 from dataclasses import replace
 
@@ -21,10 +21,7 @@ JOINT_GROUPS = {
 
 
 def hold_channels(motion: Motion, frames: int, *, place: bool = False, joints: tuple[int, ...] = ()) -> Motion:
-    """Hold channels for some frames at a time.
-
-    Channels of the root's position count, or the rotations of joints.
-    """
+    """Hold the root's position (`place`) or the rotations of joints for `frames` frames at a time."""
     shown = np.arange(len(motion)) // frames * frames
     rotations = motion.rotations.copy()
     rotations[:, joints] = rotations[shown][:, joints]
@@ -32,7 +29,10 @@ def hold_channels(motion: Motion, frames: int, *, place: bool = False, joints: t
 
 
 def hold_irregularly(motion: Motion, longest: int, seed: int, noise_m: float = 0.0) -> Motion:
-    """Hold the root's place for a number of frames that changes; or as long each time, with noise on top."""
+    """Hold the root's position for 1 to `longest` frames at a time.
+
+    With `noise_m`, each hold lasts `longest` frames instead and the positions get white noise on top.
+    """
     random = np.random.default_rng(seed)
     counts = np.full(len(motion), longest) if noise_m else random.integers(1, longest + 1, len(motion))
     sources = np.repeat(np.cumsum(np.insert(counts, 0, 0))[:-1], counts)[: len(motion)]
@@ -40,7 +40,7 @@ def hold_irregularly(motion: Motion, longest: int, seed: int, noise_m: float = 0
 
 
 def swing(motion: Motion) -> Motion:
-    """Turn every joint a little, so that none rests."""
+    """Swing every joint a little, so that none is still."""
     angles = 0.06 * np.sin(np.arange(len(motion))[:, None] / 9 + np.arange(motion.rotations.shape[1]))
     turns = np.zeros_like(motion.rotations)
     turns[..., 0] = np.sin(angles / 2)
@@ -49,10 +49,7 @@ def swing(motion: Motion) -> Motion:
 
 
 def shake_joints(motion: Motion, group: str, noise_rad: float, seed: int = 0) -> Motion:
-    """Add white noise to the joints of a group.
-
-    It acts about each axis.
-    """
+    """Add white noise about each axis to the rotations of a group of joints."""
     joints = [motion.skeleton.joint(name) for name in JOINT_GROUPS[group]]
     joints = [joint for joint in joints if joint is not None] if group != "root" else [0]
     rotations = motion.rotations.copy()

@@ -1,7 +1,4 @@
-"""Make motions that muscles and contacts can do.
-
-To rise from a seat, to jump and rock back.
-"""
+"""Make motions that real muscles and contacts allow: rising from a seat, and a jump that rocks back on the heels."""
 
 from dataclasses import replace
 
@@ -15,27 +12,24 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 
 BENT_M = 0.04
-"""Height by which a standing body is lower than on straight legs."""
+"""How much lower the hips of a standing body are than on straight legs."""
 RISE_OF_HEELS_M = 0.07
 AHEAD = np.array([1.0, 0.0, 0.0])
-"""Axis about which a body leans ahead."""
+"""Axis about which a body leans forward."""
 
 Knot = tuple[float, float, float, float]
 """Time, value, velocity, acceleration."""
 
 
 def curve(times_s: np.ndarray, *knots: Knot) -> np.ndarray:
-    """Run quintics through knots, constant beyond the ends."""
+    """Interpolate knots by quintics that are constant beyond the ends."""
     moments_s = [knot[0] for knot in knots]
     polynomial = BPoly.from_derivatives(moments_s, [list(knot[1:]) for knot in knots])
     return polynomial(np.clip(times_s, moments_s[0], moments_s[-1]))
 
 
 def sit_to_stand(stand: Motion, seat_m: float = 0.45, rise_s: float = 1.4, lean_rad: float = 0.85) -> Motion:
-    """Stand up from a seat, feet flat.
-
-    The adult sits for 1.5 s, bends ahead and stands up.
-    """
+    """Sit for 1.5 s, lean forward and stand up, with both feet flat throughout."""
     start_s, end_s = 1.5, 1.5 + rise_s
     off_s = start_s + 0.4 * rise_s
     times_s = np.arange(0, end_s + 1.0, 1 / stand.fps)
@@ -50,10 +44,7 @@ def sit_to_stand(stand: Motion, seat_m: float = 0.45, rise_s: float = 1.4, lean_
 def jump_and_rock_back(
     stand: Motion, height_m: float = 0.2, ahead_m: float = 0.3, rock_m: float = 0.08, toes_rad: float = 0.15
 ) -> Motion:
-    """Jump ahead, land crouched, rock back on the heels.
-
-    Both feet jump, and the toes are in the air in the end.
-    """
+    """Jump forward off both feet, land in a crouch and rock back on the heels, with the toes in the air at the end."""
     depth_m = 0.22 + BENT_M
     speed_m_s = np.sqrt(2 * GRAVITY_M_S2 * height_m)
     push_s = 1.7 * (depth_m - BENT_M) / speed_m_s
@@ -106,7 +97,7 @@ def jump_and_rock_back(
         (land_s - 0.05, 0.05, 0, 0),
         (low_s + 0.1, 0.3, 0, 0),
         (low_s + 0.5, 0.25, 0, 0),
-        (end_s + 0.3, 0.2, 0, 0),  # otherwise the motion is a loop, and would be closed
+        (end_s + 0.3, 0.2, 0, 0),  # otherwise the motion would be a loop, and its ends would be joined
     )
     return _pose(stand, up_m, along_m, leans_rad, np.stack([heels_m, places_m]), pitch_rad - toes_up_rad)
 
@@ -121,7 +112,7 @@ def _pose(
 ) -> Motion:
     """Pose an adult with hanging arms.
 
-    The root is moved, the trunk bent ahead, the ankles (2, T) moved up and along and turned; legs bend as they must.
+    The root moves up and along, the trunk leans forward, and the ankles (2, T) move and turn; the legs bend to match.
     """
     skeleton = stand.skeleton
     frames = len(up_m)

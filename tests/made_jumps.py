@@ -1,6 +1,6 @@
 """Make jumps on the spot.
 
-Legs bend, push off, fly under gravity and land, as often as asked for.
+In each jump the legs bend and push off, and the body flies under gravity and lands.
 """
 
 from dataclasses import replace
@@ -25,9 +25,10 @@ _LAND_S = 0.3
 
 
 def jumps(style: Style, height_m: float = 0.3, count: int = 3, fps: float = 30.0, crouch_m: float = 0.15) -> Motion:
-    """Return jumps of a height without pauses.
+    """Return `count` jumps of `height_m` without pauses.
 
-    Feet part ("jack") or change places ("scissor") from jump to jump, or part in the air alone ("star").
+    The feet move apart or together in alternate jumps ("jack"), swap front and back in each ("scissor"), or are apart
+    only in the air ("star").
     """
     speed_m_s = np.sqrt(2 * _GRAVITY_M_S2 * height_m)
     flight_s = 2 * speed_m_s / _GRAVITY_M_S2

@@ -1,7 +1,4 @@
-"""Make motions of every pace, rate and length.
-
-Walks, runs, turns, hops and idle stands.
-"""
+"""Make walks, runs, turns, hops and idle stands of any pace, frame rate and length."""
 
 from dataclasses import replace
 from typing import Literal
@@ -36,10 +33,18 @@ def made_motion(
     sway_rad: float = 0.05,
     bend_rad: float = 0.3,
 ) -> Motion:
-    """Return a motion at `pace` times the usual one.
+    """Return a motion of an average adult.
 
-    The lower sole is on the floor but in flights. lean_rad: how far the trunk leans ahead; sway_rad: how far legs tilt
-    to bring the hips over the standing foot; bend_rad: how far the knee of the leg that swings bends.
+    The lower sole is on the floor except in flight.
+
+    Args:
+        kind: Kind of motion.
+        pace: Step rate relative to the usual one of this kind.
+        fps: Frames per second.
+        frames: Number of frames.
+        lean_rad: Angle by which the trunk leans forward.
+        sway_rad: Angle by which the legs tilt to bring the hips over the standing foot.
+        bend_rad: Angle by which the knee of the swinging leg bends.
     """
     skeleton = SMPL_BODY.average()
     phases = np.pi * pace * np.arange(frames) / fps / _STEP_S[kind]
@@ -68,9 +73,9 @@ def made_motion(
 
 
 def walk_with_stances(fps: float = 30.0, frames: int = 120) -> tuple[Motion, np.ndarray]:
-    """Return a walk and which feet stand.
+    """Return a walk, and (T, 2) bool: whether the left and the right foot stand.
 
-    The foot that does not swing stands, left then right.
+    A foot stands while it does not swing.
     """
     motion = made_motion("walk", fps=fps, frames=frames)
     phases = np.pi * np.arange(frames) / fps / _STEP_S["walk"]
@@ -78,9 +83,9 @@ def walk_with_stances(fps: float = 30.0, frames: int = 120) -> tuple[Motion, np.
 
 
 def wander(motion: Motion, seed: int) -> Motion:
-    """Let a motion wander and shake as bad captures.
+    """Add the drift and jitter of a bad capture.
 
-    It slowly wanders by 6 cm over the floor and 3 cm in height, and shakes by 1 cm and 1.2°.
+    The root drifts slowly by 6 cm over the floor and 3 cm in height, and jitters by 1 cm; all joints jitter by 1.2°.
     """
     random = np.random.default_rng(seed)
     slow = gaussian_filter1d(random.normal(size=(len(motion), 3)), 0.5 * motion.fps, axis=0)
@@ -92,10 +97,7 @@ def wander(motion: Motion, seed: int) -> Motion:
 
 
 def dip_toes(motion: Motion, stands: np.ndarray, dip_m: float, frames: int = 3) -> Motion:
-    """Dip toes into the floor at stance ends.
-
-    These are the last frames of each stance.
-    """
+    """Dip the toes into the floor in the last frames of each stance."""
     for side, name in enumerate(("left_ankle", "right_ankle")):
         last = np.flatnonzero(stands[:-1, side] & ~stands[1:, side])
         dipping = np.unique(np.concatenate([last - k for k in range(frames)]).clip(0))
@@ -106,20 +108,14 @@ def dip_toes(motion: Motion, stands: np.ndarray, dip_m: float, frames: int = 3) 
 
 
 def remove_travel(motion: Motion) -> Motion:
-    """Remove the steady travel, as games play walks.
-
-    The travel is along the floor.
-    """
+    """Remove the steady travel along the floor, as in the in-place walks of games."""
     share = np.linspace(0.0, 1.0, len(motion))[:, None]
     travel_m = (motion.root_m[-1] - motion.root_m[0]) * (1.0, 0.0, 1.0)
     return replace(motion, root_m=motion.root_m - share * travel_m)
 
 
 def resample_smoothly(motion: Motion, fps: float) -> Motion:
-    """Resample along splines of the fifth degree.
-
-    The frame rate is higher, and the splines have no kinks.
-    """
+    """Resample to a higher frame rate along splines of the fifth degree, which have no kinks."""
     times_s = np.arange(len(motion)) / motion.fps
     new_times_s = np.arange(int(times_s[-1] * fps + 1e-9) + 1) / fps
     rotations = make_interp_spline(times_s, make_continuous(motion.rotations), k=5)(new_times_s)

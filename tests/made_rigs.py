@@ -1,7 +1,7 @@
-"""Make rigs as files have them.
+"""Make rigs that vary as rigs in files do: by joint names, missing joints, rest poses and props.
 
-Other names, missing joints, other rest poses, props. No joint of the body moves. The base is the built-in walk three
-times in a row, on a body with all 22 parts in T-pose.
+All are derived from the built-in walk, three times in a row, on a body with all 22 parts whose rest pose is the T-pose.
+Joints of the body stay at the same positions in every variant.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,12 +31,12 @@ OPTIONAL_PARTS = (
     ("left_wrist", "right_wrist"),
     ("left_foot", "right_foot"),
 )
-"""Parts that rigs may lack."""
+"""Groups of parts that rigs may lack together."""
 
 
 @cache
 def base_walk(cycles: int = 3) -> Motion:
-    """The built-in walk so many times, on SMPL's joints."""
+    """Return `cycles` cycles of the built-in walk on SMPL's joints."""
     return on_smpl(repeat_cycle(close_cycle(load_clips()["walk"]), cycles))
 
 
@@ -45,17 +45,14 @@ def base_walk(cycles: int = 3) -> Motion:
 
 @dataclass(frozen=True)
 class Naming:
-    """Joint names by part, with `{}` for the side.
-
-    Only those of limbs have it.
-    """
+    """Joint names by part; those of limbs have `{}` for the side."""
 
     trunk: Mapping[str, str]
     limbs: Mapping[str, str]
     sides: tuple[str, str]
 
     def names(self) -> dict[str, str]:
-        """Name of each of the 22 parts."""
+        """Return the name of each of the 22 parts."""
         names = dict(self.trunk)
         for side, word in zip(SIDES, self.sides, strict=True):
             for limb, pattern in self.limbs.items():
@@ -105,7 +102,7 @@ NAMINGS = {
                    "{0} Thigh|{0} Calf|{0} Foot|{0} Toe0|{0} Clavicle|{0} UpperArm|{0} Forearm|{0} Hand"
                    .replace(" ", "~").replace("|", " "), ("L", "R")),
 }  # fmt: skip
-"""How programs name joints; a tilde stands for a space."""
+"""Joint names of various programs; a tilde stands for a space."""
 
 PREFIXES = (
     "", "Model_", "Character1_", "Armature|", "jnt_", "CC_Base_", "b_", "ValveBiped.Bip01_", "mixamorig:", "Bip001 ",
@@ -116,10 +113,7 @@ SUFFIXES = ("", "_jnt", ".001", "Joint", "_joint", "_bone", "_JNT", "_bind", "-s
 
 
 def rename_joints(motion: Motion, naming: str, prefix: str = "", suffix: str = "") -> Motion:
-    """Give joints a scheme's names and no parts.
-
-    All have a prefix and a suffix.
-    """
+    """Rename joints by a naming scheme, with a prefix and a suffix, and drop their parts."""
     by_part = NAMINGS[naming].names()
     skeleton = motion.skeleton
     names = []
@@ -129,16 +123,13 @@ def rename_joints(motion: Motion, naming: str, prefix: str = "", suffix: str = "
 
 
 def number_joints(motion: Motion) -> Motion:
-    """Number joint names as some glTF exports do.
-
-    The numbers all differ.
-    """
+    """Append a different number to each joint name, as some glTF exporters do."""
     names = tuple(f"{name}_{index:03d}" for index, name in enumerate(motion.skeleton.names))
     return replace(motion, skeleton=replace(motion.skeleton, names=names))
 
 
 def clear_names(motion: Motion) -> Motion:
-    """The motion with meaningless names, and without parts."""
+    """Replace joint names by meaningless ones and drop their parts."""
     count = len(motion.skeleton)
     names = tuple(f"bone{index:02d}" for index in range(count))
     return replace(motion, skeleton=replace(motion.skeleton, names=names, parts=("",) * count))
@@ -148,10 +139,10 @@ def clear_names(motion: Motion) -> Motion:
 
 
 def remove_parts(motion: Motion, parts: Sequence[str]) -> Motion:
-    """Remove parts; other joints stay where possible.
+    """Remove parts, keeping the other joints in place as far as the remaining bones allow.
 
-    They stay as far as their parents carry them. A joint that lacks its parent turns with what its parent was turned
-    by, and the bone keeps its mean direction. What hangs on a foot goes with it.
+    Orientations stay. A joint whose parent is removed becomes a child of its nearest remaining ancestor, at the mean of
+    its positions relative to it. All joints below a removed foot are removed, too.
     """
     from selfcorrect.motion.kinematics import local_rotations, pose_joints
 
@@ -189,16 +180,13 @@ TWIST_BONES = {
     "upperarm_twist": ("right_shoulder", "right_elbow", "right_shoulder"),
     "forearm_twist": ("left_elbow", "left_wrist", "left_wrist"),
 }
-"""Twist bones within limbs: parts above and below each one, and the part with which the twist is shared."""
+"""Twist bones within limbs: the parts above and below each, and the part that gives up a share of its twist."""
 
 
 def insert_twist_bones(
     motion: Motion, share: float, twist_bones: Mapping[str, tuple[str, str, str]] = TWIST_BONES
 ) -> Motion:
-    """Insert twist bones halfway along limbs.
-
-    Each has a share of its part's twist.
-    """
+    """Insert twist bones halfway along limbs, each with a share of a neighbouring part's twist."""
     names = list(motion.skeleton.names)
     parents = list(motion.skeleton.parents)
     parts = list(motion.skeleton.parts)
@@ -226,7 +214,7 @@ def insert_twist_bones(
 def with_chains(motion: Motion, chains: Mapping[str, tuple[str, Sequence[tuple[float, float, float]]]]) -> Motion:
     """Add chains of joints that do not turn.
 
-    Names map to the part that carries the chain, and its bones in metres.
+    `chains` maps the name of each chain to the part it is attached to and its bones in metres.
     """
     skeleton = motion.skeleton
     names = list(skeleton.names)
@@ -273,16 +261,17 @@ PROPS: dict[str, dict[str, tuple[str, list[tuple[float, float, float]]]]] = {
         for side, x in (("left", 1.0), ("right", -1.0))
     },
 }  # fmt: skip
-"""What characters wear and hold, by the part that carries it."""
+"""What characters wear and hold: per item, chains as in `with_chains`."""
 
 
 # --- what is no human body -------------------------------------------------------------------------------------------
 
 
 def _swinging(joints: Sequence[tuple[str, str, tuple[float, float, float]]], swings: Sequence[str]) -> Motion:
-    """Swing some joints for a second.
+    """Return a second of motion in which some joints swing.
 
-    Joints are given as name, parent's name and offset; half of those that swing do so against the others.
+    Joints are given as name, parent's name and offset in metres. Of those that swing, every other one swings in the
+    opposite phase.
     """
     names = [name for name, _, _ in joints]
     parents = tuple(names.index(parent) if parent else -1 for _, parent, _ in joints)
@@ -299,10 +288,7 @@ def _swinging(joints: Sequence[tuple[str, str, tuple[float, float, float]]], swi
 
 
 def fox() -> Motion:
-    """Return a walking fox with forelegs called arms.
-
-    Rigs of animals often do so.
-    """
+    """Return a walking fox whose forelegs are named as arms, as is common in animal rigs."""
     joints: list[tuple[str, str, tuple[float, float, float]]] = [
         ("b_Root_00", "", (0.0, 0.0, 0.0)),
         ("b_Hip_01", "b_Root_00", (0.0, 0.0, 0.0)),
@@ -327,7 +313,7 @@ def fox() -> Motion:
 
 
 def chicken() -> Motion:
-    """Return a chicken with a person's leg names."""
+    """Return a chicken whose legs have a person's joint names."""
     joints: list[tuple[str, str, tuple[float, float, float]]] = [
         ("root", "", (0.0, 0.0, 0.0)),
         ("body", "root", (0.0, 0.0, 0.0)),
@@ -350,10 +336,7 @@ def chicken() -> Motion:
 
 
 def octopus() -> Motion:
-    """Return eight arms around a body.
-
-    Two pairs of them have the proportions of legs and arms.
-    """
+    """Return a body with eight arms around it, two pairs of which have the proportions of legs and arms."""
     joints: list[tuple[str, str, tuple[float, float, float]]] = [
         ("root", "", (0.0, 0.0, 0.0)),
         ("head", "root", (0.0, 0.2, 0.0)),
@@ -367,10 +350,7 @@ def octopus() -> Motion:
 
 
 def lizard() -> Motion:
-    """Return a lizard: trunk, four legs, tail.
-
-    The trunk is long and lies; the legs are at its sides.
-    """
+    """Return a lizard with a long horizontal trunk, four legs at its sides and a tail."""
     joints: list[tuple[str, str, tuple[float, float, float]]] = [("root", "", (0.0, 0.0, 0.0))]
     for name, count, length_m in (("spine", 6, 0.1), ("tail", 6, -0.1)):
         above = "root"
@@ -387,7 +367,7 @@ def lizard() -> Motion:
 
 
 def chain(count: int = 12) -> Motion:
-    """A chain of joints that swing."""
+    """Return a chain of `count` joints that swing."""
     names = [f"node{index}" for index in range(count)]
     joints = [(names[0], "", (0.0, 0.0, 0.0))]
     joints += [(name, above, (0.0, 0.1, 0.0)) for above, name in pairwise(names)]
@@ -407,9 +387,9 @@ def _sitting(skeleton: Skeleton) -> Rotation:
 
 
 def _pose_joints(skeleton: Skeleton, angles_deg: Mapping[str, tuple[float, float, float]]) -> Rotation:
-    """Return turns (J,) that make this pose the rest.
+    """Return the turns (J,) of joint frames that make a pose the rest pose.
 
-    Zero rotation is then a pose in which these parts are turned, and all below them.
+    In this pose the given parts, and everything below them, are turned by Euler angles xyz.
     """
     turns: list[Rotation] = []
     for part, parent in zip(skeleton.parts, skeleton.parents, strict=True):
@@ -419,10 +399,7 @@ def _pose_joints(skeleton: Skeleton, angles_deg: Mapping[str, tuple[float, float
 
 
 def _align_with(axis: int) -> Callable[[Skeleton], Rotation]:
-    """Point all rest bones along one axis.
-
-    Each joint's frame then lies along its own bone.
-    """
+    """Return a function that turns joint frames so that every bone lies along one axis of its joint's frame."""
 
     def turns_of(skeleton: Skeleton) -> Rotation:
         turns = []
@@ -452,14 +429,14 @@ REST_POSES: dict[str, Callable[[Skeleton], Rotation]] = {
     "bones along y": _align_with(1),
     "any frames": _random,
 }
-"""Turns (J,) of the joints' frames, after which zero rotation is another pose."""
+"""Turns (J,) of joint frames by the rest pose that they lead to."""
 
 
 def with_bones_up(motion: Motion) -> Motion:
-    """Point all offsets along y, with sockets where needed.
+    """Point all offsets along y.
 
-    These are where several bones start at one joint. At rest all its joints lie above one another, those of both sides
-    in the same places.
+    Where several bones start at one joint, each gets a zero-length socket joint of its own. In the rest pose all joints
+    then lie above one another, and those of the left and right side at the same positions.
     """
     from selfcorrect.motion.kinematics import local_rotations, pose_joints
 
@@ -499,7 +476,7 @@ def _along_y(bone_m: np.ndarray) -> Rotation:
 
 
 def resting(motion: Motion, pose: str) -> Motion:
-    """Give the same body another rest pose."""
+    """Return the same motion on a skeleton with another rest pose."""
     return TurnedFrames(REST_POSES[pose](motion.skeleton).as_quat()).view(motion)
 
 

@@ -1,8 +1,8 @@
-"""Make checkpoints of the motion diffusion model.
+"""Make checkpoints of the motion diffusion model (MDM), with a reference network and sampler.
 
-Its layers are from plain PyTorch modules, and so is its sampling loop. Written from the paper (Tevet et al. 2023) and
-from the names and shapes of published files, apart from the code under test: time first, the reference's own order of
-operations, and the posterior of Ho et al. 2020 in its usual form.
+Both are plain PyTorch, written from the paper (Tevet et al. 2023) and the names and shapes in published files, and
+independent of the code under test: time is the first axis, operations are in the reference's order, and the posterior
+has the usual form of Ho et al. 2020.
 """
 
 import json
@@ -32,7 +32,7 @@ ARGUMENTS: dict[str, Any] = {
     "sigma_small": True,
     "weight_decay": 0.0,
 }
-"""What a published `args.json` holds, as far as a program reads it again."""
+"""Those values of a published `args.json` that programs read."""
 
 TINY = {"latent_dim": 16, "layers": 2, "diffusion_steps": 12}
 
@@ -46,7 +46,7 @@ def sinusoids(width: int, count: int = 5000) -> Tensor:
 
 
 class Reference:
-    """The published network, as separate modules and a function."""
+    """The published network, as separate modules and a call that runs them."""
 
     def __init__(self, arguments: dict[str, Any], text_width: int, seed: int = 0) -> None:
         self.arguments = arguments
@@ -80,9 +80,9 @@ class Reference:
 
     @torch.no_grad()
     def __call__(self, noisy: Tensor, times: Tensor, text: Tensor) -> Tensor:
-        """Predict clean (N, T, D) from noisy motions.
+        """Predict clean motions (N, T, D) from noisy ones.
 
-        Text (N, E) is zeros where it is hidden.
+        Text embeddings (N, E) are zero where the text is hidden.
         """
         condition = self.text(text)[None] + self.time(self.positions[times].permute(1, 0, 2))
         tokens = self.pose(noisy.permute(1, 0, 2))
@@ -101,10 +101,7 @@ def cosine_betas(steps: int) -> np.ndarray:
 
 
 def sample_reference(reference: Reference, start: Tensor, noises: list[Tensor], text: Tensor, scale: float) -> Tensor:
-    """Sample the reference's ancestral chain from given noise.
-
-    The smaller of the two usual variances is taken.
-    """
+    """Run the reference's ancestral sampling from given noise, with the smaller of the two usual variances."""
     steps = reference.arguments["diffusion_steps"]
     betas = cosine_betas(steps)
     alpha_bar = np.cumprod(1 - betas)
@@ -125,10 +122,7 @@ def sample_reference(reference: Reference, start: Tensor, noises: list[Tensor], 
 def write_mdm(
     folder: Path, *, text_width: int = 8, steps: int = 475_000, seed: int = 0, **changed: Any
 ) -> tuple[Path, Reference]:
-    """Write a tiny checkpoint and return its network.
-
-    The layout is the published one.
-    """
+    """Write a tiny checkpoint in the published layout, and return its path and network."""
     arguments = {**ARGUMENTS, **TINY, **changed}
     reference = Reference(arguments, text_width, seed)
     folder.mkdir(parents=True, exist_ok=True)

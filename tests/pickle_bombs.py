@@ -1,7 +1,4 @@
-"""Make small pickles that ask for too much.
-
-Much memory, much time or deep recursion.
-"""
+"""Make small pickles whose loading would take too much memory, time or recursion."""
 
 import io
 import zipfile
@@ -9,12 +6,12 @@ from collections.abc import Callable
 
 
 def make_pickle(opcodes: bytes) -> bytes:
-    """Pickle a dictionary of what opcodes leave."""
+    """Return a pickle of a dictionary with one item, the object that `opcodes` leave on the stack."""
     return b"\x80\x02}X\x01\x00\x00\x00a" + opcodes + b"s."
 
 
 def make_archive(pickle: bytes, numbers: bytes = b"") -> bytes:
-    """A file as PyTorch saves it, with one storage."""
+    """Return a file as PyTorch saves it, with one storage."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", pickle)
@@ -23,29 +20,29 @@ def make_archive(pickle: bytes, numbers: bytes = b"") -> bytes:
 
 
 TEXT = b"X\x00\x00\x08\x00" + b"a" * 2**19
-"""Half a megabyte on the stack."""
+"""Opcodes that push half a megabyte of text."""
 SHARED = b"K\x01q\x00" + b"".join(b"0h%ch%c\x86q%c" % (at, at, at + 1) for at in range(60))
-"""A pair of one pair twice, which holds one pair twice, and so on."""
+"""Opcodes that make a pair of the same pair twice, which holds the same pair twice, and so on, 60 levels deep."""
 WRAPPER = (
     b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}(X\x05\0\0\0shape)"
     b"X\x05\0\0\0dtypecnumpy\ndtype\nX\x01\0\0\0O\x85Rub"
 )
-"""joblib's announcement that an array of objects follows, in a separate pickle."""
+"""joblib's header for an array of objects, which says that a separate pickle follows."""
 LATIN = b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R"
-"""What turns the text that was put first into bytes."""
+"""Opcodes that encode the text stored as memo 0 as bytes."""
 
 ARRAY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85X\x01\x00\x00\x00b\x87R"
-"""What a state makes an array of."""
+"""Opcodes that make an empty array, whose state follows."""
 TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n(h\x01K\x00K\x01\x85K\x01\x85\x89}tR"
 
 
 def text(end: bytes = b"") -> bytes:
-    """Half a megabyte on the stack, known as 0."""
+    """Return opcodes that push half a megabyte of text and store it as memo 0."""
     return b"X" + (2**19).to_bytes(4, "little") + end.rjust(2**19, b"a") + b"q\x00"
 
 
 def repeat_item(first: bytes, item: bytes, times: int) -> bytes:
-    """Pickle a list that repeats an item."""
+    """Return a pickle of a list of `first` followed by `times` copies of `item`."""
     return make_pickle(b"(" + first + item * times + b"l")
 
 
@@ -103,4 +100,4 @@ PICKLE_BOMBS: dict[str, Callable[[], bytes]] = {
     "array.pkl": lambda: make_pickle(b"\x96" + (2**40).to_bytes(8, "little")),
     "digits.pkl": lambda: make_pickle(b"I" + b"9" * 100_000 + b"\n"),
 }
-"""What makes each, small where the limit is of 20 MB."""
+"""Functions that make the files, by name. The files are small, but loading them would break a limit of 20 MB."""

@@ -1,7 +1,4 @@
-"""Judge contacts by plain bounds on height and speed.
-
-The judge is independent of the observation.
-"""
+"""Detect contacts by plain bounds on height and speed, independently of the package's observation of contacts."""
 
 import numpy as np
 
@@ -13,13 +10,13 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 
 _NEAR_M = 0.03
-"""Joints stand no higher than this above the 30th percentile of their height."""
+"""Joints that stand are less than this above the 30th percentile of their height."""
 _RISING_M_S = 0.1
 """Joints that stand rise or sink more slowly than this."""
 _SLIDING_M_S = 0.5
 """Joints that stand slide more slowly than this."""
 _SHORTEST_S = 0.1
-"""Joints stand for as long as this or longer."""
+"""Joints stand for at least this long."""
 
 
 def foot_contacts(
@@ -51,26 +48,23 @@ def foot_contacts(
 
 
 def foot_joints(skeleton: Skeleton) -> list[int]:
-    """Return ankles and toe joints."""
+    """Return the indices of the ankles and toe joints that the skeleton has."""
     parts = [f"{side}_{part}" for part in ("ankle", "foot") for side in SIDES]
     return [joint for part in parts if (joint := skeleton.joint(part)) is not None]
 
 
 def _feet_m(motion: Motion) -> np.ndarray:
-    """Return ankles and toe joints, (T, K, 3).
-
-    Heights are above the ground if that is known.
-    """
+    """Return the positions (T, K, 3) of ankles and toe joints, with heights above the ground if it is known."""
     places_m = joint_positions(motion, foot_joints(motion.skeleton))
     return places_m if motion.ground is None else motion.ground.standing_on(places_m)
 
 
 def find_standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Return ankles and toes, and whether they stand.
+    """Return the positions (T, K, 3) of ankles and toe joints, and whether they stand (T, K).
 
-    Positions are (T, K, 3), the labels (T, K); who slides counts as standing. They do so for `_SHORTEST_S` or longer
-    near the 30th percentile of their height, neither rising nor sinking, and slower along the floor than in a swing.
-    That needs no sole.
+    A joint stands if, for `_SHORTEST_S` or longer, it stays near the 30th percentile of its height, neither rises nor
+    sinks, and moves along the floor more slowly than in a swing. A joint that slides so counts as standing. No sole
+    is needed.
     """
     places_m = _feet_m(motion)
     if len(motion) < 2:
@@ -83,10 +77,9 @@ def find_standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def standing_speeds_m_s(before: Motion, *after: Motion) -> tuple[float, ...]:
-    """Return mean speeds of standing joints in m/s.
+    """Return the mean speeds along the floor, in `before` and each of `after`, of joints that stand in `before`.
 
-    The joints are those that stand or slide in `before`; speeds are along the floor in `before` and in each of `after`.
-    0 if none does.
+    Joints that slide count as standing. All speeds are 0 if no joint stands.
     """
     places_m, stands = find_standing_joints(before)
     if not stands.any():
@@ -99,9 +92,9 @@ def standing_speeds_m_s(before: Motion, *after: Motion) -> tuple[float, ...]:
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Return sole heights and speeds (..., T, 2).
+    """Return the heights of the lowest sole corners in m and the speeds of the middles of the soles in m/s.
 
-    Heights are of the lowest corner, m; speeds of the middle, m/s; left foot first.
+    Both are (..., T, 2), left foot first.
     """
     soles_m = sole_corners_m(moving)
     side = sole_points(moving.skeleton).side
@@ -112,23 +105,17 @@ def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _speed(points_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the speeds (..., T, K) of points in m/s.
-
-    Points are (..., T, K, 3); differences are central, one-sided at the ends.
-    """
+    """Return the speeds (..., T, K) in m/s of points (..., T, K, 3), by central differences, one-sided at the ends."""
     if points_m.shape[-3] == 1:
         return np.zeros(points_m.shape[:-1])
     return norms(np.gradient(points_m, 1 / fps, axis=-3))
 
 
 def _remove_flicker(contacts: np.ndarray, longest_gap: int, shortest_run: int) -> np.ndarray:
-    """Close short gaps, then drop short runs.
-
-    Gaps are of up to `longest_gap` frames in contacts (..., T, 2), runs below `shortest_run` frames.
-    """
+    """Close gaps of up to `longest_gap` frames in contacts (..., T, 2), then drop runs below `shortest_run` frames."""
     margin = max(longest_gap, shortest_run) + 1
     width = [(0, 0)] * (contacts.ndim - 2) + [(margin, margin), (0, 0)]
-    # Outside its frames a motion is taken to be like its first and last frame.
+    # Before its first frame and after its last one, a motion is taken to stay as it is there.
     padded = np.pad(contacts, width, mode="edge")
     closed = ~remove_short_runs(~padded, longest_gap + 1, axis=-2)
     opened = remove_short_runs(closed, max(shortest_run, 1), axis=-2)

@@ -1,7 +1,4 @@
-"""Make poses of people on a floor.
-
-They stand, go, lie, crawl and fly, average, y up, at y = 0.
-"""
+"""Make motions of an average adult who stands, walks, lies, crawls or flies above a floor at y = 0, with y up."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,17 +17,14 @@ SIDES = (("left", 1.0, 0.0), ("right", -1.0, np.pi))
 
 
 class Pose:
-    """An average body's rotations, turned joint by joint.
-
-    They may vary over time.
-    """
+    """Rotations of an average body, which are built joint by joint and may vary over time."""
 
     def __init__(self) -> None:
         self.skeleton = SMPL_BODY.average()
         self.rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(TIMES_S), len(self.skeleton), 1))
 
     def turn(self, name: str, axis: str, angle_rad: float | np.ndarray) -> None:
-        """Turn a joint further about its frame's axis."""
+        """Turn a joint further about an axis of its own frame."""
         joint = self.skeleton.names.index(name)
         angles_rad = np.broadcast_to(angle_rad, len(TIMES_S))[:, None]
         turned = Rotation.from_quat(self.rotations[:, joint]) * Rotation.from_euler(axis, angles_rad)
@@ -41,9 +35,9 @@ class Pose:
             self.turn(f"{side}_shoulder", "z", -1.3 * sign)
 
     def motion(self, root_m: np.ndarray | float = 0.0, *, follows_floor: bool = True) -> Motion:
-        """Return the motion just above the floor.
+        """Return the motion, raised so that its lowest joint is just above the floor.
 
-        The lowest joint is there in every frame, or in the median one.
+        The lowest joint is there in every frame, or, without `follows_floor`, at its median height.
         """
         motion = Motion(self.skeleton, np.zeros((len(TIMES_S), 3)) + root_m, self.rotations, FPS)
         low_m = joint_positions(motion)[..., 1].min(axis=1)
@@ -52,7 +46,7 @@ class Pose:
 
 
 def travel_along(axis: int, speed_m_s: float) -> np.ndarray:
-    """The path of somebody who goes along an axis."""
+    """Return the path (T, 3) of somebody who walks along an axis."""
     return np.outer(speed_m_s * TIMES_S, np.eye(3)[axis])
 
 
@@ -114,10 +108,7 @@ def swimming(
     kick_rad: float = 0.3,
     stroke_rad: float = 1.0,
 ) -> Motion:
-    """Swim a crawl stroke with nothing below.
-
-    Prone or, with a negative pitch, on the back, feet first.
-    """
+    """Swim front crawl with nothing below or, with a negative pitch, on the back and feet first."""
     pose = Pose()
     strokes = 2 * np.pi * TIMES_S
     pose.turn("pelvis", "x", pitch_rad)
@@ -161,17 +152,14 @@ def jumping() -> Motion:
 
 
 def climbing() -> Motion:
-    """Somebody who walks up a steep, uneven hill."""
+    """Walk up a steep, uneven hill."""
     motion = walking()
     rise_m = 0.6 * TIMES_S + 0.05 * np.sin(7 * TIMES_S)
     return replace(motion, root_m=motion.root_m + np.outer(rise_m, [0.0, 1.0, 0.0]))
 
 
 def gliding(above_m: float = 0.0) -> Motion:
-    """Turn on tiptoe and glide, captured too high.
-
-    No foot of the dancer stands still or flat.
-    """
+    """Glide and turn on tiptoe, so that no foot stands still or flat, captured `above_m` too high."""
     pose = Pose()
     pose.arms_down()
     for side, _, _ in SIDES:

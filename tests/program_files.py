@@ -1,7 +1,4 @@
-"""Make files as motion and video programs do.
-
-They make motions or see people in videos.
-"""
+"""Make files in the layouts of programs that generate motions or estimate people's motions from videos."""
 
 import pickle
 from collections import defaultdict
@@ -26,10 +23,7 @@ Z_UP = Rotation.from_euler("x", 90, degrees=True)
 
 
 def select_joints(table: Skeleton, motion: sc.Motion) -> sc.Motion:
-    """Put the motion on an average body's other joints.
-
-    Those that it lacks are at rest.
-    """
+    """Put the motion on a skeleton with other joints; those that the motion lacks stay at rest."""
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(table), 1))
     for joint, part in enumerate(table.parts):
         if part:
@@ -38,9 +32,9 @@ def select_joints(table: Skeleton, motion: sc.Motion) -> sc.Motion:
 
 
 def parameters(motion: sc.Motion, joints: int, world: Rotation | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return rotation vectors (T, J, 3) and translations (T, 3).
+    """Return rotation vectors (T, J, 3) and translations (T, 3) in float32.
 
-    They are float32, in a world that is turned from y up.
+    `world` turns them from a world with y up into the program's world.
     """
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), joints, 1))
     rotations[:, :22] = motion.rotations
@@ -98,10 +92,7 @@ def save_gvhmr(path: Path, motion: sc.Motion) -> None:
 
 
 def save_gvhmr_shared(path: Path, motion: sc.Motion) -> None:
-    """Save the body's pose under two names.
-
-    It is one tensor.
-    """
+    """Save the body's pose as a single tensor under two names."""
     import torch
 
     content = tensors(gvhmr(motion))
@@ -138,9 +129,9 @@ def save_prompthmr(path: Path, *motions: sc.Motion) -> None:
 
 
 def save_tram(path: Path, motion: sc.Motion) -> None:
-    """Save a motion as a moving camera sees it.
+    """Save a motion as seen by a moving camera, and the camera's motion in `camera.npy`.
 
-    The camera turns about its vertical axis and walks on: camera.npy says how.
+    The camera turns about its vertical axis and moves on.
     """
     turns = Rotation.from_euler("y", np.linspace(0, 0.8, len(motion))[:, None])
     shifts_m = np.linspace([0, 0, -3.0], [1.0, 0, -2.0], len(motion))
@@ -193,10 +184,7 @@ def save_hy_motion_root_apart(path: Path, motion: sc.Motion) -> None:
 
 
 def save_amass(path: Path, motion: sc.Motion) -> None:
-    """Save AMASS with turns beyond 180°, z up.
-
-    Some rotations are such.
-    """
+    """Save AMASS's layout, with z up and some rotation vectors longer than 180°."""
     vectors, trans = parameters(motion, 52, Z_UP)
     lengths = np.linalg.norm(vectors[:, 1], axis=-1, keepdims=True)
     vectors[:, 1] *= 1 + 2 * np.pi / np.maximum(lengths, 1e-3)
@@ -207,10 +195,7 @@ def save_amass(path: Path, motion: sc.Motion) -> None:
 
 
 def save_amass_smplx(path: Path, motion: sc.Motion) -> None:
-    """Save AMASS's newer layout.
-
-    All rotations are in parts, too, and the rate has another name.
-    """
+    """Save AMASS's newer layout, which also has all rotations in parts and another key for the frame rate."""
     vectors, trans = parameters(motion, 55, Z_UP)
     poses = vectors.reshape(len(motion), 165)
     names = ("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand")
@@ -219,9 +204,9 @@ def save_amass_smplx(path: Path, motion: sc.Motion) -> None:
 
 
 def sam3d(motion: sc.Motion, random: np.random.Generator) -> list[dict[str, Any]]:
-    """Return a person per frame of a rig.
+    """Return one dictionary per frame for a person whose rig has joints near those of the body.
 
-    Its joints are about those of the body, y down, away from the camera.
+    The camera's y axis points down, and its z axis away from the camera.
     """
     places_m, world = pose_joints(motion)
     joints_m = np.zeros((len(motion), 127, 3))
@@ -250,10 +235,7 @@ def sam3d(motion: sc.Motion, random: np.random.Generator) -> list[dict[str, Any]
 
 
 def save_sam3d(path: Path, *motions: sc.Motion) -> None:
-    """Save frames of people in changing order.
-
-    The file has a list of frames, each a list of people.
-    """
+    """Save a list of frames, each a list of people whose order changes from frame to frame."""
     random = np.random.default_rng(0)
     people = [sam3d(motion, random) for motion in motions]
     frames = [[person[frame] for person in (people if frame % 3 else people[::-1])] for frame in range(len(people[0]))]
@@ -266,10 +248,7 @@ def save_sam3d_stacked(path: Path, motion: sc.Motion) -> None:
 
 
 def six_numbers(vectors: np.ndarray) -> np.ndarray:
-    """Return the first two matrix rows, (T, 6 J).
-
-    The matrices follow from rotation vectors (T, J, 3).
-    """
+    """Return the first two rows (T, 6 J) of the matrices of rotation vectors (T, J, 3)."""
     return Rotation.from_rotvec(vectors).as_matrix()[..., :2, :].reshape(len(vectors), -1)
 
 
@@ -308,7 +287,7 @@ def save_glamr(path: Path, motion: sc.Motion) -> None:
 
 
 def romp(motion: sc.Motion) -> dict[str, dict[str, np.ndarray]]:
-    """A person by picture, as its camera sees them."""
+    """Return a person's parameters by image file, as seen by the camera."""
     frames = zip(*parameters(motion, 24, Y_DOWN), strict=True)
     return {
         f"{number:08d}.jpg": {
@@ -329,7 +308,7 @@ def save_romp_npz(path: Path, motion: sc.Motion) -> None:
 
 
 def save_in_layout(layout: str) -> Callable[[Path, sc.Motion], None]:
-    """As this program writes a layout."""
+    """Return a function that saves a motion in a layout by `save_motion`."""
     return lambda path, motion: sc.save_motion(path, motion, layout)
 
 
@@ -360,11 +339,11 @@ class Program:
     save: Callable[..., None]
     file: str
     moving: tuple[str, ...]
-    """Ends of the names of arrays that a correction may change."""
+    """Ends of the names of the arrays that a correction may change."""
     fps: float | None = None
-    """What has to be said."""
+    """Frame rate that the user has to give because the file has none."""
     away: bool = False
-    """Whether its files place the body elsewhere along the floor, or above it."""
+    """Whether its files move the body to another place along the floor or to another height."""
     joints: Skeleton | None = None
 
 
@@ -407,14 +386,11 @@ LAYOUTS = {
     "AI4Animation": Program(save_in_layout("ai4animation"), "bones.npz", ("positions", "quaternions")),
     "MotionStreamer": Program(save_in_layout("motionstreamer"), "motionstreamer.npy", ("rows",), away=True),
 }
-"""Layouts of datasets and robot tools."""
+"""Layouts of datasets and robot tools, by name."""
 
 
 def load_values(file: Path | IO[bytes], suffix: str) -> Any:
-    """Load values as the programs do.
-
-    Only these tests trust the file.
-    """
+    """Load values as the programs do, trusting the file, which only tests may."""
     import torch
 
     match suffix:
@@ -431,10 +407,7 @@ def load_values(file: Path | IO[bytes], suffix: str) -> Any:
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Map keys to all arrays of a file.
-
-    Keys lead to them; "rows" is for an array without a key.
-    """
+    """Map the path of keys to each array of a file; an array that is the whole file has the key "rows"."""
     content = load_values(path, path.suffix)
     return dict(arrays_in(content if isinstance(content, dict | list) else {"rows": content}, ""))
 
@@ -457,7 +430,7 @@ def arrays_in(content: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def parts_m(motion: sc.Motion) -> np.ndarray:
-    """Return the positions (T, 22, 3) of the parts."""
+    """Return the positions (T, 22, 3) of SMPL's body parts."""
     return sc.joint_positions(motion)[:, [motion.skeleton.joint(part) for part in SMPL_BODY.names]]
 
 

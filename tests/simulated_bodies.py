@@ -1,7 +1,4 @@
-"""Share bodies, plans and worlds among tests.
-
-Bodies are of motions, worlds have single bodies.
-"""
+"""Helpers for tests of simulators: bodies and plans made from motions, and worlds with a single body."""
 
 import numpy as np
 
@@ -16,37 +13,31 @@ from selfcorrect.simulators.stages.values import MotionPlan
 
 STILL = (0.0, 0.0, 0.0)
 UPRIGHT = tuple(orientations_to_simulator(np.array([0.0, 0.0, 0.0, 1.0])).tolist())
-"""Orientation of a root that stands, in the simulator's frame."""
+"""Orientation of an upright root in the simulator's frame."""
 
 
 def clean_motion(motion: Motion) -> tuple[Humanoid, MotionBatch]:
-    """Return a body and its motion with planted feet.
-
-    The motion is that of its links.
-    """
+    """Return a motion's body, and the motion of its links with planted feet."""
     batch = clean_motions(MotionBatch.stack([motion]), CleanupSettings().without_steps(FitSoles)).motions
     body = build_humanoid(motion.skeleton)
     return body, body.select_links(batch)
 
 
 def make_plan(*motions: Motion, friction: float = 0.5) -> MotionPlan:
-    """The plan of motions as they are."""
+    """Plan motions without cleaning them first."""
     body = build_humanoid(motions[0].skeleton).with_minimum_inertia(0.06)
     links = body.select_links(MotionBatch.stack(motions))
     return MotionPlan(body, links, plan_contacts(body, links, friction), [()] * len(motions), friction)
 
 
 def rest_points_m(body: Humanoid) -> np.ndarray:
-    """Return the lowest touching points (C, 3).
-
-    The body is in the rest pose, its root at the origin.
-    """
+    """Return the lowest contact points (C, 3) of a body in the rest pose with its root at the origin."""
     still = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), 1))
     return body.contact_points.lowest_points(*forward_kinematics(body.tree, np.zeros(3), still))
 
 
 def rest_pose(body: Humanoid, bodies: int = 1) -> np.ndarray:
-    """Return joint rotations (N, J, 4) at rest."""
+    """Return the joint rotations (N, J, 4) of the rest pose."""
     return np.tile([0.0, 0.0, 0.0, 1.0], (bodies, len(body) - 1, 1))
 
 
@@ -56,14 +47,11 @@ def no_torques(body: Humanoid, bodies: int = 1) -> np.ndarray:
 
 
 def state(position_m=STILL, orientation=UPRIGHT, velocity_m_s=STILL, angular_rad_s=STILL, bodies: int = 1) -> RootState:
-    """The same state of the roots of some bodies."""
+    """Return one root state for all of `bodies` bodies."""
     columns = (position_m, orientation, velocity_m_s, angular_rad_s)
     return RootState(*(np.tile(column, (bodies, 1)) for column in columns))
 
 
 def step_one(world: World, targets: np.ndarray, torques_nm: np.ndarray, force_n=STILL, torque_nm=STILL) -> None:
-    """Advance a world's only body.
-
-    It goes towards targets (1, J, 4) by torques (1, J, 3) and a root wrench.
-    """
+    """Advance a world's only body by targets (1, J, 4), torques (1, J, 3), and a force and torque on its root."""
     world.step([0], targets, torques_nm, np.reshape(force_n, (1, 3)), np.reshape(torque_nm, (1, 3)))

@@ -1,4 +1,4 @@
-"""Smooth random motions of an average adult, as fixtures."""
+"""Fixtures: an average adult's skeleton and smooth random motions of it."""
 
 from collections.abc import Callable
 
@@ -19,10 +19,7 @@ SMPL_OFFSETS_CM = {
 
 @pytest.fixture(scope="session")
 def skeleton() -> Skeleton:
-    """Return an average adult on the common skeleton.
-
-    The ankles stand 85 mm above the soles' plane.
-    """
+    """Return the common skeleton of an average adult, whose ankles are 85 mm above the plane of the soles."""
     offsets_m = np.zeros((22, 3))
     for name, offset in SMPL_OFFSETS_CM.items():
         offsets_m[SMPL_22.index(name)] = offset
@@ -35,7 +32,7 @@ def skeleton() -> Skeleton:
 def random_motion(skeleton: Skeleton) -> Callable[..., Motion]:
     """Return `random_motion(seed, frames=48, fps=30.0)`.
 
-    Poses are smooth and arbitrary, any heading, any place.
+    Its motions change smoothly through arbitrary poses, headings and places.
     """
 
     def make(seed: int, frames: int = 48, fps: float = 30.0) -> Motion:

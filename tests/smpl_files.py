@@ -1,7 +1,4 @@
-"""Make body model files of a few soft balls.
-
-The layout is that of the real files.
-"""
+"""Make body model files in the layout of SMPL's, with simple rings of vertices instead of a body's surface."""
 
 import numpy as np
 
@@ -14,9 +11,9 @@ OFFSET = np.array([0.001, -0.22, 0.03])
 
 
 def model_numbers(layout: Layout) -> dict[str, np.ndarray]:
-    """Surround every joint by a ring of vertices.
+    """Return the arrays of a body model in which a ring of vertices surrounds every joint.
 
-    The regressor's mean of a ring is the joint.
+    The joint regressor takes the mean of each ring, which is the joint.
     """
     random = np.random.default_rng(7)
     joints = len(layout.names)
@@ -27,7 +24,7 @@ def model_numbers(layout: Layout) -> dict[str, np.ndarray]:
     ring_m = 0.05 * np.stack([np.cos(angles), np.zeros_like(angles), np.sin(angles)], axis=-1)
     weights = np.eye(joints)[owner]
     parents = np.array([2**32 - 1, *layout.parents[1:]], dtype=np.uint32)
-    # Shape 0 makes the body larger all over, about the origin of the model's coordinates.
+    # The first shape parameter scales the whole body about the origin of the model's coordinates.
     shapes = np.zeros((len(owner), 3, 20))
     shapes[:, :, 0] = 0.1 * joints_m[owner]
     return {

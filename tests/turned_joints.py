@@ -1,4 +1,4 @@
-"""Move motions, or turn their joints otherwise."""
+"""Change motions by turning joints or moving the root."""
 
 from dataclasses import replace
 
@@ -14,9 +14,9 @@ ALL = slice(None)
 
 
 def pose_joint(motion: Motion, joint: str | int, pose: Rotation | ArrayLike, frames: Frames = ALL) -> Motion:
-    """Set a joint's rotations in some frames.
+    """Set the rotations of a joint, given by index or part, in some frames.
 
-    The joint may be that of a part, and rotations quaternions.
+    `pose` is a rotation or quaternions.
     """
     index = motion.skeleton.parts.index(joint) if isinstance(joint, str) else joint
     rotations = motion.rotations.copy()
@@ -27,9 +27,9 @@ def pose_joint(motion: Motion, joint: str | int, pose: Rotation | ArrayLike, fra
 def turn_joint(
     motion: Motion, joint: str | int, turn: Rotation, frames: Frames = ALL, *, outside: bool = False
 ) -> Motion:
-    """Turn a joint further in some frames.
+    """Turn a joint, given by index or part, further in some frames.
 
-    The joint may be that of a part; it turns in its own frame or outside, its parent's.
+    The turn is in the joint's own frame or, with `outside`, in its parent's.
     """
     index = motion.skeleton.parts.index(joint) if isinstance(joint, str) else joint
     own = Rotation.from_quat(motion.rotations[frames, index])
@@ -37,22 +37,19 @@ def turn_joint(
 
 
 def shift(motion: Motion, by_m: ArrayLike) -> Motion:
-    """Move the root by (3,) or (T, 3)."""
+    """Move the root by (3,) or (T, 3) metres."""
     return replace(motion, root_m=motion.root_m + np.asarray(by_m))
 
 
 def with_toes_at(motion: Motion, height_m: float) -> Motion:
-    """Set the lowest toe joints to a height."""
+    """Move the motion up or down so that the lowest toe joint is at a height."""
     toes = [motion.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")]
     up_m = height_m - joint_positions(motion)[:, toes, 1].min()
     return replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0]))
 
 
 def bend_leg(motion: Motion, side: str, rises_m: ArrayLike, frames: Frames = ALL) -> Motion:
-    """Raise a flat foot below hips that stay.
-
-    It rises by one height or one for each frame.
-    """
+    """Raise a flat foot under resting hips, by one height for all frames or one for each."""
     joints = [motion.skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle")]
     leg_m = float(np.linalg.norm(motion.skeleton.offsets_m[joints[1:]], axis=1).sum())
     bend_rad = np.arccos(1 - np.asarray(rises_m) / leg_m)

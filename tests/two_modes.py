@@ -1,7 +1,4 @@
-"""Make small loops and a corrector.
-
-Points are in two modes, or Gaussian.
-"""
+"""Make small loops over two-mode or Gaussian points, and a corrector for them."""
 
 import torch
 
@@ -18,7 +15,7 @@ DEVIATION = 0.25
 
 
 def two_modes(count: int = 400) -> Samples:
-    """Return points around −1, and a fifth around 1."""
+    """Return points of which four fifths are around −1 and one fifth is around 1."""
     generator = STREAM.child("data").generator()
     side = torch.where(torch.rand(count, generator=generator) < 0.2, 1.0, -1.0)
     values = side + DEVIATION * torch.randn(count, generator=generator)
@@ -26,10 +23,7 @@ def two_modes(count: int = 400) -> Samples:
 
 
 def start_small_loop() -> tuple[Task, MemoryStore]:
-    """Return a small diffusion model and its store.
-
-    It has two modes; the store has its generation 0.
-    """
+    """Return the task of a small diffusion model on two-mode points, and a store with its generation 0."""
     config = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
     model = MotionDiffusion(config, 1, 1, 1, device=torch.device("cpu"))
     task = Task(model, two_modes(24), lambda candidate: {}, initial_steps=30)
@@ -39,10 +33,7 @@ def start_small_loop() -> tuple[Task, MemoryStore]:
 
 
 def own_task(stream: Stream) -> Task:
-    """Return a Gaussian task fitted to 40 points.
-
-    It is a user's.
-    """
+    """Return a task as a user would write it: a Gaussian model with 40 real points."""
     values = torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64)
     return Task(Gaussian.standard(2), Samples.real(values), lambda drawn: {"spread": drawn.samples(200).values.std()})
 

@@ -1,8 +1,8 @@
 """Pretend to be Windows on other systems.
 
-`pretend` lacks what Windows lacks, once the libraries are imported. What is no part of this package is imported before,
-as libraries look at the platform themselves. Paths stay those of the system at hand, so names of files are not tried
-here.
+`pretend` first imports the libraries that this package needs, because they look at the platform themselves, and then
+removes the modules and functions that Windows lacks. Paths stay those of the real system, so file names cannot be
+tested in this way.
 """
 
 import errno
@@ -28,7 +28,7 @@ NO_FUNCTIONS: dict[ModuleType, tuple[str, ...]] = {
     signal: ("SIGKILL", "SIGALRM", "setitimer", "SIGSTOP", "SIGHUP", "SIGXCPU"),
     select: ("poll", "epoll"),
 }  # fmt: skip
-"""What Python has on Linux and macOS alone, of what a program might use."""
+"""Names that Python has only on Linux and macOS and that a program might use, by module."""
 
 STANDARD = (
     "asyncio", "concurrent.futures.process", "ctypes.util", "logging.handlers", "multiprocessing.connection",
@@ -36,7 +36,7 @@ STANDARD = (
     "multiprocessing.resource_tracker", "multiprocessing.shared_memory", "multiprocessing.synchronize", "platform",
     "shutil", "subprocess", "tempfile", "uuid", "webbrowser", "zipfile",
 )  # fmt: skip
-"""Of the standard library, what looks at the platform when it is imported."""
+"""Modules of the standard library that look at the platform when they are imported."""
 
 BASE = (
     "matplotlib.figure", "matplotlib.backends.backend_svg", "mujoco", "numpy", "PIL.Image", "PIL.ImageDraw",
@@ -44,18 +44,18 @@ BASE = (
     "scipy.signal", "scipy.sparse.linalg", "scipy.spatial.transform", "scipy.special", "scipy.stats", "threadpoolctl",
     "tqdm.auto", "tyro",
 )  # fmt: skip
-"""What the package needs without its extras, imported as it is."""
+"""Libraries that the package needs without its extras."""
 
 EXTRAS = (
     "imageio", "imageio_ffmpeg", "jinja2", "pyarrow.parquet", "pybullet", "safetensors.torch",
     "sklearn.cluster", "sklearn.datasets", "sklearn.mixture", "sklearn.neighbors", "sklearn.neural_network", "torch",
     "torch.optim.swa_utils", "transformers", "ufbx",
 )  # fmt: skip
-"""What some modules need beside, imported where it is there."""
+"""Libraries that only some modules need, which are imported if they are installed."""
 
 
 def pretend(libraries: Sequence[str] = BASE) -> None:
-    """From now on this process has what Windows has."""
+    """Import libraries, then leave this process only what Python has on Windows."""
     for name in (*STANDARD, *libraries):
         _import_if_there(name)
     sys.modules["msvcrt"] = _msvcrt()
@@ -73,7 +73,7 @@ def pretend(libraries: Sequence[str] = BASE) -> None:
 
 
 class _Missing(importlib.abc.MetaPathFinder):
-    """Finds none of the modules that Windows has not."""
+    """Import finder that reports the modules that Windows lacks as missing."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         if fullname in NO_MODULES:
@@ -94,10 +94,7 @@ def _open_file(real: Any, path: Any, flags: int, *arguments: Any, **options: Any
 
 
 def _msvcrt() -> ModuleType:
-    """Fake `msvcrt.locking` by locks of open files.
-
-    Those of Windows belong to files, too.
-    """
+    """Return a fake `msvcrt` whose `locking` uses locks of open files, to which locks on Windows belong, too."""
     import fcntl
 
     module: Any = ModuleType("msvcrt")

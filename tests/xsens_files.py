@@ -1,7 +1,4 @@
-"""Make MVNX files from SMPL's 22 joints.
-
-The segments have Xsens' names.
-"""
+"""Make MVNX files with Xsens' segment names from motions on SMPL's 22 joints."""
 
 from pathlib import Path
 
@@ -17,7 +14,7 @@ _LIMBS = {
 }  # fmt: skip
 _TRUNK = {"pelvis": "Pelvis", "spine1": "L5", "spine2": "T12", "spine3": "T8", "neck": "Neck", "head": "Head"}
 _TO_XSENS = Rotation.from_matrix([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-"""From y up facing +z to z up facing +x."""
+"""Turn from a world with y up and the body facing +z to one with z up and the body facing +x."""
 
 
 def name_segment(joint: str) -> str:
@@ -26,10 +23,7 @@ def name_segment(joint: str) -> str:
 
 
 def write_mvnx(path: Path, motion: sc.Motion, *, rate: str = ' frameRate="60"', subjects: int = 1) -> None:
-    """Write all segments, after T-pose and identity.
-
-    Positions and orientations are written; the first two frames are those poses.
-    """
+    """Write the positions and orientations of all segments, after two frames for the identity and the T-pose."""
     positions_m, orientations = pose_joints(motion)
     places_m = _TO_XSENS.apply(positions_m)
     turns = _TO_XSENS * Rotation.from_quat(orientations) * _TO_XSENS.inv()
