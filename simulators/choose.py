@@ -43,28 +43,28 @@ from .stages.changes import keep_changes
 from .views.floor import MotionOnFloor
 from .views.pieces import SAME_FLOOR_M
 
-_SLIDES_MORE_M_S = 0.002
+_SLIDE_TOLERANCE_M_S = 0.002
 """Tolerated increase in foot sliding on an estimated plane, in m/s."""
-_SLIDES_MUCH_MORE_M_S = 0.02
+_MAX_ADDED_SLIDE_M_S = 0.02
 """Increase in foot sliding that discards a correction on known or level ground, in m/s. It must also exceed
-`_SLIDES_MUCH_MORE`."""
-_SLIDES_MUCH_MORE = 0.25
+`_MAX_ADDED_SLIDE`."""
+_MAX_ADDED_SLIDE = 0.25
 """Relative increase in foot sliding that discards such a correction."""
-_SLIDES_PER_GAIN_HZ = 1.0
+_SLIDE_PER_GAIN_HZ = 1.0
 """Further tolerated increase in foot sliding, in m/s per m by which a body sinks or floats less."""
-_LARGEST_GAIN_M = 0.02
+_MAX_HEIGHT_GAIN_M = 0.02
 """Maximum of that gain that counts, in m. Feet deeper in the floor than this stood on other ground."""
-_MANY_LOST = 0.25
+_MAX_LOST_CONTACTS = 0.25
 """Maximum share of contacts that a correction may lose."""
-_HEIGHTS = ("penetration_m", "floating_m")
+_HEIGHT_ERRORS = ("penetration_m", "floating_m")
 """Errors in a body's height."""
-_SOME_SIMULATED = 0.01
+_MIN_SIMULATED_SHARE = 0.01
 """Minimum share of simulated states in a correction that counts as simulated."""
-_CLEAR_BODYWEIGHTS = 0.05
+_MIN_GAIN_BODYWEIGHTS = 0.05
 """Minimum clear gain in unexplained force, in body weights. Of 20 second corrections of captures, 19 gain less."""
-_SUNK_M = 0.5
+_MAX_DEPTH_M = 0.5
 """Mean depth in the ground above which a motion is rejected, in m: about the length of a shank."""
-_CALMER = 0.8
+_MAX_JERK_RATIO = 0.8
 """Maximum ratio of jerk after to jerk before of a correction that removes noise."""
 _NOTES_ON_CHANGES = (NoteKind.GLIDE_REMOVED, NoteKind.STRETCH_KEPT, NoteKind.EXPLAINED, NoteKind.NOT_FOLLOWED)
 """Notes on what a correction changed or left, which do not apply if the correction is discarded."""
@@ -270,12 +270,12 @@ def choose_on_floor(
     """
     candidate = measure_on_floor(view, correction)
     chosen = candidate.correction if moves_feet else keep_feet_from_worsening(view, candidate, correct)
-    if not chosen.accepted or chosen.after.get("penetration_m", 0.0) <= _SUNK_M:
+    if not chosen.accepted or chosen.after.get("penetration_m", 0.0) <= _MAX_DEPTH_M:
         return chosen
     depth_m = _measure_depth_m(chosen)
-    if depth_m <= _SUNK_M:
+    if depth_m <= _MAX_DEPTH_M:
         return chosen
-    return replace(chosen, motion=view.given, failure=Failure(FailureKind.SUNK, value=depth_m, limit=_SUNK_M))
+    return replace(chosen, motion=view.given, failure=Failure(FailureKind.SUNK, value=depth_m, limit=_MAX_DEPTH_M))
 
 
 def _measure_depth_m(correction: CorrectedMotion) -> float:
@@ -306,7 +306,7 @@ def keep_feet_from_worsening(
     plane, the motion is corrected as on a level floor. If they do there, too, the motion is left unchanged.
     """
     is_on_plane = view.plane.is_tilted and not view.levels
-    if is_on_plane and _added_slide_m_s(candidate.correction) > _SLIDES_MORE_M_S:
+    if is_on_plane and _added_slide_m_s(candidate.correction) > _SLIDE_TOLERANCE_M_S:
         (corrected,) = correct([view.given])
         level_view = MotionOnFloor(view.given, view.given, moves_floor=view.moves_floor)
         on_level_floor = measure_on_floor(level_view, level_view.restore(corrected))
@@ -326,8 +326,8 @@ def _keep_if_feet_worsen(view: MotionOnFloor, candidate: MeasuredCorrection) -> 
     correction = candidate.correction
     slides_more = _has_worse_feet(view, correction)
     lost_share = correction.figures.get("lost_contacts", 0.0)
-    is_calmer = correction.after.get("jerk_m_s3", 0.0) < _CALMER * correction.before.get("jerk_m_s3", 0.0)
-    keeps_contacts = not slides_more and (lost_share <= _MANY_LOST or is_calmer)
+    is_calmer = correction.after.get("jerk_m_s3", 0.0) < _MAX_JERK_RATIO * correction.before.get("jerk_m_s3", 0.0)
+    keeps_contacts = not slides_more and (lost_share <= _MAX_LOST_CONTACTS or is_calmer)
     if keeps_contacts:
         return correction if _has_clear_gain(view, correction) else _drop_without_gain(view, candidate)
     reason = Note(NoteKind.CONTACTS_KEPT, lost_share)
@@ -349,11 +349,11 @@ def _keep_if_feet_worsen(view: MotionOnFloor, candidate: MeasuredCorrection) -> 
 
 def _has_worse_feet(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     """Return whether standing feet slide too much faster."""
-    allowed_m_s = _SLIDES_MORE_M_S
+    allowed_m_s = _SLIDE_TOLERANCE_M_S
     if not view.plane.is_tilted:
         before_m_s = correction.before.get("skate_m_s", 0.0)
-        allowed_m_s = max(_SLIDES_MUCH_MORE_M_S, _SLIDES_MUCH_MORE * before_m_s)
-    return _added_slide_m_s(correction) > allowed_m_s + _SLIDES_PER_GAIN_HZ * _gained_height_m(
+        allowed_m_s = max(_MAX_ADDED_SLIDE_M_S, _MAX_ADDED_SLIDE * before_m_s)
+    return _added_slide_m_s(correction) > allowed_m_s + _SLIDE_PER_GAIN_HZ * _gained_height_m(
         correction.before, correction.after
     )
 
@@ -365,7 +365,7 @@ def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     simulated.
     """
     is_asked_for = view.given.contacts is not None or correction.closes_loop
-    is_simulated = correction.residual.get("simulated_share", 0.0) > _SOME_SIMULATED
+    is_simulated = correction.residual.get("simulated_share", 0.0) > _MIN_SIMULATED_SHARE
     return is_asked_for or is_simulated or correction.figures.get("clear_gain", 1.0) >= 1.0
 
 
@@ -395,7 +395,7 @@ def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> Co
     trades_heights = _gained_height_m(on_same_floor.errors, measured.errors) <= 0.0
     gains = find_clear_gains(on_same_floor, measured, kept.motion.fps)
     if trades_heights:  # a body that sinks less floats as much more
-        gains = {name: gain for name, gain in gains.items() if name not in _HEIGHTS}
+        gains = {name: gain for name, gain in gains.items() if name not in _HEIGHT_ERRORS}
     if max(gains.values()) >= 1.0:
         return correction
     if correction.stage is not Stage.CLEANED:
@@ -403,7 +403,7 @@ def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> Co
             return correction
         before_bodyweights = measure_missing_bodyweights(kept.motion)
         after_bodyweights = measure_missing_bodyweights(correction.motion)
-        if before_bodyweights - after_bodyweights >= _CLEAR_BODYWEIGHTS:
+        if before_bodyweights - after_bodyweights >= _MIN_GAIN_BODYWEIGHTS:
             note = Note(NoteKind.EXPLAINED, words=f"{before_bodyweights:.2f} → {after_bodyweights:.2f}")
             return replace(correction, remarks=(*correction.remarks, note))
     kept = replace(kept, stage=Stage.CLEANED, supports=correction.supports, timeline=correction.timeline)
@@ -415,8 +415,8 @@ def _gained_height_m(before: Mapping[str, float], after: Mapping[str, float]) ->
 
     The gain is limited, and 0 if they do so more.
     """
-    gains_m = [before.get(name, 0.0) - after.get(name, 0.0) for name in _HEIGHTS]
-    return min(max(sum(gains_m), 0.0), _LARGEST_GAIN_M)
+    gains_m = [before.get(name, 0.0) - after.get(name, 0.0) for name in _HEIGHT_ERRORS]
+    return min(max(sum(gains_m), 0.0), _MAX_HEIGHT_GAIN_M)
 
 
 def _added_slide_m_s(correction: CorrectedMotion) -> float:

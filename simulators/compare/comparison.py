@@ -33,10 +33,10 @@ from ..results.motion_world import MotionWorld
 from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
 from ..results.timeline import Contact, Timeline, list_standing_feet
 
-_FLOATS_M = 0.02
+_FLOATING_M = 0.02
 """Height of the lowest point above which a body is in the air, in m."""
 
-_RISE_M = 0.02
+_MIN_RISE_M = 0.02
 """Minimum rise of a lifted sole, in m. A sole that was as high before has lost nothing."""
 _SAME_LEVEL_M = 0.01
 """Maximum rise of a motion that stays on its level, in m. The level need not be y = 0."""
@@ -44,18 +44,18 @@ _SAME_LEVEL_M = 0.01
 
 _GAIN_S = 2.0
 """Window in which a gain must be clear, in s. Faults may be shorter than the motion."""
-_CLEAR_SHARE = 0.05
+_MIN_REPEATABILITY = 0.05
 """Minimum repeatability of an error, relative to the error. It replaces a smaller repeatability over the whole clip."""
-_CLEAR_REPEATABILITIES = 2.5
+_CLEAR_GAIN = 2.5
 """Smallest gain that counts, in multiples of the repeatability. First corrections of 45 captures gain at least 3.9
 times the repeatability, and second corrections mostly less than 2.1 times."""
-_WHOLE_SHARE = 0.15
+_MIN_OVERALL_GAIN = 0.15
 """Smallest relative gain that counts, over the whole motion."""
-_LOCAL_GAIN = 2.5
+_MIN_LOCAL_GAIN = 2.5
 """Smallest local gain that counts without such a relative gain, in multiples of a clear gain. It is for faults of a few
 frames. Without this rule, no first correction of 204 captures would be discarded, and 8 of the 19 second corrections
 that would move more than 0.3 mm."""
-_OF_PATHS = ("skate_m_s", "jerk_m_s3")
+_PATH_ERRORS = ("skate_m_s", "jerk_m_s3")
 """Errors that do not depend on body height."""
 
 
@@ -99,7 +99,7 @@ class MotionComparison:
             on_supports = Surroundings(supports, 0.0, belt_m)
             shown_m = _find_standing_height_m(seen_before, on_supports, stands) + min(raised_m, 0.0)
             planted_m = _find_standing_height_m(seen_after, on_supports, stands)
-            if ground_m - planted_m > _RISE_M or not ground_m:
+            if ground_m - planted_m > _MIN_RISE_M or not ground_m:
                 ground_m = max(min(ground_m or shown_m, planted_m), 0.0)
         return cls(
             before=seen_before.with_surroundings(Surroundings(supports, ground_m, belt_m)),
@@ -176,7 +176,7 @@ class MotionComparison:
         heights_m = self.after.sole_heights_m - self.floor_raised_m
         before_m = self.before.sole_heights_m
         is_in_air = (heights_m > IN_AIR_M) & (before_m < IN_AIR_M)
-        is_lifted = is_in_air & (heights_m - before_m + self._sunk_m > _RISE_M)
+        is_lifted = is_in_air & (heights_m - before_m + self._sunk_m > _MIN_RISE_M)
         return _drop_short_runs(self.stands & is_lifted, self.before.fps)
 
     @property
@@ -189,7 +189,7 @@ class MotionComparison:
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
         touches = (self.before.lowest_m <= self._sunk_m + TOLERANCE_M)[:, None]
         clear_m = self.after.clear_m - self.floor_raised_m
-        in_air = find_unsupported_frames(self.after, clear_m, _FLOATS_M)[:, None]
+        in_air = find_unsupported_frames(self.after, clear_m, _FLOATING_M)[:, None]
         body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
         by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
         return max(by_foot, by_body, key=lambda lost: lost[0])
@@ -257,7 +257,7 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Measured
     moves = JointMoves.from_motions(*correction.see_level(motion))
     before, after = comparison.errors
     gains = comparison.clear_gains
-    clear_gain = max(gains[name] for name in _OF_PATHS)
+    clear_gain = max(gains[name] for name in _PATH_ERRORS)
     contacts = dict(zip(("lost_contacts", "lost_contacts_height_m"), comparison.lost_contacts, strict=True))
     measured = replace(
         correction,
@@ -281,11 +281,11 @@ def find_clear_gains(before: Measures, after: Measures, fps: float) -> dict[str,
     for error in ERRORS:
         errors_before = _average_windows(before.by_frame(error.key), window)
         errors_after = _average_windows(after.by_frame(error.key), window)
-        least = _CLEAR_REPEATABILITIES * np.maximum(_CLEAR_SHARE * errors_before, error.repeatability)
+        least = _CLEAR_GAIN * np.maximum(_MIN_REPEATABILITY * errors_before, error.repeatability)
         gain = max(0.0, float(((errors_before - errors_after) / least).max()))
         whole = before.errors[error.key]
         share = (whole - after.errors[error.key]) / max(whole, 1e-9)
-        gains[error.key] = min(gain, max(share / _WHOLE_SHARE, gain / _LOCAL_GAIN))
+        gains[error.key] = min(gain, max(share / _MIN_OVERALL_GAIN, gain / _MIN_LOCAL_GAIN))
     return gains
 
 

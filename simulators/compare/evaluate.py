@@ -36,7 +36,7 @@ UNEXPLAINED_BODYWEIGHTS = 0.4
 more (an acrobat in someone's hands), and so have most clips that play at twice the speed while their feet glide."""
 
 
-_LEVEL_M = 0.02
+_LYING_SHANK_M = 0.02
 """Maximum height difference between the ends of a lying shank, in m."""
 
 
@@ -348,7 +348,7 @@ def _move_ankle_loads_to_feet(
     """Move the loads on the shanks' ankle ends to the feet.
 
     A shank's capsule ends in a ball around the ankle, which reaches as deep as the heel of a low foot. The load is the
-    ball's if that end is nearer to the ground than the knee by more than `_LEVEL_M`.
+    ball's if that end is nearer to the ground than the knee by more than `_LYING_SHANK_M`.
 
     Returns:
         (F, L) in newtons.
@@ -361,7 +361,7 @@ def _move_ankle_loads_to_feet(
     above_m = above_ground_m(body, points_m[None], supports)[0, ..., 1]
     for shank, foot in _find_shanks_and_feet(body):
         knee_m, ankle_m = above_m[:, body.contact_points.links == shank].T
-        on_ankle_n = np.where(ankle_m < knee_m - _LEVEL_M, loads_n[:, shank], 0.0)
+        on_ankle_n = np.where(ankle_m < knee_m - _LYING_SHANK_M, loads_n[:, shank], 0.0)
         loads_n[:, shank] -= on_ankle_n
         loads_n[:, foot] += on_ankle_n
     return loads_n

@@ -141,7 +141,7 @@ class NoteKind(Enum):
     def __init__(self, sentence: str, is_left: bool = False) -> None:
         self.sentence = sentence
         self.is_left = is_left
-        """True if the note is on something that was found and left unchanged."""
+        """Whether the note is on something that was found and left unchanged."""
 
     HEIGHT_KEPT = "height left unchanged"
     LOWEST_GROUND = "the lowest ground is at {value:.2f} m"
@@ -159,11 +159,11 @@ class NoteKind(Enum):
     TILTED = "the floor is tilted by {value:.1f} degrees; feet stand on that plane (--level levels it)"
     LEVELLED = "the floor was tilted by {value:.1f} degrees and is level now"
     NOT_LEVELLED = "the floor was not levelled: {words}", True
-    TILT_CHANGES = "the floor tilts more and more, by {value:.1f} degrees on average (--level removes the tilt)", True
+    TILT_CHANGES = "the tilt of the floor changes; it is {value:.1f} degrees on average (--level removes it)", True
     TILT_IGNORED = "the floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor"
     FEET_KEPT = "corrected feet would slide faster by {value:.3f} m/s, so the motion was left unchanged", True
     CONTACTS_KEPT = "corrected feet would lose {value:.0%} of their contacts, so the motion was left unchanged", True
-    WAY_RESTORED = "frames {frames}: the path was lost and is restored from the feet (--keep path keeps the root's)"
+    PATH_RESTORED = "frames {frames}: the path was lost and is restored from the feet (--keep path keeps the root's)"
     FEET_GLIDE = (
         "the feet glide at {value:.1f} m/s, as on skates, and are not planted (--contacts says where they stand)",
         True,
@@ -172,10 +172,13 @@ class NoteKind(Enum):
     GLIDE_KEPT = "the body stands and glides at {value:.2f} m/s, as on a walkway; its feet stand on that walkway"
     RISES = "the height of the floor changes by {value:+.2f} m from beginning to end (--level removes the change)"
     RISE_REMOVED = "the height of the floor changed by {value:+.2f} m from beginning to end; the floor is level now"
-    REPEATED_FRAMES = "every frame comes {value:.0f} times in a row; corrected without the copies, then repeated again"
+    REPEATED_FRAMES = "each frame appears {value:.0f} times in a row; corrected without the copies, then repeated again"
     COPIES_REPLACED = "in-between frames replace {value:.0f} repeated frames (--frame-times keep leaves them)"
     COPIES_KEPT = "{value:.0f} frames repeat other frames; corrected without them, then repeated again"
-    LINEAR_FRAMES = "straight lines between every {value:.0f} frames became curves (--frame-times keep leaves them)"
+    LINEAR_FRAMES = (
+        "linear interpolation between keys every {value:.0f} frames was replaced by curves "
+        "(--frame-times keep leaves it)"
+    )
     LEGS_RESTORED = "frames {frames}: the left and the right leg were swapped, and are swapped back"
     CHANNELS_HELD = "{words}: held for {value:.2g} frames at a time, now interpolated (--frame-times keep leaves them)"
     STRETCH_KEPT = (
@@ -187,8 +190,10 @@ class NoteKind(Enum):
     T_POSE = "T-pose in the first {value:.0f} frames left unchanged"
     T_POSE_AT_END = "T-pose in the last {value:.0f} frames left unchanged"
     LOOP = "loop of {value:.2f} s, which still closes"
-    UNEXPLAINED = "unexplained force of {value:.1f} body weights: time runs too fast or too slow, or the feet glide"
-    EXPLAINED = "contacts explain more of the motion; {words} body weights of force are left unexplained"
+    UNEXPLAINED = (
+        "unexplained force of {value:.1f} body weights: the motion plays too fast or too slow, or the feet glide"
+    )
+    EXPLAINED = "contacts explain more of the motion: unexplained force {words} body weights"
     CONTACT_MISSED = "a contact is not held: {words}"
     OTHER = "{words}"
 
@@ -214,7 +219,7 @@ class Note:
         if self.kind in (
             NoteKind.STRETCH_KEPT,
             NoteKind.UNRELATED_POSES,
-            NoteKind.WAY_RESTORED,
+            NoteKind.PATH_RESTORED,
             NoteKind.LEGS_RESTORED,
         ):
             frames = ", ".join(f"{first} to {last}" for first, last in self.stretches)

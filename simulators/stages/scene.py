@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from selfcorrect.core.checks import check_number, describe_value
 from selfcorrect.core.errors import SettingError
 
-_LARGEST = 1e6
+_MAX_NUMBER = 1e6
 """Largest number in a scene, in any unit."""
-_STEEPEST_DEG = 30.0
+_MAX_SLOPE_DEG = 30.0
 """Maximum slope, in degrees. On steeper slopes, legs do not reach the ground both uphill and downhill."""
 
 
@@ -50,7 +50,7 @@ class Scene:
                 continue
             numbers = self.push_n if field.name == "push_n" else (value,)
             for number in numbers:
-                check_number(f"a scene's {field.name}", number, -_LARGEST, _LARGEST)
+                check_number(f"a scene's {field.name}", number, -_MAX_NUMBER, _MAX_NUMBER)
         for name in ("mass", "gravity_m_s2", "push_lasts_s"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"a scene's {name} must be positive, got {getattr(self, name)}")
@@ -58,9 +58,9 @@ class Scene:
             raise SettingError(f"a scene's friction must be positive, got {self.friction}")
         if not self.load_kg >= 0:
             raise SettingError(f"a scene's load_kg must be at least 0, got {self.load_kg}")
-        if not abs(self.slope_deg) <= _STEEPEST_DEG:
+        if not abs(self.slope_deg) <= _MAX_SLOPE_DEG:
             raise SettingError(
-                f"a scene's slope_deg must be from {-_STEEPEST_DEG:g} to {_STEEPEST_DEG:g}, got {self.slope_deg}"
+                f"a scene's slope_deg must be from {-_MAX_SLOPE_DEG:g} to {_MAX_SLOPE_DEG:g}, got {self.slope_deg}"
             )
 
     @property

@@ -24,15 +24,15 @@ from ..results.results import Note, NoteKind
 from ..results.view import CorrectionView
 from .settings import ViewSettings
 
-_EXCHANGE_M_S = 3.0
+_EXCHANGE_COST_M_S = 3.0
 """Cost of an exchange, in m/s: the change of velocity in the paths if legs are exchanged while they pass each other."""
-_FRAME_M_S = 0.15
+_FRAME_COST_M_S = 0.15
 """Cost of a frame with exchanged legs, in m/s."""
-_JUMP_M = 0.15
+_MIN_JUMP_M = 0.15
 """Minimum reduction of ‖Δ²p‖ at the ends of a run of exchanged frames, in m, summed over both legs."""
-_CALMER = 0.5
+_MAX_REMAINING_JUMP = 0.5
 """Maximum share of ‖Δ²p‖ that may remain there."""
-_LONGEST_S = 1.0
+_MAX_EXCHANGE_S = 1.0
 """Maximum duration of an exchange, in s. Longer ones may be on purpose."""
 
 
@@ -60,12 +60,12 @@ def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     exchanged = _exchange_legs(motion)
     both_m = np.stack([_measure_from_hips(motion, known), _measure_from_hips(exchanged, known)])
     bends_m = _measure_bends_m(both_m)
-    if (bends_m[0, 0, 0] - bends_m.min(axis=(0, 1, 2))).max() < _JUMP_M / 2:
+    if (bends_m[0, 0, 0] - bends_m.min(axis=(0, 1, 2))).max() < _MIN_JUMP_M / 2:
         return motion, ()
     rotations = motion.rotations.copy()
     frames: list[int] = []
     for start, stop in find_runs(_find_exchanged(bends_m, motion.fps)):
-        if stop - start <= _LONGEST_S * motion.fps and _jumps_back(both_m, start, stop):
+        if stop - start <= _MAX_EXCHANGE_S * motion.fps and _jumps_back(both_m, start, stop):
             rotations[start:stop] = exchanged.rotations[start:stop]
             frames += [start, stop - 1]
     return (replace(motion, rotations=rotations), tuple(frames)) if frames else (motion, ())
@@ -111,18 +111,18 @@ def _measure_bends_m(both_m: np.ndarray) -> np.ndarray:
 
 def _find_exchanged(bends_m: np.ndarray, fps: float) -> np.ndarray:
     """Find frames (T,) with exchanged legs, at most half of all frames."""
-    price_m = (_EXCHANGE_M_S * np.array([[0.0, 1.0], [1.0, 0.0]]) + _FRAME_M_S * np.array([0.0, 1.0])) / fps
-    total_m = price_m.copy()  # by the names in the first two frames
+    prices_m = (_EXCHANGE_COST_M_S * np.array([[0.0, 1.0], [1.0, 0.0]]) + _FRAME_COST_M_S * np.array([0.0, 1.0])) / fps
+    total_m = prices_m.copy()  # by the labels in the first two frames
     best = np.empty((bends_m.shape[-1], 2, 2), dtype=int)
     for frame in range(bends_m.shape[-1]):
-        ways_m = total_m[:, :, None] + bends_m[..., frame] + price_m[None]
-        best[frame] = ways_m.argmin(axis=0)
-        total_m = ways_m.min(axis=0)
+        costs_m = total_m[:, :, None] + bends_m[..., frame] + prices_m[None]
+        best[frame] = costs_m.argmin(axis=0)
+        total_m = costs_m.min(axis=0)
     here, after = np.unravel_index(total_m.argmin(), total_m.shape)
-    names = [int(after), int(here)]
+    labels = [int(after), int(here)]
     for choice in best[::-1]:
-        names.append(int(choice[names[-1], names[-2]]))
-    exchanged = np.array(names[::-1], dtype=bool)
+        labels.append(int(choice[labels[-1], labels[-2]]))
+    exchanged = np.array(labels[::-1], dtype=bool)
     return ~exchanged if exchanged.mean() > 0.5 else exchanged
 
 
@@ -138,5 +138,5 @@ def _jumps_back(both_m: np.ndarray, start: int, stop: int) -> bool:
     restored_m = legs_m.copy()
     restored_m[start:stop] = exchanged_m[start:stop]
     ends = [frame for frame in (start - 2, start - 1, stop - 2, stop - 1) if 0 <= frame < len(legs_m) - 2]
-    before_m, after_m = (norms(np.diff(places_m, 2, axis=0)).sum(axis=-1)[ends] for places_m in (legs_m, restored_m))
-    return bool(before_m.max() - after_m.max() > _JUMP_M and after_m.max() < _CALMER * before_m.max())
+    before_m, after_m = (norms(np.diff(joints_m, 2, axis=0)).sum(axis=-1)[ends] for joints_m in (legs_m, restored_m))
+    return bool(before_m.max() - after_m.max() > _MIN_JUMP_M and after_m.max() < _MAX_REMAINING_JUMP * before_m.max())

@@ -27,26 +27,26 @@ from .settings import ViewSettings
 
 _HELD_M_S = 0.005
 """Maximum speed of a held root, in m/s. Standing people sway faster."""
-_LEAST_S = 0.4
+_MIN_HELD_S = 0.4
 """Minimum duration for which the root is held, in s."""
-_AROUND_S = 1.0
+_TRAVEL_WINDOW_S = 1.0
 """Time before and after a held stretch that shows the body's travelling speed, in s."""
-_TRAVELS_M_S = 0.4
+_MIN_TRAVEL_M_S = 0.4
 """Minimum travelling speed, in m/s."""
-_FACTOR = 2.0
+_MAX_SPEED_RATIO = 2.0
 """Maximum ratio between the restored speed and the travelling speed, either way."""
-_JUMPS = 4.0
+_JUMP_SPEED_RATIO = 4.0
 """Root speed, in multiples of the travelling speed, above which the root jumps to where the body is."""
-_MISSES = 0.5
+_MAX_JUMP_MISMATCH = 0.5
 """Maximum difference between the jump and the path from feet, relative to that path."""
-_ROLLING = 1.25
+_MAX_ROLLING_FACTOR = 1.25
 """Maximum factor for rolling feet, either way. Feet that bear weight roll, and so show a shorter or longer path; where
 the body travels, the root shows by how much."""
-_RESTS = 0.3
+_MIN_RESTING_WEIGHT = 0.3
 """Minimum total weight of resting feet in a frame."""
-_SMOOTH_S = 0.1
+_SMOOTHING_S = 0.1
 """Smoothing time of the feet's velocity, in s. Changes from step to step are not the body's."""
-_SETTLES_M_S = 0.3
+_SETTLING_M_S = 0.3
 """Difference from the smoothed velocity at which a foot counts for half, in m/s. Landing feet still settle."""
 _ROUNDS = 5
 """Number of smoothing rounds."""
@@ -63,7 +63,7 @@ def restore_path(motion: Motion, settings: ViewSettings) -> CorrectionView:
     restored, frames = restore_lost_path(motion)
     if not frames:
         return CorrectionView.from_part(motion)
-    note = Note(NoteKind.WAY_RESTORED, frames=frames)
+    note = Note(NoteKind.PATH_RESTORED, frames=frames)
     return CorrectionView.from_part(restored, partial(include_repair, motion, note))
 
 
@@ -80,31 +80,33 @@ def restore_lost_path(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     speeds_m_s = norms(velocities_m_s)
     held = []
     for start, stop in find_runs(speeds_m_s < _HELD_M_S):
-        if _LEAST_S * fps <= stop - start < len(speeds_m_s):
+        if _MIN_HELD_S * fps <= stop - start < len(speeds_m_s):
             held.append((start, stop))
     if not held or motion.skeleton.pair("ankle") is None:
         return motion, ()
-    ways_m_s = _smooth_robustly(velocities_m_s - _measure_resting_velocities_m_s(motion), fps)
-    travels = speeds_m_s > _TRAVELS_M_S
-    travels &= speeds_m_s < _JUMPS * median(speeds_m_s[travels]) if travels.any() else True
-    along_m2_s2 = (ways_m_s * velocities_m_s)[travels].sum()
-    rolling = np.clip((speeds_m_s[travels] ** 2).sum() / max(along_m2_s2, 1e-9), 1 / _ROLLING, _ROLLING)
-    around = round(_AROUND_S * fps)
+    from_feet_m_s = _smooth_robustly(velocities_m_s - _measure_resting_velocities_m_s(motion), fps)
+    travels = speeds_m_s > _MIN_TRAVEL_M_S
+    travels &= speeds_m_s < _JUMP_SPEED_RATIO * median(speeds_m_s[travels]) if travels.any() else True
+    along_m2_s2 = (from_feet_m_s * velocities_m_s)[travels].sum()
+    rolling = np.clip(
+        (speeds_m_s[travels] ** 2).sum() / max(along_m2_s2, 1e-9), 1 / _MAX_ROLLING_FACTOR, _MAX_ROLLING_FACTOR
+    )
+    around = round(_TRAVEL_WINDOW_S * fps)
     frames: list[int] = []
     restored_m_s = np.zeros_like(velocities_m_s)
     for start, stop in held:
         beside_m_s = np.concatenate([speeds_m_s[max(start - around, 0) : start], speeds_m_s[stop : stop + around]])
         travel_m_s = float(median(beside_m_s))
-        way_m_s = rolling * ways_m_s[start:stop]
-        speed_m_s = float(np.linalg.norm(way_m_s.mean(axis=0)))
-        if travel_m_s > _TRAVELS_M_S and travel_m_s / _FACTOR < speed_m_s < travel_m_s * _FACTOR:
-            if stop < len(speeds_m_s) and speeds_m_s[stop] > _JUMPS * travel_m_s:
-                missing_m_s = velocities_m_s[stop] - way_m_s[-1] - way_m_s.sum(axis=0)
-                if np.linalg.norm(missing_m_s) > _MISSES * np.linalg.norm(way_m_s.sum(axis=0)):
-                    continue  # a cut, not the end of the way
-                way_m_s += missing_m_s / len(way_m_s)
-                restored_m_s[stop] = -way_m_s.sum(axis=0)
-            restored_m_s[start:stop] = way_m_s
+        missing_path_m_s = rolling * from_feet_m_s[start:stop]
+        speed_m_s = float(np.linalg.norm(missing_path_m_s.mean(axis=0)))
+        if travel_m_s > _MIN_TRAVEL_M_S and travel_m_s / _MAX_SPEED_RATIO < speed_m_s < travel_m_s * _MAX_SPEED_RATIO:
+            if stop < len(speeds_m_s) and speeds_m_s[stop] > _JUMP_SPEED_RATIO * travel_m_s:
+                missing_m_s = velocities_m_s[stop] - missing_path_m_s[-1] - missing_path_m_s.sum(axis=0)
+                if np.linalg.norm(missing_m_s) > _MAX_JUMP_MISMATCH * np.linalg.norm(missing_path_m_s.sum(axis=0)):
+                    continue  # a cut, not the end of the path
+                missing_path_m_s += missing_m_s / len(missing_path_m_s)
+                restored_m_s[stop] = -missing_path_m_s.sum(axis=0)
+            restored_m_s[start:stop] = missing_path_m_s
             frames += [start, stop]
     if not frames:
         return motion, ()
@@ -123,7 +125,7 @@ def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
     weights = observe(motion).resting * lowness_weights(feet_m[..., 1].min(axis=-1))
     weights = weights[1:] * weights[:-1]
     total = weights.sum(axis=1)
-    rests = total > _RESTS
+    rests = total > _MIN_RESTING_WEIGHT
     if not rests.any():
         return np.zeros((len(total), 2))
     means_m_s = (by_foot_m_s * weights[..., None]).sum(axis=1) / np.maximum(total, 1e-9)[:, None]
@@ -138,12 +140,12 @@ def _smooth_robustly(velocities_m_s: np.ndarray, fps: float) -> np.ndarray:
     """
 
     def smooth(values: np.ndarray) -> np.ndarray:
-        return gaussian_filter1d(values, _SMOOTH_S * fps, axis=0, mode="nearest")
+        return gaussian_filter1d(values, _SMOOTHING_S * fps, axis=0, mode="nearest")
 
     weights = np.ones((len(velocities_m_s), 1))
     smooth_m_s = velocities_m_s
     for _ in range(_ROUNDS):
         smooth_m_s = smooth(weights * velocities_m_s) / smooth(weights)
         differences_m_s = norms(velocities_m_s - smooth_m_s)[:, None]
-        weights = 1 / (1 + (differences_m_s / _SETTLES_M_S) ** 2)
+        weights = 1 / (1 + (differences_m_s / _SETTLING_M_S) ** 2)
     return smooth_m_s

@@ -23,13 +23,13 @@ from ..results.view import CorrectionView
 from ..results.way_back import join, map_time
 from .settings import ViewSettings
 
-_LONGEST_LOOP = 4
+_MAX_LOOP_PIECES = 4
 """Maximum length of a loop that is corrected as a whole, in pieces."""
 OVERLAP_S = 1.0
 """Overlap of neighbouring pieces, in s, in which they are blended."""
 SAME_FLOOR_M = 0.12
 """Height difference above which pieces have different floors, in m."""
-SAME_PLACE_M = 0.1
+SAME_POSITION_M = 0.1
 """Distance above which pieces have removed different drifts, in m."""
 
 
@@ -38,7 +38,7 @@ def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
 
     It has up to `piece_frames` frames, or is a loop of up to four times as many. A loop in pieces would open.
     """
-    return len(motion) <= piece_frames or (len(motion) <= _LONGEST_LOOP * piece_frames and is_loop(motion))
+    return len(motion) <= piece_frames or (len(motion) <= _MAX_LOOP_PIECES * piece_frames and is_loop(motion))
 
 
 def split_into_pieces(motion: Motion, settings: ViewSettings, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
@@ -118,7 +118,7 @@ def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.nd
         before_m = merged.root_m[start:stop]
         away_m = (before_m - root_m[:shared]).mean(axis=0)
         away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
-        agrees = np.linalg.norm(away_m) < SAME_PLACE_M
+        agrees = np.linalg.norm(away_m) < SAME_POSITION_M
         root_m = root_m + np.linspace(1.0, 0.0 if agrees else 1.0, len(piece))[:, None] * away_m
         share = ease(shared + 1)[:-1]
         root_m[:shared] = before_m + share[:, None] * (root_m[:shared] - before_m)

@@ -20,17 +20,17 @@ from ..results.view import CorrectionView
 from ..results.way_back import join, map_time
 from .settings import ViewSettings
 
-_JUMP_M = 0.12
+_MIN_JUMP_M = 0.12
 """Minimum mean joint displacement of a jump between poses, in m relative to the root."""
-_JUMP_M_S = 3.6
+_MIN_JUMP_M_S = 3.6
 """Minimum mean joint speed in a jump, in m/s. No body moves all of its joints so fast."""
-_TYPICAL_JUMP_M = 0.25
+_MIN_MEDIAN_JUMP_M = 0.25
 """Minimum median jump of a stretch, in m. Noise of 5 degrees in every joint reaches 0.2 m."""
-_HOLD_M = 0.001
+_MAX_HELD_M = 0.001
 """Maximum mean joint displacement of a held pose, in m."""
-_FEWEST_POSES = 5
+_MIN_POSES = 5
 """Minimum number of consecutive unrelated poses. A body that is turned over and back shows fewer."""
-_RETURN = 0.5
+_MAX_RETURN = 0.5
 """Maximum distance of a returning pose from the pose before the last jump, as a share of the jump."""
 
 
@@ -43,20 +43,20 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
     steps_m = in_chunks(
         lambda frames: _measure_steps_m(motion.frames(frames[0], frames[-1] + 2)), np.arange(len(motion) - 1)
     )
-    is_jump = steps_m > max(_JUMP_M, _JUMP_M_S / motion.fps)
-    if np.count_nonzero(is_jump) < _FEWEST_POSES - 1:
+    is_jump = steps_m > max(_MIN_JUMP_M, _MIN_JUMP_M_S / motion.fps)
+    if np.count_nonzero(is_jump) < _MIN_POSES - 1:
         return []
     poses_m = _find_poses_m(motion)
-    is_moving = ~is_jump & (steps_m > _HOLD_M)
+    is_moving = ~is_jump & (steps_m > _MAX_HELD_M)
     is_motion = np.zeros(len(steps_m), dtype=bool)
     for start, stop in find_runs(is_moving, 2):
         is_motion[start:stop] = True
     stretches = []
     for start, stop in find_runs(~is_motion):
         jumps = start + np.flatnonzero(is_jump[start:stop])
-        if len(jumps) < _FEWEST_POSES - 1 or median(steps_m[jumps]) < _TYPICAL_JUMP_M:
+        if len(jumps) < _MIN_POSES - 1 or median(steps_m[jumps]) < _MIN_MEDIAN_JUMP_M:
             continue
-        if _count_new_poses(poses_m, steps_m, jumps) >= _FEWEST_POSES:
+        if _count_new_poses(poses_m, steps_m, jumps) >= _MIN_POSES:
             stretches.append((start, stop + 1))
     return stretches
 
@@ -83,7 +83,7 @@ def _count_new_poses(poses_m: np.ndarray, steps_m: np.ndarray, jumps: np.ndarray
     count = min(len(jumps), 1) + 1
     for before, after in pairwise(jumps):
         distance_m = float(norms(poses_m[after + 1] - poses_m[before]).mean())
-        count += int(distance_m > _RETURN * steps_m[after])
+        count += int(distance_m > _MAX_RETURN * steps_m[after])
     return count
 
 

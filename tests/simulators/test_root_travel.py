@@ -360,7 +360,7 @@ def test_other_motions_keep_their_way(strides: Motion, clips: dict[str, Motion])
 def test_path_is_restored_unless_kept(strides: Motion) -> None:
     lost = hold_root(strides, 60, 100)
     correction = sc.correct(lost, kinematic=True)
-    (note,) = [note for note in correction.notes if note.kind is NoteKind.WAY_RESTORED]
+    (note,) = [note for note in correction.notes if note.kind is NoteKind.PATH_RESTORED]
     assert note.stretches == ((60, 100),)
     assert sc.check(lost, ["F11"])
     assert not sc.check(correction.motion, ["F11"])
