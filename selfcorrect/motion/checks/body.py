@@ -7,7 +7,6 @@ from itertools import combinations
 
 import numpy as np
 
-from ...runtime.object_cache import remember_by_object
 from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
 from ..geometry.vectors import angles_rad, dot, median, normalize_safely, norms
@@ -245,7 +244,6 @@ def count_held_t_pose_frames(motion: Motion) -> int:
     return steps + 1 if steps >= _count_rigid_steps(motion.fps) else 0
 
 
-@remember_by_object
 def _begins_in_t_pose(motion: Motion) -> bool:
     first_deg = _t_pose_deviation_deg(MotionFeatures.of_joints(motion.frames(0, 1)))
     return first_deg is not None and bool(first_deg[0] < T_POSE_DEG)
