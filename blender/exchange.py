@@ -69,7 +69,7 @@ def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
 def write_bvh(path: Path, clip: Clip) -> Steps:
     """Write a clip as BVH in steps: joint by joint, and then row by row.
 
-    Joints that move in their parent's frame get position channels. Others get only an offset.
+    Joints that move in their parent's frame get position channels; all others get only an offset.
     """
     moving = []
     offsets_m = []

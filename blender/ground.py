@@ -22,7 +22,7 @@ _SAME_HEIGHT = 1e-4
 """Largest difference between equal heights, relative to the mesh's size."""
 _FULL = 0.98
 """Smallest share of its rectangle that a flat top must fill to become a single box."""
-_MOST_BOXES, _MOST_TRIANGLES = 400, 50_000
+_MAX_BOXES, _MAX_TRIANGLES = 400, 50_000
 """Largest numbers of boxes and triangles. A mesh with more is replaced by its bounding box."""
 
 
@@ -50,7 +50,7 @@ def split_mesh(name: str, world: np.ndarray, vertices: np.ndarray, triangles: np
     """
     bounds = np.array([vertices.min(axis=0), vertices.max(axis=0)])
     bounding_block = Block(name, world, bounds)
-    if len(triangles) > _MOST_TRIANGLES:
+    if len(triangles) > _MAX_TRIANGLES:
         return [bounding_block]
     up, across = _order_axes(bounding_block)[-1], _order_axes(bounding_block)[:2]
     sign = np.sign(world[2, up]) or 1.0
@@ -64,7 +64,7 @@ def split_mesh(name: str, world: np.ndarray, vertices: np.ndarray, triangles: np
             top = float(heights[part].max())
             corners[:, up] = sorted((sign * top, sign * heights.min()))
             blocks.append(Block(name, world, corners))
-    return blocks if 0 < len(blocks) <= _MOST_BOXES else [bounding_block]
+    return blocks if 0 < len(blocks) <= _MAX_BOXES else [bounding_block]
 
 
 def _group_flat_tops(

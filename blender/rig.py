@@ -22,7 +22,7 @@ from .program import Failure
 ROTATION_PROPERTIES = ("rotation_quaternion", "rotation_axis_angle", "rotation_euler")
 _MARGIN_S = 3.0
 """Time before and after a part of an action that is also read, in s, so that the program sees the context."""
-_FEWEST_FPS, _MOST_FPS = 15, 2000
+_MIN_FPS, _MAX_FPS = 15, 2000
 """Range of frame rates in which keys are those of a capture."""
 _SHORTEST_TIP_M = 0.002
 """Length of a bone without children from which on its tail is real, in m."""
@@ -101,7 +101,7 @@ def choose_clock(rig: bpy.types.Object, scene: bpy.types.Scene, extent: str) -> 
     if ends[0] <= corrected[1] < ends[1]:
         read_last = min(ends[1], corrected[1] + margin)
     clock = make_clock(start, step, (read_first, read_last), corrected, stretch)
-    if not 1 <= fps / step <= _MOST_FPS:
+    if not 1 <= fps / step <= _MAX_FPS:
         rate = f"{fps / step:.3g} frames per second"
         raise Failure(f"The motion of {rig.name} has {rate}; check the frame rate and Time Stretching of the scene")
     return clock
@@ -143,7 +143,7 @@ def find_key_times(rig: bpy.types.Object, fps: float) -> tuple[float, float] | N
     times = places[::2].astype(float)
     step = find_even_step(times)
     linear = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items["LINEAR"].value
-    if step is None or (step > 1.01 and (fps / step < _FEWEST_FPS or (kinds != linear).any())):
+    if step is None or (step > 1.01 and (fps / step < _MIN_FPS or (kinds != linear).any())):
         return None
     if max(abs(step - 1), abs(times[0] - round(times[0]))) * len(times) < 0.01:
         return round(times[0]), 1.0

@@ -46,7 +46,7 @@ def _array_names(path: Path) -> set[str]:
 def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """List the recordings in a folder of AMASS or of one of its subsets, or in a single file.
 
-    They are read on average bodies.
+    The recordings are read on average bodies, not on the subjects' own.
     """
     if split is not None:
         raise SettingError(f"{folder}: AMASS defines no splits; pass the folder of a subset instead of {split!r}")

@@ -33,7 +33,7 @@ INDEX = "index.csv"
 _COLUMNS = ("file", "split", "skeleton", "subject", "category", "description")
 
 ReadText = Callable[[str], str]
-"""Function that returns the text of a file, by its path within the set. It raises KeyError or OSError if the file is
+"""Function that returns the text of a file by its path within the set, or raises KeyError or OSError if the file is
 missing."""
 
 

@@ -108,7 +108,7 @@ def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list
 def columns_of(folder: Path) -> int | None:
     """Return the number of columns in a folder with HumanML3D's layout, or None for another layout.
 
-    It is read from Mean.npy, or else from the first motion.
+    The number is read from Mean.npy, or else from the first motion.
     """
     if not (folder / "texts").is_dir():
         return None

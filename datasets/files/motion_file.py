@@ -114,7 +114,7 @@ def check_size(
     """Refuse a file whose motions would exceed the memory limit.
 
     The limit applies to the size of the motions in memory, unless the file itself has at least an eighth of that size,
-    as recordings do. Such a file may take as much memory as the machine has.
+    as recordings do; then it may take as much memory as the machine has.
 
     Args:
         sizes: Frames and joints of each motion.

@@ -19,9 +19,9 @@ SPARSE_FPS = 20.0
 """Key rate below which keys are sparse, in fps. Motion datasets such as HumanML3D have 20 fps or more."""
 
 KEY_POSES_FPS = 5.0
-"""Frame rate below which frames are key poses, in fps, because a step or gesture happens between two of them.
+"""Frame rate below which frames of formats without curves are key poses, in fps.
 
-It applies to formats without curves."""
+At such a rate, a step or gesture happens between two frames."""
 
 USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
 """Frame rates that many programs use."""

@@ -7,8 +7,5 @@ from selfcorrect.core.randomness import Stream
 
 
 def normal(count: int, stream: Stream, *event: int) -> Tensor:
-    """Draw standard normal values (count, *event).
-
-    They are float64; event = (*replicates, dimension).
-    """
+    """Draw standard normal values (count, *event) in float64, where event = (*replicates, dimension)."""
     return torch.randn((count, *event), generator=stream.generator(), dtype=torch.float64)

@@ -2,8 +2,8 @@
 
 A key covers the content of a file, the settings, the content of the files named in settings, the code of this program
 and of the other packages involved, and the versions of libraries. Other files that a reader opens or looks for, such as
-the buffers of a glTF file or the skeletons in its folder, are known only after the file was read. They are compared by
-their digests.
+the buffers of a glTF file or the skeletons in its folder, are known only after the file was read, and are compared by
+their digests then.
 """
 
 import json
@@ -99,7 +99,7 @@ def _digest_sidecar(folder: Path, name: str) -> str:
 
 
 def _digest_shared_file(path: Path) -> str:
-    """Digest a file that many inputs share. It is read again only after a change."""
+    """Digest a file that many inputs share, reading it again only after it changed."""
     if not path.is_file():
         return ""
     state = path.stat()

@@ -39,7 +39,7 @@ from .run import Job, Show, Submit
 from .where import Resources, Where
 
 _FOLDER = ".slurm"
-"""Subfolder of the run folder with submissions, logs and reports. It is removed when all jobs have succeeded."""
+"""Subfolder of the run folder with submissions, logs and reports, removed when all jobs have succeeded."""
 _JOBS_FILE = "jobs.json"
 _PACE_S = 1.0
 """Interval at which jobs are polled, in s."""
@@ -120,7 +120,7 @@ class _Submitted:
     read_bytes: int = 0
     """Number of bytes of the reports that were already shown."""
     ended_s: float | None = None
-    """Time from which on Slurm no longer lists the job as waiting or running; None before."""
+    """Time at which Slurm stopped listing the job as waiting or running; None until then."""
 
 
 class _Jobs:

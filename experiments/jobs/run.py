@@ -316,7 +316,7 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
 
 @contextmanager
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Run jobs on this machine in a process per worker. All processes end with this one."""
+    """Run jobs on this machine in one process per worker; all of them end when this process ends."""
     events = process_context().Queue()
     pool = start_processes(where.workers, _start_worker, events, where.threads, modules=where.modules)
     with _drain(events, show), pool:

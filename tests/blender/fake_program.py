@@ -1,6 +1,6 @@
-"""Stand in for the program in tests of the extension.
+"""Stand in for the `selfcorrect` program in tests of the Blender extension.
 
-FAKE says what happens to the motion, so the result is known exactly.
+The environment variable FAKE says what happens to the motion, so the result is known exactly.
 """
 
 import json
@@ -63,10 +63,7 @@ def main(words: list[str]) -> int:
 
 
 def lift(clip):
-    """Lift a clip by 10 cm and turn a knee.
-
-    The knee turns by 0.2 rad about the vertical axis, and all below it.
-    """
+    """Lift a clip by 10 cm, and turn a knee and all joints below it by 0.2 rad about the vertical axis."""
     places = clip.positions_m + np.array([0, LIFT_M, 0])
     turns = clip.rotations.copy()
     knees = [joint for joint, name in enumerate(clip.names) if name.endswith(TURNED)]

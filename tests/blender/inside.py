@@ -1,7 +1,11 @@
 """Test the extension inside Blender without a window.
 
-Installs the extension, and does what a user would do, case by case. usage: python inside.py ZIP CLIP PROGRAM FAKE
-RESULTS [CASE], CLIP being a BVH file. The JSON file RESULTS is written.
+This script installs the extension, does what a user would do, case by case, and writes the outcomes to a JSON file.
+
+usage: python inside.py ZIP CLIP PROGRAM FAKE RESULTS [CASE]
+
+ZIP is the extension, CLIP a BVH file, PROGRAM the real program, FAKE its stand-in, and RESULTS the JSON file. With
+CASE, only cases whose names begin with it run.
 """
 
 import contextlib
@@ -27,7 +31,7 @@ LIFT = Vector((0, 0, 0.1))
 
 
 def module(name: str):
-    """A module of the extension."""
+    """Return a module of the extension."""
     return sys.modules[f"{NAME}.{name}"]
 
 
@@ -36,18 +40,18 @@ def preferences() -> bpy.types.AddonPreferences:
 
 
 def warnings() -> list[str]:
-    """The warnings of the last correction."""
+    """Return the warnings of the last correction."""
     return [note.name for note in bpy.context.scene.selfcorrect_notes if note.is_warning]
 
 
 def fresh(acts: str = "lift", clip: Path = CLIP) -> bpy.types.Object:
     """Empty the scene and load a clip.
 
-    The program is one whose effect is known; "" for the true one.
+    Corrections then call the stand-in, which acts as `acts` says, or the real program if `acts` is "".
     """
     empty_scene(FAKE if acts else PROGRAM)
     os.environ["FAKE"] = acts
-    FAKE.touch()  # another program, of which nothing is remembered
+    FAKE.touch()  # the extension takes it for another program and remembers nothing of it
     return import_clip(clip)
 
 
@@ -57,7 +61,7 @@ def empty_scene(program: Path) -> None:
 
 
 def add_object(name: str, data: bpy.types.ID | None = None) -> bpy.types.Object:
-    """Add an object to the scene, empty without data."""
+    """Add an object to the scene; without data it is an empty."""
     item = bpy.data.objects.new(name, data)
     bpy.context.collection.objects.link(item)
     return item
@@ -65,14 +69,14 @@ def add_object(name: str, data: bpy.types.ID | None = None) -> bpy.types.Object:
 
 @contextlib.contextmanager
 def edit_bones(rig: bpy.types.Object):
-    """Return the editable bones of the active rig."""
+    """Enter edit mode and yield the edit bones of the active rig."""
     bpy.ops.object.mode_set(mode="EDIT")
     yield rig.data.edit_bones
     bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def select_bone(rig: bpy.types.Object, name: str) -> None:
-    """Select one bone alone, in any version of Blender."""
+    """Select only one bone, in any version of Blender."""
     for bone in rig.pose.bones:
         (bone if hasattr(bone, "select") else bone.bone).select = bone.name == name
 
@@ -83,7 +87,7 @@ def import_clip(clip: Path) -> bpy.types.Object:
 
 
 def read_worlds(rig: bpy.types.Object, frames=(1, 9, 30)) -> dict:
-    """Map bones to world matrices (T, 4, 4) without scale."""
+    """Return the world matrices (T, 4, 4), without scale, of each bone in some frames."""
     worlds: dict = {bone.name: [] for bone in rig.pose.bones}
     for frame in frames:
         bpy.context.scene.frame_set(frame)
@@ -95,10 +99,7 @@ def read_worlds(rig: bpy.types.Object, frames=(1, 9, 30)) -> dict:
 
 
 def assert_same(expected: dict, worlds: dict, apart_m: float = 1e-4, degrees: float = 0.01) -> None:
-    """Assert that two motions agree in all bones.
-
-    The bones are those of the first.
-    """
+    """Assert that two motions agree in all bones of the first."""
     for name, world in expected.items():
         off = np.linalg.norm(world[:, :3, 3] - worlds[name][:, :3, 3], axis=-1).max()
         turned = np.degrees(
@@ -109,7 +110,7 @@ def assert_same(expected: dict, worlds: dict, apart_m: float = 1e-4, degrees: fl
 
 
 def curves(action: bpy.types.Action) -> dict:
-    """(path, index) → keys."""
+    """Return the keys of each curve by (data path, array index)."""
     bags = [bag for layer in action.layers for strip in layer.strips for bag in strip.channelbags]
     return {
         (curve.data_path, curve.array_index): [tuple(point.co) for point in curve.keyframe_points]
@@ -119,7 +120,7 @@ def curves(action: bpy.types.Action) -> dict:
 
 
 def changed_paths(old: dict, new: dict) -> set[str]:
-    """Paths of which some key differs between two `curves`."""
+    """Return the data paths whose keys differ between two results of `curves`."""
     return {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
 
 
@@ -128,7 +129,7 @@ def keyed_bones(action: bpy.types.Action) -> set[str]:
 
 
 def lift(before: dict, knee: str = "left_knee", below=("left_ankle", "left_foot")) -> dict:
-    """Apply the pretended correction along Blender's axes."""
+    """Apply the stand-in's lift and turn of a knee in Blender's axes."""
     about = np.array(Matrix.Rotation(0.2, 3, "Z"))
     after = {name: world.copy() for name, world in before.items()}
     for name, world in after.items():
@@ -141,10 +142,7 @@ def lift(before: dict, knee: str = "left_knee", below=("left_ankle", "left_foot"
 
 
 def correct(rig: bpy.types.Object, **options) -> bpy.types.Action:
-    """Correct a rig and return its new action.
-
-    Checks that the old action did not change.
-    """
+    """Correct a rig, check that its old action did not change, and return the new one."""
     for item in bpy.context.selected_objects:
         item.select_set(False)
     bpy.context.view_layer.objects.active = rig
@@ -160,7 +158,7 @@ def correct(rig: bpy.types.Object, **options) -> bpy.types.Action:
 
 
 def error_of(operator, **options) -> str:
-    """The one sentence that an operator ends with."""
+    """Return the error, which must be one line, that an operator ends with."""
     try:
         operator(**options)
     except RuntimeError as error:
@@ -233,7 +231,7 @@ def case_armatures_may_be_scaled_turned_parented_and_constrained():
         rig = fresh()
         change(rig)
         bpy.context.view_layer.update()
-        ground = rig.parent or bpy.data.objects.new("origin", None)  # a cart lifts as the cart is tilted
+        ground = rig.parent or bpy.data.objects.new("origin", None)  # on a cart, the lift is along its up axis
         before = read_on(ground, rig, (1, 9, 30))
         correct(rig)
         assert_same(lift(before), read_on(ground, rig, (1, 9, 30)), apart_m=2e-4, degrees=0.02)
@@ -251,7 +249,7 @@ def _turn(rig):
 
 
 def _parent(rig):
-    """Below an empty that moves and turns."""
+    """Parent the rig to an empty that moves and turns."""
     rig.parent = add_object("cart")
     for frame, turn in ((1, 0), (40, 1)):
         rig.parent.rotation_euler = (0, 0.1 * turn, turn)
@@ -280,7 +278,7 @@ def case_rotation_modes_rates_units_and_several_armatures():
         scene.render.fps_base = 1.001
         for bone in rig.pose.bones:
             bone.rotation_mode = mode
-        rig.animation_data.action = None  # still, in the scene's range
+        rig.animation_data.action = None  # then it is still, over the scene's frame range
         scene.frame_start = 3
         scene.frame_end = 12
         rig.pose.bones["left_hip"].location = (0, 0.01, 0)
@@ -350,10 +348,7 @@ def case_undo_takes_the_action_away():
 
 
 def make_constrained_rig() -> tuple[bpy.types.Object, bpy.types.Object]:
-    """Make a rig whose bones copy control bones.
-
-    This is as in Rigify. Returns the rig and its mesh.
-    """
+    """Return a rig whose deform bones copy control bones, as in Rigify, and its mesh."""
     rig = fresh()
     with edit_bones(rig) as bones:
         for control in list(bones):
@@ -393,10 +388,7 @@ def case_controls_of_rigs_get_the_keys():
 
 
 def case_rigs_with_constraints_can_be_baked_on_a_copy():
-    """Deform bones copy control bones, as in Rigify.
-
-    Parents of deform bones are control bones.
-    """
+    """Deform bones copy control bones, which are also their parents, as in Rigify."""
     rig, mesh = make_constrained_rig()
     hat = add_object("hat")
     sword = add_object("sword")
@@ -460,7 +452,7 @@ def case_targets_of_inverse_kinematics_get_the_keys():
 def make_rigify_rig() -> bpy.types.Object:
     """Make a Rigify rig without face and fingers.
 
-    Its torso and left hand move; inverse kinematics holds its limbs.
+    Its torso and left hand are animated, and inverse kinematics drives its limbs.
     """
     fresh()
     bpy.ops.preferences.addon_enable(module="rigify")
@@ -485,9 +477,9 @@ def make_rigify_rig() -> bpy.types.Object:
 
 
 def case_rigs_of_rigify_get_keys_on_their_controls():
-    """Limbs stay in IK or in FK.
+    """Limbs stay in IK or FK mode.
 
-    Hands and feet are right either way; in IK, bones of limbs stretch.
+    Hands and feet are right in both; in IK, the bones of limbs stretch.
     """
     os.environ["FAKE_KNEE"] = "DEF-shin.L"
     for is_fk, apart_m, degrees in ((True, 1e-3, 0.2), (False, 8e-3, 180.0)):
@@ -504,7 +496,7 @@ def case_rigs_of_rigify_get_keys_on_their_controls():
         after = read_deforming(rig)
         expected = lift(before, "DEF-shin.L", ("DEF-shin.L.001", "DEF-foot.L", "DEF-toe.L"))
         for name in ("DEF-thigh.L.001", *(() if is_fk else ("DEF-shin.L.001",))):
-            del expected[name]  # they share the twist of the leg
+            del expected[name]  # these bones share the twist of the leg
         assert_same(expected, after, apart_m=apart_m, degrees=degrees)
         for name in ("DEF-foot.L", "DEF-hand.L", "DEF-foot.R"):
             assert_same({name: expected[name]}, after, apart_m=1e-3, degrees=0.5)
@@ -539,7 +531,7 @@ def case_linked_rigs_get_a_local_copy():
 
 
 def add_skin(rig: bpy.types.Object) -> None:
-    """Add a mesh, so exporters keep the rest pose."""
+    """Add a skinned mesh, without which exporters drop the rest pose."""
     mesh = add_object("skin", bpy.data.meshes.new("skin"))
     mesh.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
     mesh.parent = rig
@@ -600,9 +592,9 @@ def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
 
 
 def case_a_motion_on_a_tilted_floor_is_turned_level():
-    """The result equals that on a level floor.
+    """The result is that on a level floor, up to the error of the plane fitted to the feet.
 
-    Only what the plane of the feet is off remains. A single step shows no plane.
+    The clip has several steps, because a single step determines no plane.
     """
     rig = fresh("", CLIP.with_name("stroll.bvh"))
     correct(rig, kinematic=True)
@@ -615,7 +607,7 @@ def case_a_motion_on_a_tilted_floor_is_turned_level():
 
 
 def case_a_collection_of_meshes_is_the_ground():
-    """A flat block is a floor at its height."""
+    """A flat block gives the same result as a floor at the height of its top."""
     high = []
     for options in ({"floor_mode": "HEIGHT", "floor": 3.0}, {"ground": "blocks"}):
         rig = fresh("")
@@ -640,10 +632,7 @@ def case_a_collection_of_meshes_is_the_ground():
 
 
 def make_platform(rig: bpy.types.Object, **ends) -> bpy.types.Object:
-    """Make a mesh that carries the rig and glides.
-
-    Blender's own keys move it from where it is to its ends.
-    """
+    """Make a mesh that carries the rig, with Blender keys that move it from where it is to `ends`."""
     bpy.ops.mesh.primitive_cube_add(size=2, location=(0.3, 0.2, 1))
     platform = bpy.context.object
     platform.scale = (20, 20, 1)
@@ -660,7 +649,7 @@ def make_platform(rig: bpy.types.Object, **ends) -> bpy.types.Object:
 
 
 def read_on(platform: bpy.types.Object, rig: bpy.types.Object, frames) -> dict:
-    """World matrices of bones as seen from a platform."""
+    """Return the matrices of bones relative to a platform."""
     worlds = read_worlds(rig, frames)
     for step, frame in enumerate(frames):
         bpy.context.scene.frame_set(frame)
@@ -701,7 +690,7 @@ def case_characters_on_a_moving_platform_are_corrected_as_on_a_still_one():
 
 
 def case_an_object_that_leads_a_walk_in_place_is_no_ground():
-    """The parent travels; the bones step."""
+    """The parent has the travel of the walk, and the bones walk in place."""
     frames = range(1, 40, 2)
     rig = fresh("")
     correct(rig, kinematic=True)
@@ -724,9 +713,9 @@ def case_an_object_that_leads_a_walk_in_place_is_no_ground():
 
 
 def case_a_motion_is_read_and_written_at_the_times_of_its_own_keys():
-    """Importers put keys of 30 fps on fractional frames.
+    """Importers put keys of a 30 fps clip on fractional frames.
 
-    At 24 fps these are 0.8 frames apart, and Time Stretching shows them in other frames.
+    In a 24 fps scene these keys are 0.8 frames apart, and Time Stretching changes the frames in which they are shown.
     """
     rig = fresh("")
     correct(rig, kinematic=True)
@@ -781,7 +770,7 @@ def case_contacts_are_curves_that_are_edited_and_fed_back():
     assert [item.get("position_m") for item in contacts["contacts"]] == [[0.25, 0.0, 0.0], None]
     second = rig.animation_data.action
     assert second not in (first, bpy.data.actions["clip"])
-    assert_same(lift(before), read_worlds(rig))  # the original was corrected again, not the correction
+    assert_same(lift(before), read_worlds(rig))  # the original was corrected again, not the result
     os.environ["FAKE"] = "crash"
     error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
     assert rig.animation_data.action == second
@@ -793,7 +782,7 @@ def case_contacts_are_curves_that_are_edited_and_fed_back():
 
 
 class Layout:
-    """Takes what panels draw, where it exists."""
+    """A layout that checks that all properties and operators that panels draw exist."""
 
     def __getattr__(self, name):
         assert name in bpy.types.UILayout.bl_rna.functions or name in bpy.types.UILayout.bl_rna.properties, name
@@ -808,7 +797,7 @@ class Layout:
 
 
 class Labels(Layout):
-    """Takes only labels, and keeps their texts."""
+    """A layout that records the texts of labels."""
 
     def __init__(self):
         self.texts = []
@@ -865,7 +854,7 @@ def case_errors_are_one_sentence_and_the_log_is_there():
     assert "there is no such file" in error_of(check)
     with catch_warnings():
         simplefilter("error")
-        chosen.program = "//no such program"  # in a file that is not saved
+        chosen.program = "//no such program"  # a relative path in a file that was never saved
     assert "there is no such file" in error_of(check)
     chosen.program, os.environ["PATH"], path = "", "", os.environ["PATH"]
     assert "install it in the preferences" in error_of(check)
@@ -891,10 +880,7 @@ def case_tails_that_an_importer_made_up_are_no_feet():
 
 
 def case_characters_stay_on_the_level_on_which_they_stand():
-    """On a stage at z = 3, the result is the same.
-
-    Only feet and legs move.
-    """
+    """On a stage at z = 3 m, the result is the same, and the pelvis hardly moves."""
     levels = []
     for height in (0.0, 1.0, 3.0):
         rig = fresh("")
@@ -926,10 +912,7 @@ def case_bodies_that_lie_on_their_side_are_a_warning():
 
 
 def add_cycles(rig: bpy.types.Object) -> None:
-    """Repeat an action after its 39 frames.
-
-    The root keeps what it has travelled.
-    """
+    """Repeat an action after its 39 frames, with the root continuing from where it is then."""
     for curve in all_curves(rig.animation_data.action):
         modifier = curve.modifiers.new("CYCLES")
         if "pelvis" in curve.data_path and curve.data_path.endswith("location"):
@@ -956,10 +939,7 @@ def case_cycles_stay_cycles():
 
 
 def add_action(rig: bpy.types.Object) -> None:
-    """Put the action into an NLA strip.
-
-    The rig plays another action, which is added.
-    """
+    """Put the action into an NLA strip and play another action that is added to it."""
     data = rig.animation_data
     old = rig.animation_data.action
     data.action = None
@@ -1097,10 +1077,7 @@ def case_several_armatures_are_corrected_in_one_go():
 
 
 def case_a_wrong_frame_rate_is_noticed_and_mended():
-    """Five times too slow, a motion falls like a feather.
-
-    A fast walk tips over.
-    """
+    """A leap played five times too slowly falls too slowly, and a walk played too fast would tip over."""
     for clip, wrong_fps in (("stroll.bvh", 75), ("leap.bvh", 12)):
         rig = fresh("", CLIP.with_name(clip))
         scene = bpy.context.scene
@@ -1147,10 +1124,7 @@ def case_odd_rigs_and_answers_are_one_sentence():
 
 
 def case_one_click_installs_the_program_that_comes_with_the_extension():
-    """Blender's own Python installs from a folder of wheels.
-
-    Blender is offline.
-    """
+    """Blender's own Python installs the program from a folder of wheels while Blender is offline."""
     fresh()
     assert not bpy.app.online_access
     wheels = RESULTS.with_name("wheels")
@@ -1170,7 +1144,7 @@ def case_one_click_installs_the_program_that_comes_with_the_extension():
 
 
 def case_no_step_blocks_the_interface():
-    """1,200 frames: reading, comparing and writing go in slices."""
+    """Reading, comparing and writing 1,200 frames is split into short steps."""
     rig = fresh()
     for curve in all_curves(rig.animation_data.action):
         for point in curve.keyframe_points:
@@ -1194,10 +1168,7 @@ def case_no_step_blocks_the_interface():
 
 
 def prepare_correction(rig: bpy.types.Object, **chosen) -> tuple:
-    """Return an operator, its context and its reports.
-
-    There is no window.
-    """
+    """Return an operator, a context without a window, and the list that receives the operator's reports."""
     kind = module("operators").SELFCORRECT_OT_correct
     reports = []
     properties = bpy.ops.selfcorrect.correct.get_rna_type().properties
@@ -1218,9 +1189,10 @@ def prepare_correction(rig: bpy.types.Object, **chosen) -> tuple:
 
 
 def start_correction(rig: bpy.types.Object) -> tuple:
-    """Begin a correction as a user does, without a window.
+    """Start a correction as a user does, but without a window, and wait until it is well under way.
 
-    Returns the operator, its context, and what it reports.
+    Returns:
+        The operator, its context and its reports.
     """
     running, context, reports = prepare_correction(rig)
     work = module("work")
@@ -1244,10 +1216,7 @@ def assert_ended(pid: Path) -> None:
 
 
 def make_endless_program() -> tuple[bpy.types.Object, Path]:
-    """Make a rig and a program that never ends.
-
-    Returns the rig and the file that the program writes its process into.
-    """
+    """Return a rig whose correction never ends, and the file into which the program writes its process id."""
     pid = RESULTS.with_name("pid")
     pid.unlink(missing_ok=True)
     os.environ["FAKE_PID"] = str(pid)
@@ -1270,7 +1239,7 @@ def case_escape_ends_the_program_and_changes_nothing():
 
 
 def read_state(rig: bpy.types.Object) -> dict:
-    """What a user could notice in the file."""
+    """Return everything in the file that a user could notice if it changed."""
     data = rig.animation_data
     return {
         "actions": sorted((action.name, action.use_fake_user, repr(curves(action))) for action in bpy.data.actions),
@@ -1285,7 +1254,7 @@ def read_state(rig: bpy.types.Object) -> dict:
 
 
 def case_escape_at_any_step_leaves_nothing():
-    """Whatever the result is, and whenever the work ends."""
+    """This holds for every kind of result and every step at which the work ends."""
     makers = {
         "plain": lambda: (fresh("contacts"), {}),
         "layer": lambda: (fresh("contacts"), {"result": "LAYER"}),
@@ -1311,7 +1280,7 @@ def case_escape_at_any_step_leaves_nothing():
 
 
 def skip_computing(steps) -> None:
-    """Take steps until the result is being read."""
+    """Run steps until the keys of the result are being computed."""
     for _, stage in steps:
         if stage == "computing the keys":
             return
@@ -1338,9 +1307,9 @@ def case_what_is_no_body_is_skipped_and_named():
 
 
 def case_units_are_guessed_and_named():
-    """Centimetres and figurines move as the person does.
+    """Bodies in centimetres, or as small as a figurine, are corrected as at real size.
 
-    One is a BVH of centimetres that was imported as it is.
+    A BVH file in centimetres is imported without scaling, at a thousandth of that, and as a giant.
     """
     rig = fresh("")
     correct(rig, kinematic=True)
@@ -1365,7 +1334,7 @@ def case_opening_a_file_or_disabling_the_extension_ends_the_program():
     assert_ended(pid)
     assert module("work").Running.title == ""
     assert running.modal(context, event("TIMER")) == {"CANCELLED"}
-    correct(fresh())  # nothing is locked
+    correct(fresh())  # the next correction is not locked out
     rig, pid = make_endless_program()
     running, context, _ = start_correction(rig)
     running.cancel(context)  # as Blender does when its window closes

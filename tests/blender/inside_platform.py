@@ -1,7 +1,8 @@
-"""Test the platform's zip in a bare Blender.
+"""Test a platform's zip of the extension in a bare Blender.
 
-Without window, network or search path: installs the zip, corrects a clip. usage: python inside_platform.py ZIP CLIP
-RESULT
+This script installs the zip and corrects a clip without a window, network or search path.
+
+usage: python inside_platform.py ZIP CLIP RESULT
 """
 
 import os
@@ -16,12 +17,12 @@ NAME = "bl_ext.user_default.selfcorrect"
 
 
 def find_numpy() -> str:
-    """The file of the NumPy that Blender would import."""
+    """Return the path of the NumPy that Blender would import."""
     return PathFinder.find_spec("numpy").origin
 
 
 def main() -> None:
-    """Install, correct, and write what a user would see."""
+    """Install the zip, correct the clip, and write what a user would see."""
     numpy_before = find_numpy()
     bpy.ops.extensions.package_install_files(filepath=str(ZIP), repo="user_default", enable_on_install=True)
     os.environ["PATH"] = ""

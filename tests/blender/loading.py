@@ -1,4 +1,4 @@
-"""Modules of the Blender extension that need no Blender."""
+"""Import modules of the Blender extension that do not need Blender."""
 
 import importlib
 import sys
@@ -10,10 +10,7 @@ _PACKAGE = "blender_extension"
 
 
 def load(name: str) -> ModuleType:
-    """Import a module of the extension.
-
-    Its package's own module needs Blender and is left out.
-    """
+    """Import a module of the extension without its `__init__.py`, which needs Blender."""
     if _PACKAGE not in sys.modules:
         package = ModuleType(_PACKAGE)
         package.__path__ = [str(EXTENSION)]
@@ -22,7 +19,7 @@ def load(name: str) -> ModuleType:
 
 
 def finish(steps):
-    """Do all steps and return what they end with."""
+    """Run a generator of steps to its end and return its result."""
     while True:
         try:
             next(steps)

@@ -1,4 +1,4 @@
-"""Small files that the dataset tests share."""
+"""Small files that the tests of datasets share."""
 
 import pytest
 
@@ -56,8 +56,5 @@ Frame Time: 0.0333333
 
 @pytest.fixture
 def bvh_text() -> str:
-    """Return a BVH file with eight joints of mixed channels.
-
-    Nearly every joint has channels of another kind and order.
-    """
+    """Return a BVH file with eight joints, most of which differ in the kind and order of their channels."""
     return BVH

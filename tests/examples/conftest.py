@@ -1,7 +1,4 @@
-"""Load the plug-in whose tests a folder has.
-
-It is as if it were installed.
-"""
+"""Make the plug-in that a folder tests look installed."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What tests of commands share."""
+"""Fixture that tests of commands share."""
 
 import pytest
 from helpers import Says
@@ -8,9 +8,9 @@ from selfcorrect.experiments.cli import main
 
 @pytest.fixture
 def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    """Run a command and return what it prints, with errors from exit code 2 on.
+    """Return `says("correct clips", *words, code=0)`, which runs a command and returns what it prints.
 
-    `says("correct clips", *words, code=0)` expects the command to end with the code.
+    The command must end with exit code `code`. If this is 2 or more, what it prints to stderr is returned, too.
     """
 
     def run(line: str, *words: object, code: int = 0) -> str:

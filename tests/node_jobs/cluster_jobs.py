@@ -1,4 +1,4 @@
-"""Jobs for tests of clusters; nodes import this module."""
+"""Jobs for tests of clusters, in a module that nodes can import."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from selfcorrect.runtime.progress import Progress
 
 
 def note(folder: Path, name: str, progress: Progress) -> None:
-    """Leave a file with what the job was given."""
+    """Write the job's GPUs and session token to a file."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
     (folder / name).write_text(f"{visible} {os.environ.get('AWS_SESSION_TOKEN', '')}")
     progress("generation", 1, 1)
@@ -20,17 +20,14 @@ def fail(progress: Progress) -> None:
 
 
 def die(folder: Path, progress: Progress) -> None:
-    """Kill the worker, each time."""
+    """Kill the worker at each try, and count the tries in a file."""
     with (folder / "tries").open("a") as tries:
         tries.write("x")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def count(folder: Path, name: str, length: int, pause_s: float, progress: Progress) -> None:
-    """Add a line per generation to a file.
-
-    It goes on from the last one.
-    """
+    """Append a line per generation to a file, continuing after the last one in it."""
     path = folder / f"{name}.txt"
     done = len(path.read_text().splitlines()) if path.exists() else 0
     progress("start", done, length)

@@ -1,7 +1,4 @@
-"""Run a small loop for tests of clusters.
-
-It is run by the command line, and must not depend on the place.
-"""
+"""Run a small loop from the command line, whose results must not depend on where it runs."""
 
 import hashlib
 import subprocess
@@ -12,16 +9,16 @@ LOOP = (
     "motion --preset quick --seeds 1 --arms replace real --real-count 24 --evaluated-count 24 --steps 2 "
     "--initial-steps 5 --wandb off"
 )
-"""Two arms without physics."""
+"""Command for two arms without physics."""
 LIMIT_S = 1200
-"""Longest time of a command, on a busy machine."""
+"""Time limit of a command, long enough for a busy machine."""
 OUTPUT = "output.log"
 TIMES = ("metrics.jsonl", "metrics.csv", "summary.json", "timings.json", "environment.json", "machines.json")
-"""Files that hold times, or where something ran."""
+"""Files that record times or the machine of a run."""
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """Map files to digests that places must not change."""
+    """Return the digest of each file whose content must be the same wherever the loop runs."""
     digests = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name not in TIMES and path.suffix in (".json", ".safetensors", ".parquet", ".bvh"):
@@ -30,10 +27,7 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def selfcorrect(line: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start a command with its output in a file.
-
-    Ray fills a pipe that nobody reads.
-    """
+    """Start a command with its output in a file, because Ray would fill a pipe that nobody reads."""
     words = [sys.executable, "-m", "selfcorrect.experiments.cli", *line.split()]
     with (cwd / OUTPUT).open("w") as file:
         return subprocess.Popen(words, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, text=True)

@@ -1,6 +1,6 @@
-"""Damage sound files of every format.
+"""Damage valid files of every format, of programs and of datasets.
 
-Bytes are flipped, cut and moved, and values are odd; programs and datasets count.
+Bytes are flipped, cut or moved, words are replaced by extremes, and arrays get odd types, shapes or values.
 """
 
 import csv
@@ -31,26 +31,26 @@ from selfcorrect.motion.motion import Motion
 
 Random = np.random.Generator
 SCALE = float(os.environ.get("ROBUSTNESS_SCALE", "1"))
-"""How many times as many damaged files as usual; `make campaign` sets it."""
+"""Factor on the usual number of damaged files; `make campaign` sets it."""
 EXTREMES = ("nan", "inf", "-inf", "1e200", "1e308", "1e-320", "0", "-1", "1e6", "9" * 20, "x", "null", "true", "[]", "")
 
 
 def examples(usual: int) -> int:
-    """How often a property is tried."""
+    """Return how many cases a property is tested on."""
     return max(1, round(SCALE * usual))
 
 
 def make_settings(usual: int) -> settings:
-    """Set how many cases a property gets.
+    """Return Hypothesis settings for a number of cases.
 
-    They are the same each time unless more of them are asked for.
+    The cases are the same in each run unless ROBUSTNESS_SCALE asks for another number of them.
     """
     checks = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
     return settings(max_examples=examples(usual), derandomize=SCALE == 1, suppress_health_check=checks)
 
 
 def short_walk() -> Motion:
-    """Eight frames of somebody who walks."""
+    """Return eight frames of a walk."""
     return walking().frames(0, 8)
 
 
@@ -71,12 +71,12 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
         for name, program in PROGRAMS.items()
     },
 }  # fmt: skip
-"""By its kind, each file's name and what writes it."""
+"""For each kind of file, its name and the function that writes it."""
 
 
 @cache
 def sound(kind: str) -> bytes:
-    """A sound file of a kind."""
+    """Return the content of a valid file of a kind."""
     name, save = FILES[kind]
     with tempfile.TemporaryDirectory() as folder:
         save(Path(folder) / name)
@@ -84,10 +84,7 @@ def sound(kind: str) -> bytes:
 
 
 def draw_damaged(path: Path) -> st.SearchStrategy[bytes]:
-    """Draw damage to a sound file.
-
-    It is to its bytes, words, arrays, or to a member of its archive.
-    """
+    """Draw damaged versions of a valid file: damage to its bytes, words, arrays, or a member of its archive."""
     content = path.read_bytes()
     return st.integers(0, 2**32).map(lambda seed: _damage(path.suffix, content, np.random.default_rng(seed)))
 
@@ -106,10 +103,7 @@ def _damage(suffix: str, content: bytes, random: Random) -> bytes:
 
 
 def flip_bits(content: bytes, random: Random) -> bytes:
-    """Change some bytes anywhere or near the beginning.
-
-    Headers are at the beginning.
-    """
+    """Change some bytes anywhere or, half of the time, near the beginning, where headers are."""
     changed = bytearray(content)
     reach = len(changed) if random.random() < 0.5 else min(len(changed), 200)
     for at in random.integers(0, reach, random.integers(1, 6)) if reach else ():
@@ -122,10 +116,7 @@ def cut_end(content: bytes, random: Random) -> bytes:
 
 
 def move_block(content: bytes, random: Random) -> bytes:
-    """Remove, repeat, swap or replace some bytes.
-
-    They are swapped with the next ones, or replaced by any.
-    """
+    """Remove or repeat a block of bytes, or replace it by other bytes of the file or random ones."""
     start = int(random.integers(len(content) + 1))
     size = int(random.integers(1, 2000))
     part = content[start : start + size]
@@ -135,7 +126,7 @@ def move_block(content: bytes, random: Random) -> bytes:
 
 
 def reword(content: bytes, random: Random) -> bytes:
-    """Replace a text's words and numbers by extremes."""
+    """Replace some words or numbers of a text by extremes."""
     words = re.split(r"([\s,:{}\[\]\"]+)", content.decode(errors="replace"))
     for _ in range(random.integers(1, 4)):
         words[2 * random.integers((len(words) + 1) // 2)] = EXTREMES[random.integers(len(EXTREMES))]
@@ -143,7 +134,7 @@ def reword(content: bytes, random: Random) -> bytes:
 
 
 def _reworded_head(content: bytes, random: Random) -> bytes:
-    """Reword a binary glTF file and mend its lengths."""
+    """Reword the JSON of a binary glTF file and correct its lengths."""
     length = int.from_bytes(content[12:16], "little")
     text = reword(content[20 : 20 + length], random)
     text += b" " * (-len(text) % 4)
@@ -153,10 +144,7 @@ def _reworded_head(content: bytes, random: Random) -> bytes:
 
 
 def odd_array(like: np.ndarray, random: Random) -> Any:
-    """Return an array of wrong type, shape or values.
-
-    The numbers may be such that no motion has.
-    """
+    """Return an array like another one, but with a wrong type or shape, or values that no motion has."""
     values = like.copy() if like.dtype.kind == "f" and like.ndim else np.zeros((3, 3))
     if random.random() < 0.4 and values.size:
         values.flat[random.integers(values.size)] = (np.nan, np.inf, 1e200, -1e30)[random.integers(4)]
@@ -203,7 +191,7 @@ def _save_values(suffix: str, values: Any) -> bytes:
 
 
 def _places(node: Any) -> Iterator[tuple[Any, Any]]:
-    """The containers and keys of all arrays."""
+    """Yield the container and key of each array."""
     for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
         if isinstance(value, np.ndarray | torch.Tensor):
             yield node, key
@@ -211,7 +199,7 @@ def _places(node: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _in_archive(content: bytes, random: Random) -> bytes:
-    """Damage a member of a .zip and mend its checksum."""
+    """Damage a member of a ZIP archive and correct its checksum."""
     damage = (flip_bits, cut_end, move_block)[random.integers(3)]
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
@@ -252,4 +240,4 @@ def _amass(folder: Path) -> None:
 DATASETS: dict[str, Callable[[Path], None]] = {
     "cmu": _cmu, "humanml3d": _humanml3d, "amass": _amass,
 }  # fmt: skip
-"""By its name in the catalogue, what writes a small dataset into an empty folder."""
+"""Functions that write a small dataset into an empty folder, by the dataset's name in the catalogue."""

@@ -1,7 +1,4 @@
-"""Fail or kill at the n-th file operation.
-
-The file is below a folder.
-"""
+"""Make the n-th file operation below a folder fail or kill the process."""
 
 import errno
 import os
@@ -18,10 +15,7 @@ DIED = 70
 
 
 class Faults:
-    """Counts file operations and acts at one.
-
-    They are below a folder; where `stays`, it acts at all that follow.
-    """
+    """Count file operations below a folder and call `act` at number `at` or, with `stays`, from there on."""
 
     def __init__(self, folder: Path, at: int, act: Callable[[], object], *, stays: bool = False) -> None:
         self._below = os.path.realpath(folder)
@@ -31,7 +25,7 @@ class Faults:
         self.count = 0
 
     def acting(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a call of `os`; writes act halfway through."""
+        """Wrap a function of `os`; a write acts after half of its bytes are written."""
 
         def call(*arguments: Any, **options: Any) -> Any:
             reads = real is _REAL["open"] and not arguments[1] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
@@ -56,10 +50,7 @@ _REAL = {name: getattr(os, name) for name in _CALLS}
 
 @contextmanager
 def faults(folder: Path, at: int, act: Callable[[], object], *, stays: bool = False) -> Iterator[Faults]:
-    """Let the n-th call of `os` below a folder act.
-
-    0 is for never.
-    """
+    """Call `act` at the file operation number `at` below a folder while the context lasts; 0 is never."""
     injected = Faults(folder, at, act, stays=stays)
     before = {name: getattr(os, name) for name in _CALLS}
     try:
@@ -72,10 +63,7 @@ def faults(folder: Path, at: int, act: Callable[[], object], *, stays: bool = Fa
 
 
 def attempt(work: Callable[[], Any], *errors: type[Exception]) -> tuple[Any, str]:
-    """Return a result and "", or None and why.
-
-    The reason is what an error of these kinds says.
-    """
+    """Return the result of `work` and "", or None and the message of an error of the given types."""
     try:
         return work(), ""
     except errors as error:
@@ -83,23 +71,17 @@ def attempt(work: Callable[[], Any], *errors: type[Exception]) -> tuple[Any, str
 
 
 def full_disk() -> None:
-    """What a call on a full disk does."""
+    """Raise the error of a full disk."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def die() -> None:
-    """End this process at once, as `kill -9` does.
-
-    Nothing is tidied, and locks are gone.
-    """
+    """End this process at once, as `kill -9` does: without cleaning up, and releasing its locks."""
     os._exit(DIED)
 
 
 def in_a_fork(work: Callable[[], object], message_file: Path) -> int:
-    """Return the exit code of a fork that works.
-
-    What it says there, and of errors, is in a file.
-    """
+    """Run `work` in a fork and return its exit code; its output and errors go to `message_file`."""
     process = os.fork()
     if process == 0:
         code = 1

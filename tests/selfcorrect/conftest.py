@@ -1,4 +1,4 @@
-"""What the tests of the core share."""
+"""Fixture that the tests of the core share."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,7 @@ import pytest
 
 @pytest.fixture
 def sync_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Log each sync and rename by name.
-
-    Files and folders are synced to disk; "rename" is for each rename.
-    """
+    """Return a log of the names of files and folders synced to disk, with "rename" for each rename."""
     log: list[str] = []
     fsync = os.fsync
     replace = os.replace

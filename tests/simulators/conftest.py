@@ -1,4 +1,4 @@
-"""Real and made motions for the simulators' tests."""
+"""Real and artificial motions for the simulators' tests."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,14 @@ OFFSETS_M = {
 
 @pytest.fixture(params=ENGINES.names)
 def engine(request: pytest.FixtureRequest) -> str:
-    """Each engine that is installed."""
+    """Return the name of each installed engine in turn."""
     pytest.importorskip(ENGINES.row(request.param).name)
     return request.param
 
 
 @pytest.fixture(scope="session")
 def adult() -> Skeleton:
-    """A symmetric SMPL-22 skeleton of ordinary size in T-pose."""
+    """Return a symmetric SMPL-22 skeleton of ordinary size in T-pose."""
     rows = [
         OFFSETS_M.get(part, np.array(OFFSETS_M.get(part.replace("right_", "left_"), (0, 0, 0))) * (-1, 1, 1))
         for part in SMPL_22
@@ -34,10 +34,7 @@ def adult() -> Skeleton:
 
 
 def standing_still(skeleton: Skeleton, frames: int = 31, fps: float = 30.0, height_m: float | None = None) -> Motion:
-    """Stand at rest on the floor or higher.
-
-    The soles are on the floor, or the root at a height.
-    """
+    """Stand still with the soles on the floor, or with the root at `height_m`."""
     from selfcorrect.motion.body.surface import sole_points
     from selfcorrect.motion.kinematics import forward_kinematics
 
@@ -57,10 +54,7 @@ def stand(adult: Skeleton) -> Motion:
 
 @pytest.fixture(scope="session")
 def planted_walk(walk: Motion) -> Motion:
-    """Return a walk of three cycles with planted feet.
-
-    It goes along +z.
-    """
+    """Return a walk of three cycles along +z with planted feet."""
     from ground_motions import repeat_walk
 
     from selfcorrect.simulators.cleanup.clean import CleanupSettings, LiftLimbs, PlantFeet, clean_motions

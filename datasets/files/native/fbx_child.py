@@ -97,7 +97,7 @@ def _load_scene(path: str) -> FbxScene:
 def _describe_scene(scene: FbxScene) -> tuple[dict[str, Any], array]:
     """Describe nodes and animation stacks as JSON, and the nodes' rest transforms as 10 numbers each.
 
-    These are translation, rotation and scale.
+    The 10 numbers are translation, rotation (quaternion) and scale.
     """
     nodes = scene.nodes
     place = {node.typed_id: index for index, node in enumerate(nodes)}

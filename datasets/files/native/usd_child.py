@@ -234,7 +234,7 @@ def _key_codes(stage: Any, skeleton: str, source: Any) -> list[float]:
 def _sample(stage: Any, clip: dict[str, Any]) -> np.ndarray:
     """Sample a skeleton's joint transforms (T, J, 10): translation, rotation xyzw and scale.
 
-    They are y up and in metres. The transforms of the prims above the skeleton are applied to its root joints.
+    The result is in metres with y up. The transforms of the prims above the skeleton are applied to its root joints.
     """
     prim = stage.GetPrimAtPath(clip["skeleton"])
     skeleton = UsdSkel.Skeleton(prim)

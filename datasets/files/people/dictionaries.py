@@ -95,8 +95,8 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
 def _open_results(path: Path) -> Results:
     """Open a file of named arrays of any suffix.
 
-    A numbered .json file with poses, such as EasyMocap's 000000.json, holds one frame. All such files of its folder are
-    joined into one motion.
+    A numbered .json file with poses, such as EasyMocap's 000000.json, holds one frame, and all numbered files of its
+    folder are joined into one motion.
     """
     if not _is_json(path):
         return open_results(path)

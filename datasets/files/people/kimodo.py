@@ -203,7 +203,7 @@ def _write_arrays(
 def write_kimodo(path: Path, motion: Motion) -> None:
     """Write a motion as Kimodo does, at 30 fps.
 
-    A motion on SOMA's joints keeps them. Others are written on the 22 body joints of SMPL-X.
+    A motion on SOMA's joints keeps them; any other motion is written on the 22 body joints of SMPL-X.
     """
     motion = resample(motion, _FPS)
     if motion.skeleton.names not in (SOMA_77.names, SOMA_30.names):

@@ -80,7 +80,7 @@ class Tool:
     followers: tuple[str, ...] = ()
     """Other arrays (T, 3) of positions that move with the translation."""
     derived: tuple[str, ...] = ()
-    """Arrays that the program derives from the motion. They keep their old content, and a note says so."""
+    """Arrays that the program derives from the motion, which keep their old content, as a note says."""
     root: str = ""
     """Array with the root's rotation vectors, or "" if there is none. The first joint's rotations repeat it or are
     zero."""

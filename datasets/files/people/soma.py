@@ -1,7 +1,7 @@
 """NVIDIA's SOMA body, as used by Kimodo and GEM-X.
 
-It has 77 joints, or 30 without most finger and toe joints. Rotations are relative to a T-pose in which all joint frames
-are aligned with the world. Names and order of the joints are those of Kimodo's `skeleton/definitions.py`.
+The body has 77 joints, or 30 without most finger and toe joints. Rotations are relative to a T-pose in which all joint
+frames are aligned with the world. Joint names and their order are those of Kimodo's `skeleton/definitions.py`.
 """
 
 import numpy as np

@@ -35,7 +35,7 @@ _USUAL_ROUNDING = 2e-3
 BLANKS = " \t\n\r\v\f"
 """Blanks to strip from names. Other blanks, such as the Japanese one, belong to the name."""
 _WORD = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*([{}]|[^\s{}]+|)")
-"""Pattern of the next word after blanks and comments. It is empty at the end of the text."""
+"""Pattern of the next word after blanks and comments; the word is empty at the end of the text."""
 _NAME = re.compile(r"[^\n{]*")
 _COMMENT = re.compile(r"(?:^|\s)(?://|[#;]).*$", re.MULTILINE)
 _COMMENT_AFTER_NAME = re.compile(r"(?<=\S)\s+(?://|[#;])\s.*$")

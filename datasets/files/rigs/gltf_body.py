@@ -134,8 +134,8 @@ def _find_bodies(document: Document) -> list[_Body]:
 def _find_bind_positions(document: Document, rig: Rig) -> dict[str, np.ndarray]:
     """Return the positions (3,) of joints in the bind pose, by joint name.
 
-    They are from the skin that has most joints of the rig. A damaged skin gives no positions, because only the
-    comparison of rest poses needs them.
+    The positions come from the skin that has most joints of the rig. A damaged skin gives no positions and no error,
+    because only the comparison of rest poses needs them.
     """
     skins = [skin for skin in document.items("skins") if set(skin["joints"]) & set(rig.nodes)]
     skin = max(skins, key=lambda skin: len(set(skin["joints"]) & set(rig.nodes)), default={})

@@ -278,11 +278,9 @@ def _reach(
 
 
 def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.ndarray:
-    """Return the knee axes (T, 3) in the world.
+    """Return the knee axes (T, 3) in the world, which are perpendicular to thigh and shank.
 
-    They are perpendicular to thigh and shank. For a straight leg, the mean axis in the thigh's frame (orientations
-    `hip`
-    (T, 4)) is used.
+    For a straight leg, the axis is the mean one in the thigh's frame, whose orientations are `hip` (T, 4).
     """
     across = cross(thigh_m, shank_m)
     sine = norms(across) / np.maximum(norms(thigh_m) * norms(shank_m), 1e-12)

@@ -111,7 +111,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
 
 
 _MOVES = 1e-6
-"""Change above which a number counts as animated. It is above the rounding of 32-bit floats at 1 m."""
+"""Change above which a number counts as animated, larger than the rounding of 32-bit floats at 1 m."""
 
 
 def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:

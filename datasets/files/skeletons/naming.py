@@ -69,7 +69,7 @@ _PROP_NAME = re.compile(rf"({_PROP}).*|.*({_PROP})\d*")
 _ANIMAL_NAME = re.compile(r"(wing|beak|snout|muzzle|hoof|paw|talon|(front|fore|hind|back|rear)leg)[a-z]*\d*")
 
 _SHARED = 0.6
-"""Smallest share of names with a shared affix. It is larger than the share of one side's joints."""
+"""Smallest share of names with a shared affix, larger than the share of one side's joints."""
 _NUMBERED = 0.8
 """Share of numbered names from which on the numbers come from an export and mean nothing."""
 _MIN_NAMES = 5

@@ -1,4 +1,4 @@
-"""Reading options, for facts that files do not state. All commands and Python functions share them."""
+"""Reading options for facts that files do not state, shared by all commands and Python functions."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

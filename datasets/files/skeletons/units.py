@@ -63,7 +63,7 @@ def measure_stature(motion: Motion) -> float:
     """Measure a body's stature along its limbs, in the unit of the offsets.
 
     The result is the median of the statures by legs, arms and trunk, whatever the rest pose. Without known limbs, it is
-    the extent of the joints in the motion. It is at least 1e-12.
+    the extent of the joints in the motion. The result is at least 1e-12.
     """
     statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
     if statures:

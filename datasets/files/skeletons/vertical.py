@@ -46,7 +46,7 @@ _BY_REST = 2.5
 _BY_FLIGHT = 2.2
 """Log-odds of the axis along which the body falls freely."""
 _BY_POSTURE = 4.0
-"""Log-odds of an axis along which the body stands all the time. They are negative if the body is upside down."""
+"""Log-odds of an axis along which the body stands all the time, negative if the body is upside down."""
 _STANDS_STRAINED = (3.0, 5.0)
 """Strains at which an upright body is certainly standing (up to the first) and rather swimming (from the second)."""
 _SWIMS_SHARE = 0.25

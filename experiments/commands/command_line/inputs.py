@@ -18,7 +18,7 @@ RUNNER_OPTIONS = ("workers", *(option.name for option in fields(RunnerChoice)))
 
 
 def must_exist(paths: Iterable[Path | None]) -> None:
-    """Raise InputError for the first missing path. None, for an option that was not given, is skipped."""
+    """Raise InputError for the first missing path, skipping None, which stands for an option that was not given."""
     for path in paths:
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file or folder{_suggest(path)}")

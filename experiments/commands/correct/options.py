@@ -66,7 +66,7 @@ def _mark_nested(name: str | None = None) -> object:
 
 @dataclass(frozen=True)
 class CorrectionOptions:
-    """Options of a correction. Its result depends only on these and on the input."""
+    """Options of a correction, whose result depends only on them and on the input."""
 
     strength: str | float = "balanced"
     """Strength of the correction: faithful (0) stays closest to the motion, physical (1) is the most plausible,

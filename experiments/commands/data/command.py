@@ -217,7 +217,7 @@ class Convert:
             file: File to convert.
             target: Path for the motion. If the file holds several, their names or numbers are added.
             kind: Format to write.
-            pairs: Known sources and targets of each file. Those of several motions are added here.
+            pairs: Known sources and targets of each file; for a file of several motions, this method sets them.
         """
         from selfcorrect.datasets.files.open import open_motion, save_motion
 

@@ -1,4 +1,4 @@
-"""A motion that the tests of formats share."""
+"""Fixture: a motion that the tests of file formats share."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from selfcorrect.motion.motion import Motion
 def walker() -> Motion:
     """Return a body that walks along an arc.
 
-    Its arms and spine move, and its soles are on the floor when it stands.
+    Its arms and spine move, too, and the soles of standing feet are on the floor.
     """
     times = np.linspace(0, 4 * np.pi, 48)
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Motions in files, to be corrected."""
+"""Fixture: a folder of motion files to correct."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from selfcorrect.motion.motion import Motion
 
 @pytest.fixture
 def folder(stepping: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a working folder whose `clips` has a clip of each format, some in a subfolder."""
+    """Change to a new folder whose `clips` has files of several formats, some in a subfolder."""
     monkeypatch.chdir(tmp_path)
     for name, kind in (("steps.bvh", "bvh"), ("deep/steps.npz", "amass"), ("rows.npy", "humanml3d"),
                        ("deep/joints.npy", "joints")):  # fmt: skip

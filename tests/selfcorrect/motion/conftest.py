@@ -12,10 +12,7 @@ __all__ = ["random_motion", "skeleton"]
 
 @pytest.fixture(scope="session")
 def standing_height_m(skeleton: Skeleton) -> float:
-    """Return the root height of the standing rest pose.
-
-    Its soles are on the floor.
-    """
+    """Return the height of the root when the rest pose stands with its soles on the floor."""
     leg = [skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle", "foot")]
     leg_m = np.linalg.norm(skeleton.offsets_m[leg[1:3]], axis=-1).sum()
     return 0.025 * leg_m / 0.82 - float(skeleton.offsets_m[leg, 1].sum())
@@ -23,6 +20,6 @@ def standing_height_m(skeleton: Skeleton) -> float:
 
 @pytest.fixture
 def stand(skeleton: Skeleton, standing_height_m: float) -> Motion:
-    """Return a rest pose standing for 40 frames."""
+    """Return 40 frames of the rest pose standing on the floor."""
     rotations = np.tile([0.0, 0, 0, 1], (40, len(skeleton), 1))
     return Motion(skeleton, np.tile([0.0, standing_height_m, 0], (40, 1)), rotations, 30.0)

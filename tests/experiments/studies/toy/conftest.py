@@ -1,4 +1,4 @@
-"""Toy tensors are too small to share among threads."""
+"""Use one PyTorch thread, because the tensors of toys are too small to divide."""
 
 from collections.abc import Iterator
 
