@@ -1,4 +1,4 @@
-"""See motions in the frame of their described floor."""
+"""Motions seen in the frame of their described floor."""
 
 from __future__ import annotations
 
@@ -14,24 +14,21 @@ from ..views import TurnedWorld
 
 @dataclass(frozen=True, eq=False)
 class FloorView:
-    """A motion in the frame of its floor.
-
-    There, the floor is level, and the lowest ground under the feet is at y = 0.
-    """
+    """A motion in the frame of its floor, with the lowest ground under its feet at y = 0."""
 
     motion: Motion
     given: Motion
     """The motion in its own world."""
     turned: TurnedWorld | None = None
-    """Turn of the world that levels the floor; None without a turn."""
+    """Rotation of the world, or None if it was not rotated."""
     lowest_m: float = 0.0
-    """Height of the lowest ground before it was put at y = 0, in m along the floor's normal."""
+    """Height of the lowest ground before it was moved to y = 0, along the floor's normal, in m."""
 
     @classmethod
     def from_ground(cls, motion: Motion) -> Self:
-        """See a motion on the floor of its known ground.
+        """View a motion on the floor of its known ground.
 
-        A motion without a ground, or already in the frame of its floor, is seen as it is.
+        A motion without a ground, or already in the frame of its floor, is unchanged.
         """
         ground = motion.ground
         if ground is None or ground.in_floor_frame or not len(motion):

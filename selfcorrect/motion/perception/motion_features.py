@@ -1,7 +1,4 @@
-"""Features of motions that rules read.
-
-They are positions, soles, heights and the centre of mass.
-"""
+"""Features of motions that rules read: positions, soles, heights and the centre of mass."""
 
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -34,15 +31,16 @@ from .observation import Observation, observe
 from .observed_ground import ObservedGround, observe_ground
 
 HAND_M = 0.19
-"""Length of an adult's hand beyond the wrist, in m. Source: Winter 2009, figure 4.1."""
+"""Length of an adult's hand beyond the wrist, in m (Winter 2009, figure 4.1)."""
 
 _FLOOR_ELSEWHERE_M = 0.08
-"""Height beyond which a floor belongs to a body that is elsewhere, in m from y = 0. Heights are then relative to it."""
+"""Distance of the floor from y = 0 beyond which the whole body is considered to be elsewhere, in m. Heights are then
+relative to that floor."""
 
 _AVERAGED_S = 0.1
 
 FALLING = 0.5
-"""Minimum acceleration in flight, as a share of g. It holds on average and in most frames."""
+"""Minimum downward acceleration in flight, on average and in most frames, as a share of g."""
 _OF_SURROUNDINGS = ("ground_m", "soles_m", "sole_heights_m", "_beneath_m", "surface_m", "lowest_m", "clear_m")
 """Cached features that depend on what carries the motion."""
 _OF_ALL_POINTS = ("positions_m", "body_m", "steps_m", "world_soles_m", "soles_m", "_beneath_m", "surface_m")
@@ -50,9 +48,9 @@ _OF_ALL_POINTS = ("positions_m", "body_m", "steps_m", "world_soles_m", "soles_m"
 
 
 class MotionFeatures:
-    """Features of a motion, computed when they are asked for.
+    """Features of a motion of T frames with J joints, computed when they are needed.
 
-    The motion has T frames and J joints. B of these are body joints, which have an anatomical part.
+    B of the joints are body joints, which have an anatomical part.
     """
 
     def __init__(
@@ -98,7 +96,7 @@ class MotionFeatures:
     def of_joints(cls, motion: Motion, around: Surroundings | None = None) -> Self:
         """Return features with the soles of the rest pose.
 
-        Callers that do not read soles save their estimate.
+        Use it if no soles are read, because estimating them takes time.
         """
         return cls(motion, around, feet=FootFrames())
 
@@ -112,32 +110,26 @@ class MotionFeatures:
 
     @cached_property
     def motion(self) -> Motion:
-        """The motion on its floor with level feet.
+        """The motion on its floor, with level feet.
 
-        Features of long motions do without this copy.
+        Features of long motions avoid this copy.
         """
         return self._level.view(self._on_floor)
 
     def frames(self, first: int, last: int) -> Motion:
-        """Return some frames of `motion`, the last one exclusive."""
+        """Return frames `first` to `last` (exclusive) of `motion`."""
         if len(self) <= SLAB:
             return self.motion.frames(first, last)
         return self._level.view(self._on_floor.frames(first, last))
 
     def _measure_by_block(self, measure: Callable[[Motion], np.ndarray]) -> np.ndarray:
-        """Measure each frame (T, ...) in blocks.
-
-        A block has at most `SLAB` frames.
-        """
+        """Measure each frame (T, ...), with at most `SLAB` frames at once."""
         if len(self) <= SLAB:
             return measure(self.motion)
         return in_chunks(lambda frames: measure(self.frames(frames[0], frames[-1] + 1)), np.arange(len(self)))
 
     def with_surroundings(self, around: Surroundings) -> Self:
-        """Return the features in other surroundings.
-
-        Poses that are known already are not computed again.
-        """
+        """Return the features with other supports, keeping known poses."""
         if self.has_feet:
             _ = self.world_soles_m  # before the copy, which takes them over
         features = copy(self)
@@ -147,9 +139,9 @@ class MotionFeatures:
         return features
 
     def forget_poses(self) -> None:
-        """Drop cached poses of long motions.
+        """Drop cached poses of a long motion.
 
-        Rules that read joints or sole corners later compute them again.
+        A rule that needs them later computes them again.
         """
         for name in _OF_ALL_POINTS if len(self) > SLAB else ():
             vars(self).pop(name, None)
@@ -160,10 +152,7 @@ class MotionFeatures:
         return self._measure_by_block(joint_positions)
 
     def find_positions_m(self, first: int, last: int) -> np.ndarray:
-        """Return world positions (last − first, J, 3) of all joints.
-
-        Only the frames from `first` to `last` (exclusive) are posed.
-        """
+        """Return world positions (last − first, J, 3) of all joints in some frames."""
         if len(self) <= SLAB or "positions_m" in vars(self):
             return self.positions_m[first:last]
         return joint_positions(self.frames(first, last))
@@ -171,7 +160,7 @@ class MotionFeatures:
     def find_places_m(self, joints: Sequence[int]) -> np.ndarray:
         """Return world positions (T, K, 3) of some joints.
 
-        Long motions need not pose all joints for this.
+        Other joints of long motions are not posed.
         """
         if len(self) <= SLAB or "positions_m" in vars(self):
             return self.positions_m[:, joints]
@@ -180,7 +169,7 @@ class MotionFeatures:
     def orientations(self, joint: int) -> np.ndarray:
         """Return a joint's world orientations (T, 4).
 
-        Those of all joints would take most of the memory.
+        Orientations of all joints would take most of the memory.
         """
 
         def orient(motion: Motion) -> np.ndarray:
@@ -195,13 +184,13 @@ class MotionFeatures:
 
     @cached_property
     def steps_m(self) -> np.ndarray:
-        """(T − 1, B, 3) body joint displacements per frame."""
+        """(T − 1, B, 3) displacements of body joints between frames."""
         return np.diff(self.body_m, axis=0)
 
     def places(self, *parts: str) -> np.ndarray | None:
-        """Return the positions (T, P, 3) of parts.
+        """Return the positions (T, P, 3) of parts, or None if one is missing.
 
-        Returns None if the skeleton lacks a part. A missing neck is between the shoulders.
+        A missing neck is placed between the shoulders.
         """
         joints = [joint for part in parts if (joint := self.skeleton.joint(part)) is not None]
         if len(joints) == len(parts):
@@ -221,18 +210,15 @@ class MotionFeatures:
 
     @cached_property
     def has_feet(self) -> bool:
-        """True if the skeleton has both ankles.
-
-        There are no soles without ankles.
-        """
+        """True if the skeleton has both ankles, without which soles are unknown."""
         return self.skeleton.pair("ankle") is not None
 
     @cached_property
     def ground_m(self) -> float:
-        """Height of the floor from which heights are measured.
+        """Height of the floor, from which heights are measured.
 
-        It is 0 on a known ground, and that of the surroundings if they tell it. Otherwise it is 0 unless the feet show
-        a floor that is far from there, or a floor that is not corrected.
+        On a known ground it is 0, and known surroundings may state it. Otherwise it is 0 unless the feet show a floor
+        that is far from 0, or one that is not corrected.
         """
         if self._on_floor.ground is not None:
             return 0.0
@@ -250,12 +236,12 @@ class MotionFeatures:
 
     @cached_property
     def world_soles_m(self) -> np.ndarray:
-        """(T, P, 3) world positions of the soles' corners."""
+        """(T, P, 3) sole corners in the world."""
         return self._measure_by_block(sole_corners_m)
 
     @cached_property
     def soles_m(self) -> np.ndarray:
-        """(T, P, 3) sole corners above the ground, left foot first."""
+        """(T, P, 3) sole corners above the ground, the left foot first."""
         if self._on_floor.ground is not None:
             return self._on_floor.ground.standing_on(self.world_soles_m)
         ankles = self.skeleton.pair("ankle")
@@ -267,15 +253,12 @@ class MotionFeatures:
 
     @property
     def feet_m(self) -> np.ndarray:
-        """(T, 2, K, 3) sole corners above the ground, by foot.
-
-        K corners of a sole are in the order of `soles_m`.
-        """
+        """(T, 2, K, 3) corners of each sole, ordered as in `soles_m`."""
         return self.soles_m.reshape(len(self), 2, -1, 3)
 
     @property
     def middle_lines_m(self) -> np.ndarray:
-        """(T, 2, K / 2, 3) middle line of each sole.
+        """(T, 2, K / 2, 3) midline of each sole.
 
         Its points are heel, ball if the foot has a toe joint, and tip.
         """
@@ -283,9 +266,9 @@ class MotionFeatures:
 
     @cached_property
     def sole_heights_m(self) -> np.ndarray:
-        """(T, 2) height of each sole's lowest point above the ground.
+        """(T, 2) height of each sole's lowest point above the ground, the left foot first.
 
-        The left foot comes first. Heels of soles that the feet show are round, as corrections plant them.
+        If the sole depth was estimated from the motion, heels are round, as in corrections that plant them.
         """
         heights_m = self.feet_m[..., 1].copy()
         if self.skeleton.soles_m is not None and heights_m.shape[2] == CORNERS_WITH_TOES:
@@ -295,9 +278,9 @@ class MotionFeatures:
 
     @cached_property
     def _beneath_m(self) -> np.ndarray:
-        """(T, J) height of what carries each joint.
+        """(T, J) height of the floor or support below each joint.
 
-        It is the floor, or a support that carries this part of the body.
+        A support counts only for the part that it carries.
         """
         ground = self._on_floor.ground
         if not self.around.supports and ground is None:
@@ -308,9 +291,9 @@ class MotionFeatures:
 
     @cached_property
     def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Heights (T, F) of the surface around joints, with names.
+        """Heights (T, F) of the lowest surface around joints, and the joints' names.
 
-        They are those of the surface's lowest points above the ground. Feet are left out.
+        Heights are above the ground. Feet are left out.
         """
         radii = {joint: SURFACE_RADII_M.get(strip_side(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
@@ -327,10 +310,7 @@ class MotionFeatures:
 
     @property
     def lowest_surface_m(self) -> np.ndarray:
-        """(T,) height of the lowest surface except the feet.
-
-        It is the height above the ground.
-        """
+        """(T,) height of the lowest surface without the feet."""
         return self.surface_m[0].min(axis=1, initial=np.inf)
 
     @cached_property
@@ -340,9 +320,9 @@ class MotionFeatures:
 
     @cached_property
     def clear_m(self) -> np.ndarray:
-        """(T,) height of the whole body above the ground.
+        """(T,) clearance between the ground and the whole body.
 
-        It includes hands, which may point in any direction. The height is 0 while a hand grips something.
+        Hands count in any direction. While a hand grips something, the clearance is 0.
         """
         wrists = [joint for joint in self.joints if self.skeleton.parts[joint].endswith("_wrist")]
         hands_m = self.find_places_m(wrists)[..., 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
@@ -350,20 +330,17 @@ class MotionFeatures:
 
     @cached_property
     def falls_m_s2(self) -> np.ndarray:
-        """(T,) downward acceleration of the centre of mass.
-
-        It is averaged over a tenth of a second.
-        """
+        """(T,) downward acceleration of the centre of mass, averaged over a tenth of a second."""
         heights_m = self.centre_m[:, 1]
         up_m_s2 = np.gradient(np.gradient(heights_m, 1 / self.fps), 1 / self.fps)
         return -uniform_filter1d(up_m_s2, max(1, round(_AVERAGED_S * self.fps)), mode="nearest")
 
     @cached_property
     def centre_m(self) -> np.ndarray:
-        """(T, 3) centre of mass of points at the joints."""
+        """(T, 3) centre of mass of point masses at the joints."""
         return np.einsum("tji,j->ti", self.body_m, self.mass_shares)
 
     @cached_property
     def mass_shares(self) -> np.ndarray:
-        """(B,) share of the body's mass at each body joint."""
+        """(B,) share of body mass at each joint."""
         return mass_shares(self.skeleton)[self.joints]

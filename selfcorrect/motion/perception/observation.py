@@ -1,16 +1,16 @@
-"""Observe stances of feet and the ground below.
+"""Observation of a motion's feet: their stances and the ground below.
 
-An observation says which foot stands when, how high the floor is, and what contradicts that. `observe` returns the
-observation of a motion, made once. Its probabilities do not depend on where y = 0 is, and its heights rise with the
-motion. What takes time, the stances and the ground that they show, is found once for all motions whose feet move alike:
-see `Motion.perceived`.
+It says which foot stands when, how high the floor is, and what contradicts that. `observe` returns the observation of a
+motion, computed once. Its probabilities do not depend on where y = 0 is, and its heights rise with the motion. The slow
+part, stances and the ground that they show, is computed once for all motions whose feet move alike, see
+`Motion.perceived`.
 
-1. Velocities are taken over the shortest window that tames the noise of the joints.
+1. Velocities are computed over the shortest window that limits the noise of the joints.
 2. A hidden Markov model finds stances by speed and by height above each point's lower envelope.
-3. Each stance votes once on the floor, which is the lowest height with many votes: dips of a few frames never win. A
-   foot that is still above the floor stands only if it carries the body alone for a while.
-4. The model is solved again with heights above the ground of each foot's own stances, interpolated in between. So
-   slopes, stairs and sinking floors need no case of their own.
+3. Each stance votes once on the floor, which is the lowest height with many votes, so that dips of a few frames never
+   win. A foot that is still above the floor stands only if it carries the body alone for a while.
+4. The model is solved again with heights above the ground of each foot's own stances, interpolated between them. So
+   slopes, stairs and sinking floors need no special treatment.
 """
 
 from collections.abc import Callable
@@ -47,54 +47,51 @@ from .stances import (
 )
 
 _SURE = 0.9
-"""Probability of a sure stance. Such stances set targets of a plan."""
+"""Probability above which a stance is certain. Such stances set targets of a plan."""
 _MISLABELLED = 0.0025
-"""Probability that a label of a file is wrong."""
+"""Probability that a label in a file is wrong."""
 _FAR_M = 0.31
-"""Floor height that needs strong evidence, in m. A body that floats or climbs would be put on such a floor
-otherwise."""
+"""Floor height above which strong evidence is needed, in m. Otherwise, bodies that float or climb would be put on it.
+"""
 _OFTEN_SHOWN = 0.25
-"""Minimum share of frames on such a floor. A foot must stand on it."""
+"""Minimum share of frames in which a foot stands on such a floor."""
 _SHOWN_M = 0.03
-"""Maximum distance of a foot from such a floor, in m."""
+"""Maximum distance of a standing foot from such a floor, in m."""
 _ALIKE_M = 0.01
-"""Maximum half difference of both sole depths, in m. The soles are a rig's."""
+"""Half the maximum difference between a rig's left and right sole depth, in m."""
 _TOE_DEPTHS_M = (0.0, 0.05)
-"""Least and largest depth of soles below toe joints."""
+"""Minimum and maximum depth of soles below toe joints, in m."""
 _STEEPEST_FOOT = 0.6
 """Maximum slope of flat feet at rest, from toe joint to ankle."""
 _FLAT_S = 0.15
-"""Minimum duration of flat stances that show ankle rise, in s."""
+"""Minimum duration of flat stances to measure the ankle's rise, in s."""
 _ANKLE_RISE_M = 0.062
-"""Usual ankle rise of flat feet, in m above toe joints whose soles have the usual depth."""
+"""Usual height of the ankle above the toe joint in a flat foot with a sole of usual depth, in m."""
 _DEEPER_SHARE = 0.55
-"""Additional sole depth per lacking ankle rise. Rigs place toe joints higher or lower in the same foot."""
+"""Increase of sole depth per decrease of the ankle's rise. Rigs place toe joints higher or lower in the same foot."""
 _STANCES = "stances"
 """Name of a `_Perception` in `Motion.perceived`."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Ground:
-    """Ground that stances show, above the lowest foot joint."""
+    """Ground that stances show, relative to the lowest foot joint."""
 
     stances: tuple[Stance, ...]
     votes: Votes
     slope: GroundSlope
     heights_m: np.ndarray
-    """(T, 2 K) height at which each point stands."""
+    """(T, 2 K) ground height of each point."""
     above_m: np.ndarray
-    """(T, 2 K) height of each point above that."""
+    """(T, 2 K) height of each point above its ground."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Perception:
-    """Stances and ground at any height of the motion.
-
-    They have T frames, 2 feet and K points of each foot.
-    """
+    """Results of the stance model over T frames, for 2 feet with K points each."""
 
     standing: np.ndarray
-    """(T, 2, K) probability that each point stands in its place."""
+    """(T, 2, K) probability that each point stands still."""
     bearing: np.ndarray
     """(T, 2, K) probability that each point touches the ground."""
     ground: _Ground
@@ -104,10 +101,10 @@ class _Perception:
 
 
 class Observation:
-    """Feet, floor and stances of a motion.
+    """Feet, floor and stances of a motion of T frames.
 
-    The motion has T frames, and each foot K points: heel and toe joint, or the ankle alone if toe joints are missing.
-    Answers are computed when they are asked for. If the ground is known, heights are those above it.
+    Each result is computed once, when it is needed. A foot has K points: heel and toe joint, or only the ankle if there
+    is no toe joint. On a known ground, heights are relative to it.
     """
 
     def __init__(self, motion: Motion) -> None:
@@ -127,28 +124,25 @@ class Observation:
 
     @property
     def standing(self) -> np.ndarray:
-        """(T, 2, K) probability that each point stands in its place."""
+        """(T, 2, K) probability that each point stands still and may be planted."""
         return self._perception.standing
 
     @cached_property
     def bearing(self) -> np.ndarray:
-        """(T, 2) probability that each foot touches the ground.
-
-        Any point of the foot counts. A foot that touches the ground may bear load.
-        """
+        """(T, 2) probability that any point of each foot touches the ground and may bear load."""
         return self._perception.bearing.max(-1)
 
     @property
     def stands(self) -> np.ndarray:
-        """(T, 2) whether each foot likely stands in its place."""
+        """(T, 2) whether each foot probably stands still."""
         return self.standing.max(-1) > LIKELY
 
     @cached_property
     def plantable(self) -> np.ndarray:
-        """(T, 2, K) probability that each point can be planted.
+        """(T, 2, K) probability that a point can be planted.
 
-        Such a point stands in its place, on ground that does not glide. Labels of the motion's file are evidence, too.
-        Infinite labels decide about a foot: its likelier point stands.
+        The point stands still, on ground that does not glide. Labels in the motion's file count as evidence. Infinite
+        labels decide about a foot, whose more likely point then stands.
         """
         standing = self._labelled_standing * (not self.glide_m_s.any())
         if self._labels is None or not np.isinf(self._labels).any():
@@ -159,10 +153,7 @@ class Observation:
 
     @property
     def _labelled_standing(self) -> np.ndarray:
-        """(T, 2, K) probability that each point stands, given labels.
-
-        The labels are those of the motion's file.
-        """
+        """(T, 2, K) probability of standing, with the file's labels as evidence."""
         model = self._perception.model
         if self._labels is None or model is None:
             return self.standing
@@ -174,8 +165,8 @@ class Observation:
     def resting(self) -> np.ndarray:
         """(T, 2) probability that each foot rests.
 
-        A foot rests if any of its points stands on ground that may slide beneath it. The probability is 0 where labels
-        say for sure that the foot does not stand.
+        Any of its points stands on ground that may slide beneath it. The probability is 0 where labels exclude that the
+        foot stands.
         """
         model = self._perception.model
         if model is None:
@@ -185,17 +176,17 @@ class Observation:
 
     @property
     def toes_stand(self) -> np.ndarray:
-        """(T, 2) whether each toe joint surely stands.
+        """(T, 2) whether each toe joint certainly stands still.
 
-        It stands in its place. Without toe joints, the ankle counts.
+        Without a toe joint, the ankle counts.
         """
         return self.standing[..., -1] > _SURE
 
     @cached_property
     def stands_flat(self) -> np.ndarray:
-        """(T, 2) whether each foot surely stands flat.
+        """(T, 2) whether each foot certainly stands flat.
 
-        Both heel and toe then stand as high as they do on the floor.
+        Heel and toe joint both stand, at their heights on the floor.
         """
         heights_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)
         off_m = np.abs(heights_m - self._perception.ground.votes.floors_m)
@@ -203,23 +194,20 @@ class Observation:
 
     @property
     def touches(self) -> np.ndarray:
-        """(T, 2) whether each foot likely touches the ground."""
+        """(T, 2) whether each foot probably touches the ground."""
         return self.bearing > LIKELY
 
     @property
     def stances(self) -> tuple[Stance, ...]:
-        """Stances of all points whose votes count.
-
-        Their heights are those above the lowest foot joint.
-        """
+        """Stances of all points whose votes count, with heights above the lowest foot joint."""
         return self._perception.ground.stances
 
     @cached_property
     def sole_depth_m(self) -> float:
-        """Usual depth of soles below toe joints.
+        """Usual sole depth below the toe joint, or below the ankle if there is none.
 
-        Without toe joints, it is the depth below ankles. Rigs place toe joints higher or lower in the same foot. How
-        far ankles rise above toe joints shows that, in the rest pose or, if its feet point down, in flat stances.
+        Rigs place toe joints higher or lower in the same foot. The rest pose shows this by how far the ankle is above
+        the toe joint, unless its feet point down. Then flat stances show it.
         """
         if self.feet_m.shape[2] < 2:
             return -BOX_FOOT_SOLE_M * self._size
@@ -229,10 +217,7 @@ class Observation:
 
     @property
     def _ankle_rise_m(self) -> float:
-        """Height of ankles above toe joints in flat feet.
-
-        If nothing shows it, it is the usual height.
-        """
+        """Height of the ankle above the toe joint in a flat foot, or its usual value if unknown."""
         reach_m = np.linalg.norm(self._toe_offset_m[[0, 2]])
         if 0 <= -self._toe_offset_m[1] < _STEEPEST_FOOT * reach_m:
             return -float(self._toe_offset_m[1])
@@ -249,9 +234,9 @@ class Observation:
 
     @cached_property
     def is_floor_shown(self) -> bool:
-        """True if feet show their floor.
+        """True if the feet show their floor.
 
-        A foot often stands on such a floor, wherever y = 0 is. Feet that glide show no floor.
+        A foot often stands on it, wherever y = 0 is. Gliding feet do not show a floor.
         """
         if not self.has_feet or self.glide_m_s.any():
             return False
@@ -261,18 +246,18 @@ class Observation:
 
     @property
     def is_floor_plausible(self) -> bool:
-        """False for ground far above y = 0, hardly shown.
+        """False for ground far above zero on which feet hardly stand.
 
-        Bodies that float or climb seem to stand on such ground. Ground below y = 0 is plausible, because no floor at 0
-        carries a body that stands below it.
+        Bodies that float or climb seem to have such ground. Ground below y = 0 is always plausible, because no floor at
+        0 carries a body that stands below it.
         """
         return self.is_floor_shown or bool(self.levels_m.min() <= _FAR_M)
 
     @cached_property
     def left_deeper_m(self) -> float:
-        """Half of how much deeper the left sole is.
+        """Half the difference between the left and the right sole's depth.
 
-        The joint of the foot with the deeper sole stands higher.
+        The foot whose joint stands higher has the deeper sole.
         """
         heights_m = []
         for foot in range(2):
@@ -284,73 +269,64 @@ class Observation:
 
     @property
     def floor_error_m(self) -> float:
-        """Standard error of the floor height.
-
-        It leaves out the error of the sole depth.
-        """
+        """Standard error of the floor's height, without that of the soles' depth."""
         return self._perception.ground.votes.error_m
 
     @cached_property
     def levels_m(self) -> np.ndarray:
-        """(L,) levels on which feet stand, lowest first."""
+        """(L,) levels on which feet stand, the lowest first."""
         return self._perception.ground.votes.levels_m + self._base_m - self.sole_depth_m
 
     @property
     def slope(self) -> GroundSlope:
         """Slope of the ground in space and time.
 
-        The ground is level unless stances fit a slope far better.
+        The ground is level unless a slope explains the stances much better.
         """
         return self._perception.ground.slope
 
     @cached_property
     def _rise(self) -> GroundSlope:
-        """Ground that rises or sinks steadily in time."""
+        """Ground that rises or sinks at a constant rate."""
         return fit_rise(self.stances, self.feet_m, self.fps)
 
     @cached_property
     def rise_m(self) -> np.ndarray:
-        """(T,) height of steadily rising ground.
+        """(T,) height of steadily rising or sinking ground, relative to the middle frame.
 
-        The height is relative to the middle frame, and negative where the ground sinks. It is zero unless stances show
-        a rise.
+        It is zero unless the stances show such a ground.
         """
         frames = np.arange(len(self))
         return self._rise.slopes[2] * (frames - frames.mean()) / self.fps
 
     @property
     def rises_underfoot(self) -> bool:
-        """True if feet rise with rising ground.
+        """True if the ground rises or sinks far and standing feet move with it.
 
-        The ground then rises or sinks far, and standing feet move with it, so that it does not slope. Feet that slide
-        up a slope rise, too, but not far.
+        Such ground does not slope. Feet that slide up a slope rise as well, but not far.
         """
         is_far = np.ptp(self.rise_m) > RISES_FAR_M
         return bool(is_far) and rises_underfoot(self._rise, self.stances, self.feet_m, self.fps)
 
     @cached_property
     def lift_m(self) -> np.ndarray:
-        """(T,) height of a lift above its first frame.
+        """(T,) height of a lift that carries the body, above its first frame.
 
-        The lift carries the body. Without a lift, heights are zero.
+        It is zero without a lift.
         """
         joints_m = self.feet_m.swapaxes(1, 2).reshape(len(self), -1, 3)
         return estimate_lift_m(joints_m, self.fps)
 
     @property
     def glide_m_s(self) -> np.ndarray:
-        """(2,) velocity of a belt along x and z.
-
-        The body walks on the spot on the belt. Without a belt, the velocity is 0.
-        """
+        """(2,) belt velocity along x and z if the body walks on the spot, otherwise 0."""
         return self._perception.paths.glide_m_s
 
     @cached_property
     def standing_glide_m_s(self) -> np.ndarray:
-        """(T − 1, 2) velocity at which a standing body glides.
+        """(T − 1, 2) velocity along x and z at which a standing body glides.
 
-        It is that from frame to frame, along x and z. It is 0 where the body does not stand, or where labels say for
-        sure that no foot does.
+        It is zero for other frames, and where labels exclude that a foot stands.
         """
         glide_m_s = estimate_standing_glide(self.feet_m[:, :, -1], self._root_m, self.fps)
         if self._labels is None:
@@ -359,29 +335,23 @@ class Observation:
 
     @property
     def along_m_s(self) -> np.ndarray:
-        """(T, 2) speed of each foot's slower point.
-
-        It is the speed along the ground, relative to a belt.
-        """
+        """(T, 2) speed of each foot's slower point along the ground, relative to the belt."""
         return self._perception.paths.speeds_m_s.reshape(self.standing.shape).min(-1)
 
     @property
     def stance_speed_m_s(self) -> float:
-        """Usual speed of standing points along the ground."""
+        """Usual speed of standing points along the ground, learned from the motion."""
         model = self._perception.model
         return STANDS_M_S if model is None else model.stands_m_s
 
     @property
     def noise_m(self) -> np.ndarray:
-        """(2, K) standard deviation of the noise of each point."""
+        """(2, K) standard deviation of each point's position noise."""
         return self._perception.paths.noise_m.reshape(self.standing.shape[1:])
 
     @cached_property
     def ground_m(self) -> np.ndarray:
-        """(T, 2) ground height beneath each foot.
-
-        It is the level of the foot, plus the rise of the slope.
-        """
+        """(T, 2) ground height beneath each foot: its level plus the slope."""
         shape = self.standing.shape
         toes_m = self._perception.paths.places_m.reshape(*shape, 3)[:, :, -1]
         rises_m = self.slope.rises_m(toes_m, np.arange(len(self))[:, None] / self.fps)
@@ -393,10 +363,10 @@ class Observation:
 
     @cached_property
     def off_m(self) -> np.ndarray:
-        """(T, 2) height of feet that contradict the ground.
+        """(T, 2) contradiction between feet and ground, or 0.
 
-        Feet contradict the ground in stances that are too high above it, or where they are below it, which is negative.
-        They do so by more than a tolerance, which grows with the noise. For all other feet it is 0.
+        It is the height above the ground in stances that are too high, or the (negative) height of feet below it.
+        Heights within a tolerance, which grows with the noise, do not contradict the ground.
         """
         toes_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)[..., -1]
         above_m = toes_m + self._base_m - self.sole_depth_m - self.ground_m
@@ -412,17 +382,17 @@ class Observation:
     def speeds_of(self, other: Motion) -> np.ndarray:
         """Return another motion's foot speeds (T, 2) along the ground.
 
-        The speed of a foot is that of the point that more likely stands in this motion, relative to its belt. Both
-        motions have the same frames.
+        Both motions have the same frames. A foot's speed is that of the point that more likely stands in this motion,
+        relative to its belt.
         """
         speeds_m_s = floor_speeds_m_s(find_feet_m(other), self.fps, belt_m_s=self.glide_m_s)
         likeliest = self.standing.argmax(-1)[..., None]
         return np.take_along_axis(speeds_m_s, likeliest, axis=-1)[..., 0]
 
     def standing_speed_m_s(self, other: Motion) -> float:
-        """Return another motion's mean foot speed in stance.
+        """Return another motion's mean foot speed in this motion's stances.
 
-        The stances are those of this motion. Without stances, the speed is 0.
+        If there are no stances, it is 0.
         """
         weights = self.standing.max(-1)
         return float((weights * self.speeds_of(other)).sum() / max(weights.sum(), 1e-9)) if self.has_feet else 0.0
@@ -431,13 +401,13 @@ class Observation:
     def _base_m(self) -> float:
         """Height of the lowest foot joint.
 
-        All else is perceived relative to this height.
+        It is subtracted first, so that a motion's height cannot change anything else.
         """
         return float(self.feet_m[..., 1].min()) if self.has_feet else 0.0
 
     @property
     def _perception(self) -> _Perception:
-        """What motions show whose feet move like these."""
+        """Results shared by all motions whose feet move alike."""
         if _STANCES not in self._perceived:
             joints_m = np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9)
             self._perceived[_STANCES] = _perceive(joints_m, self.fps) if self.has_feet else _perceive_nothing(joints_m)
@@ -446,7 +416,7 @@ class Observation:
 
 @remember_by_object
 def observe(motion: Motion) -> Observation:
-    """Observe a motion, once."""
+    """Observe a motion. The observation is computed once per motion."""
     return Observation(motion)
 
 
@@ -485,9 +455,9 @@ def find_feet_m(motion: Motion) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
-    """Return the mean offset (3,) from ankles to toe joints.
+    """Return the mean offset (3,) from ankle to toe joint at rest, or zero.
 
-    The offset is that at rest. Without toe joints, it is zero.
+    It is zero without toe joints.
     """
     joints = find_foot_joints(skeleton)
     if len(joints) < 4:
@@ -497,9 +467,9 @@ def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
 
 
 def find_foot_joints(skeleton: Skeleton) -> list[int]:
-    """Find each foot's ankle and toe joint, left foot first.
+    """Return ankle and toe joint of each foot, the left foot first.
 
-    Returns ankles alone if a toe joint is missing, and an empty list without ankles.
+    If a toe joint is missing, only ankles are returned; without ankles, the list is empty.
     """
     parts = ("ankle", "foot") if skeleton.pair("foot") is not None else ("ankle",)
     joints = [skeleton.joint(f"{side}_{part}") for side in SIDES for part in parts]
@@ -507,10 +477,7 @@ def find_foot_joints(skeleton: Skeleton) -> list[int]:
 
 
 def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
-    """Perceive stances and ground.
-
-    The paths of ankles and toe joints are (T, 2, K, 3).
-    """
+    """Find stances and ground from the paths (T, 2, K, 3) of ankles and toe joints."""
     points_m = find_heels_and_toes(joints_m)
     shape = points_m.shape[:3]
     paths = FootPaths.from_points(points_m.reshape(shape[0], -1, 3), fps)
@@ -525,7 +492,7 @@ def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
 def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tuple[int, int, int]) -> _Ground:
     """Find the ground that standing points show.
 
-    Points stand with a probability (T, 2 K). The shape is T, 2 and K.
+    `standing` is a probability (T, 2 K), and `shape` is T, 2 and K.
     """
     stances = find_stances(standing.reshape(shape), paths, fps)
     slope = fit_slope(stances, shape[2], fps)
@@ -542,9 +509,9 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
 
 
 def _perceive_nothing(joints_m: np.ndarray) -> _Perception:
-    """Return what a body without feet or frames shows.
+    """Return the perception of a body without feet or frames.
 
-    Its joints are (T, 2, K, 3).
+    `joints_m` are (T, 2, K, 3).
     """
     frames, _, parts, _ = joints_m.shape
     nowhere = np.zeros((frames, 2, parts))

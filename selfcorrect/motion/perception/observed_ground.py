@@ -1,7 +1,6 @@
-"""The ground as feet and posture show it.
+"""The ground below a motion, as feet and posture show it.
 
-A ground that people describe is a `Ground`. The feet are then observed above that ground, so all heights here are
-relative to it.
+If a person described the ground (`Ground`), feet are observed above it, so all heights here are relative to it.
 """
 
 from copy import copy
@@ -23,39 +22,39 @@ from .ground_plane import GroundPlane, estimate_ground_plane
 from .observation import Observation, observe
 
 OTHER_GROUND_M = 0.06
-"""Minimum depth of another level, in m."""
+"""Minimum height difference between levels, in m."""
 
 _OFTEN_STANDS_M = 0.3
-"""Additional distance of a constantly used floor, in m. Ground on which a motion always stands may be this much further
-from y = 0 than other ground, to be put there."""
+"""Bonus for the level on which a motion always stands, in m: such a level may be this much further from y = 0 than
+others and still be put there."""
 _STEP_M = 0.12
-"""Minimum height of a step, in m. Levels further apart than this, or further above y = 0, may be steps above a floor
+"""Minimum height of a step, in m. Levels that differ by more, or are higher above y = 0, may be steps above a floor
 that the motion does not show."""
 _FAR_BELOW_M = 0.2
 """Minimum depth of a step below y = 0, in m."""
 _FEWEST_STANCES = 0.5
-"""Least weight of stances that show a floor."""
+"""Minimum total weight of stances that show a floor."""
 _HARDLY_STANDS = 0.1
-"""Minimum weight of the stances. Feet whose stances weigh less show only that the floor is no higher than where these
-feet pass. The least weight of 215 captures and poses is 0.11."""
+"""Minimum total weight of stances. With less, feet only show that the floor is not higher than where they pass. The
+smallest weight in 215 captures and poses is 0.11."""
 
 _LIES_BELOW_M = 0.05
-"""Minimum depth of a lying body below its feet, in m. Such a body lies or sits on its floor."""
+"""Minimum depth of a body below its feet, in m, if it lies or sits on its floor."""
 _ARMS = ("elbow", "wrist")
 _LIES_PERCENTILE = 25.0
-"""Minimum percentage of frames in which it lies."""
+"""Percentile of the lowest points' heights that is used, so the body lies in at least this percentage of frames."""
 
 _HANGING_RAD = np.deg2rad(35.0)
-"""Minimum downward angle of hanging feet, in rad beyond the rest pose, in nearly all frames in which they stand."""
+"""Minimum angle by which hanging feet point down beyond the rest pose, in rad, in almost all frames in which they seem
+to stand."""
 _DANGLING_RAD = np.deg2rad(5.0)
-"""Minimum downward angle of dangling feet, in rad. It holds in nearly all frames; half of the time they point down as
-much as feet that hang."""
+"""Minimum downward angle of dangling feet in almost all frames, in rad. In half of the frames, they point down as much
+as hanging feet."""
 _DANGLES_M = 0.015
-"""Minimum height range of dangling toes, in m. The lower toes rise and sink while they seem to stand; on tiptoe they
-stay."""
+"""Minimum height range of dangling toes while they seem to stand, in m. On tiptoe, toes keep their height."""
 _BENT = 0.95
-"""Maximum leg extension above dangling feet: the distance from hip to ankle as a share of the leg's length, mostly
-below this."""
+"""Maximum extension of the leg above dangling feet in most frames: the distance from hip to ankle relative to leg
+length."""
 
 
 class ObservedGround:
@@ -79,25 +78,21 @@ class ObservedGround:
         """Observation of the feet and their levels."""
 
     def on_plane(self, plane: GroundPlane) -> Self:
-        """Return the same ground on a plane that is known."""
+        """Return the same ground on a known plane."""
         ground = copy(self)
         vars(ground)["plane"] = plane
         return ground
 
     @cached_property
     def plane(self) -> GroundPlane:
-        """Plane on which the feet stand.
-
-        It is level if nothing shows another plane.
-        """
+        """Plane on which the feet stand, level if nothing shows a tilt."""
         return estimate_ground_plane(self._motion, self.feet_seen)
 
     @cached_property
     def lying_m(self) -> float | None:
-        """Height at which the body lies, sits or kneels.
+        """Height on which the body lies, sits or kneels for a long time, or None.
 
-        It does so below its feet for long. Such feet stand on heels or rest on other feet, and their toes are not on
-        the floor. None for other bodies.
+        The body is then below its feet, which stand on their heels or rest on each other, with toes off the floor.
         """
         motion = self._motion
         seen = self.feet_seen
@@ -111,7 +106,8 @@ class ObservedGround:
     def is_shown(self) -> bool:
         """True if the feet show their floor.
 
-        The body neither lies below the feet nor hardly stands far from y = 0, and its feet do not hang in the air.
+        It is false if the body lies below its feet, if feet hang in the air, and if they hardly stand on ground far
+        above zero.
         """
         return self.feet_seen.is_floor_plausible and self.lying_m is None and not self.has_hanging_feet
 
@@ -123,7 +119,7 @@ class ObservedGround:
     def is_stood_on(self) -> bool:
         """True if a foot ever stands.
 
-        In a flight that never lands, feet only pass.
+        If a flight never lands, feet only pass.
         """
         return self._stance_weight >= _HARDLY_STANDS
 
@@ -131,15 +127,16 @@ class ObservedGround:
     def _estimated_feet(self) -> tuple[FootFrames, float]:
         """Estimated foot frames and mean sole depth.
 
-        Feet that stand flat show them. If feet never do, they are those of the rest pose.
+        They come from flat stances. If feet never stand flat, they are those of the rest pose.
         """
         return estimate_feet_by_depth(self._motion, self.feet_seen)
 
     @cached_property
     def feet(self) -> FootFrames:
-        """Foot frames, with the floor on which the feet stand.
+        """Foot frames, with the height of the floor that feet stand on.
 
-        The frames that the motion carries stay. Raising the motion raises the floor and changes nothing else.
+        Raising the motion raises that floor and changes nothing else. If the motion has foot frames of its own, only
+        the floor, and the sole depths if it has some, are estimated.
         """
         motion = self._motion
         estimated, depth_m = self._estimated_feet
@@ -150,10 +147,9 @@ class ObservedGround:
 
     @property
     def near_m(self) -> float | None:
-        """Level nearest to y = 0.
+        """Level nearest to y = 0, or None if feet hardly stand or hang in the air.
 
-        A body that sinks for a while seems to stand on two levels, of which the nearest is taken. None if hardly any
-        foot stands, or if feet hang in the air.
+        A body that sinks for a while stands on two levels.
         """
         if self._stance_weight < _FEWEST_STANCES or self.has_hanging_feet:
             return None
@@ -162,10 +158,10 @@ class ObservedGround:
 
     @property
     def kept_m(self) -> float | None:
-        """Floor height that is not corrected.
+        """Height of a floor that is not corrected, or None.
 
-        Unknown bone lengths may explain it: the person's own feet stand at y = 0, and the feet of a body of other
-        lengths with the same root path beside it. None without such a floor.
+        Unknown bone lengths may explain its distance from 0: the person's own feet stand at y = 0, and those of a body
+        with other bones but the same root path do not.
         """
         motion = self._motion
         if not motion.keeps_height or motion.ground is not None or not len(motion):
@@ -175,16 +171,16 @@ class ObservedGround:
         return floor_m if abs(floor_m) <= motion.height_error_m else None
 
     def find_height_below_m(self, soles_m: np.ndarray, *, lowest: bool) -> float | None:
-        """Find the ground below modelled soles.
+        """Find the height of the ground below modelled soles.
 
-        The soles may stand beside the ground that the joints of the feet show.
+        The soles may be above or below the ground that the joints of the feet show.
 
         Args:
             soles_m: (T, 2, C, 3) corners of the soles.
             lowest: Whether to take the lowest of several levels instead of the usual one.
 
         Returns:
-            The height, or None if the ground is far above y = 0 and hardly shown.
+            The height, or None if the ground is far above y = 0 and feet hardly stand on it.
         """
         if not self.is_shown:
             return self.lying_m
@@ -193,12 +189,12 @@ class ObservedGround:
 
     @cached_property
     def floor_to_zero_m(self) -> float | None:
-        """Height that a correction moves to y = 0.
+        """Height that a correction should move to y = 0, or None if unknown.
 
-        It is the height of the floor, or of the nearest of several levels. A level far from y = 0 counts less, the less
-        the motion stands there. It is None if the floor is not known: if feet hardly show it, or if a body climbs far
-        from y = 0, because the file may just not show what leads there. A body on any step of a staircase stays there,
-        and a body whose feet never stand is not lowered.
+        It is the height of the floor, or of the nearest of several levels. The further a level is from y = 0, the more
+        of the motion must stand on it. A body on any step of a staircase is left there. So is a body that climbs far
+        from all levels, because the file may not show what leads there, and a body whose feet hardly show a floor. A
+        body whose feet never stand is not lowered.
         """
         if not self.is_shown:
             return self.lying_m
@@ -217,9 +213,9 @@ class ObservedGround:
         return floor_m if self.is_stood_on else min(floor_m, 0.0)
 
     def _measure_gap_m(self, floor_m: float) -> float:
-        """Measure how high modelled soles stand above the ground.
+        """Measure the gap between modelled soles and the ground that joints show.
 
-        The ground is that of the joints, and `floor_m` the height of its floor.
+        The floor is moved to zero first.
         """
         level = LevelFeet(self.feet)
         motion = self._motion
@@ -234,22 +230,22 @@ class ObservedGround:
 
     @cached_property
     def has_hanging_feet(self) -> bool:
-        """True if feet seem to stand but hang.
+        """True if feet hang instead of standing.
 
-        They point down steeply below bent legs, as the feet of bodies that fall do.
+        They seem to stand but point down steeply below bent legs, as in bodies that fall.
         """
         return _has_hanging_feet(self._motion, self.feet_seen.stands)
 
 
 def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
-    """Return the angles by which bones (..., 3) point down."""
+    """Return the angle by which bones (..., 3) point down."""
     return np.arcsin(np.clip(-bones_m[..., 1] / norms(bones_m), -1.0, 1.0))
 
 
 def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """Find the lowest height (T,) of trunk and legs.
+    """Return the height (T,) of the lowest point of trunk and legs.
 
-    Feet do not count. Neither do arms, which reach below a body that rolls.
+    Feet are left out, and so are arms, which reach below a body that rolls.
     """
     parts = [strip_side(part) for part in skeleton.parts]
     joints = [joint for joint, part in enumerate(parts) if part in SURFACE_RADII_M and part not in _ARMS]
@@ -260,14 +256,14 @@ def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.n
 
 @remember_by_object
 def observe_ground(motion: Motion) -> ObservedGround:
-    """Observe the ground of a motion, once for each motion."""
+    """Observe the ground of a motion. The result is computed once per motion."""
     return ObservedGround(copy(motion), observe(motion))  # a copy, so that the cache can free the motion
 
 
 def _has_hanging_feet(motion: Motion, stands: np.ndarray) -> bool:
-    """Return whether feet that seem to stand hang.
+    """Return whether feet hang that seem to stand in frames (T, 2).
 
-    See `ObservedGround.has_hanging_feet`. Feet stand in frames (T, 2).
+    See `ObservedGround.has_hanging_feet`.
     """
     skeleton = motion.skeleton
     pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
