@@ -1,1 +1,1 @@
-"""Experiments: presets, reports and command line."""
+"""The command line, studies of loops, and the jobs that they run."""

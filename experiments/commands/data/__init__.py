@@ -1,1 +1,1 @@
-"""Functions behind `selfcorrect data`."""
+"""`selfcorrect data`: describe, measure, convert and shard motions."""
