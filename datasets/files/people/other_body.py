@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import ALONG_FLOOR
 from selfcorrect.motion.motion import Motion
@@ -51,7 +52,7 @@ def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
     off_m[:, [0, 2]] = slid_m[:, [0, 2]]
     placed = replace(scaled, root_m=scaled.root_m - off_m)
     sunk_m = observation.floor_m - observe(placed).floor_m
-    return replace(placed, root_m=placed.root_m + np.array([0.0, sunk_m, 0.0]))
+    return raise_motion(placed, sunk_m)
 
 
 def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float) -> np.ndarray:
