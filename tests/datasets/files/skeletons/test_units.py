@@ -58,7 +58,7 @@ def test_small_children_are_noted(size_m: float) -> None:
     These would be 1.8 to 2.4 m tall.
     """
     unit_m, note = unit_of(size_m / 0.01, ())
-    assert unit_m == 0.01 or ("unsure" in note and "units of 0.01 m" in note)
+    assert unit_m == 0.01 or ("uncertain" in note and "units of 0.01 m" in note)
 
 
 @given(size_m=st.floats(2.1, 3.5))
@@ -81,7 +81,7 @@ def test_note_states_certainty(tmp_path: Path) -> None:
         "the body is 2.09 m tall, or 0.94 m in units of 0.0254 m" in unit_of(37.0, CMU_NAMES)[1]
     )
     in_unit(tmp_path / "a.bvh", 0.0254, 0.55)
-    assert any("unsure" in note for note in sc.open_motion(tmp_path / "a.bvh").notes)
+    assert any("uncertain" in note for note in sc.open_motion(tmp_path / "a.bvh").notes)
 
 
 def standing(frames: int = 30) -> sc.Motion:
