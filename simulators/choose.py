@@ -97,10 +97,10 @@ class KeptStretch:
 
     @classmethod
     def from_failure(cls, motion: Motion, failure: Failure | None) -> Self | None:
-        """Return the stretch to keep after a failure.
+        """Return the stretch to keep after a body floated or was lost.
 
-        In it, the body floated or was lost. The result is None for other failures, and if too little of the motion is
-        left.
+        Returns:
+            The stretch; None for other failures, and if too little of the motion is left.
         """
         if failure is None or failure.frame is None or failure.kind not in (FailureKind.FLOATING, FailureKind.LOST):
             return None
@@ -126,10 +126,7 @@ class KeptStretch:
         return [self.motion.frames(*span) for span in self.spans]
 
     def leaves_enough_after(self, kept: int) -> bool:
-        """Return whether the parts are most of the motion.
-
-        Of them, `kept` frames do not count.
-        """
+        """Return whether the parts, without `kept` frames, are most of the motion."""
         return sum(stop - start for start, stop in self.spans) - kept >= (1 - LARGEST_SHARE) * len(self.motion)
 
     def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion | None:
@@ -196,9 +193,7 @@ class KeptStretch:
 
 
 def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
-    """Keep a failed stretch uncorrected, and correct the rest.
-
-    This is done if it saves most of a motion.
+    """Keep a failed stretch uncorrected if that saves most of a motion.
 
     Args:
         correct: Correction of the parts beside the stretch. Stretches of these are kept in turn.
@@ -361,8 +356,8 @@ def _has_worse_feet(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
 def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     """Return whether a correction clearly improves a motion.
 
-    This is so if skating or jerk fall clearly, if contacts or a loop ask for the correction, or if states are
-    simulated.
+    A clear gain is less skating or jerk. Corrections that contacts or a loop ask for, and those with simulated states,
+    always count as a gain.
     """
     is_asked_for = view.given.contacts is not None or correction.closes_loop
     is_simulated = correction.residual.get("simulated_share", 0.0) > _MIN_SIMULATED_SHARE
@@ -370,9 +365,9 @@ def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
 
 
 def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Note) -> CorrectedMotion:
-    """Keep the given motion with its floor at 0.
+    """Keep the given motion with its floor at 0 and the world of its correction.
 
-    It is level if its corrections are, and has the world of its correction.
+    If corrections are levelled, so is the motion.
     """
     motion = view.motion if view.is_levelled else view.given
     remarks = [note for note in correction.remarks if note.kind not in _NOTES_ON_CHANGES]
@@ -428,10 +423,7 @@ def _added_slide_m_s(correction: CorrectedMotion) -> float:
 
 
 def keep_failures(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
-    """Keep failed stretches of a correction.
-
-    The result has the angular speed that it adds to each joint.
-    """
+    """Keep failed stretches, and measure the angular speed added to each joint."""
     kept = keep_failed_stretch(motion, correction, correct)
     if not kept.accepted:
         return kept

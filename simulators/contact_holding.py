@@ -209,10 +209,7 @@ def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
 
 
 def _displacements_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
-    """Return displacements (F, 2) into a contact, along x and z.
-
-    They are 0 if the foot slides.
-    """
+    """Return displacements (F, 2) into a contact, or zeros for a sliding foot."""
     if contact.kind == "slides":
         return np.zeros((len(foot.weights), 2))
     return foot.displacements_m(foot.position_m if contact.position_m is None else np.array(contact.position_m))
@@ -373,7 +370,7 @@ def _check_reach(motion: Motion, contacts: Contacts) -> None:
 def _limit_reach(motion: Motion, joint: int, wrist_m: np.ndarray) -> np.ndarray:
     """Limit wrist positions (T, 3) to what the body can reach.
 
-    This is the length of an arm and a leg from the shoulder.
+    From the shoulder, the body reaches as far as an arm and a leg are long.
     """
     positions_m, _ = pose_joints(motion)
     limb = Legs.ending_at(motion.skeleton, joint)

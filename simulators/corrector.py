@@ -156,10 +156,9 @@ def correct_through_views(
 def _correct_in_groups(
     parts: Sequence[Motion], pipeline: Pipeline, views: Sequence[ViewMotion]
 ) -> list[CorrectedMotion]:
-    """Correct pieces of long motions, some at a time.
+    """Correct pieces of long motions through the remaining views.
 
-    They pass the remaining views. Views copy the motions that they show, so all pieces at once would take too much
-    memory.
+    Views copy the motions that they show. To save memory, only some pieces are corrected at a time.
     """
     groups = list(group_by_size(parts, len, MAX_FRAMES_TOGETHER))
     shares = split_work([sum(map(len, group)) for group in groups])

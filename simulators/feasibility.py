@@ -149,10 +149,7 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
 
 
 def select_evaluation_engine(made_by: str) -> str | None:
-    """Return the first installed engine that did not make the motions.
-
-    It is None if there is none.
-    """
+    """Return the first installed engine that did not make the motions, or None."""
     for name in ENGINES.names:
         if name != made_by:
             try:

@@ -130,9 +130,9 @@ class Contacts:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> Contacts:
-        """Detect contacts as a correction does.
+        """Detect contacts from the height and speed of soles, as a correction does.
 
-        They follow from the height and speed of soles, with the floor at y = 0.
+        The floor is at y = 0.
         """
         posed = pose_level(motion)
         stands = posed.stands_on(0.0)[0]
@@ -203,10 +203,7 @@ class Contacts:
 
 
 def pose_level(motion: Motion) -> PosedMotions:
-    """Pose a motion with its observed soles.
-
-    These are level while feet stand.
-    """
+    """Pose a motion with its observed soles, level in standing feet."""
     levelled = level_feet(motion)
     return PosedMotions.from_motions(MotionBatch.stack([levelled]), sole_points(levelled.skeleton))
 

@@ -87,7 +87,7 @@ class Pipeline:
 def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
     """Correct batches of motions of equal length.
 
-    All are simulated together if the pipeline has a tracker.
+    If the pipeline has a tracker, all batches are simulated together.
 
     Args:
         pipeline: The stages.

@@ -53,7 +53,7 @@ def _see_on_level_scene(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 def _even_out_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Hide that channels have a lower rate than the pose.
 
-    They are interpolated, unless all frame times are kept.
+    Such channels are interpolated, unless all frame times are kept.
     """
     held = HeldChannels(motion) if pipeline.cleanup.frame_times == "keep" else HeldChannels.from_motion(motion)
     if not held:
@@ -91,26 +91,22 @@ def _should_change_path(settings: CleanupSettings) -> bool:
 
 
 def _keep_failed_stretches(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Keep stretches uncorrected if that saves most of a motion.
-
-    This view hides nothing. It keeps stretches that cannot be corrected.
-    """
+    """Hide nothing, but keep a failed stretch if that saves most of a motion."""
     return CorrectionView.from_part(motion, improve=partial(keep_failures, motion))
 
 
 def _keep_failed_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Keep stretches of a motion in pieces.
+    """Hide nothing, but keep failed stretches of a motion in pieces.
 
-    This view hides nothing. It keeps a stretch uncorrected if most of a piece cannot be corrected.
+    A stretch is kept if most of a piece cannot be corrected.
     """
     return CorrectionView.from_part(motion) if is_one_piece(motion) else _keep_failed_stretches(motion, pipeline)
 
 
 def _see_with_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Hide how a rig's foot frames are tilted.
+    """Hide how a rig's foot frames are tilted, if soles are fitted.
 
-    This is done if soles are fitted. Soles are as deep as feet show them, and do not depend on the height of an unknown
-    floor.
+    Soles are as deep as feet show them, and do not depend on the height of an unknown floor.
     """
     cleanup = pipeline.cleanup
     if cleanup.find_step(FitSoles) is None:

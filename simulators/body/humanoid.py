@@ -107,10 +107,7 @@ class Capsule:
 
 @dataclass(frozen=True, eq=False)
 class ContactPoints:
-    """The C points of a body that can touch the floor.
-
-    They are spheres of radius 0 or more.
-    """
+    """The C spheres, of radius 0 or more, with which a body can touch the floor."""
 
     links: np.ndarray
     """(C,) link of each point."""
@@ -225,9 +222,9 @@ class Humanoid:
 
 
 def estimate_mass_kg(skeleton: Skeleton) -> float:
-    """Estimate the mass of a body, in kg.
+    """Return a body's mass in kg, from its shape or else its stature.
 
-    It is that of the body shape if known, or else the normal mass for the stature.
+    Without a shape, the mass is the normal one for the stature.
     """
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
@@ -301,9 +298,10 @@ def _find_driven_joints(skeleton: Skeleton) -> np.ndarray:
 
 
 def _assign_links(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
-    """Return the link that carries each joint, as an index into `joints`.
+    """Return the link that carries each joint, its own or its parent's.
 
-    This is the joint's own link, or else its parent's.
+    Returns:
+        (J,) indices into `joints`.
     """
     link_of_driven = {joint: link for link, joint in enumerate(joints.tolist())}
     link_of: list[int] = []
@@ -340,9 +338,10 @@ def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
 
 
 def _segment_vector_m(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
-    """Return the vector (3,) from a joint to its segment's end.
+    """Return the vector from a joint to its segment's end.
 
-    It is in the joint's frame, in m.
+    Returns:
+        (3,) in the joint's frame, in m.
     """
     segment = segment_of(skeleton.parts[joint])
     is_on_foot = soles.joints == joint

@@ -76,9 +76,7 @@ class Legs:
 
     @classmethod
     def ending_at(cls, skeleton: Skeleton, joint: int) -> Legs:
-        """Find the two-bone limb that ends at a joint.
-
-        Its arrays have a length of 1 instead of 2.
+        """Find the two-bone limb that ends at a joint, with arrays of length 1.
 
         Raises:
             InputError: There are no two bones above the joint.

@@ -302,9 +302,9 @@ class _ReachProblem:
 
     @cached_property
     def squares_m2(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Coefficients of the squared leg lengths after further bends.
+        """Coefficients of the squared leg lengths after bending by an angle.
 
-        They belong to the constant, and to the cosine and sine of the angle.
+        The first is constant, and the others multiply the cosine and sine of the angle.
         """
         middle_m = self.thighs_m + self.fixed_m
         constant_m2 = _dots(middle_m, middle_m) + _dots(self.across_m, self.across_m)

@@ -126,6 +126,6 @@ class CleanupState:
     def record_repair(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
         """Return the repairs with a further one.
 
-        It is recorded by the largest move of each root since earlier motions.
+        Its size is the largest displacement of each root since some earlier motions.
         """
         return {**self.repairs_m, repair: norms(self.motions.root_m - since.root_m).max(1)}

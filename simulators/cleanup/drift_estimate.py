@@ -151,9 +151,9 @@ def _estimate_belt_velocity(standing: StanceEvidence, root_m: np.ndarray, fps: f
 
 
 def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
-    """Return whether a drift (S, 2) is not an effect of the run (S, 2).
+    """Return whether a drift (S, 2) is too fast for, and not along, a run (S, 2).
 
-    It is too fast to come from the run's feet, and not along the run.
+    A drift along the run, or a slow one, may come from the movement of the feet.
     """
     along = np.sum(drift_m_s * travel_m_s, axis=1)
     drift_speeds_m_s = norms(drift_m_s)
@@ -166,7 +166,7 @@ def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
 def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> tuple[np.ndarray, float]:
     """Remove the mean along the run from a drift.
 
-    This mean may come from the movement of the feet.
+    The mean may come from the movement of the feet.
 
     Args:
         drift_m_s: (S, 2) drift.

@@ -167,10 +167,9 @@ def _rolled_share(normals: np.ndarray, stands: np.ndarray, over_s: float, fps: f
 
 
 def bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:
-    """Bend toes up if they are below the ground.
+    """Bend toes up that are below the ground while the ball is not.
 
-    This is done only if the ball of the foot is not, and only with fitted soles, because default soles need not be
-    where the feet are.
+    Only fitted soles are bent, because default soles need not be where the feet are.
 
     Args:
         ground_m: (N, T, 2) height of the ground beneath each foot.

@@ -151,10 +151,7 @@ def _angles_about(rotations: np.ndarray, axes: np.ndarray) -> np.ndarray:
 
 
 def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
-    """Count extra half turns in twists (T,).
-
-    They are jumps by about half a turn within `apart` frames.
-    """
+    """Count jumps by about half a turn, within `apart` frames, in twists (T,)."""
     last = len(twists_rad) - 1
     frames = np.append(np.arange(0, last, apart), last)
     unwrapped_rad = np.unwrap(twists_rad[frames], period=np.pi)

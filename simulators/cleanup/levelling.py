@@ -51,9 +51,9 @@ def _find_ground_m(cleaning: CleanupState) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FitSoles:
-    """Fit the sole thickness of a single motion to flat stances.
+    """Fit heel, ball and tip of a single motion's soles to flat stances.
 
-    It is fitted at heel, ball and toe tip: see `fit_soles`.
+    See `fit_soles`.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:

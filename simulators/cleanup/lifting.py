@@ -150,7 +150,7 @@ def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndar
 class LiftTrunk:
     """Raise bodies whose trunk is in the floor.
 
-    They rise by the greatest depth around each frame, smoothed.
+    The rise is the greatest depth around each frame, smoothed.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:

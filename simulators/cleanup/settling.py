@@ -29,7 +29,7 @@ _FLOOR_AT_ZERO = Surroundings(ground_m=0.0)
 class SettleBody:
     """Bring bodies back that leave the floor without falling.
 
-    This is done while nothing that stands still could carry them. The parameters were set by hand on CMU clips, which
+    Bodies that something at rest could carry are left unchanged. The parameters were set by hand on CMU clips, which
     hardly change, and on walks that bounce.
     """
 

@@ -112,13 +112,16 @@ def plant_feet_softly(
 
 
 def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
-    """Return horizontal velocities (N, T − 1, 2 feet, 2) of each foot's held part.
+    """Return the horizontal velocity of each foot's held part.
 
-    This is the toe joint while the toe stands, and the heel while only the heel stands. Feet without toe joints are
-    held by the slowest lower corner.
+    The held part is the toe joint while the toe stands, and the heel while only the heel stands. Feet without toe
+    joints are held by the slowest lower corner.
 
     Args:
-        turns: (N, T, 2, 4) turns about the ankles that are still to come.
+        turns: (N, T, 2, 4) rotations about the ankles that are still to come.
+
+    Returns:
+        (N, T − 1, 2 feet, 2) in m/s, along x and z.
     """
     fps = posed.motions.fps
     ankles_m = posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles]
@@ -163,9 +166,10 @@ def lock_feet_softly(
 
 
 def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float) -> np.ndarray:
-    """Solve displacements (T, 2) that cancel the steps of a firmly standing foot.
+    """Solve displacements (T, 2) that cancel the steps of a standing foot.
 
-    They minimise Σ w |step + D m|² + onset² |D² m|² + (1 − w) (onset / return²)² |m|², with times in frames.
+    The displacements m minimise Σ w |step + D m|² + onset² |D² m|² + (1 − w) (onset / return²)² |m|², with times in
+    frames.
 
     Args:
         steps_m: (T − 1, 2) steps of the foot.
@@ -186,10 +190,10 @@ def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float
 
 
 def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Solve rises (T,) that bring a standing foot to the ground, never below it.
+    """Solve rises (T,) that bring a standing foot to the ground, never below.
 
-    They minimise Σ w |off + m|² + tension² |D m|² + height⁴ |D² m|² + a (tension / return)² |m|², with times in frames.
-    This is a tension spline through stances, which returns to 0 once the foot has been in the air for long (a).
+    The rises m minimise Σ w |off + m|² + tension² |D m|² + height⁴ |D² m|² + a (tension / return)² |m|², with times in
+    frames. This is a tension spline through stances, which returns to 0 once the foot has been in the air for long (a).
 
     Args:
         heights_m: (T,) of the foot's lowest corner.

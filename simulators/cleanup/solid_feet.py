@@ -23,7 +23,7 @@ _BALL_CORNERS = slice(2, 4)
 def solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
     """Return solid foot points (N, T, 2, K, 3).
 
-    These are the corners of the fitted soles, followed by the corners of default soles, which are lower in a foot that
+    The corners of the fitted soles come first, followed by those of default soles, which are lower in a foot that
     points back beyond the vertical.
     """
     default_soles = sole_points(posed.motions.skeleton)

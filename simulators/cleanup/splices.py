@@ -228,9 +228,9 @@ def _body_displacement_m(joints_m: np.ndarray) -> np.ndarray:
 
 
 def _join_step(motion: Motion, step: int) -> Motion:
-    """Move the frames after a step so that the motion continues.
+    """Move and turn the frames after a step so that the motion continues.
 
-    They are moved over the floor and turned about the root.
+    The frames move over the floor, and turn about the root.
     """
     around = motion.frames(step - 1, step + 3)
     before_m, last_m, first_m, after_m = joint_positions(around).mean(1)

@@ -218,9 +218,10 @@ class Part:
     """Joints whose rotations make up the part's motion."""
 
     def watch(self, motion: Motion) -> np.ndarray:
-        """Return points (T, P, 3) that show the part.
+        """Return points that show the part, relative to where it is attached.
 
-        They are relative to the joint where the part is attached.
+        Returns:
+            (T, P, 3).
         """
         if self.kind == "root":
             arms_m = rotate(motion.rotations[:, :1], _ROOT_ARM_M * np.eye(3))
@@ -285,9 +286,10 @@ class Part:
         return self.smooth(motion, start, stop, weight=_FREE, smoothness=np.ones(len(self.turned) + 1))
 
     def _channels(self, motion: Motion) -> list[np.ndarray]:
-        """Return the part's channels.
+        """Return the rotations of the turned joints, and a root's position.
 
-        They are rotations (T, 4) of the turned joints, and the position (T, 3) of the root if that is the part.
+        Returns:
+            Arrays (T, 4), and (T, 3) for the root.
         """
         rotations = make_continuous(motion.rotations[:, list(self.turned)])
         channels = list(np.moveaxis(rotations, 1, 0))
@@ -324,9 +326,9 @@ def _roughness_m(positions_m: np.ndarray) -> np.ndarray:
 
 
 def _world_roughness_m(motion: Motion, frames: slice) -> float:
-    """Return the mean roughness of all joints in the world.
+    """Return the mean roughness of all joints in the world, in m.
 
-    It is the largest second difference in some frames, in m.
+    A joint's roughness is its largest second difference in some frames.
     """
     return float(_roughness_m(joint_positions(motion.select_frames(frames))).mean())
 
@@ -340,7 +342,7 @@ def _shakes_m2(motion: Motion, start: int, stop: int) -> float:
 def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np.ndarray:
     """Return the local white noise (T,) of a point (T, 3).
 
-    It is a standard deviation, estimated from differences of an order.
+    The standard deviation is estimated from differences of an order.
 
     Args:
         factor: Ratio of the variance of these differences to that of the noise.

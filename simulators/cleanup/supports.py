@@ -230,10 +230,9 @@ def _level_support(support: Support, heights_m: np.ndarray) -> Support:
 
 
 def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, is_rest_frame: np.ndarray) -> Explain:
-    """Make a function that maps supports to forces.
+    """Make a function that maps supports to unexplained force and loads.
 
-    It returns the unexplained force (T,) and the loads of all points (T, C), both in body weights and 0 outside rest
-    frames (T,).
+    Force (T,) and loads (T, C) of all points are in body weights, and 0 outside rest frames (T,).
     """
     needs = demand(body, motion, _CONTACTS.smoothing_s)
     weight_n = body.weight_n

@@ -139,9 +139,7 @@ class MotionComparison:
         return self._measure(self.after)
 
     def measure_other(self, other: Motion) -> Measures:
-        """Measure another correction of the motion.
-
-        It stands on the same ground with the same soles.
+        """Measure another correction on the same ground with the same soles.
 
         Args:
             other: The other corrected motion above a level floor, with its T-poses.
@@ -160,10 +158,7 @@ class MotionComparison:
 
     @cached_property
     def _sunk_m(self) -> float:
-        """Height of the feet of a body that stands in the floor.
-
-        It is below 0, and 0 for any other body.
-        """
+        """Height, below 0, of the feet of a body that stands in the floor; else 0."""
         return min(float(median(self.before.sole_heights_m[self.stands])), 0.0) if self.stands.any() else 0.0
 
     @cached_property
@@ -343,9 +338,7 @@ def _count_lost(has_contact: np.ndarray, is_lost: np.ndarray, heights_m: np.ndar
 
 
 def _average_windows(values: np.ndarray, window: int) -> np.ndarray:
-    """Return the means (W,) of known values in sliding windows.
-
-    They are 0 if no value is known.
+    """Return means (W,) of known values in sliding windows, 0 if none is known.
 
     Args:
         values: (T, ...) values of consecutive frames; NaN for unknown ones.

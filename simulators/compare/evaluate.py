@@ -166,9 +166,10 @@ def _findings(
 
 
 def _measure_tracking_errors_m(tracked: TrackingResult) -> dict[int, np.ndarray]:
-    """Measure distances (T, J) between simulated and cleaned joints.
+    """Measure distances between simulated and cleaned joints.
 
-    They are by index of the motions that were simulated.
+    Returns:
+        (T, J) by the index of each motion that was simulated.
     """
     if tracked.states is None:
         return {}
@@ -178,10 +179,7 @@ def _measure_tracking_errors_m(tracked: TrackingResult) -> dict[int, np.ndarray]
 
 
 def _measure_polish_m(tracked: TrackingResult, corrected: MotionBatch, index: int) -> float:
-    """Measure how far post-processing moved simulated joints, in m.
-
-    It is the mean distance.
-    """
+    """Measure the mean distance by which polishing moved simulated joints, in m."""
     assert tracked.states is not None
     row = tracked.simulated.index(index)
     distances_m = joint_distances_m(select_motions(tracked.states, [row]), select_motions(corrected, [index]))
@@ -374,10 +372,7 @@ def _find_shanks_and_feet(body: Humanoid) -> list[tuple[int, int]]:
 
 
 def make_planned_timeline(plan: MotionPlan, index: int) -> Timeline:
-    """Make the timeline of a planned motion.
-
-    It has the unexplained wrench and the contact forces.
-    """
+    """Make a planned motion's timeline of unexplained wrenches and contact forces."""
     body = plan.body
     contacts = plan.contacts
     wrench = contacts.rest[index].reshape(-1, 2, 3)

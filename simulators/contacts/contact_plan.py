@@ -344,10 +344,13 @@ def find_carried_links(body: Humanoid, part: str) -> list[int]:
 
 @lru_cache(maxsize=64)
 def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
-    """Find the contact points (C,) that a support of a part carries.
+    """Find the contact points that a support of a part carries.
 
-    The result is a mask. On limbs, these are the points at the joint that gives the part its name. A hand's points are
-    those beyond the elbow, of which the furthest grips. The pelvis and the trunk may lie on all of their points.
+    On limbs, these are the points at the joint that gives the part its name. A hand's points are those beyond the
+    elbow, of which the furthest grips. The pelvis and the trunk may lie on all of their points.
+
+    Returns:
+        Mask (C,).
     """
     points = body.contact_points
     is_on_part = _is_among(points.links, find_carried_links(body, part))
@@ -370,9 +373,9 @@ def _find_soft_points(body: Humanoid) -> np.ndarray:
 
 
 def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
-    """Return which links (C,) are selected.
+    """Return which links (C,) are selected, faster than `np.isin`.
 
-    This is `np.isin` in a tenth of its time.
+    For so few links, the comparison takes a tenth of the time.
     """
     return (links[:, None] == np.array(selected, dtype=int)).any(axis=1)
 

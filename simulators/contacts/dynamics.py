@@ -35,9 +35,7 @@ class Demand:
 
 
 def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
-    """Compute the forces that motions demand of a body.
-
-    They follow from the Newton-Euler equations of every link.
+    """Compute the forces that motions demand, by Newton-Euler equations.
 
     Args:
         motions: N motions of T frames on the body's link tree.
@@ -73,9 +71,10 @@ def _smooth_accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) 
 
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
-    """Return each link's smoothed rate of angular momentum (N, T, L, 3).
+    """Return each link's smoothed rate of angular momentum.
 
-    It is about the link's centre of mass.
+    Returns:
+        (N, T, L, 3) about the link's centre of mass, in N m.
     """
     # Like `rotations.turns`, which takes several times as long for all links of many motions.
     turns = compose(orientations[:, 1:], invert(orientations[:, :-1]))
@@ -89,9 +88,10 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
 
 
 def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
-    """Return the inertia (N, T, 3, 3) of the whole body, in kg m².
+    """Return the inertia of the whole body, as if rigid in its current pose.
 
-    It is about the centre of mass, as if the body were rigid in its current pose.
+    Returns:
+        (N, T, 3, 3) about the centre of mass, in kg m².
     """
     orientations = needs.orientations
     centres_m = needs.positions_m + rotate(orientations, body.centre_m)

@@ -123,7 +123,7 @@ class _Addresses(NamedTuple):
 class _StateViews(NamedTuple):
     """Views of a state's arrays in MuJoCo's own memory.
 
-    They are bound once, because each attribute access would create another array.
+    Views are bound once, because each attribute access would create another array.
     """
 
     pose: np.ndarray
@@ -408,10 +408,10 @@ def _stiffness(part: str) -> float:
 
 
 def _subtree_inertia(body: Humanoid) -> np.ndarray:
-    """Return the inertia (L,) of each joint's subtree about the joint.
+    """Return the inertia (L,) of each joint's subtree, in the rest pose.
 
-    It is that of the rest pose. The parallel-axis term is the mean over all axes, and each link adds its largest moment
-    of inertia.
+    The inertia is about the joint. Its parallel-axis term is the mean over all axes, to which each link adds its
+    largest moment of inertia.
     """
     inertia = np.zeros(len(body))
     for top in range(len(body)):

@@ -69,9 +69,15 @@ def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
 
 
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
-    """Return angular velocities (S, ..., 3) of rotations (S, ..., 4).
+    """Return angular velocities of rotations by backward differences.
 
-    They are in the outer frame, and backward differences as in `velocities_m_s`.
+    The first equals the second, as in `velocities_m_s`.
+
+    Args:
+        rotations: (S, ..., 4).
+
+    Returns:
+        (S, ..., 3) in the outer frame, in rad/s.
     """
     rates = steps_between(rotations) / step_s
     return np.concatenate([rates[:1], rates])
@@ -192,8 +198,5 @@ class World(Protocol):
         ...
 
     def loads_n(self) -> np.ndarray:
-        """Return the vertical forces (N, L) of the surroundings on each link.
-
-        They are those of the last step.
-        """
+        """Return the vertical forces (N, L) of the surroundings in the last step."""
         ...

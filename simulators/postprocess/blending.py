@@ -76,10 +76,7 @@ class BlendSimulation(Positive):
         return np.asarray(~is_explained.all(axis=1))
 
     def unexplained_bodyweights(self, plan: MotionPlan) -> np.ndarray:
-        """Return a plan's unexplained force (N, T), in body weights.
-
-        It is smoothed like the saved force.
-        """
+        """Return a plan's unexplained force (N, T), smoothed like the saved force."""
         missing_n = np.linalg.norm(plan.contacts.rest[..., :3], axis=-1)
         return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
 

@@ -34,10 +34,10 @@ ALL_ROUGH = 0.1
 
 @dataclass(frozen=True, eq=False)
 class JerkBounds:
-    """The jerk that corrections may have.
+    """The jerk that corrections may have, given the motions before.
 
-    It follows from the jerk of the motions before. The bounds were set on CMU's training clips at 30, 60 and 120 frames
-    per second: not more jerk than in the motion, for hardly more sliding.
+    The bounds were set on CMU's training clips at 30, 60 and 120 frames per second: not more jerk than in the motion,
+    for hardly more sliding.
     """
 
     before: MotionBatch
@@ -63,10 +63,7 @@ class JerkBounds:
         return cls(before, groups, around, most_m_s3)
 
     def excess(self, motions: MotionBatch) -> np.ndarray:
-        """Return each part's excess of jerk (N, T, G).
-
-        It is relative to the bound, and below 0 for less jerk.
-        """
+        """Return each part's jerk (N, T, G) relative to its bound, minus 1."""
         return _jerk_m_s3(motions, self.groups, self.around) / self.most_m_s3 - 1
 
     def roughness(self, excess: np.ndarray) -> np.ndarray:

@@ -75,10 +75,10 @@ class RestoreFeet(Positive):
 
 @dataclass(frozen=True)
 class RevertHighJerk:
-    """Replace frames that still have high jerk by the fallback.
+    """Replace frames whose jerk still exceeds a bound by the fallback.
 
-    This is done where a part of the body exceeds its jerk bound. A simulated trunk that calms down carries the legs
-    along, so no part can be smoothed alone. Without this step, the fastest knees of noisy captures move 6 °/s faster.
+    A simulated trunk that calms down carries the legs along, so no part can be smoothed alone. Without this step, the
+    fastest knees of noisy captures move 6 °/s faster.
     """
 
     rounds: int = 3

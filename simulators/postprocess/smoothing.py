@@ -56,12 +56,12 @@ class SmoothFast:
 
 @dataclass(frozen=True)
 class SmoothRough:
-    """Smooth a correction around rough frames.
+    """Smooth a correction around frames whose jerk exceeds a bound.
 
-    In these, a part of the body has more jerk than its bound. Changes that are too slow for `SmoothFast` roughen calm
-    motions, too, for example where limbs are lifted or simulated bodies catch up. They are smoothed over longer times.
-    A part that smoothing makes rougher is skipped: if a captured knee flips to the opposite side, changes flip too, and
-    their mean fits neither side. If such parts were smoothed, the second correction of walks would move them by 4 mm.
+    Changes that are too slow for `SmoothFast` roughen calm motions, too, for example where limbs are lifted or
+    simulated bodies catch up. They are smoothed over longer times. A part that smoothing makes rougher is skipped: if a
+    captured knee flips to the opposite side, changes flip too, and their mean fits neither side. If such parts were
+    smoothed, the second correction of walks would move them by 4 mm.
     """
 
     wider: tuple[float, ...] = (2.0, 4.0, 8.0)
@@ -145,7 +145,7 @@ def _body_joints_m(motions: MotionBatch) -> np.ndarray:
 def _calming_share(slow_m: np.ndarray, whole_m: np.ndarray, around: float) -> np.ndarray:
     """Return the share (N, T) of the fast part that minimises third differences.
 
-    It is 0 where the fast part only roughens, and 1 where it calms.
+    Where the fast part only roughens, the share is 0, and where it calms, 1.
 
     Args:
         slow_m: (N, T, J, 3) joints without the fast part.

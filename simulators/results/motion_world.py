@@ -1,7 +1,7 @@
 """The world of a motion, as its correction found it.
 
-It consists of the floor, cuts, T-poses, and what carries the body. Views find these facts one by one. Later stages read
-them as values, and notes are written from the values.
+Views find its facts one by one: floor, cuts, T-poses, and what carries the body. Later stages read them as values, and
+notes are written from the values.
 """
 
 from __future__ import annotations
@@ -61,10 +61,7 @@ class MotionWorld:
         return self.levels and self.plane.is_tilted
 
     def find_frames_between_t_poses(self, motion: Motion) -> tuple[int, int]:
-        """Return the frames between opening and closing T-poses.
-
-        These are the first frame after the opening T-pose, and the first frame of the closing T-pose.
-        """
+        """Return the first frame after the opening T-pose, and of the closing one."""
         opening, closing = self.t_pose_frames
         return opening, len(motion) - closing
 

@@ -110,19 +110,13 @@ class Stage(StrEnum):
 
     @classmethod
     def last(cls, stages: Iterable[Stage | None]) -> Stage | None:
-        """Return the last of some stages, or None.
-
-        It is the stage of a motion whose segments come from several.
-        """
+        """Return the last of the stages that a motion's segments come from, or None."""
         order = list(cls)
         return max((stage for stage in stages if stage is not None), key=order.index, default=None)
 
 
 class Repair(StrEnum):
-    """Causes of large moves.
-
-    They are repairs of the root, or the simulation of the whole body.
-    """
+    """Causes of large moves: repairs of the root, or the simulation."""
 
     SPLICES = "spliced parts were joined"
     DRIFT = "the drift of the floor was removed (--keep path leaves it, as on a walkway)"
@@ -353,10 +347,7 @@ class CorrectedMotion:
 
 
 def note_world(world: MotionWorld) -> Iterator[Note]:
-    """Yield notes on a world.
-
-    They say what the file does not show, and where the floor was moved.
-    """
+    """Yield notes on what the file does not show, and on a moved floor."""
     if world.is_height_kept:
         yield Note(NoteKind.HEIGHT_KEPT)
     if world.levels and not world.is_levelled:

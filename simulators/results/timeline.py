@@ -17,9 +17,9 @@ LONGEST_GAP_S = 0.1
 
 @dataclass(frozen=True)
 class Contact:
-    """A time in which a part bears weight.
+    """A time, from a first to a last frame, in which a part bears weight.
 
-    It has a first and a last frame. The load is a mean, in body weights, and None without a simulation.
+    The load is a mean, in body weights, and None without a simulation.
     """
 
     part: str

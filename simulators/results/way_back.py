@@ -66,9 +66,9 @@ def _map_world(world: MotionWorld, bounds: Sequence[int]) -> MotionWorld:
 def map_space(
     correction: CorrectedMotion, shift_m: Sequence[float] | np.ndarray, turned: TurnedWorld | None = None
 ) -> CorrectedMotion:
-    """Map a correction to the world.
+    """Map a correction to the world of the whole motion.
 
-    It is shifted with its supports, and then turned back from a turned world.
+    The correction is shifted with its supports, and then turned back from a turned world.
 
     Args:
         correction: An accepted correction of T frames.

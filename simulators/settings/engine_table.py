@@ -25,11 +25,10 @@ class Engine(Row):
 
     @property
     def remedy(self) -> str:
-        """Advice for an engine that cannot be imported.
+        """Advice for an engine that is installed but cannot be imported, or "".
 
-        It is "" if none of the engine's packages is installed. Since version 4, MuJoCo consists of two packages. When
-        pip replaces MuJoCo 3, it first writes the files of the new package `mujoco-core`, and then removes those of the
-        old package, which have the same names.
+        Since version 4, MuJoCo consists of two packages. When pip replaces MuJoCo 3, it first writes the files of the
+        new package `mujoco-core`, and then removes those of the old package, which have the same names.
         """
         from importlib.metadata import PackageNotFoundError, version  # slow to import
 

@@ -1,7 +1,4 @@
-"""Settings of the plan before the simulation.
-
-They cover supports, contacts, dynamics filter, foot placement and leg feedback.
-"""
+"""Settings of supports, contacts, dynamics filter, foot placement and leg feedback."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self, TypeAlias
@@ -43,7 +40,7 @@ class ForceSettings(Positive):
 class ContactSettings(ForceSettings):
     """Settings of contact planning.
 
-    They were set by hand on CMU clips, judged by the share of the motion that contacts then explain.
+    The values were set by hand on CMU clips, judged by the share of the motion that contacts then explain.
     """
 
     required_load_bodyweights: tuple[float, float] = (0.1, 0.5)
@@ -69,8 +66,8 @@ class ContactSettings(ForceSettings):
 class FilterSettings(Positive):
     """Settings of the dynamics filter.
 
-    They were set by hand on CMU clips, as a compromise between explained forces and distance from the motion. Bodies
-    without residual force are shifted further: see `RESIDUAL_FREE_PLAN`.
+    The values were set by hand on CMU clips, as a compromise between explained forces and distance from the motion.
+    Bodies without residual force are shifted further: see `RESIDUAL_FREE_PLAN`.
     """
 
     MAY_BE_ZERO: ClassVar = ("stance_rounds", "turn_rad_s")
@@ -107,9 +104,9 @@ class FilterSettings(Positive):
 
 @dataclass(frozen=True)
 class PlacementSettings(Positive):
-    """Settings of foot placement.
+    """Settings of foot placement, which turns feet until loaded corners touch.
 
-    Feet turn until loaded sole corners touch. The settings were set by hand on CMU clips.
+    The values were set by hand on CMU clips.
     """
 
     MAY_BE_ZERO: ClassVar = ("heel_s", "clearance_m")
@@ -144,10 +141,9 @@ class PlacementSettings(Positive):
 
 @dataclass(frozen=True)
 class FeedbackSettings(Positive):
-    """Settings of the leg feedback.
+    """Settings of the feedback that adapts legs to the body's actual position.
 
-    The feedback adapts legs to the body's actual position. It was set by hand on CMU clips, judged by the residual
-    force needed.
+    The values were set by hand on CMU clips, judged by the residual force needed.
     """
 
     full_load_bodyweights: float = 0.1
@@ -166,10 +162,7 @@ class FeedbackSettings(Positive):
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """Settings of the plan and of the feedback.
-
-    The feedback lets legs deviate from the plan.
-    """
+    """Settings of the plan, and of the feedback that lets legs deviate from it."""
 
     contacts: ContactSettings = ContactSettings()
     filter: FilterSettings = FilterSettings()

@@ -1,7 +1,4 @@
-"""Settings of the tracker.
-
-They cover the body, the engine, the root's drive, the search without residual force, and acceptance.
-"""
+"""Settings of body, engine, root drive, residual-free search and acceptance."""
 
 from __future__ import annotations
 
@@ -30,7 +27,8 @@ class BodySettings(Positive):
 class BulletSettings(Positive):
     """Settings of PyBullet's solver.
 
-    They were set by hand on CMU clips. With more iterations, motions would need less residual force but take longer.
+    The values were set by hand on CMU clips. With more iterations, motions would need less residual force but take
+    longer.
     """
 
     solver_iterations: int = 15
@@ -51,7 +49,7 @@ class BulletSettings(Positive):
 class MuJoCoSettings(Positive):
     """Settings of MuJoCo's solver and of joint springs.
 
-    They were set by hand on CMU clips.
+    The values were set by hand on CMU clips.
     """
 
     solver_iterations: int = 20
@@ -177,7 +175,7 @@ class DriveSettings(Positive):
 class ResidualFreeSettings(Positive):
     """Settings of control without residual force, and of its search.
 
-    They were set by hand on CMU clips of the train split.
+    The values were set by hand on CMU clips of the train split.
     """
 
     horizontal_rad_s: float = 8.0

@@ -46,9 +46,9 @@ _MAX_LOW_GRAVITY_FACTOR = 2.0
 
 
 def adapt_settings(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
-    """Adapt settings to a scene.
+    """Adapt friction and drive to a scene.
 
-    They get the scene's friction, and a softer drive that does not undo the scene's effects.
+    The drive is softened so that it does not undo the scene's effects.
     """
     if scene.is_plain:
         return settings
@@ -103,7 +103,7 @@ def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
 def _slope_to_upright(scene: Scene) -> np.ndarray:
     """Return the rotation (4,) from the floor's normal to the upward direction.
 
-    It is in the floor's frame.
+    The rotation is in the floor's frame.
     """
     return Ground(slope_deg=scene.slope_deg, uphill_deg=scene.uphill_deg).to_floor
 

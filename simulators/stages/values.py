@@ -1,7 +1,6 @@
-"""Values that the stages of a correction pass on.
+"""Cleaned, planned and tracked motions, which the stages pass on.
 
-They are cleaned, planned and tracked motions. Each value is a batch of N motions of equal skeleton, frame rate and
-length.
+Each value is a batch of N motions of equal skeleton, frame rate and length.
 """
 
 from collections.abc import Sequence
@@ -24,10 +23,7 @@ from ..results.results import Note, Repair
 
 @dataclass(frozen=True, eq=False)
 class Floor:
-    """The floor beneath N motions.
-
-    It moves if motions stay in place or if drift is kept.
-    """
+    """The floor beneath N motions, which moves on treadmills or if drift is kept."""
 
     displacement_m: np.ndarray
     """(N, T, 3) displacement since the first frame. Motions are stored as if on a floor that stands still."""
@@ -41,10 +37,7 @@ class Floor:
 
 @dataclass(frozen=True, eq=False)
 class CleanedMotions:
-    """Motions after the kinematic clean-up.
-
-    Their lowest ground is at y = 0.
-    """
+    """Motions after the kinematic clean-up, on a lowest ground at y = 0."""
 
     original: MotionBatch
     """The original motions, upright as their scene demands."""
@@ -70,10 +63,7 @@ class CleanedMotions:
 
 @dataclass(frozen=True, eq=False)
 class MotionPlan:
-    """Plan of N motions of a body.
-
-    They have an equal length of at least four frames.
-    """
+    """Plan of N motions of a body, with an equal length of at least 4 frames."""
 
     body: Humanoid
     motions: MotionBatch

@@ -1,7 +1,4 @@
-"""Control sequences: targets, feed-forward torques and goals of each step.
-
-They are computed before the simulation starts.
-"""
+"""Targets, torques and goals of each step, computed before the simulation."""
 
 from __future__ import annotations
 

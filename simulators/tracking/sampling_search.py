@@ -316,10 +316,7 @@ class _BeamSearch:
         return max(0, window - max(self._search.backtrack_windows[0], 2 * windows_at_most))
 
     def _succeed_without_residual(self, beam: Beam) -> np.ndarray:
-        """Return the particles that do well without residual force.
-
-        They got none in a window, and are close to the motion after it.
-        """
+        """Return the particles without residual force in a window that end close to the motion."""
         had_residual = beam.poses.wrench.any(axis=(0, 2, 3))
         return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m))
 

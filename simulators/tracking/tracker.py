@@ -185,10 +185,7 @@ def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[
 
 
 class _Controller:
-    """Controller of N bodies.
-
-    It computes each step from the control sequence and the bodies' state.
-    """
+    """Controller of N bodies by a control sequence and the bodies' state."""
 
     def __init__(self, planned: Sequence[MotionPlan], controls: ControlSequence, settings: TrackerSettings) -> None:
         fps = planned[0].motions.fps
@@ -400,7 +397,7 @@ class RootWrench:
 class LegFeedback:
     """Feedback that moves the leg targets of N bodies step by step.
 
-    It is in the simulator's frame, and its errors are low-pass filtered.
+    All values are in the simulator's frame, and errors are low-pass filtered.
     """
 
     def __init__(

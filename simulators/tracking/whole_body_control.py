@@ -111,10 +111,7 @@ def _centre_velocities_m_s(
 
 @dataclass(frozen=True, eq=False)
 class PerBody:
-    """Values with a row for each of N bodies.
-
-    They are arrays, root states, or nested values of this kind.
-    """
+    """Arrays, root states, or nested values, with a row for each of N bodies."""
 
     AXIS: ClassVar = 0
     """Axis of the bodies in arrays."""

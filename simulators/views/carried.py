@@ -156,9 +156,9 @@ def find_carrier(motion: Motion) -> str:
 def _is_off_the_floor(features: MotionFeatures, root_m_s: np.ndarray) -> bool:
     """Return whether a body hangs, or never stands.
 
-    It is above y = 0, does not fall, and either hangs by its hands or has feet that never come to rest. Walking feet,
-    even if they slide, keep the height of the floor in stance. Feet of a body that floats, or on a floor that rises,
-    keep their position. Legs that swing in the air do neither.
+    Such a body is above y = 0 and does not fall. Either it hangs by its hands, or its feet never come to rest. Walking
+    feet, even if they slide, keep the height of the floor in stance. Feet of a body that floats, or on a floor that
+    rises, keep their position. Legs that swing in the air do neither.
 
     Args:
         root_m_s: (T,) speed of the root over the floor.
@@ -285,8 +285,8 @@ def _smooth_velocities_m_s(positions_m: np.ndarray, fps: float) -> np.ndarray:
 def skip_carried(motion: Motion, settings: ViewSettings) -> CorrectionView:
     """Hide motions that something unseen carries.
 
-    They are left unchanged, without figures, because their ground is unknown. Motions are not skipped if users
-    specified their contacts or ground, in a scene, or if floors are not estimated.
+    Such motions are left unchanged, without figures, because their ground is unknown. A motion is not skipped if users
+    specified its contacts or ground, in a scene, or if floors are not estimated.
     """
     is_told = motion.ground is not None or (motion.contacts is not None and np.isinf(motion.contacts).any())
     if is_told or not settings.scene.is_plain or settings.cleanup.find_step(LevelFloor) is None:

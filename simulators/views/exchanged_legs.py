@@ -127,9 +127,7 @@ def _find_exchanged(bends_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _jumps_back(both_m: np.ndarray, start: int, stop: int) -> bool:
-    """Return whether exchanging the legs in a run removes jumps.
-
-    It must do so at both ends of the run.
+    """Return whether exchanging the legs in a run removes jumps at both ends.
 
     Args:
         both_m: (2, T, 2, 6) positions of the legs as they are, and exchanged.

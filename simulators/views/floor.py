@@ -62,10 +62,10 @@ class MotionOnFloor(FloorView):
 
     @property
     def plane(self) -> GroundPlane:
-        """The floor on which the motion is seen.
+        """The estimated floor on which the motion is seen.
 
-        It is the estimated floor. Under a floor whose tilt changes, feet stand beside the mean plane, so a level floor
-        is taken instead, unless corrections are to be level.
+        Under a floor whose tilt changes, feet stand beside the mean plane, so a level floor is taken instead, unless
+        corrections are to be level.
         """
         return LEVEL if self.estimated.is_bent and not self.levels else self.estimated
 

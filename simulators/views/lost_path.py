@@ -55,7 +55,7 @@ _ROUNDS = 5
 def restore_path(motion: Motion, settings: ViewSettings) -> CorrectionView:
     """Hide that the path was lost for some strides.
 
-    This is not done if the path is to be kept, or if floors are not estimated.
+    The path is left unchanged if it is to be kept, or if floors are not estimated.
     """
     floor = settings.cleanup.find_step(StabilizeFloor)
     if floor is None or floor.keep_path:
@@ -116,9 +116,12 @@ def restore_lost_path(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
 
 
 def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
-    """Measure the velocity (T − 1, 2) of the lowest resting foot.
+    """Measure the velocity of the lowest resting foot.
 
-    It is along x and z. The ground beneath may slide. The velocity is interpolated where no foot rests.
+    The ground beneath may slide. The velocity is interpolated where no foot rests.
+
+    Returns:
+        (T − 1, 2) along x and z, in m/s.
     """
     feet_m = split_by_foot(sole_corners_m(motion))
     by_foot_m_s = lowest_corner_velocities(feet_m[None], motion.fps)[0]

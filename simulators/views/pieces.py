@@ -36,7 +36,8 @@ SAME_POSITION_M = 0.1
 def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
     """Return whether a motion is corrected as a whole.
 
-    It has up to `piece_frames` frames, or is a loop of up to four times as many. A loop in pieces would open.
+    Such a motion has up to `piece_frames` frames, or is a loop of up to four times as many, because a loop in pieces
+    would open.
     """
     return len(motion) <= piece_frames or (len(motion) <= _MAX_LOOP_PIECES * piece_frames and is_loop(motion))
 

@@ -25,9 +25,9 @@ from .settings import ViewSettings
 
 
 def see_from_moving_ground(motion: Motion, settings: ViewSettings) -> CorrectionView:
-    """Hide that the ground moves up or down.
+    """Hide that the ground carries the motion up or down, or rises steadily.
 
-    It carries the motion, or rises steadily. This is done if floors are estimated.
+    If floors are not estimated, the motion is seen as it is.
     """
     if settings.cleanup.find_step(LevelFloor) is None:
         return CorrectionView.from_part(motion)

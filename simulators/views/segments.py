@@ -1,7 +1,6 @@
-"""Segments that are corrected separately.
+"""Correct the motion between T-poses, takes and loops separately.
 
-They are the motion between T-poses, takes, and loops. `TPoseEnds` is a motion between T-poses at both ends, and
-`split_into_takes` views the takes of a motion.
+`TPoseEnds` is a motion between T-poses at both ends, and `split_into_takes` views the takes of a motion.
 """
 
 from __future__ import annotations

@@ -62,9 +62,10 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
 
 
 def _measure_steps_m(motion: Motion) -> np.ndarray:
-    """Measure mean joint displacements (T − 1,) between frames, in m.
+    """Measure mean joint displacements between frames, relative to the root.
 
-    They are relative to the root.
+    Returns:
+        (T − 1,) in m.
     """
     return norms(np.ascontiguousarray(np.diff(_find_poses_m(motion), axis=0))).mean(axis=1)
 
