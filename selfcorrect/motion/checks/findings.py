@@ -108,7 +108,10 @@ class Finding:
 
 
 def deviation_factor(ratio: float) -> float:
-    """Return a positive ratio or its inverse, whichever is at least 1; at most 1000 for ratios near 0."""
+    """Return a positive ratio or its inverse, whichever is larger.
+
+    The result is at most 1000 for ratios near 0.
+    """
     return max(ratio, 1 / max(ratio, 1e-3))
 
 

@@ -124,7 +124,10 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
 
 def jump_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how far the whole body jumps in a step, to stay there or come back at once."""
+    """Measure how far the whole body jumps in a step.
+
+    Jumps count whether the body stays there or comes back at once.
+    """
     spike_of_median_joint_m = median(spike_m(features).values, axis=1)
     return np.maximum(_splice_m(features), spike_of_median_joint_m)
 

@@ -14,7 +14,10 @@ from ..views import TurnedWorld
 
 @dataclass(frozen=True, eq=False)
 class FloorView:
-    """A motion in the frame of its floor, with the lowest ground under its feet at y = 0."""
+    """A motion in the frame of its floor.
+
+    The lowest ground under its feet is at y = 0.
+    """
 
     motion: Motion
     given: Motion

@@ -88,7 +88,10 @@ class _Ground:
 
 @dataclass(frozen=True, eq=False)
 class _Perception:
-    """Results of the stance model over T frames, for 2 feet with K points each."""
+    """Results of the stance model, at any height of the motion.
+
+    There are T frames, and 2 feet with K points each.
+    """
 
     standing: np.ndarray
     """(T, 2, K) probability that each point stands still."""
@@ -217,7 +220,10 @@ class Observation:
 
     @property
     def _ankle_rise_m(self) -> float:
-        """Height of the ankle above the toe joint in a flat foot, or its usual value if unknown."""
+        """Height of the ankle above the toe joint in a flat foot.
+
+        If the motion does not show it, the usual height is returned.
+        """
         reach_m = np.linalg.norm(self._toe_offset_m[[0, 2]])
         if 0 <= -self._toe_offset_m[1] < _STEEPEST_FOOT * reach_m:
             return -float(self._toe_offset_m[1])
@@ -455,9 +461,9 @@ def find_feet_m(motion: Motion) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
-    """Return the mean offset (3,) from ankle to toe joint at rest, or zero.
+    """Return the mean offset (3,) from ankle to toe joint at rest.
 
-    It is zero without toe joints.
+    Without toe joints, the offset is zero.
     """
     joints = find_foot_joints(skeleton)
     if len(joints) < 4:

@@ -147,9 +147,9 @@ class ObservedGround:
 
     @property
     def near_m(self) -> float | None:
-        """Level nearest to y = 0, or None if feet hardly stand or hang in the air.
+        """Level nearest to y = 0, or None if no foot stands long enough.
 
-        A body that sinks for a while stands on two levels.
+        Feet that hang in the air show no level either. A body that sinks for a while stands on two levels.
         """
         if self._stance_weight < _FEWEST_STANCES or self.has_hanging_feet:
             return None

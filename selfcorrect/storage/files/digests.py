@@ -36,9 +36,9 @@ def compute_file_digest(path: Path) -> str:
 
 
 def digest_path(path: Path) -> str:
-    """Return a digest of a file, or of all names and contents in a folder, "" without either.
+    """Return a digest of a file, or of all names and contents in a folder.
 
-    Run folders of this project do not count, because a run may lie beside the data.
+    If there is neither, the result is "".
     """
     if not path.is_dir():
         return compute_file_digest(path)
