@@ -84,9 +84,9 @@ class Motion:
 
     @cached_property
     def perceived(self) -> dict[str, Any]:
-        """What perception found in the paths of the feet, by name.
+        """Results of perception that depend only on the paths of the feet, by name.
 
-        Motions whose feet move alike share this: see `replace_keeping_stances`.
+        Motions whose feet move alike share them, see `replace_keeping_stances`.
         """
         return {}
 
@@ -202,7 +202,7 @@ class MotionBatch:
 
     @cached_property
     def perceived(self) -> tuple[dict[str, Any], ...]:
-        """What perception found in each motion: see `Motion.perceived`."""
+        """`Motion.perceived` of each motion."""
         return tuple({} for _ in range(len(self)))
 
     @classmethod
@@ -248,10 +248,10 @@ Moving = TypeVar("Moving", Motion, MotionBatch)
 
 
 def replace_keeping_stances(moving: Moving, **changes: Any) -> Moving:
-    """Replace fields of a motion whose feet then still move alike.
+    """Replace fields of a motion without changing how its feet move.
 
-    Feet move alike at another height, with another order of joints, and with joint frames turned in themselves. What is
-    perceived of either motion, now or later, holds for both.
+    Feet move alike at another height, with joints in another order, and with joint frames rotated in place. Both
+    motions share what is perceived of either, now or later.
     """
     changed = replace(moving, **changes)
     vars(changed)["perceived"] = moving.perceived
