@@ -12,13 +12,17 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Annotated, Any, ClassVar, Protocol, get_args, get_origin, get_type_hints
+
+import tyro
 
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.bugs import is_machine_failure
 from selfcorrect.runtime.console_warnings import format_for_console
 from selfcorrect.runtime.registry import describe_unknown, import_object
+from selfcorrect.runtime.software import describe_environment, describe_software
 from selfcorrect.runtime.supervision import forbid_exit
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
@@ -193,8 +197,6 @@ def _show_overview(words: Sequence[str]) -> Command:
 
     tyro answers other words, such as those for the completion of words.
     """
-    import tyro
-
     commands = {name: load_command(name) for name in COMMANDS}
     if not words or words[0] in ("-h", "--help"):
         print_overview(ABOUT, EXAMPLES, commands)
@@ -260,10 +262,8 @@ def _describe_mistake(error: Exception) -> str:
 
 
 def _format_bug_report(words: Sequence[str]) -> str:
-    from selfcorrect.runtime.software import describe_environment
-
     environment = describe_environment()
-    packages = [f"{name} {version}" for name, version in environment["packages"].items() if version]
+    packages = [f"{name} {number}" for name, number in environment["packages"].items() if number]
     versions = ", ".join([f"Python {environment['python']}", environment["platform"], *packages])
     return (
         "This is a bug in selfcorrect. Please report it to the maintainers, with the lines above and these:\n"
@@ -277,7 +277,6 @@ def _describe_installation() -> list[str]:
     There are lines for Python, each package with its version, the kernels, and each engine that can be imported.
     """
     from selfcorrect.motion.geometry.compiled import KERNELS
-    from selfcorrect.runtime.software import describe_software
     from selfcorrect.simulators.settings.engine_table import ENGINES
 
     software = describe_software()
@@ -294,8 +293,6 @@ def _describe_installation() -> list[str]:
 
 
 def _version() -> str:
-    from importlib.metadata import version
-
     return version("selfcorrect")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.extras import requires_extra
+from .core.field_docs import add_field_docs
 
 _CLONE = Path(__file__).resolve().parents[1]
 if (_CLONE / "pyproject.toml").is_file() and (_CLONE / "simulators" / "__init__.py").is_file():
@@ -29,8 +30,6 @@ def __getattr__(name: str) -> Any:
             is_submodule = name not in vars(module)
             value = importlib.import_module(f"{module.__name__}.{name}") if is_submodule else vars(module)[name]
         if isinstance(value, type):
-            from .core.field_docs import add_field_docs
-
             add_field_docs(value)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

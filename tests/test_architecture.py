@@ -51,6 +51,14 @@ BASE = (
 )  # fmt: skip
 """Modules of `experiments/commands` behind what the base does: correct, check, convert and show."""
 
+HEAVY = {"numpy", "torch", "scipy", "pyarrow", "wandb", "matplotlib", "pybullet", "mujoco"}
+"""Libraries that a command imports once it runs."""
+
+COMMANDS = (
+    "demo", "motion", "compare", "toy", "join", "correct.command", "check.command", "data.command", "view", "verify",
+)  # fmt: skip
+"""Modules of `experiments.commands` with the options of the commands."""
+
 IMPORTS_NONE_OF = {
     **{f"selfcorrect.experiments.commands.{name}": IN_EXTRAS for name in BASE},
     "selfcorrect.experiments.commands.correct.batch": {*IN_EXTRAS, "scipy"},  # whose import takes as long as some clips
@@ -64,7 +72,8 @@ IMPORTS_NONE_OF = {
     "selfcorrect.simulators.body.humanoid": {"pybullet", "mujoco"},
     "selfcorrect.loop.run": {"pyarrow", "safetensors", "wandb", "sklearn"},
     "selfcorrect.core.errors": {"numpy", "torch"},
-    "selfcorrect.experiments.cli": {"numpy", "torch", "scipy", "pyarrow", "wandb", "matplotlib", "pybullet", "mujoco"},
+    "selfcorrect.experiments.cli": HEAVY,
+    **{f"selfcorrect.experiments.commands.{name}": HEAVY for name in COMMANDS},  # --help imports all of them
 }
 """Libraries that importing a module must not load, at any remove."""
 

@@ -19,7 +19,6 @@ from selfcorrect.runtime.registry import import_callable
 from ..jobs.targets import place_of
 from ..studies.arms import ArmSettings
 from ..studies.comparison.arguments import ComparisonOptions
-from ..studies.loop_arms import make_loop_arm
 from .command_line.help_page import HelpPage
 from .command_line.inputs import RUNNER_OPTIONS, list_changed
 
@@ -115,6 +114,8 @@ class CompareCommand:
     def _make_arm(self, arm: ArmSettings) -> Arm:
         if arm.remedy != "none" or arm.sampling:
             raise SettingError("remedy and sampling are for `selfcorrect motion`; use bias or fitting in an arm")
+        from ..studies.loop_arms import make_loop_arm  # which imports PyTorch
+
         return make_loop_arm(arm, self.generations, self.steps, _correction(arm))
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.storage.files.limits import open_file
+from selfcorrect.storage.files.writing import write_atomically
 
 from ..jobs.targets import check_output, place_of
 from .command_line.help_page import HelpPage
@@ -42,7 +43,6 @@ class DemoCommand:
         if self.out.suffix != ".html":
             raise SettingError(f"--out {self.out}: the page's name must end in .html")
         check_output(self.out, self.overwrite or _is_demo_page(self.out))
-        from selfcorrect.storage.files.writing import write_atomically
 
         from .correct.demonstration import demonstration
         from .correct.show import show

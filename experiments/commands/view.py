@@ -15,6 +15,7 @@ from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import describe_failure
 from selfcorrect.storage.files.digests import make_titles
+from selfcorrect.storage.files.writing import write_atomically
 
 from ..jobs.targets import check_output
 from .command_line.help_page import HelpPage
@@ -87,7 +88,6 @@ class ViewCommand:
             draw_motions(self.out, motions, titles, overwrite=self.overwrite)
             print(self.out)
             return
-        from selfcorrect.storage.files.writing import write_atomically
 
         from .correct.show import show
 

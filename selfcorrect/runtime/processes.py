@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
@@ -23,15 +23,12 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.context import BaseContext
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ..core.checks import check_count
 from ..core.errors import WorkerError
 from .console_warnings import format_for_console
 from .progress import part_of_work, split_work
-
-if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
 
 _Item = TypeVar("_Item")
 
@@ -223,8 +220,6 @@ def start_processes(
     Raises:
         WorkerError: A process, or the server that starts them, died meanwhile.
     """
-    from concurrent.futures import ProcessPoolExecutor  # slow to import, and a single file needs no processes
-
     is_console = warnings.formatwarning is format_for_console
     context = process_context()
     if context.get_start_method() == "forkserver":

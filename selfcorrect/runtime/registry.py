@@ -19,19 +19,15 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, reduce
 from importlib import import_module
-from itertools import chain
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..core.errors import MissingExtraError, SettingError, shorten_message
 from ..core.extras import requires_extra
 from .identity import Identity, identity_of
 from .supervision import call_fenced, fence, forbid_exit
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
 
 _Options = TypeVar("_Options", bound=Any)
 
@@ -217,7 +213,8 @@ class Registry(Generic[RowType]):
         return rows
 
     def _points(self) -> tuple[EntryPoint, ...]:
-        return _entry_points(self.group, tuple(sys.path)) if self.group else ()
+        points = _read_entry_points(tuple(sys.path)).select(group=self.group) if self.group else ()
+        return tuple(sorted(points, key=attrgetter("name", "value")))
 
 
 def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
@@ -282,35 +279,9 @@ def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bo
     return corrector
 
 
-@lru_cache(maxsize=32)
-def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Return the entry points of installed packages.
-
-    `path`, where they are searched for, is the cache key.
-    """
-    if group not in _read_declarations(path) and not any(map(os.path.isfile, path)):  # a file is an archive of packages
-        return ()
-    return tuple(sorted(_all_entry_points(path).select(group=group), key=attrgetter("name", "value")))
-
-
 @lru_cache(maxsize=4)
-def _read_declarations(path: tuple[str, ...]) -> str:
-    """Return what packages in these folders declare.
-
-    Reading the files is faster than importing `importlib.metadata`.
-    """
-    files = chain.from_iterable(Path(folder).glob("*-[iI][nN][fF][oO]/entry_points.txt") for folder in path)
-    return "\n".join(file.read_text("utf-8", "replace") for file in files if os.access(file, os.R_OK))
-
-
-@lru_cache(maxsize=4)
-def _all_entry_points(path: tuple[str, ...]) -> Any:
-    """Return the entry points of all groups at once.
-
-    Each search reads the files of all packages.
-    """
-    from importlib.metadata import entry_points  # slow to import, and rarely needed
-
+def _read_entry_points(path: tuple[str, ...]) -> EntryPoints:
+    """Read the entry points of all installed packages, which lie on `path`."""
     return entry_points()
 
 

@@ -3,6 +3,7 @@
 import functools
 import platform
 import subprocess
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,6 @@ def describe_software() -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version  # slow to import
-
     try:
         return version(package)
     except PackageNotFoundError:

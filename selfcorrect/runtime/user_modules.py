@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib.machinery
 import sys
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 from ..storage.files.digests import compute_digest, compute_file_digest
@@ -91,8 +92,6 @@ def describe_package(name: str, *, has_files: bool = False) -> str:
         has_files: Add a digest of the installed files, because users reinstall their packages without changing the
             version.
     """
-    from importlib.metadata import PackageNotFoundError, distribution, packages_distributions  # slow to import
-
     try:
         installed = distribution(name)
     except PackageNotFoundError:

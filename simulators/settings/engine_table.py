@@ -7,6 +7,7 @@ package adds an engine, a `World` class that takes `EngineSettings`, through an 
 
 import warnings
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 from selfcorrect.core.errors import MissingExtraError, SettingError
 from selfcorrect.runtime.registry import Registry, Row
@@ -30,8 +31,6 @@ class Engine(Row):
         Since version 4, MuJoCo consists of two packages. When pip replaces MuJoCo 3, it first writes the files of the
         new package `mujoco-core`, and then removes those of the old package, which have the same names.
         """
-        from importlib.metadata import PackageNotFoundError, version  # slow to import
-
         for package in self.packages:
             try:
                 command = f"pip install --force-reinstall --no-deps {package}=={version(package)}"

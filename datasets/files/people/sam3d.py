@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
@@ -150,8 +151,6 @@ class _Person:
 
     def _find_nearest_joints(self, points_m: np.ndarray) -> np.ndarray:
         """Find the nearest joint (P,) of each point (P, 3) in the first frame."""
-        from scipy.spatial import KDTree  # takes long to import
-
         seen_m = np.where(np.isfinite(points_m), points_m, 0.0)  # unseen points are not finite
         _, nearest_joints = KDTree(self.joints_m[0]).query(seen_m)
         return np.asarray(nearest_joints)
@@ -258,7 +257,7 @@ def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]
     """
     if len(frames[0]) == 1:
         return frames
-    from scipy.optimize import linear_sum_assignment  # takes long to import
+    from scipy.optimize import linear_sum_assignment  # 100 ms, for each file of dictionaries
 
     followed = [frames[0]]
     before = _centres(results, frames[0])

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.datasets.files.conclusions import draw_conclusions
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.file_note import FileNote
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_samples, check_with
 from selfcorrect.motion.checks.findings import Finding
+from selfcorrect.motion.checks.references import measure_reference
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.repeats import FrameRepeats
@@ -112,8 +114,6 @@ def _check_file(
     file = open_motion(path, reading, any_body=True)
     conclusions, note = (), ""
     if explain:
-        from selfcorrect.datasets.files.conclusions import draw_conclusions  # only asked for
-
         conclusions, note = try_optional("the reading was not explained", partial(draw_conclusions, file, reading), ())
     reasons = [find_missing_body(motion) for motion in file.motions]
     if reasons and all(reasons):
@@ -122,8 +122,6 @@ def _check_file(
         )
     references: tuple[dict[str, float], ...] = ()
     if as_references and not file.flaw:
-        from selfcorrect.motion.checks.references import measure_reference  # only asked for
-
         references = tuple(map(measure_reference, file.motions))
     findings = []
     needed = []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import tyro
+from tqdm import tqdm
 from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.errors import InputError, SettingError
@@ -136,8 +137,6 @@ class CheckCommand:
             ENGINES.load(engine)  # raises if it is not installed
         files_to_check: Iterable[Path] = paths
         if sys.stderr.isatty():
-            from tqdm import tqdm  # slow to import
-
             files_to_check = tqdm(paths, "checking", unit="file", leave=False)
         files = check_files(
             files_to_check, self.reading, choice, engine, explain=self.verbose, as_references=self.references

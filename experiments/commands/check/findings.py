@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -21,9 +22,6 @@ from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import replacing
 
 from .check_files import CheckedFile
-
-if TYPE_CHECKING:
-    from xml.etree import ElementTree
 
 _ROWS = 12
 """Maximum number of findings in a picture."""
@@ -127,8 +125,6 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
 
 def to_junit(all_checked: Sequence[CheckedFile]) -> str:
     """Format the findings as JUnit XML with a test case per file, whose failure lists the findings."""
-    from xml.etree import ElementTree  # slow to import
-
     _, unreadable, refused = _count_files(all_checked)
     broken = sum(bool(checked.all_findings or checked.damage) for checked in all_checked)
     attributes = {"tests": str(len(all_checked)), "failures": str(broken), "errors": str(unreadable + refused)}
@@ -148,8 +144,6 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
 
 def write_xml(root: ElementTree.Element) -> str:
     """Format an XML document, with characters escaped that XML cannot hold."""
-    from xml.etree import ElementTree  # slow to import
-
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     return _DECLARATION + _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)

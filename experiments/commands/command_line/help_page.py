@@ -11,6 +11,8 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, make_da
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+import tyro
+
 from selfcorrect.core.field_docs import read_field_docs
 
 ADVANCED = "advanced"
@@ -41,8 +43,6 @@ class _Option:
     @property
     def is_positional(self) -> bool:
         """True if the option is given by its position and not by its name."""
-        import tyro
-
         return tyro.conf.Positional in getattr(self.hint, "__metadata__", ())
 
     @property
@@ -67,8 +67,6 @@ def print_help(command: Any, page: HelpPage, program: str, given: Any = None) ->
         program: Words that call the command, such as "selfcorrect correct".
         given: Options whose values are shown as defaults, such as those of a preset.
     """
-    import tyro
-
     print(_format_head(command, page), end="\n\n")
     members: list[Any] = []
     for group, options in _group_options(command, page, given).items():
@@ -149,8 +147,6 @@ def list_option_names(command: Any) -> list[str]:
 
 def _list_options(command: Any, given: Any = None) -> Iterator[_Option]:
     """Yield a command's options, including those of nested dataclasses without a prefix."""
-    import tyro
-
     hints = get_type_hints(command, include_extras=True)
     texts = read_field_docs(command)
     for option in fields(command):
@@ -180,8 +176,6 @@ def _list_options(command: Any, given: Any = None) -> Iterator[_Option]:
 
 def _add_help(hint: Any, default: Any, text: str, name: str) -> Any:
     """Add the help text, and the default if it is informative, to an option's type hint."""
-    import tyro
-
     marks = getattr(hint, "__metadata__", ())
     given = [mark for mark in marks if hasattr(mark, "help_behavior_hint")]
     if not any(mark.help_behavior_hint for mark in given):

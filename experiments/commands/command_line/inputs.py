@@ -8,6 +8,7 @@ from pathlib import Path
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import find_reading_format
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.datasets.splits import path_and_split
 
 from ...jobs.runner_choice import RunnerChoice
 
@@ -64,8 +65,6 @@ def list_changed(options: object, without: Iterable[str]) -> list[str]:
 
 def sources_must_exist(sources: Iterable[str]) -> None:
     """Raise InputError for the first missing source, which is `deepmimic`, a path or FOLDER#SPLIT."""
-    from selfcorrect.datasets.splits import path_and_split
-
     must_exist(path_and_split(source)[0] for source in sources if source != "deepmimic")
 
 

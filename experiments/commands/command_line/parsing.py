@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import tyro
+
 from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.registry import describe_unknown
 
@@ -41,8 +43,6 @@ def parse_options(command: Any, program: str, words: Sequence[str], default: Any
     Raises:
         SettingError: A word is not an option or a valid value.
     """
-    import tyro
-
     complaint = io.StringIO()
     given = {} if default is None else {"default": default}
     try:

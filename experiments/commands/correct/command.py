@@ -11,10 +11,10 @@ import tyro
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.simulators.settings.engine_table import ENGINES
-from selfcorrect.storage.files.limits import read_text
+from selfcorrect.storage.files.limits import read_bytes, read_text
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import Place, is_address
-from selfcorrect.storage.files.writing import is_stream
+from selfcorrect.storage.files.writing import is_stream, text_output, write_atomically
 
 from ...jobs.runner_choice import RunnerChoice
 from ...jobs.targets import check_replaceable, check_separate
@@ -179,9 +179,6 @@ def _write_new(path: Path, text: str) -> None:
 
     Raises SettingError if the file exists with other content, which the user may have edited.
     """
-    from selfcorrect.storage.files.limits import read_bytes
-    from selfcorrect.storage.files.writing import text_output, write_atomically
-
     if is_stream(path):
         with text_output(path) as file:
             file.write(text)

@@ -18,6 +18,10 @@ from selfcorrect.core.errors import InputError, MissingExtraError, SettingError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
+from selfcorrect.runtime.registry import describe_unknown
+from selfcorrect.storage.files.limits import path_below
+from selfcorrect.storage.files.places import is_address
+from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import write_atomically
 
 from ...jobs.runner_choice import RunnerChoice
@@ -134,7 +138,6 @@ class CheckData:
 
     def run(self) -> None:
         title, clips = self.source.open()
-        from selfcorrect.storage.files.strict_json import to_json
 
         from .sources import summarise
 
@@ -259,8 +262,6 @@ def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path
 
 def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:
     """Return the path for a motion of a set: its name with the suffix of the format."""
-    from selfcorrect.storage.files.limits import path_below
-
     path = path_below(out, name)
     if path == out or path.name in ("", ".", ".."):
         raise InputError(f"the motion's name {name!r} cannot be used as a file name")
@@ -354,7 +355,6 @@ class MakeSamples:
     def run(self) -> None:
         from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
         from selfcorrect.datasets.files.open import save_motion
-        from selfcorrect.runtime.registry import describe_unknown
 
         from ..correct.demonstration import spoiled_walk
 
@@ -442,8 +442,6 @@ class MakeShards:
     runner: Annotated[RunnerChoice, tyro.conf.arg(name="", help="")] = field(default_factory=RunnerChoice)
 
     def run(self) -> None:
-        from selfcorrect.storage.files.places import is_address
-
         from .sharding import ShardTask, make_shards
 
         must_exist([Path(source) for source in self.sources if not is_address(source)])

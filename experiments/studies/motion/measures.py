@@ -12,6 +12,8 @@ from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.loop.run import correct_real_data
 from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, find_metric
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
 
 from ..arm_curves import MEMORISER, REAL_AGAINST_REAL
 from .correctors.own import CorrectorInputs, build_corrector
@@ -31,9 +33,6 @@ def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
     Returns:
         Means over motions by the keys of `EXPLAINED`: unchanged, and after kinematic clean-up.
     """
-    from selfcorrect.simulators.cleanup.clean import CleanupSettings  # simulators are only needed here
-    from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
-
     engine = select_evaluation_engine(made_by)
     cleanup = CleanupSettings.for_samples()
     contacts = compute_contact_residual(motions, cleanup)

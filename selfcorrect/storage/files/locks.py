@@ -16,6 +16,11 @@ from typing import Self
 
 from ...core.errors import InUseError, RunFolderError
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 LOCK = ".selfcorrect.lock"
 _BEGINNING = b"selfcorrect run "
 _IDENTITY = re.compile(_BEGINNING + rb"([0-9a-f]{32})\n")
@@ -41,12 +46,8 @@ def lock_file(descriptor: int) -> None:
         BlockingIOError: Another process holds the lock.
     """
     if sys.platform != "win32":
-        import fcntl
-
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
-    import msvcrt
-
     os.lseek(descriptor, _LOCK_OFFSET, os.SEEK_SET)
     try:
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
