@@ -285,8 +285,8 @@ def _smooth_velocities_m_s(positions_m: np.ndarray, fps: float) -> np.ndarray:
 def skip_carried(motion: Motion, settings: ViewSettings) -> CorrectionView:
     """Hide motions that something unseen carries.
 
-    Such motions are left unchanged, without figures, because their ground is unknown. A motion is not skipped if users
-    specified its contacts or ground, in a scene, or if floors are not estimated.
+    Such motions are left unchanged, and their errors are not measured, because their ground is unknown. A motion is not
+    skipped if users specified its contacts or ground, in a scene, or if floors are not estimated.
     """
     is_told = motion.ground is not None or (motion.contacts is not None and np.isinf(motion.contacts).any())
     if is_told or not settings.scene.is_plain or settings.cleanup.find_step(LevelFloor) is None:

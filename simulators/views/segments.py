@@ -41,7 +41,10 @@ s."""
 
 
 def skip_t_poses(motion: Motion, settings: ViewSettings) -> CorrectionView:
-    """Hide T-poses of the rig at both ends of a file's motion."""
+    """Hide T-poses of the rig at both ends of a motion.
+
+    This is done if soles are fitted.
+    """
     if settings.cleanup.find_step(FitSoles) is None:
         return CorrectionView.from_part(motion)
     ends = TPoseEnds.from_motion(motion)
