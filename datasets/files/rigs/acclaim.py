@@ -26,20 +26,17 @@ from ..motion_file import MotionFile, check_size, rate_of
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
-from ..skeletons.units import infer_unit, measure_stature
+from ..skeletons.units import INCH_M, infer_unit, measure_stature
 from .bvh import clip_of
 from .bvh_body import open_rigged
-from .bvh_text import is_end_sound, read_bvh_text
+from .bvh_text import ROWS_AT_END, is_end_sound, read_bvh_text
 from .rig import BODY_M, LARGEST, tree_of
 
 _CMU_FPS = 120.0
-_INCH_M = 0.0254
 _ROOT = "root"
 _TURNS = {"rx": "X", "ry": "Y", "rz": "Z"}
 _MOVES = ("tx", "ty", "tz")
 _LENGTH = "l"
-_FRAMES_AT_END = 4
-"""Number of last frames that show the program's number format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +162,7 @@ def _parse_skeleton(path: Path) -> _Acclaim:
         raise InputError(f"{path}: expected all {len(bones) - 1} bones below the root in :hierarchy")
     places = {bone: place for place, bone in enumerate(order)}
     ordered_parents = tuple(places[parents[bone]] if parents[bone] >= 0 else -1 for bone in order)
-    return _Acclaim(tuple(bones[bone] for bone in order), ordered_parents, _INCH_M / length, in_degrees)
+    return _Acclaim(tuple(bones[bone] for bone in order), ordered_parents, INCH_M / length, in_degrees)
 
 
 def _collect_fields(lines: Iterable[_Line]) -> dict[str, _Line]:
@@ -249,7 +246,7 @@ def _parse_frames(
     numbers = {bone: range(start, start + len(skeleton.bones[bone].numbers)) for start, bone in layout}
     columns = [column for bone in numbers.values() for column in bone]
     if not rest and frames > 1 and not text.endswith(("\n", "\r")):
-        ends = [words[frame * width :][:width] for frame in range(max(frames - _FRAMES_AT_END, 0), frames)]
+        ends = [words[frame * width :][:width] for frame in range(max(frames - ROWS_AT_END, 0), frames)]
         if not is_end_sound([" ".join(row[column] for column in columns) for row in ends], len(columns)):
             frames -= 1
             rest = width

@@ -45,7 +45,7 @@ _COMMA_NOTE = "decimal commas are read as decimal points"
 _TOUCHING = re.compile(r"(?<=[\d.])(?=[-+])")
 """Pattern of the border between two numbers without a blank, where the second one's sign fills the column."""
 _TOUCHING_NOTE = "numbers without a blank between them are split"
-_ROWS_BEFORE_END = 4
+ROWS_AT_END = 4
 """Number of last rows that show the program's number format."""
 _ONE_SECOND = "1.0000000"
 """Frame time of a real second. Written by this library with seven decimals, it is not a placeholder."""
@@ -500,7 +500,7 @@ def is_end_sound(lines: Sequence[str], channels: int) -> bool:
     end with this number. An incomplete row, or one that ends with a word that is not a number, counts as sound, because
     such a row is dropped anyway.
     """
-    *words, end = " ".join(lines[-_ROWS_BEFORE_END:]).split()
+    *words, end = " ".join(lines[-ROWS_AT_END:]).split()
     if sum(len(line.split()) for line in lines) % channels or np.isnan(_number(end)):
         return True
     if {line.split()[-1] for line in lines} == {end}:

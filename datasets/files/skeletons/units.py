@@ -8,22 +8,25 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import SLAB, Motion
 from selfcorrect.motion.skeleton import Skeleton
 
 from .file_note import FileNote
 from .reading import Reading
 from .samples import sample_frames
 
-_CMU_UNIT_M = 0.0254 / 0.45
+INCH_M = 0.0254
+_CMU_UNIT_M = INCH_M / 0.45
 _CMU_NAMES = {"LHipJoint", "RHipJoint", "LowerBack"}
-_SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, 0.0254: 0.05, 0.3048: 0.002, _CMU_UNIT_M: 0.001}
+_SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, INCH_M: 0.05, 12 * INCH_M: 0.002, _CMU_UNIT_M: 0.001}
 """Prior share of files with each unit: centimetres, metres, millimetres, inches, feet, and CMU's unit."""
 
 _CMU_SHARE = 0.05
 """Prior share of CMU's unit among files with CMU's joint names."""
 
-_SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1.65), 1.2))
+_ADULT_M = 1.65
+"""Usual stature of an adult, in m. Giants and dwarfs are scaled to it."""
+_SIZES = ((0.88, np.log(_ADULT_M), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(_ADULT_M), 1.2))
 """Distribution of statures of adults, children and all other bodies: share, and mean and standard deviation of the
 logarithm."""
 
@@ -31,8 +34,6 @@ _SURE = 0.95
 _HUMAN_M = 0.45, 2.4
 """Range of human sizes, in m, from newborns on. Units that give other sizes are not suggested."""
 _SCALABLE_M = 0.01, 1000.0
-_SCALED_M = 1.65
-"""Size, in m, to which giants and dwarfs are scaled."""
 
 _CHAINS = {
     "legs": ((("left_hip", "left_ankle"), ("right_hip", "right_ankle")), 0.5),
@@ -40,7 +41,7 @@ _CHAINS = {
     "trunk": ((("pelvis", "neck"),), 0.31),
 }
 """Ends of limbs and trunk, with their lengths as a share of the stature."""
-_UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "feet": 0.3048}
+_UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": INCH_M, "feet": 12 * INCH_M}
 """Units, in m, in which root positions may be."""
 _RARE_UNITS = {"decimetres": 0.1}
 """Further units, in m, that are considered only if the feet move."""
@@ -56,7 +57,6 @@ _TRAVELS = 0.2
 """Smallest vertical or horizontal root motion that counts, relative to the feet's motion below the root."""
 _STILL_M = 1e-4
 """Displacement between two frames that counts as none, in m."""
-_MAX_FRAMES = 2048
 
 
 def measure_stature(motion: Motion) -> float:
@@ -123,8 +123,8 @@ def infer_unit(motion: Motion) -> tuple[float, str]:
     size_m = size * unit_m
     is_person = set(REQUIRED_PARTS) <= set(motion.skeleton.parts)
     if is_person and not _is_human(size_m) and _SCALABLE_M[0] < size_m < _SCALABLE_M[1]:
-        note = FileNote(f"body of {size_m:.3g} m scaled to human size, {_SCALED_M:g} m", "--metres-per-unit")
-        return _SCALED_M / size, note
+        note = FileNote(f"body of {size_m:.3g} m scaled to human size, {_ADULT_M:g} m", "--metres-per-unit")
+        return _ADULT_M / size, note
     return unit_m, note
 
 
@@ -149,7 +149,7 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     feet = [joint for limb in ("ankle", "foot") for joint in skeleton.pair(limb) or ()]
     if is_floor_known or len(motion) < 2 or not feet or skeleton.pair("hip") is None:
         return
-    positions_m = joint_positions(motion.frames(0, _MAX_FRAMES))
+    positions_m = joint_positions(motion.frames(0, SLAB))
     root_m = positions_m[:, 0]
     parts = [joint for joint, part in enumerate(skeleton.parts) if part]
     depth_m = float(median((root_m[:, None] - positions_m[:, parts])[..., 1].max(axis=1)))

@@ -74,6 +74,8 @@ _HALF_WEIGHT_SLOPE = 0.2
 """Sole slope at which a stance has half its weight. Feet on tiptoe have such slopes."""
 _LEAN_SHARE = 0.7
 """Weight of the body's slope in the mean with the soles'."""
+_LONG_STANCES_S = 0.8
+"""Minimum total stance time of each foot for posture to count, in s."""
 _MIN_TALLNESS = 0.92
 """Minimum height of the centre of mass for posture to show a forward tilt, relative to its usual maximum. People who
 crouch lean forwards and lift their heels."""
@@ -264,6 +266,8 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
         fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
     rises = np.abs(shown @ fitted)
     contradicts = _TOLERANCE + _TOLERANCE_SHARE * rises
+    if len(shown) < 2 and not posture.is_known:
+        return None
     off_lean = (np.abs(shown @ (fitted - posture.lean_slopes)) > contradicts) & (rises > _LEAST_SIDEWAYS)
     off_soles = np.abs(shown @ (fitted - posture.sole_slopes)) > contradicts
     if (off_lean & off_soles).any():  # upright on flat soles: stairs
@@ -330,6 +334,8 @@ class _Posture:
     """Slopes that the body shows."""
     sole_slopes: np.ndarray
     """Slopes that the soles show."""
+    is_known: bool
+    """False if feet stand too briefly to show a lean."""
 
 
 def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
@@ -339,17 +345,19 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
     if all(feet):
         leftward = normalize_safely(np.mean([_average(foot, "leftward") for foot in feet], axis=0))
     if not leftward.any():
-        return _Posture(np.zeros(2), np.zeros(2), np.zeros(2))
+        return _Posture(np.zeros(2), np.zeros(2), np.zeros(2), is_known=False)
     forward = np.array([-leftward[1], leftward[0]])
     lean, sole, shown = _measure_lean(feet, leftward, least=_LEAST_SIDEWAYS)
     forward_lean, forward_sole, forward_shown = _measure_lean(
         feet, forward, least=_TOLERANCE, usual_lean=_FORWARD_LEAN, usual_sole=_FORWARD_SOLE
     )
+    is_known = min(sum(stance.seconds for stance in foot) for foot in feet) > _LONG_STANCES_S
     is_tall = min(float(_average(foot, "tallness")) for foot in feet) > _MIN_TALLNESS
     return _Posture(
-        slopes=-shown * leftward - is_tall * forward_shown * forward,
+        slopes=is_known * (-shown * leftward - is_tall * forward_shown * forward),
         lean_slopes=-lean * leftward - forward_lean * forward,
         sole_slopes=-sole * leftward - forward_sole * forward,
+        is_known=is_known,
     )
 
 
