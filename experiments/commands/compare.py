@@ -102,10 +102,10 @@ class CompareCommand:
                 f"compare takes two run folders, or a YAML file; got {count_noun(len(self.runs), 'folder')}"
             )
         if self.tasks or self.arms:
-            raise SettingError("compare takes two run folders or tasks and arms, not both")
+            raise SettingError("compare takes two run folders, or tasks and arms; leave out one of them")
         unused = list_changed(self, ("runs", "options")) + list_changed(self.options, ("better", "primary"))
         if unused:
-            raise SettingError(f"comparing two finished runs runs nothing; leave out --{unused[0]}")
+            raise SettingError(f"--{unused[0]} has no effect when two finished runs are compared; leave it out")
         from ..studies.comparison.runs import compare_runs
 
         print(compare_runs(*self.runs, scores=tuple(self.options.better), primary=self.options.primary))

@@ -260,11 +260,15 @@ def _sample(stage: Any, clip: dict[str, Any]) -> np.ndarray:
                 continue
             numbers = np.array(authored, dtype=float)
             if len(numbers) != len(animated):
-                raise ValueError(f"{attribute.GetPath()} has {len(numbers)} values for {len(animated)} joints")
+                raise ValueError(
+                    f"expected {len(animated)} values in {attribute.GetPath()}, one per joint, got {len(numbers)}"
+                )
             poses[frame, columns, place] = numbers[rows]
         world = UsdGeom.Xformable(prim).ComputeLocalToWorldTransform(code) * to_metres
         if world.GetDeterminant() <= 0:
-            raise ValueError(f"the prims above {clip['skeleton']} mirror or flatten it")
+            raise ValueError(
+                f"the prims above {clip['skeleton']} mirror or flatten it; apply their scales before export"
+            )
         above = _decompose(world)
         for root in roots:
             poses[frame, root] = _place_below(above, world, poses[frame, root])

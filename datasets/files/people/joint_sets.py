@@ -475,7 +475,7 @@ def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> 
     bone_lengths = norms(bones)
     length = float(np.median(bone_lengths.sum(axis=1)))
     if not length > 0:
-        raise InputError(f"{path}: the legs have no length")
+        raise InputError(f"{path}: expected legs of some length, got legs of length 0")
     unit_m = 10.0 ** round(np.log10(_LEG_M / length))
     return unit_m, FileNote(f"{unit_m:.4g} m inferred", "--metres-per-unit", about="unit")
 

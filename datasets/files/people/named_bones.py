@@ -102,7 +102,7 @@ def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
             children[parent].append(bone)
     order = order_below(int(np.flatnonzero(parents < 0)[0]), children)
     if len(order) != count:
-        raise InputError(f"{results.path}: parent_indices form a cycle")
+        raise InputError(f"{results.path}: expected parent_indices of a tree, got a cycle")
     tree = tuple(order.index(parents[bone]) if parents[bone] >= 0 else -1 for bone in order)
     offsets_m = np.zeros((count, 3))
     return order, Skeleton(tuple(names[bone] for bone in order), tree, offsets_m, ("",) * count)

@@ -193,7 +193,7 @@ def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequ
     for prefix, name in product(people, tool.rotations):
         frames, *sides = results.shapes[f"{prefix}{name}"] or (1,)
         if not frames:
-            raise InputError(f"{path}: has no frames")
+            raise InputError(f"{path}: expected at least one frame, got none")
         sizes.append((frames, math.prod(sides) // 3))
     if path.exists():  # arrays in memory are not a file
         check_size(path, sizes)
@@ -386,7 +386,9 @@ def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
     if len(frames) and frames.max() >= len(matrices):
         raise InputError(f"{path}: expected a camera for frame {int(frames.max())}, got {len(matrices)} frames")
     if not (np.isfinite(shifts_m).all() and (np.linalg.det(matrices) > 0.5).all()):
-        raise InputError(f"{path}: {names[0]} or {names[1]} is not a camera pose")
+        raise InputError(
+            f"{path}: expected {names[0]} as rotation matrices and {names[1]} as finite positions, got others"
+        )
     return Rotation.from_matrix(matrices[frames]), shifts_m[frames], up
 
 

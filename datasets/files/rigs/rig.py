@@ -265,7 +265,7 @@ def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
         node = parents[node]
         if node < 0:
             return
-    raise InputError(f"the nodes form a cycle or have more than {MOST_LEVELS} levels")
+    raise InputError(f"expected nodes on at most {MOST_LEVELS} levels, got more or a cycle")
 
 
 def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]) -> list[int]:

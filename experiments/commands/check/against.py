@@ -177,7 +177,7 @@ def compare_motions(
     """
     for motion, name in ((before, against), (after, path)):
         if not len(motion):
-            raise InputError(f"{name}: holds no frame")
+            raise InputError(f"{name}: expected at least one frame, got none")
     if len(before) == 1:  # a single frame has no frame rate
         before = replace(before, fps=after.fps)
     elif len(after) == 1:
@@ -185,7 +185,7 @@ def compare_motions(
     joints_before, joints_after = _match_joints(before.skeleton, after.skeleton)
     if len(joints_before) < _MIN_JOINTS:
         raise InputError(
-            f"{path}: {len(joints_before)} joints in common with {against}, at least {_MIN_JOINTS} are needed"
+            f"{path}: expected at least {_MIN_JOINTS} joints in common with {against}, got {len(joints_before)}"
         )
     before_m = joint_positions(before)[:, joints_before]
     after_m = joint_positions(after)[:, joints_after]

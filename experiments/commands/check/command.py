@@ -103,9 +103,9 @@ class CheckCommand:
         if not self.inputs:
             raise SettingError("no input; name motion files or folders, as in `selfcorrect check walk.bvh`")
         if self.engine != "mujoco" and not self.physics:
-            raise SettingError("--engine is for --physics; add that, or leave out --engine")
+            raise SettingError("--engine needs --physics; add --physics or leave out --engine")
         if (self.csv or self.leave_out) and not self.references:
-            raise SettingError("--csv and --leave-out are for --references; add that, or leave them out")
+            raise SettingError("--csv and --leave-out need --references; add --references or leave them out")
         if self.references and self.physics:
             raise SettingError("--references and --physics cannot be combined; leave out one of them")
         if self.references and self.format == "junit":
@@ -113,7 +113,7 @@ class CheckCommand:
         if self.against is not None:
             return self._compare(self.against)
         if self.tolerance_mm != CheckCommand.tolerance_mm:
-            raise SettingError("--tolerance-mm is for --against; add that, or leave out --tolerance-mm")
+            raise SettingError("--tolerance-mm needs --against; add --against or leave out --tolerance-mm")
         must_exist(self.inputs)
         must_be_usable(self.reading)
         outputs = {"out": self.out, "picture": self.picture, "csv": self.csv, "leave-out": self.leave_out}

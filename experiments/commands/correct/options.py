@@ -264,7 +264,7 @@ class CorrectionOptions:
         return cleanup if self.reading.floor is None else cleanup.without_steps(LevelFloor)
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
-        """Return the options with other values by name. Raises SettingError for an unknown name."""
+        """Return the options with other values by name, or raise SettingError for an unknown name."""
         return replace_options(self, changes)
 
     def refuse(self, names: tuple[str, ...], because: str) -> None:

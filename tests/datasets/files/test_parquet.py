@@ -91,7 +91,7 @@ def test_other_schema_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(parquet, "VERSION", VERSION + 1)
     write_named(tmp_path / "a.parquet", [NamedMotion("a", motion())])
     monkeypatch.undo()
-    with pytest.raises(InputError, match=rf"has schema {VERSION + 1}, this version reads schema {VERSION}"):
+    with pytest.raises(InputError, match=rf"expected schema {VERSION}, got {VERSION + 1};"):
         read_named(tmp_path / "a.parquet")
 
 
@@ -216,7 +216,7 @@ def test_long_text_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(InputError, match="caption of 70,000 characters"):
         write_named(tmp_path / "a.parquet", [NamedMotion("a", motion)])
     with monkeypatch.context() as patch:
-        patch.setattr(parquet, "_LONGEST_TEXT", 10**6)
+        patch.setattr(parquet, "_MAX_TEXT_LENGTH", 10**6)
         write_named(tmp_path / "a.parquet", [NamedMotion("a", motion)])
     with pytest.raises(InputError, match="caption of 70,000 characters"):
         read_named(tmp_path / "a.parquet")

@@ -139,7 +139,10 @@ def test_parts_are_where_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("joints", "message"),
-    [(19, r"unknown joint order.* \(19 joints\); known .* Human3\.6M's 17, NTU"), (24, "the legs have no length")],
+    [
+        (19, r"unknown joint order.* \(19 joints\); known .* Human3\.6M's 17, NTU"),
+        (24, "expected legs .* got legs of length 0"),
+    ],
 )
 def test_collapsed_joints_raise(joints: int, message: str, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((5, joints, 3)))

@@ -332,7 +332,7 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda content: change_numbers(content, find_track(content, "input"), 1, -1, 1e12),
         "would take .* of memory",
     ),
-    "deep": (add_chain, "more than 128 levels"),
+    "deep": (add_chain, "at most 128 levels"),
     "many": (lambda content: add_joints(content, [{}] * 9001, range(9001)), "a skeleton of at most 4096 joints"),
     "keys": (
         lambda content: find_track(content, "output").update(find_track(content, "output", "translation")),
