@@ -18,14 +18,12 @@ from selfcorrect.motion.perception.observation import observe
 from .solid_feet import solid_foot_heights_m, solid_foot_points_m
 from .stance import PosedMotions
 
-_LEAST_GAIN = 0.2
-"""Smallest relative gain in sole sliding. Feet are planted for this gain or one of the others."""
-_LEAST_JOINT_GAIN = 0.12
-"""Smallest relative gain in joint sliding. Feet are planted for this gain, too."""
+_LEAST_GAIN = 0.12
+"""Smallest gain in mean sliding that counts, of soles or joints, as a share of the sliding before."""
 _LEAST_GAIN_M_S = 0.03
-"""Smallest absolute gain in sliding, in m/s. Neither relative gain counts below it."""
+"""Smallest gain in mean sliding that counts, in m/s."""
 _LEAST_GAIN_M = 0.004
-"""Smallest gain in sole height, in m, as a mean over standing soles. Of CMU's training clips, pieces of 12 s, 9 in 10
+"""Smallest gain in the mean height of low soles that counts, in m. Of CMU's training clips, pieces of 12 s, 9 in 10
 gain less than all three when corrected again."""
 _LOCALLY = 5.0
 """Multiple of the absolute gains that counts if it lasts for `_LOCAL_S`, because one slide in a long motion hardly
@@ -61,26 +59,19 @@ def gains_by_planting(
     posed_again = PosedMotions.from_motions(planted, given.soles)
     heights_m = solid_foot_heights_m(given, solid_foot_points_m(given), ground_m)
     planted_heights_m = solid_foot_heights_m(posed_again, solid_foot_points_m(posed_again), ground_m)
+    usual_m = 0.0 if is_floor_known else None
+    window = max(1, round(_LOCAL_S * given.motions.fps))
     is_gain = np.zeros(len(planted), dtype=bool)
     for index, motion_stands in enumerate(stands):
-        usual_m = 0.0 if is_floor_known else None
-        errors_before = _StandingErrors.measure(motion_stands, given.speeds_m_s[index], heights_m[index], usual_m)
-        errors_after = _StandingErrors.measure(
-            motion_stands, posed_again.speeds_m_s[index], planted_heights_m[index], usual_m
-        )
-        least_gain_m_s = _LEAST_GAIN_M_S * float(is_sampled[index].mean())
-        is_gain[index] = _is_gain(errors_before, errors_after, given.motions.fps) or _slows_joints(
-            given.motions[index], planted[index], least_gain_m_s
+        before = _StandingErrors.measure(motion_stands, given.speeds_m_s[index], heights_m[index], usual_m)
+        after = _StandingErrors.measure(motion_stands, posed_again.speeds_m_s[index], planted_heights_m[index], usual_m)
+        is_gain[index] = (
+            _is_slower(before.speed_m_s, after.speed_m_s)
+            or after.offset_m < before.offset_m - _LEAST_GAIN_M
+            or _has_lasting_gain(before, after, window)
+            or _has_slower_joints(given.motions[index], planted[index], float(is_sampled[index].mean()))
         )
     return is_gain
-
-
-def _slows_joints(given: Motion, planted: Motion, least_gain_m_s: float) -> bool:
-    """Return whether the joints of standing feet slide clearly slower."""
-    observation = observe(given)
-    before_m_s = observation.standing_speed_m_s(given)
-    after_m_s = observation.standing_speed_m_s(planted)
-    return before_m_s - after_m_s > max(_LEAST_JOINT_GAIN * before_m_s, least_gain_m_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,26 +116,29 @@ class _StandingErrors:
         return float(self.offsets_m[self.is_low].mean()) if self.is_low.any() else 0.0
 
 
-def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float) -> bool:
-    """Return whether feet stand better afterwards, on average or for a while.
+def _is_slower(before_m_s: float, after_m_s: float, sampled_share: float = 1.0) -> bool:
+    """Return whether a mean speed falls clearly.
 
-    Args:
-        before: Errors of the given motion.
-        after: Errors of the planted motion, in the same stances.
+    Frames that are not sampled repeat others, and lower the mean.
     """
-    slowed_m_s = before.speed_m_s - after.speed_m_s
-    if slowed_m_s > max(_LEAST_GAIN * before.speed_m_s, _LEAST_GAIN_M_S):
-        return True
-    if after.offset_m < before.offset_m - _LEAST_GAIN_M:
-        return True
-    window = max(1, round(_LOCAL_S * fps))
-    slowed_for_a_while_m_s = _largest_lasting_value(before.speeds_m_s - after.speeds_m_s, before.stands, window)
+    return before_m_s - after_m_s > max(_LEAST_GAIN * before_m_s, _LEAST_GAIN_M_S * sampled_share)
+
+
+def _has_slower_joints(given: Motion, planted: Motion, sampled_share: float) -> bool:
+    """Return whether the joints of standing feet slide clearly slower."""
+    observation = observe(given)
+    return _is_slower(observation.standing_speed_m_s(given), observation.standing_speed_m_s(planted), sampled_share)
+
+
+def _has_lasting_gain(before: _StandingErrors, after: _StandingErrors, window: int) -> bool:
+    """Return whether soles stand clearly better throughout a window of frames."""
+    slower_m_s = _largest_lasting_value(before.speeds_m_s - after.speeds_m_s, before.stands, window)
     nearer_m = _largest_lasting_value(before.offsets_m - after.offsets_m, before.is_low, window)
-    return slowed_for_a_while_m_s > _LOCALLY * _LEAST_GAIN_M_S or nearer_m > _LOCALLY * _LEAST_GAIN_M
+    return slower_m_s > _LOCALLY * _LEAST_GAIN_M_S or nearer_m > _LOCALLY * _LEAST_GAIN_M
 
 
 def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int) -> float:
-    """Return the largest mean of values (T, 2) over a window of valid frames, 0 without such a window."""
+    """Return the largest mean of values (T, 2) over a window of valid frames, 0 without any."""
     if len(values) < window:
         return 0.0
     means = sliding_window_view(values, window, axis=0).mean(axis=-1)
