@@ -81,7 +81,9 @@ _LONGEST_WINDOW = 16
 
 
 def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
-    """Return the standard deviation (N, ...) of white noise on smooth curves, in each direction.
+    """Return the white noise (N, ...) on smooth curves.
+
+    Noise is a standard deviation in each direction.
 
     Args:
         curves: (N, T, ..., C) curves in C coordinates.
@@ -92,9 +94,10 @@ def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
 
 
 def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
-    """Return the white noise (N, J) on each joint's rotation, zero for motions that are too short.
+    """Return the white noise (N, J) on each joint's rotation.
 
-    A joint may be noisy about one axis only. The root's axes are those of the world, so its directions count alike.
+    Motions that are too short have none. A joint may be noisy about one axis only. The root's axes are those of the
+    world, so its directions count alike.
     """
     if motions.root_m.shape[1] < _FEWEST_FRAMES:
         return np.zeros((len(motions), len(motions.skeleton)))
@@ -105,7 +108,10 @@ def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
 
 
 def root_noise_m(motions: MotionBatch) -> np.ndarray:
-    """Return the white noise (N, 3) on the root's coordinates, the same along all directions of the floor."""
+    """Return the white noise (N, 3) on the root's coordinates.
+
+    Noise is the same along all directions of the floor.
+    """
     floor_m = noise_level(motions.root_m[..., [0, 2]], 2)
     height_m = noise_level(motions.root_m[..., 1:2], 1)
     return np.stack([floor_m, height_m, floor_m], axis=-1)
@@ -125,9 +131,10 @@ def is_noisy(noise_rad: np.ndarray) -> np.ndarray:
 
 
 def find_noisy_keys(motion: Motion) -> int:
-    """Return the spacing of noisy keys between which frames were interpolated; 0 without such keys.
+    """Return the spacing of noisy keys, 0 without any.
 
-    Curves through noisy frames look smooth at a higher frame rate. A motion with noise of its own hides none.
+    Frames were interpolated between the keys. Curves through noisy frames look smooth at a higher frame rate. A motion
+    with noise of its own hides none.
     """
     noise_rad = joint_noise_rad(MotionBatch.stack([motion]))
     if is_noisy(noise_rad)[0]:
@@ -182,10 +189,11 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
 
 
 def smooth_shaking_joints(motion: Motion) -> Motion:
-    """Smooth joints that shake; the same motion is returned if that does not make it calmer.
+    """Smooth joints that shake.
 
-    Each curve u minimises Σ |u − x|² + r / q Σ |Δ²u|² for the joint's rotations x, its noise r, and the variance q of
-    the second differences that its motion needs: the Kalman smoother of a joint whose velocity changes by white noise.
+    The same motion is returned if smoothing does not make it calmer. Each curve u minimises Σ |u − x|² + r / q Σ |Δ²u|²
+    for the joint's rotations x, its noise r, and the variance q of the second differences that its motion needs: the
+    Kalman smoother of a joint whose velocity changes by white noise.
     """
     noise_rad = JointNoise.from_motion(motion).rotations_rad
     if not noise_rad.any():
@@ -204,9 +212,10 @@ def smooth_shaking_joints(motion: Motion) -> Motion:
 
 
 def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> float:
-    """Measure the variance of second differences of values (T, K) that motion needs beside noise of a variance.
+    """Measure the bends that motion needs beside noise.
 
-    A random walk of velocities bends by more over longer strides, noise does not.
+    Bends are the variance of second differences of values (T, K); noise has a variance, too. A random walk of
+    velocities bends by more over longer strides, noise does not.
     """
     bends = values[2 * stride :] - 2 * values[stride:-stride] + values[: -2 * stride]
     if not len(bends):
@@ -216,7 +225,10 @@ def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> floa
 
 
 def is_calmer(before: MotionBatch, after: MotionBatch) -> np.ndarray:
-    """Return which motions (N,) have less jerk than before, and clearly more in no foot."""
+    """Return which motions (N,) are calmer than before.
+
+    The body has less jerk, and no foot has clearly more.
+    """
     jerk_before = norms(np.diff(joint_positions(before), 3, axis=1)).mean(axis=1)
     jerk_after = norms(np.diff(joint_positions(after), 3, axis=1)).mean(axis=1)
     feet = list(before.skeleton.pair("ankle") or ())
@@ -225,7 +237,9 @@ def is_calmer(before: MotionBatch, after: MotionBatch) -> np.ndarray:
 
 
 def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
-    """Smooth joints of noisy bodies that are still noisy, as some models' noise is correlated between joints.
+    """Smooth joints of noisy bodies that are still noisy.
+
+    Some models' noise is correlated between joints.
 
     Args:
         noise_rad: (N, J) noise before anything was removed, which sets the smoothness.
@@ -251,7 +265,9 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionB
 
 
 def shrink_noise(values: np.ndarray, fps: float) -> np.ndarray:
-    """Remove unit white noise from channels, in segments of a few seconds that are blended.
+    """Remove unit white noise from channels.
+
+    Segments of a few seconds are blended.
 
     Args:
         values: (T, K) channels, in units of their noise.

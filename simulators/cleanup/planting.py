@@ -90,7 +90,10 @@ def plant_feet(
 
 
 def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
-    """Find motions (N,) that were planted and still slide fast on standing feet: long slides take two rounds."""
+    """Find planted motions (N,) that still slide fast.
+
+    Long slides of standing feet take two rounds.
+    """
     slides = np.zeros(len(planted), dtype=bool)
     for index in range(len(planted)):
         is_planted = not np.array_equal(given.motions.rotations[index], planted.rotations[index])
