@@ -62,12 +62,7 @@ class PlantFeet:
 
 
 def plant_feet(
-    posed: PosedMotions,
-    ground_m: np.ndarray,
-    *,
-    is_soft: bool,
-    reference: PosedMotions | None = None,
-    smoothed: np.ndarray | None = None,
+    posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool, reference: PosedMotions, smoothed: np.ndarray
 ) -> MotionBatch:
     """Plant standing feet flat and still on the ground; the legs follow.
 
@@ -75,8 +70,8 @@ def plant_feet(
         posed: N motions of T frames with poses.
         ground_m: (N, T, 2) height of the ground beneath each foot.
         is_soft: Whether feet are locked softly, or else frame by frame.
-        reference: Motions whose knees show which speeds softly locked legs may gain; by default the motions.
-        smoothed: (N,) motions whose noise was removed; by default none. What is left of it moves feet slowly.
+        reference: Motions whose knees show which speeds softly locked legs may gain.
+        smoothed: (N,) motions whose noise was removed. What is left of it moves feet slowly.
 
     Returns:
         The motions with planted feet.
@@ -84,9 +79,7 @@ def plant_feet(
     bent = bend_toes(posed, ground_m, is_soft=is_soft)
     if not is_soft:
         return plant_feet_per_frame(bent, ground_m)
-    return plant_feet_softly(
-        bent, ground_m, reference or bent, np.zeros(1, dtype=bool) if smoothed is None else smoothed
-    )
+    return plant_feet_softly(bent, ground_m, reference, smoothed)
 
 
 def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
