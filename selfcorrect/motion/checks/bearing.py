@@ -21,6 +21,8 @@ _IN_PLACE_FACTOR = 2.5
 """Maximum speed of a foot that stays in place, relative to the speed in the motion's stances."""
 RISE_M = 0.04
 """Minimum rise of the whole body that counts, in m."""
+_MAX_RISE_M = 0.3
+"""Maximum rise, in m. A body that rises further climbs on something."""
 _GRIP_M_S = 0.2
 """Maximum speed of a gripping hand, in m/s."""
 _BORNE_SHARE = 0.5
@@ -62,7 +64,7 @@ def estimate_body_rise_m(
         peak = first + int(np.abs(off_m[stretch]).argmax())
         peak_m = off_m[peak]
         least_m = AS_LOW_M if has_only_floor else RISE_M
-        if abs(peak_m) <= least_m or _falls_freely(features, heights_m, stretch):
+        if not least_m < abs(peak_m) < _MAX_RISE_M or _falls_freely(features, heights_m, stretch):
             continue
         if has_only_floor:
             rise_m[stretch] = off_m[stretch]
