@@ -27,26 +27,26 @@ from .cleaning import CleanupState
 from .drift_estimate import IN_PLACE_SHARE, estimate_floor_drift, is_in_place
 from .stance import label_stances
 
-_RESTS = 0.5
+_MIN_RESTING_WEIGHT = 0.5
 """Minimum weight of a resting foot that bears the body."""
-_ALONE_S = 0.1
+_MIN_SINGLE_SUPPORT_S = 0.1
 """Minimum single-support time of a treadmill walk, in s."""
-_FEWEST_LANDINGS = 2
+_MIN_LANDINGS = 2
 """Minimum number of landings of a hop on a treadmill."""
-_WITHIN_M = 0.3
+_MAX_SWING_M = 0.3
 """Maximum root displacement by the swing that is removed, in m. Slower swings are kept."""
-_WITHIN_IN_PLACE_M = 0.1
+_MAX_SWING_IN_PLACE_M = 0.1
 """The same for bodies that travel less far than the floor beneath, in m. Treadmills need not be steady."""
-_EVEN_S = 0.25
+_STEP_SMOOTHING_S = 0.25
 """Smoothing time that removes steps from velocities before root and swing are compared, in s."""
-_SWINGS_ALONG = 0.3
+_MIN_ROOT_SHARE = 0.3
 """Minimum share of a swing in the root's path. Legs that bend to and fro reach 0.1."""
-_SWINGS_ALIKE = 0.4
+_MIN_CORRELATION = 0.4
 """Minimum correlation between swing and root. On CMU's training clips, swings of the root have 0.5 to 1, and knees that
 bend to and fro have less than 0.3."""
-_SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
-"""Smoothing times of the drift that is kept, in s, tried until the remaining drift is within `_WITHIN_M`."""
-_FURTHEST_SLIDE_M = 0.3
+_SMOOTHING_TIMES_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
+"""Smoothing times of the drift that is kept, in s, tried until the remaining drift is within `_MAX_SWING_M`."""
+_MAX_SLIDE_M = 0.3
 """Maximum slide of a stance that is planted as on a still floor, in m. Legs absorb this much of longer slides, and
 nothing of slides more than three times as long, in which the body glides."""
 
@@ -160,7 +160,7 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
 
 def lock_share(slides_m: np.ndarray) -> np.ndarray:
     """Return the share (...) of slides (...) that legs absorb so that feet stand still."""
-    times = slides_m / _FURTHEST_SLIDE_M
+    times = slides_m / _MAX_SLIDE_M
     return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
 
 
@@ -187,9 +187,9 @@ class FloorMotion:
 
 
 def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, noisy: bool) -> FloorMotion:
-    """Estimate how the floor moves beneath one body, and which part of that to remove.
+    """Estimate how the floor moves beneath one body, and what to remove.
 
-    Without `remove`, only swings are removed, as far as they move the body by no more than `_WITHIN_M`, so that it ends
+    Without `remove`, only swings are removed, as far as they move the body by at most `_MAX_SWING_M`, so that it ends
     in the same place.
 
     Args:
@@ -207,7 +207,7 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
     if is_in_place(drift_m_s, root_m, fps, IN_PLACE_SHARE):
         return FloorMotion(zero_m_s, drift_m_s, in_place=_steps_repeatedly(motion))
     is_slower_than_floor = is_in_place(drift_m_s, root_m, fps, 1.0)
-    within_m = _WITHIN_IN_PLACE_M if is_slower_than_floor else _WITHIN_M
+    within_m = _MAX_SWING_IN_PLACE_M if is_slower_than_floor else _MAX_SWING_M
     swing_m_s = _extract_swing(drift_m_s, fps, within_m)
     removed_m_s = swing_m_s if _is_root_swinging(swing_m_s, root_m, fps) else zero_m_s
     return FloorMotion(removed_m_s, drift_m_s - swing_m_s)
@@ -218,11 +218,11 @@ def _steps_repeatedly(motion: Motion) -> bool:
 
     A belt carries feet back, from where they step forward again.
     """
-    rests = np.asarray(observe(motion).resting > _RESTS)
+    rests = np.asarray(observe(motion).resting > _MIN_RESTING_WEIGHT)
     alone_s = np.count_nonzero(rests & ~rests[:, ::-1], axis=0) / motion.fps
     lands = np.asarray(rests.any(axis=1))
     landings = np.count_nonzero(lands[1:] & ~lands[:-1])
-    return bool((alone_s >= _ALONE_S).all() or landings >= _FEWEST_LANDINGS)
+    return bool((alone_s >= _MIN_SINGLE_SUPPORT_S).all() or landings >= _MIN_LANDINGS)
 
 
 def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:
@@ -232,13 +232,13 @@ def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> 
     """
     root_m_s = floor_velocities_between_m_s(root_m, fps)
     velocities_m_s = np.stack([root_m_s, swing_m_s])
-    slow_m_s = gaussian_filter1d(velocities_m_s, _EVEN_S * fps, axis=1, mode="nearest")
+    slow_m_s = gaussian_filter1d(velocities_m_s, _STEP_SMOOTHING_S * fps, axis=1, mode="nearest")
     root_changes, swing_changes = np.diff(slow_m_s, axis=1)
     contained = float(np.sum(root_changes * swing_changes))
     root_size = float(np.linalg.norm(root_changes))
     swing_size = float(np.linalg.norm(swing_changes))
-    is_alike = contained >= _SWINGS_ALIKE * root_size * swing_size
-    return is_alike and contained >= _SWINGS_ALONG * swing_size**2
+    is_alike = contained >= _MIN_CORRELATION * root_size * swing_size
+    return is_alike and contained >= _MIN_ROOT_SHARE * swing_size**2
 
 
 def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.ndarray:
@@ -247,7 +247,7 @@ def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.nda
     The swing stays within a distance of its beginning.
     """
     path_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
-    for over_s in (None, *_SLOWEST_S):
+    for over_s in (None, *_SMOOTHING_TIMES_S):
         swing_m = path_m if over_s is None else _remove_slow_part(path_m, over_s * fps)
         furthest_m = norms(swing_m).max()
         if furthest_m <= within_m:

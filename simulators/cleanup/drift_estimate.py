@@ -27,19 +27,19 @@ from .drift_evidence import (
 
 _UPRIGHT_M = 0.5
 """Minimum root height above the soles of an upright body, in m."""
-_OFTEN = 0.5
+_MIN_UPRIGHT_SHARE = 0.5
 """Minimum share of time on the feet for steady drift."""
-_MOSTLY = 0.8
+_MIN_UPRIGHT_IF_CHANGING = 0.8
 """Minimum share of time on the feet for changing drift. People who roll on the floor really move along."""
-_FEWEST_FRAMES = 12
+_MIN_FRAMES = 12
 """Minimum number of frames that show drift."""
-_FEWEST_STANDING_S = 0.1
+_MIN_STANDING_S = 0.1
 """Minimum total time of standing feet, in s."""
 _RUNNING_M_S = 2.0
 """Minimum speed of a run, in m/s. Its feet are hardly ever still, so that it seems to drift, as leaps do."""
-_RUNNING_SHARE = 0.12
+_MIN_RUNNING_DRIFT = 0.12
 """Minimum drift of a running body, relative to its speed."""
-_ALONG = 0.45
+_MAX_ALONG_COSINE = 0.45
 """Maximum cosine between the directions of run and drift."""
 _SWINGING_M_S = (0.32, 0.38)
 """Changes of drift (RMS, in m/s) from which on they may be, and certainly are, more than the feet of a run pretend.
@@ -48,17 +48,17 @@ _LEAPING_M = 0.08
 """Height of both feet in a leap, in m above their usual height."""
 _LEAPING_SHARE = 0.1
 """Minimum share of time in the air of a leaping body, whose feet show as little as a run's."""
-_ROLLING = 0.015
+_ROLLING_SPEED_RATIO = 0.015
 """Apparent speed of a rolling foot, relative to the speed of the walking body."""
 _ROLLING_M_S = 1.2
 """Body speed above which rolling no longer increases, in m/s."""
 _UNSURE_M_S = 0.18
 """Speed below which rolling may explain slow drift, in m/s."""
-_SLOWLY_S = 5 / 3
+_SLOW_DRIFT_S = 5 / 3
 """Time scale of slow drift, in s."""
-_STEP_S = 1 / 3
+_TRAVEL_SMOOTHING_S = 1 / 3
 """Smoothing time of the body's velocity, in s."""
-_LONG_S = 6.0
+_LONG_MOTION_S = 6.0
 """Minimum duration of a long motion, in s."""
 _IN_PLACE_M_S = 0.2
 """Minimum speed of a treadmill's belt, in m/s."""
@@ -82,16 +82,16 @@ def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = Fa
     no_drift_m_s = np.zeros((len(root_m) - 1, 2))
     lowest_m = feet_m[..., 1].min((1, 2))
     upright = root_m[:, 1] - lowest_m > _UPRIGHT_M
-    if len(root_m) < _FEWEST_FRAMES or upright.mean() < _OFTEN:
+    if len(root_m) < _MIN_FRAMES or upright.mean() < _MIN_UPRIGHT_SHARE:
         return no_drift_m_s
     standing = StanceEvidence.from_motion(motion, feet_m, upright)
-    if standing.weights.max(1).sum() < _FEWEST_STANDING_S * fps:
+    if standing.weights.max(1).sum() < _MIN_STANDING_S * fps:
         return no_drift_m_s
     required = NOISY if noisy else CALM
     if standing.stationary_share(no_drift_m_s, required.still_m_s) >= max(required.steady, required.changing):
         return no_drift_m_s  # too many points are still to believe in a drift
     drift_m_s, is_steady = fit_drift(standing, required, fps)
-    if not is_steady and upright.mean() < _MOSTLY:
+    if not is_steady and upright.mean() < _MIN_UPRIGHT_IF_CHANGING:
         return no_drift_m_s
 
     travel_m_s = _travel_velocity(drift_m_s, root_m, fps)
@@ -159,8 +159,8 @@ def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
     drift_speeds_m_s = norms(drift_m_s)
     travel_speeds_m_s = norms(travel_m_s)
     cosine = np.mean(along / np.maximum(drift_speeds_m_s * travel_speeds_m_s, 1e-9))
-    is_fast = drift_speeds_m_s.mean() > _RUNNING_SHARE * travel_speeds_m_s.mean()
-    return bool(is_fast and abs(cosine) < _ALONG)
+    is_fast = drift_speeds_m_s.mean() > _MIN_RUNNING_DRIFT * travel_speeds_m_s.mean()
+    return bool(is_fast and abs(cosine) < _MAX_ALONG_COSINE)
 
 
 def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> tuple[np.ndarray, float]:
@@ -187,7 +187,7 @@ def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> 
 def _travel_velocity(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
     """Return the body's velocity (S, 2) without drift, smoothed over steps."""
     velocity_m_s = floor_velocities_between_m_s(root_m, fps) - drift_m_s
-    return gaussian_filter1d(velocity_m_s, _STEP_S * fps, axis=0, mode="nearest")
+    return gaussian_filter1d(velocity_m_s, _TRAVEL_SMOOTHING_S * fps, axis=0, mode="nearest")
 
 
 def _rolling_bias(travel_m_s: np.ndarray) -> np.ndarray:
@@ -198,14 +198,14 @@ def _rolling_bias(travel_m_s: np.ndarray) -> np.ndarray:
     """
     speed_m_s = norms(travel_m_s)[..., None]
     share = np.minimum(1.0, _ROLLING_M_S / np.maximum(speed_m_s, 1e-9))
-    return _ROLLING * travel_m_s * share
+    return _ROLLING_SPEED_RATIO * travel_m_s * share
 
 
 def _ambiguous_drift(drift_m_s: np.ndarray, fps: float) -> np.ndarray:
     """Return the part of a changing drift (S, 2) that rolling may explain."""
-    if len(drift_m_s) < _LONG_S * fps:
+    if len(drift_m_s) < _LONG_MOTION_S * fps:
         return np.zeros_like(drift_m_s)
-    slow_m_s = gaussian_filter1d(drift_m_s, _SLOWLY_S * fps, axis=0, mode="reflect")
+    slow_m_s = gaussian_filter1d(drift_m_s, _SLOW_DRIFT_S * fps, axis=0, mode="reflect")
     speed_m_s = norms(slow_m_s)[..., None]
     share = np.clip((_UNSURE_M_S - speed_m_s) / (0.6 * _UNSURE_M_S), 0.0, 1.0)
     return slow_m_s * share

@@ -22,21 +22,21 @@ from ..body.soles import lowness_weights
 
 _NOISY_STANDS_M_S = 0.25
 """Usual speed of standing points on noisy bodies after noise is removed, in m/s. The slow part of the noise remains."""
-_STEADY = 0.8
+_MIN_STEADY_RATIO = 0.8
 """Minimum share of evidence that steady drift makes still, relative to changing drift."""
-_FEWEST_STEADY = 0.3
+_MIN_STEADY_SHARE = 0.3
 """Minimum share of all evidence that steady drift makes still."""
 _GATE_WIDTH = 0.05
 """Range of shares over which confidence rises from 0 to 1."""
-_MOST_STARTS = 100
+_MAX_STARTS = 100
 """Maximum number of starting points of the search."""
-_NARROWING_M_S = (0.18, 0.12, 0.08, 0.06)
+_OUTLIER_SCALES_M_S = (0.18, 0.12, 0.08, 0.06)
 """Outlier scales of the refinement, in m/s, one per round. The last one serves five rounds."""
-_OUTLIER_M_S = 0.3
+_CHANGING_OUTLIER_M_S = 0.3
 """Outlier scale of changing drift, in m/s."""
-_EXCLUDING = 3.0
+_FIRST_OUTLIER_FACTOR = 3.0
 """First multiple of that scale. It falls to 1 from the first to the seventh of 12 rounds."""
-_HABIT = 0.01
+_MEAN_WEIGHT = 0.01
 """Weight of the mean velocity, to which changing drift returns while no foot stands."""
 
 
@@ -125,21 +125,21 @@ def fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) -> 
     steady_m_s = np.broadcast_to(fit_steady_drift(standing), changing_m_s.shape)
     still_if_steady = standing.stationary_share(steady_m_s, required.still_m_s)
     still_if_changing = standing.stationary_share(changing_m_s, required.still_m_s)
-    is_steady = still_if_steady >= _STEADY * still_if_changing
+    is_steady = still_if_steady >= _MIN_STEADY_RATIO * still_if_changing
     return (steady_m_s, True) if is_steady else (changing_m_s, False)
 
 
 def fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
     """Find the densest velocity (2,) of standing points by mean shift (Comaniciu and Meer 2002)."""
     all_weights = standing.weights.ravel()
-    heavy = np.argsort(-all_weights, kind="stable")[: 6 * _MOST_STARTS]
+    heavy = np.argsort(-all_weights, kind="stable")[: 6 * _MAX_STARTS]
     points = standing.velocity_m_s.reshape(-1, 2)[heavy]
     weights = all_weights[heavy]
-    starts = points[:: max(1, len(points) // _MOST_STARTS)]
+    starts = points[:: max(1, len(points) // _MAX_STARTS)]
     distances_m_s = norms(starts[:, None] - points)
     densities = _bell(distances_m_s / STANDS_M_S) @ weights
     velocity_m_s = starts[densities.argmax()]
-    for scale_m_s in (*_NARROWING_M_S, *_NARROWING_M_S[-1:] * 4):
+    for scale_m_s in (*_OUTLIER_SCALES_M_S, *_OUTLIER_SCALES_M_S[-1:] * 4):
         drift_m_s = np.broadcast_to(velocity_m_s, (len(standing.weights), 2))
         robust_weights = standing.reject_outliers(drift_m_s, scale_m_s)
         velocity_m_s = np.einsum("sp,spi->i", robust_weights, standing.velocity_m_s) / robust_weights.sum()
@@ -151,13 +151,13 @@ def _fit_changing_drift(standing: StanceEvidence, stiffness: float) -> np.ndarra
     mean_m_s, total = standing.mean_velocity(standing.weights)
     habit_m_s = total @ mean_m_s / total.sum()
     drift_m_s = mean_m_s
-    excluding = np.maximum(1.0, np.linspace(_EXCLUDING, -1.0, 12))
-    for scale_m_s in _OUTLIER_M_S * np.array([np.inf, *excluding]):
+    excluding = np.maximum(1.0, np.linspace(_FIRST_OUTLIER_FACTOR, -1.0, 12))
+    for scale_m_s in _CHANGING_OUTLIER_M_S * np.array([np.inf, *excluding]):
         robust_weights = standing.reject_outliers(drift_m_s, scale_m_s)
         mean_m_s, total = standing.mean_velocity(robust_weights)
-        share = (total / (total + _HABIT))[:, None]
+        share = (total / (total + _MEAN_WEIGHT))[:, None]
         shrunk_m_s = habit_m_s + share * (mean_m_s - habit_m_s)
-        drift_m_s = smooth_whittaker(shrunk_m_s, stiffness, total + _HABIT)
+        drift_m_s = smooth_whittaker(shrunk_m_s, stiffness, total + _MEAN_WEIGHT)
     return drift_m_s
 
 
@@ -165,7 +165,7 @@ def find_confidence(standing: StanceEvidence, drift_m_s: np.ndarray, required: D
     """Return the confidence, from 0 to 1, in a drift (S, 2)."""
     still_with_drift = standing.stationary_share(drift_m_s, required.still_m_s)
     still_without = standing.stationary_share(np.zeros_like(drift_m_s), required.still_m_s)
-    fewest_still = min(required.fewest_still, _FEWEST_STEADY) if steady else required.fewest_still
+    fewest_still = min(required.fewest_still, _MIN_STEADY_SHARE) if steady else required.fewest_still
     if still_with_drift < fewest_still:
         return 0.0
     most_without = required.steady if steady else required.changing

@@ -30,7 +30,7 @@ that ankles turn in, it may be wrong, and from the second on, it certainly is.""
 _POINTING_BACK_RAD = (float(np.radians(60.0)), float(np.radians(90.0)))
 """Tilts of a foot that points back, in rad. Below the first, a sunken foot is flattened as far as that lifts it. Above
 the second, it is not turned at all."""
-_MOST_BENT_RAD = float(np.radians(60.0))
+_MAX_BEND_RAD = float(np.radians(60.0))
 """Maximum angle by which toes bend up, in rad."""
 _SMALL_RAD = (float(np.radians(2.0)), float(np.radians(4.0)))
 """Rotations of feet and toes, in rad, below which they are dropped and above which they are applied fully."""
@@ -219,7 +219,7 @@ def _toe_bends(tips_m: np.ndarray, lowest_m: np.ndarray, normals: np.ndarray) ->
     bears = _bearing_share(normals)
     axes = np.stack([-tips_m[..., 2], np.zeros_like(level_m), tips_m[..., 0]], axis=-1)
     axes /= np.maximum(level_m, 1e-9)[..., None]
-    angles_rad = bears * np.clip(up_rad, 0.0, _MOST_BENT_RAD)
+    angles_rad = bears * np.clip(up_rad, 0.0, _MAX_BEND_RAD)
     return quaternions(axes * angles_rad[..., None])
 
 

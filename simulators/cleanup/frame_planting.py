@@ -24,15 +24,15 @@ _SLOW_SWING_M_S = 0.36
 """Speed up to which swinging feet are slow, in m/s."""
 _FASTER_SWING_M_S = 1.8
 """Speed beyond that from which swinging feet are fast, in m/s."""
-_IN_PLACE_M_S = 0.06
+_SLOW_STANCE_M_S = 0.06
 """Speed at which a stance frame's weight in the foot's position is halved, in m/s."""
-_LETTING_GO_S = 0.2
+_FADING_S = 0.2
 """Time before and after a stance in which a lock fades, in s."""
 _DRAG_LIMIT_M = 0.15
 """Maximum displacement by a lock, in m."""
-_CLEAR_M = 0.006
+_SLOW_CLEARANCE_M = 0.006
 """Clearance of slow swinging feet, so that they do not drag, in m."""
-_CLEARANCE_M = 0.025
+_FAST_CLEARANCE_M = 0.025
 """Clearance of fast swinging feet, so that they do not stub, in m."""
 _LOWERING_LIMIT_M = 0.05
 """Maximum lowering of the root for a standing foot out of reach, in m."""
@@ -78,11 +78,11 @@ def lock_feet(
     anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
     moves_m = bridge_swings(anchors_m, stands, fps)
     swiftness = np.clip((speed_m_s - _SLOW_SWING_M_S) / _FASTER_SWING_M_S, 0.0, 1.0)
-    clearance_m = _CLEAR_M + (_CLEARANCE_M - _CLEAR_M) * swiftness
+    clearance_m = _SLOW_CLEARANCE_M + (_FAST_CLEARANCE_M - _SLOW_CLEARANCE_M) * swiftness
     clear_height_m = np.maximum(moves_m[..., 1], clearance_m - soles_m)
     height_m = np.where(stands, moves_m[..., 1], clear_height_m)
     height_m = 0.5 * (height_m + blur(height_m, 1.0, fps))
-    lowest_m = np.where(stands, 0.0, _CLEAR_M) - soles_m
+    lowest_m = np.where(stands, 0.0, _SLOW_CLEARANCE_M) - soles_m
     moves_m[..., 1] = np.maximum(height_m, lowest_m)
     return moves_m
 
@@ -102,7 +102,7 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
     """
     slide_m = np.zeros((*stands.shape, 2))
     slide_m[:, 1:] = np.cumsum(velocity_m_s / fps, axis=1)
-    weights = stands / (_IN_PLACE_M_S + speed_m_s)
+    weights = stands / (_SLOW_STANCE_M_S + speed_m_s)
     stance = label_stances(stands)
     total = np.maximum(np.bincount(stance.ravel(), weights.ravel()), 1e-9)
     still_m = np.empty_like(slide_m)
@@ -135,7 +135,7 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.n
     next_m = _values_at_frames(anchors_m, np.minimum(after, last))
     previous_m = _values_at_frames(anchors_m, np.maximum(before, 0))
     share = smoothstep((frames - before) / np.maximum(after - before, 1))[..., None]
-    fading_frames = _LETTING_GO_S * fps
+    fading_frames = _FADING_S * fps
     leaving = smoothstep(1 - (frames - before) / fading_frames)[..., None]
     landing = smoothstep(1 - (after - frames) / fading_frames)[..., None]
     moves_m = (1 - share) * leaving * previous_m + share * landing * next_m

@@ -17,9 +17,9 @@ from selfcorrect.motion.motion import MotionBatch
 from ..body.curves import FRAME_S
 from .cleaning import CleanupState
 
-_LONGEST_S = 2 / 3
+_MAX_FLIP_S = 2 / 3
 """Maximum duration of a flip, in s. During a longer flip, the motion of the foot is unknown."""
-_CALMER = 0.8
+_MAX_ACCELERATION_RATIO = 0.8
 """Maximum acceleration of a repaired knee, relative to that before."""
 
 
@@ -27,8 +27,8 @@ _CALMER = 0.8
 class TurnKnees:
     """Turn legs that flip for a moment back by half a turn.
 
-    Ankles stay in place. A turn is accepted only if the knee's jumps shrink enough: ‖Δ²p after‖ < `_CALMER` ‖Δ²p
-    before‖ at the ends of the flip. The parameters were set by hand on CMU clips of dancers.
+    Ankles stay in place. A turn is accepted only if the knee's jumps shrink enough at the ends of the flip: ‖Δ²p after‖
+    < `_MAX_ACCELERATION_RATIO` ‖Δ²p before‖. The parameters were set by hand on CMU clips of dancers.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -84,7 +84,7 @@ def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float) -> np.ndarra
         jumps = slice(max(around.start - 1, 0), around.stop)
         largest_before_m = before_m[jumps].max(initial=0.0)
         largest_after_m = after_m[jumps].max(initial=0.0)
-        if largest_after_m > _CALMER * largest_before_m:
+        if largest_after_m > _MAX_ACCELERATION_RATIO * largest_before_m:
             result[around] = leg[around]
     return result
 
@@ -123,7 +123,7 @@ def _find_flipped_frames(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, f
     flipped = []
     for start, stop in sorted([*find_runs(is_odd), *find_runs(~is_odd)]):
         run = slice(start, stop)
-        is_short = stop - start <= _LONGEST_S * fps
+        is_short = stop - start <= _MAX_FLIP_S * fps
         if is_short and is_twisted[run].mean() > 0.5 and is_straight[run].all():
             flipped.append(run)
     return flipped

@@ -24,18 +24,18 @@ from .foot_rotations import TURN_RAD, TURN_S, flattening_rotations, flattening_s
 from .solid_feet import HEEL_CORNERS, rotate_feet, solid_foot_heights_m, solid_foot_points_m
 from .stance import PosedMotions
 
-_SMALL_M = (0.002, 0.009)
+_DROPPED_M = (0.002, 0.009)
 """Foot displacements below which they are dropped, in m, for motions whose noise was removed and for others."""
-_LARGE_M = (0.004, 0.015)
+_APPLIED_M = (0.004, 0.015)
 """Foot displacements above which they are applied fully, in m, for the same motions."""
-_NEVER = 1e-3
+_MIN_PROBABILITY = 1e-3
 """Minimum standing probability of heel and toe, so that their weights are defined."""
 _LIFTING_M_S = 0.1
 """Vertical speed at which a stance frame's weight in the foot's height is halved, in m/s."""
 _AIRBORNE_S = (0.2, 0.4)
 """Times in the air, in s, after which a foot starts to return, and has returned, to its own height. Until then, it may
 rest in the air beside the other foot, on which the body stands."""
-_FIRMNESS = 3000.0
+_STILL_WEIGHT = 3000.0
 """Weight of keeping still points still."""
 _STILL_M_S = (0.012, 0.03)
 """Speeds below which points of standing feet are still, and above which they move, in m/s."""
@@ -57,9 +57,9 @@ _CLEAR_M = 0.008
 """Minimum height of swinging feet above the ground, in m."""
 _LIFTING_ROUNDS = 3
 """Number of rounds in which sunken feet are lifted."""
-_LEAST_RETURN = 0.15
+_MIN_RETURN = 0.15
 """Weight of the return of standing feet, relative to swinging feet."""
-_LEAST_WEIGHT = 1e-6
+_MIN_WEIGHT = 1e-6
 """Minimum weight of swinging feet's targets. Without it, the system of feet that never stand would be singular."""
 
 
@@ -87,7 +87,7 @@ def plant_feet_softly(
     turned_feet_m = rotate_feet(solid_foot_points_m(posed), ankles_m, turns)
     heights_m = solid_foot_heights_m(posed, turned_feet_m, ground_m)
     lock_m = limit_drag(lock_feet_softly(heights_m, _held_velocities(posed, turns), stands, posed.stands, fps))
-    small_m, large_m = (np.where(smoothed, *sizes_m)[:, None, None] for sizes_m in (_SMALL_M, _LARGE_M))
+    small_m, large_m = (np.where(smoothed, *sizes_m)[:, None, None] for sizes_m in (_DROPPED_M, _APPLIED_M))
     share = deadband(norms(lock_m), (small_m, large_m), fps)
     if motions.contacts is not None:
         share = np.where(np.isinf(motions.contacts), 1.0, share)
@@ -132,7 +132,7 @@ def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
     toes_m = rotate_feet(posed.positions_m[:, :, toes][..., None, :], ankles_m, turns)[..., 0, :]
     heels_m = sum_points(soles_m[..., HEEL_CORNERS, :]) / 2
     heel, toe = np.moveaxis(posed.standing, -1, 0)
-    toe_share = (toe + _NEVER) / (toe + heel * (1 - toe) + 2 * _NEVER)
+    toe_share = (toe + _MIN_PROBABILITY) / (toe + heel * (1 - toe) + 2 * _MIN_PROBABILITY)
     toe_share = 0.5 * (toe_share[:, 1:] + toe_share[:, :-1])[..., None]
     heels_m_s = floor_velocities_between_m_s(heels_m, fps, axis=1)
     toes_m_s = floor_velocities_between_m_s(toes_m, fps, axis=1)
@@ -179,7 +179,7 @@ def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float
     return_frames = _RETURN_S * fps
     step_weights = np.minimum(firmness[1:], firmness[:-1])
     bands = onset**2 * second_difference_bands(np.ones(len(firmness) - 2))
-    bands[2] += np.maximum(1 - firmness, _LEAST_RETURN) * (onset / return_frames**2) ** 2
+    bands[2] += np.maximum(1 - firmness, _MIN_RETURN) * (onset / return_frames**2) ** 2
     bands[2, 1:] += step_weights
     bands[2, :-1] += step_weights
     bands[1, 1:] -= step_weights
@@ -204,7 +204,7 @@ def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np
     off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - _TOLERANCE_M, 0.0)
     smooth_heights_m = blur(heights_m[None], 1.0, fps)[0]
     lifts_m_s = np.gradient(smooth_heights_m) * fps
-    weights = np.maximum(firmness / (1 + (lifts_m_s / _LIFTING_M_S) ** 2), _LEAST_WEIGHT)
+    weights = np.maximum(firmness / (1 + (lifts_m_s / _LIFTING_M_S) ** 2), _MIN_WEIGHT)
     weights += _airborne_share(stands, fps) * (_TENSION_S / _RETURN_S) ** 2
     bands = (_HEIGHT_S * fps) ** 4 * second_difference_bands(np.ones(len(heights_m) - 2))
     tension = (_TENSION_S * fps) ** 2
@@ -263,7 +263,7 @@ def damp_while_still(moves_m: np.ndarray, points_m: np.ndarray, stands: np.ndarr
     still = smoothstep((fast_m_s - speeds_m_s) / (fast_m_s - slow_m_s)) * (stands[:, 1:] & stands[:, :-1])
     damped_m = moves_m.copy()
     for motion, foot in np.argwhere(still.any(axis=1)):
-        weights = _FIRMNESS * still[motion, :, foot]
+        weights = _STILL_WEIGHT * still[motion, :, foot]
         stiffness = weights + (_FADING_S * fps) ** 2
         bands = np.zeros((2, len(stiffness) + 1))
         bands[0, 1:] = -stiffness

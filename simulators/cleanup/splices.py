@@ -32,26 +32,26 @@ from ..body.curves import smoothstep
 from ..results.results import Repair
 from .cleaning import CleanupState, repair_each
 
-_JUMP_M = 0.065
+_MIN_JUMP_M = 0.065
 """Minimum horizontal jump per 1/30 s of the root and half of the joints, in m. For longer frames, it grows with the
 square of their duration."""
-_SUDDENLY = 2.5
+_MIN_STEP_RATIO = 2.5
 """Minimum ratio of a splice to neighbouring steps."""
-_AROUND = 4
+_NEIGHBOURS = 4
 """Number of neighbouring steps on either side. Motions with fewer frames show no splice."""
-_TURN_RAD = 0.1
+_MIN_TURN_RAD = 0.1
 """Minimum rotation at a splice, in rad."""
 _SPREAD_S = 0.25
 """Time before and after a splice over which a pose change is spread, in s."""
-_SPIKE_RAD = float(np.radians(30.0))
+_MIN_SPIKE_RAD = float(np.radians(30.0))
 """Minimum rotation of the root away from the frames before and after a spike, in rad."""
-_SPIKE_S = 0.1
+_MAX_SPIKE_S = 0.1
 """Maximum duration of a spike, in s. At any frame rate, it may last three frames."""
-_CUT_RAD = float(np.radians(60.0))
+_MIN_CUT_RAD = float(np.radians(60.0))
 """Minimum lasting rotation that starts a take, in rad."""
-_WITHIN_M = 0.1
+_MAX_END_SHIFT_M = 0.1
 """Maximum displacement of the motion's end by an error, in m. Larger ones may be cuts between takes."""
-_WITHIN_RAD = float(np.radians(5.0))
+_MAX_END_TURN_RAD = float(np.radians(5.0))
 """Maximum rotation of the motion's end by an error, in rad."""
 
 
@@ -101,10 +101,10 @@ def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
     from the frames before and after than these are from each other.
     """
     orientations = motion.rotations[:, 0]
-    if len(motion) < 2 * _AROUND:
+    if len(motion) < 2 * _NEIGHBOURS:
         return []
     steps_rad = turn_angles(orientations[:-1], orientations[1:])
-    longest = max(3, round(_SPIKE_S * motion.fps))
+    longest = max(3, round(_MAX_SPIKE_S * motion.fps))
     spikes: list[tuple[int, int]] = []
     frame = 0
     while frame < len(steps_rad) - 1:
@@ -117,21 +117,21 @@ def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
 
 def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: int, longest: int) -> int:
     """Find the frame after a spike that follows the frame `before`; 0 if there is none."""
-    if steps_rad[before] < _SPIKE_RAD:
+    if steps_rad[before] < _MIN_SPIKE_RAD:
         return 0
     for after in range(before + 2, min(before + longest + 2, len(orientations))):
-        if steps_rad[after - 1] < _SPIKE_RAD:
+        if steps_rad[after - 1] < _MIN_SPIKE_RAD:
             continue
         inside = orientations[before + 1 : after]
         away_rad = np.minimum(turn_angles(inside, orientations[before]), turn_angles(inside, orientations[after]))
         around_rad = np.concatenate([
-            steps_rad[max(before - _AROUND, 0) : before],
+            steps_rad[max(before - _NEIGHBOURS, 0) : before],
             steps_rad[before + 1 : after - 1],
-            steps_rad[after : after + _AROUND],
+            steps_rad[after : after + _NEIGHBOURS],
         ])  # fmt: skip
         through_rad = float(turn_angles(orientations[before], orientations[after]))
-        is_back = through_rad < away_rad.min() / _SUDDENLY
-        if is_back and steps_rad[before] > _SUDDENLY * around_rad.max(initial=0.0):
+        is_back = through_rad < away_rad.min() / _MIN_STEP_RATIO
+        if is_back and steps_rad[before] > _MIN_STEP_RATIO * around_rad.max(initial=0.0):
             return after
     return 0
 
@@ -147,7 +147,7 @@ def remove_splices(motion: Motion, *, join_takes: bool) -> Motion:
 
 def find_splices(motion: Motion) -> list[int]:
     """Find the frames after which the motion continues elsewhere."""
-    if len(motion) < 2 * _AROUND:
+    if len(motion) < 2 * _NEIGHBOURS:
         return []
     if not _detect_splices(motion.root_m[:, None], motion.fps).any():
         return []
@@ -168,15 +168,15 @@ def _find_cuts_by_turn(motion: Motion) -> list[int]:
 
     Clips with different headings were joined there.
     """
-    if len(motion) < 2 * _AROUND:
+    if len(motion) < 2 * _NEIGHBOURS:
         return []
     steps_rad = turn_angles(motion.rotations[:-1, 0], motion.rotations[1:, 0])
     spikes = find_root_spikes(motion)
     cuts = []
-    for step in np.flatnonzero(steps_rad > _CUT_RAD).tolist():
-        before = steps_rad[max(step - _AROUND, 0) : step]
-        after = steps_rad[step + 1 : step + 1 + _AROUND]
-        is_sudden = steps_rad[step] > _SUDDENLY * np.concatenate([before, after]).max(initial=0.0)
+    for step in np.flatnonzero(steps_rad > _MIN_CUT_RAD).tolist():
+        before = steps_rad[max(step - _NEIGHBOURS, 0) : step]
+        after = steps_rad[step + 1 : step + 1 + _NEIGHBOURS]
+        is_sudden = steps_rad[step] > _MIN_STEP_RATIO * np.concatenate([before, after]).max(initial=0.0)
         if is_sudden and not any(first <= step < last for first, last in spikes):
             cuts.append(step)
     return cuts
@@ -193,7 +193,7 @@ def _is_end_near(motion: Motion, joined: Motion) -> bool:
     """Return whether a joined motion ends near the original end, with about the same heading."""
     away_m = np.linalg.norm((joined.root_m[-1] - motion.root_m[-1])[[0, 2]])
     turn_rad = turn_angles(motion.rotations[-1, 0], joined.rotations[-1, 0])
-    return bool(away_m <= _WITHIN_M and turn_rad <= _WITHIN_RAD)
+    return bool(away_m <= _MAX_END_SHIFT_M and turn_rad <= _MAX_END_TURN_RAD)
 
 
 def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
@@ -203,16 +203,16 @@ def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
     lasts: a spike soon returns, and frames after frozen ones only catch up.
     """
     steps_m = np.diff(positions_m[..., [0, 2]], axis=0)
-    enough_m = _JUMP_M * max(1.0, (30 / fps) ** 2)
+    enough_m = _MIN_JUMP_M * max(1.0, (30 / fps) ** 2)
     if norms(np.ptp(steps_m[:, 0], axis=0)) <= enough_m:
         return np.zeros(len(steps_m), dtype=bool)
-    shifts = [*range(-_AROUND, 0), *range(1, _AROUND + 1)]
+    shifts = [*range(-_NEIGHBOURS, 0), *range(1, _NEIGHBOURS + 1)]
     neighbours_m = np.stack([np.roll(steps_m, shift, axis=0) for shift in shifts])
     around_m = median(neighbours_m, axis=0)
     jumps_m = _body_displacement_m(steps_m - around_m)
     stays_m = _body_displacement_m(steps_m + neighbours_m.sum(0) - (len(shifts) + 1) * around_m)
     jumps_around_m = np.max([np.roll(jumps_m, shift) for shift in shifts], axis=0)
-    splices = (jumps_m > np.maximum(enough_m, _SUDDENLY * jumps_around_m)) & (stays_m > enough_m)
+    splices = (jumps_m > np.maximum(enough_m, _MIN_STEP_RATIO * jumps_around_m)) & (stays_m > enough_m)
     splices[:2] = False
     splices[-2:] = False
     return splices
@@ -253,7 +253,7 @@ def _heading_turn(orientations: np.ndarray) -> np.ndarray:
     expected = quaternions(_mean_of_neighbours(turns_rad, 1))
     _, y, _, w = compose(expected, quaternions(-turns_rad[1]))
     angle_rad = (2 * np.arctan2(y, w) + np.pi) % (2 * np.pi) - np.pi
-    if abs(angle_rad) <= _TURN_RAD:
+    if abs(angle_rad) <= _MIN_TURN_RAD:
         angle_rad = 0.0
     return quaternions(np.array([0.0, angle_rad, 0.0]))
 

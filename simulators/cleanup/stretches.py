@@ -36,39 +36,39 @@ _LIMBS = (("arm", ("elbow", "wrist"), "wrist"), ("leg", ("ankle",), "foot"))
 """Kinds of limbs, with the joints that are observed, and the last joint that belongs to the limb."""
 _TO_SIGMA = 1 / 1.5382
 """Ratio of the standard deviation of a component to the median length, for normal vectors in space."""
-_FIXED = 1e6
+_FIXED_WEIGHT = 1e6
 """Weight of the frames around a stretch."""
-_LEAST_VARIANCE = 1e-8
+_MIN_VARIANCE = 1e-8
 """Variance below which a channel has no noise, in m² or squared components of quaternions."""
-_SMOOTHEST = 1e4
+_MAX_SMOOTHNESS = 1e4
 """Maximum ratio r / q. Such a part moves as slowly as the frames of ten steps show."""
-_FREE = 1e-6
+_FREE_WEIGHT = 1e-6
 """Weight of frames that do not count."""
 
 _WINDOW_S = 0.25
 """Half window of local noise, in s."""
-_SHAKING_M = 0.004
+_MIN_SHAKING_M = 0.004
 """Minimum noise of a shaking part's end, in m."""
-_CONTRAST = 4.5
+_MIN_CONTRAST = 4.5
 """Minimum ratio of a shaking part's noise to its usual noise, and to the median of the other parts at the same time."""
-_LONER = 2.0
+_MIN_RATIO_TO_OTHERS = 2.0
 """Minimum ratio of that noise to all other parts but one. People move several parts fast at once."""
-_BURST = 4
+_BURST_PARTS = 4
 """Number of noisy parts that shake together. If so many do, the other parts need not be calmer."""
-_WHITENESS = (0.6, 1.6)
+_WHITENESS_RANGE = (0.6, 1.6)
 """Range of the ratio between noise from fourth and from second differences while a part shakes."""
-_SHORTEST_S = 0.25
+_MIN_SHAKING_S = 0.25
 """Minimum time for which parts shake, in s."""
-_JUMP_M = 0.05
+_MIN_JUMP_M = 0.05
 """Minimum jump of a part away from the curve through the frames around, in m."""
-_JUMP_RATIO = 2.5
+_MIN_JUMP_RATIO = 2.5
 """Minimum ratio of a jump to the limb's motion per 1/30 s around it."""
-_ROOT_JUMP_M = 0.06
+_MIN_ROOT_JUMP_M = 0.06
 """Minimum jump of the root, in m."""
-_ROOT_JUMP_RATIO = 5.0
+_MIN_ROOT_JUMP_RATIO = 5.0
 """Minimum ratio of a root jump to the distance from the curve that 9 in 10 frames stay below. Roots move more evenly
 than limbs."""
-_CALMER = 0.5
+_MAX_ACCELERATION_RATIO = 0.5
 """Maximum acceleration of a bridged part, or of the whole body if the part is the root, relative to that before."""
 
 
@@ -105,7 +105,7 @@ class RepairStretches:
                 whole = bridged
                 for limb in parts[1:]:
                     whole = limb.bridge(whole, start, stop)
-                if _world_roughness_m(whole, around) < _CALMER * _world_roughness_m(bridged, around):
+                if _world_roughness_m(whole, around) < _MAX_ACCELERATION_RATIO * _world_roughness_m(bridged, around):
                     bridged = whole  # limbs made up for most of the jump
             if self._is_calmer(part, repaired, bridged, around):
                 repaired = bridged
@@ -123,24 +123,24 @@ class RepairStretches:
         margin = max(2, round(2 * FRAME_S * fps))
         ends = [part_points[:, -1] for part_points in points]
         noise_m = np.stack([_noise_m(point_m, 4, 70.0, window) for point_m in ends])
-        if noise_m.max() < _SHAKING_M:
+        if noise_m.max() < _MIN_SHAKING_M:
             return
         slow_noise_m = np.stack([_noise_m(point_m, 2, 6.0, window) for point_m in ends])
         whiteness = noise_m / np.maximum(slow_noise_m, 1e-9)
-        least, most = _WHITENESS
+        least, most = _WHITENESS_RANGE
         usual_m = median(noise_m, axis=1)
         is_loud = np.empty(noise_m.shape, dtype=bool)
         is_apart = np.empty(noise_m.shape, dtype=bool)
         for index, part in enumerate(parts):
             twins = [other for other, candidate in enumerate(parts) if candidate.kind == part.kind]
-            is_loud[index] = noise_m[index] > max(_SHAKING_M, _CONTRAST * usual_m[twins].min())
+            is_loud[index] = noise_m[index] > max(_MIN_SHAKING_M, _MIN_CONTRAST * usual_m[twins].min())
             others_m = np.sort(np.delete(noise_m, index, axis=0), axis=0)
-            enough_m = np.maximum(_CONTRAST * median(others_m, axis=0), _LONER * others_m[-2])
+            enough_m = np.maximum(_MIN_CONTRAST * median(others_m, axis=0), _MIN_RATIO_TO_OTHERS * others_m[-2])
             is_apart[index] = noise_m[index] > enough_m
         is_white = (whiteness > least) & (whiteness < most)
-        is_burst = np.sum(is_loud & is_white, axis=0) >= _BURST
+        is_burst = np.sum(is_loud & is_white, axis=0) >= _BURST_PARTS
         for part, loud, ratios in zip(parts, is_loud & (is_apart | is_burst), whiteness, strict=True):
-            for start, stop in find_runs(loud, _SHORTEST_S * fps):
+            for start, stop in find_runs(loud, _MIN_SHAKING_S * fps):
                 if least < median(ratios[start:stop]) < most:
                     yield part, max(start - margin, 0), min(stop + margin, len(loud))
 
@@ -178,10 +178,10 @@ class RepairStretches:
                 expected_m = np.tensordot(_cubic_weights(knots, offset), anchors_m, (0, 1))
                 away_m = np.maximum(away_m, norms(points_m[first + offset] - expected_m).max(1))
             if is_root:
-                jumps = away_m > max(_ROOT_JUMP_M, _ROOT_JUMP_RATIO * percentile(away_m, 90))
+                jumps = away_m > max(_MIN_ROOT_JUMP_M, _MIN_ROOT_JUMP_RATIO * percentile(away_m, 90))
             else:
                 moved_m = norms(np.diff(anchors_m, axis=1)) * (step / np.diff(knots))[:, None]
-                jumps = (away_m > _JUMP_M) & (away_m > _JUMP_RATIO * moved_m.max(axis=(1, 2)))
+                jumps = (away_m > _MIN_JUMP_M) & (away_m > _MIN_JUMP_RATIO * moved_m.max(axis=(1, 2)))
             for start in first[jumps]:
                 around = slice(start - 1, start + length + 1)
                 if length == 1 or not is_away[around].any():  # the shortest jump that explains these frames
@@ -197,14 +197,14 @@ class RepairStretches:
         feet = [end for side in SIDES if (end := before.skeleton.joint(f"{side}_ankle")) is not None]
         before_m = joint_positions(before)[around]
         after_m = joint_positions(after)[around]
-        if (_roughness_m(after_m[:, feet]) > np.maximum(_roughness_m(before_m[:, feet]), _JUMP_M)).any():
+        if (_roughness_m(after_m[:, feet]) > np.maximum(_roughness_m(before_m[:, feet]), _MIN_JUMP_M)).any():
             return False
         if part.kind != "root":
             if _roughness_m(after_m).mean() > _roughness_m(before_m).mean():
                 return False
             before_m = part.watch(before)[around]
             after_m = part.watch(after)[around]
-        return bool(_roughness_m(after_m).mean() < _CALMER * _roughness_m(before_m).mean())
+        return bool(_roughness_m(after_m).mean() < _MAX_ACCELERATION_RATIO * _roughness_m(before_m).mean())
 
 
 @dataclass(frozen=True)
@@ -251,8 +251,8 @@ class Part:
             usual = np.delete(fast, np.s_[max(start - 4, 0) : stop])
             calm = np.delete(slow, np.s_[max(start - 2, 0) : stop])
             variance = calm.mean() if len(calm) >= stop - start else max(slow[inside].mean() - 6 * noise, noise / 100)
-            is_noisy = noise > _LEAST_VARIANCE and (not len(usual) or noise > 4 * usual.mean())
-            ratios.append(min(noise / max(variance, 1e-12), _SMOOTHEST) if is_noisy else 0.0)
+            is_noisy = noise > _MIN_VARIANCE and (not len(usual) or noise > 4 * usual.mean())
+            ratios.append(min(noise / max(variance, 1e-12), _MAX_SMOOTHNESS) if is_noisy else 0.0)
         return np.array(ratios)
 
     def smooth(self, motion: Motion, start: int, stop: int, *, weight: float, smoothness: np.ndarray) -> Motion:
@@ -270,7 +270,7 @@ class Part:
         for channels, ratio in zip(self._channels(motion), smoothness, strict=False):
             curve = channels[around]
             if ratio:
-                weights = np.full(len(curve), _FIXED * max(ratio, 1.0))
+                weights = np.full(len(curve), _FIXED_WEIGHT * max(ratio, 1.0))
                 weights[inside] = weight
                 curve = smooth_whittaker(curve, ratio, weights)
             curves.append(curve[inside])
@@ -283,7 +283,7 @@ class Part:
 
     def bridge(self, motion: Motion, start: int, stop: int) -> Motion:
         """Interpolate a part from `start` to `stop` (exclusive) between the frames around."""
-        return self.smooth(motion, start, stop, weight=_FREE, smoothness=np.ones(len(self.turned) + 1))
+        return self.smooth(motion, start, stop, weight=_FREE_WEIGHT, smoothness=np.ones(len(self.turned) + 1))
 
     def _channels(self, motion: Motion) -> list[np.ndarray]:
         """Return the rotations of the turned joints, and a root's position.
