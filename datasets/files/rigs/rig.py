@@ -19,7 +19,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.rotations import to_matrices
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import FURTHEST_READ_M, Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
 from ..skeletons.anatomy import has_parts_outside_pelvis, recognize_parts
@@ -45,7 +45,7 @@ The properties are "translation" (T, 3), in the parent's frame and the file's un
 LEAST_BODY = 12
 """Minimum number of joints of a skeleton that may be a further body."""
 
-LARGEST = 1e12
+LARGEST = FURTHEST_READ_M
 """Largest magnitude accepted: far beyond any length or angle, but small enough that no computation overflows."""
 
 LEAST_LENGTH = 1e-6

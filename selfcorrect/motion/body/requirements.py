@@ -4,6 +4,7 @@ import numpy as np
 
 from ...core.errors import InputError
 from ..geometry.vectors import cosines, largest_components, median, norms
+from ..ground import FARTHEST_M
 from ..kinematics import in_chunks, joint_positions
 from ..motion import LENGTHS_READ, Motion
 from ..skeleton import SIDES
@@ -23,7 +24,6 @@ NO_BODY = "no human body"
 FPS_RANGE = (1, 1000)
 """Frame rates that can be corrected, in frames per second."""
 _SHORTEST_BONE_M = 1e-3
-_FURTHEST_M = 1e5
 
 
 def check_body(motion: Motion) -> None:
@@ -52,7 +52,7 @@ def _find_flaw_in_numbers(motion: Motion) -> str:
     if not FPS_RANGE[0] <= motion.fps <= FPS_RANGE[1]:
         return f"frames per second must be in {FPS_RANGE}, got {motion.fps:.3g}"
     distances_m = np.abs(motion.root_m).max(axis=1)
-    if distances_m.max() > _FURTHEST_M:
+    if distances_m.max() > FARTHEST_M:
         return f"the body is {distances_m.max():.3g} m away in frame {int(distances_m.argmax())}"
     is_zero = in_chunks(largest_components, motion.rotations) < LENGTHS_READ[0]
     if is_zero.any():

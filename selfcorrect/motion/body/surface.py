@@ -35,8 +35,9 @@ CORNERS_WITH_TOES = 6
 """Number of corners of a foot with a toe joint: two each at heel, ball and tip."""
 
 HEAD_ABOVE_NECK_M = 0.175
-HEAD_ABOVE_HEAD_JOINT_M = 0.09
 HEAD_RADIUS_M = 0.09
+HEAD_ABOVE_HEAD_JOINT_M = HEAD_RADIUS_M
+"""Height of the head's centre above its joint, which is at its lower end, in m."""
 
 HIP_SHARE_OF_STATURE = 0.53
 """Hip height of a standing adult as a share of stature (Winter 2009, "Biomechanics and Motor Control", figure 4.1)."""

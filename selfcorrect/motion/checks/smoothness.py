@@ -1,10 +1,12 @@
 """Rules of continuity: jitter, spikes, splices, repeated frames, and motions that do not move."""
 
+from math import comb
+
 import numpy as np
 
 from ..geometry.filters import median_filter1d
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, norms
+from ..geometry.vectors import median, norms, standard_lengths
 from ..perception.joint_noise import JointNoise
 from ..perception.motion_features import MotionFeatures
 from .findings import Measurement
@@ -45,7 +47,7 @@ def noise_m(features: MotionFeatures) -> np.ndarray | None:
         return None
     second = _difference_level(features, 2)
     fourth = _difference_level(features, 4)
-    level = np.where(fourth > _NOISE_RATIO * second, fourth / np.sqrt(70.0), 0.0)
+    level = np.where(fourth > _NOISE_RATIO * second, fourth / np.sqrt(comb(8, 4)), 0.0)
     level_of_median_joint = median(level, axis=1)
     return np.pad(level_of_median_joint, (2, 2), mode="edge")
 
@@ -68,9 +70,6 @@ _LONGER_S = 0.1
 _MIN_GROWTH = 3.0
 """Minimum growth of the squared remainder from the shorter to the longer time. For runners in CMU's training clips, it
 is 6 and more."""
-
-_MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
-"""Median length of vectors of two standard normal numbers."""
 
 
 def wandering_m(features: MotionFeatures) -> float | None:
@@ -99,9 +98,9 @@ def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
     differences_m = features.body_m[..., [0, 2]]
     for _ in range(4):
         differences_m = differences_m[stride:] - differences_m[:-stride]
-    shared_m = norms(median(differences_m, axis=1))
-    # A fourth difference of places is 1, −3, 3, −1 of the steps: 20 times their variance.
-    deviation_m = float(median(shared_m)) / (_MEDIAN_OF_TWO * np.sqrt(20.0))
+    lengths_m = standard_lengths(median(differences_m, axis=1), 2)
+    # A fourth difference of positions is a third difference of steps.
+    deviation_m = float(median(lengths_m)) / np.sqrt(comb(6, 3))
     return deviation_m * float(np.sqrt(features.fps / stride))
 
 

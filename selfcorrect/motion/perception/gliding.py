@@ -11,11 +11,10 @@ import numpy as np
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import spans
 from ..geometry.vectors import norms
+from .stances import SHORTEST_STANCE_S
 
 _STAND_S = 2.0
 """Minimum duration of a stand without steps that can show a glide, in s."""
-_STAND_GAP_S = 0.1
-"""Maximum interruption of a stand, in s."""
 _STEP_M_S = 0.04
 """Minimum speed of a stepping foot, relative to the other foot or vertically, in m/s."""
 _SLOWEST_GLIDE_M_S = 0.012
@@ -90,7 +89,7 @@ def _estimate_glide(
     feet_m_s = velocity_m_s[:, [0, 2]]
     glide_m_s = np.zeros_like(feet_m_s)
     is_standing = stands & (norms(feet_m_s) < _RIDE_M_S)
-    for first, last in spans(is_standing, round(_STAND_GAP_S * fps)):
+    for first, last in spans(is_standing, round(SHORTEST_STANCE_S * fps)):
         stretch = slice(first, last + 1)
         steps = last + 1 - first
         if steps < _STAND_S * fps:

@@ -10,6 +10,7 @@ are quiet.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
@@ -89,9 +90,9 @@ def _measure_levels(values: np.ndarray) -> np.ndarray:
     The estimates are from second, fourth and eighth differences of values (T, K, C).
     """
     levels = []
-    for order, factor in ((2, 6.0), (4, 70.0), (8, 12870.0)):
+    for order in (2, 4, 8):
         lengths = standard_lengths(np.diff(values, order, axis=0), 3)
-        levels.append(median(lengths, axis=0) / np.sqrt(factor))
+        levels.append(median(lengths, axis=0) / np.sqrt(comb(2 * order, order)))
     return np.stack(levels)
 
 

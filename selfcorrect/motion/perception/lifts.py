@@ -8,6 +8,7 @@ import numpy as np
 from ..geometry.filters import uniform_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms
+from .stances import SHORTEST_STANCE_S
 
 _LIFT_S = 1.0
 """Minimum duration of a ride, in s."""
@@ -22,8 +23,6 @@ _TOGETHER_M_S = 0.15
 m/s."""
 _LIFT_M_S2 = 3.0
 """Maximum median acceleration of a lift, in m/s². In a flight, it is gravity."""
-_LIFT_SMOOTHED_S = 0.1
-"""Averaging time of foot speeds on a lift, in s."""
 
 
 def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:
@@ -40,7 +39,7 @@ def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:
     heights_m = joints_m[..., 1].mean(axis=1)
     if len(joints_m) < 2 or np.ptp(heights_m) < _LIFT_M:
         return steps_m
-    window = max(round(_LIFT_SMOOTHED_S * fps), 1)
+    window = max(round(SHORTEST_STANCE_S * fps), 1)
     speeds_m_s = uniform_filter1d(np.gradient(joints_m, axis=0) * fps, window, axis=0)
     upward_m_s = speeds_m_s[..., 1].mean(axis=1)
     apart_m_s = np.abs(speeds_m_s[..., 1] - upward_m_s[:, None]).max(axis=1)

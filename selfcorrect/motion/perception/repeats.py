@@ -22,7 +22,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..geometry.rotations import steps_between
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, median_of_known, norms
+from ..geometry.vectors import median, median_of_known, norms, standard_lengths
 from ..kinematics import in_chunks, make_continuous
 from ..motion import SLAB, Motion
 from .frame_times import FrameTimes
@@ -551,7 +551,7 @@ def _find_progress(shares: np.ndarray) -> np.ndarray:
     """
     counts = np.isfinite(shares).sum(axis=0)
     typical = median_of_known(shares, axis=0)
-    spread = median_of_known(np.abs(shares - typical), axis=0) / 0.6745
+    spread = median_of_known(standard_lengths((shares - typical)[..., None], 1), axis=0)
     return typical * np.sqrt(counts) > _CLEAR_ERRORS * spread
 
 
@@ -569,9 +569,9 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
     copies = shares[is_copy[1:] & is_known]
     samples = shares[~is_copy[1:] & is_known]
     backward = -copies[copies < 0]
-    noise = float(median(backward)) / 0.6745 if len(backward) > _FEWEST_COPIES else 0.0
+    noise = float(median(standard_lengths(backward[:, None], 1))) if len(backward) > _FEWEST_COPIES else 0.0
     typical = float(median(samples))
-    spread = float(median(np.abs(samples - typical))) / 0.6745
+    spread = float(median(standard_lengths((samples - typical)[:, None], 1)))
     return (
         float(np.mean(copies > _SAMPLE_ADVANCE + 3 * noise)) <= _STRAY_SHARE
         and float(np.mean(np.abs(samples) < _STRAY_SHARE)) < _COPY_ADVANCE
@@ -588,7 +588,8 @@ def _makes_no_progress(shares: np.ndarray, largest: float) -> bool:
     steps that all go forwards belong to a rhythmic motion, for example at the top of hops.
     """
     onward = float(median(shares))
-    error = 1.2533 * float(median(np.abs(shares - onward))) / 0.6745 / np.sqrt(len(shares))  # of a median
+    deviation = float(median(standard_lengths((shares - onward)[:, None], 1)))
+    error = deviation * np.sqrt(np.pi / 2 / len(shares))  # of a median
     return onward < max(largest, 3 * error)
 
 
