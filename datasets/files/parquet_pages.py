@@ -2,8 +2,7 @@
 
 Memory for a page is allocated by the size in the page's own header, and the sizes in the footer may be wrong. PyArrow
 shows only the footer and decodes whole pages, so reading few rows at a time does not bound the memory either. Headers
-are
-structs of Thrift's compact protocol: pairs of a field's type and number, each followed by a value (parquet-format,
+are structs of Thrift's compact protocol: pairs of a field's type and number, each followed by a value (parquet-format,
 `PageHeader`). Reading them takes 4 % of the time for reading a file.
 """
 
