@@ -1,4 +1,4 @@
-"""Remove noise from bodies or single joints that are noisy throughout."""
+"""Remove noise from bodies that are noisy throughout, and from single joints."""
 
 from dataclasses import dataclass, replace
 
@@ -15,34 +15,35 @@ from ..stages.changes import keep_changes
 from .cleaning import CleanupState, repair_each
 
 _NOISY_RAD = 0.02
-"""Maximum white noise of the median joint that stays, in rad. Smoothing less would cost real motion."""
+"""White noise of the median joint above which a body is smoothed, in rad. Smoothing less noise would cost real
+motion."""
 _NOISY_ROOT_M = 0.002
-"""Maximum root noise that stays, in m."""
+"""Noise of the root above which it is smoothed, in m."""
 _NOISY_JOINT_RAD = 0.04
-"""Maximum noise of single joints that stays, in rad, beyond the body's common motion."""
+"""Noise of a single joint, beyond the body's common motion, above which it is smoothed, in rad."""
 _SEGMENT_S = 3.0
 """Time in which a body moves in few ways, in s."""
 _WINDOW_S = 8 / 30
 """Length of the windows, in s."""
 _CAUTION = 1.1
-"""Safety factor on the estimated noise. Overlapping windows spread its singular values."""
+"""Safety factor on the estimated noise, because overlapping windows spread its singular values."""
 
 
 @dataclass(frozen=True)
 class Denoise:
     """Remove white noise from joints.
 
-    The singular values of short windows of all their channels are shrunk. A value s, in units of the noise, becomes
-    √((s² − β − 1)² − 4β) / s, or 0 below 1 + √β; β is the windows' aspect ratio. Noise is judged by the lengths of
-    fourth differences of vectors, so that it does not depend on the heading. Set by hand on CMU clips, clean and with
-    noise added to every joint.
+    The singular values of short windows over all channels are shrunk. A value s, in units of the noise, becomes √((s² −
+    β − 1)² − 4β) / s, or 0 below 1 + √β, where β is the windows' aspect ratio. Noise is estimated from the lengths of
+    fourth differences of vectors, so that it does not depend on the heading. The parameters were set by hand on CMU
+    clips, clean and with noise added to every joint.
     """
 
     must_calm: bool = True
-    """Accept only calmer results. In a few strides the bounce of a run looks like noise. Without this, the
-    feet of one of eight captures slide at 133 instead of 53 mm/s, and planting cannot repair that."""
+    """Accept only calmer results. In a few strides, the bounce of a run looks like noise. Without this, the feet of one
+    of eight captures slide at 133 instead of 53 mm/s, and planting cannot repair that."""
     each_joint: bool = True
-    """Smooth single joints on bodies that are not noisy."""
+    """Also smooth single joints of bodies that are not noisy."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         noise_rad = joint_noise_rad(cleaning.motions)
@@ -55,49 +56,47 @@ class Denoise:
 
 
 _SMOOTHED = 2e-3
-"""Minimum change of a smoothed rotation, in components of quaternions."""
+"""Minimum change of a smoothed rotation, in quaternion components."""
 _CURVES_S = (0.1, 0.2, 0.4)
-"""Strides of second differences, in s. They show how much a shaking joint really moves."""
+"""Strides of the second differences that show how much a shaking joint really moves, in s."""
 _SMOOTHEST = 1e3
 """Maximum weight of second differences at 30 fps, for a joint that hardly moves."""
 _FEET_STAY = 1.1
-"""Maximum jerk ratio of feet after smoothing. Legs may compensate the noise of a root."""
+"""Maximum ratio of the feet's jerk after smoothing to that before. Legs may compensate the noise of a root."""
 _LEAST_MOVING = 0.25
-"""Minimum share of moving joints for noise to be judged."""
+"""Minimum share of moving joints from which noise can be judged."""
 _ROUNDING_RAD = 1e-4
-"""Rounding noise of files, in rad. A joint with less counts as free of noise."""
+"""Rounding noise of files, in rad. A joint with less noise counts as free of it."""
 
 
 _KEYS_FPS = 29.0
-"""Minimum frame rate of keys. The noise of joints was told from motion at 30 fps."""
+"""Minimum frame rate of keys. The noise of joints was distinguished from motion at 30 fps."""
 _HIDDEN = 0.5
-"""Maximum noise of interpolated frames, relative to that of their keys. White noise is the same at all rates."""
+"""Maximum noise of interpolated frames, relative to that of their keys. White noise is the same at all frame rates."""
 _FEWEST_FRAMES = 8
-"""Smallest number of frames that show noise."""
+"""Minimum number of frames that show noise."""
 
 
 _LONGEST_WINDOW = 16
-"""Largest number of frames of a window."""
+"""Maximum number of frames of a window."""
 
 
 def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
-    """Return the white noise (N, ...) on smooth curves.
-
-    Noise is a standard deviation in each direction.
+    """Return the standard deviation (N, ...) of white noise on smooth curves.
 
     Args:
         curves: (N, T, ..., C) curves in C coordinates.
-        directions: Number of directions, at most C, in which there is noise, everywhere the same.
+        directions: Number of directions, at most C, that have noise. It is the same in all of them.
     """
     # a fourth difference of white noise has 70 times its variance
     return median(standard_lengths(np.diff(curves, 4, axis=1), directions), axis=1) / np.sqrt(70.0)
 
 
 def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
-    """Return the white noise (N, J) on each joint's rotation.
+    """Return the white noise (N, J) of each joint's rotation.
 
     Motions that are too short have none. A joint may be noisy about one axis only. The root's axes are those of the
-    world, so its directions count alike.
+    world, so all of its directions count alike.
     """
     if motions.root_m.shape[1] < _FEWEST_FRAMES:
         return np.zeros((len(motions), len(motions.skeleton)))
@@ -108,9 +107,9 @@ def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
 
 
 def root_noise_m(motions: MotionBatch) -> np.ndarray:
-    """Return the white noise (N, 3) on the root's coordinates.
+    """Return the white noise (N, 3) of the root's coordinates.
 
-    Noise is the same along all directions of the floor.
+    Noise is the same in both horizontal directions.
     """
     floor_m = noise_level(motions.root_m[..., [0, 2]], 2)
     height_m = noise_level(motions.root_m[..., 1:2], 1)
@@ -120,7 +119,10 @@ def root_noise_m(motions: MotionBatch) -> np.ndarray:
 def is_noisy(noise_rad: np.ndarray) -> np.ndarray:
     """Return which bodies (N,) are noisy throughout.
 
-    noise_rad: (N, J). Joints that never move, as fingers and eyes of many files, show nothing.
+    Joints that never move, such as fingers and eyes in many files, do not count.
+
+    Args:
+        noise_rad: (N, J) noise of each joint.
     """
     medians_rad = np.zeros(len(noise_rad))
     for index, joints_rad in enumerate(noise_rad):
@@ -131,10 +133,10 @@ def is_noisy(noise_rad: np.ndarray) -> np.ndarray:
 
 
 def find_noisy_keys(motion: Motion) -> int:
-    """Return the spacing of noisy keys, 0 without any.
+    """Return the spacing of noisy keys, or 0.
 
-    Frames were interpolated between the keys. Curves through noisy frames look smooth at a higher frame rate. A motion
-    with noise of its own hides none.
+    If frames between noisy keys were interpolated, curves look smooth at the higher frame rate. A motion with noise of
+    its own hides none.
     """
     noise_rad = joint_noise_rad(MotionBatch.stack([motion]))
     if is_noisy(noise_rad)[0]:
@@ -149,15 +151,15 @@ def find_noisy_keys(motion: Motion) -> int:
 
 
 def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> MotionBatch:
-    """Remove noise of noisy bodies and noisy root coordinates.
+    """Remove the noise of noisy bodies and of noisy root coordinates.
 
     Args:
         motions: N motions with J joints.
-        noise_rad: (N, J) white noise on each joint's rotation.
-        must_calm: Whether only motions change that become calmer.
+        noise_rad: (N, J) white noise of each joint's rotation.
+        must_calm: Whether only motions that become calmer are changed.
 
     Returns:
-        The motions with less noise; those with too few frames unchanged.
+        The motions with less noise. Motions with too few frames are left unchanged.
     """
     rotations = make_continuous(motions.rotations, axis=1)
     root_m = motions.root_m.copy()
@@ -189,11 +191,11 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
 
 
 def smooth_shaking_joints(motion: Motion) -> Motion:
-    """Smooth joints that shake.
+    """Smooth joints that shake, if that calms the motion.
 
-    The same motion is returned if smoothing does not make it calmer. Each curve u minimises Σ |u − x|² + r / q Σ |Δ²u|²
-    for the joint's rotations x, its noise r, and the variance q of the second differences that its motion needs: the
-    Kalman smoother of a joint whose velocity changes by white noise.
+    Each curve u minimises Σ |u − x|² + r / q Σ |Δ²u|² for the joint's rotations x, its noise r, and the variance q of
+    the second differences that its motion needs: the Kalman smoother of a joint whose velocity changes by white noise.
+    If the motion does not get calmer, the same motion is returned.
     """
     noise_rad = JointNoise.from_motion(motion).rotations_rad
     if not noise_rad.any():
@@ -212,10 +214,13 @@ def smooth_shaking_joints(motion: Motion) -> Motion:
 
 
 def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> float:
-    """Measure the bends that motion needs beside noise.
+    """Measure the variance of second differences that motion needs beside noise.
 
-    Bends are the variance of second differences of values (T, K); noise has a variance, too. A random walk of
-    velocities bends by more over longer strides, noise does not.
+    Over longer strides, a random walk of velocities bends by more, but noise does not.
+
+    Args:
+        values: (T, K).
+        noise: Variance of the noise.
     """
     bends = values[2 * stride :] - 2 * values[stride:-stride] + values[: -2 * stride]
     if not len(bends):
@@ -239,7 +244,7 @@ def is_calmer(before: MotionBatch, after: MotionBatch) -> np.ndarray:
 def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
     """Smooth joints of noisy bodies that are still noisy.
 
-    Some models' noise is correlated between joints.
+    Some models' noise is correlated between joints, and remains.
 
     Args:
         noise_rad: (N, J) noise before anything was removed, which sets the smoothness.
@@ -310,7 +315,10 @@ def _project_onto_subspace(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _signal_shares(singular: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the signal share of a matrix's singular values; noise has unit variance."""
+    """Return the signal share of each singular value of a matrix.
+
+    The noise in the matrix has unit variance.
+    """
     small, large = sorted(shape)
     ratio = small / large
     scaled = np.maximum(singular, 1e-9) / (_CAUTION * np.sqrt(large))

@@ -19,8 +19,8 @@ from .soft_planting import plant_feet_softly
 from .stance import SOLE_NEAR_M, PosedMotions, find_boxes_under_feet, has_boxes
 
 _STILL_SLIDES_M_S = 0.12
-"""Sliding speed that needs a second planting, in m/s. Captures do not depend on the second round. Without it, standing
-feet of noisy motions slide at 59 instead of 51 mm/s."""
+"""Sliding speed above which feet are planted a second time, in m/s. Captures hardly need the second round. Without it,
+standing feet of noisy motions slide at 59 instead of 51 mm/s."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class PlantFeet:
     """Plant standing feet flat and still on the ground beneath them.
 
     Legs follow by inverse kinematics. The boxes of a known ground that carry the feet become the motions' supports.
-    Motions that gain nothing come out as they were.
+    Motions that gain nothing are left unchanged.
     """
 
     is_soft: bool = True
-    """Lock feet softly. Locks frame by frame are enough for motions that only a simulation follows."""
+    """Lock feet softly. Otherwise they are locked frame by frame, which is enough for motions that only a simulation
+    follows."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         level = cleaning.posed
@@ -70,8 +71,8 @@ def plant_feet(
         posed: N motions of T frames with poses.
         ground_m: (N, T, 2) height of the ground beneath each foot.
         is_soft: Whether feet are locked softly, or else frame by frame.
-        reference: Motions whose knees show which speeds softly locked legs may gain.
-        smoothed: (N,) motions whose noise was removed. What is left of it moves feet slowly.
+        reference: Motions whose knee speeds limit those of softly locked legs.
+        smoothed: (N,) whether noise was removed from each motion. Remaining noise moves feet slowly.
 
     Returns:
         The motions with planted feet.
@@ -83,9 +84,9 @@ def plant_feet(
 
 
 def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
-    """Find planted motions (N,) that still slide fast.
+    """Find planted motions (N,) whose standing feet still slide fast.
 
-    Long slides of standing feet take two rounds.
+    Long slides take two rounds.
     """
     slides = np.zeros(len(planted), dtype=bool)
     for index in range(len(planted)):

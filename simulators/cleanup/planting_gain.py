@@ -1,6 +1,6 @@
-"""Whether planting feet gains enough to be kept.
+"""Decide whether planting feet gains enough to be kept.
 
-Errors that remain after a correction are small, so that a second correction gains nothing and changes nothing.
+Errors that remain after a correction are small, so a second correction gains nothing and changes nothing.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from .solid_feet import solid_foot_heights_m, solid_foot_points_m
 from .stance import PosedMotions
 
 _LEAST_GAIN = 0.12
-"""Smallest gain in mean sliding that counts, of soles or joints, as a share of the sliding before."""
+"""Minimum gain in mean sliding, of soles or joints, as a share of the sliding before."""
 _LEAST_GAIN_M_S = 0.03
-"""Smallest gain in mean sliding that counts, in m/s."""
+"""Minimum gain in mean sliding, in m/s."""
 _LEAST_GAIN_M = 0.004
-"""Smallest gain in the mean height of low soles that counts, in m. Of CMU's training clips, pieces of 12 s, 9 in 10
-gain less than all three when corrected again."""
+"""Minimum gain in the mean height of low soles, in m. Of CMU's training clips, in pieces of 12 s, 9 in 10 gain less
+than all three when corrected again."""
 _LOCALLY = 5.0
-"""Multiple of the absolute gains that counts if it lasts for `_LOCAL_S`, because one slide in a long motion hardly
-changes the means. Of those clips, 9 in 10 gain less, too."""
+"""Multiple of the absolute gains from which on a gain counts that lasts only for `_LOCAL_S`. One slide in a long motion
+hardly changes the means. Of those clips, 9 in 10 gain less, too."""
 _LOCAL_S = 0.2
 """Duration of a local gain, in s."""
 _REPEATS_M = 1e-5
-"""Maximum joint move of a repeated frame, in m."""
+"""Maximum joint displacement in a repeated frame, in m."""
 
 
 def gains_by_planting(
@@ -39,11 +39,12 @@ def gains_by_planting(
 ) -> np.ndarray:
     """Return which motions (N,) clearly stand better once planted.
 
-    Motions with known contacts always do. The height of an estimated floor does not count: it is never known to the
-    centimetre, and seems to be another one once feet are planted. Frames that repeat the frame before say nothing.
+    Motions with known contacts always do. For an estimated floor, the height does not count, because it is never known
+    to the centimetre and seems to differ once feet are planted. Frames that repeat the frame before do not count,
+    either.
 
-    The choice of whole corrections would come too late: standing feet of noisy captures would slide at 65 instead of 76
-    mm/s, but bodies in endless flight would be moved by 34 mm, and second corrections would change noisy motions.
+    To choose between whole corrections would be too late: standing feet of noisy captures would slide at 65 instead of
+    76 mm/s, but bodies in endless flight would be moved by 34 mm, and second corrections would change noisy motions.
 
     Args:
         given: N motions of T frames with poses, before planting.
@@ -81,11 +82,11 @@ class _StandingErrors:
     stands: np.ndarray
     """(T, 2) stances of the given motion."""
     is_low: np.ndarray
-    """(T, 2) whether a foot stands, or is lower than feet that stand usually are."""
+    """(T, 2) whether a foot stands, or is lower than standing feet usually are."""
     speeds_m_s: np.ndarray
     """(T, 2) of the soles that stand."""
     offsets_m: np.ndarray
-    """(T, 2) height error of low soles, in m relative to the usual height of soles that stand."""
+    """(T, 2) height error of low soles, in m relative to the usual height of standing soles."""
 
     @classmethod
     def measure(
@@ -97,7 +98,7 @@ class _StandingErrors:
             stands: (T, 2) stances of the motion.
             speeds_m_s: (T, 2) of the soles along the floor.
             heights_m: (T, 2) of the feet's lowest solid points above the ground.
-            usual_m: Height of soles that stand, None for the median.
+            usual_m: Usual height of standing soles; None for their median.
         """
         if usual_m is None:
             usual_m = float(median(heights_m[stands])) if stands.any() else -np.inf
@@ -119,13 +120,13 @@ class _StandingErrors:
 def _is_slower(before_m_s: float, after_m_s: float, sampled_share: float = 1.0) -> bool:
     """Return whether a mean speed falls clearly.
 
-    Frames that are not sampled repeat others, and lower the mean.
+    Frames that are not sampled repeat others, and so lower the mean.
     """
     return before_m_s - after_m_s > max(_LEAST_GAIN * before_m_s, _LEAST_GAIN_M_S * sampled_share)
 
 
 def _has_slower_joints(given: Motion, planted: Motion, sampled_share: float) -> bool:
-    """Return whether the joints of standing feet slide clearly slower."""
+    """Return whether the joints of standing feet slide clearly more slowly."""
     observation = observe(given)
     return _is_slower(observation.standing_speed_m_s(given), observation.standing_speed_m_s(planted), sampled_share)
 
@@ -138,7 +139,7 @@ def _has_lasting_gain(before: _StandingErrors, after: _StandingErrors, window: i
 
 
 def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int) -> float:
-    """Return the largest mean of values (T, 2) over a window of valid frames, 0 without any."""
+    """Return the largest mean of values (T, 2) over a window of valid frames, or 0."""
     if len(values) < window:
         return 0.0
     means = sliding_window_view(values, window, axis=0).mean(axis=-1)
