@@ -25,7 +25,7 @@ _SEGMENT_S = 3.0
 """Time in which a body moves in few ways, in s."""
 _WINDOW_S = 8 / 30
 """Length of the windows, in s."""
-_CAUTION = 1.1
+_NOISE_MARGIN = 1.1
 """Safety factor on the estimated noise, because overlapping windows spread its singular values."""
 
 
@@ -52,18 +52,18 @@ class Denoise:
         if self.each_joint:
             calm = repair_each(calm, np.flatnonzero(~noisy).tolist(), smooth_shaking_joints)
         turned = np.abs(calm.rotations - cleaning.motions.rotations).max(axis=(1, 2, 3))
-        return replace(cleaning, motions=calm, noisy=noisy, smoothed=noisy | (turned > _SMOOTHED))
+        return replace(cleaning, motions=calm, noisy=noisy, smoothed=noisy | (turned > _MIN_CHANGE))
 
 
-_SMOOTHED = 2e-3
+_MIN_CHANGE = 2e-3
 """Minimum change of a smoothed rotation, in quaternion components."""
-_CURVES_S = (0.1, 0.2, 0.4)
+_STRIDES_S = (0.1, 0.2, 0.4)
 """Strides of the second differences that show how much a shaking joint really moves, in s."""
-_SMOOTHEST = 1e3
+_MAX_SMOOTHNESS = 1e3
 """Maximum weight of second differences at 30 fps, for a joint that hardly moves."""
-_FEET_STAY = 1.1
+_MAX_FOOT_JERK_RATIO = 1.1
 """Maximum ratio of the feet's jerk after smoothing to that before. Legs may compensate the noise of a root."""
-_LEAST_MOVING = 0.25
+_MIN_MOVING_SHARE = 0.25
 """Minimum share of moving joints from which noise can be judged."""
 _ROUNDING_RAD = 1e-4
 """Rounding noise of files, in rad. A joint with less noise counts as free of it."""
@@ -71,13 +71,13 @@ _ROUNDING_RAD = 1e-4
 
 _KEYS_FPS = 29.0
 """Minimum frame rate of keys. The noise of joints was distinguished from motion at 30 fps."""
-_HIDDEN = 0.5
+_MAX_HIDDEN_NOISE = 0.5
 """Maximum noise of interpolated frames, relative to that of their keys. White noise is the same at all frame rates."""
-_FEWEST_FRAMES = 8
+_MIN_FRAMES = 8
 """Minimum number of frames that show noise."""
 
 
-_LONGEST_WINDOW = 16
+_MAX_WINDOW_FRAMES = 16
 """Maximum number of frames of a window."""
 
 
@@ -98,7 +98,7 @@ def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
     Motions that are too short have none. A joint may be noisy about one axis only. The root's axes are those of the
     world, so all of its directions count alike.
     """
-    if motions.root_m.shape[1] < _FEWEST_FRAMES:
+    if motions.root_m.shape[1] < _MIN_FRAMES:
         return np.zeros((len(motions), len(motions.skeleton)))
     rotations = make_continuous(motions.rotations, axis=1)
     noise_rad = 2 * norms(noise_level(rotations[..., None], 1))
@@ -127,7 +127,7 @@ def is_noisy(noise_rad: np.ndarray) -> np.ndarray:
     medians_rad = np.zeros(len(noise_rad))
     for index, joints_rad in enumerate(noise_rad):
         moving_rad = joints_rad[joints_rad > _ROUNDING_RAD]
-        if len(moving_rad) >= _LEAST_MOVING * len(joints_rad):
+        if len(moving_rad) >= _MIN_MOVING_SHARE * len(joints_rad):
             medians_rad[index] = median(moving_rad)
     return medians_rad > _NOISY_RAD
 
@@ -144,7 +144,7 @@ def find_noisy_keys(motion: Motion) -> int:
     for spacing in range(2, int(motion.fps / _KEYS_FPS) + 1):
         keys = motion.select_frames(slice(None, None, spacing))
         keys_rad = joint_noise_rad(MotionBatch.stack([keys]))
-        is_hidden = median(noise_rad[0]) < _HIDDEN * median(keys_rad[0])
+        is_hidden = median(noise_rad[0]) < _MAX_HIDDEN_NOISE * median(keys_rad[0])
         if is_hidden and is_noisy(keys_rad)[0]:
             return spacing
     return 0
@@ -163,7 +163,7 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
     """
     rotations = make_continuous(motions.rotations, axis=1)
     root_m = motions.root_m.copy()
-    if root_m.shape[1] < _FEWEST_FRAMES:
+    if root_m.shape[1] < _MIN_FRAMES:
         return motions
     noise_m = root_noise_m(motions)
     # joints that do not move have no noise
@@ -201,11 +201,11 @@ def smooth_shaking_joints(motion: Motion) -> Motion:
     if not noise_rad.any():
         return motion
     rotations = make_continuous(motion.rotations)
-    smoothest = scale_smoothness(_SMOOTHEST, motion.fps)
+    smoothest = scale_smoothness(_MAX_SMOOTHNESS, motion.fps)
     for joint in np.flatnonzero(noise_rad):
         values = rotations[:, joint]
         noise = float(noise_rad[joint] / 2) ** 2  # of all components of a quaternion
-        needed = max(_measure_needed_bends(values, noise, max(1, round(over_s * motion.fps))) for over_s in _CURVES_S)
+        needed = max(_measure_needed_bends(values, noise, max(1, round(over_s * motion.fps))) for over_s in _STRIDES_S)
         smooth = smooth_whittaker(values, min(noise / max(needed, 1e-12), smoothest))
         rotations[:, joint] = smooth / norms(smooth)[:, None]
     calm = replace(motion, rotations=rotations)
@@ -237,7 +237,7 @@ def is_calmer(before: MotionBatch, after: MotionBatch) -> np.ndarray:
     jerk_before = norms(np.diff(joint_positions(before), 3, axis=1)).mean(axis=1)
     jerk_after = norms(np.diff(joint_positions(after), 3, axis=1)).mean(axis=1)
     feet = list(before.skeleton.pair("ankle") or ())
-    feet_stay = (jerk_after[:, feet] <= _FEET_STAY * jerk_before[:, feet]).all(axis=1)
+    feet_stay = (jerk_after[:, feet] <= _MAX_FOOT_JERK_RATIO * jerk_before[:, feet]).all(axis=1)
     return (jerk_after.mean(axis=1) < jerk_before.mean(axis=1)) & feet_stay
 
 
@@ -281,7 +281,7 @@ def shrink_noise(values: np.ndarray, fps: float) -> np.ndarray:
         (T, K) channels with less noise.
     """
     frames = round(_SEGMENT_S * fps)
-    window = min(max(round(_WINDOW_S * fps), 2), _LONGEST_WINDOW)
+    window = min(max(round(_WINDOW_S * fps), 2), _MAX_WINDOW_FRAMES)
     if len(values) <= 1.5 * frames:
         return _project_onto_subspace(values, window)
     segments = int(np.ceil(2 * len(values) / frames)) - 1
@@ -321,6 +321,6 @@ def _signal_shares(singular: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """
     small, large = sorted(shape)
     ratio = small / large
-    scaled = np.maximum(singular, 1e-9) / (_CAUTION * np.sqrt(large))
+    scaled = np.maximum(singular, 1e-9) / (_NOISE_MARGIN * np.sqrt(large))
     signal = np.maximum((scaled**2 - ratio - 1) ** 2 - 4 * ratio, 0.0)
     return np.where(scaled > 1 + np.sqrt(ratio), np.sqrt(signal) / scaled**2, 0.0)

@@ -18,7 +18,7 @@ from .planting_gain import gains_by_planting
 from .soft_planting import plant_feet_softly
 from .stance import SOLE_NEAR_M, PosedMotions, find_boxes_under_feet, has_boxes
 
-_STILL_SLIDES_M_S = 0.12
+_REPLANTING_M_S = 0.12
 """Sliding speed above which feet are planted a second time, in m/s. Captures hardly need the second round. Without it,
 standing feet of noisy motions slide at 59 instead of 51 mm/s."""
 
@@ -92,5 +92,5 @@ def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
     for index in range(len(planted)):
         is_planted = not np.array_equal(given.motions.rotations[index], planted.rotations[index])
         standing = observe(given.motions[index])
-        slides[index] = is_planted and standing.standing_speed_m_s(planted[index]) > _STILL_SLIDES_M_S
+        slides[index] = is_planted and standing.standing_speed_m_s(planted[index]) > _REPLANTING_M_S
     return slides

@@ -18,19 +18,19 @@ from selfcorrect.motion.perception.observation import observe
 from .solid_feet import solid_foot_heights_m, solid_foot_points_m
 from .stance import PosedMotions
 
-_LEAST_GAIN = 0.12
+_MIN_GAIN = 0.12
 """Minimum gain in mean sliding, of soles or joints, as a share of the sliding before."""
-_LEAST_GAIN_M_S = 0.03
+_MIN_GAIN_M_S = 0.03
 """Minimum gain in mean sliding, in m/s."""
-_LEAST_GAIN_M = 0.004
+_MIN_GAIN_M = 0.004
 """Minimum gain in the mean height of low soles, in m. Of CMU's training clips, in pieces of 12 s, 9 in 10 gain less
 than all three when corrected again."""
-_LOCALLY = 5.0
+_LOCAL_FACTOR = 5.0
 """Multiple of the absolute gains from which on a gain counts that lasts only for `_LOCAL_S`. One slide in a long motion
 hardly changes the means. Of those clips, 9 in 10 gain less, too."""
 _LOCAL_S = 0.2
 """Duration of a local gain, in s."""
-_REPEATS_M = 1e-5
+_MAX_REPEAT_M = 1e-5
 """Maximum joint displacement in a repeated frame, in m."""
 
 
@@ -55,7 +55,7 @@ def gains_by_planting(
     if given.motions.contacts is not None:
         return np.ones(len(planted), dtype=bool)
     steps_m = np.abs(np.diff(given.positions_m, axis=1)).max((2, 3))
-    is_sampled = np.pad(steps_m > _REPEATS_M, ((0, 0), (1, 0)), constant_values=True)
+    is_sampled = np.pad(steps_m > _MAX_REPEAT_M, ((0, 0), (1, 0)), constant_values=True)
     stands = given.stands_on(ground_m) & is_sampled[..., None]
     posed_again = PosedMotions.from_motions(planted, given.soles)
     heights_m = solid_foot_heights_m(given, solid_foot_points_m(given), ground_m)
@@ -68,7 +68,7 @@ def gains_by_planting(
         after = _StandingErrors.measure(motion_stands, posed_again.speeds_m_s[index], planted_heights_m[index], usual_m)
         is_gain[index] = (
             _is_slower(before.speed_m_s, after.speed_m_s)
-            or after.offset_m < before.offset_m - _LEAST_GAIN_M
+            or after.offset_m < before.offset_m - _MIN_GAIN_M
             or _has_lasting_gain(before, after, window)
             or _has_slower_joints(given.motions[index], planted[index], float(is_sampled[index].mean()))
         )
@@ -122,7 +122,7 @@ def _is_slower(before_m_s: float, after_m_s: float, sampled_share: float = 1.0) 
 
     Frames that are not sampled repeat others, and so lower the mean.
     """
-    return before_m_s - after_m_s > max(_LEAST_GAIN * before_m_s, _LEAST_GAIN_M_S * sampled_share)
+    return before_m_s - after_m_s > max(_MIN_GAIN * before_m_s, _MIN_GAIN_M_S * sampled_share)
 
 
 def _has_slower_joints(given: Motion, planted: Motion, sampled_share: float) -> bool:
@@ -135,7 +135,7 @@ def _has_lasting_gain(before: _StandingErrors, after: _StandingErrors, window: i
     """Return whether soles stand clearly better throughout a window of frames."""
     slower_m_s = _largest_lasting_value(before.speeds_m_s - after.speeds_m_s, before.stands, window)
     nearer_m = _largest_lasting_value(before.offsets_m - after.offsets_m, before.is_low, window)
-    return slower_m_s > _LOCALLY * _LEAST_GAIN_M_S or nearer_m > _LOCALLY * _LEAST_GAIN_M
+    return slower_m_s > _LOCAL_FACTOR * _MIN_GAIN_M_S or nearer_m > _LOCAL_FACTOR * _MIN_GAIN_M
 
 
 def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int) -> float:

@@ -38,7 +38,7 @@ from .cleaning import CleanupState
 from .planting import PlantFeet, plant_feet
 from .stance import STEEP, has_boxes
 
-_CAPTURED_CARRIES_M_S = (0.6, 1.8)
+_CARRYING_SPEEDS_M_S = (0.6, 1.8)
 """Speeds of captured parts that a support may carry, in m/s: fully up to the first, and not at all above the second."""
 
 _ROUNDS = (
@@ -67,30 +67,30 @@ Poses = tuple[np.ndarray, np.ndarray]
 Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
 """Function that maps supports to the unexplained force (T,) and the loads of all points (T, C)."""
 
-_SWINGS_M = 0.08
+_MAX_GRIP_DISTANCE_M = 0.08
 """Maximum distance of a gripping hand from its hold, in m."""
-_STEEP_ON_SEAT = 0.8
+_SEAT_STEEPNESS = 0.8
 """Maximum steepness of thighs on a seat. On high stools, thighs slope."""
 _FRICTION = EngineSettings.friction
 """Friction coefficient of supports and floor, the usual one: what is found must not depend on a simulation."""
-_MISSING = 0.25
+_MISSING_BODYWEIGHTS = 0.25
 """Minimum unexplained force that suggests a support, in body weights. Moments are weighted as in plans."""
-_MISSING_SEAT = 0.1
+_MISSING_SEAT_BODYWEIGHTS = 0.1
 """The same for a long rest on a seat. Feet may bear much of the weight, and a body that still needs no other
 support."""
-_LONG_S = 1.5
+_LONG_REST_S = 1.5
 """Minimum duration of a long rest, in s."""
-_FEWEST_S = 0.2
+_MIN_MISSING_S = 0.2
 """Minimum total time in which a support seems to be missing, in s."""
-_OFTEN = 0.5
+_MIN_MISSING_SHARE = 0.5
 """Minimum share of time in which a foot or the seat lacks support. For less, twice the force is needed."""
-_EXPLAINED = 0.5
+_MIN_EXPLAINED_SHARE = 0.5
 """Minimum share of the unexplained force that a support must explain."""
-_LEAST_LOAD = 0.2
+_MIN_LOAD_BODYWEIGHTS = 0.2
 """Minimum load on a support, in body weights."""
 _MARGIN_M = 0.08
 """Margin of a support around the part on it, in m."""
-_MARGIN_OF_SEAT_M = 0.03
+_SEAT_MARGIN_M = 0.03
 """Margin of a seat, in m. It is small, because sloping thighs must clear the edge."""
 
 
@@ -242,7 +242,7 @@ def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, i
 
     def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
         heights_m = above_ground_m(body, points_m[None], [supports])[..., 1]
-        activation = contact_activation(heights_m, speeds_m_s, _CAPTURED_CARRIES_M_S, _CONTACTS)
+        activation = contact_activation(heights_m, speeds_m_s, _CARRYING_SPEEDS_M_S, _CONTACTS)
         wrench = needs.wrench[:, is_rest_frame]
         arms = arms_m[:, is_rest_frame]
         force_n = solve_contact_forces(wrench, arms, activation[:, is_rest_frame], _FRICTION, _CONTACTS)
@@ -259,10 +259,10 @@ def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, i
 def _misses_support(rest: Rest, missing: np.ndarray, fps: float) -> bool:
     """Return whether a rest lacks a support, given unexplained forces (T,)."""
     lacking = missing > rest.missing
-    if lacking.sum() < round(_FEWEST_S * fps):
+    if lacking.sum() < round(_MIN_MISSING_S * fps):
         return False
     is_foot_or_seat = rest.support.part.endswith(("foot", "seat"))
-    is_often_lacking = is_foot_or_seat and lacking.mean() > _OFTEN
+    is_often_lacking = is_foot_or_seat and lacking.mean() > _MIN_MISSING_SHARE
     return bool(is_often_lacking or missing[lacking].mean() > 2 * rest.missing)
 
 
@@ -278,8 +278,8 @@ def _bears_load(rest: Rest, missing: np.ndarray, still_missing: np.ndarray, load
     force_without = missing[rest.frames][lacking]
     force_with = still_missing[rest.frames][lacking]
     load = (loads @ rest.places)[rest.frames][lacking]
-    explains = median(force_with) < _EXPLAINED * median(force_without)
-    return bool(explains and load.mean() > _LEAST_LOAD)
+    explains = median(force_with) < _MIN_EXPLAINED_SHARE * median(force_without)
+    return bool(explains and load.mean() > _MIN_LOAD_BODYWEIGHTS)
 
 
 def _find_rests(
@@ -303,15 +303,15 @@ def _find_rests(
     may_rest = part_points_m[..., 1].min(1) > lowest_m
     if not may_rest.any():
         return []
-    steepest = _STEEP_ON_SEAT if part == "seat" else STEEP
+    steepest = _SEAT_STEEPNESS if part == "seat" else STEEP
     may_rest &= _can_rest(part, motion.skeleton, positions_m, part_points_m, steepest)
     rests = []
     for start, stop in find_rests(part_points_m, may_rest, motion.fps, is_foot=part.endswith("foot")):
         rest_points_m = part_points_m[start:stop]
         if part.endswith("grip") and not _is_steady_grip(rest_points_m[:, 0]):
             continue
-        is_long_seat = part == "seat" and stop - start >= _LONG_S * motion.fps
-        missing = _MISSING_SEAT if is_long_seat else _MISSING
+        is_long_seat = part == "seat" and stop - start >= _LONG_REST_S * motion.fps
+        missing = _MISSING_SEAT_BODYWEIGHTS if is_long_seat else _MISSING_BODYWEIGHTS
         rests.append(Rest(_make_support(part, rest_points_m, start), places, missing))
     return rests
 
@@ -343,7 +343,7 @@ def _can_rest(
 def _is_steady_grip(points_m: np.ndarray) -> bool:
     """Return whether a hand (T, 3) grips something that does not swing."""
     distances_m = norms(points_m - median(points_m, axis=0))
-    return bool((distances_m < _SWINGS_M).all())
+    return bool((distances_m < _MAX_GRIP_DISTANCE_M).all())
 
 
 def _make_support(part: str, points_m: np.ndarray, first: int) -> Support:
@@ -353,7 +353,7 @@ def _make_support(part: str, points_m: np.ndarray, first: int) -> Support:
     """
     top_m = float(median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + REST_LEVEL_M]
-    margin_m = _MARGIN_OF_SEAT_M if part == "seat" else _MARGIN_M
+    margin_m = _SEAT_MARGIN_M if part == "seat" else _MARGIN_M
     low_m = touching_m.min(0) - margin_m
     high_m = touching_m.max(0) + margin_m
     x, _, z = ((low_m + high_m) / 2).tolist()
