@@ -22,6 +22,12 @@ _LEAST_ARC_M = 0.08
 """Minimum height of a flight's parabola, in m. In lower flights, toes or hands still touch something."""
 _MAX_DEVIATION = 0.055
 """Maximum deviation of the centre of mass from its parabola, relative to the parabola's height."""
+_PUSH_S = 0.4
+"""Maximum duration of a push-off or landing, in s."""
+_LEAST_PUSH = 0.2
+"""Minimum change, during push-off and landing, in the height of the centre of mass above the lowest point, relative to
+the flight's height. With less, legs would have to push off more than five times as strongly as gravity, which
+people cannot."""
 
 
 def pace(features: MotionFeatures) -> float | None:
@@ -77,7 +83,21 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
     rises_then_falls = slope > 0 and slope + 2 * curve * times[-1] < 0
     arc_m = -float(curve) * times[-1] ** 2 / 4
     is_flight = rises_then_falls and arc_m > _LEAST_ARC_M and residual_m < _MAX_DEVIATION * arc_m
-    return -2 * float(curve) if is_flight else None
+    if not is_flight or not _does_push_off(features, start, stop, _LEAST_PUSH * arc_m):
+        return None
+    return -2 * float(curve)
+
+
+def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: float) -> bool:
+    """Return whether the legs push off and land.
+
+    They stretch before a flight and bend after it, as far as the motion covers that. If a file moves the whole body up
+    and down, its path may be that of a flight, but its legs do nothing.
+    """
+    frames = round(_PUSH_S * features.fps)
+    over_lowest_m = features.centre_m[:, 1] - features.ground_m - features.lowest_m
+    sides = [over_lowest_m[start - frames : start + 1], over_lowest_m[stop - 1 : stop + frames]]
+    return all(np.ptp(side_m) >= least_m for side_m in sides if len(side_m) > frames)
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:
