@@ -7,7 +7,7 @@ package adds an engine, a `World` class that takes `EngineSettings`, through an 
 
 import warnings
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 
 from selfcorrect.core.errors import MissingExtraError, SettingError
 from selfcorrect.runtime.registry import Registry, Row
@@ -33,8 +33,8 @@ class Engine(Row):
         """
         for package in self.packages:
             try:
-                command = f"pip install --force-reinstall --no-deps {package}=={version(package)}"
-            except PackageNotFoundError:
+                command = f"pip install --force-reinstall --no-deps {package}=={metadata.version(package)}"
+            except metadata.PackageNotFoundError:
                 continue
             return f"run `{command}`, or correct with --kinematic, which needs no engine"
         return ""
