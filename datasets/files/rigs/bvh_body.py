@@ -14,7 +14,7 @@ from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.motion import SLAB, Motion
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.views import Rerooted
 
@@ -38,6 +38,7 @@ from .stretching import (
 )
 
 _HELD_M = 0.01
+_FRAMES_TO_DOUBT = 512
 _FAR_APART_M = 0.1
 """Smallest median displacement between key poses, in m, of the joint that moves furthest."""
 _GOES_ON = 0.5
@@ -125,7 +126,7 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
     assumed = replace(clip, notes=(*clip.notes, clip.placeholder_rate), placeholder_rate=None)
     if len(clip.motion) < 3:
         return assumed
-    positions_m = joint_positions(clip.motion.frames(0, SLAB))
+    positions_m = joint_positions(clip.motion.frames(0, _FRAMES_TO_DOUBT))
     steps_m = np.diff(positions_m - positions_m[:, :1], axis=0)
     furthest_m = np.linalg.norm(steps_m, axis=2).max(axis=1)
     sizes_m2 = np.sqrt((steps_m[1:] ** 2).sum() * (steps_m[:-1] ** 2).sum())

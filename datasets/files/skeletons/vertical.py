@@ -16,7 +16,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, find_distinct, median, normalize_safely, norms
-from selfcorrect.motion.motion import SLAB, Motion
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.views import X_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 
@@ -41,16 +41,24 @@ _HABIT = np.array([0.0, 0.0, -2.0, -2.0, -1.5, -1.5])
 """Prior log-odds of the axes for formats without a vertical axis."""
 _BY_FORMAT = 3.0
 """Log-odds of the format's axis."""
-_BY_CUE = 2.5
-"""Log-odds of the axis along which the rest pose stands, the body is on a floor at 0, or the body falls freely."""
+_BY_REST = 2.5
+"""Log-odds of the axis along which the rest pose stands."""
+_BY_FLIGHT = 2.2
+"""Log-odds of the axis along which the body falls freely."""
 _BY_POSTURE = 4.0
 """Log-odds of an axis along which the body stands all the time, negative if the body is upside down."""
 _STANDS_STRAINED = (3.0, 5.0)
 """Strains at which an upright body is certainly standing (up to the first) and rather swimming (from the second)."""
 _SWIMS_SHARE = 0.25
 """Share of the log-odds by posture that remains for a swimming body, if format and rest pose favour another axis."""
+_BY_ZERO = 2.6
+"""Log-odds of an axis along which the body is on a floor at 0."""
+_BY_TRAVEL = 2.0
+"""Log-odds against an axis of travel, because people rarely climb, and those who swim or crawl stay level."""
 _SURE = 0.5
-"""Smallest lead of the chosen axis, and of the axis that a cue favours, in log-odds."""
+"""Smallest lead of the chosen axis, in log-odds."""
+_SPEAKS = 0.5
+"""Smallest lead with which a cue favours an axis, in log-odds."""
 _AGAINST = 5.0
 """Lead of another axis that contradicts the option, in log-odds, if no cue supports the option."""
 
@@ -71,6 +79,10 @@ _AT_ZERO = (-0.04, 0.15)
 """Height range of the lowest joint of a body on a floor at 0, in leg lengths."""
 _OFTEN = 0.2
 """Smallest share of frames in which the lowest joint is in this range."""
+_FAR = 1.0
+"""Smallest travel along an axis that counts, in leg lengths."""
+_STRAIGHT = 0.8
+"""Smallest cosine between the travel and the axis."""
 
 _FLIGHT_S = 0.2
 """Minimum duration of a flight, in s."""
@@ -90,6 +102,7 @@ _NO_LEG_M = 1e-6
 _MOMENTS = 256
 """Maximum number of sampled frames."""
 _DIRECTIONS = 16
+_MAX_FRAMES = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +206,7 @@ def up_of_motion(
     if up is not None and up.endswith("!"):
         return UpAxis.from_option(up)
     body = None
-    features = MotionFeatures.of_joints(motion.frames(0, SLAB))
+    features = MotionFeatures.of_joints(motion.frames(0, _MAX_FRAMES))
     if len(motion) and (places_m := features.places(*_TRACED_PARTS)) is not None:
         parts_m: dict[str, np.ndarray] = dict(zip(_TRACED_PARTS, np.moveaxis(places_m, 1, 0), strict=True))
         body = TracedBody.from_parts(parts_m, features.body_m, features.centre_m, motion.fps, format_axis, rest_axis)
@@ -211,7 +224,7 @@ def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
     cues = [] if body is None else _find_cues(body)
     log_odds = sum((cue.log_odds for cue in cues), _HABIT)
     shown = int(log_odds.argmax())
-    is_supported = any(cue.find_lead(axis, ALL_AXES) > _SURE for cue in cues)
+    is_supported = any(cue.find_lead(axis, ALL_AXES) > _SPEAKS for cue in cues)
     if not is_supported and log_odds[shown] - log_odds[axis] > _AGAINST:
         option = OPTIONS[axis]
         raise InputError(
@@ -278,21 +291,21 @@ class _Cue:
         """Return the axis that the cue favours, with its lead, or None if it favours none."""
         axis = max(candidates, key=lambda candidate: self.log_odds[candidate])
         lead = self.find_lead(axis, candidates)
-        return AxisEvidence(f"by {self.name} (+{lead:.1f})", axis) if lead > _SURE else None
+        return AxisEvidence(f"by {self.name} (+{lead:.1f})", axis) if lead > _SPEAKS else None
 
 
 def _leave_out_upside_down(among: Sequence[int], body: TracedBody, cues: Sequence[_Cue]) -> Sequence[int]:
     """Drop the axis opposite to the rest pose's if only the posture favours it.
 
     A person upside down, on the hands or on a bar, looks like a person who stands in an upside-down world. Only floor,
-    supports and flights tell the two apart.
+    supports, travel and flights tell the two apart.
     """
     if body.rest_axis is None:
         return among
     opposite = int((AXES @ AXES[body.rest_axis]).argmin())
     others = [cue.log_odds for cue in cues if cue.name not in (_REST, _POSTURE)]
     lead = sum(log_odds[opposite] - log_odds[body.rest_axis] for log_odds in others)
-    return among if lead > _SURE else [axis for axis in among if axis != opposite]
+    return among if lead > _SPEAKS else [axis for axis in among if axis != opposite]
 
 
 def _find_cues(body: TracedBody) -> list[_Cue]:
@@ -300,6 +313,8 @@ def _find_cues(body: TracedBody) -> list[_Cue]:
     upwards = normalize_safely(body.upwards_m[body.moments])
     low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
     is_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0) > _OFTEN
+    travel = (body.centre_m[-1] - body.centre_m[0]) / body.leg_m
+    travels = np.abs(AXES @ travel) > max(_FAR, _STRAIGHT * float(np.linalg.norm(travel)))
     strains = _find_strains(body)
     posture = _BY_POSTURE * (upwards @ AXES.T).mean(axis=0)
     is_standing = np.interp(strains, _STANDS_STRAINED, (1.0, _SWIMS_SHARE))
@@ -307,11 +322,12 @@ def _find_cues(body: TracedBody) -> list[_Cue]:
     is_in_doubt = (posture > 0) & (marks < marks.max())
     return [
         _Cue("the format", _BY_FORMAT * _mark(body.format_axis)),
-        _Cue(_REST, _BY_CUE * _mark(body.rest_axis)),
+        _Cue(_REST, _BY_REST * _mark(body.rest_axis)),
         _Cue(_POSTURE, np.where(is_in_doubt, is_standing * posture, posture)),
         _Cue("what it stands on", -strains),
-        _Cue("a floor at 0", _BY_CUE * is_at_zero),
-        _Cue("flights", _BY_CUE * _find_flights(body)),
+        _Cue("a floor at 0", _BY_ZERO * is_at_zero),
+        _Cue("where it travels", -_BY_TRAVEL * travels),
+        _Cue("flights", _BY_FLIGHT * _find_flights(body)),
     ]
 
 

@@ -14,21 +14,27 @@ from ..geometry.runs import spans
 from ..geometry.vectors import median, norms
 from ..perception.motion_features import FALLING, MotionFeatures
 from ..perception.stances import SHORTEST_STANCE_S
-from .floor import AS_LOW_M
 from .pace import find_gravity_m_s2
 
 _IN_PLACE_FACTOR = 2.5
 """Maximum speed of a foot that stays in place, relative to the speed in the motion's stances."""
+_AS_LOW_M = 0.02
+"""Maximum height of a bearing foot above the lowest foot, in m."""
+_LEVEL_M = 0.01
+"""Maximum height of a foot on the floor, in m."""
 RISE_M = 0.04
 """Minimum rise of the whole body that counts, in m."""
 _MAX_RISE_M = 0.3
 """Maximum rise, in m. A body that rises further climbs on something."""
 _GRIP_M_S = 0.2
 """Maximum speed of a gripping hand, in m/s."""
-_BORNE_SHARE = 0.5
-"""Minimum share of a rise that happens while a foot bears weight. On steps, hardly any of it does."""
+_BORNE_SHARES = (0.65, 0.5)
+"""Minimum share of a one-sided rise, and of a rise and fall, that happens while a foot bears weight. On steps, hardly
+any of it does."""
 _FOLLOWED_SHARE = 0.4
 """Minimum movement of the root, relative to the rise and fall. The root of a sitting body stays in place."""
+_SUNK_SHARE = 0.25
+"""Minimum depth of all points of a bearing sole, relative to the body's depth, if the body has sunk."""
 _MAX_RISE_M_S = 1.0
 """Maximum speed of a rise, in m/s. A faster body jumps to another position, as between takes."""
 
@@ -59,18 +65,18 @@ def estimate_body_rise_m(
     root_steps_m = np.diff(features.root_m[:, 1])
     off_m = np.interp(frames, frames[is_held], held_m[is_held])
     steps_m = _measure_borne_steps_m(holds, heights_m, features.fps)
-    for first, last in spans(np.abs(off_m) > AS_LOW_M, 0):
+    for first, last in spans(np.abs(off_m) > _LEVEL_M, 0):
         stretch = slice(first, last + 1)
         peak = first + int(np.abs(off_m[stretch]).argmax())
         peak_m = off_m[peak]
-        least_m = AS_LOW_M if has_only_floor else RISE_M
+        least_m = _LEVEL_M if has_only_floor else RISE_M
         if not least_m < abs(peak_m) < _MAX_RISE_M or _falls_freely(features, heights_m, stretch):
             continue
         if has_only_floor:
             rise_m[stretch] = off_m[stretch]
             continue
         sunk_m = np.where(holds[stretch], highest_m[stretch], np.inf).min()
-        if peak_m < 0 < sunk_m:
+        if peak_m < 0 and sunk_m > _SUNK_SHARE * peak_m:
             continue
         flanks = []
         if first > 0:
@@ -80,7 +86,8 @@ def estimate_body_rise_m(
         borne_m = sum(abs(steps_m[flank].sum()) for flank in flanks)
         followed_m = sum(abs(root_steps_m[flank].sum()) for flank in flanks)
         needed_m = abs(peak_m) * max(len(flanks), 1)
-        if borne_m >= _BORNE_SHARE * needed_m and followed_m >= _FOLLOWED_SHARE * needed_m:
+        borne_share = _BORNE_SHARES[len(flanks) == 2]
+        if borne_m >= borne_share * needed_m and followed_m >= _FOLLOWED_SHARE * needed_m:
             rise_m[stretch] = off_m[stretch]
     return rise_m
 
@@ -95,8 +102,8 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
     lowest_m = heights_m.min(axis=1)
     observation = features.observation
     is_in_place = observation.along_m_s < _IN_PLACE_FACTOR * observation.stance_speed_m_s
-    holds = is_in_place & (heights_m < lowest_m[:, None] + AS_LOW_M)
-    holds &= features.sole_heights_m < features.lowest_surface_m[:, None] + AS_LOW_M
+    holds = is_in_place & (heights_m < lowest_m[:, None] + _AS_LOW_M)
+    holds &= features.sole_heights_m < features.lowest_surface_m[:, None] + _AS_LOW_M
     places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
     if places_m is not None:
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m, 1, 0)
@@ -120,7 +127,7 @@ def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float)
 
 def _falls_freely(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) -> bool:
     """Return whether the body falls freely above the floor."""
-    falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > AS_LOW_M]
+    falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > _LEVEL_M]
     if not len(falls_m_s2):
         return False
     return min(falls_m_s2.mean(), median(falls_m_s2)) > FALLING * find_gravity_m_s2(features)
@@ -161,10 +168,10 @@ def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
     not change (`resting` of the observation). A body that rests on other parts has none.
     """
     heights_m = features.sole_heights_m
-    is_lowest = heights_m < heights_m.min(axis=1)[:, None] + AS_LOW_M
-    bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > AS_LOW_M)[:, None]
+    is_lowest = heights_m < heights_m.min(axis=1)[:, None] + _AS_LOW_M
+    bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > _AS_LOW_M)[:, None]
     points_m = np.concatenate([features.feet_m, features.middle_lines_m], axis=2)
-    is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + AS_LOW_M
+    is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + _AS_LOW_M
     window = max(1, round(SHORTEST_STANCE_S * features.fps))
     points_m = uniform_filter1d(points_m, window, axis=0, mode="nearest")
     speeds_m_s = floor_speeds_m_s(points_m, features.fps)

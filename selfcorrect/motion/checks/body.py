@@ -9,11 +9,10 @@ import numpy as np
 
 from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import angles_rad, dot, median, normalize_safely, norms
+from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percentile
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
 from ..perception.observed_ground import observe_ground
-from ..perception.stances import SHORTEST_STANCE_S
 from ..skeleton import ADULT_LEG_M, SIDES
 from ..support import Surroundings
 from .findings import Measurement, deviation_factor
@@ -118,6 +117,11 @@ def overextension_deg(features: MotionFeatures) -> Measurement | None:
     return Measurement(np.stack(angles_deg, axis=1), tuple(names))
 
 
+_HIPS_WEIGHT = 0.25
+"""Weight of the hips relative to the foot. Thighs may be rotated relative to the hips."""
+_MIN_MEAN_LENGTH = 0.05
+"""Minimum length of the mean of unit vectors that determines an axis."""
+
 _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
 """Angle of a fully folded joint minus the rule's threshold, in degrees. A single threshold then serves for folding and
 for bending forwards."""
@@ -136,30 +140,51 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
     bones_m = np.diff(leg_m, axis=1)
     thigh_m = rotate(world_to_thigh, bones_m[:, 0])
     shank_m = rotate(world_to_thigh, bones_m[:, 1])
-    # The hinge is the mean of the body's left, because the axis differs between rigs, and often between legs.
-    hinge = normalize_safely(rotate(world_to_thigh, _find_left(features, side, leg_m)).mean(axis=0))
+    hinge = _hinge(rotate(world_to_thigh, _find_left(features, side, leg_m)))
+    if hinge is None:
+        return np.zeros(len(features))
     thigh_m = thigh_m - (thigh_m @ hinge)[:, None] * hinge
     shank_m = shank_m - (shank_m @ hinge)[:, None] * hinge
     sines = -(np.cross(thigh_m, shank_m) @ hinge)
     return np.degrees(np.arctan2(sines, dot(thigh_m, shank_m)))
 
 
+def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
+    """Return a knee's bend axis (3,) in the thigh's frame.
+
+    It is the mean of the body's left (T, 3) in that frame, because the axis differs between rigs, and often between
+    legs. Returns None if nothing determines it.
+    """
+    mean = leftwards.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return mean / length if length > _MIN_MEAN_LENGTH else None
+
+
 def _find_left(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.ndarray:
     """Return the direction (T, 3) of the body's left in the world.
 
-    It follows from the foot, which points ahead of the shank whatever knee and hip do, or else from the hips. It is
-    zero if neither is known.
+    It follows from the foot and, with less weight, from the hips, as far as these are known. The foot points ahead of
+    the shank whatever knee and hip do, so it is right for bent and rotated legs.
     """
     toes = features.places(f"{side}_ankle", f"{side}_foot")
+    hips = features.places("right_hip", "left_hip")
+    left = np.zeros((len(features), 3))
     if toes is not None:
         foot_direction = normalize_safely(toes[:, 1] - toes[:, 0])
-        return np.cross(foot_direction, normalize_safely(leg_m[:, 2] - leg_m[:, 1]))
-    hips = features.places("right_hip", "left_hip")
-    return np.zeros((len(features), 3)) if hips is None else normalize_safely(hips[:, 1] - hips[:, 0])
+        left += np.cross(foot_direction, normalize_safely(leg_m[:, 2] - leg_m[:, 1]))
+    if hips is not None:
+        left += _HIPS_WEIGHT * normalize_safely(hips[:, 1] - hips[:, 0])
+    return left
 
 
+_HELD_PERCENTILE = 10
+"""Percentage of frames in which a held leg may come down."""
+_HELD_HEIGHT = 0.08
+"""Minimum height of a held foot above the other foot, each at its lowest, in leg lengths."""
 _OFF_FLOOR_M = 0.02
 """Minimum height of a body off the floor, in m."""
+_STEPS_SHARE = 0.05
+"""Minimum share of frames in which a travelling body is off the floor without falling."""
 _MAX_HELD_DEG = 130.0
 """Angle above which people cannot hold a leg while they stay in place, in degrees."""
 
@@ -177,11 +202,11 @@ def held_leg_deg(features: MotionFeatures) -> Measurement | None:
     hips_m = places[:, 1:3]
     down_m = hips_m.mean(axis=1) - places[:, 0]
     angles_deg = np.degrees(angles_rad(places[:, 3:] - hips_m, down_m[:, None]))
-    held_deg = angles_deg.min(axis=0)
+    held_deg = percentile(angles_deg, _HELD_PERCENTILE, axis=0)
     on_floor = features.with_surroundings(Surroundings())
-    lowest_m = on_floor.sole_heights_m.min(axis=0)
-    has_steps = find_unsupported_frames(on_floor, on_floor.clear_m, _OFF_FLOOR_M).any()
-    is_held = lowest_m > lowest_m[::-1]
+    lowest_m = percentile(on_floor.sole_heights_m, _HELD_PERCENTILE, axis=0)
+    is_held = lowest_m - lowest_m[::-1] > _HELD_HEIGHT * _leg_m(features)
+    has_steps = find_unsupported_frames(on_floor, on_floor.clear_m, _OFF_FLOOR_M).mean() > _STEPS_SHARE
     is_held &= has_steps | (held_deg > _MAX_HELD_DEG)
     return Measurement(np.where(is_held, held_deg, 0.0)[None], ("left leg", "right leg"))
 
@@ -257,7 +282,7 @@ def _find_turning_steps(rotations: np.ndarray, fps: float) -> np.ndarray:
 
 def _count_rigid_steps(fps: float) -> float:
     """Return how many motionless steps make a pose rigid."""
-    return _MIN_RIGID_S * fps
+    return max(_MIN_RIGID_STEPS, _MIN_RIGID_S * fps)
 
 
 def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
@@ -278,7 +303,7 @@ def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
 def _has_jump(features: MotionFeatures, step: int) -> bool:
     """Return whether a joint jumps in a step.
 
-    It is then suddenly as fast as only fast joints are.
+    It does if it is faster than people, or suddenly as fast as only fast joints are.
     """
     if not 0 <= step < len(features) - 1:
         return False
@@ -288,7 +313,7 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
     step_speeds_m_s = speeds_m_s[step - start]
     neighbour_speeds_m_s = np.delete(speeds_m_s, step - start, axis=0).max(axis=0, initial=0.0)
     is_sudden = step_speeds_m_s > np.maximum(_FAST_M_S, _SUDDEN_FACTOR * neighbour_speeds_m_s)
-    return bool(is_sudden.any())
+    return bool(step_speeds_m_s.max() > FASTEST_M_S or is_sudden.any())
 
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
@@ -303,11 +328,15 @@ def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
 T_POSE_DEG = 20.0
 """Maximum angle between a limb and its direction in a T-pose, in degrees."""
 
+FASTEST_M_S = 14.0
+"""Joint speed that no person reaches, in m/s."""
 _FAST_M_S = 5.0
 """Speed that no arm reaches within one step, in m/s, because arms accelerate slowly."""
 _SUDDEN_FACTOR = 3.0
 """Minimum speed of a suddenly fast joint, relative to the steps before and after."""
 
+_MIN_RIGID_STEPS = 2
+"""Minimum number of motionless steps in a rigid pose."""
 _MIN_RIGID_S = 0.2
 """Minimum duration of these steps, in s."""
 _RIGID_PER_S = 0.003
@@ -320,32 +349,42 @@ _T_BONES = (
 )  # fmt: skip
 """Bones with a known direction in a T-pose. Legs hang along the trunk, and arms point away from the other side."""
 
-_TIPTOE_DEG = 12.0
-"""Maximum slope of flat feet beyond the rest pose, in degrees."""
+_FLAT_DEG = (0.0, 45.0)
+"""Slopes from toe joint to ankle of flat feet, in degrees. Rest poses of some rigs have others."""
 _REST_DEG = (10.0, 40.0)
 """Slopes of rest poses that stand flat, in degrees. From other rest poses, feet may differ by more."""
+_TIPTOE_DEG = (12.0, 20.0)
+"""Slope, beyond that of the rest pose, from which on feet are on tiptoe, in degrees. The first is for rest poses that
+stand flat, the second for others."""
+_STANDING_PERCENTILE = 60.0
+"""Percentage of standing frames that decides."""
+_STANCE_S = 0.3
+"""Minimum time for which each foot stands, in s."""
 
 
 def pitched_feet_deg(features: MotionFeatures) -> float | None:
     """Measure how far both feet are pitched while they stand.
 
-    The value is their median angle beyond flat feet. If toes never touch the floor, ankles are below toe joints. If
-    heels never do, or feet are in the air, feet are steep.
+    The value is the angle beyond flat feet in most frames in which they stand. If toes never touch the floor, ankles
+    are below toe joints. If heels never do, or feet are in the air, feet are steep.
     """
     ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
     stands = features.observation.stands
-    does_stand = stands.sum(axis=0).min() >= SHORTEST_STANCE_S * features.fps
-    if ankles is None or toes is None or not does_stand or observe_ground(features.motion).has_hanging_feet:
+    is_shown = (
+        stands.sum(axis=0).min() >= _STANCE_S * features.fps and not observe_ground(features.motion).has_hanging_feet
+    )
+    if ankles is None or toes is None or not is_shown:
         return None
     slopes_deg = _slope_deg(features.positions_m[:, ankles] - features.positions_m[:, toes])
     rest_m = features.given.skeleton.rest_positions_m
     beyond_deg = []
     for side, rest_deg in enumerate(_slope_deg(rest_m[[*ankles]] - rest_m[[*toes]])):
-        usual_deg = float(median(slopes_deg[stands[:, side], side]))
-        toes_up_deg = min(0.0, rest_deg) - usual_deg
+        standing_deg = slopes_deg[stands[:, side], side]
+        toes_up_deg = min(_FLAT_DEG[0], rest_deg) - percentile(standing_deg, _STANDING_PERCENTILE)
+        flat_rise_deg, rise_deg = _TIPTOE_DEG
         is_rest_flat = _REST_DEG[0] < rest_deg < _REST_DEG[1]
-        flat_deg = rest_deg if is_rest_flat else max(_REST_DEG[1], rest_deg)
-        heels_up_deg = usual_deg - flat_deg - _TIPTOE_DEG
+        flattest_deg = rest_deg + flat_rise_deg if is_rest_flat else max(_FLAT_DEG[1], rest_deg + rise_deg)
+        heels_up_deg = percentile(standing_deg, 100 - _STANDING_PERCENTILE) - flattest_deg
         beyond_deg.append((toes_up_deg, heels_up_deg))
     return float(np.min(beyond_deg, axis=0).max())
 
@@ -383,10 +422,12 @@ def lying_share(features: MotionFeatures) -> float | None:
         return None
     up = normalize_safely(places[:, 1] - places[:, 0])
     legs_up = normalize_safely(places[:, 0] - places[:, 2:].mean(axis=1))
-    is_stretched = dot(legs_up, up) > _UPRIGHT_COSINE
+    is_stretched = dot(legs_up, up) > _STRETCHED_COSINE
     is_lying = (up[:, 1] < _UPRIGHT_COSINE) & is_stretched
     return float(is_lying.mean())
 
 
+_STRETCHED_COSINE = 0.7
+"""Minimum cosine between trunk and legs of a stretched body."""
 _UPRIGHT_COSINE = 0.4
-"""Minimum cosine between the trunk of an upright body and the vertical, and of a stretched body and the legs."""
+"""Minimum cosine between the trunk and the vertical of an upright body."""

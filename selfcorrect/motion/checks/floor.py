@@ -10,7 +10,6 @@ from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import GRAVITY_M_S2, median, norms, percentile
 from ..perception.motion_features import FALLING, MotionFeatures
-from ..perception.stance_model import LIKELY
 from ..perception.stances import SHORTEST_STANCE_S
 from .findings import Measurement
 
@@ -18,8 +17,8 @@ OTHERS_LOW_M = 0.03
 """Height below which body surface around joints other than feet rests on the floor, in m."""
 _RESTING_M_S = 0.15
 """Maximum speed of a resting foot in any direction, in m/s."""
-AS_LOW_M = 0.02
-"""Maximum height of a carrying foot above the floor, or above the body's lowest point, in m."""
+_AS_LOW_M = 0.01
+"""Maximum height of a carrying foot above the body's lowest point, in m."""
 _LIFTED_M_S = 0.28
 """Minimum vertical speed of both feet when a body is lifted, in m/s."""
 
@@ -39,7 +38,11 @@ _AVERAGED_S = 0.35
 """Averaging time of slow slides, in s. In a step, a foot stands for longer."""
 _STRIDE_S = 1.1
 """Maximum time between stances of a walking foot, in s."""
+_FLIGHT_M = 0.04
+"""Height above which a body may be in flight, in m."""
 
+_EXTRA_SOLE_M = 0.02
+"""Depth of soles beyond the usual that looks like a higher floor, in m."""
 
 _LEVEL_FLOAT_M = 0.15
 """Maximum height range of a body that floats above a level floor, in m."""
@@ -51,12 +54,16 @@ _SUPPORTED_S = 0.3
 
 _DRAG_M = 0.15
 """Minimum path of a foot dragged along the floor, in m."""
+_DRAG_S = 0.3
+"""Minimum duration of that path, in s."""
 _DRAG_M_S = (0.15, 0.7)
 """Minimum and maximum speed of a dragged foot, in m/s. People who slide a flat foot on purpose are faster."""
 _DRAG_RISE_M = 0.008
 """Maximum change in height of a dragged foot, in m. Shuffling feet rise further."""
 _DRAG_PITCH_M = 0.04
 """Maximum height of a dragged foot's corners above its lowest corner, in m. Dancers drag a foot on its toes."""
+_REST_PROBABILITY = 0.5
+"""Minimum probability that a foot rests on the floor, even if it slides."""
 
 
 def depth_m(features: MotionFeatures) -> Measurement:
@@ -130,7 +137,7 @@ def _measure_dragged_feet_m_s(features: MotionFeatures) -> np.ndarray:
     heights_m = features.feet_m[..., 1]
     lowest_m = heights_m.min(axis=2)
     is_flat = np.ptp(heights_m, axis=2) < _DRAG_PITCH_M
-    rests = features.observation.resting > LIKELY
+    rests = features.observation.resting > _REST_PROBABILITY
     middles_m = features.feet_m.mean(axis=2)[..., [0, 2]]
     around = max(1, round(SHORTEST_STANCE_S * fps))
     averaged_m = uniform_filter1d(middles_m, around, axis=0, mode="nearest")
@@ -144,7 +151,7 @@ def _measure_dragged_feet_m_s(features: MotionFeatures) -> np.ndarray:
             is_between = bool(len(stands_before) and len(stands_after)) and stands_before.all() and stands_after.all()
             path_m = float(norms(middles_m[stop - 1, foot] - middles_m[start, foot]))
             is_level = np.ptp(lowest_m[start:stop, foot]) < _DRAG_RISE_M
-            if is_between and is_level and path_m > _DRAG_M:
+            if is_between and is_level and path_m > _DRAG_M and stop - start >= _DRAG_S * fps:
                 speeds_m_s[start:stop] = np.maximum(speeds_m_s[start:stop], middle_m_s[start:stop, foot])
     return speeds_m_s
 
@@ -158,7 +165,7 @@ def low_hover_m(features: MotionFeatures) -> np.ndarray:
     """
     middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
-    is_lowest = features.sole_heights_m < features.lowest_m[:, None] + AS_LOW_M
+    is_lowest = features.sole_heights_m < features.lowest_m[:, None] + _AS_LOW_M
     rests = (features.observation.stands & (speeds_m_s < _RESTING_M_S) & is_lowest).any(axis=1)
     heights_m = np.where(rests, features.clear_m, np.inf)
     window = max(round(_HOVER_WINDOW_S * features.fps), 1)
@@ -189,7 +196,7 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     slowest_m_s[start : start + frames - window] = np.where(stays_low, speeds_m_s, np.inf).min(axis=1)
     around = max(1, round(_STRIDE_S * features.fps))
     least_m_s = minimum_filter1d(slowest_m_s, around, mode="nearest")
-    is_other = (features.lowest_surface_m < OTHERS_LOW_M) | (features.clear_m > HIGH_SOLES_M)
+    is_other = (features.lowest_surface_m < OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
     is_known = np.isfinite(least_m_s) & np.logical_not(maximum_filter1d(is_other, around, mode="nearest"))
     return np.where(is_known, least_m_s, 0.0)
 
@@ -236,12 +243,14 @@ def is_lifted(features: MotionFeatures) -> bool:
 def floor_offset_m(features: MotionFeatures) -> float | None:
     """Measure how far the floor is from y = 0.
 
-    Its standard error is subtracted. Returns None if the floor is unknown or the body stands on several grounds.
+    Its standard error and what deep soles explain are subtracted. Returns None if the floor is unknown or the body
+    stands on several grounds.
     """
     floor_m = features.ground.near_m
     if floor_m is None or features.around.supports or features.given.ground is not None:
         return None
-    return max(abs(floor_m) - features.observation.floor_error_m, 0.0)
+    distance_m = abs(floor_m - np.clip(floor_m, 0.0, _EXTRA_SOLE_M))
+    return max(float(distance_m) - features.observation.floor_error_m, 0.0)
 
 
 def find_level_under(features: MotionFeatures, first: int, last: int | None) -> float | None:

@@ -8,26 +8,40 @@ import numpy as np
 
 from ...runtime.object_cache import remember_by_object
 from ..geometry.runs import find_runs
-from ..geometry.vectors import GRAVITY_M_S2
+from ..geometry.vectors import GRAVITY_M_S2, norms
 from ..perception.motion_features import MotionFeatures
 from .findings import Measurement, deviation_factor
-from .floor import HIGH_SOLES_M
 from .walking import has_unusual_steps, has_usual_steps_at, walking_pace
 
 MIDDLE_FPS = 35.0
 """Middle frame rate, in fps: the geometric mean of the lowest and highest rates of recordings."""
 
+_CLEAR_M = 0.04
+"""Minimum height of the lowest point in a flight, in m."""
+_SHORTEST_S = 0.12
+"""Minimum duration of a flight, in s."""
+_FEWEST_FRAMES = 6
+"""Minimum number of frames of a flight."""
 
 _LEAST_ARC_M = 0.08
 """Minimum height of a flight's parabola, in m. In lower flights, toes or hands still touch something."""
 _MAX_DEVIATION = 0.055
 """Maximum deviation of the centre of mass from its parabola, relative to the parabola's height."""
+_EXACT_DEVIATION = 0.02
+"""Deviation below which a parabola is a flight even if the legs are stiff, relative to its height."""
 _PUSH_S = 0.4
 """Maximum duration of a push-off or landing, in s."""
 _LEAST_PUSH = 0.2
 """Minimum change, during push-off and landing, in the height of the centre of mass above the lowest point, relative to
 the flight's height. With less, legs would have to push off more than five times as strongly as gravity, which
 people cannot."""
+_TRAVEL_M_S = 0.3
+"""Minimum horizontal speed of a travelling body, in m/s."""
+_STILL_SHARE = 0.3
+"""Speed below which a foot stays in place beneath a travelling body, relative to the body's speed."""
+_NEAR_S = 0.1
+_DEEP_M = 0.08
+"""Maximum depth in the floor, within `_NEAR_S` of a flight, of a body that the floor carries, in m."""
 
 
 def pace(features: MotionFeatures) -> float | None:
@@ -54,7 +68,8 @@ def flight_pace(features: MotionFeatures) -> float | None:
     """
     falls_m_s2 = []
     weights = []
-    for start, stop in find_runs(features.clear_m > HIGH_SOLES_M, 4):  # three determine a parabola
+    shortest = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
+    for start, stop in find_runs(features.clear_m > _CLEAR_M, shortest):
         fall_in_flight_m_s2 = _fall_m_s2(features, start, stop)
         if fall_in_flight_m_s2 is not None:
             falls_m_s2.append(fall_in_flight_m_s2)
@@ -83,9 +98,11 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
     rises_then_falls = slope > 0 and slope + 2 * curve * times[-1] < 0
     arc_m = -float(curve) * times[-1] ** 2 / 4
     is_flight = rises_then_falls and arc_m > _LEAST_ARC_M and residual_m < _MAX_DEVIATION * arc_m
-    if not is_flight or not _does_push_off(features, start, stop, _LEAST_PUSH * arc_m):
-        return None
-    return -2 * float(curve)
+    is_exact = residual_m < _EXACT_DEVIATION * arc_m
+    if is_flight and not is_exact:
+        is_flight = _does_push_off(features, start, stop, _LEAST_PUSH * arc_m)
+        is_flight = is_flight and not _does_dive(features, start, stop) and not _does_walk(features, start, stop)
+    return -2 * float(curve) if is_flight else None
 
 
 def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: float) -> bool:
@@ -98,6 +115,22 @@ def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: flo
     over_lowest_m = features.centre_m[:, 1] - features.ground_m - features.lowest_m
     sides = [over_lowest_m[start - frames : start + 1], over_lowest_m[stop - 1 : stop + frames]]
     return all(np.ptp(side_m) >= least_m for side_m in sides if len(side_m) > frames)
+
+
+def _does_dive(features: MotionFeatures, start: int, stop: int) -> bool:
+    """Return whether the body dives beside a flight.
+
+    It is then deep in the floor just before or just after.
+    """
+    frames = max(1, round(_NEAR_S * features.fps))
+    return bool(features.lowest_m[max(start - frames, 0) : stop + frames].min() < -_DEEP_M)
+
+
+def _does_walk(features: MotionFeatures, start: int, stop: int) -> bool:
+    """Return whether feet, at any height, stay in place beneath a travelling body."""
+    speeds_m_s = norms(np.gradient(features.centre_m[start:stop, [0, 2]], 1 / features.fps, axis=0))
+    is_still = features.observation.along_m_s[start:stop].min(axis=1) < _STILL_SHARE * speeds_m_s
+    return bool(speeds_m_s.mean() > _TRAVEL_M_S and is_still.mean() > 0.5)
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:

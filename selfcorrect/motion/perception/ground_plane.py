@@ -26,7 +26,7 @@ import numpy as np
 from ..body.mass import mass_shares
 from ..geometry.rotations import identity_rotations, quaternions, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import GRAVITY_M_S2, UP, median, normalize_safely, percentile, standard_lengths
+from ..geometry.vectors import GRAVITY_M_S2, UP, median, normalize_safely, percentile
 from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..skeleton import SIDES
@@ -35,6 +35,8 @@ from .stances import SHORTEST_STANCE_S
 
 TILTED_DEG = 3.5
 """Minimum tilt that is corrected, in degrees. Of 364 pieces of 5 s from CMU's training clips, 4 have a larger one."""
+_STEEPEST_DEG = 20.0
+"""Maximum tilt of a plane, in degrees. Steeper ones are stairs."""
 _FEWEST_PER_FOOT = 2
 """Minimum number of stances of each foot to fit a plane."""
 _HALF_WEIGHT_M = 0.015
@@ -46,16 +48,24 @@ _NEAR_PERCENTILE = 80
 """Percentage of stances that must be that near."""
 _GROWTH_TOLERANCE = 0.35
 """Maximum difference between the slope growth of body and soles, relative to their mean."""
+_LEAST_GROWTH = 0.06
+"""Minimum growth of the slope from the first to the last stance."""
 _BEND_RANGE = (0.5, 2.5)
 """Range of the measured curvature of stance heights, relative to what the growth of the tilt causes. It is 1 for feet
 that stand, and 2 if the world turns about a point."""
+_SPREAD_M = 0.06
+"""Minimum standard deviation of stance positions along a direction that shows a tilt, in m."""
 _MAX_ERROR_RAD = 0.018
 """Maximum standard error of a tilt that is accepted, in rad."""
+_DEVIATION_PER_MEDIAN = 1.48
+"""Ratio of standard deviation to median magnitude of a normal distribution."""
 _HEIGHT_ERROR_M = 0.006
 """Minimum standard error of stance heights on a plane, in m."""
 _ROUNDS = 6
 """Number of reweighting iterations."""
 
+_LONGEST_S = 1.0
+"""Duration beyond which a stance gains no more weight, in s."""
 _FORWARD_LEAN = 0.02
 """Usual forward lean, as a slope. It is 0.045 in CMU's walks, and less in standing people."""
 _FORWARD_SOLE = 0.03
@@ -63,15 +73,30 @@ _FORWARD_SOLE = 0.03
 flat."""
 _LEAST_SIDEWAYS = 0.03
 """Minimum sideways slope that posture can show."""
-_TOLERANCE = 0.09
-"""Maximum difference between slopes that body, soles and stances show, and minimum forward slope that posture can show.
-People lean forwards and backwards more than sideways."""
+_LEAST_FORWARD = 0.09
+"""Minimum forward slope that posture can show. People lean forwards and backwards more than sideways."""
+_SIDEWAYS_TOLERANCE = 0.05
+"""Maximum difference between the sideways slopes of body and soles."""
+_FORWARD_TOLERANCE = 0.09
+"""Maximum difference between the forward slopes of body and soles."""
 _TOLERANCE_SHARE = 0.25
 """Further difference that is tolerated, as a share of the slope."""
 _SOLE_TOLERANCE = 0.15
 """Half the maximum difference between both soles' slopes."""
 _HALF_WEIGHT_SLOPE = 0.2
 """Sole slope at which a stance has half its weight. Feet on tiptoe have such slopes."""
+_STEP_LEAN = 0.23
+"""Half the maximum difference between the body's leans over the left and the right foot: half the step width over the
+height."""
+_FEET_TOLERANCE_M = 0.02
+"""Maximum distance between the planes of the left and the right foot, in m."""
+_FAR_APART_M = 0.8
+"""Distance between stances from which on they overrule the body's lean, in m. They then also show the slope of a ramp,
+on which soles are inclined."""
+_MANY_STANCES = 10
+"""Number of stances from which on they overrule the body's lean."""
+_CONTRADICTING_SLOPE = 0.08
+"""Minimum difference of slopes by which body or soles contradict the stances."""
 _LEAN_SHARE = 0.7
 """Weight of the body's slope in the mean with the soles'."""
 _LONG_STANCES_S = 0.8
@@ -147,9 +172,14 @@ class _Stance:
     """Height of the centre of mass above the foot, relative to its usual maximum in the motion."""
 
     @property
+    def weight(self) -> float:
+        """Weight among stances of the same foot."""
+        return min(self.seconds, _LONGEST_S)
+
+    @property
     def sole_weight(self) -> float:
         """Weight of the stance's sole, lower if the sole is inclined."""
-        return self.seconds / (1 + float(self.sole @ self.sole) / _HALF_WEIGHT_SLOPE**2)
+        return self.weight / (1 + float(self.sole @ self.sole) / _HALF_WEIGHT_SLOPE**2)
 
 
 def estimate_ground_plane(motion: Motion, observation: Observation | None = None) -> GroundPlane:
@@ -160,8 +190,7 @@ def estimate_ground_plane(motion: Motion, observation: Observation | None = None
         observation: Observation of the motion; None to compute it.
 
     Returns:
-        The plane. It is level if nothing shows a plane, if feet would go through it, or if bodies are upright on it, as
-        on stairs.
+        The plane. It is level if nothing shows a plane, if feet would go through it, or if it is as steep as stairs.
     """
     if observation is None or len(motion) > SLAB:
         motion = motion.frames(0, SLAB)
@@ -173,7 +202,7 @@ def estimate_ground_plane(motion: Motion, observation: Observation | None = None
         plane = _fit_places(stances, np.zeros(2), posture)
     if plane is None:
         plane = _fit_growing_tilt(stances, posture)
-    if plane is None:
+    if plane is None or plane.tilt_deg >= _STEEPEST_DEG:
         return LEVEL
     feet_m = observation.feet_m[:, :, -1]
     added_depth_m = _measure_depth_m(feet_m, stances, plane) - _measure_depth_m(feet_m, stances, LEVEL)
@@ -235,8 +264,9 @@ def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
         growths.append(-np.linalg.lstsq(design.reshape(-1, 6), leans.reshape(-1), rcond=None)[0][4:])
     mean = (growths[0] + growths[1]) / 2
     size = float(np.linalg.norm(mean))
+    is_shown = size * np.ptp(middles_s) > _LEAST_GROWTH
     agrees = np.linalg.norm(growths[0] - growths[1]) < _GROWTH_TOLERANCE * size
-    return mean if agrees else np.zeros(2)
+    return mean if is_shown and agrees else np.zeros(2)
 
 
 def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Posture) -> GroundPlane | None:
@@ -259,25 +289,27 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     if min(is_left.sum(), (~is_left).sum()) >= _FEWEST_PER_FOOT:
         shown = _find_shown_directions(across_m, _HEIGHT_ERROR_M)
     fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
-    error_m = max(_HEIGHT_ERROR_M, float(median(standard_lengths(off_m[:, None], 1))))
+    error_m = max(_HEIGHT_ERROR_M, _DEVIATION_PER_MEDIAN * float(median(np.abs(off_m))))
     surely_shown = _find_shown_directions(across_m, error_m)
     if len(surely_shown) < len(shown):
         shown = surely_shown
         fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
+    is_near = np.ptp(across_m @ shown.T, axis=0) < _FAR_APART_M
+    is_weak = is_near & (len(stances) < _MANY_STANCES)
     rises = np.abs(shown @ fitted)
-    contradicts = _TOLERANCE + _TOLERANCE_SHARE * rises
+    contradicts = _CONTRADICTING_SLOPE + _TOLERANCE_SHARE * rises
     if len(shown) < 2 and not posture.is_known:
         return None
     off_lean = (np.abs(shown @ (fitted - posture.lean_slopes)) > contradicts) & (rises > _LEAST_SIDEWAYS)
     off_soles = np.abs(shown @ (fitted - posture.sole_slopes)) > contradicts
-    if (off_lean & off_soles).any():  # upright on flat soles: stairs
+    if (off_lean & (is_weak | off_soles)).any():  # upright on flat soles: stairs
         return None
     apart_m = float(median(off_m[is_left]) - median(off_m[~is_left]))
     level_apart_m = float(median(heights_m[is_left]) - median(heights_m[~is_left]))
     off_m = np.abs(off_m - median(off_m))
     distance_m = float(percentile(off_m, _NEAR_PERCENTILE))
     stand_level = abs(apart_m) > max(abs(level_apart_m), _HEIGHT_ERROR_M)  # the body leans; its feet stand level
-    if stand_level or distance_m >= _NEAR_M:
+    if stand_level or abs(apart_m) >= _FEET_TOLERANCE_M or distance_m >= _NEAR_M:
         return None
     return GroundPlane.from_slopes(fitted, len(stances))
 
@@ -304,7 +336,8 @@ def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
         error_m: Standard deviation of stance heights, in m.
     """
     _, spreads, directions = np.linalg.svd(across_m, full_matrices=False)
-    return directions[_MAX_ERROR_RAD * spreads > error_m]
+    is_wide = spreads > _SPREAD_M * np.sqrt(len(across_m))
+    return directions[is_wide & (_MAX_ERROR_RAD * spreads > error_m)]
 
 
 def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -347,9 +380,14 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
     if not leftward.any():
         return _Posture(np.zeros(2), np.zeros(2), np.zeros(2), is_known=False)
     forward = np.array([-leftward[1], leftward[0]])
-    lean, sole, shown = _measure_lean(feet, leftward, least=_LEAST_SIDEWAYS)
+    lean, sole, shown = _measure_lean(feet, leftward, least=_LEAST_SIDEWAYS, agree=_SIDEWAYS_TOLERANCE)
     forward_lean, forward_sole, forward_shown = _measure_lean(
-        feet, forward, least=_TOLERANCE, usual_lean=_FORWARD_LEAN, usual_sole=_FORWARD_SOLE
+        feet,
+        forward,
+        least=_LEAST_FORWARD,
+        agree=_FORWARD_TOLERANCE,
+        usual_lean=_FORWARD_LEAN,
+        usual_sole=_FORWARD_SOLE,
     )
     is_known = min(sum(stance.seconds for stance in foot) for foot in feet) > _LONG_STANCES_S
     is_tall = min(float(_average(foot, "tallness")) for foot in feet) > _MIN_TALLNESS
@@ -366,6 +404,7 @@ def _measure_lean(
     direction: np.ndarray,
     *,
     least: float,
+    agree: float,
     usual_lean: float = 0.0,
     usual_sole: float = 0.0,
 ) -> tuple[float, float, float]:
@@ -375,6 +414,7 @@ def _measure_lean(
         feet: Stances of the left and of the right foot.
         direction: Horizontal unit vector (2,).
         least: Minimum lean that shows a tilt.
+        agree: Maximum difference between the slopes of body and soles.
         usual_lean: Lean of a body on a level floor.
         usual_sole: Slope of soles on a level floor.
 
@@ -389,13 +429,14 @@ def _measure_lean(
     slope = _LEAN_SHARE * lean + (1 - _LEAN_SHARE) * sole
     is_shown = (
         abs(slope) > least
-        and abs(lean - sole) < _TOLERANCE + _TOLERANCE_SHARE * abs(slope)
+        and abs(lean - sole) < agree + _TOLERANCE_SHARE * abs(slope)
         and np.linalg.norm(sole_slopes[0] - sole_slopes[1]) < 2 * _SOLE_TOLERANCE
+        and abs(leans[0] - leans[1]) < 2 * _STEP_LEAN
     )
     return lean, sole, slope if is_shown else 0.0
 
 
-def _average(foot: Sequence[_Stance], name: str, weight: str = "seconds") -> np.ndarray:
+def _average(foot: Sequence[_Stance], name: str, weight: str = "weight") -> np.ndarray:
     """Return the weighted mean of a field over one foot's stances."""
     values = [getattr(stance, name) for stance in foot]
     return np.average(values, axis=0, weights=[getattr(stance, weight) for stance in foot])

@@ -38,14 +38,19 @@ _HIGH_RATIO = 0.7
 """Minimum typical size of all other steps, relative to the largest steps nearby."""
 _LOW_PART_RATIO = 0.8
 """Maximum size of steps onto copies relative to steps onto samples, for the root and for most joints."""
-_COPY_ADVANCE = 0.4
-"""Advance along the path, relative to the mean step, below which steps go onto copies and above which onto samples, as
-a median over periods."""
+_COPY_ADVANCE = 0.3
+"""Maximum advance of steps onto copies along the path, relative to the mean step, as a median over periods."""
+_SAMPLE_ADVANCE = 0.4
+"""Minimum advance of steps onto samples, likewise."""
+_SPACING_SHARE = 0.7
+"""Minimum median advance of steps onto samples, relative to the spacing of samples."""
 _CLEAR_ERRORS = 10.0
 """Minimum median step along a path, in standard errors of noise."""
 _WINDOW = 6
 """Half window for the direction of the path, in frames, if periods are long. For short periods it is a multiple of the
 period."""
+_SIMILAR_RATIO = 0.3
+"""Minimum ratio of the mean steps before and after a frame. Below it, the body starts or stops."""
 _STRAY_SHARE = 0.1
 """Maximum share of frames that contradict a pattern: copies outside, or samples where it has copies."""
 _LINEAR_RATIO = 0.05
@@ -54,6 +59,8 @@ _FEWEST_PERIODS = 3
 """Minimum number of periods in a pattern."""
 _FEWEST_COPIES = 3
 """Minimum number of copies, in a pattern or from a recorder that misses frames."""
+_FEW_COPIES = 12
+"""Minimum number of copies that suffice to estimate the noise on copies."""
 _COPY_TOLERANCE = 1e-6
 """Maximum difference between exact copies, in m and quaternion components."""
 _LONGEST_HOLD = 10
@@ -456,7 +463,7 @@ def _list_noisy_patterns(
         if counts.min() < _FEWEST_PERIODS:
             continue
         typical = np.take_along_axis(np.sort(folded, axis=0), counts[None] // 2, axis=0)[0]
-        is_low = _find_low_steps(typical, _COPY_ADVANCE, _COPY_ADVANCE)
+        is_low = _find_low_steps(typical, _COPY_ADVANCE, _SAMPLE_ADVANCE)
         if is_low is None:
             continue
         shares = shares_by_window[window]
@@ -464,7 +471,7 @@ def _list_noisy_patterns(
             shares = _measure_shares(get_poses(), window)
         is_copy = np.append(False, np.resize(is_low, len(shares)))
         spacing = period / int(np.sum(~is_low))
-        if _has_copies(shares, is_copy):
+        if _has_copies(shares, is_copy, spacing):
             yield is_copy, spacing, shares, window
 
 
@@ -509,7 +516,8 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     squares = np.einsum("...i,...i", means, means)
     before_squares = squares[: -window - 3]
     after_squares = squares[window + 3 :]
-    is_moving = np.minimum(before_squares, after_squares) > still
+    larger = np.maximum(before_squares, after_squares)
+    is_moving = np.minimum(before_squares, after_squares) > np.maximum(still, _SIMILAR_RATIO**2 * larger)
     along = 2 * np.einsum("...i,...i", step, path_step)
     along /= np.maximum(np.einsum("...i,...i", path_step, path_step), 4 * _COPY_TOLERANCE**2)
     return np.where(is_moving, along, np.nan)
@@ -547,14 +555,15 @@ def _find_progress(shares: np.ndarray) -> np.ndarray:
     return typical * np.sqrt(counts) > _CLEAR_ERRORS * spread
 
 
-def _has_copies(shares: np.ndarray, is_copy: np.ndarray) -> bool:
+def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
     """Return whether steps onto copies are only noise.
 
-    The noise is estimated from backward steps and from the spread of steps onto samples.
+    The noise is estimated from backward steps, or from the spread of steps onto samples if few steps go backwards.
 
     Args:
         shares: (S,) steps, as in `_measure_shares`.
         is_copy: (S + 1,) whether each frame is a copy.
+        spacing: Frames per sample.
     """
     is_known = np.isfinite(shares)
     copies = shares[is_copy[1:] & is_known]
@@ -564,10 +573,11 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray) -> bool:
     typical = float(median(samples))
     spread = float(median(standard_lengths((samples - typical)[:, None], 1)))
     return (
-        float(np.mean(copies > _COPY_ADVANCE + 3 * noise)) <= _STRAY_SHARE
+        float(np.mean(copies > _SAMPLE_ADVANCE + 3 * noise)) <= _STRAY_SHARE
         and float(np.mean(np.abs(samples) < _STRAY_SHARE)) < _COPY_ADVANCE
         and _makes_no_progress(copies, _STRAY_SHARE)
-        and typical * np.sqrt(len(copies)) > _CLEAR_ERRORS * max(noise, spread)
+        and typical > _SPACING_SHARE * spacing
+        and typical * np.sqrt(len(copies)) > _CLEAR_ERRORS * max(noise, spread if len(copies) < _FEW_COPIES else 0.0)
     )
 
 

@@ -137,6 +137,7 @@ def test_forward_swimmer_is_noted(tmp_path: Path, pitch_rad: float, world: World
     assert verdict(tmp_path / "a.bvh", swimming(pitch_rad)) == "right"
     conclusions = draw_conclusions(sc.open_motion(tmp_path / "a.bvh"), sc.Reading())
     (up,) = [conclusion for conclusion in conclusions if conclusion.question == "up"]
+    assert any("where it travels" in evidence for evidence in up.evidence)
     assert {"a floor at 0", "flights", "the format"} <= set(up.evidence[-1].removeprefix("no evidence of ").split(", "))
 
 
