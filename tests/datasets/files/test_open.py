@@ -124,7 +124,7 @@ def test_failed_read_is_not_written(walker: Motion, tmp_path: Path, kind: str, c
 
 def test_no_frames_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", poses=np.zeros((0, 156)), trans=np.zeros((0, 3)), mocap_framerate=30.0)
-    with pytest.raises(ValueError, match=r"a\.npz: .*frames"):
+    with pytest.raises(ValueError, match=r"a\.npz: .*frame"):
         open_motion(tmp_path / "a.npz", Reading())
 
 
