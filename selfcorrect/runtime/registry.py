@@ -19,7 +19,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, reduce
 from importlib import import_module
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -280,7 +280,7 @@ def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bo
 
 
 @lru_cache(maxsize=4)
-def _read_entry_points(path: tuple[str, ...]) -> EntryPoints:
+def _read_entry_points(path: tuple[str, ...]) -> Any:
     """Read the entry points of all installed packages, which lie on `path`."""
     return entry_points()
 

@@ -16,11 +16,6 @@ from typing import Self
 
 from ...core.errors import InUseError, RunFolderError
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 LOCK = ".selfcorrect.lock"
 _BEGINNING = b"selfcorrect run "
 _IDENTITY = re.compile(_BEGINNING + rb"([0-9a-f]{32})\n")
@@ -46,8 +41,12 @@ def lock_file(descriptor: int) -> None:
         BlockingIOError: Another process holds the lock.
     """
     if sys.platform != "win32":
+        import fcntl  # not on Windows
+
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
+    import msvcrt  # only on Windows
+
     os.lseek(descriptor, _LOCK_OFFSET, os.SEEK_SET)
     try:
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
