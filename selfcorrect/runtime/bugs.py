@@ -38,9 +38,9 @@ def is_machine_failure(error: BaseException) -> bool:
 
 
 def internal_error_traceback(error: BaseException) -> str:
-    """Return the traceback of a bug of this package.
+    """Return the traceback of a bug of this package, or "" for any other error.
 
-    It is "" for any other error. Errors that the caller can fix are not bugs (`SelfcorrectError`, a missing file), and
+    Errors that the caller can fix are not bugs (`SelfcorrectError`, a missing file), and
     neither are errors in users' code that this package calls, such as a corrector.
     """
     cause = error
@@ -79,9 +79,9 @@ def describe_in_a_line(error: Exception) -> str:
 
 
 def note_location(error: Exception) -> None:
-    """Add the location of an error in users' code to it.
+    """Add file and line of an error in users' code to the error.
 
-    It is file and line. Other processes do not get the traceback.
+    Other processes do not get the traceback.
     """
     if not getattr(error, "place", "") and (place := find_user_line(error)):
         error.place = place  # type: ignore[attr-defined]

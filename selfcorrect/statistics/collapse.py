@@ -124,7 +124,7 @@ def _lost_share(curve: np.ndarray | None, *, is_log_normal: bool = False) -> Int
 def _late_rise(curve: np.ndarray | None) -> Interval | None:
     """Return how much the risk accelerates late in the run.
 
-    It is the rise in the last quarter minus 0.6 times the rise in the quarter before.
+    The acceleration is the rise in the last quarter minus 0.6 times the rise in the quarter before.
     """
     if curve is None or curve.shape[1] < 9:
         return None

@@ -52,10 +52,7 @@ def write_json_lines(path: Path, rows: Iterable[MetricRow]) -> None:
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A W&B run.
-
-    It has an arm of one seed, or the figures of all arms.
-    """
+    """A W&B run of one arm and seed, or of the figures of all arms."""
 
     name: str
     """Name, unique among the runs of an experiment."""

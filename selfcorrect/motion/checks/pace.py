@@ -87,9 +87,9 @@ def find_gravity_m_s2(features: MotionFeatures) -> float:
 
 
 def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
-    """Measure the downward acceleration in a flight.
+    """Measure the downward acceleration of the centre of mass in a flight.
 
-    It is that of the centre of mass. Returns None unless the path is a parabola.
+    Returns None unless the path is a parabola.
     """
     heights = features.centre_m[start:stop, 1]
     times = np.arange(len(heights)) / features.fps
@@ -118,10 +118,7 @@ def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: flo
 
 
 def _does_dive(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether the body dives beside a flight.
-
-    It is then deep in the floor just before or just after.
-    """
+    """Return whether the body is deep in the floor just before or just after a flight."""
     frames = max(1, round(_NEAR_S * features.fps))
     return bool(features.lowest_m[max(start - frames, 0) : stop + frames].min() < -_DEEP_M)
 

@@ -33,9 +33,9 @@ def angular_speeds_rad_s(moving: Motion | MotionBatch, frames: slice = slice(Non
 
 
 def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | MotionBatch) -> np.ndarray:
-    """Return each joint's largest increase in angular speed.
+    """Return each joint's largest increase in angular speed over all frames, (..., J) in rad/s and at least 0.
 
-    It is (..., J), in rad/s, over all frames, and at least 0. Both motions have the same skeleton, frame rate and
+    Both motions have the same skeleton, frame rate and
     frames.
     """
     most_rad_s = np.zeros((*after.rotations.shape[:-3], after.rotations.shape[-2]))

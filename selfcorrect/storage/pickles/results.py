@@ -1,6 +1,6 @@
 """Results saved as named arrays.
 
-They are .npz files, or nested dictionaries in .pkl, .pt and .npy files of objects. Files are read and written back
+Results are .npz files, or nested dictionaries in .pkl, .pt and .npy files of objects. Files are read and written back
 without running code in them (see `reader`); PyTorch and joblib are not needed. An array's name consists of the keys on
 its path, joined by dots, such as "people.1.smplx_world.pose". Writing keeps every byte except changed numbers. An array
 with two names changes under both.
@@ -199,7 +199,7 @@ class _NpzResults(Results):
 class _PickledResults(HeldResults):
     """Arrays of a pickle.
 
-    It is a file, or part of a .npy file or of PyTorch's zip archive.
+    The pickle is a file, or part of a .npy file or of PyTorch's zip archive.
     """
 
     def __init__(
@@ -247,10 +247,7 @@ class _PickledResults(HeldResults):
         return arrays, texts
 
     def _note_leaf(self, arrays: dict[str, np.ndarray], others: set[str], name: str, leaf: Value) -> None:
-        """Record a leaf.
-
-        It is an array, a number, or the name of another value.
-        """
+        """Record a leaf: an array, a number, or the name of another value."""
         if isinstance(leaf, np.ndarray) and leaf.dtype.kind in NUMERIC:
             arrays[name] = leaf
         elif isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool):
