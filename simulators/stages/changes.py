@@ -29,19 +29,17 @@ def keep_changes(before: MotionBatch, after: MotionBatch, share: np.ndarray) -> 
         after: The same motions, changed.
         share: Share of the change that is kept, from 0 to 1: (N,) of each motion, or (N, T) of each frame.
     """
-    if (share == 1).all():
-        return after
-    if (share == 0).all():
-        return before
+    # A batch that is kept whole is copied, too: its cached poses would round differently from those of a mixed batch.
     shares = np.broadcast_to(share.reshape(len(before), -1), before.root_m.shape[:2])
     is_changed = shares > 0
     root_m = np.where(is_changed[..., None], after.root_m, before.root_m)
     rotations = np.where(is_changed[..., None, None], after.rotations, before.rotations)
     fades = is_changed & (shares < 1)
-    if fades.any():
-        faded = shares[fades][:, None]
-        root_m[fades] = before.root_m[fades] + faded * (after.root_m[fades] - before.root_m[fades])
-        rotations[fades] = slerp(before.rotations[fades], after.rotations[fades], faded[..., None])
+    for index in np.flatnonzero(fades.any(axis=1)):  # one by one, so that rounding does not depend on other motions
+        frames = index, fades[index]
+        faded = shares[frames][:, None]
+        root_m[frames] = before.root_m[frames] + faded * (after.root_m[frames] - before.root_m[frames])
+        rotations[frames] = slerp(before.rotations[frames], after.rotations[frames], faded[..., None])
     return replace(after, root_m=root_m, rotations=rotations)
 
 
