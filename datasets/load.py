@@ -47,8 +47,7 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
 def load_motions(source: str | Path, reading: Reading | None = None) -> list[Motion]:
     """Load all motions of a source.
 
-    Labels are the dataset's. In a plain folder, they follow from the path (`label_of`). Unreadable files of a folder
-    are
+    Labels are the dataset's, or in a plain folder follow from the path (`label_of`). Unreadable files of a folder are
     skipped with a warning.
 
     Args:

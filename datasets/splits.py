@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def path_and_split(source: str | Path) -> tuple[Path, str | None]:
-    """Separate a source into its path and its split.
+    """Separate a source into its path and its split after the last #.
 
-    The split follows the last #. It is None if there is none, or if a file or folder has this very name.
+    The split is None without a #, or if a file or folder has this very name.
     """
     path = Path(source).expanduser()
     name, mark, split = path.name.rpartition("#")

@@ -216,10 +216,7 @@ def _check_name(kind: str, words: Sequence[str], names: Sequence[str] | Mapping[
 
 
 def find_subcommands(command: type[HelpedCommand]) -> dict[str, type[HelpedCommand]]:
-    """Return the subcommands of a command by name.
-
-    Its annotations give the names.
-    """
+    """Return the subcommands of a command by their names in its annotations."""
     hints = get_type_hints(command, include_extras=True).values()
     subcommands = {}
     for kind in (kind for hint in hints for kind in get_args(hint) if get_origin(kind) is Annotated):
@@ -231,10 +228,7 @@ def find_subcommands(command: type[HelpedCommand]) -> dict[str, type[HelpedComma
 
 
 def _report_error(error: Exception, words: Sequence[str], debug: bool) -> int:
-    """Report an error on stderr.
-
-    Returns the exit code.
-    """
+    """Report an error on stderr and return the exit code."""
     sentence = _describe_mistake(error)
     bug = "" if sentence else "".join(traceback.format_exception(error))
     if isinstance(error, LoopError | JobsError):
@@ -249,10 +243,7 @@ def _report_error(error: Exception, words: Sequence[str], debug: bool) -> int:
 
 
 def _describe_mistake(error: Exception) -> str:
-    """Describe a mistake that the caller can fix.
-
-    Returns "" for a bug.
-    """
+    """Describe a mistake that the caller can fix, or return "" for a bug."""
     if isinstance(error, SelfcorrectError):
         return str(error)
     if isinstance(error, OSError) and (error.filename is not None or is_machine_failure(error)):
@@ -318,10 +309,7 @@ def _reopen_closed_streams() -> None:
 
 
 def _replace_unprintable() -> None:
-    """Print ? for characters the terminal lacks.
-
-    Examples are λ and →.
-    """
+    """Print ? for characters that the terminal lacks, such as λ and →."""
     stream: Any = sys.stdout
     if not hasattr(stream, "reconfigure"):  # a notebook's, or text that a caller collects
         return

@@ -47,7 +47,7 @@ from .statistics.neighbours import neighbour_metrics
 from .statistics.spread import within_label_ratio
 
 FEWEST = 4
-"""Minimum number of real samples in a trial. Half of them are held out."""
+"""Minimum number of real samples in a trial, half of which are held out."""
 
 FeatureFunction = Callable[[Tensor], Tensor]
 """Function from values (N, *event) to vectors (N, D) in which samples are compared."""
@@ -250,7 +250,7 @@ def _run_seed(
 def _make_evaluation(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str, float]]:
     """Return the evaluation of later generations on held-out samples.
 
-    Its scores are named as the fields of `Stability`.
+    Scores have the names of `Stability`'s fields.
     """
 
     def vectors(samples: Samples) -> np.ndarray:

@@ -144,7 +144,7 @@ def on_smpl(motion: Motion) -> Motion:
 def joint_rotations(frames: np.ndarray) -> np.ndarray:
     """Return joint rotations in the file's axes, as quaternions xyzw (T, 15, 4).
 
-    Hinges rotate about z. Wrists do not rotate.
+    Hinges rotate about z, and wrists do not rotate.
     """
     rotations = identity_rotations(len(frames), 1 + len(_JOINTS) + len(_WRISTS))
     rotations[:, 0] = np.roll(frames[:, 4:8], -1, axis=1)

@@ -40,7 +40,7 @@ class Format:
     written_as: str = ""
     """Suffix of the files that are written instead, for a format that is only read; "" for the same suffix."""
     recognises: str | None = None
-    """Function that recognises the format among files with the same suffix. None if the suffix is enough."""
+    """Function that recognises the format among files with the same suffix, or None if the suffix is enough."""
     extra: str = ""
     """Optional extra that the format needs; "" for none."""
 

@@ -90,7 +90,7 @@ class MotionFile:
 
     @property
     def motion(self) -> Motion:
-        """The motion of a file that holds a single one. Raises InputError if it holds several."""
+        """The motion of a file with a single one; several raise InputError."""
         if len(self.motions) != 1:
             raise InputError(f"{self.motions[0].source}: holds {len(self.motions)} motions, expected a single motion")
         return self.motions[0]

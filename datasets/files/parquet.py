@@ -28,7 +28,7 @@ from .parquet_pages import read_pages
 from .skeletons.reading import Reading
 
 VERSION = 1
-"""Version of the schema. Files of other versions are refused."""
+"""Version of the schema; files of other versions are refused."""
 GROUP_MOTIONS = 64
 """Maximum number of motions in a row group."""
 GROUP_BYTES = 2**23

@@ -1,4 +1,7 @@
-"""Describe where jobs run and which resources each needs. Results do not depend on either."""
+"""Describe where jobs run and which resources each needs.
+
+Results do not depend on either.
+"""
 
 from __future__ import annotations
 

@@ -149,10 +149,9 @@ class ArmSettings:
 
     @property
     def plain(self) -> ArmSettings:
-        """Return the arm's reference.
+        """Return the arm's reference: the same arm without correction and remedy.
 
-        It is the same arm without correction and remedy. For an arm that has neither, it is the arm's data policy,
-        sampled as usual.
+        For an arm that has neither, it is the arm's data policy, sampled as usual.
         """
         if self.changes.keys().isdisjoint(TREATMENT[:3]):
             return ArmSettings(self.policy)

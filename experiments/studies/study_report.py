@@ -50,7 +50,7 @@ class Comparison:
     folder: Path | None
     """The run folder, None where none was kept."""
     gaps: Sequence[str] = ()
-    """Missing results: arms that failed, and qualities that were not measured. The same call tries again."""
+    """Missing results: arms that failed, and qualities that were not measured. Repeating the call tries these again."""
     differences: Sequence[Mapping[str, str | float]] = ()
     """Rows for a frame, one per arm with a reference and judged quality: the paired difference at the last generation
     with a separate 95 % interval, and the p-value that is adjusted for the family of tests."""

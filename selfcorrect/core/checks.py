@@ -124,7 +124,7 @@ def describe_value(value: object) -> str:
 
 @dataclass(frozen=True)
 class Positive:
-    """Base of settings whose numbers must be positive. Others raise SettingError."""
+    """Base of settings that raises SettingError unless all numbers are positive."""
 
     MAY_BE_ZERO: ClassVar[tuple[str, ...]] = ()
     """Names of settings that may be 0."""

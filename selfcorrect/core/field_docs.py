@@ -25,7 +25,7 @@ def add_field_docs(kind: type) -> None:
 def read_field_docs(kind: type) -> dict[str, str]:
     """Return the texts below fields, by name and including base classes.
 
-    There are none if the source is not available.
+    Returns an empty dict if the source is not available.
     """
     texts = {}
     for base in (base for base in reversed(kind.__mro__) if hasattr(base, "__dataclass_fields__")):

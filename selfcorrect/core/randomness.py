@@ -20,19 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stream:
-    """A named source of random numbers.
-
-    It is given by a root seed and a path of names.
-    """
+    """A named source of random numbers, given by a root seed and a path of names."""
 
     root_seed: int
     path: tuple[str, ...] = ()
 
     def child(self, *names: str | int) -> Self:
-        """Return the stream at a path below this one.
-
-        For example, `child("generation", 3, "sample")`.
-        """
+        """Return the stream at a path below this one, for example `child("generation", 3, "sample")`."""
         return type(self)(self.root_seed, self.path + tuple(str(name) for name in names))
 
     @property

@@ -1,4 +1,4 @@
-"""Names of arms and of their folders. Nothing here imports PyTorch."""
+"""Names of arms and of their folders, without importing PyTorch."""
 
 from collections.abc import Mapping
 

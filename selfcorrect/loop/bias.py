@@ -20,7 +20,7 @@ from .models.protocol import GenerativeModel
 
 Bias: TypeAlias = "Callable[[GenerativeModel, Samples], Sampler]"
 Score: TypeAlias = Callable[[Tensor], Tensor]
-"""Function from values (N, *event) to scores (N,) or (N, *replicates). Higher is better."""
+"""Function from values (N, *event) to scores (N,) or (N, *replicates), where higher is better."""
 
 
 class Sampler(Protocol):
@@ -58,10 +58,7 @@ def sample_plainly(model: GenerativeModel, parents: Samples) -> Sampler:
 
 
 def sampling_settings(**settings: float) -> Bias:
-    """Return a bias that changes a model's sampling settings.
-
-    For example, `sampling_settings(temperature=0.8)`.
-    """
+    """Return a bias that changes a model's sampling settings, for example `sampling_settings(temperature=0.8)`."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         with_sampling = getattr(model, "with_sampling", None)

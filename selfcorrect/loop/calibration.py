@@ -38,11 +38,10 @@ class SamplerCalibration:
     """How much variance a sampler keeps."""
 
     offspring_variance: float
-    """Ratio of variance to mean of the number of children, the samples nearest to each training sample. It is 1 if the
+    """Ratio of variance to mean of the number of children, the samples nearest to each training sample: 1 if the
     sampler favours none."""
     within_labels: float
-    """Variance of samples within labels, as a share of the training samples'. It is NaN if each label has one sample.
-    """
+    """Variance of samples within labels, as a share of the training samples', or NaN if each label has one sample."""
     variance_kept: Mapping[float, float] = field(default_factory=dict)
     """Share that sampling keeps of the variance of a Gaussian, by variance, with an exact network. Empty for models
     that cannot be evaluated this way."""

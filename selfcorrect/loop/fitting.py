@@ -22,7 +22,7 @@ _LEAST = 1e-6
 _MOST = 1e6
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
-"""Function of a model, its training set, the number of optimiser steps and a stream. Returns the trained model."""
+"""Function of a model, its training set, the number of optimiser steps and a stream, to the trained model."""
 
 
 @runtime_checkable
@@ -179,10 +179,7 @@ class _ExtrapolatedPairs:
 def combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
-    """Return weight · `model` + other_weight · `other`.
-
-    Integer tensors are those of `model`.
-    """
+    """Return weight · `model` + other_weight · `other`, with the integer tensors of `model`."""
     other_state = other.state()
     combined = {}
     for name, tensor in model.state().items():

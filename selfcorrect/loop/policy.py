@@ -110,7 +110,7 @@ class Replace:
 class Freeze:
     """The first synthetic set in every generation.
 
-    This policy is the control of every remedy that stores nothing.
+    This is the control of every remedy that stores nothing.
     """
 
     def count(self, real_count: int, generation: int) -> int:
@@ -175,10 +175,7 @@ class _DrawnPerRealSample:
 @_explained
 @dataclass(frozen=True)
 class Augment(_DrawnPerRealSample):
-    """All real data and the last model's samples.
-
-    There are λ samples per real sample.
-    """
+    """All real data and λ samples of the last model per real sample."""
 
     reads_past: ClassVar[bool] = False
 
@@ -191,10 +188,9 @@ class Augment(_DrawnPerRealSample):
 @_explained
 @dataclass(frozen=True)
 class AugmentOnce(_DrawnPerRealSample):
-    """All real data and the samples of generation 1.
+    """All real data and λ samples of generation 1 per real sample.
 
-    There are λ samples per real sample. This is the control of every remedy used beside real data: new samples must add
-    more than this static set does.
+    This is the control of every remedy used beside real data: new samples must add more than this static set does.
     """
 
     synthetic_ratio: float
@@ -315,10 +311,7 @@ class ModifiedPolicy:
 
 
 def reads_past(policy: Policy) -> bool:
-    """Return whether a policy may read generations before the latest.
-
-    By default it may.
-    """
+    """Return whether a policy may read generations before the latest (default: true)."""
     return getattr(policy, "reads_past", True)
 
 

@@ -1,4 +1,4 @@
-"""The policies by name. Nothing here imports the policies."""
+"""Data policies by name, without importing them."""
 
 from dataclasses import dataclass
 

@@ -157,10 +157,7 @@ class Candidate:
         return draw(labels, self.stream.child("sample"))
 
     def correct(self, samples: Samples) -> CorrectedBatch | None:
-        """Apply the arm's correction and drop rejected samples.
-
-        Returns None if the arm has no correction.
-        """
+        """Apply the arm's correction, if it has one, and drop rejected samples."""
         if self.correction is None:
             return None
         return apply_corrector(samples, self.correction, self.stream.child("correct"))
@@ -170,10 +167,10 @@ Evaluate: TypeAlias = Callable[[Candidate], Mapping[str, "float | np.ndarray | T
 
 
 def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
-    """Train generation 0 on real data and commit it.
+    """Train generation 0 on real data, unless it is committed.
 
-    All arms of a seed start from it. Nothing is done if the store already has it. The shape of the untrained model's
-    samples is checked first, because training may take hours.
+    All arms of a seed start from this generation. The shape of the untrained model's samples is checked first, because
+    training may take hours.
 
     Raises:
         InputError: The model's samples have another shape than the real data.
@@ -319,8 +316,8 @@ def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: St
 def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> Samples:
     """Return real data after the full corrector.
 
-    It is used for `correct_real` and to evaluate a corrector's fidelity. A row that the corrector rejects keeps its
-    value, so that every policy has the same number of real samples.
+    They are needed for `correct_real` and to evaluate a corrector's fidelity. A row that the corrector rejects keeps
+    its value, so that every policy has the same number of real samples.
     """
     full = replace(correction, strength=math.inf, on_rejection="drop")
     batch = apply_corrector(real, full, stream.child("correct_real"))
@@ -354,7 +351,7 @@ def _make_history(arm: Arm, store: Store, latest: int, batch: CorrectedBatch) ->
 class _Drawer:
     """Draws samples from a generation's model.
 
-    Samples are converted to the real data's type and device. Those that are not finite raise InputError.
+    Samples are converted to the real data's type and device. Samples that are not finite raise InputError.
     """
 
     model: GenerativeModel
@@ -477,7 +474,7 @@ def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterat
 def _make_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
     """Return a function that redraws positions of a batch.
 
-    Its time counts as sampling.
+    The time of redraws counts as sampling.
     """
 
     def redraw(slots: Tensor, stream: Stream) -> Samples:

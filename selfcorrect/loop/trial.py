@@ -37,8 +37,8 @@ def try_correction(
 ) -> None:
     """Try a copy of a user's corrector twice.
 
-    It is called on two real and two generated samples. If it fails on them without ending its process, or rejects the
-    real ones, it is called on a batch. If it rejects the batch's real samples, too, there is a warning.
+    The copy is called on two real and two generated samples. If it fails on them without ending its process, or rejects
+    the real ones, it is called on a batch. A warning is given if it rejects the batch's real samples, too.
 
     Args:
         place: File and line of the corrector's code; "" to find them.
@@ -97,10 +97,7 @@ def _correct_twice(
 
 
 def _draw_samples(count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
-    """Return real and generated samples with the same labels.
-
-    There are at most `count` of each.
-    """
+    """Return up to `count` real samples, and generated ones with their labels."""
     samples = real.take(torch.arange(len(real))[:: max(len(real) // count, 1)][:count])
     values = model.sample(samples.labels, stream.child("sample")).to(real.values)
     return concatenate([samples, Samples.synthetic(values, samples.labels, 0)])
@@ -137,10 +134,7 @@ class DataGuard:
             )
 
     def check_labels(self, batch: CorrectedBatch) -> None:
-        """Raise CorrectorError if a corrected sample has an unknown label.
-
-        No real sample has such a label.
-        """
+        """Raise CorrectorError if a corrected sample has a label that no real one has."""
         labels = batch.samples.labels
         real_labels = self._real.labels.unique()
         new_labels = labels[~torch.isin(labels, real_labels)]
@@ -170,9 +164,7 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
 def _call_twice(
     model: GenerativeModel, method: str, call: Callable[[], Any], compute_digest: Callable[[Any], object]
 ) -> Any:
-    """Call a function twice and return the first result.
-
-    Global generators differ between the calls.
+    """Call a function twice, with other global random states, and return the first result.
 
     Raises:
         SettingError: The digests of the results differ.

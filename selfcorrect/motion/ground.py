@@ -1,6 +1,6 @@
-"""Ground described by a person: a floor and boxes.
+"""Ground described by a person: a level or sloping floor, and boxes.
 
-The floor is level or sloping. Boxes describe what stands on it, such as the steps of stairs.
+Boxes stand on the floor, such as the steps of stairs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SHALLOW_M = 0.03
 FARTHEST_M = 1e5
 """Maximum coordinate or size, in m, far beyond any scene."""
 MOST_DEG = 1e6
-"""Maximum angle, in degrees. Angles may exceed a full turn."""
+"""Maximum angle, in degrees, as angles may exceed a full turn."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class _BoxTable:
     def contains_points(self, points_m: np.ndarray) -> np.ndarray:
         """Return whether points (..., 3) stand on each box, (..., B).
 
-        See `GroundBox.contains` for the rule.
+        The rule is that of `GroundBox.contains`.
         """
         x, y, z = np.moveaxis(points_m[..., None, :] - self.centres_m, -1, 0)
         half_x, half_y, half_z = self.half_sizes_m.T
@@ -273,7 +273,7 @@ class Ground:
     def with_lowest_floor(self, lowest_m: float) -> Ground:
         """Return the ground with its lowest floor at y = 0.
 
-        The floor was at `lowest_m`. The result is in the floor's frame. Boxes whose tops are not above `lowest_m`
+        The floor was at `lowest_m`, and the result is in the floor's frame. Boxes whose tops are not above `lowest_m`
         become part of the floor.
         """
         boxes = []

@@ -28,7 +28,7 @@ _KEPT_ERROR_M = 0.002
 """Distance over which an end's error may be kept instead of bending the limb, in m. Near full length, one millimetre of
 reach moves the middle joint sideways by two centimetres."""
 MAXIMUM_REACH = 0.9985
-"""Maximum reach of a limb, as a share of its full length. Beyond it, knees and elbows snap."""
+"""Maximum reach of a limb, as a share of its full length, beyond which knees and elbows snap."""
 STRAIGHT_M = 0.02
 """Distance of a knee or elbow from the line between its limb's ends, in m, below which the limb bends in its usual
 direction."""
@@ -165,7 +165,8 @@ def _check(joints_m: np.ndarray, skeleton: Skeleton) -> None:
 def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) -> np.ndarray:
     """Return rotations that align rest bones with posed bones.
 
-    Longer bones weigh more. If the bones leave a rotation open, the one nearest to `before` is chosen (Kabsch 1976).
+    Longer bones have more weight. If the bones leave a rotation open, the one nearest to `before` is chosen (Kabsch
+    1976).
 
     Args:
         rest_m: (C, 3) bones at rest, in m.

@@ -52,9 +52,9 @@ def _pose_compiled(
     joints: Sequence[int] | None,
     orientations: np.ndarray | None,
 ) -> np.ndarray:
-    """Pose joints with a compiled kernel.
+    """Compute joint positions (..., K, 3) with a compiled kernel.
 
-    Returns positions (..., K, 3). If `orientations` (..., K, 4) is an array, the kernel writes orientations into it.
+    If `orientations` (..., K, 4) is an array, the kernel writes orientations into it.
     """
     *shape, count, _ = rotations.shape
     posed, *tree = _make_kernel_tree(skeleton, None if joints is None else tuple(joints))
@@ -100,9 +100,9 @@ def _order_joints(parents: tuple[int, ...], joints: tuple[int, ...] | None) -> t
 
 
 def _pose_by_generation(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pose all joints in NumPy, as the kernels do.
+    """Compute all positions (..., J, 3) and orientations (..., J, 4) in NumPy.
 
-    Returns positions (..., J, 3) and orientations (..., J, 4).
+    The order of operations is that of the kernels.
     """
     x, y, z, w = np.moveaxis(rotations, -1, 0)
     local = rotations / np.sqrt((x * x + z * z) + (y * y + w * w))[..., None]

@@ -86,8 +86,8 @@ class Skeleton:
     parts: tuple[str, ...]
     """J part names from `SMPL_22`, or "" for joints without a counterpart, such as fingers, eyes and twists."""
     soles_m: tuple[float, float] | None = None
-    """Depths of the left and the right sole below the toe joint, or below the ankle if the foot has no toe joint, in m.
-    None for an ordinary shoe."""
+    """Depths of the left and the right sole below the toe joint, or below the ankle if the foot has no toe joint, in m,
+    or None for an ordinary shoe."""
     rigid: frozenset[str] = frozenset()
     """Names of joints that cannot rotate, such as the end sites of a BVH file."""
     mass_kg: float | None = None
@@ -133,10 +133,7 @@ class Skeleton:
         return self._joint_of.get(part)
 
     def pair(self, part: str) -> tuple[int, int] | None:
-        """Return the left and right joint of a part such as "knee".
-
-        Returns None if the skeleton lacks either joint.
-        """
+        """Return the left and right joint of a part such as "knee", or None if one is missing."""
         left = self.joint(f"left_{part}")
         right = self.joint(f"right_{part}")
         return None if left is None or right is None else (left, right)
@@ -216,10 +213,7 @@ class Skeleton:
 
     @property
     def size(self) -> float:
-        """Leg length as a share of an adult's, or 1 without legs.
-
-        Feet are scaled by it, too.
-        """
+        """Leg length as a share of an adult's, or 1 without legs, which also scales the feet."""
         return self.leg_m / ADULT_LEG_M or 1.0
 
     def same_as(self, skeleton: Skeleton) -> bool:
@@ -247,9 +241,9 @@ UNTURNED: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class FootFrames:
-    """Foot frames and soles of a rig in stance.
+    """Foot frames and soles of a rig in stance, left foot first.
 
-    They may differ from the rest pose. The left foot comes first.
+    They may differ from those of the rest pose.
     """
 
     ankles: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)

@@ -47,9 +47,9 @@ def level_corners_m(size_m: tuple[float, float], turn_deg: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Support:
-    """A level surface or a grip that carries a part.
+    """A level surface or a grip that carries a part in some frames.
 
-    It carries the part from frame `first` to frame `last`, inclusive.
+    The part is carried from frame `first` to frame `last`, inclusive.
     """
 
     part: str
@@ -114,10 +114,7 @@ def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: in
 
 
 def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Return ground heights (T, 2) below the feet, in m.
-
-    The left foot comes first.
-    """
+    """Return ground heights (T, 2) below the feet, left first, in m."""
     ground_m = np.zeros((frames, 2))
     for support in supports:
         if support.part.endswith("foot"):

@@ -83,9 +83,9 @@ _TURNS_TO_Y_UP = (("X", 0.0), ("X", -90.0), ("X", 180.0), ("X", 90.0), ("Z", 90.
 
 @dataclass(frozen=True, eq=False)
 class TurnedFrames:
-    """Joint frames rotated in place.
+    """Joint frames rotated in place, so that zero rotation means another pose.
 
-    No joint moves, but zero rotation means another pose.
+    No joint moves.
     """
 
     turns: np.ndarray
@@ -131,9 +131,9 @@ class Rerooted:
 
     @cached_property
     def order(self) -> list[int]:
-        """Old index of each joint of the new tree.
+        """Old index of each joint of the new tree, parents before children.
 
-        Parents come before their children. The index J stands for the rigid joint at the old root.
+        The index J stands for the rigid joint at the old root.
         """
         order = [self.root]
         for joint in order:

@@ -67,9 +67,9 @@ MOST_CHARACTERS = 300
 
 
 def describe_in_a_line(error: Exception) -> str:
-    """Describe an error in one line.
+    """Describe an error, with its location from `note_location`, in one line.
 
-    Long messages are cut off. The location from `note_location` is added.
+    Long messages are cut off.
     """
     message = " ".join(describe_error(error).split())
     if len(message) > MOST_CHARACTERS:
@@ -131,9 +131,7 @@ def remove_path(sentence: str, path: object) -> str:
 
 
 def try_optional(step: str, work: Callable[[], _Value], otherwise: _Value) -> tuple[_Value, str]:
-    """Call an optional step whose failure affects no result.
-
-    Such a step is a hint or a picture.
+    """Call an optional step, such as a picture, whose failure affects no result.
 
     Returns:
         The value, and a sentence about the failure or "".

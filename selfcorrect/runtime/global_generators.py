@@ -1,4 +1,4 @@
-"""Global random generators of this process. Only users' code draws from them."""
+"""Global random generators of this process, which only users' code draws from."""
 
 import pickle
 import random

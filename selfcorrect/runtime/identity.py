@@ -115,9 +115,9 @@ def identity_of(code: object) -> Identity:
 
 
 def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
-    """Yield descriptions of values and of what they hold.
+    """Yield descriptions of values and their contents.
 
-    These are numbers, strings, digests of files, and sources of users' code.
+    Descriptions are numbers, strings, digests of files, and sources of users' code.
 
     Args:
         seen: `id` of each piece of code that has been described.

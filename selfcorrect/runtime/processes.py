@@ -39,7 +39,7 @@ _thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 def limit_threads(most: int) -> Iterator[None]:
     """Let a block use up to `most` cores, as threads or processes.
 
-    Elsewhere, work uses a single core.
+    Outside such blocks, work uses a single core.
     """
     token = _thread_limit.set(most)
     try:
@@ -85,7 +85,7 @@ _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
 _executors: dict[int, ProcessPoolExecutor] = {}
-"""The pool, by number of workers. There is at most one."""
+"""The pool by its number of workers, at most one."""
 atexit.register(_executors.clear)  # while the modules that a pool uses still exist
 
 WORKER_BYTES = 1_000_000_000

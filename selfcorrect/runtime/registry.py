@@ -1,7 +1,6 @@
-"""Tables of what can be chosen by name.
+"""Tables of members that are chosen by name and imported when used.
 
-Each member is a row, which is imported when it is used. Other packages can add rows through entry points in the group
-of the member's kind, in pyproject.toml:
+Other packages can add rows through entry points in the group of the member's kind, in pyproject.toml:
 
     [project.entry-points."selfcorrect.correctors"]
     smooth = "my_package.correctors:smooth"

@@ -1,7 +1,7 @@
 """Supervision of other code in this process.
 
-Such code cannot end the program unnoticed. It runs with all rights of this process, so this protects from accidents,
-not from malice.
+Such code cannot end the program unnoticed. But it runs with all rights of this process, so supervision protects from
+accidents, not from malice.
 """
 
 import signal

@@ -139,7 +139,7 @@ def _late_rise(curve: np.ndarray | None) -> Interval | None:
 def _exponent_rise(by_training_size: Mapping[int, ArrayLike] | None) -> Interval | None:
     """Return how much the exponent of risk in training size rises.
 
-    Risk is modelled as ∝ size^exponent. The rise is from the first to the last generation.
+    Risk is modelled as ∝ size^exponent, and the rise is taken from the first to the last generation.
     """
     if by_training_size is None or len(by_training_size) < 2:
         return None

@@ -46,10 +46,7 @@ class Interval:
 
     @property
     def can_decide(self) -> bool:
-        """True if the interval has bounds and at least `FEWEST_SEEDS` seeds.
-
-        Verdicts use no other intervals.
-        """
+        """True if the interval has bounds and at least `FEWEST_SEEDS` seeds, as verdicts require."""
         return self.count >= FEWEST_SEEDS and not math.isnan(self.low) and not math.isnan(self.high)
 
     def is_above(self, threshold: float) -> bool:

@@ -49,9 +49,6 @@ def total_variance(samples: np.ndarray) -> float:
 
 
 def _label_variance(samples: np.ndarray, labels: np.ndarray, label: int) -> float:
-    """Return the total variance of a label's samples.
-
-    Returns NaN for fewer than two.
-    """
+    """Return the total variance of a label's samples, or NaN for fewer than two."""
     members = samples[labels == label]
     return total_variance(members) if len(members) > 1 else np.nan

@@ -65,10 +65,10 @@ def evaluate_quality(
 ) -> Verdict:
     """Evaluate a quality at the end of a loop against its baseline.
 
-    Both are measured on the same seeds. The verdict is "undecided" unless the whole interval of the ratio lies on one
-    side of a threshold. A quality that is certainly worse than stable and possibly collapsed is "degraded". The
-    interval is that of logarithms (`log_ratio_interval`), or Fieller's for counts and for values that may be 0 or below
-    (`ratio_interval`).
+    Loop and baseline are measured on the same seeds. The verdict is "undecided" unless the whole interval of the ratio
+    lies on one side of a threshold. A quality that is certainly worse than stable and possibly collapsed is "degraded".
+    The interval is that of logarithms (`log_ratio_interval`), or Fieller's for counts and for values that may be 0 or
+    below (`ratio_interval`).
 
     Args:
         values: (S,) the quality, one value per seed.

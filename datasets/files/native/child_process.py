@@ -32,9 +32,9 @@ _HEAD = struct.Struct("<Q")
 
 
 def _clean_environment() -> dict[str, str]:
-    """Return the environment of a child process.
+    """Return this process's environment for a child, without USD's search path.
 
-    It finds the same modules, but USD's search path is removed.
+    The child finds the same modules.
     """
     environment = {name: value for name, value in os.environ.items() if name != "PXR_AR_DEFAULT_SEARCH_PATH"}
     places = [os.path.abspath(place) for place in filter(None, sys.path)]  # the child works in another folder

@@ -50,9 +50,8 @@ _MAX_JOINTS = 128
 """Range of joint counts in which a body is looked for if no known order fits."""
 _LEG_M = 0.8
 _MIN_METRE = 0.05
-"""Smallest inferred unit, in m, that still counts as a metre in HumanML3D's joints.
-
-The largest one is the reciprocal. Outside of this range, the joints are in the inferred unit."""
+"""Smallest inferred unit, in m, that still counts as a metre in HumanML3D's joints, with its reciprocal as the largest.
+Outside this range, the joints are in the inferred unit."""
 _MIN_REPORTED_MM = 0.5
 _LEFT = (1.0, 0.0, 0.0)
 _UP = (0.0, 1.0, 0.0)

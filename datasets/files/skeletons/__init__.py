@@ -1,4 +1,1 @@
-"""The meaning of a skeleton.
-
-It covers names, parts, sides, units and the vertical axis.
-"""
+"""The meaning of a skeleton: names, parts, sides, units and the vertical axis."""

@@ -123,7 +123,7 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
 def _find_pelvis(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
     """Find the pelvis by its name, or else as the joint where the paths between hips and neck meet.
 
-    Any joint may be the root of the skeleton. Returns None if the paths meet within a limb.
+    Any joint may be the root of the skeleton. The result is None if the paths meet within a limb.
     """
     if "pelvis" in part_joints or not {"left_hip", "right_hip"} <= set(part_joints):
         return part_joints.get("pelvis")

@@ -39,7 +39,7 @@ class Reading:
     profile: Path | None = None
     """Rig profile from `selfcorrect data profile`, which tells how the feet of a rig stand."""
     allow_pickle: bool = False
-    """Read pickle files: body models, and datasets that have such files. Only for sources that you trust."""
+    """Read pickle files, such as body models and some datasets; use this only for sources that you trust."""
     ground: Path | None = None
     """JSON file with the ground: a floor, level or sloping, and boxes such as stairs, in m, y up. No other floor is
     inferred, and no other steps if there are boxes."""

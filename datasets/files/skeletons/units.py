@@ -50,7 +50,7 @@ _ON_FLOOR = (-0.1, 0.2)
 _LIES = 0.4
 """Smallest root height above the lower foot from which the unit can be inferred, in leg lengths."""
 _STANDS = 0.1
-"""Length of the feet's path below which the body stands all the time, in leg lengths. Only the height counts then."""
+"""Length of the feet's path, in leg lengths, below which the body stands all the time and only the height counts."""
 _SLIPS_ALIKE = 1.7
 """Factor by which the feet of a body that always stands may slip more in the right unit."""
 _TRAVELS = 0.2

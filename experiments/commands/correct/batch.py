@@ -41,7 +41,7 @@ _WORKER_START_S = 0.5
 _FILE_S = 0.03
 """Processor time per file for kinematic correction, in s."""
 _BYTE_S = 0.7e-6
-"""Processor time per byte of BVH for kinematic correction, in s. Physics takes about twice as long."""
+"""Processor time per byte of BVH for kinematic correction, in s; physics takes about twice as long."""
 
 
 def correct_into(

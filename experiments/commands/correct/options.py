@@ -112,8 +112,8 @@ class CorrectionOptions:
     keep_failed: bool = False
     """Copy motions that cannot be corrected to the output folder as they are."""
     contacts: Path | None = None
-    """JSON file that says when each foot touches the ground, as --contacts-out writes it. You may edit the file. No
-    other contacts are inferred."""
+    """JSON file that says when each foot touches the ground, as --contacts-out writes it. You may edit the file. Other
+    contacts are not inferred."""
     frames: str = ""
     """Frames to correct, as FIRST:LAST, such as 40:120. The correction blends in and out within them."""
     amount: tuple[str, ...] = ()
@@ -224,7 +224,7 @@ class CorrectionOptions:
 
     @property
     def pipeline(self) -> Pipeline:
-        """Stages of the correction. The engine is imported."""
+        """Stages of the correction; imports the engine."""
         if self.kinematic:
             return self.kinematic_pipeline
         from selfcorrect.simulators.presets import find_preset

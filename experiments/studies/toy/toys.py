@@ -130,7 +130,7 @@ class Toy:
     claims: Sequence[Statement]
     columns: Sequence[Column] = ()
     rows: ArmTitles | None = None
-    """Arms of the table, all by default. `START` is the shared generation 0."""
+    """Arms of the table (default: all), where `START` is the shared generation 0."""
     groups: Mapping[str, ArmTitles] | Sequence[str] | None = None
     """Arms that share a panel, by group. A name alone has the arms "group, title". A table of a single column has a row
     for each group then."""

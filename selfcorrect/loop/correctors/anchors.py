@@ -164,8 +164,8 @@ class AnchoredCorrector:
 def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
     """Assign vectors to centroids according to shares.
 
-    The total squared distance is minimal. Centroid k gets the share masses[k] of the vectors, rounded so that the
-    numbers add up to N.
+    The assignment minimises the total squared distance. Centroid k gets the share masses[k] of the vectors, rounded so
+    that the numbers add up to N.
 
     Args:
         vectors: (N, D) points to assign.
@@ -190,10 +190,7 @@ def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
 
 
 def quotas(masses: Tensor, count: int) -> Tensor:
-    """Return integers (K,) proportional to masses (K,).
-
-    They add up to `count`, by largest remainders.
-    """
+    """Split `count` into integers (K,) proportional to masses (K,), by largest remainders."""
     exact = masses.double() / masses.double().sum() * count
     counts = exact.floor().long()
     largest = (exact - counts).argsort(descending=True, stable=True)

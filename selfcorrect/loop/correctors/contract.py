@@ -91,8 +91,8 @@ def _describe_answer(answer: object) -> str:
 def evaluating(module: nn.Module) -> Corrector:
     """Make a corrector from a network that maps values (N, *event) to values.
 
-    It runs in eval mode and without gradients. Values are converted to the type and device of the module's first
-    parameter.
+    The network runs in eval mode and without gradients. Values are converted to the type and device of the module's
+    first parameter.
     """
 
     def corrector(samples: Samples) -> Samples:
@@ -118,9 +118,9 @@ def _parameters(function: Callable[..., object]) -> Sequence[str]:
 
 
 def _check_answer(answer: Corrected, inputs: Samples) -> Corrected:
-    """Return a checked copy of the answer.
+    """Return a checked copy of the answer, with the inputs' type and device.
 
-    It has the inputs' type and device. Later changes by the corrector do not affect it.
+    Later changes by the corrector do not affect the copy.
     """
     values = _dense(answer.samples.values, "values")
     if len(values) != len(inputs):
@@ -322,9 +322,7 @@ def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
 
 
 def filter_of(corrector: Corrector, name: str = "") -> Corrector:
-    """Return a control that only rejects.
-
-    It rejects what the corrector rejects, and changes nothing.
+    """Return a control that rejects the same samples as the corrector and changes none.
 
     Args:
         name: Name in reports (default: `filter(NAME)`).

@@ -42,7 +42,7 @@ class Correction:
     max_draws_per_sample: float = 20.0
     """Maximum number of raw draws per requested sample."""
     replicate_axes: int = 0
-    """Number of leading axes of an event that hold independent replicates. Each replicate has its own mixture coin."""
+    """Number of leading axes of an event that hold independent replicates, each with its own mixture coin."""
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class CorrectedBatch:
     samples: Samples
     """(N, *event) training samples of the next generation. `provenance.draw` is the row in `drawn`."""
     drawn: Samples
-    """(M, *event) all raw draws, M ≥ N. Their provenance has each draw's distance and whether it was accepted."""
+    """(M, *event) all raw draws, M ≥ N, whose provenance has each draw's distance and whether it was accepted."""
     info: Info = field(default_factory=dict)
     """The corrector's diagnostics per draw, as arrays (M,)."""
 

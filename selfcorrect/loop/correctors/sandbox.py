@@ -37,7 +37,7 @@ WARN_AFTER_S = 60.0
 """Time after which a message names the corrector that is still working, in s."""
 
 HAS_PROCESS_GROUPS = hasattr(os, "killpg")
-"""True if this system can kill a process with all its descendants. It is false on Windows."""
+"""True if this system can kill a process with all its descendants, so everywhere but on Windows."""
 
 Memory: TypeAlias = dict[str, Any]
 """Values that functions called in a sandbox keep there for later calls."""

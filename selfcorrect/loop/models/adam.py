@@ -15,7 +15,7 @@ from ...core.errors import SettingError
 
 
 class Optimiser(Protocol):
-    """What training needs of an optimiser. Every `torch.optim.Optimizer` has it."""
+    """The part of `torch.optim.Optimizer` that training needs."""
 
     param_groups: list[dict[str, Any]]
     """Groups with "params", a list of tensors, and "lr", the learning rate of the next step."""

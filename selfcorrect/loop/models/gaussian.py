@@ -1,4 +1,7 @@
-"""A multivariate normal distribution, fitted by maximum likelihood. Its loops have closed forms."""
+"""A multivariate normal distribution, fitted by maximum likelihood.
+
+Loops with this model have closed forms.
+"""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +19,8 @@ from .pairs import Pairs
 from .protocol import TensorModel
 
 _ROUNDING = 1e-6
-"""Rounding error relative to the largest variance. It may make a covariance asymmetric or an eigenvalue negative."""
+"""Rounding error, relative to the largest variance, by which a covariance may be asymmetric or an eigenvalue
+negative."""
 
 
 @dataclass(frozen=True)

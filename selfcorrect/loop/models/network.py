@@ -36,7 +36,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
     network: Network | None = field(default=None, repr=False)
     device: torch.device = _CPU
     training_loss: float = field(default=math.nan, repr=False, kw_only=True)
-    """Mean loss over the last quarter of the last fit's steps. It is not part of the state."""
+    """Mean loss over the last quarter of the last fit's steps, not part of the state."""
 
     @abstractmethod
     def build(self) -> Network:

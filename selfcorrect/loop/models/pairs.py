@@ -14,9 +14,9 @@ from .protocol import GenerativeModel
 
 @dataclass(frozen=True)
 class Pairs:
-    """Preferred samples (winners) and rejected ones (losers).
+    """Preferred samples (winners) and rejected ones (losers), each (N, *event).
 
-    Both are (N, *event). A fit with pairs minimises, with e(x) the model's error on x and e_ref(x) the reference's,
+    A fit with pairs minimises, with e(x) the model's error on x and e_ref(x) the reference's,
 
         e(training sample) + (κ / β) · −log σ(−β Δ),   Δ = [e(w) − e_ref(w)] − [e(l) − e_ref(l)].
 

@@ -11,10 +11,10 @@ from .saving import Saveable
 
 
 class GenerativeModel(Protocol):
-    """A trainable sampler that never changes in place.
+    """A trainable sampler that never changes in place: `fit` returns another model.
 
-    `fit` returns another model. To train from scratch, a loop calls `fit` on the untrained model that it was given; to
-    fine-tune, it calls `fit` on the last model.
+    To train from scratch, a loop calls `fit` on the untrained model that it was given; to fine-tune, it calls `fit` on
+    the last model.
     """
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
@@ -39,19 +39,13 @@ class GenerativeModel(Protocol):
         ...
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """Return this model with the state of another one.
-
-        The other has the same configuration.
-        """
+        """Return this model with the state of another one of the same configuration."""
         ...
 
 
 @dataclass(frozen=True)
 class TensorModel(Saveable):
-    """A frozen dataclass whose tensors are its state.
-
-    All other fields are its configuration.
-    """
+    """A frozen dataclass with its state in tensors and its configuration in other fields."""
 
     def state(self) -> dict[str, Tensor]:
         """Return the fields that hold tensors."""

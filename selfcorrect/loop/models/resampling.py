@@ -1,6 +1,6 @@
 """Given samples in place of a model.
 
-Real data test an evaluation. A copying loop draws from its training set.
+Drawing real data tests an evaluation; drawing the training set makes a copying loop.
 """
 
 from dataclasses import dataclass, replace

@@ -19,7 +19,7 @@ class Saveable:
     """Base of models that can be saved to files."""
 
     PER_SAMPLE: ClassVar[tuple[str, ...]] = ()
-    """Names of tensors with one row per training sample. Their shape is not checked."""
+    """Names of tensors with one row per training sample, whose shapes are not checked."""
 
     def state(self) -> dict[str, Tensor]:
         """Return the model's state."""

@@ -78,10 +78,7 @@ class TorchModel(NetworkModel[nn.Module]):
 
     @property
     def parts(self) -> tuple[object, ...]:
-        """User code and weights.
-
-        They identify the model in a run folder.
-        """
+        """User code and weights, which identify the model in a run folder."""
         return (self.module, self.objective, self.sampler)
 
     def build(self) -> nn.Module:

@@ -19,7 +19,7 @@ from .adam import Optimiser
 def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
     """Let layers draw random numbers from `stream`.
 
-    Layers use only PyTorch's global generators, for initialisation and dropout. Those of the CPU and of `device` are
+    Layers use PyTorch's global generators for initialisation and dropout. The generators of the CPU and of `device` are
     restored afterwards.
     """
     cuda = [device] if device.type == "cuda" else []
@@ -78,7 +78,7 @@ STEPS_CHECKED_TOGETHER = 50
 class StepLosses:
     """Losses of a training, checked for finiteness.
 
-    They are kept in one tensor. If each step kept a small tensor, these would lie between the large blocks that steps
+    One tensor holds all losses. If each step kept a small tensor, these would lie between the large blocks that steps
     free, and the allocator could not return the blocks to the system: memory would grow by about a megabyte per step.
     """
 
@@ -104,9 +104,9 @@ class StepLosses:
             self._check(self._count - STEPS_CHECKED_TOGETHER)
 
     def mean_late(self) -> float:
-        """Return the mean over the last quarter.
+        """Return the mean over the last quarter, or NaN without steps.
 
-        The remaining losses are checked first. The mean of no steps is NaN.
+        Losses that are still unchecked are checked first.
         """
         if not self._count:
             return math.nan

@@ -28,7 +28,7 @@ Finish: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 def newest_synthetic(parents: Samples) -> Samples:
     """Return the newest generation's synthetic samples.
 
-    There are none if all samples of the training set are real.
+    The result is empty if all samples of the training set are real.
     """
     is_synthetic = parents.provenance.synthetic
     generation = parents.provenance.generation
@@ -110,9 +110,9 @@ def lineage_matched(
 
 
 def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
-    """Return a parent for each label (N,).
+    """Return a parent for each label (N,), or −1 without one.
 
-    It is −1 if there is none. Parents are used equally often.
+    Parents are used equally often.
     """
     rows = torch.full_like(labels, -1)
     for label in labels.unique():
@@ -193,9 +193,9 @@ def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels
 
 
 def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels: Tensor, has_target: Tensor) -> Tensor:
-    """Match each target with a candidate of its own.
+    """Match each target with another candidate of its label.
 
-    Both have the same label, and the total squared distance is minimal.
+    The matching minimises the total squared distance.
 
     Args:
         targets: (N, D) points to match.
@@ -218,8 +218,5 @@ def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels:
 
 
 def _solve_assignment(costs: Tensor) -> Tensor:
-    """Assign a different column to each row of costs (N, M).
-
-    The total cost is minimal.
-    """
+    """Assign different columns to rows of costs (N, M), at minimal total cost."""
     return torch.from_numpy(linear_sum_assignment(costs.numpy())[1])

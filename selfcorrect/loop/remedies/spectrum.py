@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 LOWEST = 8
-"""First cosine frequency that counts as high. `anchors.temporal_frequencies` keeps those below."""
+"""First cosine frequency that counts as high; `anchors.temporal_frequencies` keeps the lower ones."""
 
 
 def restore_energy(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:

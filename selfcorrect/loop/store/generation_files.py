@@ -1,6 +1,6 @@
 """The files of a generation.
 
-These are tensors (safetensors), provenance (parquet), and metrics and timings (JSON). `digests.json` has the digests of
+Tensors are stored as safetensors, provenance as parquet, metrics and timings as JSON. `digests.json` has the digests of
 all other files except the timings, which differ between runs and contain their own digest.
 """
 

@@ -34,7 +34,7 @@ MetricRow: TypeAlias = Mapping[str, Any]
 def list_metrics(store: Record, first: Record | None = None) -> list[MetricRow]:
     """Return a row of metrics for each committed generation.
 
-    `generation` is its number. If given, `first` has generation 0.
+    A row has the generation's number as `generation`. If given, `first` has generation 0.
     """
     records = dict.fromkeys(range(store.latest + 1), store)
     if first is not None:
@@ -61,7 +61,7 @@ class TrackedRun:
     config: Mapping[str, object]
     """Settings by name."""
     rows: Sequence[MetricRow] = ()
-    """Metrics. Each row has a `generation`, the x-axis."""
+    """Rows of metrics, each with a `generation`, the x-axis."""
     tags: Sequence[str] = ()
     """Words to filter by."""
     job_type: str = ""
@@ -123,7 +123,7 @@ class WandbLog:
         self.attempt(lambda: self._log(run))
 
     def finish(self, name: str) -> None:
-        """End a run. W&B keeps what was logged."""
+        """End a run; W&B keeps the logged values."""
         if name in self._open:
             self._ended.add(name)
             self.attempt(self._open.pop(name).finish)

@@ -27,9 +27,9 @@ _SHORTEST_BONE_M = 1e-3
 
 
 def check_body(motion: Motion) -> None:
-    """Raise InputError if a motion cannot be corrected.
+    """Raise InputError with the message of `find_flaw` if a motion has one.
 
-    The message is that of `find_flaw`. Objects of other types are refused, too.
+    Objects of other types are refused, too.
     """
     if not isinstance(motion, Motion):
         raise InputError(f"expected a Motion, got {type(motion).__name__}")
@@ -97,8 +97,8 @@ def _find_flaw_in_rest(motion: Motion) -> str:
 
 
 _TRUNK_PER_LEG = 0.85
-"""Minimum ratio of trunk to leg length in a quadruped. The leg is thigh and shank. The ratio is 0.45 to 0.75 in people
-and about 1 in dogs."""
+"""Minimum ratio of trunk to leg length (thigh and shank) in a quadruped. It is 0.45 to 0.75 in people and about 1 in
+dogs."""
 
 _UPRIGHT_COSINE = 0.5
 """Maximum cosine between a quadruped's trunk and its legs. In people the trunk continues the legs."""

@@ -66,10 +66,9 @@ class Layout:
         return Skeleton(self.names, self.parents, np.asarray(offsets_m, dtype=float), parts)
 
     def average(self) -> Skeleton:
-        """Return an average adult of 1.7 m in T-pose.
+        """Return an average adult of 1.7 m in T-pose, for people of unknown body.
 
-        It stands in for people whose body is unknown. Bone lengths come from a published HumanML3D clip, made symmetric
-        and rounded. Fingers and face are approximate.
+        Bone lengths come from a published HumanML3D clip, made symmetric and rounded. Fingers and face are approximate.
         """
         return self.skeleton(np.array([_offset_m(name) for name in self.names]))
 
@@ -153,9 +152,9 @@ _T_POSE_TOLERANCE_RAD = np.radians(20)
 
 
 def _rebase_to_t_pose(motion: Motion) -> Motion:
-    """Express rotations relative to the T-pose.
+    """Express rotations relative to the T-pose, keeping poses.
 
-    Poses are unchanged. This matters only if the skeleton's own rest pose is not a T-pose.
+    This matters only if the skeleton's own rest pose is not a T-pose.
     """
     average = SMPL_BODY.average()
     skeleton = motion.skeleton

@@ -200,9 +200,9 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
 
 
 def lowest_sole_at_rest_m(skeleton: Skeleton) -> float:
-    """Return the height of the lowest sole corner at rest, relative to the root.
+    """Return the height of the lowest sole corner at rest relative to the root.
 
-    It is negative for a standing body.
+    The height is negative for a standing body.
     """
     soles = sole_points(skeleton)
     corners_m = skeleton.rest_positions_m[soles.joints] + soles.offsets_m

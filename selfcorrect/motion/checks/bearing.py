@@ -134,10 +134,7 @@ def _falls_freely(features: MotionFeatures, heights_m: np.ndarray, stretch: slic
 
 
 def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how far the body moves vertically while feet bear weight.
-
-    Returns distances (T,) in m.
-    """
+    """Measure how far the body moves vertically while feet bear weight, (T,) in m."""
     heights_m = features.sole_heights_m
     holds = find_holding_feet(features, heights_m)
     if not holds.any():
@@ -148,9 +145,9 @@ def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
 
 
 def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how far feet slide under weight without a pause.
+    """Measure how far feet slide under weight without a pause, (T,) in m.
 
-    Returns distances (T,) in m. While feet slide, no low point of a sole stands still.
+    While feet slide, no low point of a sole stands still.
     """
     speeds_m_s = estimate_stance_speeds_m_s(features)
     slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDE_M_S)

@@ -97,7 +97,7 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def overextension_deg(features: MotionFeatures) -> Measurement | None:
     """Measure how far knees and elbows bend beyond their limits.
 
-    Knees must not bend forwards. Knees and elbows must not fold further than soft tissue allows.
+    Knees must not bend forwards, and neither knees nor elbows may fold further than soft tissue allows.
     """
     names = []
     angles_deg = []
@@ -152,8 +152,8 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
 def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
     """Return a knee's bend axis (3,) in the thigh's frame.
 
-    It is the mean of the body's left (T, 3) in that frame, because the axis differs between rigs, and often between
-    legs. Returns None if nothing determines it.
+    The axis differs between rigs, and often between legs, so it is estimated as the mean of the body's left (T, 3) in
+    that frame. The result is None if nothing determines it.
     """
     mean = leftwards.mean(axis=0)
     length = float(np.linalg.norm(mean))
@@ -286,9 +286,9 @@ def _count_rigid_steps(fps: float) -> float:
 
 
 def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
-    """Return how far limbs (T,) deviate from a T.
+    """Return the largest angle (T,) between a limb and its direction in a T.
 
-    It is the largest angle between a limb and its direction in a T. Returns None if the skeleton lacks a limb.
+    The result is None if the skeleton lacks a limb.
     """
     places = features.places("pelvis", "neck", *(part for bone in _T_BONES for part in bone))
     if places is None:
@@ -317,10 +317,7 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
 
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether the pose is rigid for some time.
-
-    No joint then rotates within frames `start` to `stop` (exclusive).
-    """
+    """Return whether no joint rotates within frames `start` to `stop` (exclusive)."""
     is_moving = _find_turning_steps(features.frames(start, stop).rotations[:, features.joints[1:]], features.fps)
     return bool(find_runs(~is_moving, _count_rigid_steps(features.fps)))
 

@@ -23,9 +23,9 @@ from .rules import RULE_TABLE, RULES, all_rules
 
 @dataclass(frozen=True)
 class RuleChoice:
-    """The rules to check.
+    """The rules to check, chosen by code, name, or first letters of a code.
 
-    They are chosen by code, name, or first letters of a code. `ignore` takes precedence over `select`.
+    `ignore` takes precedence over `select`.
     """
 
     select: tuple[str, ...] = ()
@@ -152,7 +152,7 @@ _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "F10", "F11"
 def check_samples(motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:
     """Check a motion without its repeated frames.
 
-    Findings refer to the motion's frames.
+    Findings refer to the frames of the whole motion.
     """
     repeats = FrameRepeats.from_motion(motion)
     samples = repeats.prepare(motion, "keep")

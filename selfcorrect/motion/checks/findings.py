@@ -53,7 +53,7 @@ class Rule:
     thing: str = "body"
     """Name of what is measured, if the measurement does not name it."""
     needs_feet: bool = False
-    """True if the rule needs both ankles. Soles are unknown without them."""
+    """True if the rule needs soles, which are unknown without both ankles."""
     least_frames: int = 1
     """Minimum number of frames that the rule needs."""
     least_s: float = 0.0

@@ -59,7 +59,7 @@ _DRAG_S = 0.3
 _DRAG_M_S = (0.15, 0.7)
 """Minimum and maximum speed of a dragged foot, in m/s. People who slide a flat foot on purpose are faster."""
 _DRAG_RISE_M = 0.008
-"""Maximum change in height of a dragged foot, in m. Shuffling feet rise further."""
+"""Maximum change in height of a dragged foot, in m; shuffling feet rise further."""
 _DRAG_PITCH_M = 0.04
 """Maximum height of a dragged foot's corners above its lowest corner, in m. Dancers drag a foot on its toes."""
 _REST_PROBABILITY = 0.5
@@ -241,10 +241,10 @@ def is_lifted(features: MotionFeatures) -> bool:
 
 
 def floor_offset_m(features: MotionFeatures) -> float | None:
-    """Measure how far the floor is from y = 0.
+    """Measure how far the floor certainly is from y = 0.
 
-    Its standard error and what deep soles explain are subtracted. Returns None if the floor is unknown or the body
-    stands on several grounds.
+    The floor's standard error and the offset that deep soles explain are subtracted. The result is None if the floor is
+    unknown or the body stands on several grounds.
     """
     floor_m = features.ground.near_m
     if floor_m is None or features.around.supports or features.given.ground is not None:

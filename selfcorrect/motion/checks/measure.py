@@ -136,7 +136,7 @@ def measure_features(
 def _measure_jerks_m_s3(features: MotionFeatures, first: int, last: int) -> np.ndarray:
     """Measure the jerk (last − first − 3, J) of each joint in a take.
 
-    There are no rows for fewer than four frames.
+    The result has no rows for fewer than four frames.
     """
 
     def measure(frames: np.ndarray) -> np.ndarray:

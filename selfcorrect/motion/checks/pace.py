@@ -81,7 +81,7 @@ def flight_pace(features: MotionFeatures) -> float | None:
 
 
 def find_gravity_m_s2(features: MotionFeatures) -> float:
-    """Estimate gravity from flights. It is smaller in slow motion."""
+    """Estimate gravity from flights; slow motion lowers it."""
     shown = flight_pace(features)
     return GRAVITY_M_S2 if shown is None else GRAVITY_M_S2 * min(shown, 1.0) ** 2
 

@@ -95,9 +95,9 @@ def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
 
 
 def rate_reference(figures: Mapping[str, float]) -> dict[str, float]:
-    """Return each figure as a multiple of its limit.
+    """Return figures as multiples of their limits, worst first.
 
-    The worst comes first. Figures that could not be measured are left out.
+    Figures that could not be measured are left out.
     """
     ratios = {key: abs(figures[key]) / limit for key, limit in LIMITS.items()}
     ratios["pace"] = (deviation_factor(figures["pace"]) - 1) / _THRESHOLDS["P1"]

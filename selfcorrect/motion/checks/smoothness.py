@@ -13,7 +13,7 @@ from .findings import Measurement
 
 _WINDOW_S = 0.5
 _MAX_SHAKING_SHARE = 0.5
-"""Maximum share of joints that shake individually. If more do, the body shakes."""
+"""Maximum share of joints that shake individually; if more do, the body shakes."""
 _NOISE_RATIO = 2.0
 """Minimum ratio of fourth to second differences in noise. White noise has √(70/6) = 3.4, a finely sampled motion
 nearly 0."""
@@ -73,12 +73,12 @@ is 6 and more."""
 
 
 def wandering_m(features: MotionFeatures) -> float | None:
-    """Measure how far the whole body random-walks along the floor.
+    """Measure how far the whole body random-walks within a second.
 
-    The distance is that within a second. Steps of such a walk are independent of each other and common to all joints,
-    even those of standing feet. The body's own motion moves joints relative to each other, so fourth differences of
-    positions leave little that all joints have in common. This remainder grows with the time between positions, while
-    that of a random walk does not. So the part that grows is attributed to the body.
+    Steps of such a walk along the floor are independent of each other and common to all joints, even those of standing
+    feet. The body's own motion moves joints relative to each other, so fourth differences of positions leave little
+    that all joints have in common. This remainder grows with the time between positions, while that of a random walk
+    does not. So the part that grows is attributed to the body.
     """
     short_stride = max(1, round(_STEP_S * features.fps))
     long_stride = max(2, round(_LONGER_S * features.fps))
@@ -93,7 +93,7 @@ def wandering_m(features: MotionFeatures) -> float | None:
 def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
     """Measure the shared random walk within a second.
 
-    It has a step every `stride` frames and includes the body's remainder.
+    The walk has a step every `stride` frames. The result includes the body's remainder.
     """
     differences_m = features.body_m[..., [0, 2]]
     for _ in range(4):

@@ -71,10 +71,10 @@ _PACE_ERROR = 1.15
 _UPRIGHT_COSINE = 0.94
 """Minimum cosine between trunk and vertical in a usual walk."""
 _LEG_EXTENSION = 0.935
-"""Minimum extension of the longer leg, relative to a straight leg, in three quarters of the frames. CMU's is above
-0.945."""
+"""Minimum extension of the longer leg, relative to a straight leg, in three quarters of the frames (CMU: above
+0.945)."""
 _ANKLE_LIFTS = (0.12, 0.32)
-"""Range of the largest height of one ankle above the other, in leg lengths. CMU's is 0.17 to 0.24."""
+"""Range of the largest height of one ankle above the other, in leg lengths (CMU: 0.17 to 0.24)."""
 
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
 """Playback speeds that are tried."""

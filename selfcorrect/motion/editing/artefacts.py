@@ -1,6 +1,6 @@
-"""Known artefacts, added on purpose.
+"""Known artefacts, added on purpose to test measures and correctors.
 
-They test whether measures notice them and correctors remove them.
+Measures should notice these artefacts, and correctors should remove them.
 """
 
 from dataclasses import replace

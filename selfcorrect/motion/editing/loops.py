@@ -20,14 +20,13 @@ GAP_M = 0.04
 """Maximum distance between a joint's first and last position in a loop, in m. With this bound and `GAP_RAD`, one of
 CMU's 159 training clips is a loop; cycles cut from captures miss their start by centimetres."""
 GAP_RAD = float(np.radians(8.0))
-"""Maximum rotation between a joint's first and last world orientation in a loop, in rad. It limits twists of limbs,
-too."""
+"""Maximum rotation between a joint's first and last world orientation in a loop, in rad, including twists of limbs."""
 
 GAP_SHARE = 0.1
 """Maximum distance between a loop's ends, relative to the largest excursion of a joint. A body that stands still is
 always near its first pose."""
 EXACT_M = 0.001
-"""Distance up to which ends always count as a loop's, in m. Rounding in files is as large."""
+"""Distance up to which ends always count as a loop's, in m, because rounding in files is as large."""
 
 _FEWEST_FRAMES = 5
 """Minimum number of frames of a loop."""
@@ -161,9 +160,9 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
 
 
 def ease(count: int) -> np.ndarray:
-    """Return weights (count,) that rise smoothly to 1.
+    """Return weights (count,) that rise smoothly from near 0 to 1.
 
-    They start near 0 and have zero slope at both ends.
+    The slope is zero at both ends.
     """
     share = np.arange(1, count + 1) / count
     return share**2 * (3 - 2 * share)

@@ -72,9 +72,9 @@ def put_on_floor(batch: MotionBatch) -> MotionBatch:
 def heading_rad(orientations: np.ndarray) -> np.ndarray:
     """Return the heading (...) of orientations (..., 4), 0 along +z.
 
-    It is the twist about the vertical in the swing-twist decomposition. An upright body's heading is its forward axis,
-    a prone body's is where its head points, a supine body's where its feet point. Only a body exactly upside down has
-    no heading and gets 0.
+    The heading is the twist about the vertical in the swing-twist decomposition. An upright body's heading is its
+    forward axis, a prone body's is where its head points, a supine body's where its feet point. Only a body exactly
+    upside down has no heading and gets 0.
     """
     return 2 * np.arctan2(orientations[..., 1], orientations[..., 3])
 
@@ -160,10 +160,10 @@ def turn_per_cycle_rad(motion: Motion) -> float:
 
 
 def repeat_cycle(motion: Motion, cycles: int) -> Motion:
-    """Repeat a closed cycle.
+    """Repeat a closed cycle along its path.
 
-    Each repetition starts where the last one ended, with that heading. Repetitions share their first and last frames,
-    so the result has `cycles` × (T − 1) + 1 frames.
+    Each repetition starts at the position and heading where the last one ended. Repetitions share their first and last
+    frames, so the result has `cycles` × (T − 1) + 1 frames.
     """
     parts = [motion]
     following = motion

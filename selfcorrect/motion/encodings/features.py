@@ -25,10 +25,7 @@ means 5 cm, 5 cm/s or about 3 degrees."""
 
 @dataclass(frozen=True, eq=False)
 class FeatureCodec:
-    """Codec between motion windows and normalised features.
-
-    All motions have one skeleton and frame rate.
-    """
+    """Codec between motion windows of one skeleton and frame rate and normalised features."""
 
     is_redundant: ClassVar[bool] = False
     """True if features describe a motion several times over and can contradict each other."""

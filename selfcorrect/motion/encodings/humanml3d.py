@@ -63,7 +63,7 @@ class RowBody:
     bone_axes: np.ndarray
     """(J, 3) direction at identity of the bone that ends in each joint."""
     arms: tuple[int, int]
-    """First joint of each arm. Its rotation is relative to the root."""
+    """First joint of each arm, whose rotation is relative to the root."""
     hips: tuple[int, int]
     """Right and left hip."""
     shoulders: tuple[int, int]
@@ -188,11 +188,11 @@ def encode(
     keep_place: bool = False,
     body: RowBody = HUMANML3D_BODY,
 ) -> np.ndarray:
-    """Encode joints (T, J, 3) as rows (T − 1, 12 J − 1).
+    """Encode joints (T, J, 3) in m, y up, as rows (T − 1, 12 J − 1).
 
-    Joints are in m, y up. At 20 fps and without `keep_height`, rows agree with the reference implementation where its
-    result is finite, except when the facing passes straight back. There, the reference has the wrong sign, and the rows
-    here decode to the encoded motion.
+    At 20 fps and without `keep_height`, rows agree with the reference implementation where its result is finite, except
+    when the facing passes straight back. There, the reference has the wrong sign, and the rows here decode to the
+    encoded motion.
 
     Args:
         target_offsets_m: (22, 3) offsets whose bone lengths a clip of 22 joints is given first; None to keep its own.
@@ -285,9 +285,9 @@ def _bone_orientations(joints_m: np.ndarray, root: Rotation, body: RowBody) -> l
 
 
 def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return the shortest rotations (T, 4) from a unit axis (3,) to directions (T, 3).
+    """Return the shortest rotations from a unit axis (3,) to directions (T, 3).
 
-    Quaternions are xyzw and not normalised.
+    The quaternions (T, 4) are xyzw and not normalised.
     """
     lengths = norms(directions)[..., None]
     real = lengths + directions @ axis[:, None]
@@ -298,9 +298,9 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def _encode_rotations(orientations: list[Rotation], body: RowBody) -> np.ndarray:
-    """Return rotations (T, J − 1, 6) relative to the bone before.
+    """Return rotations (T, J − 1, 6) relative to the previous bone.
 
-    Each is the first two columns of the rotation matrix, concatenated.
+    A rotation is the first two columns of its matrix, concatenated.
     """
     matrices = []
     for before, bone in zip(body.bone_before[1:], orientations[1:], strict=True):

@@ -148,10 +148,7 @@ def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _list_neighbours(
     values: np.ndarray, count: int, before: int, axis: int, mode: str, cval: float = 0.0
 ) -> list[np.ndarray]:
-    """List `count` neighbours of each value along an axis.
-
-    The first is `before` frames earlier.
-    """
+    """List `count` neighbours of each value, from `before` frames earlier on."""
     frames = values.shape[axis]
     if not frames:
         return [values] * count

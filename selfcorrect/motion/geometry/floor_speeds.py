@@ -30,7 +30,7 @@ def floor_speeds_between_m_s(
 ) -> np.ndarray:
     """Compute T − 1 speeds along the floor between consecutive frames.
 
-    See `floor_speeds_m_s` for the arguments.
+    The arguments are those of `floor_speeds_m_s`.
     """
     return norms(floor_velocities_between_m_s(points_m, fps, axis) - belt_m_s)
 
@@ -38,6 +38,6 @@ def floor_speeds_between_m_s(
 def floor_velocities_between_m_s(points_m: np.ndarray, fps: float, axis: int = 0) -> np.ndarray:
     """Compute T − 1 velocities (..., 2) along x and z between consecutive frames.
 
-    See `floor_speeds_m_s` for the arguments.
+    The arguments are those of `floor_speeds_m_s`.
     """
     return np.diff(points_m[..., [0, 2]], axis=axis) * fps

@@ -17,7 +17,7 @@ first and the third angle is determined."""
 
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Multiply quaternions (..., 4), which are broadcast.
+    """Multiply quaternions (..., 4), with broadcasting.
 
     The product applies `second`, then `first`.
     """
@@ -195,10 +195,7 @@ def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return the smallest rotations (..., 4) between directions.
-
-    They turn `before` (..., 3) into the direction of `after` (..., 3).
-    """
+    """Return the smallest rotations (..., 4) from `before` (..., 3) to `after` (..., 3)."""
     before = normalize_safely(before)
     after = normalize_safely(after)
     return normalize_safely(np.concatenate([cross(before, after), 1 + dot(before, after)[..., None]], axis=-1))
@@ -227,7 +224,7 @@ def to_matrices(rotations: np.ndarray) -> np.ndarray:
 def from_matrices(matrices: np.ndarray) -> np.ndarray:
     """Convert matrices (..., 3, 3) to quaternions (..., 4).
 
-    Each quaternion's largest component is computed first (Shepperd 1978).
+    Shepperd's method (1978) computes the largest component of each quaternion first.
     """
     flat = matrices.reshape(-1, 3, 3)
     trace = flat[:, 0, 0] + flat[:, 1, 1] + flat[:, 2, 2]

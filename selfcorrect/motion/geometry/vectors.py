@@ -117,7 +117,7 @@ def largest_components(vectors: np.ndarray) -> np.ndarray:
 def empty_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return an uninitialised array for products of two broadcast arrays.
 
-    Its last axis is that of `second`, (..., K).
+    The last axis is that of `second`, (..., K).
     """
     shape = first.shape[:-1]
     if shape == second.shape[:-1]:

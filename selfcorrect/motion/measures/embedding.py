@@ -24,7 +24,7 @@ TIME_BLOCKS = 8
 """Number of blocks of time."""
 
 FeatureGroups = Sequence[np.ndarray]
-"""Arrays (N, F_g), one per kind of quantity. Each kind has the same weight in the embedding."""
+"""Arrays (N, F_g), one per kind of quantity, each with the same weight in the embedding."""
 
 Features = Callable[[MotionBatch], FeatureGroups]
 
@@ -88,9 +88,9 @@ def limb_ends(skeleton: Skeleton) -> list[int]:
 
 
 def block_means(values: np.ndarray) -> np.ndarray:
-    """Average values (N, T, *event) over `TIME_BLOCKS` blocks of almost equal length.
+    """Average values (N, T, *event) over `TIME_BLOCKS` blocks, as (N, blocks · event).
 
-    Returns (N, blocks · event).
+    The blocks have almost equal lengths.
     """
     if values.shape[1] < TIME_BLOCKS:
         raise InputError(f"motion features need at least {TIME_BLOCKS + 2} frames, too few were given")
@@ -100,10 +100,10 @@ def block_means(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class MotionEmbedding:
-    """Map from motions to vectors that can be compared by Euclidean distance.
+    """Map from motions to vectors that are compared by Euclidean distance.
 
-    It is fitted to a reference and then fixed. The reference has mean 0 and total variance 100, so a Fréchet distance
-    of 100 is the distance of a single average motion.
+    The map is fitted to a reference and then fixed. The reference has mean 0 and total variance 100, so a Fréchet
+    distance of 100 is the distance of a single average motion.
     """
 
     features: Features

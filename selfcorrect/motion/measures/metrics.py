@@ -1,8 +1,8 @@
-"""The table of motion metrics.
+"""The table of motion metrics: name, unit, function, and better direction.
 
-Each row has name, unit, function, and the better direction. Loops, reports, the documentation's tables, W&B and CSV
-files take metrics from here; `physical.FIGURES` lists the figures of single motions. A new metric is a function and a
-row. Functions return SI units, and only this module converts them to the units that are stored and shown.
+Loops, reports, the documentation's tables, W&B and CSV files take metrics from here; `physical.FIGURES` lists the
+figures of single motions. A new metric is a function and a row. Functions return SI units, and only this module
+converts them to the units that are stored and shown.
 """
 
 from collections.abc import Callable
@@ -60,10 +60,7 @@ class MetricInputs:
 
     @property
     def poses(self) -> tuple[np.ndarray, np.ndarray]:
-        """Geometric embeddings of both sets.
-
-        They show variety and are hardly affected by jitter.
-        """
+        """Geometric embeddings of both sets, which show variety and are hardly affected by jitter."""
         return self.reference.geometric, self.candidate.geometric
 
     @cached_property
@@ -206,7 +203,7 @@ def added_metrics() -> tuple[Metric, ...]:
 def compute_metrics(sets: MetricInputs) -> dict[str, float]:
     """Compute the metrics of loops by key, in the units shown.
 
-    Values per candidate are averaged.
+    A metric with one value per candidate is averaged.
     """
     means = {}
     for metric in (*MEASURED, *added_metrics()):
@@ -234,10 +231,7 @@ def _average_answer(metric: Metric, answer: float | np.ndarray, candidates: int)
 
 
 def _check_mean(metric: Metric, mean: float) -> None:
-    """Raise ValueError if a value is outside the bounds.
-
-    NaN stands for a missing value.
-    """
+    """Raise ValueError if a value is outside the bounds, unless it is missing (NaN)."""
     low, high = metric.bounds
     is_within = isnan(mean) or (isfinite(mean) and low - ROUNDING <= mean <= high + ROUNDING)
     if not is_within:

@@ -56,9 +56,9 @@ def penetration_by_frame_m(batch: MotionBatch) -> np.ndarray:
 
 
 def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
-    """Return each motion's physical errors.
+    """Return each motion's physical errors, without its padding.
 
-    Padding does not count. A motion that is too short for an error has 0.
+    A motion that is too short for an error has 0.
 
     Args:
         batch: N motions.
@@ -176,7 +176,7 @@ class MotionFigure:
     unit: Unit
     digits: int = 1
     of_correction: bool = False
-    """True if it describes the effect of a correction. All other figures are reported before and after."""
+    """True if the figure describes the effect of a correction. All others are reported before and after."""
     is_signed: bool = False
     repeatability: float = inf
     """Smallest meaningful difference, in SI units, or infinite for figures without a better direction."""
@@ -207,7 +207,7 @@ FIGURES = (
 """Figures of corrections, in the order of tables."""
 
 _MIN_GROWTH = 0.1
-"""Minimum relative growth of a figure that got worse. It must exceed the figure's repeatability, too."""
+"""Minimum relative growth of a figure that got worse; the growth must exceed the figure's repeatability, too."""
 _FLOATING_PER_PENETRATION = 3.0
 """Decrease of floating, relative to the increase of penetration, from which on penetration does not count as worse."""
 

@@ -67,10 +67,9 @@ def measure_skating_by_frame_m_s(
 
 
 def find_belts_m_s(before: Motion, after: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Find the belt velocity before and after a change.
+    """Find belt velocities (2,) along x and z, before and after a change.
 
-    Both are (2,) along x and z, and 0 without a belt. If a change gives the body a path over the floor, the belt
-    becomes slower.
+    A velocity is 0 without a belt. If a change gives the body a path over the floor, the belt becomes slower.
     """
     glide_m_s = observe(before).glide_m_s
     travel_m_s = _travel_m_s(before)

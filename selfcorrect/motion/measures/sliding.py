@@ -22,16 +22,12 @@ _BEARING_M = 0.01
 _IN_FLIGHT_M = 0.05
 """Minimum height of a body in flight above the level of the nearest steps, in m."""
 _STEP_S = 0.5
-"""Time before and after a frame within which a body touches the ground, in s. It is longer than the flight of a jump.
-"""
+"""Time before and after a frame within which a body touches the ground, in s, longer than the flight of a jump."""
 
 
 @dataclass(frozen=True, eq=False)
 class Footing:
-    """Heights and speeds of feet in N motions of T frames.
-
-    The left foot comes first.
-    """
+    """Heights and speeds of feet in N motions of T frames, left foot first."""
 
     lowest_m: np.ndarray
     """(N, T) height of the body's lowest point above 0."""

@@ -41,7 +41,7 @@ _MOST_TILTED_RAD = float(np.radians(40.0))
 """Maximum tilt of a flat foot relative to the rest pose, in rad. Beyond it, feet stand on their edges or tips, or lie.
 """
 _SLOPES_RAD = float(np.radians(0.0)), float(np.radians(50.0))
-"""Slope from toe joint to ankle of flat feet, in rad. Steeper feet are on tiptoe."""
+"""Maximum slope from toe joint to ankle of a flat foot, in rad; steeper feet are on tiptoe."""
 _STEEPER_RAD = float(np.radians(12.0))
 """Slope beyond that of the other foot from which on a foot is on tiptoe, in rad."""
 
@@ -173,8 +173,8 @@ def estimate_feet_by_depth(motion: Motion, observation: Observation) -> tuple[Fo
 def measure_gap_m(motion: Motion, observation: Observation, feet_m: np.ndarray) -> float:
     """Measure the gap between modelled soles and observed ground, in m.
 
-    It is negative if soles are below the ground. A foot on its heel may seem to stand on a level of its own, far above
-    its sole. It is ignored if the other foot stands on the floor.
+    The gap is negative if soles are below the ground. A foot on its heel may seem to stand on a level of its own, far
+    above its sole. Such a foot is ignored if the other one stands on the floor.
 
     Args:
         feet_m: (≥ T, 2, C, 3) sole corners.

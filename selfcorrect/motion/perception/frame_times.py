@@ -1,4 +1,4 @@
-"""Choice between the frame times of a file and of its recording. This module has no imports from the package."""
+"""Choice between the frame times of a file and of its recording."""
 
 from typing import Literal, TypeAlias
 

@@ -18,14 +18,14 @@ _STAND_S = 2.0
 _STEP_M_S = 0.04
 """Minimum speed of a stepping foot, relative to the other foot or vertically, in m/s."""
 _SLOWEST_GLIDE_M_S = 0.012
-"""Minimum mean speed of a glide, in m/s. No CMU clip reaches it."""
+"""Minimum mean speed of a glide, in m/s, which no CMU clip reaches."""
 _RIDE_M_S = 0.3
 """Speed from which on a standing body rides, in m/s."""
 _SHORTEST_GLIDE_M = 0.04
 """Minimum distance of a glide, in m."""
 _STRAIGHT_GLIDE = 0.6
-"""Minimum straightness of a glide: distance between its ends over the length of the feet's path. Swaying bodies return.
-"""
+"""Minimum straightness of a glide: distance between its ends over the length of the feet's path. A swaying body
+returns, so its ends are close."""
 _SLOWEST_ALONE_M_S = 0.08
 """Minimum mean speed of a glide on one leg, in m/s. Feet that turn in slow motion are slower."""
 _STRAIGHT_ALONE = 0.9

@@ -36,7 +36,7 @@ from .stances import SHORTEST_STANCE_S
 TILTED_DEG = 3.5
 """Minimum tilt that is corrected, in degrees. Of 364 pieces of 5 s from CMU's training clips, 4 have a larger one."""
 _STEEPEST_DEG = 20.0
-"""Maximum tilt of a plane, in degrees. Steeper ones are stairs."""
+"""Maximum tilt of a plane, in degrees; steeper ground is stairs."""
 _FEWEST_PER_FOOT = 2
 """Minimum number of stances of each foot to fit a plane."""
 _HALF_WEIGHT_M = 0.015
@@ -84,7 +84,7 @@ _TOLERANCE_SHARE = 0.25
 _SOLE_TOLERANCE = 0.15
 """Half the maximum difference between both soles' slopes."""
 _HALF_WEIGHT_SLOPE = 0.2
-"""Sole slope at which a stance has half its weight. Feet on tiptoe have such slopes."""
+"""Sole slope, as of feet on tiptoe, at which a stance has half its weight."""
 _STEP_LEAN = 0.23
 """Half the maximum difference between the body's leans over the left and the right foot: half the step width over the
 height."""
@@ -317,9 +317,9 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
 def _fit_along(
     across_m: np.ndarray, heights_m: np.ndarray, shown: np.ndarray, slopes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit slopes along the shown directions (D, 2), starting from slopes (2,).
+    """Fit slopes (2,) along the shown directions (D, 2), starting from slopes (2,).
 
-    Returns slopes (2,) and distances (K,) of the stances.
+    Returns the slopes and the stances' distances (K,) from the plane.
     """
     off_m = heights_m - across_m @ slopes
     if not len(shown):
@@ -341,9 +341,9 @@ def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
 
 
 def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit heights (K,) as a linear function of positions (K, D), robustly.
+    """Fit heights (K,) robustly as a linear function of positions (K, D).
 
-    Returns slopes (D,) and residuals (K,).
+    Returns the slopes (D,) and residuals (K,).
     """
     design = np.column_stack([along_m, np.ones(len(along_m))])
     weights = np.ones(len(along_m))

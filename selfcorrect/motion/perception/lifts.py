@@ -22,7 +22,7 @@ _TOGETHER_M_S = 0.15
 """Maximum horizontal speed of a foot on a lift, and maximum deviation of its vertical speed from both feet's mean, in
 m/s."""
 _LIFT_M_S2 = 3.0
-"""Maximum median acceleration of a lift, in m/s². In a flight, it is gravity."""
+"""Maximum median acceleration of a lift, in m/s², much less than gravity, as in a flight."""
 
 
 def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:

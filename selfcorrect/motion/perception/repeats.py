@@ -114,7 +114,7 @@ class FrameRepeats:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> FrameRepeats:
-        """Find a motion's samples. Results are cached."""
+        """Find a motion's samples, with a cache."""
         if (repeats := _REPEATS.get(motion)) is None:
             repeats = _REPEATS[motion] = cls._find(motion)
         return repeats
@@ -162,10 +162,7 @@ class FrameRepeats:
 
     @property
     def count(self) -> int:
-        """Number of frames that show each sample.
-
-        It is 1 without repeats, and 0 if samples differ in it.
-        """
+        """Number of frames that show each sample: 1 without repeats, 0 if samples differ in it."""
         if not self.has_repeats:
             return 1
         count = round(self.spacing)
@@ -317,10 +314,7 @@ def _measure_steps(motion: Motion) -> np.ndarray:
 
 
 def _measure_mean_turns(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return the mean square difference (T,) between rotations (T, J, 4).
-
-    Their signs are in the same hemisphere.
-    """
+    """Return the mean square difference (T,) between rotations (T, J, 4), with signs aligned to one hemisphere."""
     signs = np.where(np.einsum("...i,...i", after, before) < 0, -1.0, 1.0)
     return np.square(after * signs[..., None] - before).sum(-1).mean(-1)
 
@@ -414,10 +408,10 @@ def _fold(values: np.ndarray, period: int) -> np.ndarray:
 
 
 def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
-    """Find regular copies with added noise in a channel.
+    """Find regular copies with added noise in a channel's path (T, D).
 
-    The channel is a path (T, D). Steps onto copies must be small as well, because a path that shakes sometimes makes no
-    progress. Returns None if there are no copies.
+    Steps onto copies must be small as well, because a path that shakes sometimes makes no progress. Returns None if
+    there are no copies.
     """
     patterns = list(_list_noisy_patterns(path[:SLAB], lambda: path))
     if not patterns:
@@ -430,10 +424,9 @@ def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
 
 
 def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
-    """Find a pattern of copies under noise.
+    """Find a pattern of copies under noise as large as the steps.
 
-    The noise may be as large as the steps. Returns the results of `_find_pattern`, and the shares (S,) of
-    `_measure_shares`.
+    Returns the results of `_find_pattern`, and the shares (S,) of `_measure_shares`.
     """
     part = motion.frames(0, SLAB)
     for is_copy, spacing, shares, window in _list_noisy_patterns(_stack_poses(part), lambda: _stack_poses(motion)):
@@ -447,7 +440,7 @@ def _list_noisy_patterns(
 ) -> Iterator[tuple[np.ndarray, float, np.ndarray, int]]:
     """Yield patterns under noise.
 
-    Each has copies (T,), spacing, shares (S,) of `_measure_shares`, and their window.
+    A pattern has copies (T,), spacing, shares (S,) of `_measure_shares`, and their window.
 
     Args:
         part: (P, D) first poses, in which patterns are searched.

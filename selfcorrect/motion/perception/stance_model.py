@@ -1,9 +1,9 @@
 """A hidden Markov model of standing.
 
-It infers the probability that each point of a foot stands. It has two states and learns its scales by expectation
-maximisation (EM). Evidence is relative: a standing point is slow compared with the swings and the noise of the same
-motion, low compared with the ground, and stands for some time. So stances are found even if feet slide or tremble, or
-if the floor is not at zero.
+The model infers the probability that each point of a foot stands. It has two states and learns its scales by
+expectation maximisation (EM). Evidence is relative: a standing point is slow compared with the swings and the noise of
+the same motion, low compared with the ground, and stands for some time. So stances are found even if feet slide or
+tremble, or if the floor is not at zero.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..geometry.vectors import median, percentile
 from .foot_paths import GLIDES_M_S, RISES_M_S, FootPaths
 
 _REPEATS_S = 1 / 30
-"""Frame interval below which consecutive frames are not independent, in s. Such frames weigh less."""
+"""Frame interval below which consecutive frames are not independent and have less weight, in s."""
 _SWITCH_S = 0.8
 """Mean time between changes of stance, in s."""
 STANDS_M_S = 0.12
@@ -45,7 +45,7 @@ LIKELY = 0.5
 class StanceModel:
     """A stance model of P points over T frames.
 
-    Points are those of `FootPaths`. The model keeps the scales that it has learned.
+    Points are those of `FootPaths`, and the model keeps the scales that it has learned.
     """
 
     def __init__(self, paths: FootPaths, fps: float, parts: int) -> None:
@@ -70,7 +70,7 @@ class StanceModel:
     def learn_from_envelopes(self) -> np.ndarray:
         """Learn scales from heights above each point's own lower envelope.
 
-        Returns the probability (T, P) of standing.
+        Returns the probabilities (T, P) of standing.
         """
         heights = self._height_evidence(self._paths.above_m, -2.0, 0.5)
         for _ in range(2):
@@ -82,7 +82,7 @@ class StanceModel:
     def learn_from_ground(self, above_m: np.ndarray) -> np.ndarray:
         """Learn scales from heights (T, P) above the ground.
 
-        Returns the probability (T, P) of standing.
+        Returns the probabilities (T, P) of standing.
         """
         self._learn_on_ground(above_m)
         return self._learn_on_ground(above_m)
@@ -105,9 +105,9 @@ class StanceModel:
         return self._infer(self._rise_evidence(self._rises_m_s) + self._height_evidence(above_m, -6.0, 1.5))
 
     def infer_bearing(self, above_m: np.ndarray) -> np.ndarray:
-        """Infer the probability (T, P) of touching the ground.
+        """Infer the probability (T, P) of touching the ground, also while a foot rolls.
 
-        It is also high while a foot rolls. `above_m` are heights (T, P) above the ground.
+        `above_m` are heights (T, P) above the ground.
         """
         return self._infer(self._speed_evidence(rolls=True) + self._height_evidence(above_m, -6.0, 1.5))
 
@@ -131,9 +131,9 @@ class StanceModel:
         self._lifts_m_s = max(self._scale(up_m_s, 1 - stands, _LIFTS_M_S, 1), 2 * self._rises_m_s)
 
     def _speed_evidence(self, *, rolls: bool = False) -> np.ndarray:
-        """Return log ratios (T, P) of speeds.
+        """Return log ratios (T, P) of speed densities in stance and in swing.
 
-        They compare the density in stance with that in a swing. With `rolls`, the stance may roll over heel and toe.
+        With `rolls`, the stance may roll over heel and toe.
         """
         along_m_s = self.stands_m_s
         up_m_s = self._rises_m_s
@@ -170,7 +170,7 @@ class StanceModel:
     def _scale(self, values: np.ndarray, weights: np.ndarray, usual: float, degrees: int) -> float:
         """Return the scale of weighted values without their largest tenth.
 
-        It is regularised towards the usual scale.
+        The scale is regularised towards the usual one.
 
         Args:
             degrees: 1 for a normal distribution, 2 for a Rayleigh distribution.
@@ -184,9 +184,9 @@ class StanceModel:
 
 
 def _log_ratio(values: np.ndarray, small: np.ndarray, large: np.ndarray, degrees: int) -> np.ndarray:
-    """Return the log ratio of two densities.
+    """Return the log ratio of densities with a small and a large scale.
 
-    One has a small and one a large scale. They are normal (1 degree) or Rayleigh densities (2 degrees).
+    They are normal densities for 1 degree of freedom, and Rayleigh densities for 2.
     """
     return degrees * np.log(large / small) - values**2 / 2 * (1 / small**2 - 1 / large**2)
 

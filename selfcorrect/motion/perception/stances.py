@@ -35,7 +35,7 @@ OFF_M = 0.02
 _FEWEST_ON_SLOPE = 5
 """Minimum number of stances per point to fit a slope."""
 _MIN_RISE_M = 0.04
-"""Minimum steady rise of the ground, in m. Captures are off by less."""
+"""Minimum steady rise of the ground, in m, more than the error of captures."""
 RISES_FAR_M = 0.5
 """Rise of the ground that people might also climb, on ground that stands still beneath their feet, in m."""
 _PART_S = 1.0
@@ -46,7 +46,7 @@ ground's."""
 _MAX_SLOPE = 0.36
 """Maximum slope of ground that is not stairs."""
 _OFF_PLANE_M = 0.03
-"""Maximum deviation of stances from a plane, in m. Beyond it, they are on stairs."""
+"""Maximum deviation of stances from a plane, in m; stances further off are on stairs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +74,7 @@ class Stance:
 
 
 def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Stance]:
-    """Find the runs in which points stand.
-
-    Jumps to another level separate runs.
+    """Find the runs in which points stand, separated by jumps to another level.
 
     Args:
         standing: (T, F, K) probability that each of K points of F feet stands.
@@ -176,7 +174,7 @@ class GroundSlope:
     middle: np.ndarray
     """(3,) point of zero rise: x and z in m, and time in s."""
     slopes: np.ndarray
-    """(3,) slopes along x and z, and the rise over time in m/s. All are zero for level ground."""
+    """(3,) slopes along x and z, and the rise over time in m/s, zero for level ground."""
 
     def rises_m(self, places_m: np.ndarray, times_s: np.ndarray | float) -> np.ndarray:
         """Return how much higher the ground is than in the middle.
@@ -242,7 +240,7 @@ def _split_long_stances(stances: Sequence[Stance], feet_m: np.ndarray, fps: floa
 def rises_underfoot(slope: GroundSlope, stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> bool:
     """Return whether standing feet rise or sink as fast as the ground.
 
-    They do not on a slope or on stairs.
+    On a slope or on stairs they do not.
     """
     speed_m_s = float(slope.slopes[2])
     return abs(_stance_rise_m_s(stances, feet_m, fps) - speed_m_s) < _SPEED_TOLERANCE * abs(speed_m_s)
@@ -262,9 +260,9 @@ def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) 
 
 
 def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[float, float, float]) -> GroundSlope:
-    """Fit ground that varies along x, z or time.
+    """Fit ground that varies along x, z or time, where `along` is 1.
 
-    It varies where `along` is 1. The result is level ground if that explains the stances almost as well.
+    The result is level ground if that explains the stances almost as well.
     """
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
     if len(rows) < _FEWEST_ON_SLOPE * parts:
@@ -402,7 +400,7 @@ def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> 
 def interpolate_ground(stances: Sequence[Stance], floors_m: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Interpolate ground heights (T, F K) between stances.
 
-    Heights are known in stances. A point without a stance is above the floor's height.
+    A point without a stance is above the floor's height.
     """
     frames, feet, parts = shape
     ground_m = np.tile(floors_m, (frames, feet))

@@ -44,9 +44,9 @@ _TRACKS_PX = 300
 
 
 def _make_axes() -> np.ndarray:
-    """Return a camera's right, up and backward axes in the world.
+    """Return a camera's right, up and backward axes in the world, as rows of (3, 3).
 
-    They are the rows of (3, 3). At azimuth 0, the camera would look from +z.
+    At azimuth 0, the camera would look from +z.
     """
     azimuth, elevation = np.radians([40.0, 14.0])
     level = np.cos(elevation)
@@ -76,9 +76,9 @@ class Camera:
 
 
 def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
-    """Fit a camera that shows the whole bodies of all panels.
+    """Fit a camera that shows the whole bodies of all panels in all frames.
 
-    It shows them in all frames, and follows their common middle.
+    The camera follows their common middle.
     """
     camera = Camera()
     path_m = camera_path_m(panels)
@@ -91,7 +91,7 @@ def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
 
 _FITTING_STEPS = 3
 _FITTED_FRAMES = 2000
-"""Number of frames, evenly spread, in which bodies must be visible. More frames would need more memory."""
+"""Number of frames, evenly spread, in which bodies must be visible, limited because frames need memory."""
 
 _EDGE_M = 0.16
 """Margin around joints, for heads and hands, in m."""
@@ -100,9 +100,9 @@ _TITLE_SHARE = 0.1
 
 
 def _around_path_m(panel: PicturePanel, path_m: np.ndarray) -> list[np.ndarray]:
-    """Return all points (K, 3) of a panel's bodies.
+    """Return points (K, 3) of a panel's bodies relative to the camera's path.
 
-    They are relative to the camera's path (T, 3) on the floor.
+    The path (T, 3) is on the floor.
     """
     around = []
     for body in [panel.motion] if panel.before is None else [panel.motion, panel.before]:
@@ -148,9 +148,9 @@ def animate(panels: Sequence[PicturePanel], *, size_px: int = 360) -> np.ndarray
 
 
 def film_strip(panels: Sequence[PicturePanel], *, pictures: int = 8, size_px: int = 240) -> np.ndarray:
-    """Draw each motion as a row of pictures.
+    """Draw each motion as a row of pictures, evenly spaced in time.
 
-    Pictures are evenly spaced in time. The view is that of `animate`.
+    The view is that of `animate`.
 
     Args:
         panels: The motions, with titles and what else is drawn.
@@ -179,10 +179,7 @@ _PALETTE_FRAMES = 8
 
 
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write frames (T, height, width, 3) uint8 as MP4 or GIF.
-
-    Every suffix but .mp4 means GIF.
-    """
+    """Write frames (T, height, width, 3) uint8 as MP4 or, for other suffixes, as GIF."""
     if path.suffix == ".mp4":
         with requires_extra("MP4"):
             import imageio.v3 as imageio

@@ -1,6 +1,6 @@
 """Figures: skeletons drawn as capsules between points that joints carry.
 
-All pictures and pages draw motions as figures.
+Pictures and pages draw motions in this form.
 """
 
 from dataclasses import dataclass
@@ -54,8 +54,8 @@ _HEEL_AND_TIP = 2
 class Figure:
     """A skeleton as tapered capsules.
 
-    B capsules connect P points. The first J points are the joints. The others are the head's centre and points inside
-    the soles' corners, so that capsules touch the floor where the soles do.
+    B capsules connect P points. The first J points are the joints, and the others are the head's centre and points
+    inside the soles' corners, so that capsules touch the floor where the soles do.
     """
 
     skeleton: Skeleton
@@ -167,7 +167,7 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
     """Return both edges of each sole, with the foot's number.
 
     An edge runs from heel to toe tip, as a list of joints and points (3,) in their frames. Edges lie inside the shoe,
-    so that capsules around them touch its surface. There are none without ankles.
+    so that capsules around them touch its surface. Without ankles, the result is empty.
     """
     if skeleton.pair("ankle") is None:
         return []

@@ -21,16 +21,13 @@ class PicturePanel:
     title: str = ""
     supports: tuple[Support, ...] = ()
     before: Motion | None = None
-    """The motion to compare with. It has the same joints and frames."""
+    """The motion to compare with, with the same joints and frames."""
     residual_bodyweights: np.ndarray | None = None
     """(K ≤ T,) residual root force per frame in body weights, if a simulation measured it."""
 
     @property
     def tops_m(self) -> list[np.ndarray]:
-        """Corners (4, 3) of surfaces that carry the body.
-
-        They are boxes and the slope of a known ground, and supports.
-        """
+        """Corners (4, 3) of surfaces that carry the body: the boxes and slope of a known ground, and supports."""
         ground = self.motion.ground
         tops_m = [] if ground is None else [*ground.slope_m(self.motion.root_m), *ground.tops_m()]
         has_ground = bool(tops_m)

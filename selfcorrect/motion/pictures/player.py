@@ -38,13 +38,13 @@ _TRACKS_PX = (480, 150)
 """Width and height of a track picture, in pixels."""
 
 FASTEST_FPS = 60.0
-"""Maximum frame rate of the page, in frames per second. Faster motions are resampled. The page interpolates between
+"""Maximum frame rate of the page, in frames per second. Faster motions are resampled, and the page interpolates between
 frames."""
 
 
 @dataclass(frozen=True)
 class PlayerPage:
-    """A self-contained page that plays motions. Notebooks show it inline."""
+    """A self-contained page that plays motions, shown inline by notebooks."""
 
     html: str
 
@@ -107,7 +107,7 @@ def encode_scene(
 
 
 def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[str]:
-    """Draw foot tracks as PNG data addresses, all at one scale.
+    """Draw foot tracks as PNG data URLs, all at one scale.
 
     Motions without feet have none.
     """
@@ -164,9 +164,9 @@ def _describe_panel(
 
 
 def _box_below(corners_m: np.ndarray) -> list[list[float]]:
-    """Return the box below a surface with corners (4, 3).
+    """Return the box below a surface with corners (4, 3), as centre and half edges.
 
-    It is given by its centre and three half edges. The box of a level surface reaches down to y = 0.
+    The box of a level surface reaches down to y = 0.
     """
     across_m = (corners_m[1] - corners_m[0]) / 2
     along_m = (corners_m[3] - corners_m[0]) / 2
@@ -189,9 +189,9 @@ def _list_bones(figure: Figure) -> list[list[float]]:
 
 
 def _encode_at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | None:
-    """Return values at the frames drawn, encoded.
+    """Encode values at the drawn frames, each with `rate` values.
 
-    There are `rate` values per drawn frame. Returns None if there are no values.
+    Returns None without values.
     """
     if values is None or not len(values):
         return None

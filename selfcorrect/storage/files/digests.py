@@ -174,9 +174,9 @@ _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
 
 
 def format_sums(digests: Mapping[str, str]) -> bytes:
-    """Format digests as `sha256sum` does.
+    """Format digests as `sha256sum` does, one line per file.
 
-    There is one line per file. Special characters in names are escaped.
+    Special characters in names are escaped.
     """
     lines = []
     for name, file_digest in sorted(digests.items()):
@@ -218,9 +218,9 @@ def check_listing(listing: Path) -> list[tuple[Path, str]]:
 
 
 def make_titles(files: Sequence[Path]) -> list[str]:
-    """Return the shortest titles that distinguish files.
+    """Return the shortest ends of paths that distinguish files, as titles.
 
-    Titles are the ends of paths. A file that is given twice gets a number.
+    A file that is given twice gets a number.
     """
     paths = [file.resolve() for file in files]
     longest = max((len(path.parts) for path in paths), default=0)

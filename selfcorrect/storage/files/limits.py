@@ -28,7 +28,7 @@ _MAX_GROWTH = 8
 """Maximum growth from file to memory, as of numbers written in one or two characters. Compressed motion grows by 1.1
 to 4."""
 COPIES_IN_WORK = 20
-"""Maximum number of copies of a motion's numbers in memory during a correction. Between 16 and 20 were measured."""
+"""Maximum number of copies of a motion's numbers in memory during a correction, of which 16 to 20 were measured."""
 
 
 def unpacked_limit_bytes() -> int:
@@ -71,7 +71,7 @@ def _machine_bytes() -> float:
 class Budget:
     """Memory limit for all parts of a file together.
 
-    Its arguments are those of `check_unpacked`.
+    The arguments are those of `check_unpacked`.
     """
 
     def __init__(self, what: object, *, stored: float) -> None:
@@ -90,7 +90,7 @@ class Budget:
 def check_workable(what: object, size: float, *, stored: float) -> None:
     """Raise InputError for motions that are too large to correct.
 
-    Correction takes several copies in memory.
+    A correction holds several copies in memory.
 
     Args:
         size: Size of one copy in memory, in bytes.
@@ -147,7 +147,7 @@ def is_there(path: Path) -> bool:
 def list_files(folder: Path, suffix: str) -> list[Path]:
     """Return a folder's files with a suffix, sorted, and record the listing.
 
-    `suffix` is in lower case. Names match in any case.
+    `suffix` is in lower case and matches names in any case.
     """
     if (record := _record.get()) is not None:
         record.listings.append((folder, suffix))

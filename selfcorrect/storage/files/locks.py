@@ -133,7 +133,7 @@ class FolderLock:
         self.release()
 
     def release(self) -> None:
-        """Release the folder. Further calls do nothing."""
+        """Release the folder, unless it is already released."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -57,14 +57,14 @@ class Place:
     def list_names(self) -> list[str]:
         """List the names of all files below the folder, in order.
 
-        A missing folder has none.
+        The list is empty if the folder is missing.
         """
         return list(self.list_files())
 
     def list_files(self) -> dict[str, FileFacts]:
-        """List all files below the folder, in order.
+        """List all files below the folder, in order, with their known properties.
 
-        Each comes with what is known of it. A missing folder has none.
+        The list is empty if the folder is missing.
         """
         with self._connect() as system:
             from pyarrow.fs import FileSelector
@@ -125,10 +125,7 @@ class Place:
 
     @contextmanager
     def _connect(self) -> Iterator[Any]:
-        """Yield the file system whose root is the folder.
-
-        Errors become InputError.
-        """
+        """Yield the file system rooted at the folder; its errors become InputError."""
         with requires_extra(self.address):
             from pyarrow import fs
         try:

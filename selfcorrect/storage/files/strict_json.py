@@ -43,7 +43,7 @@ def to_json(value: object) -> object:
 
 
 def from_json(value: object) -> Any:
-    """Invert `to_json`. Null becomes NaN."""
+    """Invert `to_json`, with NaN for null."""
     if isinstance(value, dict):
         return {key: from_json(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -233,7 +233,7 @@ def sync_folder(folder: Path) -> None:
 def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], object] = lambda: None) -> None:
     """Create a folder with all its files, or not at all.
 
-    It is written elsewhere, synced and then renamed. If writing fails, nothing is left.
+    The folder is written elsewhere, synced and then renamed. If writing fails, nothing is left.
 
     Args:
         files: Contents by file name.

@@ -76,10 +76,7 @@ def decode_scalar(call: Call, budget: Budget) -> Any:
 
 
 def _make_array(value: Value, dtype: Value, shape: Value, budget: Budget, order: Any = "C") -> np.ndarray:
-    """Make an array from bytes.
-
-    Their number must match type and shape.
-    """
+    """Make an array from bytes that match its type and shape."""
     content = decode_bytes(value)
     budget.take(len(content))
     numbers = np.frombuffer(content, decode_dtype(dtype))
@@ -162,9 +159,9 @@ def _decode_tensor(call: Call) -> np.ndarray | Call:
 
 
 def decode_sparse(call: Call, part_of: Callable[[Value], Any], take: Callable[[int], None]) -> np.ndarray:
-    """Decode a sparse matrix into a dense array.
+    """Decode a sparse matrix, stored by columns, into a dense array.
 
-    It is stored by columns, as in body models. Indices are checked.
+    Body models store such matrices. Indices are checked.
 
     Args:
         take: Function called with the number of bytes of the dense array.

@@ -200,10 +200,7 @@ class Reader(_UNPICKLER):
         call.state = state
 
     def _read_joblib_state(self, wrapper: dict[str, Value]) -> Value:
-        """Read an array that joblib describes.
-
-        Its bytes come next in the file.
-        """
+        """Read an array that joblib describes, whose bytes come next in the file."""
         if self.nested:
             raise Refused("joblib's arrays in arrays")
         shape = wrapper["shape"]

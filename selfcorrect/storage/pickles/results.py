@@ -139,9 +139,9 @@ def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
 
 
 def _open_pickled_member(path: Path, content: bytes) -> Results | None:
-    """Open a .npz file with a single array of objects.
+    """Open a .npz file with a single array of objects, as ROMP writes it.
 
-    ROMP writes such files. Returns None for other files.
+    Returns None for other files.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()

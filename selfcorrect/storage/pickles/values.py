@@ -8,9 +8,9 @@ Value: TypeAlias = Any
 
 
 class Refused(ValueError):
-    """Error for content that is refused.
+    """Error for refused content.
 
-    Its message continues the words "refused, as the file holds".
+    The message continues the words "refused, as the file holds".
     """
 
 

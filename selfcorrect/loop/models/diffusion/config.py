@@ -53,8 +53,8 @@ class DiffusionConfig:
     # Training
     training: TrainingName = "fast"
     """fast: networks on cosine coefficients train on these, transformers compute attention in batched products, and
-    gradients are scaled within AdamW. plain: as runs did that record none. Both minimise the same loss, with other
-    draws."""
+    gradients are scaled within AdamW. plain: as runs did that record none. Both minimise the same loss, but draw other
+    random numbers."""
     label_dropout: float = 0.1
     """Probability that a training sample's label is hidden, as guidance needs."""
     learning_rate: float = 1e-3

@@ -1,4 +1,4 @@
-"""Denoisers by name. Nothing here imports the networks."""
+"""Denoisers by name, without importing the networks."""
 
 from ....runtime.registry import Registry, Row
 

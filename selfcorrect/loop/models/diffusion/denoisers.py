@@ -180,9 +180,9 @@ class TemporalConvolutions(nn.Module):
 
 
 class ConvolutionBlock(nn.Module):
-    """Two convolutions with a condition between them.
+    """Two convolutions, scaled and shifted by a condition between them.
 
-    The condition scales and shifts. The block starts as the identity.
+    The block starts as the identity.
     """
 
     def __init__(self, width: int, dilation: int, kernel: int = 5) -> None:
@@ -202,7 +202,7 @@ class ConvolutionBlock(nn.Module):
 class Transformer(nn.Module):
     """The encoder of the motion diffusion model (Tevet et al. 2023).
 
-    It has a token per frame and one for the condition.
+    Each frame is a token, and so is the condition.
     """
 
     position: Tensor

@@ -74,7 +74,7 @@ class MotionDiffusion(Saveable):
     network: nn.Module | None = field(default=None, repr=False)
     average: nn.Module | None = field(default=None, repr=False)
     training_loss: float = math.nan
-    """Mean loss over the last quarter of the last fit's steps. It is not part of the state."""
+    """Mean loss over the last quarter of the last fit's steps, not part of the state."""
 
     @cached_property
     def schedule(self) -> NoiseSchedule:
@@ -267,10 +267,7 @@ class MotionDiffusion(Saveable):
         )
 
     def _split(self, count: int) -> list[slice]:
-        """Split samples into parts that are denoised at once.
-
-        The parts have nearly equal sizes.
-        """
+        """Split samples into parts of nearly equal sizes, each denoised at once."""
         most_rows = max(1, self.values_together // (self.frames * self.features))
         number = max(1, math.ceil(count / most_rows))
         edges = [count * part // number for part in range(number + 1)]

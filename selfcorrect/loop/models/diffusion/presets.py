@@ -8,10 +8,7 @@ from .denoiser_table import DENOISERS
 
 @dataclass(frozen=True)
 class DenoiserPreset:
-    """A configuration with numbers of training steps.
-
-    They suit some hundred windows of motion.
-    """
+    """A configuration and training steps that suit some hundred windows of motion."""
 
     config: DiffusionConfig
     character: str
@@ -93,8 +90,5 @@ def preset(name: str) -> DenoiserPreset:
 
 
 def preset_names() -> list[str]:
-    """Return the names of all presets and denoisers.
-
-    Denoisers without a preset come last.
-    """
+    """Return the names of all presets, then of denoisers without a preset."""
     return [*DENOISER_PRESETS, *(name for name in DENOISERS.names if name not in DENOISER_PRESETS)]

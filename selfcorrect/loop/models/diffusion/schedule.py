@@ -49,25 +49,19 @@ class NoiseSchedule:
 
     @cached_property
     def log_snr(self) -> Tensor:
-        """Log-SNR (steps,) at each diffusion time.
-
-        It is the logarithm of √ᾱ / √(1 − ᾱ), float64, decreasing.
-        """
+        """Logarithm of √ᾱ / √(1 − ᾱ) at each diffusion time, (steps,) float64, decreasing."""
         return 0.5 * torch.log(self.alpha_bars / (1 - self.alpha_bars))
 
     def even_times(self, count: int, last: int = 0) -> list[int]:
-        """Return `count` evenly spaced diffusion times.
-
-        They run from the noisiest down to `last`.
-        """
+        """Return `count` evenly spaced diffusion times, from the noisiest down to `last`."""
         return torch.linspace(len(self) - 1, last, count, dtype=torch.float64).round().long().tolist()
 
     def log_snr_times(self, count: int, last: int = 0) -> list[int]:
         """Return `count` diffusion times, about even in log-SNR.
 
-        They are all different and run down to `last`. The first one is the least noisy time with a log-SNR of at most
-        `LEAST_LOG_SNR`, or the noisiest time if there is none. It is noisier if fewer than `count` times would follow.
-        Noisier times hardly affect samples.
+        All times differ, and the last one is `last`. The first one is the least noisy time with a log-SNR of at most
+        `LEAST_LOG_SNR`, because noisier times hardly affect samples. Without such a time it is the noisiest one, and it
+        moves to a noisier time if fewer than `count` times would follow.
         """
         dark = (self.log_snr <= LEAST_LOG_SNR).nonzero().flatten().tolist()
         first = max(last + count - 1, dark[0] if dark else len(self) - 1)
@@ -116,12 +110,11 @@ class NoiseSchedule:
         adjust: Callable[[Tensor, int, slice], Tensor] | None = None,
         parts: Sequence[slice] = (_ALL,),
     ) -> Tensor:
-        """Run the reverse process through `times`.
+        """Run the reverse process from the first of `times` to the last.
 
-        It starts at the first and returns samples at the last. Order 1 takes steps of DDIM. Order 2 replaces the
-        prediction D by D + h/(2 h′) (D − D′), where D′ is the previous prediction and h, h′ are the steps in log-SNR.
-        With η = 0 this is DPM-Solver++ (2M) of Lu et al. 2022, and with η = 1 its solver of the stochastic equation.
-        The first step has order 1.
+        Order 1 takes steps of DDIM. Order 2 replaces the prediction D by D + h/(2 h′) (D − D′), where D′ is the
+        previous prediction and h, h′ are the steps in log-SNR. With η = 0 this is DPM-Solver++ (2M) of Lu et al. 2022,
+        and with η = 1 its solver of the stochastic equation. The first step has order 1.
 
         Args:
             values: (N, *event) samples at the first time.
@@ -159,7 +152,7 @@ class NoiseSchedule:
     def variance_kept(self, times: Sequence[int], variance: float, *, order: int, eta: float) -> float:
         """Return the share of variance that sampling keeps.
 
-        The data are N(0, `variance`), and the network is exact for them. Its prediction is linear, so each sample is a
+        The data are N(0, `variance`), and the network's prediction is exact for them. It is linear, so each sample is a
         sum of independent draws: the initial noise and the noise of each step. Their factors are computed by passing
         them through `reverse` as values.
         """

@@ -15,9 +15,7 @@ Steered = TypeVar("Steered", bound=MotionDiffusion)
 
 
 def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steered:
-    """Copy a diffusion model as a subclass that samples differently.
-
-    The copy has the same weights.
+    """Copy a diffusion model, with its weights, as a subclass that samples differently.
 
     Args:
         kind: A subclass of `MotionDiffusion`, such as `Projected`.

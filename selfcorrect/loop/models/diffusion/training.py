@@ -52,7 +52,7 @@ def draw_batch(
 class CoefficientNetwork(Protocol):
     """A network between a cosine transform over time and its inverse.
 
-    It sees and predicts low frequencies only.
+    The network sees and predicts low frequencies only.
     """
 
     basis: Tensor
@@ -93,10 +93,7 @@ class CoefficientTraining:
         return cls(network, replace(samples, values=coefficients), len(basis) / values.shape[1], float(lost))
 
     def loss(self, batch: NoisyBatch) -> Tensor:
-        """Return the mean squared error over frames.
-
-        The batch has coefficients.
-        """
+        """Return the mean squared error over frames of a batch of coefficients."""
         predicted = self.network.predict_coefficients(batch.noisy, batch.times, batch.labels)
         return self.kept_share * mse_loss(predicted, batch.clean) + self.lost
 
@@ -104,7 +101,7 @@ class CoefficientTraining:
 def learning_rate_factor(step: int, steps: int, config: DiffusionConfig) -> float:
     """Return a step's learning rate relative to the peak.
 
-    It is a linear warm-up times a cosine decay to `final_learning_rate`. Steps count from 0.
+    The factor is a linear warm-up times a cosine decay to `final_learning_rate`, with steps counted from 0.
     """
     warm_up = min(config.warm_up_steps, steps // 10) + 1
     decay = 0.5 * (1 + math.cos(math.pi * step / steps))
