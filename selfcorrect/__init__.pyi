@@ -84,7 +84,7 @@ from selfcorrect.motion.pictures.drawing import draw_motions as draw_motions
 from selfcorrect.motion.skeleton import Skeleton as Skeleton
 from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
 from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
-from selfcorrect.simulators.foot_contacts import Contacts as Contacts
+from selfcorrect.simulators.planning.edited_contacts import Contacts as Contacts
 from selfcorrect.simulators.results.each import each_motion as each_motion
 from selfcorrect.simulators.results.results import CorrectedMotion as CorrectedMotion
 from selfcorrect.statistics import Thresholds as Thresholds

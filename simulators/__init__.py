@@ -7,11 +7,9 @@ Kinematic repairs come first. Then contact forces are planned, and a simulated h
 - Views of a motion, applied in order before the correction and undone in reverse after it: `view_table`, with one
   module in `views` for each, and `choose`.
 - Batches of the viewed motions: `batching`. Results: `results`.
-- Stages of a batch, in the order of `pipeline.correct_batches`: `cleanup` (kinematic repairs), `planning` with
-  `contacts` (contact forces, dynamics filter), `tracking` (simulation), `postprocess` (blend of plan and simulation),
-  `compare` (verdict and figures). `stages` has the values that pass between them.
+- Stages of a batch, in the order of `pipeline.correct_batches`: `cleanup` (kinematic repairs), `planning` (contact
+  forces, dynamics filter, contacts that users edit), `tracking` (simulation), `postprocess` (blend of plan and
+  simulation), `compare` (verdict and figures). `stages` has the values that pass between them.
 - Settings: `settings`.
 - Simulated world: `engines` (PyBullet, MuJoCo), `body` (the humanoid), `stages.scene` (pushes, slopes, loads).
-- Contacts edited by users: `contact_holding`, `foot_contacts`.
-- Evaluation of samples: `feasibility`.
 """

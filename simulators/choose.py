@@ -26,7 +26,7 @@ from selfcorrect.motion.perception.observation import observe
 from .body.curves import smoothstep
 from .compare.comparison import MeasuredCorrection, find_clear_gains, measure_correction
 from .compare.evaluate import explain_large_move
-from .feasibility import LONGEST_INFERRED, measure_missing_bodyweights
+from .compare.feasibility import LONGEST_INFERRED, measure_missing_bodyweights
 from .results.results import (
     NOTED_M,
     CorrectedMotion,

@@ -23,7 +23,7 @@ from .body.humanoid import Humanoid, build_humanoid
 from .cleanup.clean import CleanupSettings, clean_motions
 from .compare.evaluate import drop_failed_tracks, evaluate, evaluate_kinematic
 from .engines.world import World
-from .planning import plan_motions
+from .planning.planner import plan_motions
 from .postprocess.state import PostprocessState, PostprocessStep
 from .postprocess.steps import BLEND_SIMULATION
 from .results.results import CorrectedMotion

@@ -7,8 +7,8 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import Humanoid, build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.engines.world import RootState, World
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.stages.values import MotionPlan
 
 STILL = (0.0, 0.0, 0.0)

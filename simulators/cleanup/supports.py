@@ -21,15 +21,10 @@ from selfcorrect.motion.perception.rests import REST_LEVEL_M, find_rests
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
+from ..body.contact_forces import net_wrench, solve_contact_forces
+from ..body.contact_points import above_ground_m, contact_activation, find_carried_points
+from ..body.dynamics import demand
 from ..body.humanoid import Humanoid, build_humanoid
-from ..contacts.contact_plan import (
-    above_ground_m,
-    contact_activation,
-    find_carried_points,
-    net_wrench,
-    solve_contact_forces,
-)
-from ..contacts.dynamics import demand
 from ..settings.plan import PLAN
 from ..settings.tracker import EngineSettings
 from ..stages.changes import keep_changes

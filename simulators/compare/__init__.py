@@ -1,1 +1,5 @@
-"""Comparison of motions with their corrections, and of simulations with their plans."""
+"""Measurement of corrections and of motions.
+
+- Motions with their corrections: `comparison`. Simulations with their plans, and the verdict: `evaluate`.
+- Forces that a motion needs beyond floor and muscles: `feasibility`.
+"""

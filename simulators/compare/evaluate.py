@@ -17,8 +17,8 @@ from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import try_optional
 
+from ..body.contact_points import above_ground_m
 from ..body.humanoid import Humanoid
-from ..contacts.contact_plan import above_ground_m
 from ..results.motion_world import MotionWorld
 from ..results.results import CorrectedMotion, Failure, FailureKind, LargeMove, Note, NoteKind, Repair, Stage
 from ..results.timeline import Timeline

@@ -11,9 +11,9 @@ import numpy as np
 
 from selfcorrect.motion.support import Support
 
+from ..body.contact_points import find_carried_links, find_carried_points
 from ..body.frames import to_simulator
 from ..body.humanoid import Humanoid
-from ..contacts.contact_plan import find_carried_links, find_carried_points
 
 Numbers = Sequence[float]
 

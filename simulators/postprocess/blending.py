@@ -15,7 +15,7 @@ from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import smooth_gaussian, smoothstep
-from ..contacts.contact_plan import plan_contacts
+from ..planning.contact_plan import plan_contacts
 from ..stages.changes import deadband
 from ..stages.values import MotionPlan, select_motions
 from .smoothing import FAST_S

@@ -15,9 +15,8 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import ShiftedWorld
 
+from ..body.dynamics import Demand
 from ..body.humanoid import Humanoid
-from ..contacts.contact_plan import ContactPlan
-from ..contacts.dynamics import Demand
 from ..results.results import Note, Repair
 
 
@@ -59,6 +58,22 @@ class CleanedMotions:
     def on_floor(self) -> ShiftedWorld:
         """View of the given motions on a still floor at y = 0."""
         return ShiftedWorld(self.raised_m[:, None, None] * UP - self.floor.displacement_m)
+
+
+@dataclass(frozen=True, eq=False)
+class ContactPlan:
+    """Contact forces that explain a motion, and what remains unexplained."""
+
+    needs: Demand
+    """Forces that the motion demands."""
+    points_m: np.ndarray
+    """(N, T, C, 3) contact points in the world, soles first."""
+    force_n: np.ndarray
+    """(N, T, C, 3) contact forces, world."""
+    activation: np.ndarray
+    """(N, T, C) share of its load that each point can carry, in [0, 1]."""
+    rest: np.ndarray
+    """(N, T, 6) force, and moment about the centre of mass, that contacts cannot explain."""
 
 
 @dataclass(frozen=True, eq=False)

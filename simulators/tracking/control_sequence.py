@@ -13,6 +13,8 @@ from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import ground_of_feet_m
 
+from ..body.contact_forces import net_wrench
+from ..body.dynamics import compute_joint_torques, compute_whole_inertia
 from ..body.frames import (
     TO_SIMULATOR,
     orientations_to_simulator,
@@ -22,13 +24,11 @@ from ..body.frames import (
 )
 from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik
-from ..contacts.contact_plan import ContactPlan, net_wrench
-from ..contacts.dynamics import compute_joint_torques, compute_whole_inertia
 from ..engines.world import Reference, RootState, World, interpolate_frames, rotation_velocities, velocities_m_s
 from ..settings.tracker import TrackerSettings
 from ..stages.scene import PLAIN, Scene
 from ..stages.staging import compute_push_n
-from ..stages.values import MotionPlan
+from ..stages.values import ContactPlan, MotionPlan
 
 JACOBIAN_STEP_M = 0.012
 """Finite difference step of the leg Jacobians, in m."""

@@ -18,6 +18,7 @@ from selfcorrect.motion.geometry.rotations import compose, rotate
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross
 from selfcorrect.motion.kinematics import forward_kinematics
 
+from ..body.contact_forces import solve_contact_forces
 from ..body.frames import (
     from_simulator,
     rotate_inverse,
@@ -28,7 +29,6 @@ from ..body.frames import (
 )
 from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs
-from ..contacts.contact_plan import solve_contact_forces
 from ..engines.world import RootState, World
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from .control_sequence import ReferenceTrajectory

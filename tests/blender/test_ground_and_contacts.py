@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.ground import Ground
-from selfcorrect.simulators.foot_contacts import Contacts
+from selfcorrect.simulators.planning.edited_contacts import Contacts
 
 from .loading import load
 

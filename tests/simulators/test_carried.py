@@ -22,7 +22,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.foot_contacts import Contacts, FootContact
+from selfcorrect.simulators.planning.edited_contacts import Contacts, FootContact
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 from selfcorrect.simulators.views.carried import _find_floating_legs, find_carrier
 from selfcorrect.simulators.views.rides import Ride

@@ -24,7 +24,7 @@ from selfcorrect.simulators.compare.evaluate import (
     mean_residual,
 )
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.planning import plan_motions
+from selfcorrect.simulators.planning.planner import plan_motions
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.results.results import FailureKind, LargeMove, Note, NoteKind, Repair, Stage
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings

@@ -16,7 +16,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, StabilizeFloor, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.planning import plan_motions
+from selfcorrect.simulators.planning.planner import plan_motions
 from selfcorrect.simulators.postprocess.steps import BLEND_SIMULATION
 from selfcorrect.simulators.results.results import CorrectedMotion, Stage
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings

@@ -135,7 +135,7 @@ class CorrectCommand:
         from selfcorrect.datasets.files.open import open_motion
         from selfcorrect.datasets.files.rigs.bvh import layer_between
         from selfcorrect.datasets.files.rigs.bvh_text import read_bvh_text
-        from selfcorrect.simulators.foot_contacts import Contacts
+        from selfcorrect.simulators.planning.edited_contacts import Contacts
 
         from .batch import make_tasks
         from .file_result import FileResult

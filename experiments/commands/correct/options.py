@@ -34,8 +34,8 @@ from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:
     from selfcorrect.simulators.cleanup.clean import CleanupSettings
-    from selfcorrect.simulators.foot_contacts import Contacts
     from selfcorrect.simulators.pipeline import Pipeline
+    from selfcorrect.simulators.planning.edited_contacts import Contacts
 
 MASS_KG = (1, 1000)
 """Smallest and largest mass of a body for which the simulation is stable, in kg."""
@@ -332,6 +332,6 @@ def read_contacts(contacts: str | Path | Contacts | None) -> Contacts | None:
     """
     if not isinstance(contacts, str | Path):
         return contacts
-    from selfcorrect.simulators.foot_contacts import Contacts
+    from selfcorrect.simulators.planning.edited_contacts import Contacts
 
     return Contacts.load(contacts)

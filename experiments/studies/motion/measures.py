@@ -13,7 +13,11 @@ from selfcorrect.loop.run import correct_real_data
 from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, find_metric
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
+from selfcorrect.simulators.compare.feasibility import (
+    compute_contact_residual,
+    select_evaluation_engine,
+    simulate_residual,
+)
 
 from ..arm_curves import MEMORISER, REAL_AGAINST_REAL
 from .correctors.own import CorrectorInputs, build_corrector
@@ -24,7 +28,7 @@ CORRECTED_REAL = "real, corrected by physics"
 
 
 def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
-    """Measure the root residual of motions in the two ways of `simulators.feasibility`.
+    """Measure the root residual of motions in the two ways of `simulators.compare.feasibility`.
 
     Args:
         made_by: Engine of the loop's correctors. The residual is simulated in another engine; if none is installed, the

@@ -23,12 +23,12 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.motion.support import Support
+from selfcorrect.simulators.body.contact_points import find_carried_points
 from selfcorrect.simulators.body.frames import rotation_error, to_simulator
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
-from selfcorrect.simulators.contacts.contact_plan import find_carried_points
+from selfcorrect.simulators.compare.feasibility import infer_surroundings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.feasibility import infer_surroundings
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings

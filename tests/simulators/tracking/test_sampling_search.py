@@ -16,10 +16,10 @@ from turned_joints import pose_joint
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import watch_progress
+from selfcorrect.simulators.body.dynamics import compute_joint_torques
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
 from selfcorrect.simulators.compare.comparison import MotionComparison
-from selfcorrect.simulators.contacts.dynamics import compute_joint_torques
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.results.results import FailureKind

@@ -21,7 +21,6 @@ from selfcorrect.simulators.body import frames
 from selfcorrect.simulators.body.frames import rotate_inverse, rotation_error, small_rotation
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.engines.world import (
     Reference,
     RootState,
@@ -29,6 +28,7 @@ from selfcorrect.simulators.engines.world import (
     rotation_velocities,
     velocities_m_s,
 )
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import DriveSettings, EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene

@@ -31,11 +31,11 @@ from selfcorrect.motion.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import find_feet_m
 
-from .body.curves import smoothstep
-from .body.leg_ik import Legs, move_joints_to, solve_leg_ik
-from .cleanup.stance import PosedMotions
-from .foot_contacts import FEET, HAND_NAMES, ContactKind, Contacts, FootContact, StandingFoot, pose_level
-from .results.results import CorrectMotions
+from ..body.curves import smoothstep
+from ..body.leg_ik import Legs, move_joints_to, solve_leg_ik
+from ..cleanup.stance import PosedMotions
+from ..results.results import CorrectMotions
+from .edited_contacts import FEET, HAND_NAMES, ContactKind, Contacts, FootContact, StandingFoot, pose_level
 
 _FADING_S = 0.3
 """Time before and after a contact in which its displacement fades, in s."""

@@ -11,9 +11,10 @@ from turned_joints import pose_joint
 
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.contact_forces import solve_contact_forces
+from selfcorrect.simulators.body.dynamics import compute_joint_torques, compute_whole_inertia, demand
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts, solve_contact_forces
-from selfcorrect.simulators.contacts.dynamics import compute_joint_torques, compute_whole_inertia, demand
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.settings.plan import ContactSettings
 
 FRICTION = 0.5

@@ -19,8 +19,8 @@ from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.perception.foot_frames import level_feet
-from selfcorrect.simulators.contact_holding import HOLDING_TOLERANCE_M, find_missed
-from selfcorrect.simulators.foot_contacts import Contacts, FootContact
+from selfcorrect.simulators.planning.contact_holding import HOLDING_TOLERANCE_M, find_missed
+from selfcorrect.simulators.planning.edited_contacts import Contacts, FootContact
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 
 

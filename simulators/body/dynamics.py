@@ -12,8 +12,8 @@ from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import MotionBatch
 
-from ..body.curves import NaturalSpline, smooth_gaussian
-from ..body.humanoid import Humanoid
+from .curves import NaturalSpline, smooth_gaussian
+from .humanoid import Humanoid
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,15 +26,15 @@ from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.support import Surroundings
 
-from .body.humanoid import Humanoid, build_humanoid
-from .cleanup.clean import FILE_STEPS, CleanupSettings, clean_motions
-from .cleanup.settling import SettleBody
-from .contacts.contact_plan import plan_contacts
-from .contacts.dynamics import demand
-from .settings.engine_table import ENGINES
-from .settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
-from .stages.values import MotionPlan
-from .tracking.simulate import simulate_plans
+from ..body.dynamics import demand
+from ..body.humanoid import Humanoid, build_humanoid
+from ..cleanup.clean import FILE_STEPS, CleanupSettings, clean_motions
+from ..cleanup.settling import SettleBody
+from ..planning.contact_plan import plan_contacts
+from ..settings.engine_table import ENGINES
+from ..settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
+from ..stages.values import MotionPlan
+from ..tracking.simulate import simulate_plans
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
 """Minimum upward residual force of a frame without support, in body weights."""

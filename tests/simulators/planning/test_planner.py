@@ -14,10 +14,11 @@ from turned_joints import pose_joint
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
+from selfcorrect.simulators.body.contact_points import find_carried_points
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
-from selfcorrect.simulators.contacts.contact_plan import find_carried_points, inset_soles, plan_contacts
-from selfcorrect.simulators.planning import (
+from selfcorrect.simulators.planning.contact_plan import inset_soles, plan_contacts
+from selfcorrect.simulators.planning.planner import (
     CUSHION_M,
     Planner,
     add_cushions,

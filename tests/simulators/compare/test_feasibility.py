@@ -16,14 +16,14 @@ from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import Humanoid, build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.feasibility import (
+from selfcorrect.simulators.compare.feasibility import (
     RootResidual,
     check_physics,
     compute_contact_residual,
     select_evaluation_engine,
     simulate_residual,
 )
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 SAMPLES = CleanupSettings.for_samples()
@@ -183,6 +183,6 @@ def test_shaking_needs_force(walk: Motion) -> None:
 
 
 def test_unchosen_rules_are_not_measured(walk: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfcorrect.simulators.feasibility.compute_contact_residual", None)
+    monkeypatch.setattr("selfcorrect.simulators.compare.feasibility.compute_contact_residual", None)
     assert check_physics(walk, RuleChoice(("F",))) == []
     assert check_physics(walk.frames(0, 5), RuleChoice()) == []

@@ -23,23 +23,17 @@ from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 
-from .body.curves import apply_transposed_second_difference, second_difference_bands, smooth_gaussian, smoothstep
-from .body.humanoid import Humanoid
-from .body.leg_ik import Legs, solve_leg_ik
-from .body.soles import frame_speeds, speed_factors
-from .cleanup.frame_planting import bridge_swings, cancel_sliding
-from .contacts.contact_plan import (
-    MAX_SUPPORT_DISTANCE_M,
-    SOFT_PART_DEPTH_M,
-    ContactPlan,
-    above_ground_m,
-    find_carried_points,
-    plan_contacts,
-)
-from .contacts.dynamics import compute_whole_inertia
-from .settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings, PlacementSettings, PlanSettings
-from .settings.tracker import TrackerSettings
-from .stages.values import CleanedMotions, MotionPlan
+from ..body.contact_points import MAX_SUPPORT_DISTANCE_M, SOFT_PART_DEPTH_M, above_ground_m, find_carried_points
+from ..body.curves import apply_transposed_second_difference, second_difference_bands, smooth_gaussian, smoothstep
+from ..body.dynamics import compute_whole_inertia
+from ..body.humanoid import Humanoid
+from ..body.leg_ik import Legs, solve_leg_ik
+from ..body.soles import frame_speeds, speed_factors
+from ..cleanup.frame_planting import bridge_swings, cancel_sliding
+from ..settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings, PlacementSettings, PlanSettings
+from ..settings.tracker import TrackerSettings
+from ..stages.values import CleanedMotions, ContactPlan, MotionPlan
+from .contact_plan import plan_contacts
 
 
 def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSettings) -> MotionPlan:
