@@ -128,7 +128,10 @@ def cross_arm(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def _point_bone(motion: Motion, span: slice, part: str, end: str, directions: np.ndarray) -> Motion:
-    """Point a bone in directions (T, 3) of the world for a range of frames. The trunk does not move."""
+    """Point a bone in directions (T, 3) of the world for a range of frames.
+
+    The trunk does not move.
+    """
     joint = motion.skeleton.parts.index(part)
     tip = motion.skeleton.parts.index(end)
     bone_m = motion.skeleton.offsets_m[tip][None]

@@ -14,7 +14,7 @@ import selfcorrect as sc
 def draw_samples(count: int) -> list[sc.Motion]:
     """Stand in for your model.
 
-    With arrays, `sc.Motion(skeleton, root_m, rotations, fps)`.
+    From arrays, make a motion by `sc.Motion(skeleton, root_m, rotations, fps)`.
     """
     walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
     random = np.random.default_rng(0)

@@ -15,10 +15,7 @@ from selfcorrect.experiments.cli import main
 
 
 def above_the_floor(motion: sc.Motion) -> sc.Motion:
-    """Lift a motion whose lowest joint sinks.
-
-    It sinks below the floor.
-    """
+    """Lift a motion whose lowest joint sinks below the floor."""
     lowest_m = sc.joint_positions(motion)[..., 1].min()
     return replace(motion, root_m=motion.root_m + np.array([0.0, max(0.0, -lowest_m), 0.0]))
 

@@ -14,10 +14,7 @@ DATA = torch.randn((80, 2), generator=torch.Generator().manual_seed(0), dtype=to
 
 
 def whiten(samples: sc.Samples) -> sc.Samples:
-    """Give a batch mean 0 and covariance 1.
-
-    This is what the corrector knows of the truth.
-    """
+    """Give a batch mean 0 and covariance 1, which the corrector knows of the truth."""
     centred = samples.values - samples.values.mean(0)
     root = torch.linalg.cholesky(centred.T @ centred / len(centred))
     return samples.with_values(torch.linalg.solve_triangular(root, centred.T, upper=False).T)

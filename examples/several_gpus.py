@@ -22,10 +22,7 @@ CPU = torch.device("cpu")
 
 
 class SharedTraining(MotionDiffusion):
-    """A diffusion model trained by several processes.
-
-    All processes of a group train it together.
-    """
+    """A diffusion model trained by all processes of a group together."""
 
     def _train(self, network, *arguments):
         return super()._train(DistributedDataParallel(network), *arguments)

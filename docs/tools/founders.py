@@ -35,8 +35,5 @@ def correlate(pairs: np.ndarray) -> Interval:
 
 
 def correlate_recall(arm: str, samples: str, founders: str) -> Interval:
-    """Correlate samples' and founders' columns.
-
-    All generations count.
-    """
+    """Correlate samples' and founders' columns over all generations."""
     return correlate(np.stack([read_scores(arm, samples), read_scores(arm, founders)], axis=-1))

@@ -31,7 +31,7 @@ UNREAL: Mapping[str, Direction] = {
     "fid_ground": "rises",
     "precision": "falls",
 }
-"""What is right for every artefact: realism is lost. All other measures stay, unless an artefact names them."""
+"""Expected of every artefact: realism falls, and all other measures stay unless the artefact names them."""
 SUNK: Mapping[str, Direction] = {"penetration_mm": "rises", "float_mm": "falls"}
 RAISED: Mapping[str, Direction] = {"penetration_mm": "falls", "float_mm": "rises"}
 OFFSET: Mapping[str, Direction] = {"penetration_mm": "rises", "float_mm": "rises"}

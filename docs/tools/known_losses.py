@@ -176,10 +176,7 @@ def make_cloud_table() -> str:
 
 
 def score_clouds(count: int = 256, dimensions: int = 24, draws: int = 8) -> dict[float, float]:
-    """Score N(0, 1) by N(0, share).
-
-    Returns the mean coverage by share.
-    """
+    """Score N(0, 1) by N(0, share), and return the mean coverage by share."""
     shares = (1.0, 0.64, 0.25, 0.0)
     coverages = np.zeros((draws, len(shares)))
     for number in range(draws):

@@ -133,10 +133,7 @@ COLUMNS = {
 
 
 def read_sampler(name: str) -> dict[str, Any]:
-    """Parse a sampler's name, such as "ddim 20 eta 1".
-
-    Returns the settings of sampling behind it.
-    """
+    """Return the sampling settings of a sampler's name, such as "ddim 20 eta 1"."""
     sampler, steps, *eta = name.split()
     return {"sampler": sampler, "sampling_steps": int(steps), "eta": float(eta[1]) if eta else 0.0}
 

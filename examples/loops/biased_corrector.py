@@ -87,10 +87,7 @@ def toy(settings: BiasedCorrector) -> toys.Toy:
 
 
 def set_up_regression(settings: BiasedCorrector, stream: sc.Stream) -> toys.Setup:
-    """Set up the same real pairs for each belief.
-
-    A loop has no verifier.
-    """
+    """Set up the same real pairs for each belief, and a loop without a verifier."""
     untrained = LinearRegression.zero(settings.dimension)
     real = true_pairs((settings.dimension,), settings.samples, stream.child("real"))
     unverified = sc.Arm(sc.Replace(settings.synthetic_per_real), settings.generations)
@@ -208,9 +205,9 @@ def claim_of_words(settings: BiasedCorrector) -> list[claims.Claim]:
 def verified_contraction(radius: float, noise: float) -> float:
     """Return the contraction towards a verifier's belief.
 
-    It is 1 − 2uφ(u) / (2Φ(u) − 1), u = r/σ. The mean residual of verified labels, a truncated normal's, falls by this
-    factor near zero (Yi et al. 2026: contraction towards the "knowledge centre", whatever the truth). Large samples; 0
-    for a strict verifier, 1 for none.
+    The factor is 1 − 2uφ(u) / (2Φ(u) − 1), u = r/σ. The mean residual of verified labels, a truncated normal's, falls
+    by this factor near zero (Yi et al. 2026: contraction towards the "knowledge centre", whatever the truth). Large
+    samples; 0 for a strict verifier, 1 for none.
     """
     bound = radius / noise
     return float(1 - 2 * bound * stats.norm.pdf(bound) / (2 * stats.norm.cdf(bound) - 1))

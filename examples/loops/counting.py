@@ -139,20 +139,14 @@ def name_rate(rate: float) -> str:
 
 
 def set_up_counts(settings: Counting, name: str, model: Counts, stream: sc.Stream) -> toys.Setup:
-    """Make real counts and a fully synthetic loop.
-
-    All seeds are in it.
-    """
+    """Make real counts and a fully synthetic loop of all seeds."""
     real = sc.Samples.real(model.sample(torch.zeros(settings.real_count), stream.child("real")))
     task = sc.Task(model, real, partial(measure_alive, settings.real_count))
     return toys.Setup(task, {name: sc.Arm(sc.Replace(), settings.generations)})
 
 
 def measure_alive(count: int, candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return 1 for each seed still alive.
-
-    Its samples can still differ.
-    """
+    """Return 1 for each seed whose samples still differ, and 0 for others."""
     model = candidate.model
     assert isinstance(model, Counts)
     is_alive = (model.mean > 0) & ((model.mean < 1 - 0.5 / count) | (model.kind == "poisson"))
@@ -191,10 +185,7 @@ def set_up_gaussians(
 
 
 def claim_half_lives() -> list[claims.Claim]:
-    """Claim the half-lives of mean and median.
-
-    The mean is over seeds.
-    """
+    """Claim the half-lives of the mean and the median over seeds."""
     mean = claims.final_value(LIKELY, VARIANCE) / claims.initial_value(LIKELY, VARIANCE)
 
     def measure_median(curves: claims.Curves) -> Interval:
@@ -207,10 +198,7 @@ def claim_half_lives() -> list[claims.Claim]:
 
 
 def claim_unbiased(count: int) -> list[claims.Claim]:
-    """Claim the losses of unbiased loops.
-
-    Their expected variance stays at 1 − 1/n.
-    """
+    """Claim that unbiased loops lose variance, although its expectation stays 1 − 1/n."""
     expected = 1 - 1 / count
     line, space = UNBIASED_GENERATIONS[LINE], UNBIASED_GENERATIONS[SPACE]
     rank = claims.ratio_of_means(
@@ -261,11 +249,10 @@ def measure_spectrum(candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def poisson_survival(count: int, rate: float, generations: int) -> np.ndarray:
-    """Return a Poisson loop's survival (t + 1,).
+    """Return the probability (t + 1,) that a Poisson loop is not constantly 0.
 
-    It is the probability that it has not become constant 0. The sum of a generation has a Poisson distribution around
-    the sum before it: a branching process with one Poisson child per individual on average. A line is extinct after t
-    generations with q_t = exp(q_(t−1) − 1), q_0 = 0.
+    The sum of a generation has a Poisson distribution around the sum before it: a branching process with one Poisson
+    child per individual on average. A line is extinct after t generations with q_t = exp(q_(t−1) − 1), q_0 = 0.
     """
     extinct = 0.0
     alive = []
@@ -314,9 +301,9 @@ def mixed_variance(count: int, factor: float, generations: int, synthetic_ratio:
 
 @cache
 def normal_centres(count: int) -> np.ndarray:
-    """Return the k-means centres of N(0, 1).
+    """Return the k-means centres of N(0, 1), in ascending order.
 
-    They ascend: Lloyd's algorithm from evenly spaced quantiles.
+    Lloyd's algorithm starts from evenly spaced quantiles.
     """
     centres = stats.norm.ppf((np.arange(count) + 0.5) / count)
     for _ in range(2000):
@@ -326,10 +313,7 @@ def normal_centres(count: int) -> np.ndarray:
 
 
 def find_edges(centres: np.ndarray) -> np.ndarray:
-    """Return bounds (K + 1,) between centres (K,).
-
-    The centres ascend.
-    """
+    """Return bounds (K + 1,) between ascending centres (K,)."""
     return np.concatenate([[-np.inf], (centres[1:] + centres[:-1]) / 2, [np.inf]])
 
 

@@ -63,10 +63,7 @@ class ShareOut(ModifiedPolicy):
 
 
 def toy(settings: CrossCuration) -> toys.Toy:
-    """Declare each share of own samples.
-
-    It is with and without curation.
-    """
+    """Declare each share of own samples, with and without curation."""
     shares = settings.own_shares
     laws = {
         name_arm(share, curated): _predict_reward(settings, share, curated) for share in shares for curated in CURATED
@@ -100,10 +97,7 @@ def name_arm(share: float, curated: str) -> str:
 
 
 def set_up(settings: CrossCuration, stream: sc.Stream) -> toys.Setup:
-    """Set up two models in replicates.
-
-    Each share comes with each way of curation.
-    """
+    """Set up two models in replicates, for each share and kind of curation."""
     arms = {}
     for share in settings.own_shares:
         for curated in CURATED:
@@ -119,7 +113,7 @@ def set_up(settings: CrossCuration, stream: sc.Stream) -> toys.Setup:
 
 
 def make_rater(rewards: np.ndarray) -> Score:
-    """Score two models' categories by rewards (2, V).
+    """Make a rater of two models' categories by rewards (2, V).
 
     The categories are (N, replicates, 2).
     """
@@ -128,17 +122,14 @@ def make_rater(rewards: np.ndarray) -> Score:
 
 
 def _tabulate_rewards(settings: CrossCuration, curated: str) -> np.ndarray:
-    """Return both raters' rewards (2, V).
-
-    They are 0 for a model that nobody curates.
-    """
+    """Return both raters' rewards (2, V), or 0 for a model that nobody curates."""
     return np.array(settings.rewards) * np.array(CURATED[curated])[:, None]
 
 
 def _predict_reward(settings: CrossCuration, share: float, curated: str) -> np.ndarray:
-    """Predict the first raters' mean reward, (T + 1,).
+    """Predict the mean reward (T + 1,) of the first model's raters.
 
-    They are the first model's, for infinitely many samples.
+    The prediction holds for infinitely many samples.
     """
     real_share = 1 / (1 + settings.ratio)
     rewards = _tabulate_rewards(settings, curated)

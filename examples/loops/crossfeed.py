@@ -34,9 +34,9 @@ QUICK = Crossfeed(generations=30, seeds=200)
 
 
 class Exchange(ModifiedPolicy):
-    """Each model trains on equal parts of all.
+    """Each model trains on equal parts of the samples of all models.
 
-    It gets as many samples as it drew. Values are (N, seeds, models, d). Part j of the rows goes to the j-th next
+    A model gets as many samples as it drew. Values are (N, seeds, models, d). Part j of the rows goes to the j-th next
     model.
     """
 
@@ -87,10 +87,7 @@ def set_up(settings: Crossfeed, stream: sc.Stream) -> toys.Setup:
 
 
 def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Measure the models' mean variance per dimension.
-
-    It is per seed.
-    """
+    """Measure the models' mean variance per dimension, for each seed."""
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
     return {"variance": model.covariance.diagonal(dim1=-2, dim2=-1).mean((-2, -1))}

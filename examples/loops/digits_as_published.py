@@ -53,10 +53,7 @@ QUICK = DigitsAsPublished(real_count=400, initial_epochs=30, generations=3, judg
 
 @dataclass(frozen=True)
 class GuidedDiffusion(sc.NetworkModel):
-    """Image diffusion with classifier-free guidance.
-
-    It denoises flat images (Ho and Salimans 2022).
-    """
+    """Diffusion of flat images with classifier-free guidance (Ho and Salimans 2022)."""
 
     size: int = field(default=8, kw_only=True)
     """Pixels of a side."""
@@ -81,9 +78,9 @@ class GuidedDiffusion(sc.NetworkModel):
         return (torch.cos((times + 0.008) / 1.008 * torch.pi / 2) ** 2).clamp(1e-4, 0.9999)
 
     def make_optimiser(self, network: nn.Module) -> Adam:
-        """Return Adam on the network's moments.
+        """Return Adam with the moments of the network, which are kept with its weights.
 
-        They go from generation to generation with its weights.
+        So the moments persist over generations.
         """
         optimiser = Adam(network.parameters(), self.learning_rate)
         for index, parameter in enumerate(network.parameters()):

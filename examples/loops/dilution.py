@@ -40,10 +40,7 @@ QUICK = Dilution(ratios=(0.5, 2.0), generations=20, seeds=200)
 
 
 def toy(settings: Dilution) -> toys.Toy:
-    """Declare all pairs of λ and γ.
-
-    Each has the level at which it should settle.
-    """
+    """Declare all pairs of λ and γ, with the level at which each should settle."""
     points = list_points(settings)
     laws = {}
     for arm, (ratio, strength) in points.items():
@@ -95,10 +92,7 @@ def set_up(settings: Dilution, stream: sc.Stream) -> toys.Setup:
 
 
 def sweep_ratios(settings: Dilution) -> toys.Sweep:
-    """Plot the last level against λ.
-
-    There is a line for each γ.
-    """
+    """Plot the last level against λ, with a line for each γ."""
     measured = {}
     predicted = {}
     for strength in settings.strengths:
@@ -125,7 +119,7 @@ def diluted_level(
 ) -> np.ndarray:
     """Return the level at which an artefact settles.
 
-    It is (r + λ′ c) / (1 + λ′) in a corrected augmented loop. The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) /
+    In a corrected augmented loop, it is (r + λ′ c) / (1 + λ′). The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) /
     (1 + γ)) / (1 + λ); λ′ = λ (1 − κ) γ / (1 + γ) fully corrected samples per real sample have the same effect. Derived
     here. Assumes that a level is a mean over samples, and that a model trained on a mixture has the mixture of the
     levels that its parts alone would give. Real samples alone give r, the model's own samples give their level back,
@@ -167,10 +161,7 @@ def pull_to_level(kept: float) -> Callable[[sc.Samples], sc.Samples]:
 
 
 def measure_level(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Measure the first coordinate's mean and deviation.
-
-    They are per seed.
-    """
+    """Measure the first coordinate's mean and deviation per seed."""
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
     return {"level": model.mean[..., 0], "spread": model.covariance[..., 0, 0].sqrt()}

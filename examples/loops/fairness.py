@@ -44,10 +44,7 @@ class GroupedGaussians(TensorModel):
         return cls(ones[0] / 4, 0 * ones, ones, torch.zeros(3, dtype=torch.float64))
 
     def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
-        """Fit cell moments and the boundary.
-
-        Both are weighted, the latter by least squares.
-        """
+        """Fit weighted cell moments and the boundary, by weighted least squares."""
         values = samples.values.double()
         weights = samples.weights.double() / samples.weights.sum()
         groups = values[:, 2].long()

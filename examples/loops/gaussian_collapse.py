@@ -94,9 +94,9 @@ def toy(settings: GaussianCollapse) -> toys.Toy:
 
 
 def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: sc.Stream) -> toys.Setup:
-    """Set up all policies for a size.
+    """Set up all policies with `size` real points.
 
-    There are `size` real points; arms end with a suffix.
+    Names of arms end with a suffix.
     """
     fresh = sc.Fresh(fresh_normal(settings.seeds), size, 1.0)
     policies = {REPLACE: sc.Replace(), AUGMENT: sc.Augment(1.0), ACCUMULATE: sc.Accumulate(1.0), FRESH: fresh}
@@ -138,10 +138,7 @@ def _measure(candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def _judge_end(curves: np.ndarray) -> Verdict:
-    """Judge last distances against generation 0's.
-
-    They are (S, T + 1).
-    """
+    """Judge the last of distances (S, T + 1) against generation 0's."""
     return evaluate_quality(curves[:, -1], curves[:, 0], "lower")
 
 

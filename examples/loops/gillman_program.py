@@ -45,7 +45,7 @@ QUICK = GillmanProgram(seeds=6)
 def toy(settings: GillmanProgram) -> toys.Toy:
     """Declare all strengths as replicates of an arm.
 
-    They stand against what the authors' program gave.
+    Claims compare them with the results of the authors' program.
     """
     distances = {strength: claims.final_value(ARM, name_distance(strength)) for strength in STRENGTHS}
     statements = [
@@ -83,10 +83,7 @@ def name_distance(strength: float) -> str:
 
 
 def set_up(settings: GillmanProgram, stream: sc.Stream) -> toys.Setup:
-    """Set up loops without and with correction.
-
-    Those of each strength are replicates of an arm.
-    """
+    """Set up loops without and with correction, as replicates of an arm per strength."""
     each_loop = torch.tensor([torch.nan, *STRENGTHS], dtype=torch.float64).repeat_interleave(settings.seeds)
     correction = per_seed(histogram_corrector(each_loop), math.inf)
     arm = sc.Arm(TaperedAccumulate(settings.ratio), settings.generations, correction=correction)

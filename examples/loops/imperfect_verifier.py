@@ -138,8 +138,5 @@ def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> toys.Setup:
 
 
 def accept_near(belief: Tensor, radius: float) -> Corrector:
-    """Accept samples near a belief.
-
-    Returns a verifier that keeps what is within `radius` of it.
-    """
+    """Return a verifier that accepts samples within `radius` of a belief."""
     return sc.verifier(lambda samples: (samples.values - belief).norm(dim=1) <= radius)

@@ -89,19 +89,16 @@ def measure_density(candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def scott_factor(count: int) -> float:
-    """Return Scott's bandwidth per standard deviation.
-
-    The line has `count` points.
-    """
+    """Return Scott's bandwidth of `count` points, relative to the standard deviation."""
     return count ** (-1 / 5)
 
 
 def accumulated_variance(size: int, generations: int) -> np.ndarray:
-    """Return accumulated variances, (generations + 1,).
+    """Return the expected variances (generations + 1,) of accumulated points.
 
-    They are expected of all points that accumulate. N = (t + 1) n points have the variance S. The density has V = (1 +
-    b²) S, and n samples of it join, with mean x̄ and variance s: E s = V (n − 1)/n, and x̄ scatters about the old mean
-    by V/n. So S' = (N S + (n − 1) V + V N/(N + n)) / (N + n).
+    N = (t + 1) n points have the variance S. The density has V = (1 + b²) S, and n samples of it join, with mean x̄ and
+    variance s: E s = V (n − 1)/n, and x̄ scatters about the old mean by V/n. So S' = (N S + (n − 1) V + V N/(N + n)) /
+    (N + n).
     """
     variance = (size - 1) / size
     curve = [variance]

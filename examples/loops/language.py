@@ -148,7 +148,7 @@ def set_up_text(settings: Language, train: Tensor, held_out: Tensor, stream: sc.
 def claim_of_text() -> Iterator[claims.Claim]:
     """Yield claims on perplexity and policies.
 
-    It rises, and other policies are better than to keep none.
+    Perplexity rises, and every policy that keeps data is better than one that keeps none.
     """
     none = f"text: {NONE}"
     yield claims.expect_above("text: perplexity rises when none is kept", claims.final_change(none, "perplexity"))

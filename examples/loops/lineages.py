@@ -77,10 +77,7 @@ class Memoriser(TensorModel):
 
     @classmethod
     def create(cls) -> Memoriser:
-        """Return a point at the origin.
-
-        All knobs are at 0.
-        """
+        """Return a point at the origin, with all knobs at 0."""
         origin = torch.zeros(1, DIMENSION, dtype=torch.float64)
         return cls(origin, torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.float64))
 
@@ -126,10 +123,7 @@ class PopulationArm:
 
 
 def toy(settings: Lineages) -> toys.Toy:
-    """Declare all arms with shared seeds.
-
-    Each has a separate model.
-    """
+    """Declare all arms, with shared seeds and separate models."""
     arms = make_arms(settings)
     sizes = settings.label_sizes
     laws = {name: surviving_lineages(sizes, settings.generations, arm.offspring_variance) for name, arm in arms.items()}
@@ -196,10 +190,7 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
     laws_of_drift = {name: law for name, law in laws.items() if not name.startswith("biased")}
 
     def measure_share_of_drift(name: str) -> claims.Quantity:
-        """Measure the share of loss that drift explains.
-
-        It is the loss of lines at the end.
-        """
+        """Measure the share of the final loss of lines that drift explains."""
         share = np.vectorize(partial(drift_share, predicted=float(laws[name][-1])))
         return claims.final_value(name, SURVIVAL).map(share)
 

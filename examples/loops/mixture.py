@@ -66,10 +66,7 @@ class Mixture(TensorModel):
         return type(self)(*map(torch.tensor, parts), trained=torch.tensor(True))
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """Draw one point (d,) per label.
-
-        Its component is drawn by weight.
-        """
+        """Draw one point (d,) per label, from a component drawn by weight."""
         component = torch.multinomial(
             self.weights, len(labels), replacement=True, generator=stream.child("component").generator()
         )
@@ -78,10 +75,7 @@ class Mixture(TensorModel):
         return self.means[component] + torch.einsum("nij,nj->ni", root[component], noise)
 
     def log_density(self, points: Tensor) -> Tensor:
-        """Return components' log-densities (N, K).
-
-        They are weighted, at points (N, d).
-        """
+        """Return the weighted log-densities (N, K) of components at points (N, d)."""
         components = MultivariateNormal(self.means, self.covariances)
         return self.weights.log() + components.log_prob(points[:, None])
 
@@ -177,10 +171,7 @@ def set_up(settings: MixtureLoop, stream: sc.Stream) -> toys.Setup:
 
 
 def redraw_from(model: sc.GenerativeModel) -> Corrector:
-    """Return a corrector that redraws from a model.
-
-    It replaces every sample.
-    """
+    """Return a corrector that replaces every sample by a draw from a model."""
 
     def redraw(samples: sc.Samples, stream: sc.Stream) -> sc.Samples:
         return samples.with_values(model.sample(samples.labels, stream))

@@ -37,10 +37,7 @@ QUICK = ProvenanceLoop(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15
 
 @dataclass(frozen=True)
 class Detector(ModifiedPolicy):
-    """Another policy's data after a detector.
-
-    It has removed what it classifies as synthetic.
-    """
+    """Another policy's data without samples that a detector classifies as synthetic."""
 
     true_positive_rate: float
     false_positive_rate: float
@@ -129,10 +126,7 @@ def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_posi
 
 
 def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_positive_rate: float) -> float:
-    """Return the detection rate for a tolerated λ.
-
-    It is the true positive rate, 0 if none is needed.
-    """
+    """Return the true positive rate needed for a tolerated λ, or 0."""
     return max(0.0, 1 - (1 - false_positive_rate) * tolerated / synthetic_ratio)
 
 

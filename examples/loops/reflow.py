@@ -102,10 +102,7 @@ class RandomFeatureFlow(TensorModel):
         return cls(frequencies, phases, torch.zeros(count + 4, 2, dtype=torch.float64))
 
     def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> RandomFeatureFlow:
-        """Fit each pair's velocity at ten places.
-
-        It is end − start, between them.
-        """
+        """Fit each pair's velocity, end − start, at ten points between both."""
         starts, ends = samples.values.repeat(10, 1, 1).unbind(1)
         times = torch.rand((len(starts), 1), generator=stream.generator(), dtype=torch.float64)
         features = self.compute_features(starts + times * (ends - starts), times)

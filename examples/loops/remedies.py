@@ -47,10 +47,7 @@ QUICK = RemedyLoop(generations=5, seeds=3, remedies=("none", "lineages", "more-s
 
 
 def toy(settings: RemedyLoop) -> toys.Toy:
-    """Declare the plain loop, remedies and frozen loop.
-
-    There is a loop with each remedy.
-    """
+    """Declare the plain loop, a loop with each remedy, and the frozen loop."""
     statements = []
     for name in settings.remedies:
         if name != "none":

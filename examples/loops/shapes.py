@@ -62,9 +62,9 @@ class AdversarialNetwork(sc.NetworkModel[Adversaries]):
             descend(generator_optimizer, softplus(-score).mean(), step)
 
     def loss(self, network: Adversaries, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the discriminator's loss.
+        """Return the discriminator's non-saturating loss.
 
-        It is non-saturating, with a penalty on its gradient at real data.
+        The loss includes a penalty on the gradient at real data.
         """
         real = values.requires_grad_()
         fake = self._draw_fake(network, len(values), generator).detach()
@@ -108,10 +108,7 @@ class VariationalAutoencoder(sc.NetworkModel[AutoencoderNetwork]):
         return AutoencoderNetwork(self.dimension, self.latent, self.width, self.depth)
 
     def loss(self, network: AutoencoderNetwork, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the negative evidence bound per sample.
-
-        It is the lower bound, up to a constant.
-        """
+        """Return the negative evidence lower bound per sample, up to a constant."""
         mean, log_variance = network.encoder(values).chunk(2, dim=1)
         latent = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=generator)
         precision = (-network.log_variance).exp()
@@ -121,10 +118,7 @@ class VariationalAutoencoder(sc.NetworkModel[AutoencoderNetwork]):
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """Draw one point (d,) per label.
-
-        Decoder noise is included.
-        """
+        """Draw one point (d,) per label, including decoder noise."""
         generator = stream.generator()
         latent = torch.randn((len(labels), self.latent), generator=generator)
         noise = torch.randn((len(labels), self.dimension), generator=generator)
@@ -197,7 +191,7 @@ def _make_claims(name: str) -> Iterator[claims.Claim]:
 def set_up(settings: Shapes, name: str, shape: str, stream: sc.Stream) -> toys.Setup:
     """Set up a shape's points and arms.
 
-    There are as many others to judge by as samples are drawn.
+    Samples are judged by as many other points as are drawn.
     """
     draw_shape = SHAPES[shape]
     real = sc.Samples.real(draw_shape(settings.real_count, stream.child("real")))

@@ -39,10 +39,7 @@ class StabilityLoop(toys.ToySettings):
 
     @property
     def cells(self) -> list[tuple[float, float]]:
-        """Return γ and λ of each cell.
-
-        The map goes row by row.
-        """
+        """Return γ and λ of each cell, row by row of the map."""
         return list(itertools.product(self.strengths, self.ratios))
 
 
@@ -151,19 +148,14 @@ def set_up(settings: StabilityLoop, spread: float, stream: sc.Stream) -> toys.Se
 
 
 class Widened(sc.Gaussian):
-    """A Gaussian with a larger first covariance.
-
-    It begins with a larger one than generation 0's.
-    """
+    """A Gaussian that starts with a larger covariance than generation 0's."""
 
     def load_state(self, state: Mapping[str, Tensor]) -> Self:
         return super().load_state({**state, "covariance": WIDENING * state["covariance"]})
 
 
 def measure_contraction(settings: StabilityLoop, curves: claims.Curves, spread: float) -> np.ndarray:
-    """Measure the contraction per generation by twins.
-
-    It shows in their difference in variance.
+    """Measure the contraction per generation by the variance difference of twins.
 
     Args:
         settings: The grid, and the number of generations.
@@ -186,9 +178,9 @@ def measure_contraction(settings: StabilityLoop, curves: claims.Curves, spread: 
 
 
 def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> claims.Claim:
-    """Claim the λ at which rates reach 1.
+    """Claim the λ at which rates reach 1, interpolated in the synthetic share.
 
-    It is interpolated in the synthetic share. A higher rate is there sooner.
+    Higher rates reach 1 at a smaller λ.
     """
     shares = np.array(settings.ratios) / (1 + np.array(settings.ratios))
 

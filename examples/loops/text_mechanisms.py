@@ -40,10 +40,7 @@ QUICK = TextLoop(generations=4, seeds=3, ways=("fully synthetic",))
 
 
 def toy(settings: TextLoop) -> toys.Toy:
-    """Declare each way of training with remedies.
-
-    It is without a remedy, with either and with both.
-    """
+    """Declare each kind of training with no, either and both remedies."""
     return toys.Toy(
         bundles=[toys.bundle_seeds(settings, partial(set_up, settings))],
         claims=claims.mark_unpublished(*make_claims(settings)),
@@ -75,10 +72,7 @@ def set_up(settings: TextLoop, stream: sc.Stream) -> toys.Setup:
 
 
 def count_characters(values: Tensor, alphabet: int) -> Tensor:
-    """Return square roots of character counts.
-
-    They are (N, alphabet), in windows (N, length).
-    """
+    """Return square roots (N, alphabet) of character counts in windows (N, length)."""
     numbers = values.long()
     counts = torch.zeros(len(values), alphabet)
     counts.scatter_add_(1, numbers, torch.ones(numbers.shape))

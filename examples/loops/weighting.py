@@ -40,10 +40,7 @@ GAUSSIAN, REGRESSION = "Gaussian mean", "linear regression"
 
 @dataclass(frozen=True)
 class Weighted(ModifiedPolicy):
-    """Another policy with weighted real and synthetic samples.
-
-    Their training weights are multiplied.
-    """
+    """Another policy with multiplied training weights of real and synthetic samples."""
 
     real: float
     synthetic: float
@@ -104,10 +101,7 @@ def toy(settings: Weighting) -> toys.Toy:
 
 
 def measure_steady_error(settings: Weighting, name: str, weight: float) -> claims.Quantity:
-    """Measure an arm's steady error × n.
-
-    It is the mean over the generations after the loop has settled.
-    """
+    """Measure an arm's steady error × n, averaged over settled generations."""
     steady_count = settings.generations + 1 - settings.burn_in
     return claims.late_mean(f"{name}, {weight}", "error", steady_count) * settings.real_count
 
@@ -140,20 +134,14 @@ def set_up_gaussian(settings: Weighting, stream: sc.Stream) -> toys.Setup:
 
 
 def measure_mean(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Measure the squared mean, 0 in truth.
-
-    It is per seed and dimension.
-    """
+    """Measure the squared mean per seed and dimension, which is 0 in truth."""
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
     return {"error": model.mean.square().sum(-1) / DIMENSION}
 
 
 def make_arms(settings: Weighting, name: str, draw_fresh: FreshSource) -> Mapping[str, sc.Arm]:
-    """Make arms that weigh fresh and synthetic halves.
-
-    Each weighs its training set in its own way.
-    """
+    """Make arms that differ in the weights of fresh and synthetic halves."""
     fresh = sc.Fresh(draw_fresh, settings.real_count, 1.0)
     policies = {f"{name}, {weight}": Weighted(fresh, weight, 1 - weight) for weight in settings.weights}
     return {arm: sc.Arm(policy, settings.generations) for arm, policy in policies.items()}

@@ -1,4 +1,1 @@
-"""Provide data of the example loops.
-
-They are digits, text, and draws whose truth is known.
-"""
+"""Data of the example loops: digits, text, and draws from known distributions."""

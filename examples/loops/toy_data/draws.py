@@ -37,19 +37,16 @@ def moons(count: int, stream: Stream) -> Tensor:
 
 
 def eight_gaussians(count: int, stream: Stream) -> Tensor:
-    """Draw points (count, 2) of eight Gaussians.
+    """Draw points (count, 2) of eight Gaussians on a circle.
 
-    Their circle has radius 2, and they have a deviation of 0.15.
+    The circle has radius 2, and each Gaussian a deviation of 0.15.
     """
     centres = 2 * _directions(torch.arange(count) % 8 * (math.pi / 4))
     return centres + 0.15 * _noise(count, stream, 2)
 
 
 def pinwheel(count: int, stream: Stream) -> Tensor:
-    """Draw points (count, 2) of a pinwheel.
-
-    Five arms bend around the origin.
-    """
+    """Draw points (count, 2) of a pinwheel with five arms around the origin."""
     noise = _noise(count, stream, 2)
     radius = 1.4 + 0.3 * noise[:, 0]
     across = 0.08 * noise[:, 1]
@@ -72,9 +69,7 @@ CELL_MEANS = torch.tensor([[[-1.2, 0.0], [1.2, 0.0]], [[0.0, -1.2], [0.0, 1.2]]]
 
 
 def people(count: int, minority_share: float, stream: Stream) -> Tensor:
-    """Draw a majority and a minority of people.
-
-    Each of the two groups has two labels.
+    """Draw a majority and a minority of people, each with two labels.
 
     Returns:
         (count, 4) of x₁, x₂, group, label.
@@ -97,10 +92,7 @@ def zipf(words: int) -> Tensor:
 
 
 def _directions(angle: Tensor) -> Tensor:
-    """Return unit vectors (N, 2) at angles (N,).
-
-    Angles are in radians.
-    """
+    """Return unit vectors (N, 2) at angles (N,) in radians."""
     return torch.stack([angle.cos(), angle.sin()], dim=1)
 
 

@@ -1,6 +1,6 @@
 """Cut plain text into windows of characters.
 
-It is the standard library's own documentation, or any file.
+The text is the standard library's own documentation, or any file.
 """
 
 import pydoc_data.topics
@@ -21,9 +21,9 @@ def documentation() -> str:
 
 
 def encode(text: str, alphabet: int) -> Tensor:
-    """Encode characters as numbers, frequent ones first.
+    """Encode characters as numbers (length,) float32, frequent ones first.
 
-    They are (length,) float32; 0 is also for characters that are rarer.
+    0 also stands for characters that are rarer than all others.
     """
     common = Counter(text).most_common(alphabet)
     numbers = {character: number for number, (character, _) in enumerate(common)}

@@ -20,10 +20,7 @@ REACH = 4.0
 
 
 def make_circle_task(real_count: int, initial_steps: int, judged: int, stream: sc.Stream) -> sc.Task:
-    """Make the task of a diffusion model.
-
-    It has points (N, 1, 2) and their judge.
-    """
+    """Make the task of a diffusion model on points (N, 1, 2), with their judge."""
     config = DiffusionConfig(
         width=128, depth=2, diffusion_steps=50, sampling_steps=20, learning_rate=2e-3, ema_decay=0.95,
         sampler="ddim", eta=1.0,  # of the figures that the theory gallery keeps
@@ -38,10 +35,7 @@ def make_circle_task(real_count: int, initial_steps: int, judged: int, stream: s
 
 
 def draw_circle(count: int, stream: sc.Stream) -> sc.Samples:
-    """Draw real points (N, 1, 2) by mode.
-
-    They have unit variance, in each of the modes in turn.
-    """
+    """Draw real points (N, 1, 2) of unit variance from each mode in turn."""
     angles = 2 * math.pi * (torch.arange(count) % MODES) / MODES
     centres = math.sqrt(2) * torch.stack([angles.cos(), angles.sin()], 1)
     noise = torch.randn(centres.shape, generator=stream.generator())
@@ -49,10 +43,7 @@ def draw_circle(count: int, stream: sc.Stream) -> sc.Samples:
 
 
 def measure_modes(values: Tensor) -> dict[str, float]:
-    """Measure reached modes and points in modes.
-
-    Both are shares, of points (N, 1, 2).
-    """
+    """Measure the shares of reached modes, and of points (N, 1, 2) in modes."""
     angles = 2 * math.pi * np.arange(MODES) / MODES
     centres = math.sqrt(2) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     distances = np.linalg.norm(to_points(values)[:, None] - centres, axis=-1)

@@ -59,19 +59,13 @@ def split_digits(
 
 
 def fit_centres(real: sc.Samples, clusters_per_digit: int, stream: sc.Stream) -> Corrector:
-    """Return a corrector to a digit's nearest centre.
-
-    It replaces every image by that of its clusters.
-    """
+    """Return a corrector that replaces images by the nearest centre of their digit."""
     images_per_cluster = max(1, len(real) // DIGIT_COUNT // clusters_per_digit)
     return move_to_centres(fit_anchors(real, images_per_cluster, stream.child("clusters")))
 
 
 def move_to_centres(anchors: Anchors) -> Corrector:
-    """Return a corrector to the nearest anchor.
-
-    It replaces every sample by that of its label.
-    """
+    """Return a corrector that replaces samples by the nearest anchor of their label."""
 
     def move(samples: sc.Samples) -> sc.Samples:
         distances = torch.cdist(samples.values.flatten(1), anchors.centroids.flatten(1))
@@ -98,10 +92,7 @@ class DigitsJudge:
         return cls(classifier.fit(images.flatten(1).numpy(), labels.numpy()))
 
     def extract_features(self, images: Tensor) -> np.ndarray:
-        """Return hidden activations (N, 32) of images.
-
-        They are (N, height, width).
-        """
+        """Return hidden activations (N, 32) of images (N, height, width)."""
         pixels = images.flatten(1).double().numpy()
         return np.maximum(pixels @ self.classifier.coefs_[0] + self.classifier.intercepts_[0], 0)
 

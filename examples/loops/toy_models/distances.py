@@ -6,9 +6,6 @@ from scipy.spatial.distance import cdist
 
 
 def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Return the exact 2-Wasserstein distance of points.
-
-    There are equally many, (N, 2) each.
-    """
+    """Return the exact 2-Wasserstein distance of two sets of points (N, 2)."""
     costs = cdist(reference, candidate, "sqeuclidean")
     return float(np.sqrt(costs[linear_sum_assignment(costs)].mean()))

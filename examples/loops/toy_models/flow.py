@@ -37,10 +37,7 @@ class Flow(NetworkModel[nn.Module]):
         return self.integrate(self.trained, values)
 
     def integrate(self, network: nn.Module, values: Tensor) -> Tensor:
-        """Integrate noise (N, d) to data.
-
-        It goes along the velocity of a network, by the midpoint rule.
-        """
+        """Integrate a network's velocity from noise (N, d) to data by the midpoint rule."""
         step = 1 / self.sampling_steps
         for index in range(self.sampling_steps):
             time = torch.full((len(values), 1), index * step)

@@ -46,9 +46,9 @@ def gaussian_task(
 
 
 def distance_to_truth(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Measure the distance to N(0, I) per seed.
+    """Measure the 2-Wasserstein distance to N(0, I) per seed.
 
-    It is 2-Wasserstein; variance and squared mean per dimension and log-determinant follow.
+    The scores also have variance and squared mean per dimension, and the log-determinant.
     """
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
@@ -63,9 +63,7 @@ def distance_to_truth(candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def share_inside(model: sc.GenerativeModel, points: Tensor, radius: float) -> Tensor:
-    """Return the share of points inside an ellipse.
-
-    It is (replicates,), of each replicate's model.
+    """Return each replicate's share (replicates,) of points inside its model's ellipse.
 
     Args:
         points: (N, d) real data.
@@ -80,10 +78,7 @@ def share_inside(model: sc.GenerativeModel, points: Tensor, radius: float) -> Te
 
 
 def draw_truth(samples: sc.Samples, stream: sc.Stream) -> sc.Samples:
-    """Replace samples by draws from the truth.
-
-    It is N(0, I): the ideal corrector.
-    """
+    """Replace samples by draws from the truth, N(0, I), as an ideal corrector."""
     return samples.with_values(normal(len(samples), stream, *samples.values.shape[1:]))
 
 
@@ -102,18 +97,12 @@ def draw_from(real: sc.Samples) -> Corrector:
 
 
 def per_seed(corrector: Corrector, strength: float) -> sc.Correction:
-    """Return a mixture correction per seed.
-
-    It has a separate coin for every sample of every seed.
-    """
+    """Return a mixture correction with a separate coin for every seed and sample."""
     return sc.Correction(corrector, strength, replicate_axes=1)
 
 
 def fresh_normal(seeds: int) -> FreshSource:
-    """Return a source of new real points.
-
-    There are some in every generation.
-    """
+    """Return a source of new real points for every generation."""
 
     def draw(generation: int, count: int, stream: sc.Stream) -> sc.Samples:
         return sc.Samples.real(normal(count, stream.child("fresh"), seeds, DIMENSION))

@@ -15,11 +15,11 @@ from selfcorrect.loop.models.protocol import TensorModel
 
 @dataclass(frozen=True)
 class KernelDensity(TensorModel):
-    """Training points blurred by a Gaussian kernel.
+    """Training points (N, *replicates, d), blurred by a Gaussian kernel.
 
-    They are (N, *replicates, d) with weights (N,). The kernel's standard deviation per dimension, (*replicates, d), is
-    `scale` times Scott's rule N^(−1/(d + 4)) times the standard deviation of the data, N being the effective number of
-    points (Σw)²/Σw². Sampling therefore multiplies the variance by 1 + (scale · N^(−1/(d + 4)))² in each generation.
+    Points have weights (N,). The kernel's standard deviation per dimension, (*replicates, d), is `scale` times Scott's
+    rule N^(−1/(d + 4)) times the standard deviation of the data, N being the effective number of points (Σw)²/Σw².
+    Sampling therefore multiplies the variance by 1 + (scale · N^(−1/(d + 4)))² in each generation.
     """
 
     PER_SAMPLE: ClassVar[tuple[str, ...]] = ("points", "weights")

@@ -41,8 +41,8 @@ class CausalTransformer(nn.Module):
 class LanguageModel(NetworkModel[CausalTransformer]):
     """Predicts next tokens of windows.
 
-    They are an event of shape (length,) with token numbers as floats. Sampling starts each window afresh and draws from
-    the model's own distribution.
+    A window is an event of shape (length,) with token numbers as floats. Sampling starts each window afresh and draws
+    from the model's own distribution.
     """
 
     vocabulary: int = 128

@@ -56,12 +56,12 @@ def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> 
 
 
 def augment_error(n: int, synthetic_ratio: float, strength: float, generations: int) -> np.ndarray:
-    """Return an augmented loop's errors, (t + 1,).
+    """Return the error variances (t + 1,) of an augmented loop over generations 0 … t.
 
-    They are variances over generations 0 … t, corrected towards the truth. The estimate moves as e ← (1 − a) e₀ + a (e
-    / (1 + γ) + noise / √k) with a = λ / (1 + λ), so the share of e₀ and the variance of the noise follow linear
-    recursions. Leading order in 1 / n, exact for a Gaussian's mean up to that order. The steady state is ((1 − a)/(1 −
-    b))² / n + a² / (k (1 − b²)) with b = a / (1 + γ).
+    The loop is corrected towards the truth. The estimate moves as e ← (1 − a) e₀ + a (e / (1 + γ) + noise / √k) with a
+    = λ / (1 + λ), so the share of e₀ and the variance of the noise follow linear recursions. Leading order in 1 / n,
+    exact for a Gaussian's mean up to that order. The steady state is ((1 − a)/(1 − b))² / n + a² / (k (1 − b²)) with b
+    = a / (1 + γ).
     """
     share = synthetic_ratio / (1 + synthetic_ratio)
     contraction = share / (1 + strength)
@@ -90,9 +90,9 @@ def accumulate_error(n: int, synthetic_ratio: float, strength: float, generation
 def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
     """Return the steady error with weighted real data.
 
-    There are n *fresh* real and some synthetic samples, real data weighted by w in (0, 1]. (w² / n + (1 − w)² / m) / (1
-    − (1 − w)²) for m synthetic samples: He, Xu and Cheng 2025 (JRSS-B), the fixed point of V ← w² / n + (1 − w)² (1 / m
-    + V). Their unified expression for Gaussian means and linear regression.
+    Real data, n *fresh* samples in each generation, have the weight w in (0, 1]. The error is (w² / n + (1 − w)² / m) /
+    (1 − (1 − w)²) for m synthetic samples: He, Xu and Cheng 2025 (JRSS-B), the fixed point of V ← w² / n + (1 − w)² (1
+    / m + V). This is their unified expression for Gaussian means and linear regression.
 
     Args:
         synthetic: m, number of synthetic samples.

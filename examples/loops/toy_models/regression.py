@@ -1,6 +1,6 @@
 """Model (covariates, label) pairs by linear regression.
 
-It is a generative model: the loop has exact test errors.
+As a generative model, it gives loops with exact test errors.
 """
 
 from dataclasses import dataclass, replace
@@ -46,10 +46,7 @@ class LinearRegression(TensorModel):
         return replace(self, weight=torch.linalg.solve(gram, moment))
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """Draw one pair (*replicates, d + 1) per label.
-
-        The covariates are new.
-        """
+        """Draw one pair (*replicates, d + 1) per label, with new covariates."""
         shape = (len(labels), *self.weight.shape)
         generator = stream.generator()
         covariates = torch.randn(shape, generator=generator, dtype=self.weight.dtype)

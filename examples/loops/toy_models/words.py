@@ -1,7 +1,7 @@
 """Learn word frequencies, whose collapse is known exactly.
 
-They are the statistical language model; tasks of learning them come along. Laws take the true `probabilities`
-(categories,), n real words, and t `generations` after generation 0.
+The module has this statistical language model, tasks and laws. Laws take the true `probabilities` (categories,), n real
+words, and t `generations` after generation 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -65,9 +65,7 @@ def word_task(
     stream: sc.Stream,
     *replicates: int,
 ) -> sc.Task:
-    """Make the task of learning word frequencies.
-
-    It has independent replicates.
+    """Make the task of learning word frequencies in independent replicates.
 
     Args:
         probabilities: (V,) of the truth.
@@ -91,9 +89,9 @@ def make_rater(rewards: Sequence[float] | np.ndarray) -> Callable[[Tensor], Tens
 
 
 def entropy(probabilities: Tensor) -> Tensor:
-    """Return distributions' entropy in nats.
+    """Return the entropy of distributions (…, V), in nats.
 
-    They are (…, V); its exponential is the effective number of categories.
+    Its exponential is the effective number of categories.
     """
     return torch.special.entr(probabilities).sum(-1)
 
@@ -110,11 +108,11 @@ def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.n
 
 
 def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
-    """Return the number of words left, (t + 1,).
+    """Return the expected number (t + 1,) of words left in a fully synthetic loop.
 
-    It is expected of a fully synthetic categorical loop. A word's count is the Wright–Fisher chain X ← Binomial(n, X/n)
-    whatever happens to other words. So its chance of extinction follows from a power of an (n + 1)² matrix. t = 0 is
-    the true distribution, t = 1 the words in n real draws. Exact.
+    The model is categorical. A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever happens to other
+    words. So its chance of extinction follows from a power of an (n + 1)² matrix. t = 0 is the true distribution, t = 1
+    the words in n real draws. Exact.
     """
     probabilities = np.asarray(probabilities, dtype=float)
     counts = np.arange(n + 1)
@@ -128,12 +126,11 @@ def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> n
 
 
 def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share: float, generations: int) -> np.ndarray:
-    """Return probabilities under curation, (t + 1, categories).
+    """Return probabilities (t + 1, categories) under curation by pairs.
 
-    It is curation by pairs. Ferbach et al. 2024: people keep either of two samples with the Bradley–Terry probability
-    of its reward. So p ← p · H with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true
-    distribution is mixed in. Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous
-    raters, chosen evenly.
+    Ferbach et al. 2024: people keep either of two samples with the Bradley–Terry probability of its reward. So p ← p ·
+    H with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true distribution is mixed in.
+    Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous raters, chosen evenly.
 
     Args:
         rewards: (categories,), or (raters, categories) for raters chosen evenly.

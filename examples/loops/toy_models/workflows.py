@@ -30,7 +30,7 @@ def claim_order(
 ) -> Iterator[claims.Claim]:
     """Yield claims that each workflow beats the last.
 
-    `expect` gets worse minus better.
+    `expect` is called with the worse minus the better score.
     """
     for worse, better in pairwise(WORKFLOWS):
         arms = (name_arm(WORKFLOWS[worse], size), name_arm(WORKFLOWS[better], size))

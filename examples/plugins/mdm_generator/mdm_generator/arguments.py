@@ -1,7 +1,4 @@
-"""Read a published checkpoint's `args.json`.
-
-It is one of the motion diffusion model.
-"""
+"""Read the `args.json` of a published checkpoint of the motion diffusion model."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -45,7 +42,7 @@ motion's end, geometric losses."""
 class MdmArguments:
     """The entries of `args.json` that matter.
 
-    Those that a file lacks have the defaults of its program.
+    Entries that a file lacks have the defaults of its program.
     """
 
     layers: int = 8

@@ -1,7 +1,4 @@
-"""Encode captions by CLIP, one vector each.
-
-The published checkpoints take them so.
-"""
+"""Encode captions by CLIP, one vector each, as published checkpoints need."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Load the motion diffusion model's checkpoints.
+"""Load the motion diffusion model's checkpoints, as its authors publish them.
 
-They are as its authors publish them. A folder has `args.json` and `modelNNNNNNNNN.pt`, which is named after its
-optimiser steps. The file holds the parameters by name. Those of the text encoder (`clip_model.…`) are left out.
+A folder has `args.json` and `modelNNNNNNNNN.pt`, which is named after its optimiser steps. The file holds the
+parameters by name. Those of the text encoder (`clip_model.…`) are left out.
 """
 
 import pickle
@@ -106,7 +106,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
 def _check_archive(path: Path) -> None:
     """Refuse archives that unpack beyond the memory limit.
 
-    PyTorch unpacks what is compressed.
+    PyTorch unpacks compressed archives without a limit.
     """
     with open_file(path) as file:
         try:

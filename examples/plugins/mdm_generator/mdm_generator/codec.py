@@ -24,9 +24,9 @@ from .padding import measure_lengths
 
 @dataclass(frozen=True, eq=False)
 class HumanML3DCodec(FeatureCodec):
-    """Motions of up to `frames` rows, normalised and padded.
+    """Codec of motions of up to `frames` rows, normalised and padded.
 
-    All have one skeleton, and zeros after a motion's end. T rows are T + 1 frames of joints, from the origin facing +z.
+    Motions have one skeleton, and zeros after their end. T rows are T + 1 frames of joints, from the origin facing +z.
     Joints become rotations by inverse kinematics, so that generated joints that no skeleton has are changed as little
     as it takes.
     """
@@ -40,9 +40,7 @@ class HumanML3DCodec(FeatureCodec):
 
     @classmethod
     def of_rows(cls, rows: np.ndarray, mean: np.ndarray, std: np.ndarray, frames: int = 196) -> Self:
-        """Return the codec of one motion's bones.
-
-        HumanML3D gives their lengths to all.
+        """Return the codec of one motion's bones, whose lengths HumanML3D gives to all.
 
         Args:
             rows: (T, 263) rows of a motion.
@@ -63,9 +61,9 @@ class HumanML3DCodec(FeatureCodec):
         )
 
     def tensor(self, motions: Sequence[np.ndarray]) -> Tensor:
-        """Convert motions (T, D) to values (N, frames, D).
+        """Convert motions (T, D) to values (N, frames, D) float32.
 
-        They are float32, and motions have at most `frames` rows.
+        Motions have at most `frames` rows.
         """
         values = torch.zeros(len(motions), self.frames, len(self.mean))
         for index, rows in enumerate(motions):
@@ -78,18 +76,15 @@ class HumanML3DCodec(FeatureCodec):
         return values
 
     def rows(self, values: Tensor) -> list[np.ndarray]:
-        """Convert values (N, frames, D) to motions (T, D).
-
-        Units are HumanML3D's.
-        """
+        """Convert values (N, frames, D) to motions (T, D) in HumanML3D's units."""
         padded = self.in_units(values)
         lengths = measure_lengths(values).clamp_min(1).tolist()
         return [rows[:length] for rows, length in zip(padded, lengths, strict=True)]
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Encode motions as values (N, frames, D).
+        """Encode motions as values (N, frames, D) float32.
 
-        They are float32; motions have 2 to frames + 1 frames.
+        Motions have 2 to frames + 1 frames.
         """
         self.check_body(batch)
         return self.tensor([encode(body_joints(batch[index])) for index in range(len(batch))])
@@ -97,7 +92,7 @@ class HumanML3DCodec(FeatureCodec):
     def decode(self, values: Tensor) -> MotionBatch:
         """Decode values into motions.
 
-        They start at the horizontal origin, toe joints on the floor.
+        Motions start at the horizontal origin, with toe joints on the floor.
         """
         motions = []
         for rows in self.rows(values):

@@ -1,6 +1,6 @@
-"""Embed captions and motions in one space.
+"""Embed captions and motions in one space, by the field's evaluator.
 
-This is the field's evaluator from a user's files.
+The evaluator is loaded from a user's files.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ class TextMotionEvaluator:
 
     @torch.inference_mode()
     def captions(self, tokens: Sequence[str]) -> np.ndarray:
-        """Embed captions as (N, E).
+        """Embed captions as (N, E) float64.
 
-        They are words "word/PART", separated by blanks; float64.
+        A caption is a string of words "word/PART", separated by blanks.
         """
         return _embed_in_batches(self._captions, tokens)
 
@@ -99,11 +99,11 @@ class TextMotionEvaluator:
 
 
 def load_evaluator(folder: Path, device: torch.device | None = None) -> TextMotionEvaluator:
-    """Load the evaluator from its published folder.
+    """Load the evaluator from its published folder, without running its files.
 
-    Nothing in its files is run. It needs `text_mot_match/model/finest.tar`, the means and standard deviations
-    (`mean.npy` and `std.npy`, MDM's `t2m_mean.npy` and `t2m_std.npy`, or those in `Comp_v6_KLD005/meta`), and the word
-    vectors `our_vab_*` there or in `glove`. Raises InputError if something is missing or has another shape.
+    The folder needs `text_mot_match/model/finest.tar`, the means and standard deviations (`mean.npy` and `std.npy`,
+    MDM's `t2m_mean.npy` and `t2m_std.npy`, or those in `Comp_v6_KLD005/meta`), and the word vectors `our_vab_*` there
+    or in `glove`. Raises InputError if something is missing or has another shape.
     """
     path = folder / CHECKPOINT
     if not path.is_file():
@@ -227,7 +227,7 @@ class WordVectors:
 def read_word_vectors(folder: Path) -> WordVectors:
     """Read word vectors without running pickles.
 
-    They are `our_vab_data.npy`, `our_vab_words.pkl` and `our_vab_idx.pkl`.
+    The files are `our_vab_data.npy`, `our_vab_words.pkl` and `our_vab_idx.pkl`.
     """
     data = folder / "our_vab_data.npy"
     words_file = folder / "our_vab_words.pkl"

@@ -1,7 +1,7 @@
-"""Define the evaluator's three networks.
+"""The evaluator's three networks, with the parameters of the published checkpoint.
 
-Their parameters have the names and shapes of the published checkpoint. Guo et al., CVPR 2022: convolutions make a
-movement of each four frames, and recurrent networks read movements and words. Sizes are those of the checkpoint.
+Names and shapes of parameters are the published ones. Guo et al., CVPR 2022: convolutions make a movement of each four
+frames, and recurrent networks read movements and words. Sizes are those of the checkpoint.
 """
 
 from collections.abc import Mapping
@@ -36,9 +36,9 @@ class MovementEncoder(nn.Module):
 
 
 class SequenceEncoder(nn.Module):
-    """Embed sequences (N, L, I) as (N, E).
+    """Embed sequences (N, L, I) of lengths (N,) as (N, E).
 
-    They have lengths (N,): a recurrent network reads them from both ends.
+    A recurrent network reads them from both ends.
     """
 
     def __init__(self, inputs: int, width: int, embedding: int) -> None:
@@ -68,10 +68,9 @@ class TextEncoder(SequenceEncoder):
 
 
 def networks_like(tables: Mapping[str, Mapping[str, Tensor]]) -> dict[str, nn.Module]:
-    """Build networks as large as their parameters.
+    """Build networks as large as their parameters, named as in the checkpoint.
 
-    They have the names of the checkpoint. Raises KeyError, IndexError or AttributeError if a parameter that determines
-    a size is missing or malformed.
+    Raises KeyError, IndexError or AttributeError if a parameter that determines a size is missing or malformed.
     """
     movement = tables["movement_encoder"]
     motion = tables["motion_encoder"]

@@ -1,6 +1,6 @@
 """Load the published experiment's data, model and evaluators.
 
-They are HumanML3D, MDM's checkpoint and the field's evaluator. A label is a motion with its captions: n training
+These are HumanML3D, MDM's checkpoint and the field's evaluator. A label is a motion with its captions: n training
 motions, then the fresh ones that the loop does not train on. So a synthetic sample has the captions and the length of
 the real motion that it replaces.
 """
@@ -93,10 +93,7 @@ class PublishedTask(MotionTask):
         return self.field.cut_beginnings(self.codec.decode(values))
 
     def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Return nothing, as novelty is not defined.
-
-        No two motions have the same label.
-        """
+        """Return no scores, because novelty needs motions with the same label."""
         return {}
 
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
@@ -110,9 +107,9 @@ class PublishedTask(MotionTask):
 
 @dataclass(frozen=True, eq=False)
 class PublishedParts:
-    """What arms of a seed share.
+    """What arms of a seed share: data, model and evaluators.
 
-    It is data, model and evaluators, without the model's device.
+    The model's device is not part of it.
     """
 
     initial_steps: int

@@ -44,10 +44,7 @@ def batch_precision(captions: np.ndarray, samples: np.ndarray, most: int = 3, ba
 
 
 def matching_distance(captions: np.ndarray, samples: np.ndarray) -> float:
-    """Return the mean caption–sample distance, "MM-dist".
-
-    Both are (N, D).
-    """
+    """Return the mean distance of captions and samples (N, D), "MM-dist"."""
     _count_rows_in_batches(captions, samples, 1)
     return float(np.linalg.norm(captions - samples, axis=1).mean())
 

@@ -1,6 +1,6 @@
 """Judge a loop's models by the field's protocol.
 
-They make motions for captions of the test set.
+The models make motions for captions of the test set.
 """
 
 from collections.abc import Sequence
@@ -39,10 +39,7 @@ class FieldJudge(FieldProtocol):
     """Repetitions for the last generation."""
 
     def sample_motions(self, model: GenerativeModel, requests: Sequence[MotionRequest], stream: Stream) -> Tensor:
-        """Draw samples (N, T, D) for requests.
-
-        These are captions and lengths.
-        """
+        """Draw samples (N, T, D) for requests, which are captions and lengths."""
         first = self.prompts.first.tolist()
         rows = torch.tensor([first[request.motion] + request.caption for request in requests])
         lengths = torch.tensor([request.frames for request in requests])
@@ -93,17 +90,11 @@ class FieldJudge(FieldProtocol):
 
 @dataclass(frozen=True, eq=False)
 class BeginningsEvaluator(MotionEvaluator):
-    """Compares the beginnings of motions.
-
-    They have several lengths, and all of them count as one class.
-    """
+    """Compares the beginnings of motions of several lengths, as one class."""
 
     frames_of: FieldJudge | None = None
 
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Evaluate the `MEASURED` metrics by key.
-
-        Motions have several lengths.
-        """
+        """Evaluate the `MEASURED` metrics of motions of several lengths, by key."""
         assert self.frames_of is not None
         return super().evaluate(self.frames_of.cut_beginnings(batch), np.zeros_like(labels))

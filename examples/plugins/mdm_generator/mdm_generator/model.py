@@ -1,7 +1,4 @@
-"""Fine-tune and sample MDM in a loop.
-
-It is the motion diffusion model as a generative model.
-"""
+"""Fine-tune and sample the motion diffusion model (MDM) in a loop."""
 
 import copy
 from dataclasses import dataclass, field, replace
@@ -44,7 +41,7 @@ class MdmDiffusion(MotionDiffusion):
     def from_arguments(cls, arguments: MdmArguments, prompts: Prompts, device: torch.device) -> Self:
         """Return the untrained model for prompts.
 
-        They are the captions and lengths of the motions that are drawn.
+        A prompt is the caption and length of a motion to draw.
         """
         return cls(arguments.config(), FRAMES, COLUMNS, prompts.labels, device, arguments=arguments, prompts=prompts)
 
@@ -62,9 +59,9 @@ class MdmDiffusion(MotionDiffusion):
         return replace(self, classes=prompts.labels, prompts=prompts, **modules)
 
     def with_weights(self, network: Mdm, steps: int) -> Self:
-        """Return the model with trained weights.
+        """Return the model with trained weights and their number of optimiser steps.
 
-        It does not change them; some optimiser steps went before.
+        The given weights are not changed in place.
         """
         modules = {
             name: self._with_prompt_table(mdm, self._prompts)
@@ -73,16 +70,13 @@ class MdmDiffusion(MotionDiffusion):
         return replace(self, steps=steps, **modules)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
-        """Raise InputError, as pairs have no captions.
-
-        They have labels, and this network takes captions.
-        """
+        """Raise InputError, because this network needs captions and pairs have labels."""
         raise InputError("the published motion diffusion model cannot learn from pairs")
 
     def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
         """Return the mean squared error of (B, T, D).
 
-        It is over each motion's frames, then over motions.
+        The mean is taken over each motion's frames, then over motions.
         """
         lengths = measure_lengths(clean)
         errors = zero_padding((predicted - clean).square(), lengths).sum(dim=(1, 2))

@@ -1,6 +1,6 @@
-"""Define the motion diffusion model's network.
+"""The motion diffusion model's network, with the parameters of published checkpoints.
 
-Its parameters have the names and shapes of published checkpoints.
+Names and shapes of parameters are the published ones.
 """
 
 from __future__ import annotations
@@ -102,10 +102,7 @@ class Prompts:
         return len(self.first) - 1
 
     def take(self, rows: Tensor, lengths: Tensor) -> Prompts:
-        """Take captions (M,) as labels of their own.
-
-        They have other lengths (M,).
-        """
+        """Use captions (M,), with lengths (M,), as labels."""
         return Prompts(self.text[rows], lengths, torch.arange(len(rows) + 1))
 
 

@@ -8,10 +8,7 @@ from torch import Tensor
 
 
 def measure_lengths(values: Tensor) -> Tensor:
-    """Measure lengths (N,) of padded sequences (N, T, D).
-
-    They are int64; the padding is zeros at the end.
-    """
+    """Measure lengths (N,) int64 of sequences (N, T, D) padded by zeros at the end."""
     filled = (values != 0).any(dim=2)
     return (filled * torch.arange(1, values.shape[1] + 1, device=values.device)).amax(dim=1)
 

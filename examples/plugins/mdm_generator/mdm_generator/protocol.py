@@ -42,10 +42,7 @@ Generate: TypeAlias = Callable[[Sequence[MotionRequest], Stream], Sequence[np.nd
 
 @dataclass(frozen=True)
 class Multimodality:
-    """Numbers of captions, motions and compared pairs.
-
-    There are motions for each caption, and pairs of these.
-    """
+    """Numbers of captions, of motions per caption, and of compared pairs of these."""
 
     captions: int = 100
     motions: int = 30
@@ -54,20 +51,16 @@ class Multimodality:
 
 @dataclass(frozen=True, eq=False)
 class FieldProtocol:
-    """The field's evaluator and real motions.
-
-    It compares with these.
-    """
+    """The field's evaluator, and the real motions to compare with."""
 
     evaluator: TextMotionEvaluator
     motions: Sequence[CaptionedRows]
     """At least 32."""
 
     def draw_requests(self, stream: Stream) -> list[MotionRequest]:
-        """Draw a caption and crop of each motion.
+        """Draw a caption and crop of each motion, in random order.
 
-        The order is random. A crop fills whole movements of four frames, and in a third of all cases leaves out one of
-        them.
+        A crop fills whole movements of four frames, and in a third of all cases leaves out one of them.
         """
         generator = stream.numpy()
         requests = []
@@ -126,9 +119,9 @@ class FieldProtocol:
         }
 
     def measure_multimodality(self, generate: Generate, stream: Stream, sizes: Multimodality) -> float:
-        """Measure the distance between one caption's motions.
+        """Measure the mean distance between motions of one caption.
 
-        It is a mean, and captions are drawn at random.
+        Captions are drawn at random.
         """
         requests = self.draw_requests(stream.child("asked"))[: sizes.captions]
         repeated = [request for request in requests for _ in range(sizes.motions)]

@@ -1,7 +1,4 @@
-"""Read HumanML3D's rows with captions.
-
-Text-to-motion models train on them.
-"""
+"""Read HumanML3D's rows with captions, on which text-to-motion models train."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +68,7 @@ def _rows(path: Path) -> np.ndarray:
 def read_statistics(mean_file: Path, std_file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read columns' means and deviations (263,).
 
-    InputError for other numbers.
+    Raises InputError for other numbers.
     """
     mean, std = (read_npy(path).astype(np.float64) for path in (mean_file, std_file))
     if mean.shape != (263,) or std.shape != (263,) or not np.isfinite([mean, std]).all() or not (std > 0).all():

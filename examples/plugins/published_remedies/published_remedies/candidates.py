@@ -73,11 +73,10 @@ def at_random(pool: Pool, count: int) -> Tensor:
 
 
 def by_density_ratio(real: Samples, settings: Discrimination | None = None) -> Rule:
-    """Select in proportion to the density ratio.
+    """Select without replacement, in proportion to the density ratio real / synthetic.
 
-    It is real over synthetic, and candidates are drawn without replacement. A discriminator that is trained on the pool
-    estimates the logarithm of the ratio (arXiv 2606.19162). With Gumbel noise on it, its largest values are such a draw
-    (Efraimidis and Spirakis 2006).
+    A discriminator that is trained on the pool estimates the logarithm of the ratio (arXiv 2606.19162). With Gumbel
+    noise on it, its largest values are such a draw (Efraimidis and Spirakis 2006).
     """
     settings = settings or Discrimination()
 

@@ -46,9 +46,9 @@ class Discrimination:
 
 
 def log_density_ratio(real: Tensor, synthetic: Tensor, settings: Discrimination, stream: Stream) -> LogRatio:
-    """Train a discriminator and return its logit.
+    """Train a discriminator of real and synthetic values, and return its logit.
 
-    It tells real from synthetic values. Batches hold as many of either, so that N and M do not shift it.
+    Batches hold as many of either, so that N and M do not shift it.
 
     Args:
         real: (N, *event) values.
@@ -87,10 +87,10 @@ def log_density_ratio(real: Tensor, synthetic: Tensor, settings: Discrimination,
 
 
 def towards_density_ratio(real: Samples, length: float = 0.1, settings: Discrimination | None = None) -> Corrector:
-    """Return a corrector along a discriminator's gradient.
+    """Return a corrector that moves samples along the gradient of a discriminator's logit.
 
-    It moves each sample along that of the logit. The discriminator is trained on the batch that is corrected, label by
-    label, against the real training data. If the logit is flat, a sample does not move.
+    The discriminator is trained on the batch that is corrected, label by label, against the real training data. If the
+    logit is flat, a sample does not move.
 
     Args:
         length: Length of the step, in standard deviations of the real data.

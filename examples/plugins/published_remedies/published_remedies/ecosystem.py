@@ -1,7 +1,4 @@
-"""Share the training set among several models.
-
-They are sampled in turn: an ecosystem.
-"""
+"""Share the training set among an ecosystem of models, sampled in turn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -60,10 +57,7 @@ class Ecosystem(Saveable):
         return {f"{i}.{name}": value for i, member in enumerate(self.members) for name, value in member.state().items()}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """Load a state.
-
-        That of a single model goes to every member.
-        """
+        """Load a state, or give the state of a single model to every member."""
         states = self._split_state(state)
         members = [member.load_state(part) for member, part in zip(self.members, states, strict=True)]
         return replace(self, members=tuple(members))

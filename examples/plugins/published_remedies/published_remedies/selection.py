@@ -1,7 +1,4 @@
-"""Select candidates and match moments.
-
-The rules are published ones.
-"""
+"""Published rules that select candidates and match moments."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -24,8 +21,8 @@ Errors: TypeAlias = Callable[[GenerativeModel, Tensor, Tensor, Stream], Tensor]
 def farthest_points(embed: Embedding = flat) -> Rule:
     """Spread choices as far as possible.
 
-    Each is the candidate farthest from all before (greedy k-centre). The selection of arXiv 2509.16499, there to keep
-    the entropy of the training set up.
+    Each choice is the candidate farthest from all previous ones (greedy k-centre). arXiv 2509.16499 selects in this way
+    to keep the entropy of the training set up.
     """
 
     def rule(pool: Pool, count: int) -> Tensor:
@@ -50,10 +47,7 @@ def most_confident(errors: Errors) -> Rule:
 
 
 def least_likely(errors: Errors) -> Rule:
-    """Choose what the model finds least likely.
-
-    This is own-likelihood rank, against the loss of tails.
-    """
+    """Choose the samples that the model finds least likely, against the loss of tails."""
 
     def rule(pool: Pool, count: int) -> Tensor:
         return errors(pool.model, pool.values, pool.labels, pool.stream).argsort(descending=True)[:count]
@@ -62,11 +56,10 @@ def least_likely(errors: Errors) -> Rule:
 
 
 def in_latent_subspace(embed: Embedding = flat, explained: float = 0.9) -> Rule:
-    """Choose candidates near the training set's structure.
+    """Choose candidates near the training set's main principal components.
 
-    It is low-dimensional: its main principal components. After Cai et al. 2025, "Latent Space Filtering" (arXiv
-    2511.12742). They look at latent vectors of their network; here `embed` gives them. explained: share of variance
-    that the main components explain.
+    This follows Cai et al. 2025, "Latent Space Filtering" (arXiv 2511.12742). They look at latent vectors of their
+    network; here `embed` gives them. explained: share of variance that the main components explain.
     """
 
     def rule(pool: Pool, count: int) -> Tensor:

@@ -46,19 +46,13 @@ def write_table(path: Path, motion: sc.Motion) -> None:
 
 
 def lift(motion: sc.Motion) -> sc.Motion:
-    """Lift a motion that sinks into the floor.
-
-    Its lowest joint is then on or above it.
-    """
+    """Lift a motion so that its lowest joint is on or above the floor."""
     lowest_m = float(sc.joint_positions(motion)[..., 1].min())
     return replace(motion, root_m=motion.root_m - [0.0, min(lowest_m, 0.0), 0.0])
 
 
 def measure_distance_m(features: MotionFeatures) -> np.ndarray:
-    """Measure the root's distance (T,) from the origin.
-
-    It is horizontal, in each frame.
-    """
+    """Measure the root's horizontal distance (T,) from the origin."""
     return np.linalg.norm(features.motion.root_m[:, [0, 2]], axis=1)
 
 
@@ -105,10 +99,7 @@ LABELS_KEPT = Metric("labels_kept", "Labels kept", "diversity", "higher", bounds
 
 
 def measure_root_heights_m(inputs: MetricInputs) -> np.ndarray:
-    """Measure the root's mean height by motion.
-
-    The motions are sampled.
-    """
+    """Measure the root's mean height in each sampled motion."""
     return inputs.candidate.motions.root_m[..., 1].mean(axis=1)
 
 
