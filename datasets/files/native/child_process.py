@@ -20,6 +20,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.limits import check_unpacked, note_paths, open_file
 from selfcorrect.storage.files.strict_json import parse_json
 
+_RUN_READER = Path(__file__).with_name("run_reader.py")
 _MEMORY_BYTES = 2**31
 _MEMORY_PER_BYTE = 20
 """Memory limit of a child process, in bytes: a constant part, and a part per byte of the file."""
@@ -52,7 +53,8 @@ def ask_reader(
     """Send a request about a file to a reader script in a child process.
 
     Args:
-        script: Script that reads a JSON request with the file's path and the limits, and writes the answer.
+        script: Script with the function `_answer`, which takes the request with the file's path and the limits,
+            and returns the answer.
         name: Name of the format in messages.
         path: File to read. The child works in its folder, and the answer may list files that it looked for.
         request: Request to the script.
@@ -71,7 +73,7 @@ def ask_reader(
     with TemporaryFile() as answers:
         try:
             ended = subprocess.run(
-                [sys.executable, "-P", "-S", str(script)],
+                [sys.executable, "-P", "-S", str(_RUN_READER), str(script)],
                 input=json.dumps(request).encode(),
                 stdout=answers,
                 stderr=subprocess.DEVNULL,

@@ -1,15 +1,10 @@
 """Read FBX files with ufbx, in a child process.
 
-This script is run by its path and imports nothing of the package. It answers a JSON request on standard input; see
-`ask_reader`.
+`run_reader.py` runs this script and calls `_answer`. The script imports nothing of the package.
 """
 
-import json
 import os
-import signal
 import stat
-import struct
-import sys
 from array import array
 from dataclasses import dataclass
 from typing import Any
@@ -39,38 +34,16 @@ _LOADED: list[FbxScene] = []
 """Loaded scenes. They are kept forever, because ufbx frees nodes recursively and crashes if there are many."""
 
 
-def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
+def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
     """Answer a request with JSON and numbers.
 
     If the request names stacks, the answer holds the transforms of nodes in them. Otherwise it describes the scene.
     """
-    try:
-        _limit_work(request["memory_bytes"], request["processor_s"])
-        scene = _load_scene(request["path"])
-        _LOADED.append(scene)
-        if "stacks" in request:
-            return {}, _evaluate(scene, request)
-        return _describe_scene(scene)
-    except MemoryError:
-        return {"error": "it takes too much memory"}, array("d")
-    except Exception as error:  # the parent reports it
-        return {"error": f"{error}" or type(error).__name__}, array("d")
-
-
-def _limit_work(memory_bytes: int, processor_s: float) -> None:
-    """Limit the memory and processor time of this process.
-
-    The time limit matters if the parent has ended and can no longer stop this process.
-    """
-    if sys.platform == "win32":
-        return
-    import resource
-
-    limits = ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CPU, int(processor_s) + 1))
-    for kind, limit in limits:
-        _, hard = resource.getrlimit(kind)
-        if hard == resource.RLIM_INFINITY or limit < hard:
-            resource.setrlimit(kind, (limit, hard))
+    scene = _load_scene(request["path"])
+    _LOADED.append(scene)
+    if "stacks" in request:
+        return {}, _evaluate(scene, request)
+    return _describe_scene(scene)
 
 
 def _load_scene(path: str) -> FbxScene:
@@ -132,14 +105,3 @@ def _evaluate(scene: FbxScene, request: dict[str, Any]) -> array:
                 transform = ufbx.evaluate_transform(animation, node, stack.time_begin + frame / request["fps"])
                 values.extend((*transform.translation, *transform.rotation, *transform.scale))
     return values
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # native code may print
-    facts, values = answer(json.load(sys.stdin.buffer))  # noqa: TID251 - of the parent
-    text = json.dumps(facts).encode()
-    answers.write(struct.pack("<Q", len(text)) + text + values.tobytes())
-    answers.flush()
-    os._exit(0)

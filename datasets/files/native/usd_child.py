@@ -1,17 +1,12 @@
 """Read USD files with usd-core, in a child process.
 
-This script is run by its path and imports nothing of the package. It answers a JSON request on standard input; see
-`ask_reader`.
+`run_reader.py` runs this script and calls `_answer`. The script imports nothing of the package.
 """
 
 import glob
-import json
 import os
 import re
-import signal
 import stat
-import struct
-import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -35,45 +30,22 @@ _CLIPS = ("assetPaths", "manifestAssetPath")
 _CLIP_TEMPLATE = "templateAssetPath"
 
 
-def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
+def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
     """Answer a request with JSON and numbers.
 
     If the request names clips, the answer holds their joint transforms. Otherwise it describes skeletons and clips.
     """
-    try:
-        _limit_work(request["memory_bytes"], request["processor_s"])
-        layers, looked_for, missing = _open_layers(request["path"])
-        stage = Usd.Stage.Open(layers[0])
-        if "clips" in request:
-            values = array("d")
-            for clip in request["clips"]:
-                values.frombytes(_sample(stage, clip).tobytes())
-            return {}, values
-        facts = _describe(stage, request["most_joints"])
-        if not facts["clips"] and missing:
-            raise ValueError(f"it refers to {missing[0]}, which is missing")
-        return {**facts, "looked_for": looked_for}, array("d")
-    except MemoryError:
-        return {"error": "it takes too much memory"}, array("d")
-    except Exception as error:  # the parent reports it
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return {"error": lines[-1][:300] if lines else type(error).__name__}, array("d")
-
-
-def _limit_work(memory_bytes: int, processor_s: float) -> None:
-    """Limit the memory and processor time of this process.
-
-    The time limit matters if the parent has ended and can no longer stop this process.
-    """
-    if sys.platform == "win32":
-        return
-    import resource
-
-    limits = ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CPU, int(processor_s) + 1))
-    for kind, limit in limits:
-        _, hard = resource.getrlimit(kind)
-        if hard == resource.RLIM_INFINITY or limit < hard:
-            resource.setrlimit(kind, (limit, hard))
+    layers, looked_for, missing = _open_layers(request["path"])
+    stage = Usd.Stage.Open(layers[0])
+    if "clips" in request:
+        values = array("d")
+        for clip in request["clips"]:
+            values.frombytes(_sample(stage, clip).tobytes())
+        return {}, values
+    facts = _describe(stage, request["most_joints"])
+    if not facts["clips"] and missing:
+        raise ValueError(f"it refers to {missing[0]}, which is missing")
+    return {**facts, "looked_for": looked_for}, array("d")
 
 
 def _open_layers(path: str) -> tuple[list[Any], list[str], list[str]]:
@@ -307,14 +279,3 @@ def _place_below(above: np.ndarray, world: Any, place: np.ndarray) -> np.ndarray
     turned = upper * lower
     translation = world.Transform(Gf.Vec3d(*place[:3]))
     return np.array([*translation, *turned.GetImaginary(), turned.GetReal(), *(above[7:] * place[7:])])
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # native code may print
-    facts, values = answer_usd_request(json.load(sys.stdin.buffer))  # noqa: TID251 - of the parent
-    text = json.dumps(facts).encode()
-    answers.write(struct.pack("<Q", len(text)) + text + values.tobytes())
-    answers.flush()
-    os._exit(0)

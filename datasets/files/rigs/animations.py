@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.motion import Motion
@@ -11,6 +12,7 @@ from ..motion_file import MotionFile, Writes
 from ..skeletons.reading import Reading
 from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import Upright, turn_upright
+from .bvh import write_motion
 from .bvh_body import body_of
 from .rig import Rig, RiggedMotion, Tracks, make_rigged_clip, unique
 from .stretching import check_bones
@@ -51,6 +53,25 @@ def read_animation(
         return Animation(clip, body, refusal="")
     except InputError as error:
         return Animation(clip, turn_upright(body_of(clip), "y!", Y_UP), refusal=str(error))
+
+
+def write_new_file(
+    path: Path, animations: Sequence[Animation], changed: Sequence[Motion | None], write: Writes
+) -> None:
+    """Write changed animations to a file that keeps nothing else of the original.
+
+    Args:
+        path: File to write. A single motion can also be written as .bvh.
+        animations: The animations of the original.
+        changed: Motion for each animation, or None to leave it unchanged.
+        write: Writes motions in the original's format.
+    """
+    pairs = zip(changed, animations, strict=True)
+    motions = [animation.motion if motion is None else motion for motion, animation in pairs]
+    if path.suffix.lower() == ".bvh" and len(motions) == 1:
+        write_motion(path, motions[0])
+    else:
+        write(path, *motions)
 
 
 def collect_animations(animations: Sequence[Animation], write: Writes, notes: Sequence[str] = ()) -> MotionFile:

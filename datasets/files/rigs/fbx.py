@@ -24,8 +24,7 @@ from ..skeletons.file_note import FileNote
 from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
 from . import gltf
-from .animations import collect_animations, read_animation
-from .bvh import write_motion
+from .animations import collect_animations, read_animation, write_new_file
 from .rig import LARGEST, LEAST_BODY, Rig, Tracks, motion_of, top_joint, tree_of
 
 _PROPERTIES = {"translation": (slice(0, 3), 1e-6), "rotation": (slice(3, 7), 1e-7), "scale": (slice(7, 10), 1e-7)}
@@ -85,12 +84,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
         notes.append("meshes of FBX files are not written")
 
     def write(target: Path, *changed: Motion | None) -> None:
-        pairs = zip(changed, animations, strict=True)
-        motions = [animation.motion if motion is None else motion for motion, animation in pairs]
-        if target.suffix.lower() == ".bvh" and len(motions) == 1:
-            write_motion(target, motions[0])
-        else:
-            gltf.write_gltf(target, *motions)
+        write_new_file(target, animations, changed, gltf.write_gltf)
 
     return collect_animations(animations, write, notes)
 

@@ -24,8 +24,7 @@ from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check
 from ..native.child_process import ask_reader, limit_time_s
 from ..sampling import make_key_clock
 from ..skeletons.reading import Reading
-from .animations import collect_animations, read_animation
-from .bvh import write_motion
+from .animations import collect_animations, read_animation, write_new_file
 from .rig import LARGEST, Rig, motion_of, tree_of, unique, warn_of_changed_names
 
 SUFFIXES = (".usda", ".usdc", ".usd")
@@ -39,8 +38,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
 
     Motions are y up, in metres and at the rate of the keys. Times are time codes divided by `timeCodesPerSecond`;
     `framesPerSecond` does not affect them. Attributes are read directly, because UsdSkel's own queries ignore
-    animations
-    without scales. Writing makes a new file, without meshes.
+    animations without scales. Writing makes a new file, without meshes.
     """
     with requires_extra("USD"):
         if find_spec("pxr") is None:
@@ -100,12 +98,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
         notes.append("meshes of USD files are not written")
 
     def write(target: Path, *changed: Motion | None) -> None:
-        pairs = zip(changed, animations, strict=True)
-        motions = [animation.motion if motion is None else motion for motion, animation in pairs]
-        if target.suffix.lower() == ".bvh" and len(motions) == 1:
-            write_motion(target, motions[0])
-        else:
-            write_usd(target, *motions)
+        write_new_file(target, animations, changed, write_usd)
 
     return collect_animations(animations, write, [*dict.fromkeys(notes)])
 

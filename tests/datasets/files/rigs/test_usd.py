@@ -24,18 +24,18 @@ pxr = pytest.importorskip("pxr", reason="needs the extra `usd`")
 
 
 @pytest.fixture(scope="module")
-def reader() -> ModuleType:
+def runner() -> ModuleType:
     """Return the child process's script as a module.
 
     It has no limits on memory and time.
     """
-    module = load_script(usd._READER)
-    module._limit_work = lambda *limits: None  # type: ignore[attr-defined]
+    module = load_script(usd._READER.with_name("run_reader.py"))
+    module.limit_work = lambda *limits: None  # type: ignore[attr-defined]
     return module
 
 
 @pytest.fixture(autouse=True)
-def _in_this_process(request: pytest.FixtureRequest, reader: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_this_process(request: pytest.FixtureRequest, runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read in this process; children would take longer.
 
     The slow test has some, and so have `test_formats.py` and others.
@@ -43,7 +43,8 @@ def _in_this_process(request: pytest.FixtureRequest, reader: ModuleType, monkeyp
 
     def ask(script: Path, name: str, path: Path, asked: Mapping[str, Any], limit_s: float) -> tuple[Any, np.ndarray]:
         limits = {"memory_bytes": 0, "processor_s": limit_s}
-        facts, values = reader.answer_usd_request(json.loads(json.dumps({**asked, **limits, "path": str(path)})))
+        request = json.loads(json.dumps({**asked, **limits, "path": str(path)}))
+        facts, values = runner.answer_within_limits(str(script), request)
         if "error" in facts:
             raise InputError(f"{path}: not a readable {name} file ({facts['error']})")
         return json.loads(json.dumps(facts)), np.frombuffer(values.tobytes())
