@@ -146,7 +146,11 @@ def refuse_placeholder(path: Path) -> None:
 _START_BYTES = 512
 
 
-def check_within(what: str, array: np.ndarray, most: float) -> None:
+LARGEST_NUMBER = 1e6
+"""Largest magnitude of numbers in files that are in metres and radians."""
+
+
+def check_within(what: str, array: np.ndarray, most: float = LARGEST_NUMBER) -> None:
     """Refuse numbers that are not finite or too large.
 
     Args:
@@ -222,7 +226,7 @@ def refuse_world(path: Path, reading: Reading, program: str) -> None:
         raise InputError(f"{path}: {program}'s rows are y up, in metres; leave out --up and --metres-per-unit")
 
 
-def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
+def check_real(where: str, name: str, array: np.ndarray, most: float = LARGEST_NUMBER) -> None:
     """Refuse an array whose numbers are not real, not finite or too large.
 
     Args:

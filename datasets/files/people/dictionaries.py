@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.motion import FURTHEST_READ_M
 from selfcorrect.storage.files.arrays import read_npz, skip_to_objects
 from selfcorrect.storage.files.limits import list_files, open_file, read_bytes
 from selfcorrect.storage.pickles.json_results import JsonResults
@@ -27,8 +28,6 @@ from .frames import stack_frames
 from .joint_sets import open_joints
 from .omomo import open_omomo, recognises_omomo
 
-_MAX_COORDINATE = 1e12
-"""Largest coordinate that is accepted, far beyond any real position."""
 _MAX_LISTED = 12
 """Maximum number of arrays listed in a message."""
 _JSON_START = 2**16
@@ -281,7 +280,7 @@ def _open_joint_positions(results: Results, reading: Reading, key: str) -> Motio
     places = results.array(key)
     if places.shape[2] != 3 or not len(places) or places.dtype.kind != "f":
         raise InputError(f"{results.path}: expected {key} (frames, joints, 3), got {places.dtype} {places.shape}")
-    check_within(f"{results.path}: {key} is", places, _MAX_COORDINATE)
+    check_within(f"{results.path}: {key} is", places, FURTHEST_READ_M)
     check_size(results.path, [places.shape[:2]])
 
     def write_positions(target: Path, written: np.ndarray) -> None:

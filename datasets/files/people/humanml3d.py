@@ -23,9 +23,11 @@ from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import (
     FPS,
+    HUMANML3D_BODY,
     KIT_BODY,
     TARGET_OFFSETS_M,
     RowBody,
+    column_count,
     columns,
     decode_contacts,
     decode_joints,
@@ -34,7 +36,7 @@ from selfcorrect.motion.encodings.humanml3d import (
 )
 from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.inverse_kinematics import fit_body
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import FURTHEST_READ_M, Motion
 from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.arrays import read_npy, write_npy
 from selfcorrect.storage.files.limits import check_workable
@@ -45,9 +47,6 @@ from ..skeletons.reading import Reading
 from ..skeletons.vertical import UpAxis
 from . import motionstreamer, rows
 from .joint_sets import fit_notes, open_joints
-
-_LARGEST = 1e12
-"""Largest magnitude accepted: far beyond any position, but small enough that no computation overflows."""
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
@@ -111,8 +110,8 @@ def _find_sides(positions: np.ndarray) -> RowBody:
     return KIT_BODY if is_right else KIT_BODY.exchange_sides()
 
 
-_COLUMNS = 263
-_KIT_COLUMNS = 251
+_COLUMNS = column_count(len(HUMANML3D_BODY.parents))
+_KIT_COLUMNS = column_count(len(KIT_BODY.parents))
 _UNIT_OFF = 0.25
 """Smallest error that shows standardised rows.
 
@@ -170,14 +169,14 @@ def _decode(path: Path, array: np.ndarray) -> np.ndarray:
     """Decode a file's array into joints (T, J, 3)."""
     array = array.astype(float)
     if array.ndim:
-        check_within(f"{path}:", array, _LARGEST)
+        check_within(f"{path}:", array, FURTHEST_READ_M)
     if array.ndim == 2 and len(array) and array.shape[1] > 12 and array.shape[1] % 12 == 11:
         array = decode_joints(array)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
         known = (_COLUMNS, _KIT_COLUMNS, motionstreamer.COLUMNS, *sorted(rows.ROWS))
         widths = ", ".join(f"(frames, {width})" for width in known)
         raise InputError(f"{path}: expected rows {widths}, or joints (frames, 22, 3), got shape {array.shape}")
-    check_within(f"{path}:", array, _LARGEST)
+    check_within(f"{path}:", array, FURTHEST_READ_M)
     return array
 
 
@@ -193,7 +192,7 @@ def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
 
     The bone lengths are fitted to the joints.
     """
-    check_within(f"{source}:", joints_m, _LARGEST)
+    check_within(f"{source}:", joints_m, FURTHEST_READ_M)
     fitted = fit_body(joints_m, FPS, SMPL_BODY.average())
     return replace(fitted, skeleton=replace(fitted.skeleton, usual_sole_m=0.0), source=source)
 

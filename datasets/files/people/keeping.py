@@ -4,6 +4,8 @@ On reading, numbers are rotated and converted to other representations, and roun
 A number is therefore replaced only where the motion changed, so that a file written unchanged has the same numbers.
 """
 
+from pathlib import Path
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -13,6 +15,9 @@ from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 
 _SAME = 1e-8
 """Largest change that counts as rounding, in m for positions and in rad for rotations."""
+
+SAME_RAD = 1e-3
+"""Largest angle between rotations that a file holds twice, in rad."""
 
 
 def keep_positions(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> np.ndarray:
@@ -72,6 +77,12 @@ def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
     second = rows[..., 3:] - (first * rows[..., 3:]).sum(axis=-1, keepdims=True) * first
     second = normalize_safely(second)
     return np.stack([first, second, np.cross(first, second)], axis=-2)
+
+
+def check_quaternions(path: Path, quaternions: np.ndarray) -> None:
+    """Raise InputError if a quaternion (..., 4) of the file is shorter than 0.5."""
+    if norms(quaternions).min() < 0.5:
+        raise InputError(f"{path}: expected quaternions of length 1, got one of length 0")
 
 
 def check_rotations(what: str, matrices: np.ndarray) -> None:

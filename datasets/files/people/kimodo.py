@@ -32,7 +32,6 @@ from .keeping import check_rotations, keep_positions
 from .soma import SOMA_30, SOMA_77
 
 _FPS = 30.0
-_LARGEST = 1e6
 _RIGID = 0.05
 """Largest change of a rigid bone's length, relative to this length."""
 _RIGID_M = 0.015
@@ -84,7 +83,7 @@ def _find_body(path: Path, places: np.ndarray, matrices: np.ndarray) -> Skeleton
     for name, array in zip(_KEYS, (places, matrices), strict=True):
         if array.dtype.kind != "f":
             raise InputError(f"{path}: expected {name} to be floating-point numbers, got {array.dtype}")
-        check_within(f"{path}: {name} is", array, _LARGEST)
+        check_within(f"{path}: {name} is", array)
     check_size(path, [places.shape[:2]])
     return BODIES[places.shape[1]]
 

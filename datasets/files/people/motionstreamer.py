@@ -34,7 +34,6 @@ _STEP = slice(0, 2)
 _TURN = slice(2, 8)
 _PLACES = slice(8, 74)
 _ROTATIONS = slice(140, 272)
-_LARGEST = 1e6
 
 
 def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
@@ -52,7 +51,7 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
     refuse_world(path, reading, "MotionStreamer")
     if rows.dtype.kind != "f" or not len(rows):
         raise InputError(f"{path}: expected rows of {COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")
-    check_within(f"{path}:", rows, _LARGEST)
+    check_within(f"{path}:", rows)
     check_size(path, [(len(rows), len(SMPL_BODY.names))])
     values = rows.astype(float)
     headings = _headings(path, values)

@@ -13,7 +13,6 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.views import Z_UP
 from selfcorrect.storage.files.limits import open_file
@@ -25,12 +24,10 @@ from ..rigs.rig import RiggedMotion, tree_of, unique
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
+from .keeping import check_quaternions
 from .kimodo import motion_of_poses
 
 _CHUNK_BYTES = 2**20
-_LARGEST = 1e6
-_MIN_LENGTH = 0.5
-"""Length below which a quaternion is refused."""
 _SIZES = {"position": 3, "orientation": 4}
 """Number of values per segment, by element of a frame."""
 _READ = {*_SIZES, "connector1", "connector2"}
@@ -136,9 +133,8 @@ def open_mvnx(path: Path, reading: Reading) -> MotionFile:
     for name, size in _SIZES.items():
         values = np.array(document.values[name])[: document.frames * size * count]
         arrays[name] = values.reshape(document.frames, count, size)
-        check_within(f"{path}: {name} is", arrays[name], _LARGEST)
-    if norms(arrays["orientation"]).min() < _MIN_LENGTH:
-        raise InputError(f"{path}: expected quaternions of length 1, got one of length 0")
+        check_within(f"{path}: {name} is", arrays[name])
+    check_quaternions(path, arrays["orientation"])
     try:
         rate = {"fps": float(document.rate)} if document.rate else {}
     except ValueError:

@@ -25,14 +25,11 @@ from ..rigs.stretching import world_poses_of
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import turn_upright
-from .keeping import keep_positions
+from .keeping import check_quaternions, keep_positions
 from .kimodo import motion_of_poses
 
 KEYS = ("positions", "quaternions", "parent_indices")
 _ARRAYS = KEYS[:2]
-_LARGEST = 1e6
-_MIN_LENGTH = 0.5
-"""Length below which a quaternion is refused."""
 _SAME_RAD = 1e-7
 _SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
 
@@ -48,9 +45,8 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
             f"{quaternions.shape}"
         )
     for name, array in zip(_ARRAYS, (places, quaternions), strict=True):
-        check_within(f"{path}: {name} is", array, _LARGEST)
-    if np.linalg.norm(quaternions, axis=2).min() < _MIN_LENGTH:
-        raise InputError(f"{path}: expected quaternions of length 1, got one of length 0")
+        check_within(f"{path}: {name} is", array)
+    check_quaternions(path, quaternions)
     check_size(path, [places.shape[:2]])
     order, skeleton = _read_skeleton(results, places.shape[1])
     fps, notes = rate_of(path, results.numbers, reading, None, "AI4AnimationPy")

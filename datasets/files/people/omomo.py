@@ -21,6 +21,7 @@ from selfcorrect.storage.pickles.results import Results
 from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
 from .joint_sets import JOINT_SETS, open_joints
+from .keeping import SAME_RAD
 
 _COLUMNS = 591
 _ROOT = slice(0, 3)
@@ -29,11 +30,6 @@ _VECTORS = slice(9, 162)
 _PLACES = slice(162, 318)
 _TURNS = slice(383, 591)
 _JOINTS = next(joints for joints in JOINT_SETS if joints.name == "the simulators' 52")
-_LARGEST = 1e6
-_SAME_RAD = 1e-3
-"""Largest angle between equal rotations, in rad.
-
-Rotation vectors are rewritten only if they equal the local rotations of the file's orientations."""
 
 
 def recognises_omomo(shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -48,7 +44,7 @@ def open_omomo(results: Results, reading: Reading) -> MotionFile:
     rows = results.array(name)
     if rows.dtype.kind != "f" or not len(rows):
         raise InputError(f"{path}: expected rows of {_COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")
-    check_within(f"{path}:", rows, _LARGEST)
+    check_within(f"{path}:", rows)
     check_size(path, [(len(rows), len(_JOINTS))])
     places = rows[:, _PLACES].reshape(len(rows), -1, 3)
 
@@ -64,7 +60,7 @@ def open_omomo(results: Results, reading: Reading) -> MotionFile:
         changed[:, _TURNS] = new.reshape(len(rows), -1)
         changed[:, _ROOT_TURN] = compose(turns[:, 0], rows[:, _ROOT_TURN].astype(float))
         old_vectors = Rotation.from_rotvec(rows[:, _VECTORS].reshape(-1, 3))
-        is_same = (_find_local_rotations(old) * old_vectors.inv()).magnitude() < _SAME_RAD
+        is_same = (_find_local_rotations(old) * old_vectors.inv()).magnitude() < SAME_RAD
         if is_same.all():
             changed[:, _VECTORS] = _find_local_rotations(new).as_rotvec().reshape(len(rows), -1)
         results.write(target, {name: changed.astype(rows.dtype)}, len(rows))

@@ -37,7 +37,6 @@ _POINTS = ("pred_keypoints_3d", "pred_vertices")
 _KEYS = (JOINTS, PLACE, ROTATIONS, *_POINTS)
 _COUNT = 127
 _MAX_PEOPLE = 64
-_LARGEST = 1e6
 _PARTS = {  # the joint that is a body part, and joints that it carries beside itself
     "pelvis": (1, 0, 34), "spine1": (35,), "spine2": (36,), "spine3": (37,), "neck": (110, 111, 112),
     "head": (113, *range(114, 127)),
@@ -194,7 +193,7 @@ def _numbers(label: str, key: str, array: np.ndarray | None, shape: tuple[int, .
     if array is None or array.shape[1:] != shape or array.dtype.kind != "f" or not len(array):
         got = "no such array" if array is None else f"{array.dtype} {array.shape}"
         raise InputError(f"{label}: expected {key} {shape} in every frame, got {got}")
-    check_within(f"{label}: {key} is", array, _LARGEST)
+    check_within(f"{label}: {key} is", array)
     return array.astype(float)
 
 

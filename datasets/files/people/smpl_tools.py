@@ -21,7 +21,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
 from selfcorrect.motion.geometry.rotations import rotate, turn_angles
 from selfcorrect.motion.kinematics import in_chunks, make_continuous
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import FURTHEST_READ_M, Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.views import (
     Y_DOWN,
@@ -42,18 +42,13 @@ from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import WORDS, UpAxis, up_of_motion
 from .amass import PARTS_OF_POSES
-from .keeping import check_rotations, keep_positions, keep_rotations
+from .keeping import SAME_RAD, check_rotations, keep_positions, keep_rotations
 from .soma import SOMA_77
 
-_LARGEST = 1e6
-_MAX_TRANSLATION_M = 1e12
-"""Largest translation that is accepted, in m, far beyond any real position."""
 _MAX_SHAPE = 100
 _MAX_PEOPLE = 1024
 _FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
 """Arrays with the numbers of the video frames in which a person is seen."""
-_SAME_RAD = 1e-3
-"""Largest angle between the two copies of a root rotation that some files hold, in rad."""
 
 
 @dataclass(frozen=True)
@@ -411,13 +406,13 @@ def _merge_root(label: str, tool: Tool, arrays: dict[str, np.ndarray], root: np.
     Raises InputError unless the first joint's rotations `root` (T, 4) are the same, or zero in the file.
     """
     array = arrays[tool.root]
-    check_real(label, tool.root, array, _LARGEST)
+    check_real(label, tool.root, array)
     if array.shape != (len(root), 3):
         raise InputError(f"{label}: expected {tool.root} of shape ({len(root)}, 3), got {array.shape}")
     merged = Rotation.from_rotvec(array.astype(float)).as_quat()
     angles_rad = turn_angles(root, merged)
     (name,) = tool.rotations
-    if arrays[name][:, :3].any() and angles_rad.max() > _SAME_RAD:
+    if arrays[name][:, :3].any() and angles_rad.max() > SAME_RAD:
         frame = int(angles_rad.argmax())
         raise InputError(f"{label}: {tool.root} and {name} have different root rotations in frame {frame}")
     return merged
@@ -425,7 +420,7 @@ def _merge_root(label: str, tool: Tool, arrays: dict[str, np.ndarray], root: np.
 
 def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
     """Convert rotation vectors or matrices to quaternions (T, J, 4)."""
-    check_real(label, name, array, _LARGEST)
+    check_real(label, name, array)
     frames = len(array)
     if array.shape[-2:] == (3, 3) and array.ndim == 4:
         check_rotations(f"{label}: {name} is not a rotation", array)
@@ -439,7 +434,7 @@ def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
 def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     array = arrays[tool.translation]
     frames = len(arrays[tool.rotations[0]])
-    check_real(label, tool.translation, array, _MAX_TRANSLATION_M)
+    check_real(label, tool.translation, array, FURTHEST_READ_M)
     if array.size != 3 * frames or len(array) != frames:
         raise InputError(f"{label}: expected {tool.translation} of shape ({frames}, 3), got {array.shape}")
     return array.astype(float).reshape(frames, 3)

@@ -118,7 +118,7 @@ _PARENTS = np.array(SMPL_22_PARENTS)
 _RIGHT_LEG = [SMPL_22.index("right_knee"), SMPL_22.index("right_ankle")]
 
 
-def columns(joints: int = 22) -> dict[str, slice]:
+def columns(joints: int = len(SMPL_22)) -> dict[str, slice]:
     """Return the slice of each column group, by the names above."""
     widths = {
         "yaw rate": 1,
@@ -131,6 +131,11 @@ def columns(joints: int = 22) -> dict[str, slice]:
     }
     edges = accumulate(widths.values(), initial=0)
     return {name: slice(*edge) for name, edge in zip(widths, pairwise(edges), strict=True)}
+
+
+def column_count(joints: int) -> int:
+    """Return the number of columns of all groups: 12 J − 1 for J joints."""
+    return columns(joints)["contacts"].stop
 
 
 def joint_count(vectors: np.ndarray) -> int:

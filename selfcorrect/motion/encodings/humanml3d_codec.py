@@ -28,7 +28,7 @@ from ..skeleton import SIDES, SMPL_22, SMPL_22_PARENTS, Skeleton
 from . import humanml3d
 from .features import FeatureCodec
 
-COLUMN_COUNT = 263
+COLUMN_COUNT = humanml3d.column_count(len(SMPL_22))
 SMALLEST_STD = 1e-4
 """Minimum standard deviation of a column group, in its unit, so that constant groups are not divided by 0."""
 
