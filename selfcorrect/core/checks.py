@@ -12,7 +12,9 @@ from .errors import SettingError
 _Class = TypeVar("_Class", bound=type)
 
 MOST = 1_000_000
-"""Maximum of any count, far beyond any experiment but within the limits of memory and time."""
+"""Maximum of any setting, far beyond any experiment but within the limits of memory and time."""
+LEAST = 1 / MOST
+"""Minimum of ratios that may not be 0."""
 
 
 def check_count(what: str, value: object, least: int, most: int | None = None) -> None:

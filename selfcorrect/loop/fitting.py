@@ -10,16 +10,13 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 
-from ..core.checks import check_count, check_number
+from ..core.checks import LEAST, MOST, check_count, check_number
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from .correctors.loop_correction import CorrectedBatch
 from .models.pairs import PairModel, Pairs, swap_half
 from .models.protocol import GenerativeModel
-
-_LEAST = 1e-6
-_MOST = 1e6
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
 """Function of a model, its training set, the number of optimiser steps and a stream, to the trained model."""
@@ -64,7 +61,7 @@ class PreferCorrections:
 
     def __post_init__(self) -> None:
         for name in ("weight", "saturation"):
-            check_number(f"{name} of a preference", getattr(self, name), _LEAST, _MOST)
+            check_number(f"{name} of a preference", getattr(self, name), LEAST, MOST)
 
     @property
     def name(self) -> str:
@@ -105,7 +102,7 @@ class FitEpochs:
     """Samples per batch; None for the model's own."""
 
     def __post_init__(self) -> None:
-        check_number("epochs", self.epochs, _LEAST, _MOST)
+        check_number("epochs", self.epochs, LEAST, MOST)
         if self.batch_size is not None:
             check_count("batch_size", self.batch_size, 1)
 
@@ -143,7 +140,7 @@ def extrapolate(
     Raises:
         SettingError: The strength is not finite.
     """
-    check_number("the strength of an extrapolation", strength, -_MOST, _MOST)
+    check_number("the strength of an extrapolation", strength, -MOST, MOST)
     if isinstance(base, PairFitting):
         return _ExtrapolatedPairs(strength, rework, base)
     return _extrapolate_fitting(strength, rework, base)

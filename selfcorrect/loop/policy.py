@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checks import check_count, check_number, explain_arguments
+from ..core.checks import LEAST, MOST, check_count, check_number, explain_arguments
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
@@ -21,10 +21,6 @@ from ..runtime.registry import import_callable
 from .policy_table import POLICIES, split_policy
 
 _explained = explain_arguments(lam="synthetic_ratio", lambda_="synthetic_ratio", ratio="synthetic_ratio")
-_LEAST = 1e-6
-"""Minimum size and share of a training set."""
-_MOST = 1e6
-"""Maximum number of synthetic samples per real sample, far more than fits into memory."""
 
 
 class History(Protocol):
@@ -79,7 +75,7 @@ class RealOnly:
     """Samples drawn per real sample. They are not trained on, but a fitting may use them in pairs."""
 
     def __post_init__(self) -> None:
-        check_number("drawn ratio of real", self.drawn_ratio, 0, _MOST)
+        check_number("drawn ratio of real", self.drawn_ratio, 0, MOST)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.drawn_ratio * real_count)
@@ -97,7 +93,7 @@ class Replace:
     size: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number("size of replace", self.size, _LEAST, _MOST)
+        check_number("size of replace", self.size, LEAST, MOST)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.size * real_count)
@@ -135,7 +131,7 @@ class Renew:
     share: float
 
     def __post_init__(self) -> None:
-        check_number("share of renew", self.share, _LEAST, 1)
+        check_number("share of renew", self.share, LEAST, 1)
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count if generation == 1 else max(1, round(self.share * real_count))
@@ -166,7 +162,7 @@ class _DrawnPerRealSample:
 
     def __post_init__(self) -> None:
         what = f"λ of {type(self).__name__} (synthetic samples per real sample)"
-        check_number(what, self.synthetic_ratio, 0, _MOST)
+        check_number(what, self.synthetic_ratio, 0, MOST)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.synthetic_ratio * real_count)

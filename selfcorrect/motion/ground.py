@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.checks import MOST
 from ..core.errors import InputError
 from ..storage.files.strict_json import read_file_as
 from .geometry.rotations import compose, invert, quaternions, rotate, to_matrices
@@ -33,8 +34,6 @@ _SHALLOW_M = 0.03
 
 FARTHEST_M = 1e5
 """Maximum coordinate or size, in m, far beyond any scene."""
-MOST_DEG = 1e6
-"""Maximum angle, in degrees, as angles may exceed a full turn."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class GroundBox:
         for name, values in (("centre_m", self.centre_m), ("size_m", self.size_m)):
             if len(values) != 3 or not (np.abs(values) <= FARTHEST_M).all():
                 raise InputError(f"{name} of a box must be three numbers within ±{FARTHEST_M:g}, got {list(values)}")
-        if min(self.size_m) <= 0 or not abs(self.turn_deg) <= MOST_DEG:
-            raise InputError(f"a box needs a positive size_m and a turn_deg within ±{MOST_DEG:g}, got {self}")
+        if min(self.size_m) <= 0 or not abs(self.turn_deg) <= MOST:
+            raise InputError(f"a box needs a positive size_m and a turn_deg within ±{MOST:g}, got {self}")
 
     @property
     def top_m(self) -> float:
@@ -175,8 +174,8 @@ class Ground:
         object.__setattr__(self, "boxes", tuple(self.boxes))
         if not abs(self.floor_m) <= FARTHEST_M:
             raise InputError(f"floor_m must be within ±{FARTHEST_M:g}, got {self.floor_m}")
-        if not abs(self.uphill_deg) <= MOST_DEG:
-            raise InputError(f"uphill_deg must be within ±{MOST_DEG:g}, got {self.uphill_deg}")
+        if not abs(self.uphill_deg) <= MOST:
+            raise InputError(f"uphill_deg must be within ±{MOST:g}, got {self.uphill_deg}")
         if not abs(self.slope_deg) <= STEEPEST_DEG:
             raise InputError(f"slope_deg must be from {-STEEPEST_DEG:g} to {STEEPEST_DEG:g}, got {self.slope_deg}")
         if len(self.boxes) > MOST_BOXES:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ..core.errors import InputError
 from .seeds import (
+    CONFIDENCE,
     ROUNDING,
     UNBOUNDED,
     Bounds,
@@ -42,7 +43,7 @@ class Interval:
     """Method of the interval. "t" assumes roughly normal seeds, and "t of logarithms" roughly log-normal seeds. "logit
     t" is for quantities between two bounds, "Fieller" for a ratio of paired means, "jackknife" for a product of
     such ratios. Further methods are "order statistics", and "single seed" and "no spread" if there is no interval."""
-    confidence: float = 0.95
+    confidence: float = CONFIDENCE
 
     @property
     def can_decide(self) -> bool:
@@ -106,7 +107,7 @@ def mean_interval(
     return Interval(mean, low, high, count, method)
 
 
-def _without_bounds(estimate: float, count: int, confidence: float = 0.95) -> Interval:
+def _without_bounds(estimate: float, count: int, confidence: float = CONFIDENCE) -> Interval:
     """Return an estimate without an interval.
 
     This is the case for a single seed, and for seeds without spread.
@@ -115,11 +116,11 @@ def _without_bounds(estimate: float, count: int, confidence: float = 0.95) -> In
     return Interval(estimate, math.nan, math.nan, count, method, confidence)
 
 
-def _half_width(seeds: np.ndarray, resolution: float = 0.0) -> float:
-    """Return half the width of Student's 95 % interval of a mean."""
+def _half_width(seeds: np.ndarray, resolution: float) -> float:
+    """Return half the width of Student's interval of a mean."""
     count = len(seeds)
     standard_error = standard_deviation(seeds, resolution) / math.sqrt(count)
-    return float(standard_error * scipy.special.stdtrit(count - 1, 0.975))
+    return float(standard_error * scipy.special.stdtrit(count - 1, (1 + CONFIDENCE) / 2))
 
 
 def _bounded_interval(mean: float, half_width: float, bounds: Bounds) -> tuple[float, float, str]:
@@ -157,7 +158,7 @@ def median_interval(values: ArrayLike) -> Interval:
 
 
 def ratio_interval(
-    numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95, resolution: float = 0.0
+    numerator: ArrayLike, denominator: ArrayLike, confidence: float = CONFIDENCE, resolution: float = 0.0
 ) -> Interval:
     """Return the ratio of paired means with Fieller's interval (1954).
 
@@ -184,9 +185,7 @@ def ratio_interval(
     return solve_fieller(above, below, len(above), confidence, resolution)
 
 
-def solve_fieller(
-    above: np.ndarray, below: np.ndarray, count: int, confidence: float, resolution: float = 0.0
-) -> Interval:
+def solve_fieller(above: np.ndarray, below: np.ndarray, count: int, confidence: float, resolution: float) -> Interval:
     """Solve Fieller's interval for `count` seeds.
 
     Means and covariances are those of the given seeds, which may be fewer.
@@ -209,7 +208,7 @@ def solve_fieller(
     return Interval(estimate, (linear - root) / quadratic, (linear + root) / quadratic, count, "Fieller", confidence)
 
 
-def log_ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95) -> Interval:
+def log_ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return the geometric mean of paired ratios.
 
     The interval is Student's t interval of the logarithms. In loops, ratios of variances are log-normal, because each
@@ -285,7 +284,7 @@ def jackknife_ratio(numerators: Sequence[ArrayLike], denominators: Sequence[Arra
         if not np.isfinite(logarithms).all() or not estimate > 0:
             return Interval(estimate, math.nan, math.nan, count, "jackknife")
         variance = (count - 1) / count * np.square(logarithms - logarithms.mean()).sum()
-        factor = math.exp(float(scipy.special.stdtrit(count - 1, 0.975)) * math.sqrt(variance))
+        factor = math.exp(float(scipy.special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * math.sqrt(variance))
     return Interval(estimate, estimate / factor, estimate * factor, count, "jackknife")
 
 

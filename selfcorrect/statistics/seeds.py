@@ -15,6 +15,8 @@ from ..core.errors import InputError, SettingError
 ROUNDING = 1e-9
 """Relative rounding error. Values that vary by less are equal."""
 
+CONFIDENCE = 0.95
+"""Usual confidence level of intervals."""
 
 Bounds: TypeAlias = tuple[float, float]
 """Minimum and maximum of a quantity, infinite if there is none."""
@@ -42,7 +44,7 @@ def standard_deviation(seeds: np.ndarray, resolution: float) -> float:
     return max(float(seeds.std(ddof=1)), resolution)
 
 
-def check_options(confidence: float = 0.95, resolution: float = 0.0, rounding: float = 0.0) -> None:
+def check_options(confidence: float = CONFIDENCE, resolution: float = 0.0, rounding: float = 0.0) -> None:
     """Raise SettingError for an option that is not a number or out of its range."""
     check_number("confidence", confidence, 0.0, 1.0)
     if confidence in (0, 1):

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..core.checks import check_choice, check_count, check_number
 from ..core.errors import InputError, SettingError
 from .intervals import FEWEST_SEEDS, Interval, solve_fieller, solve_log_ratio
-from .seeds import check_options, pair_seeds
+from .seeds import CONFIDENCE, check_options, pair_seeds
 
 Label = Literal["stable", "degraded", "collapsed", "undecided"]
 SEVERITY: tuple[Label, ...] = ("stable", "undecided", "degraded", "collapsed")
@@ -60,7 +60,7 @@ def evaluate_quality(
     baseline: ArrayLike,
     better: Better,
     thresholds: Thresholds | None = None,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     resolution: float = 0.0,
 ) -> Verdict:
     """Evaluate a quality at the end of a loop against its baseline.
@@ -137,7 +137,7 @@ def seeds_to_decide(
     baseline: ArrayLike,
     better: Better,
     thresholds: Thresholds | None = None,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     resolution: float = 0.0,
 ) -> int | None:
     """Estimate how many seeds would decide.

@@ -6,11 +6,9 @@ load, or walks up a hill. `staging` sets scenes up.
 
 from dataclasses import dataclass, fields
 
-from selfcorrect.core.checks import check_number, describe_value
+from selfcorrect.core.checks import MOST, check_number, describe_value
 from selfcorrect.core.errors import SettingError
 
-_MAX_NUMBER = 1e6
-"""Largest number in a scene, in any unit."""
 _MAX_SLOPE_DEG = 30.0
 """Maximum slope, in degrees. On steeper slopes, legs do not reach the ground both uphill and downhill."""
 
@@ -50,7 +48,7 @@ class Scene:
                 continue
             numbers = self.push_n if field.name == "push_n" else (value,)
             for number in numbers:
-                check_number(f"a scene's {field.name}", number, -_MAX_NUMBER, _MAX_NUMBER)
+                check_number(f"a scene's {field.name}", number, -MOST, MOST)
         for name in ("mass", "gravity_m_s2", "push_lasts_s"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"a scene's {name} must be positive, got {getattr(self, name)}")

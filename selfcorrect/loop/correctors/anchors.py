@@ -37,7 +37,11 @@ def flat(values: Tensor) -> Tensor:
     return values.flatten(1)
 
 
-def temporal_frequencies(values: Tensor, count: int = 8) -> Tensor:
+LOW_FREQUENCIES = 8
+"""Number of cosine frequencies over time that count as low."""
+
+
+def temporal_frequencies(values: Tensor, count: int = LOW_FREQUENCIES) -> Tensor:
     """Return the `count` lowest cosine coefficients over time.
 
     Sequences (N, T, D) become vectors (N, count · D).

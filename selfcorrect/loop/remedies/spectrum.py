@@ -10,8 +10,7 @@ import scipy.fft
 import torch
 from torch import Tensor
 
-LOWEST = 8
-"""First cosine frequency that counts as high; `anchors.temporal_frequencies` keeps the lower ones."""
+from ..correctors.anchors import LOW_FREQUENCIES
 
 
 def restore_energy(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
@@ -26,10 +25,10 @@ def restore_energy(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
     parent_coefficients = _cosine_transform(parents)
     for label in labels.unique():
         rows = (labels == label).numpy()
-        energy = np.square(child_coefficients[rows, LOWEST:]).sum()
+        energy = np.square(child_coefficients[rows, LOW_FREQUENCIES:]).sum()
         if energy > 0:
-            target = np.square(parent_coefficients[rows, LOWEST:]).sum()
-            child_coefficients[rows, LOWEST:] *= np.sqrt(target / energy)
+            target = np.square(parent_coefficients[rows, LOW_FREQUENCIES:]).sum()
+            child_coefficients[rows, LOW_FREQUENCIES:] *= np.sqrt(target / energy)
     return torch.as_tensor(scipy.fft.idct(child_coefficients, axis=1, norm="ortho")).to(children)
 
 

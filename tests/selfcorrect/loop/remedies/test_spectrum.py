@@ -10,7 +10,8 @@ import scipy.fft
 import torch
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.loop.remedies.spectrum import LOWEST, restore_energy
+from selfcorrect.loop.correctors.anchors import LOW_FREQUENCIES
+from selfcorrect.loop.remedies.spectrum import restore_energy
 
 GENERATOR = streams(8).generator()
 LABELS = torch.arange(12) % 3
@@ -23,14 +24,16 @@ def coefficients(values: torch.Tensor) -> np.ndarray:
 
 
 def energy(values: torch.Tensor, label: int) -> float:
-    return float(np.square(coefficients(values)[(label == LABELS).numpy(), LOWEST:]).sum())
+    return float(np.square(coefficients(values)[(label == LABELS).numpy(), LOW_FREQUENCIES:]).sum())
 
 
 def test_labels_get_parents_energy():
     restored = restore_energy(3 * CHILDREN, PARENTS, LABELS)
     for label in range(3):
         assert math.isclose(energy(restored, label), energy(PARENTS, label), rel_tol=1e-5)
-    np.testing.assert_allclose(coefficients(restored)[:, :LOWEST], coefficients(3 * CHILDREN)[:, :LOWEST], atol=1e-5)
+    np.testing.assert_allclose(
+        coefficients(restored)[:, :LOW_FREQUENCIES], coefficients(3 * CHILDREN)[:, :LOW_FREQUENCIES], atol=1e-5
+    )
 
 
 def test_right_energy_stays():

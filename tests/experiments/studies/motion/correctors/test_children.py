@@ -10,12 +10,13 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.study import finish_children
 from selfcorrect.experiments.studies.motion.task import as_samples, motion_data
-from selfcorrect.loop.remedies.spectrum import LOWEST, restore_energy
+from selfcorrect.loop.correctors.anchors import LOW_FREQUENCIES
+from selfcorrect.loop.remedies.spectrum import restore_energy
 from selfcorrect.motion.encodings.features import FeatureCodec
 
 
 def energy(values: torch.Tensor) -> float:
-    return float(np.square(scipy.fft.dct(values.double().numpy(), axis=1, norm="ortho")[:, LOWEST:]).sum())
+    return float(np.square(scipy.fft.dct(values.double().numpy(), axis=1, norm="ortho")[:, LOW_FREQUENCIES:]).sum())
 
 
 def test_rotations_valid_with_parents_energy() -> None:
