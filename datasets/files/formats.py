@@ -233,6 +233,13 @@ def written_suffix(path: Path) -> str:
     return next((kind.written_as for kind in formats_of(suffix) if kind.written_as), suffix)
 
 
+def check_written_suffix(source: Path, target: Path) -> None:
+    """Raise SettingError if the correction of a motion file is not written with the suffix of `target`."""
+    suffix = written_suffix(source)
+    if target.suffix.lower() != suffix:
+        raise SettingError(f"{target}: expected the suffix {suffix} for the correction of a {source.suffix} file")
+
+
 def find_format(name: str) -> Format:
     """Return the format of this name that can be written.
 

@@ -72,7 +72,7 @@ def check_output(
     if not is_stream_allowed:
         check_replaceable(path)
     if place_of(path) in map(place_of, inputs):
-        raise SettingError(f"{path}: an input would be overwritten; {ANOTHER}")
+        raise SettingError(f"{path}: an input would be overwritten; choose another place with --out")
     if path.is_file() and not overwrite:
         raise SettingError(f"{path}: exists; {ANOTHER}")
 

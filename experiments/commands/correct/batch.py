@@ -1,9 +1,10 @@
-"""Correct many motion files into a folder, and write a report.
+"""Correct many motion files into a folder and write a report, or one file to another.
 
 Foreign files are never overwritten, and finished files are skipped.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import explain_no_motions, motion_files
 from selfcorrect.runtime.bugs import describe_error
 from selfcorrect.storage.files.locks import FolderLock
-from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing
+from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing, scratch_folder
 
 from ...jobs.machines import describe_mixture
 from ...jobs.run import RUNNERS, Job, run_jobs
@@ -24,7 +25,7 @@ from ...jobs.targets import FOREIGN, check_no_link, check_targets, place_of
 from ...jobs.where import Where
 from .batch_report import REPORT, is_report, write_correction_report
 from .correct_file import FileTask, correct_tasks, is_finished, record_failure
-from .file_result import FileResult
+from .file_result import FileResult, read_record
 from .options import CorrectionOptions
 
 FILES_TOGETHER = 64
@@ -98,6 +99,44 @@ def correct_into(
             write_correction_report(temporary, asdict(options), verdicts, loaded)
             _check_report(report, tasks)  # another file may have appeared in the meantime
     return results
+
+
+def correct_to_file(
+    source: Path,
+    target: Path,
+    options: CorrectionOptions,
+    workers: int | None = None,
+    runner: RunnerChoice = _HERE,
+    *,
+    overwrite: bool = False,
+) -> FileResult:
+    """Correct a motion file to another file, and leave nothing else.
+
+    Args:
+        source: File to correct.
+        target: File to write, whose suffix is `written_suffix(source)`.
+        options: Options of the correction.
+        workers: Number of workers; by default as many as memory allows and as save time.
+        runner: Runner of the job.
+        overwrite: Whether to replace an existing file.
+
+    Raises:
+        SettingError: Options exclude each other, or `target` exists and `overwrite` is false.
+    """
+    where = runner.to_where(workers)
+    options.check_files()
+    with explain_write_error(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(target) as folder:
+            task = FileTask(source, target.name, folder)
+            if workers is None and _is_local(where):
+                where = limit_workers(where, [task], options)
+            _run_jobs([task], folder, options, where, 1)
+            result = read_record(task.record)
+            if result.output:
+                with replacing(target, overwrite=overwrite) as temporary:
+                    shutil.copyfile(task.target, temporary)
+    return result
 
 
 def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:

@@ -47,14 +47,22 @@ def is_report(path: Path) -> bool:
 def write_correction_report(
     path: Path, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
 ) -> None:
-    """Write all results as JSON with a digest. Results are consumed one by one to save memory."""
+    """Write all results as JSON with a digest."""
+    with text_output(path) as file:
+        for text in format_correction_report(options, verdicts, results):
+            file.write(text)
+
+
+def format_correction_report(
+    options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
+) -> Iterator[str]:
+    """Yield the text of a report, with its digest at the end. Results are consumed one by one to save memory."""
     counts = {verdict: verdicts.count(verdict) for verdict in get_args(FileVerdict)}
     digest = hashlib.sha256()
-    with text_output(path) as file:
-        for text in _iterate_report({"output": ".", "settings": options, "counts": counts}, results):
-            digest.update(encode_text(text))
-            file.write(text)
-        file.write("," + format_ending(digest.hexdigest()).decode())
+    for text in _iterate_report({"output": ".", "settings": options, "counts": counts}, results):
+        digest.update(encode_text(text))
+        yield text
+    yield "," + format_ending(digest.hexdigest()).decode()
 
 
 def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:
@@ -147,14 +155,21 @@ def _column_width(figure: MotionFigure) -> int:
 
 
 def print_results(
-    results: Sequence[FileResult], out: Path | str, options: CorrectionOptions, *, quiet: bool, verbose: bool = False
+    results: Sequence[FileResult],
+    written_to: str,
+    options: CorrectionOptions,
+    *,
+    report: str = "",
+    quiet: bool,
+    verbose: bool = False,
 ) -> int:
     """Print the results of files, problems first.
 
     Args:
         results: Results of all files.
-        out: Folder of the corrected files.
+        written_to: File or folder of the corrected files, which ends in "/"; "" if nothing was written.
         options: Options of the correction.
+        report: File of the report; "" if there is none.
         quiet: Omit the files that were corrected.
         verbose: Print all figures and assumptions of each file, and the physics engine.
 
@@ -170,12 +185,14 @@ def print_results(
     if quiet:
         shown = [result for result in shown if result.verdict not in ("accepted", "unchanged")]
     table, table_note = try_optional("no table", partial(format_details if verbose else format_table, shown), [])
-    summary, summary_note = try_optional("no summary", partial(summarize_results, results, out), [])
+    summary, summary_note = try_optional("no summary", partial(summarize_results, results, written_to), [])
     lines = [*table, ""] if table else []
     lines += [*summary, *filter(None, (table_note, summary_note))]
     if verbose and not options.kinematic:
         lines.append(f"Physics engine: {options.engine}")
-    print(*lines, f"Report: {out}/{REPORT}", sep="\n")
+    if report:
+        lines.append(f"Report: {report}")
+    print(*lines, sep="\n")
     return find_exit_code(results)
 
 
@@ -233,11 +250,11 @@ def _cut_line(line: str, end: str = "") -> str:
     return line + end if len(line) <= longest else f"{line[: longest - 1]}…{end}"
 
 
-def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[str]:
-    """Summarise a run: how many files were corrected, and which need a look.
+def summarize_results(results: Sequence[FileResult], written_to: str) -> list[str]:
+    """Summarise a run: how many files were corrected, where they are, and which need a look.
 
     Returns:
-        Lines of at most `LINE_WIDTH` characters, except for the first, which names the folder.
+        Lines of at most `LINE_WIDTH` characters, except for the first, which names the file or folder.
     """
     accepted = [result for result in results if result.verdict == "accepted"]
     partly = [result for result in results if result.verdict == "partly"]
@@ -247,13 +264,14 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     written = [*accepted, *unchanged, *partly]
     counts = Counter(verdict for result in results for verdict in _list_verdicts(result))
     clean = f" ({counts['unchanged']} needed no correction)" if counts["unchanged"] else ""
-    head = f"Corrected {counts['accepted']} of {counts.total()} motions{clean}; written to {str(out).rstrip('/')}/"
+    place = f"; written to {written_to}" if written_to else ""
+    head = f"Corrected {counts['accepted']} of {counts.total()} motions{clean}{place}"
     lines = [head + _describe_floors([result.figures.floor_m for result in written])]
     damaged = []
     for result in results:
         if result.content.damage:
             damage = [note.removeprefix("damaged file: ") for note in result.content.damage]
-            damaged.append(f"{result.name} ({'; '.join(damage)})")
+            damaged.append(f"{result.input_name} ({'; '.join(damage)})")
     lines += _list_counted("Warning: 1 input is damaged", "Warning: {} inputs are damaged", damaged)
     changed = [*accepted, *partly]
     for kind, kinds in (("unchanged", unchanged), ("corrected", changed)):
@@ -286,7 +304,7 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     failing = []
     for result in results:
         if result.content.failed_checks:
-            failing.append(f"{result.name} ({', '.join(result.content.failed_checks)})")
+            failing.append(f"{result.input_name} ({', '.join(result.content.failed_checks)})")
     rules = "rules of `selfcorrect check`"
     lines += _list_counted(f"1 input breaks {rules}", f"{{}} inputs break {rules}", failing, "; ")
     names = [result.shown_name for result in others]

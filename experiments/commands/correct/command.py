@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.datasets.files.formats import readable_suffixes
+from selfcorrect.datasets.files.formats import check_written_suffix, readable_suffixes
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.limits import read_bytes, read_text
 from selfcorrect.storage.files.locks import LOCK
@@ -17,7 +17,7 @@ from selfcorrect.storage.files.places import Place, is_address
 from selfcorrect.storage.files.writing import is_stream, text_output, write_atomically
 
 from ...jobs.runner_choice import RunnerChoice
-from ...jobs.targets import check_replaceable, check_separate
+from ...jobs.targets import check_output, check_replaceable, check_separate
 from ..command_line.help_page import HelpPage
 from ..command_line.inputs import READING_OPTIONS, must_be_readable, must_exist
 from .options import CorrectionOptions
@@ -45,7 +45,7 @@ class CorrectCommand:
                 "Correct a folder of clips, and leave the floor of each at its height."
             ),
         },
-        common=("out", "strength", "keep_level", "kinematic", "quiet", "verbose", "json", "workers"),
+        common=("out", "overwrite", "strength", "keep_level", "kinematic", "quiet", "verbose", "json", "workers"),
         groups={
             "reading": READING_OPTIONS,
             "control": ("frames", "amount", "keep", "contacts", "contacts_out", "delta", "keep_failed"),
@@ -56,8 +56,10 @@ class CorrectCommand:
     """Motion files, and folders of motion files; or the address of a set of motions, such as s3://bucket/folder
     (see `selfcorrect data shard`)."""
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))] = "corrected"
-    """Output folder. Files keep their names, and their paths below an input folder. Can be an address for a set of
-    motions."""
+    """Output folder, in which files keep their names, and their paths below an input folder; or the output file, such
+    as fixed.bvh, for a single input file. Can be an address for a set of motions."""
+    overwrite: bool = False
+    """Replace the output file if it exists. In an output folder, only results of earlier runs are replaced."""
     options: Annotated[CorrectionOptions, tyro.conf.arg(name="", help="")] = field(default_factory=CorrectionOptions)
     workers: int | None = None
     """Number of worker processes, and of threads for a motion without residual force (default: one per core, as far
@@ -79,19 +81,49 @@ class CorrectCommand:
         """Correct the inputs, report the results, and return the exit code."""
         os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn, and a search for a display takes 0.1 s
         self._check()
-        from .batch import correct_into
-
         options = self.options.resolve_engine()
         if is_address(self.out) or any(map(is_address, self.inputs)):
             return self._correct_remote(options)
         out = Path(self.out)
-        if out.suffix.lower() in readable_suffixes() and not out.exists():
-            raise SettingError(f"{out}: expected a folder for -o; motions in it get the names of their inputs")
-        self._check_outputs(out)
+        if _is_file_name(out):
+            return self._correct_to_file(out, options)
+        return self._correct_into(out, options)
+
+    def _correct_into(self, out: Path, options: CorrectionOptions) -> int:
+        """Correct motion files into a folder."""
+        from .batch import correct_into, make_tasks
+        from .batch_report import REPORT
+
+        if self.overwrite:
+            raise SettingError(f"{out}: --overwrite is for an output file, such as -o fixed.bvh, but this is a folder")
+        if self.contacts_out is not None or self.delta is not None:
+            (task,) = make_tasks([Path(self.inputs[0])], out)
+            self._check_extra_outputs(task.target, task.record, out / REPORT, out / LOCK)
         results = correct_into(list(map(Path, self.inputs)), out, options, self.workers, self.runner)
         exit_code = self._print(results, out, options)
-        if self.contacts_out is not None or self.delta is not None:
-            self._write_beside(out)
+        self._write_extra_outputs(out, results)
+        return exit_code
+
+    def _correct_to_file(self, target: Path, options: CorrectionOptions) -> int:
+        """Correct a single file, without a record or a report in its folder."""
+        from .batch import correct_to_file
+        from .batch_report import find_exit_code, format_correction_report, print_results
+
+        source = Path(self.inputs[0])
+        if len(self.inputs) > 1 or source.is_dir():
+            got = f"the folder {source}" if source.is_dir() else f"{len(self.inputs)} inputs"
+            raise SettingError(f"{target}: expected a folder for -o with {got}, because only a single file gets a name")
+        check_written_suffix(source, target)
+        check_output(target, self.overwrite, [source, *self._option_files])
+        self._check_extra_outputs(target)
+        result = correct_to_file(source, target, options, self.workers, self.runner, overwrite=self.overwrite)
+        if self.json:
+            print(*format_correction_report(asdict(options), [result.verdict], [result]), sep="", end="")
+            exit_code = find_exit_code([result])
+        else:
+            written_to = str(target) if result.output else ""
+            exit_code = print_results([result], written_to, options, quiet=self.quiet, verbose=self.verbose)
+        self._write_extra_outputs(target.parent, [result])
         return exit_code
 
     def _correct_remote(self, options: CorrectionOptions) -> int:
@@ -106,54 +138,56 @@ class CorrectCommand:
         return self._print(results, self.out, options)
 
     def _print(self, results: "Sequence[FileResult]", out: Path | str, options: CorrectionOptions) -> int:
-        """Print the results, and return the exit code."""
+        """Print the results in a folder, and return the exit code."""
         from .batch_report import REPORT, find_exit_code, print_results
 
         if not self.json:
-            return print_results(results, out, options, quiet=self.quiet, verbose=self.verbose)
+            folder = f"{str(out).rstrip('/')}/"
+            return print_results(
+                results, folder, options, report=f"{folder}{REPORT}", quiet=self.quiet, verbose=self.verbose
+            )
         print(read_text(Path(out, REPORT)), end="")
         return find_exit_code(results)
 
-    def _check_outputs(self, out: Path) -> None:
-        """Raise SettingError if contacts or delta would overwrite each other, an input or another file."""
+    @property
+    def _option_files(self) -> list[Path]:
+        """Files that options name, which are read."""
+        return [path for path in (*self.options.reading.files, self.options.contacts) if path is not None]
+
+    def _check_extra_outputs(self, *other_outputs: Path) -> None:
+        """Raise SettingError if contacts or delta would overwrite each other, an input or another output."""
         outputs = {"contacts-out": self.contacts_out, "delta": self.delta}
         if not any(outputs.values()):
             return
-        from .batch import make_tasks
-        from .batch_report import REPORT
-
-        (task,) = make_tasks([Path(self.inputs[0])], out)
-        option_files = [path for path in (*self.options.reading.files, self.options.contacts) if path is not None]
-        other_files = [task.target, task.record, out / REPORT, out / LOCK]
-        check_separate(outputs, [task.source, *option_files], other_files)
+        check_separate(outputs, [Path(self.inputs[0]), *self._option_files], other_outputs)
         for path in filter(None, outputs.values()):
             if not is_stream(path):
                 check_replaceable(path)
 
-    def _write_beside(self, out: Path) -> None:
-        """Write the contacts and the additive layer of a correction."""
+    def _write_extra_outputs(self, out: Path, results: "Sequence[FileResult]") -> None:
+        """Write the contacts and the additive layer of a single correction if options ask for them."""
+        if self.contacts_out is None and self.delta is None:
+            return
         from selfcorrect.datasets.files.open import open_motion
         from selfcorrect.datasets.files.rigs.bvh import layer_between
         from selfcorrect.datasets.files.rigs.bvh_text import read_bvh_text
         from selfcorrect.simulators.planning.edited_contacts import Contacts
 
-        from .batch import make_tasks
-        from .file_result import FileResult
-
-        (task,) = make_tasks([Path(self.inputs[0])], out)
-        result = FileResult.load(task.record)
-        if result is None or result.output not in ("corrected", "original"):
+        (result,) = results
+        source = Path(self.inputs[0])
+        target = out / result.name
+        if result.output not in ("corrected", "original"):
             for path in filter(None, (self.contacts_out, self.delta)):
                 print(f"{path}: not written, because the motion was not corrected")
             return
         if self.contacts_out is not None:
             reading = replace(self.options.reading, floor=None, drop=False)  # the output's floor is at zero
-            motion = open_motion(task.target, reading).motion
+            motion = open_motion(target, reading).motion
             _write_new(self.contacts_out, Contacts.from_motion(motion).text())
         if self.delta is not None:
-            before, _ = read_bvh_text(task.source)
-            after, _ = read_bvh_text(task.target)
-            _write_new(self.delta, layer_between(before, after, str(task.source)))
+            before, _ = read_bvh_text(source)
+            after, _ = read_bvh_text(target)
+            _write_new(self.delta, layer_between(before, after, str(source)))
 
     def _check(self) -> None:
         """Check inputs, options and the engine before the work begins."""
@@ -172,6 +206,11 @@ class CorrectCommand:
             raise SettingError("--delta needs a single BVH file as input")
         if not self.options.kinematic:  # raises if the engine is not installed
             ENGINES.load(self.options.resolve_engine().engine)
+
+
+def _is_file_name(out: Path) -> bool:
+    """Return whether an output is a file, by what is there or else by its suffix."""
+    return out.is_file() or (out.suffix.lower() in readable_suffixes() and not out.is_dir())
 
 
 def _write_new(path: Path, text: str) -> None:

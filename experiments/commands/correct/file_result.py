@@ -186,13 +186,14 @@ class FileResult:
     """Result of each motion of a file that holds several. The figures above are then means over corrected motions."""
 
     @property
+    def input_name(self) -> str:
+        """Name of the input, in the output's folder within the output folder."""
+        return str(PurePath(self.name).with_name(PurePath(self.source).name))
+
+    @property
     def shown_name(self) -> str:
-        """Name on the console: the output's, or the input's if there is no output and the formats differ."""
-        source = PurePath(self.source)
-        is_written = self.output or self.verdict in WRITTEN
-        if is_written or not source.suffix or source.suffix == PurePath(self.name).suffix:
-            return self.name
-        return str(PurePath(self.name).with_name(source.name))
+        """Name on the console: the output's, or the input's if there is no output."""
+        return self.name if self.output or self.verdict in WRITTEN else self.input_name
 
     @property
     def remaining_faults(self) -> list[str]:

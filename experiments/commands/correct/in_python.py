@@ -5,7 +5,7 @@ from pathlib import Path
 
 from selfcorrect.core.checks import check_kind
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.files.formats import written_suffix
+from selfcorrect.datasets.files.formats import check_written_suffix
 from selfcorrect.motion.body.requirements import check_body
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.processes import default_workers
@@ -121,9 +121,7 @@ def correct_file(
     target = Path(target).expanduser()
     if place_of(target) == place_of(source):
         raise SettingError(f"{target}: is the input, which would be overwritten; choose another file")
-    suffix = written_suffix(source)
-    if target.suffix.lower() != suffix:
-        raise SettingError(f"{target}: expected the suffix {suffix} for the correction of a {source.suffix} file")
+    check_written_suffix(source, target)
     refuse_to_replace(target, overwrite)
     file = open_input(source, options)
     if len(file.motions) > 1:

@@ -28,11 +28,11 @@ def results(count: int) -> list[FileResult]:
 
 
 def test_few_files_are_all_named() -> None:
-    summary = summarize_results(results(LISTED), Path("out"))
+    summary = summarize_results(results(LISTED), "out/")
     assert summary[0] == f"Corrected {LISTED} of {LISTED} motions; written to out/"
     assert summary[LISTED] == f"{LISTED - 1}.bvh: moved by up to 0.42 m: spikes"
     assert summary[LISTED + 1].endswith(" more, in the report")
-    few = summarize_results(results(3), Path("out"))
+    few = summarize_results(results(3), "out/")
     assert few[4].endswith("0.bvh (F4); 1.bvh (F4); 2.bvh (F4)")
 
 
@@ -40,17 +40,17 @@ def test_moved_floors_are_summarised() -> None:
     """Floors off by over a centimetre are summarised by median and standard deviation."""
     figures = [FileFigures(floor_m=height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
     accepted = [replace(result, figures=figure) for result, figure in zip(results(4), figures, strict=True)]
-    first = summarize_results(accepted, Path("out"))[0]
+    first = summarize_results(accepted, "out/")[0]
     assert "26 mm" in first
     assert "3 motions, ± 2 mm" in first
     assert "--keep-level" in first
-    assert "--keep-level" not in "".join(summarize_results(accepted[3:], Path("out")))
+    assert "--keep-level" not in "".join(summarize_results(accepted[3:], "out/"))
 
 
 def test_moved_clean_motion_is_announced() -> None:
     (clean,) = results(1)
     moved = replace(clean, verdict="unchanged", figures=FileFigures(floor_m=0.035))
-    first = summarize_results([moved], Path("out"))[0]
+    first = summarize_results([moved], "out/")[0]
     assert "1 needed no correction" in first
     assert "down by 35 mm" in first
     assert "--keep-level" in first
@@ -58,8 +58,8 @@ def test_moved_clean_motion_is_announced() -> None:
 
 def test_rejected_motions_are_not_moved() -> None:
     rejected = [replace(result, verdict="rejected") for result in results(2)]
-    assert not any("moved by" in line for line in summarize_results(rejected, Path("out")))
-    assert "moved by" in "".join(summarize_results([*rejected, replace(rejected[0], verdict="partly")], Path("out")))
+    assert not any("moved by" in line for line in summarize_results(rejected, "out/"))
+    assert "moved by" in "".join(summarize_results([*rejected, replace(rejected[0], verdict="partly")], "out/"))
 
 
 def test_unwritten_file_uses_input_name() -> None:
@@ -67,7 +67,7 @@ def test_unwritten_file_uses_input_name() -> None:
     written = FileResult("in/far/b.fbx", "far/b.glb", "accepted")
     table = format_table([failed, written])
     assert [line.split()[0] for line in table[1:]] == [str(Path("far/a.fbx")), "far/b.glb"]
-    assert "a.fbx" in summarize_results([failed, written], Path("out"))[-1]
+    assert "a.fbx" in summarize_results([failed, written], "out/")[-1]
 
 
 @pytest.mark.parametrize("after_m_s", [0.198, 0.02])
@@ -76,7 +76,7 @@ def test_worse_motion_is_not_counted(after_m_s: float) -> None:
     (followed,) = results(1)
     figures = FileFigures(before={"skate_m_s": 0.027}, after={"skate_m_s": after_m_s})
     followed = replace(followed, stage="simulated", figures=figures)
-    summary = summarize_results([followed], Path("out"))
+    summary = summarize_results([followed], "out/")
     is_worse = after_m_s > 0.027
     assert summary[0].startswith("Corrected 0 of 1" if is_worse else "Corrected 1 of 1")
     assert summary[1].startswith("1 motion became worse in a figure: 0.bvh (") == is_worse
@@ -117,7 +117,7 @@ def test_scenes_are_never_worse(count: int) -> None:
     plain = replace(make_corrected({"skate_m_s": 0.02}, {"skate_m_s": 0.64}), stage="simulated")
     in_scene = replace(plain, figures=replace(plain.figures, in_scene=True, lost_contacts=0.4))
     file = merge_results([in_scene] * count)
-    summary = summarize_results([file], Path("out"))
+    summary = summarize_results([file], "out/")
     assert merge_results([plain] * count).worse
     assert file.worse == []
     assert summary[0].startswith("Corrected 1 of 1")
@@ -129,7 +129,7 @@ def test_worse_motion_in_set_counts() -> None:
     lifted = replace(good, figures=replace(good.figures, lost_contacts=0.4, lost_contacts_height_m=0.085))
     file = merge_results([good, lifted])
     assert file.worse == ["motion 1: 40% of contacts lost: feet float 85 mm above the floor"]
-    assert summarize_results([file], Path("out"))[0].startswith("Corrected 0 of 1")
+    assert summarize_results([file], "out/")[0].startswith("Corrected 0 of 1")
 
 
 @pytest.mark.parametrize("names", [(), ("T-pose", "walk")])
@@ -164,7 +164,7 @@ def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", 
         replace(result, name=f"{'x' * length}{result.name}", verdict=verdict, figures=drifts, motions=motions)
         for result in results(count)
     ]
-    lines = [line for text in summarize_results(long_results, Path("out")) for line in text.splitlines()]
+    lines = [line for text in summarize_results(long_results, "out/") for line in text.splitlines()]
     assert max(map(len, lines)) < 120
     assert any("in the report" in line for line in lines) or count < 40
 
@@ -201,5 +201,5 @@ def test_damage_exits_1() -> None:
     damaged = replace(damaged, content=FileContent(damage=("39 frames expected, 4 found",)))
     assert find_exit_code([whole]) == 0
     assert find_exit_code([whole, damaged]) == 1
-    summary = summarize_results([whole, damaged], Path("out"))
+    summary = summarize_results([whole, damaged], "out/")
     assert summary[1] == "Warning: 1 input is damaged: 1.bvh (39 frames expected, 4 found)"
