@@ -2,8 +2,7 @@
 
 The folder (or its .tar.gz) has `index.csv` with a row per clip (file, split, skeleton, subject, category, description,
 …), the BVH files, and `tpose/`. The skeleton `mb` is not upright at zero rotation. Rotations of all joints are
-therefore
-measured from their orientations in the subject's T-pose, which also puts both kinds of skeletons on SMPL-22.
+therefore measured from their orientations in the subject's T-pose, which also puts both kinds of skeletons on SMPL-22.
 """
 
 import csv

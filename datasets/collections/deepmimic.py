@@ -1,8 +1,7 @@
 """The built-in motion capture: 15 clips of DeepMimic (Peng et al. 2018).
 
 `deepmimic_clips.zip` has the clips and their zlib licence as distributed in the package pybullet. The clips are
-therefore
-available without PyBullet and without a download.
+therefore available without PyBullet and without a download.
 
 A clip is a JSON file. Each frame has 44 numbers: its duration in seconds, the root's position and rotation, and a
 rotation per joint in the order of `_JOINTS`. Ball joints have quaternions wxyz, and hinges have an angle. In the files,

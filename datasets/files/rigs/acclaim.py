@@ -2,8 +2,7 @@
 
 At rest, a bone has a direction and a length in the world. Its angles give a rotation R about its axes C, so its world
 rotation is W = W_parent C R C⁻¹. Each bone becomes a joint at its start, whose frame is parallel to the world at rest.
-A
-bone without children gets an end site. ASF/AMC is not written: corrections are written as BVH.
+A bone without children gets an end site. ASF/AMC is not written: corrections are written as BVH.
 """
 
 import re

@@ -2,11 +2,9 @@
 
 A motion read from a file keeps the file's joints, names, order and joint frames. At zero rotation, joint frames are
 parallel to the world. `Skeleton` expects this pose to be upright and to face +z. Whether it does is up to the file:
-most
-files comply, CMU's own skeletons only nearly (see `cmu`). End sites become joints without channels, named
+most files comply, CMU's own skeletons only nearly (see `cmu`). End sites become joints without channels, named
 `<parent>_end`, so that hands, feet and the head end in the right places. Because many programs need an end site in
-every
-leaf joint, leaf joints without one are written with the end of an average body.
+every leaf joint, leaf joints without one are written with the end of an average body.
 """
 
 import re
@@ -324,8 +322,7 @@ def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Convert joint names to names that BVH can hold.
 
     Such names are unique, not empty, and a single line without braces. Comment marks at the beginning of a name or
-    after
-    a blank become `_`, because readers take them for a comment.
+    after a blank become `_`, because readers take them for a comment.
     """
     written: list[str] = []
     for name in names:

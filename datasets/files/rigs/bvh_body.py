@@ -116,10 +116,8 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
     """Decide whether a frame time of 1 s is real or a placeholder.
 
     Between frames of a recording, the body moves a little and keeps its direction. Between key poses, it moves far and
-    in
-    any direction. If frames look like key poses, the file's 1 fps is used. Otherwise the usual frame rate is assumed,
-    and
-    a note says so.
+    in any direction. If frames look like key poses, the file's 1 fps is used. Otherwise the usual frame rate is
+    assumed, and a note says so.
     """
     if clip.placeholder_rate is None:
         return clip

@@ -421,8 +421,7 @@ def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
     """Infer the frame rate from a frame time.
 
     Programs that do not know the frame time write 0 or 1. A large number is in milliseconds or is itself the frame
-    rate,
-    whichever gives a usual frame rate.
+    rate, whichever gives a usual frame rate.
 
     Args:
         frame_time_s: The frame time.
@@ -496,9 +495,8 @@ def is_end_sound(lines: Sequence[str], channels: int) -> bool:
     """Return whether the last number of a file without a final line break is complete.
 
     It is complete if all numbers in the last rows have as many decimals, if none of them has more digits, or if all
-    rows
-    end with this number. An incomplete row, or one that ends with a word that is not a number, counts as sound, because
-    such a row is dropped anyway.
+    rows end with this number. An incomplete row, or one that ends with a word that is not a number, counts as sound,
+    because such a row is dropped anyway.
     """
     *words, end = " ".join(lines[-ROWS_AT_END:]).split()
     if sum(len(line.split()) for line in lines) % channels or np.isnan(_number(end)):

@@ -254,8 +254,7 @@ def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
     """Find animated joints whose position is constant relative to a part of the body.
 
     Such joints are not parts themselves, and move in their parent's frame. If a joint follows several parts, the
-    nearest
-    is its leader.
+    nearest is its leader.
     """
     skeleton = clip.motion.skeleton
     helpers = _find_helpers(clip)

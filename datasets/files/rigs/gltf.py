@@ -2,8 +2,7 @@
 
 Every joint is an animated node below a node named armature, and belongs to a skin. Bones are made visible by a skinned
 mesh with an octahedron for each. glTF uses our conventions: y up, right-handed, metres, quaternions xyzw (Khronos,
-"glTF
-2.0 Specification", 3.4 and 3.7.3).
+"glTF 2.0 Specification", 3.4 and 3.7.3).
 """
 
 from dataclasses import replace
@@ -128,8 +127,7 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorN
     """Attach a skin and visible bones to the joints.
 
     The joints in `nodes` are posed as in the first frame and put, with the mesh, below a new last node, the armature.
-    The
-    skin is bound to the rest pose, which glTF stores as inverse matrices.
+    The skin is bound to the rest pose, which glTF stores as inverse matrices.
 
     Returns:
         The document's entries for skin, mesh and material.

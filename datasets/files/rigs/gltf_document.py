@@ -1,9 +1,8 @@
 """Read glTF 2.0 containers and their numbers, and write the same file with other numbers.
 
 Everything in a .glb or .gltf file other than animations is kept unchanged. Source: Khronos, "glTF 2.0 Specification".
-We
-do not use the library `pygltflib` (except in tests) because it takes over a hundred times as long to read an ordinary
-file and does not limit the size of buffers.
+We do not use the library `pygltflib` (except in tests) because it takes over a hundred times as long to read an
+ordinary file and does not limit the size of buffers.
 """
 
 import base64

@@ -4,8 +4,7 @@ Files may move joints in their parent's frame, but a corrected skeleton is rigid
 On reading, two-bone inverse kinematics bends and rotates the rigid leg so that its ankle is where the file has it. On
 writing, the same happens in reverse: hip sockets keep moving as in the file, and the feet are where the correction put
 them. If a leg reached further in the file than the rigid leg can, and the correction leaves it straight, it is
-stretched
-as far again.
+stretched as far again.
 """
 
 from dataclasses import dataclass, replace
