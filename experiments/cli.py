@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     if words[:1] == ["--version"]:
-        print(f"selfcorrect {_version()}")
+        print(f"selfcorrect {version('selfcorrect')}")
         if "--verbose" in words:
             print("\n".join(_describe_installation()))
         return 0
@@ -281,10 +281,6 @@ def _describe_installation() -> list[str]:
         except SelfcorrectError as error:
             lines.append(f"engine {name}: {error}")
     return lines
-
-
-def _version() -> str:
-    return version("selfcorrect")
 
 
 # --- standard streams ------------------------------------------------------------------------------------------------

@@ -57,14 +57,14 @@ def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bo
     return [Clip(name, path, partial(_read, path)) for name, path in zip(names, files, strict=True)]
 
 
-def recognises_amass(path: Path) -> bool:
+def is_amass(path: Path) -> bool:
     """Return whether a file or folder has AMASS fields.
 
     Of a folder, only the first file is read. A folder with BVH files is not AMASS.
     """
     if path.is_dir():
         others = any(path.rglob("*.bvh"))
-        return not others and any(recognises_amass(file) for file in _motion_files(path)[:1])
+        return not others and any(is_amass(file) for file in _motion_files(path)[:1])
     return path.suffix == ".npz" and {"poses", "trans"} <= _array_names(path)
 
 
@@ -77,6 +77,6 @@ AMASS = Dataset(
     licence="non-commercial scientific research; not to be passed on.",
     layout="SUBSET/SUBJECT/NAME_poses.npz (SMPL+H) or NAME_stageii.npz (SMPL-X):\n"
     "poses (T, 156 or 165), trans (T, 3), betas, gender, mocap_framerate or mocap_frame_rate",
-    recognises=recognises_amass,
+    recognises=is_amass,
     clips=list_amass_clips,
 )

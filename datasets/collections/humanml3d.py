@@ -5,7 +5,6 @@ Source: Guo et al., "Generating Diverse and Natural 3D Human Motions from Text",
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -72,15 +71,15 @@ def group_by_span(sentences: list[Caption]) -> dict[tuple[float, float] | None, 
 
 def list_humanml3d_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """List the recordings of a HumanML3D folder; see `ListsClips`."""
-    return captioned_clips(HUMANML3D, folder, split, lambda path: open_motion(path, any_body=True).motion)
+    return captioned_clips(HUMANML3D, folder, split)
 
 
 def list_kit_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """List the recordings of a KIT-ML folder; see `ListsClips`."""
-    return captioned_clips(KIT_ML, folder, split, lambda path: open_motion(path, any_body=True).motion)
+    return captioned_clips(KIT_ML, folder, split)
 
 
-def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Callable[[Path], Motion]) -> list[Clip]:
+def captioned_clips(dataset: Dataset, folder: Path, split: str | None) -> list[Clip]:
     """List the captioned clips of a split, or all clips of the folder.
 
     Raises:
@@ -91,12 +90,12 @@ def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Cal
     if not (motions := folder / "new_joint_vecs").is_dir() and not (motions := folder / "new_joints").is_dir():
         require(dataset, folder, "new_joint_vecs")
     names = sorted(path.stem for path in motions.glob("*.npy")) if split is None else read_split_names(folder, split)
-    return [Clip(name, motions / f"{name}.npy", partial(_read_clip, motions, name, read)) for name in names]
+    return [Clip(name, motions / f"{name}.npy", partial(_read_clip, motions, name)) for name in names]
 
 
-def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list[Motion]:
+def _read_clip(motions: Path, name: str) -> list[Motion]:
     """Read a clip, and return a motion for each captioned time span with its captions as text, one per line."""
-    motion = read(path_below(motions, f"{name}.npy"))
+    motion = open_motion(path_below(motions, f"{name}.npy"), any_body=True).motion
     captions = read_captions(path_below(motions.parent / "texts", f"{name}.txt"))
     parts = []
     for span_s, part_captions in group_by_span(captions).items():

@@ -25,7 +25,7 @@ from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Humanoid
 from ..settings.tracker import EngineSettings
 from .support_colliders import HIDDEN_POSITION_M, Hold, Slab, SupportColliders
-from .world import Reference, RootState, format_numbers
+from .world import Reference, RootState, format_numbers, sole_centres_m
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
 mujoco.set_mju_user_warning(lambda _: None)  # MuJoCo would log lost bodies to a file; the tracker reports them
@@ -383,10 +383,9 @@ def _write_link(body: Humanoid, link: int, settings: EngineSettings) -> str:
     """Write a link and its descendants."""
     joint = "<freejoint/>" if link == 0 else '<joint type="ball"/>'
     touches = f'conaffinity="{1 + _collision_bit(link)}"'
-    up_m = np.array([0.0, SOLE_RADIUS_M - settings.sole_lowering_m, 0.0])
     spheres = [
-        f'<geom type="sphere" size="{SOLE_RADIUS_M}" pos="{format_numbers(corner + up_m)}" {touches}/>'
-        for corner in body.soles.offsets_m[body.soles.joints == link]
+        f'<geom type="sphere" size="{SOLE_RADIUS_M}" pos="{format_numbers(centre_m)}" {touches}/>'
+        for centre_m in sole_centres_m(body, link, settings.sole_lowering_m)
     ]
     capsules = []
     for capsule in body.capsules:

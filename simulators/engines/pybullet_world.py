@@ -16,7 +16,7 @@ from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Capsule, Humanoid
 from ..settings.tracker import EngineSettings
 from .support_colliders import HIDDEN_POSITION_M, MAX_GRIP_N, Hold, Numbers, Slab, SupportColliders
-from .world import Reference, RootState, format_numbers
+from .world import Reference, RootState, format_numbers, sole_centres_m
 
 
 def _import_silently() -> Any:
@@ -377,7 +377,7 @@ def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
 
 def _write_link(body: Humanoid, link: int, sole_lowering_m: float) -> str:
     ixx, iyy, izz = body.inertia_kgm2[link].tolist()
-    centres_m = body.soles.offsets_m[body.soles.joints == link] + np.array([0.0, SOLE_RADIUS_M - sole_lowering_m, 0.0])
+    centres_m = sole_centres_m(body, link, sole_lowering_m)
     spheres = [_write_sphere(centre_m, SOLE_RADIUS_M) for centre_m in centres_m]
     capsules = [_write_capsule(capsule) for capsule in body.capsules if capsule.link == link]
     return (

@@ -17,7 +17,7 @@ from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.support import Support
 
 from ..body.curves import NaturalSpline
-from ..body.humanoid import Humanoid
+from ..body.humanoid import SOLE_RADIUS_M, Humanoid
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,14 @@ def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> n
     before = np.minimum(frames.astype(int), len(values) - 2)
     share = (frames - before).reshape(-1, *[1] * (values.ndim - 1))
     return (1 - share) * values[before] + share * values[before + 1]
+
+
+def sole_centres_m(body: Humanoid, link: int, lowering_m: float) -> np.ndarray:
+    """Return the centres (K, 3) of a link's sole spheres, which touch the floor `lowering_m` below the sole's corners.
+
+    They are in the link's frame.
+    """
+    return body.soles.offsets_m[body.soles.joints == link] + np.array([0.0, SOLE_RADIUS_M - lowering_m, 0.0])
 
 
 def format_numbers(numbers: Iterable[float]) -> str:

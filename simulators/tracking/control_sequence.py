@@ -10,7 +10,6 @@ import numpy as np
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors, to_matrices
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.kinematics import forward_kinematics
-from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import ground_of_feet_m
 
 from ..body.contact_forces import net_wrench
@@ -135,7 +134,7 @@ def make_control_sequence(
     root_centre_m = needs.positions_m[:, :, 0] + planned_lever_m
     legs = Legs.from_skeleton(body.tree)
     ankles_m = needs.positions_m[:, :, legs.ankles]
-    jacobians = compute_leg_jacobians(body, planned.motions, contacts)
+    jacobians = compute_leg_jacobians(body, contacts)
     jacobians = jacobians @ TO_SIMULATOR.T
     jacobians = jacobians.reshape(*jacobians.shape[:3], 9, 3)
     push_n = to_simulator(compute_push_n(scene, times_s[:-1]))
@@ -172,14 +171,13 @@ def _make_reference(planned: MotionPlan) -> Reference:
     return Reference.from_frames(np.swapaxes(motions.root_m, 0, 1), np.swapaxes(motions.rotations, 0, 1), motions.fps)
 
 
-def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
+def compute_leg_jacobians(body: Humanoid, plans: ContactPlan) -> np.ndarray:
     """Compute leg Jacobians by central differences of inverse kinematics.
 
     Root and feet keep their orientations.
 
     Args:
-        motions: N planned motions of T frames.
-        plans: Their contact plans, which contain their poses.
+        plans: Contact plans of N motions of T frames, which contain their poses.
 
     Returns:
         (N, T, 2, 3 joints, 3, 3) rotation vectors of hip, knee and ankle in the links' frames per metre of ankle

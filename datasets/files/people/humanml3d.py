@@ -157,16 +157,11 @@ def _joints_on_floor_m(motion: Motion) -> np.ndarray:
     return body_joints(resample(motion, FPS)) - (0.0, motion.skeleton.usual_sole_m, 0.0)
 
 
-def read_joints(path: Path) -> np.ndarray:
-    """Read joint positions (T, J, 3).
-
-    The file holds rows (T − 1, 12 J − 1), as in HumanML3D's new_joint_vecs, or joint positions, as in new_joints.
-    """
-    return _decode(path, _floats(path))
-
-
 def _decode(path: Path, array: np.ndarray) -> np.ndarray:
-    """Decode a file's array into joints (T, J, 3)."""
+    """Decode a file's array into joints (T, J, 3).
+
+    The array holds rows (T − 1, 12 J − 1), as in HumanML3D's new_joint_vecs, or joint positions, as in new_joints.
+    """
     array = array.astype(float)
     if array.ndim:
         check_within(f"{path}:", array, FURTHEST_READ_M)

@@ -7,7 +7,7 @@ result depends on the profile that the user names, and never on the other files 
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -94,11 +94,6 @@ class CommonFloor:
         if self.furthest_m > AGREE_M:
             return f"{floor}: clips differ, so each should keep its own"
         return f"{floor}: --floor {height_m:.3f} puts it at 0 in all of them"
-
-
-def encode_profile(profile: RigProfile) -> dict[str, object]:
-    """Convert a profile to a JSON value."""
-    return asdict(profile)
 
 
 def read_profile(path: Path) -> RigProfile:

@@ -7,7 +7,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
@@ -296,12 +296,7 @@ class Profile:
 
     def run(self) -> None:
         from selfcorrect.datasets.files.open import motion_files
-        from selfcorrect.datasets.files.skeletons.rig_profile import (
-            CommonFloor,
-            encode_profile,
-            group_by_rig,
-            profile_of,
-        )
+        from selfcorrect.datasets.files.skeletons.rig_profile import CommonFloor, group_by_rig, profile_of
 
         must_exist(self.sources)
         must_be_usable(self.reading, without=("profile", "floor", "drop"))
@@ -313,7 +308,7 @@ class Profile:
         _print_list("unreadable", unread)
         if not profile.rigs:
             raise InputError(f"{', '.join(map(str, self.sources))}: expected at least two motions of the same rig")
-        text = json.dumps(encode_profile(profile), indent=1) + "\n"
+        text = json.dumps(asdict(profile), indent=1) + "\n"
         write_atomically(self.out, text, overwrite=self.overwrite)
         print(f"{count_noun(len(files) - len(unread), 'file')}, {count_noun(len(profile.rigs), 'rig')} → {self.out}")
         for clips in by_rig.values():

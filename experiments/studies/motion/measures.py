@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import torch
 
 from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
 from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.policy import sampling_labels
@@ -92,13 +91,7 @@ def score_references(
     scores: dict[str, Mapping[str, float]] = {}
     for name, samples in real.items():
         feasible = task.codec.decode(samples.take(rows).values)
-        scores[name] = {**_score(task, samples), **measure_feasibility(feasible, inputs.engine)}
+        scores[name] = {**task.score_samples(samples), **measure_feasibility(feasible, inputs.engine)}
     draws = stream.child("memoriser").numpy().integers(len(task.real), size=len(task.fresh))
-    scores[MEMORISER] = _score(task, task.real.take(torch.from_numpy(draws)))
+    scores[MEMORISER] = task.score_samples(task.real.take(torch.from_numpy(draws)))
     return scores | task.score_real(stream)
-
-
-def _score(task: MotionTask, samples: Samples) -> dict[str, float]:
-    batch = task.codec.decode(samples.values)
-    labels = task.data_labels[samples.labels].numpy()
-    return task.evaluator.evaluate(batch, labels) | task.score_windows(batch, labels)

@@ -8,7 +8,6 @@ import numpy as np
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
 from selfcorrect.loop.run import Candidate
 from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.run_folder import CONFIG
@@ -66,7 +65,7 @@ def rescore_folder(root: Path) -> Iterator[KeptScores]:
                     scores = _evaluate_again(task, arm, kept, generation, run.stream)
                     yield KeptScores(run.task, run.seed, arm.key, generation, settings.evaluated_count, True, scores)
                 elif kept.has_samples(generation + 1) and len(drawn := kept.batch(generation + 1).drawn):
-                    scores = _score_samples(task, drawn)
+                    scores = task.score_samples(drawn)
                     yield KeptScores(run.task, run.seed, arm.key, generation, len(drawn), False, scores)
 
 
@@ -78,9 +77,3 @@ def _evaluate_again(
     own_stream = stream.child("generation", generation, "evaluate")
     scores = task.evaluate(Candidate(generation, model, None, task.real, own_stream))
     return {key: float(np.asarray(value)) for key, value in scores.items()}
-
-
-def _score_samples(task: MotionTask, samples: Samples) -> dict[str, float]:
-    batch = task.codec.decode(samples.values)
-    labels = task.data_labels[samples.labels].numpy()
-    return task.evaluator.evaluate(batch, labels) | task.score_windows(batch, labels)

@@ -89,6 +89,12 @@ class MotionTask(Task):
         """Score real windows as samples; the evaluator's metrics are among the scores."""
         return novelty_of_samples(self.evaluator, self.data.training, batch, labels)
 
+    def score_samples(self, samples: Samples) -> dict[str, float]:
+        """Score samples of real windows or of a model by the evaluator's metrics and `score_windows`."""
+        batch = self.codec.decode(samples.values)
+        labels = self.data_labels[samples.labels].numpy()
+        return self.evaluator.evaluate(batch, labels) | self.score_windows(batch, labels)
+
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
         """Return a generator's further scores of real data, if it has some: title → scores."""
         return {}

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections import catalog, humanml3d
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
-from selfcorrect.datasets.files.people.humanml3d import motion_of_joints, read_joints
+from selfcorrect.datasets.files.people.humanml3d import motion_of_joints
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES, decode_joints, encode
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import smpl_22
@@ -78,8 +78,8 @@ def test_21_joints_are_kit_ml(tmp_path: Path) -> None:
 
 
 def test_rows_and_joints_agree(folder: Path) -> None:
-    from_rows = read_joints(folder / "new_joint_vecs" / "000001.npy")
-    np.testing.assert_allclose(from_rows[:-1], read_joints(folder / "new_joints" / "000001.npy"), atol=1e-6)
+    from_rows = decode_joints(np.load(folder / "new_joint_vecs" / "000001.npy").astype(float))
+    np.testing.assert_allclose(from_rows[:-1], np.load(folder / "new_joints" / "000001.npy"), atol=1e-6)
 
 
 def test_without_split_lists_all_files(folder: Path) -> None:
@@ -93,7 +93,8 @@ def test_captions_keep_tokens_and_times(folder: Path) -> None:
 
 
 def test_published_clip_is_read(shared: Path) -> None:
-    motion = motion_of_joints(read_joints(shared / "humanml3d" / "joint_vecs_012314.npy"), "012314")
+    rows = np.load(shared / "humanml3d" / "joint_vecs_012314.npy").astype(float)
+    motion = motion_of_joints(decode_joints(rows), "012314")
     published_m = np.load(shared / "humanml3d" / "joints_012314.npy")
     assert np.abs(joint_positions(motion)[:-1] - published_m).max() < 1e-4
     assert motion.fps == 20

@@ -219,7 +219,7 @@ def test_leg_jacobians_move_ankles(stand):
             stand = pose_joint(stand, f"{side}_{part}", Rotation.from_euler("x", degrees, True))
     body = build_humanoid(stand.skeleton)
     links = body.select_links(MotionBatch.stack([stand.frames(0, 5)]))
-    jacobians = compute_leg_jacobians(body, links, plan_contacts(body, links, 0.5))
+    jacobians = compute_leg_jacobians(body, plan_contacts(body, links, 0.5))
     legs = Legs.from_skeleton(body.tree)
     before_m, before = forward_kinematics(body.tree, links.root_m, links.rotations)
     for side, offset_m in ((0, [0.01, -0.005, 0.008]), (1, [0.006, 0.01, -0.01])):

@@ -8,7 +8,7 @@ from posed_motions import walking
 from program_files import save_amass, save_hy_motion
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.amass import list_amass_clips, recognises_amass
+from selfcorrect.datasets.collections.amass import is_amass, list_amass_clips
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people import amass
@@ -59,8 +59,8 @@ def test_folder_reports_bad_files(original: Path, tmp_path: Path) -> None:
     assert [motion.source for motion in motions] == [str(original)]
     assert len(complaints) == 2
     assert any("02_poses.npz: expected trans of shape (90, 3), got (3, 3)" in complaint for complaint in complaints)
-    assert recognises_amass(tmp_path)
-    assert recognises_amass(original)
+    assert is_amass(tmp_path)
+    assert is_amass(original)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Several of its clips show where they are.
 """
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.files.skeletons.rig_profile import (
     CommonFloor,
     RigProfile,
-    encode_profile,
     group_by_rig,
     profile_of,
     read_profile,
@@ -111,7 +110,7 @@ def test_rig_floor_is_median(heights_m: tuple[float, ...], agree: bool, stepping
 
 def test_profile_round_trips(folder: Path):
     profile = profile_by(folder, *OTHERS)
-    (folder / "rig.json").write_text(json.dumps(encode_profile(profile)))
+    (folder / "rig.json").write_text(json.dumps(asdict(profile)))
     assert read_profile(folder / "rig.json") == profile
     with_it = open_motion(folder / "e.bvh", Reading(profile=folder / "rig.json"))
     assert with_it.motion.feet == profile.on_rig(open_motion(folder / "e.bvh").motion).feet
