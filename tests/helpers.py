@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -31,6 +32,7 @@ Says = Callable[..., str]
 """The fixture `says`, which runs a command and returns what it prints."""
 
 if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
     from torch import Tensor
 
     from selfcorrect.core.randomness import Stream
@@ -377,3 +379,10 @@ def load_laws() -> ModuleType:
     """Return the module of closed forms that the toys share."""
     load_loop("stability")
     return sys.modules["toy_models.laws"]
+
+
+def log_uniform(low: float, high: float) -> SearchStrategy[float]:
+    """Draw numbers whose logarithms are spread evenly."""
+    from hypothesis import strategies
+
+    return strategies.floats(math.log(low), math.log(high)).map(math.exp)

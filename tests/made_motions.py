@@ -122,3 +122,10 @@ def resample_smoothly(motion: Motion, fps: float) -> Motion:
     rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
     root_m = make_interp_spline(times_s, motion.root_m, k=5)(new_times_s)
     return replace(motion, root_m=root_m, rotations=rotations, fps=fps)
+
+
+def make_symmetric(motion: Motion) -> Motion:
+    """Make bones as long on the left as on the right, so that the motion can be mirrored."""
+    skeleton = motion.skeleton
+    mirrored_m = skeleton.offsets_m[skeleton.mirror_map] * [-1, 1, 1]
+    return replace(motion, skeleton=replace(skeleton, offsets_m=(skeleton.offsets_m + mirrored_m) / 2))

@@ -3,7 +3,16 @@
 import hashlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import cluster_jobs
+import pytest
+
+from selfcorrect.core.errors import JobsError, LostJobError
+from selfcorrect.experiments.jobs.on_node import TRIES
+from selfcorrect.experiments.jobs.run import Job
 
 LOOP = (
     "motion --preset quick --seeds 1 --arms replace real --real-count 24 --evaluated-count 24 --steps 2 "
@@ -36,3 +45,18 @@ def selfcorrect(line: str, cwd: Path) -> subprocess.Popen[str]:
 def succeed(process: subprocess.Popen[str], cwd: Path) -> None:
     """Wait for a command to end with code 0."""
     assert process.wait(LIMIT_S) == 0, (cwd / OUTPUT).read_text()
+
+
+def assert_killer_is_isolated(run: Callable[..., Any], folder: Path) -> None:
+    """Assert that a job that kills its worker, and one that fails, leave a third one alone."""
+    jobs = [
+        Job("deadly", cluster_jobs.die, (folder,), 1),
+        Job("broken", cluster_jobs.fail, (), 1),
+        Job("sound", cluster_jobs.note, (folder, "sound"), 1),
+    ]
+    with pytest.raises(JobsError) as raised:
+        run(jobs)
+    assert type(raised.value.failed["deadly"]) is LostJobError
+    assert str(raised.value.failed["broken"]) == "this motion is broken"
+    assert (folder / "tries").read_text() == "x" * TRIES
+    assert (folder / "sound").exists()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_damages import exchange_legs, hold_channels, hold_irregularly, mean_jerk, shake_joints, swing
-from made_motions import Kind, made_motion, remove_travel, wander
+from made_motions import Kind, made_motion, make_symmetric, remove_travel, wander
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
@@ -62,14 +62,8 @@ def slide(motion: Motion, speed_m_s: float, seed: int) -> Motion:
 
 
 def make_true(kind: Kind) -> Motion:
-    """Return a motion of symmetric bones.
-
-    Every joint moves, and bones are as long on the left as on the right.
-    """
-    motion = swing(made_motion(kind, frames=120))
-    skeleton = motion.skeleton
-    mirrored_m = skeleton.offsets_m[skeleton.mirror_map] * [-1, 1, 1]
-    return replace(motion, skeleton=replace(skeleton, offsets_m=(skeleton.offsets_m + mirrored_m) / 2))
+    """Return a motion in which every joint moves, on symmetric bones."""
+    return make_symmetric(swing(made_motion(kind, frames=120)))
 
 
 def correct(motion: Motion) -> Motion:

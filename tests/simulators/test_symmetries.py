@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ground_motions import repeat_walk
-from made_motions import made_motion, wander
+from made_motions import made_motion, make_symmetric, wander
 from turned_joints import shift
 
 import selfcorrect as sc
@@ -45,13 +45,6 @@ CHANGES: dict[str, tuple[Callable[[Motion], Motion], Callable[[Motion], Motion]]
 """Changes of a capture, with the way back."""
 
 
-def make_even(motion: Motion) -> Motion:
-    """Make bones symmetric, so that motions can mirror."""
-    skeleton = motion.skeleton
-    mirrored_m = skeleton.offsets_m[skeleton.mirror_map] * [-1, 1, 1]
-    return replace(motion, skeleton=replace(skeleton, offsets_m=(skeleton.offsets_m + mirrored_m) / 2))
-
-
 def correct(motion: Motion) -> Motion:
     return sc.correct(motion, kinematic=True).motion
 
@@ -71,7 +64,7 @@ def assert_commutes(motion: Motion, change: str, *, moves: bool) -> None:
 @pytest.fixture(scope="module")
 def walks(walk: Motion) -> dict[str, Motion]:
     """A crude walk, a real one, and both spoiled."""
-    real = make_even(repeat_walk(walk, 4))
+    real = make_symmetric(repeat_walk(walk, 4))
     made = made_motion("walk", frames=90)
     return {"made": made, "real": real, "made, spoiled": wander(made, 1), "real, spoiled": wander(real, 2)}
 
@@ -87,7 +80,7 @@ def test_corrections_of_walks_commute(walks: dict[str, Motion], name: str, chang
 )
 def test_corrections_of_captures_commute(cmu: Path, name: str, change: str) -> None:
     clip = next(clip for clip in list_cmu_clips(cmu, "test") if clip.name == name)
-    assert_commutes(make_even(clip.read()[0].frames(0, 240)), change, moves=True)
+    assert_commutes(make_symmetric(clip.read()[0].frames(0, 240)), change, moves=True)
 
 
 @pytest.mark.slow

@@ -15,13 +15,12 @@ from typing import Any
 
 import cluster_jobs
 import pytest
-from cluster_runs import LIMIT_S, LOOP, digest, selfcorrect, succeed
+from cluster_runs import LIMIT_S, LOOP, assert_killer_is_isolated, digest, selfcorrect, succeed
 from helpers import write_walks
 
 from selfcorrect.core.errors import JobsError, LostJobError, NodeError, SettingError
 from selfcorrect.experiments.commands.correct.batch import correct_into
 from selfcorrect.experiments.commands.correct.options import CorrectionOptions
-from selfcorrect.experiments.jobs.on_node import TRIES
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.runner_choice import RunnerChoice
 from selfcorrect.experiments.jobs.where import Resources, Where
@@ -112,17 +111,7 @@ def test_impossible_jobs_are_named(run: Callable[..., Any], tmp_path: Path) -> N
 
 
 def test_killer_job_is_isolated(run: Callable[..., Any], tmp_path: Path) -> None:
-    jobs = [
-        Job("deadly", cluster_jobs.die, (tmp_path,), 1),
-        Job("broken", cluster_jobs.fail, (), 1),
-        Job("sound", cluster_jobs.note, (tmp_path, "sound"), 1),
-    ]
-    with pytest.raises(JobsError) as raised:
-        run(jobs)
-    assert type(raised.value.failed["deadly"]) is LostJobError
-    assert str(raised.value.failed["broken"]) == "this motion is broken"
-    assert (tmp_path / "tries").read_text() == "x" * TRIES
-    assert (tmp_path / "sound").exists()
+    assert_killer_is_isolated(run, tmp_path)
 
 
 def test_orphaned_jobs_are_adopted(slurm: None, tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
 """Failing hints, which only describe a correction, never cost a result; a note takes their place."""
 
 import contextlib
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import Says, report_of
+from helpers import Says, log_uniform, report_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import KINDS, Kind, made_motion
@@ -90,10 +89,6 @@ def test_folder_check_continues(walker: Path, monkeypatch: pytest.MonkeyPatch, s
     assert printed.endswith("F4 in 1), 2 with notes\n")
     monkeypatch.setattr(check_files, "open_motion", fails)
     assert says("check .", code=2).count("unreadable: ") == 2
-
-
-def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
-    return st.floats(math.log(low), math.log(high)).map(math.exp)
 
 
 @pytest.mark.slow

@@ -3,10 +3,9 @@
 Kind, pace, frame rate and length may be any.
 """
 
-import math
-
 import numpy as np
 import pytest
+from helpers import log_uniform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import KINDS, Kind, made_motion
@@ -19,10 +18,6 @@ from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
-    return st.floats(math.log(low), math.log(high)).map(math.exp)
 
 
 @pytest.mark.slow
