@@ -34,7 +34,7 @@ class Demand:
     """(N, T, 6) net force, and net moment about the centre of mass."""
 
 
-def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
+def compute_demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
     """Compute the forces that motions demand, by Newton-Euler equations.
 
     Args:
@@ -87,15 +87,15 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
     return smooth_gaussian(rate_nm, smoothing_s * fps)
 
 
-def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
+def compute_whole_inertia(body: Humanoid, demand: Demand) -> np.ndarray:
     """Return the inertia of the whole body, as if rigid in its current pose.
 
     Returns:
         (N, T, 3, 3) about the centre of mass, in kg m².
     """
-    orientations = needs.orientations
-    centres_m = needs.positions_m + rotate(orientations, body.centre_m)
-    arms_m = centres_m - needs.centre_m[:, :, None]
+    orientations = demand.orientations
+    centres_m = demand.positions_m + rotate(orientations, body.centre_m)
+    arms_m = centres_m - demand.centre_m[:, :, None]
     weighted_arms = arms_m * body.mass_kg[:, None]
     weighted = np.swapaxes(weighted_arms, -1, -2) @ arms_m
     trace = np.trace(weighted, axis1=-2, axis2=-1)[..., None, None]
@@ -105,7 +105,7 @@ def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
     return trace * np.eye(3) - weighted + np.sum(link_inertia, axis=2)
 
 
-def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
+def compute_joint_torques(body: Humanoid, demand: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
     """Return the joint torques that, together with contacts, produce the motion.
 
     Args:
@@ -117,8 +117,8 @@ def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, 
     """
     below = body.tree.descendants.astype(float)
     touching = below[:, body.contact_points.links]
-    force_n = below @ needs.force_n - touching @ contact_n
-    moment_nm = below @ needs.moment_nm - touching @ cross(points_m, contact_n)
-    about_joint_nm = moment_nm - cross(needs.positions_m, force_n)
-    to_links = invert(needs.orientations[..., 1:, :])
+    force_n = below @ demand.force_n - touching @ contact_n
+    moment_nm = below @ demand.moment_nm - touching @ cross(points_m, contact_n)
+    about_joint_nm = moment_nm - cross(demand.positions_m, force_n)
+    to_links = invert(demand.orientations[..., 1:, :])
     return rotate(to_links, about_joint_nm[..., 1:, :])

@@ -55,13 +55,17 @@ def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: n
     return positions_m.take(soles.joints, axis=-2) + offsets_m
 
 
-def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
-    """Split corners (..., P, 3) by foot, left first.
+def split_by_foot(corners: np.ndarray, axis: int = -2) -> np.ndarray:
+    """Split values of sole corners (..., P, ...) by foot, left first.
+
+    Args:
+        axis: Axis of the P corners of both feet.
 
     Returns:
-        (..., 2, P / 2, 3).
+        (..., 2, P / 2, ...).
     """
-    return corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3)
+    axis %= corners.ndim
+    return corners.reshape(*corners.shape[:axis], 2, -1, *corners.shape[axis + 1 :])
 
 
 def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:

@@ -23,7 +23,7 @@ from selfcorrect.motion.support import Support, ground_of_feet_m
 
 from ..body.contact_forces import net_wrench, solve_contact_forces
 from ..body.contact_points import above_ground_m, contact_activation, find_carried_points
-from ..body.dynamics import demand
+from ..body.dynamics import compute_demand
 from ..body.humanoid import Humanoid, build_humanoid
 from ..settings.plan import PLAN
 from ..settings.tracker import EngineSettings
@@ -229,16 +229,16 @@ def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, i
 
     Force (T,) and loads (T, C) of all points are in body weights, and 0 outside rest frames (T,).
     """
-    needs = demand(body, motion, _CONTACTS.smoothing_s)
+    demand = compute_demand(body, motion, _CONTACTS.smoothing_s)
     weight_n = body.weight_n
-    arms_m = points_m[None] - needs.centre_m[:, :, None]
+    arms_m = points_m[None] - demand.centre_m[:, :, None]
     weights = np.array([1.0] * 3 + [_CONTACTS.moment_weight] * 3)
     speeds_m_s = floor_speeds_m_s(points_m[None], motion.fps, axis=1)
 
     def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
         heights_m = above_ground_m(body, points_m[None], [supports])[..., 1]
         activation = contact_activation(heights_m, speeds_m_s, _CARRYING_SPEEDS_M_S, _CONTACTS)
-        wrench = needs.wrench[:, is_rest_frame]
+        wrench = demand.wrench[:, is_rest_frame]
         arms = arms_m[:, is_rest_frame]
         force_n = solve_contact_forces(wrench, arms, activation[:, is_rest_frame], _FRICTION, _CONTACTS)
         residual = (wrench - net_wrench(arms, force_n))[0]

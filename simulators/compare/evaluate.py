@@ -140,7 +140,7 @@ def _findings(
     errors_m = _measure_tracking_errors_m(tracked)
     findings = []
     for index, share in enumerate(shares):
-        rest = plan.contacts.rest[index]
+        rest = plan.contacts.unexplained[index]
         track = tracked.tracks[index]
         failure = None
         if track is None:
@@ -277,7 +277,7 @@ def _find_floating(plan: MotionPlan, settings: AcceptanceSettings) -> list[Failu
     body = plan.body
     contacts = plan.contacts
     off_ground_m = above_ground_m(body, contacts.points_m, plan.supports)[..., 1].min(-1)
-    missing = np.linalg.norm(contacts.rest[..., :3], axis=-1) / body.weight_n
+    missing = np.linalg.norm(contacts.unexplained[..., :3], axis=-1) / body.weight_n
     is_floating = (missing > settings.floating_bodyweights) & (off_ground_m > settings.floating_m)
     return [_longest_float(is_floating[index], plan.motions.fps, settings.floating_s) for index in range(len(plan))]
 
@@ -375,7 +375,7 @@ def make_planned_timeline(plan: MotionPlan, index: int) -> Timeline:
     """Make a planned motion's timeline of unexplained wrenches and contact forces."""
     body = plan.body
     contacts = plan.contacts
-    wrench = contacts.rest[index].reshape(-1, 2, 3)
+    wrench = contacts.unexplained[index].reshape(-1, 2, 3)
     force_n, moment_nm = np.linalg.norm(wrench, axis=-1).T
     bearing = body.contact_points.links.copy()
     for shank, foot in _find_shanks_and_feet(body):

@@ -26,7 +26,7 @@ from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.support import Surroundings
 
-from ..body.dynamics import demand
+from ..body.dynamics import compute_demand
 from ..body.humanoid import Humanoid, build_humanoid
 from ..cleanup.clean import FILE_STEPS, CleanupSettings, clean_motions
 from ..cleanup.settling import SettleBody
@@ -91,7 +91,7 @@ def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) ->
     body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
     links = body.select_links(cleaned.motions)
     plan = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports)
-    return RootResidual.from_wrench(body, plan.rest)
+    return RootResidual.from_wrench(body, plan.unexplained)
 
 
 def measure_missing_bodyweights(motion: Motion) -> float:
@@ -128,7 +128,7 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
     friction = tracker.engine.friction
     contacts = plan_contacts(body, links, friction, cleaned.supports)
     smoothing_s = tracker.plan.contacts.smoothing_s
-    excess = demand(simulated_body, links, smoothing_s).wrench - contacts.needs.wrench
+    excess = compute_demand(simulated_body, links, smoothing_s).wrench - contacts.demand.wrench
     excess = 0.5 * (excess[:, 1:] + excess[:, :-1])
     plan = MotionPlan(simulated_body, links, contacts, cleaned.supports, friction)
     with ENGINES.fence(engine):

@@ -21,8 +21,8 @@ from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.support import Support
 from selfcorrect.runtime.processes import run_in_threads
 
-from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Humanoid
+from ..body.simulator_frame import to_simulator
 from ..settings.tracker import EngineSettings
 from .support_colliders import HIDDEN_POSITION_M, Hold, Slab, SupportColliders
 from .world import Reference, RootState, format_numbers, sole_centres_m

@@ -12,8 +12,8 @@ import numpy as np
 from selfcorrect.motion.support import Support
 
 from ..body.contact_points import find_carried_links, find_carried_points
-from ..body.frames import to_simulator
 from ..body.humanoid import Humanoid
+from ..body.simulator_frame import to_simulator
 
 Numbers = Sequence[float]
 

@@ -35,7 +35,7 @@ from ..body.curves import smoothstep
 from ..body.leg_ik import Legs, move_joints_to, solve_leg_ik
 from ..cleanup.stance import PosedMotions
 from ..results.results import CorrectMotions
-from .edited_contacts import FEET, HAND_NAMES, ContactKind, Contacts, FootContact, StandingFoot, pose_level
+from .edited_contacts import FEET, HAND_NAMES, ContactKind, Contacts, LimbContact, StandingFoot, pose_level
 
 _FADING_S = 0.3
 """Time before and after a contact in which its displacement fades, in s."""
@@ -161,7 +161,7 @@ def _find_wrist(motion: Motion, hand: str) -> int:
 class MissedContact:
     """A contact that is not held."""
 
-    contact: FootContact
+    contact: LimbContact
     frame: int
     """Frame of the largest distance from the contact."""
     distance_m: float
@@ -194,7 +194,7 @@ def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[
     return sorted(missed, key=lambda missed_contact: -missed_contact.distance_m)
 
 
-def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
+def _distances_m(posed: PosedMotions, contact: LimbContact) -> np.ndarray:
     """Return a foot's distances (F,) from its contact in the contact's frames."""
     foot = StandingFoot.from_pose(posed, contact.foot, contact.first_frame, contact.last_frame)
     along_m = _displacements_m(foot, contact)
@@ -208,7 +208,7 @@ def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
     return np.maximum(distances_m, height_error_m if height_error_m > HEIGHT_TOLERANCE_M else 0.0)
 
 
-def _displacements_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
+def _displacements_m(foot: StandingFoot, contact: LimbContact) -> np.ndarray:
     """Return displacements (F, 2) into a contact, or zeros for a sliding foot."""
     if contact.kind == "slides":
         return np.zeros((len(foot.weights), 2))
@@ -245,7 +245,7 @@ def _foot_displacements_m(
 class _FadingStance:
     """A foot in a contact, with a displacement that fades around it."""
 
-    contact: FootContact
+    contact: LimbContact
     foot: StandingFoot
     ground_m: float
     """Stance height above a known ground or y = 0, in m. On an inferred step, it is the step's height."""
@@ -280,7 +280,7 @@ def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_F
     return stances
 
 
-def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> Iterator[tuple[FootContact, slice, np.ndarray]]:
+def _fade(of_part: Sequence[LimbContact], contacts: Contacts) -> Iterator[tuple[LimbContact, slice, np.ndarray]]:
     """Yield contacts of a part with the frames that they displace.
 
     Contacts come in order of time, each with its frames W and their shares (W,). Displacements fade within `_FADING_S`,

@@ -14,9 +14,9 @@ from selfcorrect.motion.support import Support
 
 from ..body.contact_forces import net_wrench, solve_contact_forces
 from ..body.contact_points import above_ground_m, contact_activation
-from ..body.dynamics import demand
+from ..body.dynamics import compute_demand
 from ..body.humanoid import Humanoid
-from ..body.soles import speed_factors
+from ..body.soles import speed_factors, split_by_foot
 from ..settings.plan import PLAN, ContactSettings
 from ..stages.values import ContactPlan
 
@@ -42,25 +42,25 @@ def plan_contacts(
         settings: Bounds on height and speed, and the solver's iterations.
         inset: Distance of forces from the soles' corners, as a share of the way to the middle of the foot.
     """
-    needs = demand(body, motions, settings.smoothing_s)
-    points_m = body.contact_points.lowest_points(needs.positions_m, needs.orientations)
+    demand = compute_demand(body, motions, settings.smoothing_s)
+    points_m = body.contact_points.lowest_points(demand.positions_m, demand.orientations)
     speed_factor = speed_factors(motions.root_m, motions.fps)[..., None]
     speed_bounds_m_s = (_CARRYING_SPEEDS_M_S[0] * speed_factor, _CARRYING_SPEEDS_M_S[1] * speed_factor)
     above_m = above_ground_m(body, points_m, supports)
     heights_m = above_m[..., 1]
     speeds_m_s = floor_speeds_m_s(above_m, motions.fps, axis=1)
     activation = contact_activation(heights_m, speeds_m_s, speed_bounds_m_s, settings)
-    upward_bodyweights = needs.wrench[..., 1] / body.weight_n
+    upward_bodyweights = demand.wrench[..., 1] / body.weight_n
     missing_share = missing_support_share(upward_bodyweights, activation, settings)
     # Runners leave the floor: the foot that bears them a little later does not slide.
     slow_share = np.clip(2 - speed_factor, 0, 1)
     lacking = missing_share[..., None] * slow_share
     activation = contact_activation(heights_m, speeds_m_s, speed_bounds_m_s, settings, lacking)
     acting_m = inset_soles(points_m, activation, len(body.soles), inset) if inset else points_m
-    arms_m = acting_m - needs.centre_m[:, :, None]
-    force_n = solve_contact_forces(needs.wrench, arms_m, activation, friction, settings)
-    rest = needs.wrench - net_wrench(arms_m, force_n)
-    return ContactPlan(needs, points_m, force_n, activation, rest)
+    arms_m = acting_m - demand.centre_m[:, :, None]
+    force_n = solve_contact_forces(demand.wrench, arms_m, activation, friction, settings)
+    unexplained = demand.wrench - net_wrench(arms_m, force_n)
+    return ContactPlan(demand, points_m, force_n, activation, unexplained)
 
 
 def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inset: float) -> np.ndarray:
@@ -75,15 +75,13 @@ def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inse
     Returns:
         (N, T, C, 3) contact points.
     """
-    batch_shape = points_m.shape[:2]
-    soles_m = points_m[:, :, :corners].reshape(*batch_shape, 2, -1, 3)
-    sole_activation = activation[:, :, :corners].reshape(soles_m.shape[:-1])
-    weights = sole_activation[..., None]
+    soles_m = split_by_foot(points_m[:, :, :corners])
+    weights = split_by_foot(activation[:, :, :corners], axis=2)[..., None]
     total = np.maximum(weights.sum(3, keepdims=True), 1e-9)
     middle_m = np.sum(weights * soles_m, axis=3, keepdims=True) / total
     moved_m = soles_m + inset * (middle_m - soles_m)
     nearer_m = np.where(weights > 0, moved_m, soles_m)
-    nearer_m = nearer_m.reshape(*batch_shape, corners, 3)
+    nearer_m = nearer_m.reshape(*points_m.shape[:2], corners, 3)
     return np.concatenate([nearer_m, points_m[:, :, corners:]], axis=2)
 
 

@@ -44,7 +44,7 @@ FRAME_RATE_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
-class FootContact:
+class LimbContact:
     """A contact of a foot or hand.
 
     A foot stands, slides or rides, and a hand stays in place, from a first to a last frame.
@@ -99,7 +99,7 @@ class Contacts:
     """All contacts of feet and hands in a motion.
 
     A foot without contact swings. `save` and `load` keep contacts as JSON: `frames`, `fps`, and `contacts`, a list of
-    objects with the fields of `FootContact`. A contact that is listed twice counts once.
+    objects with the fields of `LimbContact`. A contact that is listed twice counts once.
 
     Raises:
         InputError: Two contacts of a part overlap, or a contact is not within the frames.
@@ -108,7 +108,7 @@ class Contacts:
     frames: int
     fps: float
     """Frames per second."""
-    contacts: tuple[FootContact, ...] = ()
+    contacts: tuple[LimbContact, ...] = ()
 
     def __post_init__(self) -> None:
         if self.frames < 1 or not (np.isfinite(self.fps) and self.fps > 0):
@@ -140,7 +140,7 @@ class Contacts:
         for foot, part in enumerate(FEET):
             for first, last in spans(stands[:, foot]):
                 position_m = StandingFoot.from_pose(posed, foot, first, last).position_m
-                contacts.append(FootContact(part, first, last, tuple(np.round(position_m, 4).tolist())))
+                contacts.append(LimbContact(part, first, last, tuple(np.round(position_m, 4).tolist())))
         return cls(len(motion), motion.fps, tuple(sorted(contacts, key=lambda contact: contact.first_frame)))
 
     @classmethod
@@ -166,7 +166,7 @@ class Contacts:
         """Return the JSON that `save` writes."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
-    def of_part(self, part: str, *kinds: ContactKind) -> list[FootContact]:
+    def of_part(self, part: str, *kinds: ContactKind) -> list[LimbContact]:
         """Return the contacts of a foot or hand, in order of time.
 
         Args:

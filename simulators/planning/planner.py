@@ -28,7 +28,7 @@ from ..body.curves import apply_transposed_second_difference, second_difference_
 from ..body.dynamics import compute_whole_inertia
 from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik
-from ..body.soles import frame_speeds, speed_factors
+from ..body.soles import frame_speeds, speed_factors, split_by_foot
 from ..cleanup.frame_planting import bridge_swings, cancel_sliding
 from ..settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings, PlacementSettings, PlanSettings
 from ..settings.tracker import TrackerSettings
@@ -80,7 +80,7 @@ class Planner:
         for _ in range(settings.rounds):
             plan, shift_m = self._compute_shift(motions)
             shift_m = _limit_shifts(shift_m, settings)
-            shifted = self._shift_root(motions, plan.needs.positions_m, plan.needs.orientations, shift_m)
+            shifted = self._shift_root(motions, plan.demand.positions_m, plan.demand.orientations, shift_m)
             motions = self._turn_root(shifted, plan) if settings.turn_rad_s else shifted
         stance_planner = self._for_stances()
         for _ in range(settings.stance_rounds):
@@ -89,7 +89,7 @@ class Planner:
             shift_m *= 2.0 - speed_factor[..., None]
             shift_m = smooth_gaussian(shift_m, settings.stance_smoothing_s * motions.fps)
             shift_m = _limit_shifts(shift_m, settings)
-            motions = self._shift_root(motions, plan.needs.positions_m, plan.needs.orientations, shift_m)
+            motions = self._shift_root(motions, plan.demand.positions_m, plan.demand.orientations, shift_m)
         return motions
 
     def _for_stances(self) -> Planner:
@@ -111,9 +111,9 @@ class Planner:
         plan = plan_contacts(self.body, motions, self.friction, self.supports, self.settings.contacts.coarse, inset)
         mass_kg = self.body.total_mass_kg
         shifts_m = []
-        for rest, forces_n in zip(plan.rest, plan.force_n, strict=True):
+        for unexplained, forces_n in zip(plan.unexplained, plan.force_n, strict=True):
             contact_n = forces_n.sum(1)
-            shifts_m.append(solve_centre_shift(rest, contact_n, mass_kg, motions.fps, self.settings.filter))
+            shifts_m.append(solve_centre_shift(unexplained, contact_n, mass_kg, motions.fps, self.settings.filter))
         return plan, np.stack(shifts_m)
 
     def lift_above_floor(self, motions: MotionBatch) -> MotionBatch:
@@ -152,12 +152,13 @@ class Planner:
 
         They turn about their centres of mass, and feet are left unchanged.
         """
-        needs = plan.needs
+        demand = plan.demand
         settings = self.settings.filter
-        turns_rad = solve_turns(plan.rest[..., 3:], compute_whole_inertia(self.body, needs), motions.fps, settings)
+        inertia_kgm2 = compute_whole_inertia(self.body, demand)
+        turns_rad = solve_turns(plan.unexplained[..., 3:], inertia_kgm2, motions.fps, settings)
         turns = quaternions(turns_rad)[:, :, None]
         positions_m, orientations = pose_joints(motions)
-        centre_m = needs.centre_m[:, :, None] + (motions.root_m - needs.positions_m[:, :, 0])[:, :, None]
+        centre_m = demand.centre_m[:, :, None] + (motions.root_m - demand.positions_m[:, :, 0])[:, :, None]
         turned_m = centre_m + rotate(turns, positions_m - centre_m)
         ankles_m = positions_m[:, :, Legs.from_skeleton(self.body.tree).ankles]
         back = np.broadcast_to(invert(turns), (*ankles_m.shape[:-1], 4))
@@ -174,11 +175,11 @@ class Planner:
         plan = plan_contacts(body, motions, self.friction, self.supports, self.settings.contacts.coarse)
         corners = slice(len(body.soles))
         above_m = above_ground_m(body, plan.points_m, self.supports)
-        heights_m = _split_by_foot(above_m[:, :, corners, 1])
+        heights_m = split_by_foot(above_m[:, :, corners, 1], axis=2)
         legs = Legs.from_skeleton(body.tree)
-        ankles_m = plan.needs.positions_m[:, :, legs.ankles]
-        points_m = _split_by_foot(plan.points_m[:, :, corners])
-        upward_n = _split_by_foot(plan.force_n[:, :, corners, 1])
+        ankles_m = plan.demand.positions_m[:, :, legs.ankles]
+        points_m = split_by_foot(plan.points_m[:, :, corners])
+        upward_n = split_by_foot(plan.force_n[:, :, corners, 1], axis=2)
         full_load_n = placement.full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2
         load = upward_n / full_load_n
         if placement.heel_s:
@@ -191,7 +192,7 @@ class Planner:
         turns = quaternions(turns_rad)
         targets_m = ankles_m + rise_m[..., None] * UP
         targets_m[..., [0, 2]] += hold_corners(points_m, load, fps, placement)
-        rotations = solve_leg_ik(body.tree, plan.needs.positions_m, plan.needs.orientations, None, targets_m, turns)
+        rotations = solve_leg_ik(body.tree, plan.demand.positions_m, plan.demand.orientations, None, targets_m, turns)
         return replace(motions, rotations=rotations)
 
 
@@ -276,7 +277,7 @@ def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, set
 
 
 def solve_centre_shift(
-    rest: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: float, settings: FilterSettings = PLAN.filter
+    unexplained: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: float, settings: FilterSettings = PLAN.filter
 ) -> np.ndarray:
     """Solve shifts of the centre of mass.
 
@@ -284,17 +285,17 @@ def solve_centre_shift(
     term couples only neighbouring frames, so the normal equations are banded.
 
     Args:
-        rest: (T, 6) unexplained force r_F and moment r_τ.
+        unexplained: (T, 6) unexplained force r_F and moment r_τ.
         contact_n: (T, 3) net contact force f.
         settings: Weights w (`moment_weight`) and λ (`shift_weight`).
 
     Returns:
         (T, 3) in m.
     """
-    count = len(rest)
+    count = len(unexplained)
     pull = mass_kg * fps**2
-    force = rest[:, :3]
-    moment = rest[:, 3:]
+    force = unexplained[:, :3]
+    moment = unexplained[:, 3:]
     weight = settings.moment_weight
     bands = np.zeros((7, 3 * count))
     bands[[0, 3, 6]] = pull**2 * np.repeat(second_difference_bands(np.ones(count - 2)), 3, axis=1)
@@ -310,15 +311,6 @@ def solve_centre_shift(
     right_side[1:-1] += 2 * pull * force[1:-1]
     right_side[2:] -= pull * force[1:-1]
     return solve_banded(bands, right_side.ravel()).reshape(count, 3)
-
-
-def _split_by_foot(corners: np.ndarray) -> np.ndarray:
-    """Split corner values (N, T, P, ...) by foot, left first.
-
-    Returns:
-        (N, T, 2, P / 2, ...).
-    """
-    return corners.reshape(*corners.shape[:2], 2, -1, *corners.shape[3:])
 
 
 def heel_load_share(

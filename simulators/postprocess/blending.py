@@ -77,7 +77,7 @@ class BlendSimulation(Positive):
 
     def unexplained_bodyweights(self, plan: MotionPlan) -> np.ndarray:
         """Return a plan's unexplained force (N, T), smoothed like the saved force."""
-        missing_n = np.linalg.norm(plan.contacts.rest[..., :3], axis=-1)
+        missing_n = np.linalg.norm(plan.contacts.unexplained[..., :3], axis=-1)
         return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
@@ -95,8 +95,8 @@ class BlendSimulation(Positive):
         body = plan.body
         fps = simulated.fps
         contacts = plan_contacts(body, body.select_links(simulated), plan.friction, plan.supports)
-        planned_n = np.linalg.norm(plan.contacts.rest[..., :3], axis=-1)
-        simulated_n = np.linalg.norm(contacts.rest[..., :3], axis=-1)
+        planned_n = np.linalg.norm(plan.contacts.unexplained[..., :3], axis=-1)
+        simulated_n = np.linalg.norm(contacts.unexplained[..., :3], axis=-1)
         saved = smooth_gaussian((planned_n - simulated_n) / body.weight_n, self.gain_smoothing_s * fps)
         low, high = self.saved_bodyweights
         share = smoothstep((saved - low) / (high - low))

@@ -64,7 +64,7 @@ class CleanedMotions:
 class ContactPlan:
     """Contact forces that explain a motion, and what remains unexplained."""
 
-    needs: Demand
+    demand: Demand
     """Forces that the motion demands."""
     points_m: np.ndarray
     """(N, T, C, 3) contact points in the world, soles first."""
@@ -72,7 +72,7 @@ class ContactPlan:
     """(N, T, C, 3) contact forces, world."""
     activation: np.ndarray
     """(N, T, C) share of its load that each point can carry, in [0, 1]."""
-    rest: np.ndarray
+    unexplained: np.ndarray
     """(N, T, 6) force, and moment about the centre of mass, that contacts cannot explain."""
 
 
@@ -103,10 +103,10 @@ class MotionPlan:
         if len(motions) == len(self):
             return self
         rows = list(motions)
-        needs = self.contacts.needs
+        demand = self.contacts.demand
         columns = {field.name: getattr(self.contacts, field.name) for field in fields(ContactPlan)}
-        columns["needs"] = Demand(*(getattr(needs, field.name)[rows] for field in fields(Demand)))
-        for name in columns.keys() - {"needs"}:
+        columns["demand"] = Demand(*(getattr(demand, field.name)[rows] for field in fields(Demand)))
+        for name in columns.keys() - {"demand"}:
             columns[name] = columns[name][rows]
         return replace(
             self,

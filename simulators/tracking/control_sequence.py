@@ -14,15 +14,16 @@ from selfcorrect.motion.support import ground_of_feet_m
 
 from ..body.contact_forces import net_wrench
 from ..body.dynamics import compute_joint_torques, compute_whole_inertia
-from ..body.frames import (
+from ..body.humanoid import Humanoid
+from ..body.leg_ik import Legs, solve_leg_ik
+from ..body.simulator_frame import (
     TO_SIMULATOR,
     orientations_to_simulator,
     tensors_to_simulator,
     to_simulator,
     wrenches_to_simulator,
 )
-from ..body.humanoid import Humanoid
-from ..body.leg_ik import Legs, solve_leg_ik
+from ..body.soles import split_by_foot
 from ..engines.world import Reference, RootState, World, interpolate_frames, rotation_velocities, velocities_m_s
 from ..settings.tracker import TrackerSettings
 from ..stages.scene import PLAIN, Scene
@@ -53,7 +54,7 @@ class ControlSequence:
     """(S, N, J, 4) targets of the joint drives."""
     torques_nm: np.ndarray
     """(S, N, J, 3) feed-forward joint torques."""
-    rest: np.ndarray
+    unexplained: np.ndarray
     """(S, N, 6) wrench that contacts leave unexplained."""
     inertia: np.ndarray
     """(S, N, 3, 3) inertia of the whole body about its centre of mass, in kg m²."""
@@ -112,7 +113,7 @@ def make_control_sequence(
     """Compute the control sequence of planned motions."""
     body = planned.body
     contacts = planned.contacts
-    needs = contacts.needs
+    demand = contacts.demand
     fps = planned.motions.fps
     times_s = _simulation_times_s(planned, settings)
     step_s = times_s[1]
@@ -125,15 +126,15 @@ def make_control_sequence(
     def at_steps(values: np.ndarray) -> np.ndarray:
         return interpolate_frames(np.swapaxes(values, 0, 1), fps, times_s[:-1])
 
-    forward_nm = compute_joint_torques(body, needs, contacts.force_n, contacts.points_m)
+    forward_nm = compute_joint_torques(body, demand, contacts.force_n, contacts.points_m)
     targets, torques_nm = world.drive(body, reference, times_s[:-1], at_steps(forward_nm))
     # In a scene this force would hold bodies on paths that gravity there forbids.
-    rest = contacts.rest.copy()
-    rest[..., :3] *= scene.is_plain
-    planned_lever_m = _rotate_vector(needs.orientations[:, :, 0], body.centre_m[0])
-    root_centre_m = needs.positions_m[:, :, 0] + planned_lever_m
+    unexplained = contacts.unexplained.copy()
+    unexplained[..., :3] *= scene.is_plain
+    planned_lever_m = _rotate_vector(demand.orientations[:, :, 0], body.centre_m[0])
+    root_centre_m = demand.positions_m[:, :, 0] + planned_lever_m
     legs = Legs.from_skeleton(body.tree)
-    ankles_m = needs.positions_m[:, :, legs.ankles]
+    ankles_m = demand.positions_m[:, :, legs.ankles]
     jacobians = compute_leg_jacobians(body, contacts)
     jacobians = jacobians @ TO_SIMULATOR.T
     jacobians = jacobians.reshape(*jacobians.shape[:3], 9, 3)
@@ -148,9 +149,9 @@ def make_control_sequence(
         rotations=rotations[:2, :, 1:],
         targets=targets,
         torques_nm=torques_nm,
-        rest=at_steps(wrenches_to_simulator(rest)),
-        inertia=at_steps(tensors_to_simulator(compute_whole_inertia(body, needs))),
-        lever_m=at_steps(to_simulator(needs.centre_m - root_centre_m)),
+        unexplained=at_steps(wrenches_to_simulator(unexplained)),
+        inertia=at_steps(tensors_to_simulator(compute_whole_inertia(body, demand))),
+        lever_m=at_steps(to_simulator(demand.centre_m - root_centre_m)),
         push_n=np.repeat(push_n[:, None], len(planned), axis=1),
         loaded=at_steps(leg_loads),
         ankles_m=at_steps(to_simulator(ankles_m)),
@@ -184,8 +185,8 @@ def compute_leg_jacobians(body: Humanoid, plans: ContactPlan) -> np.ndarray:
         displacement. The last axis is the direction of the displacement in the world, y up.
     """
     legs = Legs.from_skeleton(body.tree)
-    pose = (body.tree, plans.needs.positions_m, plans.needs.orientations)
-    ankles_m = plans.needs.positions_m[:, :, legs.ankles]
+    pose = (body.tree, plans.demand.positions_m, plans.demand.orientations)
+    ankles_m = plans.demand.positions_m[:, :, legs.ankles]
     steps_m = JACOBIAN_STEP_M * np.stack([-np.eye(3), np.eye(3)])
     moved_m = ankles_m + steps_m[:, :, None, None, None]
     rotations = solve_leg_ik(*pose, None, moved_m)
@@ -201,7 +202,7 @@ def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
     """Return each leg's planned load (N, T, 2) in [0, 1]."""
     body = planned.body
     corners_n = planned.contacts.force_n[:, :, : len(body.soles), 1]
-    load_n = corners_n.reshape(*corners_n.shape[:2], 2, -1).sum(-1)
+    load_n = split_by_foot(corners_n, axis=2).sum(-1)
     full_load_n = full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2
     return np.clip(load_n / full_load_n, 0.0, 1.0)
 
@@ -256,12 +257,12 @@ def make_reference_trajectory(
     centre_m = to_simulator(np.sum(body.mass_kg[:, None] * centres_m, axis=1) / body.total_mass_kg)
     not_soles_n = contacts.force_n.copy()
     not_soles_n[:, :, : len(body.soles)] = 0.0
-    arms_m = contacts.points_m - contacts.needs.centre_m[:, :, None]
-    wrench = contacts.needs.wrench - net_wrench(arms_m, not_soles_n)
+    arms_m = contacts.points_m - contacts.demand.centre_m[:, :, None]
+    wrench = contacts.demand.wrench - net_wrench(arms_m, not_soles_n)
     upward_n = contacts.force_n[0, ..., 1]
     seated_n = upward_n[:, np.isin(body.contact_points.links, body.trunk_and_thighs)].sum(axis=-1)
     sole_share = 1.0 - seated_n / np.maximum(upward_n.sum(axis=-1), 1e-9)
-    torques_nm = compute_joint_torques(body, contacts.needs, not_soles_n, contacts.points_m)
+    torques_nm = compute_joint_torques(body, contacts.demand, not_soles_n, contacts.points_m)
     no_torques_nm = np.zeros((len(times_s) - 1, 1, len(body) - 1, 3))
     _, drive_nm = world.drive(body, reference, times_s[:-1], no_torques_nm)
     ground_m = ground_of_feet_m(planned.supports[0], planned.frames)

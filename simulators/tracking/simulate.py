@@ -50,7 +50,7 @@ def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
         return np.tile([0.0, 0.0, 0.0, 1.0], (len(plan), 1))
     left = plan.body.tree.parts.index("left_hip")
     right = plan.body.tree.parts.index("right_hip")
-    hips_m = plan.contacts.needs.positions_m[:, 0]
+    hips_m = plan.contacts.demand.positions_m[:, 0]
     x_m, _, z_m = (hips_m[:, left] - hips_m[:, right]).T
     half_rad = np.arctan2(z_m, x_m) / 2
     nothing = np.zeros(len(plan))
@@ -69,24 +69,24 @@ def _turn_plan(plan: MotionPlan, turns: np.ndarray) -> MotionPlan:
     rotations = motions.rotations.copy()
     rotations[:, :, 0] = compose(of_frames, rotations[:, :, 0])
     contacts = plan.contacts
-    needs = contacts.needs
+    demand = contacts.demand
     return replace(
         plan,
         motions=replace(motions, root_m=rotate(of_frames, motions.root_m), rotations=rotations),
         contacts=replace(
             contacts,
-            needs=replace(
-                needs,
-                positions_m=rotate(of_points, needs.positions_m),
-                orientations=compose(of_points, needs.orientations),
-                force_n=rotate(of_points, needs.force_n),
-                moment_nm=rotate(of_points, needs.moment_nm),
-                centre_m=rotate(of_frames, needs.centre_m),
-                wrench=_turn_wrenches(of_frames, needs.wrench),
+            demand=replace(
+                demand,
+                positions_m=rotate(of_points, demand.positions_m),
+                orientations=compose(of_points, demand.orientations),
+                force_n=rotate(of_points, demand.force_n),
+                moment_nm=rotate(of_points, demand.moment_nm),
+                centre_m=rotate(of_frames, demand.centre_m),
+                wrench=_turn_wrenches(of_frames, demand.wrench),
             ),
             points_m=rotate(of_points, contacts.points_m),
             force_n=rotate(of_points, contacts.force_n),
-            rest=_turn_wrenches(of_frames, contacts.rest),
+            unexplained=_turn_wrenches(of_frames, contacts.unexplained),
         ),
         supports=[
             [_turn_support(support, turn) for support in supports]

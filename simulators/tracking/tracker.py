@@ -16,7 +16,8 @@ from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vect
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross
 from selfcorrect.runtime.progress import report_progress
 
-from ..body.frames import (
+from ..body.leg_ik import Legs
+from ..body.simulator_frame import (
     from_simulator,
     orientations_from_simulator,
     rotate_inverse,
@@ -24,7 +25,6 @@ from ..body.frames import (
     small_rotation,
     wrenches_from_simulator,
 )
-from ..body.leg_ik import Legs
 from ..engines.support_colliders import find_present_supports
 from ..engines.world import RootState, World
 from ..settings.plan import PLAN, FeedbackSettings
@@ -226,11 +226,11 @@ class _Controller:
             return wrench
         goal = controls.goal(step, remaining)
         root = RootState(*(values[remaining] for values in world.root()))
-        rest = controls.rest[step, remaining]
-        force_n = self._root_wrench.force_n(goal, root, rest)
+        unexplained = controls.unexplained[step, remaining]
+        force_n = self._root_wrench.force_n(goal, root, unexplained)
         tilt_rad = rotation_error(goal.orientation, root.orientation)
         spin_rad_s = goal.angular_velocity_rad_s - root.angular_velocity_rad_s
-        moment_nm = self._root_wrench.moment_nm(tilt_rad, spin_rad_s, rest, controls.inertia[step, remaining])
+        moment_nm = self._root_wrench.moment_nm(tilt_rad, spin_rad_s, unexplained, controls.inertia[step, remaining])
         torque_nm = moment_nm + cross(controls.lever_m[step, remaining], force_n)
         targets = self._feedback.move(step, frame, goal, root, tilt_rad, ankles_m)
         pushed_n = force_n + controls.push_n[step, remaining]
@@ -270,7 +270,7 @@ class _CompiledControl:
         steps, count = controls.targets.shape[:2]
         goals = (controls.goal_m, controls.goal_orientation, controls.goal_m_s, controls.goal_rad_s)
         others = (
-            controls.rest,
+            controls.unexplained,
             controls.inertia,
             controls.lever_m,
             controls.push_n,
@@ -350,20 +350,20 @@ class RootWrench:
         """(5,) angular rates, damping, and moment limit."""
         return np.array([*self._rate_rad_s, self._angular_damping, self._torque_limit_nm])
 
-    def force_n(self, goals: RootState, states: RootState, rest: np.ndarray) -> np.ndarray:
+    def force_n(self, goals: RootState, states: RootState, unexplained: np.ndarray) -> np.ndarray:
         """Return the forces on the roots.
 
         Args:
             goals: Goals of n roots.
-            rest: (n, 6) force and moment that contacts leave unexplained.
+            unexplained: (n, 6) force and moment that contacts leave unexplained.
 
         Returns:
             (n, 3) in N.
         """
-        count = len(rest)
+        count = len(unexplained)
         pull_n = self._stiffness[:count] * (goals.position_m - states.position_m)
         velocity_error_m_s = goals.velocity_m_s - states.velocity_m_s
-        force_n = pull_n + self._damping[:count] * velocity_error_m_s + rest[:, :3]
+        force_n = pull_n + self._damping[:count] * velocity_error_m_s + unexplained[:, :3]
         limit_n = self._limits_n[:count]
         across_n = np.hypot(force_n[:, 0], force_n[:, 1])
         scale = np.minimum(1.0, limit_n / np.maximum(across_n, 1e-9))
@@ -372,14 +372,14 @@ class RootWrench:
         return force_n
 
     def moment_nm(
-        self, tilt_rad: np.ndarray, spin_rad_s: np.ndarray, rest: np.ndarray, inertia: np.ndarray
+        self, tilt_rad: np.ndarray, spin_rad_s: np.ndarray, unexplained: np.ndarray, inertia: np.ndarray
     ) -> np.ndarray:
         """Return the moments about the centres of mass.
 
         Args:
             tilt_rad: (n, 3) rotation vectors from the roots' orientations to their goals.
             spin_rad_s: (n, 3) differences from the roots' angular velocities to their goals.
-            rest: (n, 6) force and moment that contacts leave unexplained.
+            unexplained: (n, 6) force and moment that contacts leave unexplained.
             inertia: (n, 3, 3) of the bodies about their centres of mass.
 
         Returns:
@@ -387,7 +387,7 @@ class RootWrench:
         """
         acceleration = self._rate_rad_s * (self._rate_rad_s * tilt_rad + self._angular_damping * spin_rad_s)
         x, y, z = acceleration.T[..., None]
-        moment_nm = inertia[..., 0] * x + inertia[..., 1] * y + inertia[..., 2] * z + rest[:, 3:]
+        moment_nm = inertia[..., 0] * x + inertia[..., 1] * y + inertia[..., 2] * z + unexplained[:, 3:]
         x, y, z = moment_nm.T
         size_nm = np.sqrt(x * x + y * y + z * z)
         scale = np.minimum(1.0, self._torque_limit_nm / np.maximum(size_nm, 1e-9))

@@ -19,7 +19,9 @@ from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross
 from selfcorrect.motion.kinematics import forward_kinematics
 
 from ..body.contact_forces import solve_contact_forces
-from ..body.frames import (
+from ..body.humanoid import Humanoid
+from ..body.leg_ik import Legs
+from ..body.simulator_frame import (
     from_simulator,
     rotate_inverse,
     rotation_error,
@@ -27,8 +29,7 @@ from ..body.frames import (
     to_simulator,
     wrenches_from_simulator,
 )
-from ..body.humanoid import Humanoid
-from ..body.leg_ik import Legs
+from ..body.soles import corner_positions
 from ..engines.world import RootState, World
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from .control_sequence import ReferenceTrajectory
@@ -320,7 +321,7 @@ class WholeBodyController:
         """
         soles = self._trajectory.body.soles
         loaded = self._trajectory.controls.loaded[step, 0]
-        corners_m = bodies.positions_m[:, soles.joints] + rotate(bodies.orientations[:, soles.joints], soles.offsets_m)
+        corners_m = corner_positions(soles, bodies.positions_m, bodies.orientations)
         heights_m = corners_m[..., 2] - self._trajectory.ground_m[step, self._foot_of_corner]
         touches = np.clip(1.5 * (1 - heights_m / contact_height_m[:, None]), 0.0, 1.0)
         activation = touches * np.maximum(loaded, UNPLANNED_CONTACT_WEIGHT)[self._foot_of_corner]

@@ -22,7 +22,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.planning.edited_contacts import Contacts, FootContact
+from selfcorrect.simulators.planning.edited_contacts import Contacts, LimbContact
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 from selfcorrect.simulators.views.carried import _find_floating_legs, find_carrier
 from selfcorrect.simulators.views.rides import Ride
@@ -257,7 +257,7 @@ def test_carrier_is_symmetric(kind: str, change: Callable[[sc.Motion], sc.Motion
 def test_contacts_place_carried_body() -> None:
     motion = sit(1.0)
     last = FRAMES - 1
-    contacts = Contacts(FRAMES, motion.fps, (FootContact("left foot", 0, last, kind="rides"),))
+    contacts = Contacts(FRAMES, motion.fps, (LimbContact("left foot", 0, last, kind="rides"),))
     notes = sc.correct(motion, kinematic=True, contacts=contacts).notes
     assert NoteKind.CARRIED not in {note.kind for note in notes}
 

@@ -111,7 +111,8 @@ def test_residual_plan_may_gain(walk, shaken):
 def test_infinite_plan_is_simulated(walk):
     plan_alone = make_plan([walk])
     broken = replace(
-        plan_alone, contacts=replace(plan_alone.contacts, rest=np.full_like(plan_alone.contacts.rest, np.nan))
+        plan_alone,
+        contacts=replace(plan_alone.contacts, unexplained=np.full_like(plan_alone.contacts.unexplained, np.nan)),
     )
     assert BLEND_SIMULATION.can_gain(broken).all()
 

@@ -16,8 +16,8 @@ from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 from selfcorrect.runtime.processes import limit_threads
-from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import build_humanoid
+from selfcorrect.simulators.body.simulator_frame import orientations_to_simulator
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor, StabilizeFloor
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders

@@ -12,7 +12,7 @@ from turned_joints import pose_joint
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.contact_forces import solve_contact_forces
-from selfcorrect.simulators.body.dynamics import compute_joint_torques, compute_whole_inertia, demand
+from selfcorrect.simulators.body.dynamics import compute_demand, compute_joint_torques, compute_whole_inertia
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.settings.plan import ContactSettings
@@ -24,8 +24,8 @@ def test_standing_body_demands_weight(stand):
     body = build_humanoid(stand.skeleton)
     plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)
     weight_n = body.weight_n
-    assert np.allclose(plan.needs.wrench[..., :3], [0.0, weight_n, 0.0], atol=1e-6)
-    assert np.linalg.norm(plan.rest[..., :3], axis=-1).max() < 0.01 * weight_n
+    assert np.allclose(plan.demand.wrench[..., :3], [0.0, weight_n, 0.0], atol=1e-6)
+    assert np.linalg.norm(plan.unexplained[..., :3], axis=-1).max() < 0.01 * weight_n
     assert np.allclose(plan.force_n.sum(2)[..., 1], weight_n, rtol=0.01)
 
 
@@ -117,7 +117,7 @@ def test_a_falling_body_demands_nothing(stand):
     times_s = np.arange(len(stand)) / stand.fps
     fall_m = -0.5 * GRAVITY_M_S2 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]
     falling = body.select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + fall_m)]))
-    assert np.abs(demand(body, falling, SMOOTHING_S).wrench[0, 5:-5]).max() < 0.2
+    assert np.abs(compute_demand(body, falling, SMOOTHING_S).wrench[0, 5:-5]).max() < 0.2
 
 
 def test_spin_demands_moment(stand):
@@ -128,9 +128,9 @@ def test_spin_demands_moment(stand):
     body = build_humanoid(stand.skeleton)
     times_s = np.arange(len(stand)) / stand.fps
     spinning = pose_joint(stand, 0, Rotation.from_rotvec(0.5 * 2.0 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]))
-    needs = demand(body, body.select_links(MotionBatch.stack([spinning])), SMOOTHING_S)
-    inertia = compute_whole_inertia(body, needs)[0, :, 1, 1]
-    assert np.allclose(needs.wrench[0, 6:-6, 4], 2.0 * inertia[6:-6], rtol=0.05)
+    demand = compute_demand(body, body.select_links(MotionBatch.stack([spinning])), SMOOTHING_S)
+    inertia = compute_whole_inertia(body, demand)[0, :, 1, 1]
+    assert np.allclose(demand.wrench[0, 6:-6, 4], 2.0 * inertia[6:-6], rtol=0.05)
 
 
 def test_torques_hold_arm(stand):
@@ -140,7 +140,7 @@ def test_torques_hold_arm(stand):
     """
     body = build_humanoid(stand.skeleton)
     plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)
-    torque_nm = compute_joint_torques(body, plan.needs, plan.force_n, plan.points_m)[0, 15]
+    torque_nm = compute_joint_torques(body, plan.demand, plan.force_n, plan.points_m)[0, 15]
     shoulder = body.tree.joint("left_shoulder")
     elbow = body.tree.joint("left_elbow")
     centre_m = [body.centre_m[shoulder][0], body.tree.offsets_m[elbow][0] + body.centre_m[elbow][0]]

@@ -20,7 +20,7 @@ from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, res
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.simulators.planning.contact_holding import HOLDING_TOLERANCE_M, find_missed
-from selfcorrect.simulators.planning.edited_contacts import Contacts, FootContact
+from selfcorrect.simulators.planning.edited_contacts import Contacts, LimbContact
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 
 
@@ -48,7 +48,7 @@ def correct(motion: sc.Motion, **options: Any) -> CorrectedMotion:
     return correction
 
 
-def soles_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
+def soles_m(motion: sc.Motion, contact: LimbContact) -> np.ndarray:
     """Return a standing sole's corners (F, K, 3).
 
     The frames are those of the contact.
@@ -58,7 +58,7 @@ def soles_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
     return corners_m[contact.frames, sole_points(seen.skeleton).side == contact.foot]
 
 
-def toes_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
+def toes_m(motion: sc.Motion, contact: LimbContact) -> np.ndarray:
     """Return toe tips (F, 2) during a contact.
 
     These are x and z.
@@ -66,7 +66,7 @@ def toes_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
     return soles_m(motion, contact)[:, -2:].mean(axis=1)[:, [0, 2]]
 
 
-def is_held(motion: sc.Motion, contact: FootContact) -> bool:
+def is_held(motion: sc.Motion, contact: LimbContact) -> bool:
     """Return whether a corner of the sole stays.
 
     It does from frame to frame, and the lowest one is at the same height.
@@ -77,7 +77,7 @@ def is_held(motion: sc.Motion, contact: FootContact) -> bool:
     return bool(steps_m.max(initial=0.0) < 0.005 and np.ptp(lowest_m) < 0.02)
 
 
-def is_noted(correction: CorrectedMotion, contact: FootContact) -> bool:
+def is_noted(correction: CorrectedMotion, contact: LimbContact) -> bool:
     words = [note.words for note in correction.notes if note.kind is NoteKind.CONTACT_MISSED]
     return any(said.startswith(str(contact)) for said in words)
 
@@ -92,13 +92,13 @@ def inner_contact(contacts: Contacts) -> int:
     )
 
 
-def with_contact(contacts: Contacts, index: int, *edited: FootContact) -> Contacts:
+def with_contact(contacts: Contacts, index: int, *edited: LimbContact) -> Contacts:
     """The contacts with others in the place of one."""
     others = contacts.contacts[:index], contacts.contacts[index + 1 :]
     return replace(contacts, contacts=(*others[0], *edited, *others[1]))
 
 
-def move_contact(contact: FootContact, by_m: float) -> FootContact:
+def move_contact(contact: LimbContact, by_m: float) -> LimbContact:
     assert contact.position_m is not None
     x, y, z = contact.position_m
     return replace(contact, position_m=(x + by_m, y, z))
@@ -233,10 +233,10 @@ def test_duplicate_line_counts_once(edited_contacts: Contacts) -> None:
 
 def test_overlapping_contacts_raise(contacts: Contacts) -> None:
     last = contacts.frames - 1
-    many = [FootContact("left foot", frame % 30, last, (1e-6 * frame, 0.0, 0.0)) for frame in range(20_000)]
+    many = [LimbContact("left foot", frame % 30, last, (1e-6 * frame, 0.0, 0.0)) for frame in range(20_000)]
     with pytest.raises(InputError, match="left foot overlap: frames 0"):
         replace(contacts, contacts=tuple(many))
-    beside = (FootContact("left foot", 0, 9), FootContact("right foot", 5, last), FootContact("left foot", 10, last))
+    beside = (LimbContact("left foot", 0, 9), LimbContact("right foot", 5, last), LimbContact("left foot", 10, last))
     assert replace(contacts, contacts=beside).contacts == beside
 
 
@@ -277,7 +277,7 @@ def test_other_length_raises(motion: sc.Motion, contacts: Contacts) -> None:
     with pytest.raises(InputError, match="frames per second"):
         sc.correct(motion, kinematic=True, contacts=replace(contacts, fps=2 * contacts.fps))
     with pytest.raises(InputError, match=r"contacts.*\b9\b"):
-        sc.correct(motion, kinematic=True, contacts=Contacts(9, motion.fps, (FootContact("left foot", 0, 3),)))
+        sc.correct(motion, kinematic=True, contacts=Contacts(9, motion.fps, (LimbContact("left foot", 0, 3),)))
     correct(motion, contacts=replace(contacts, fps=1.001 * contacts.fps))
 
 
@@ -298,7 +298,7 @@ def test_contacts_are_of_one_motion(
 
 def test_rejected_motion_is_unchanged(motion: sc.Motion, contacts: Contacts) -> None:
     short = motion.frames(0, 3)
-    few = Contacts(3, motion.fps, (FootContact("left foot", 0, 2),))
+    few = Contacts(3, motion.fps, (LimbContact("left foot", 0, 2),))
     correction = sc.correct(short, kinematic=True, contacts=few)
     assert not correction.accepted
     assert np.array_equal(correction.motion.rotations, short.rotations)
@@ -323,7 +323,7 @@ def test_console_names_worst_miss(tmp_path: Path, capsys: pytest.CaptureFixture[
 def with_kinds(motion: sc.Motion, *contacts: tuple[str, str]) -> Contacts:
     """Contacts of parts and kinds over a whole motion."""
     last = len(motion) - 1
-    made = [FootContact(part, 0, last, kind=kind) for part, kind in contacts]  # type: ignore[arg-type]
+    made = [LimbContact(part, 0, last, kind=kind) for part, kind in contacts]  # type: ignore[arg-type]
     return Contacts(len(motion), motion.fps, tuple(made))
 
 
@@ -372,8 +372,8 @@ def test_sliding_feet_are_no_drift() -> None:
 
 def test_pushing_foot_stands_in_world() -> None:
     motion = make_glide()
-    left = FootContact("left foot", 0, 119, kind="rides")
-    right = FootContact("right foot", 50, 58)
+    left = LimbContact("left foot", 0, 119, kind="rides")
+    right = LimbContact("right foot", 50, 58)
     correction = correct(motion, contacts=Contacts(120, motion.fps, (left, right)))
     assert np.linalg.norm(np.ptp(toes_m(correction.motion, right), axis=0)) < 0.02 or is_noted(correction, right)
     ride_m = toes_m(correction.motion, left) - toes_m(motion, left)
@@ -383,7 +383,7 @@ def test_pushing_foot_stands_in_world() -> None:
 def test_hand_stays_in_place(motion: sc.Motion, contacts: Contacts) -> None:
     wrist = motion.skeleton.parts.index("left_wrist")
     last = len(motion) - 1
-    hand = FootContact("left hand", last // 2, last // 2 + 5)
+    hand = LimbContact("left hand", last // 2, last // 2 + 5)
     given = replace(contacts, contacts=(*contacts.contacts, hand))
     correction = correct(motion, contacts=given)
     places_m = sc.joint_positions(correction.motion, [wrist])[hand.frames, 0]
@@ -407,7 +407,7 @@ def test_left_hand_does_not_drag_body(motion: sc.Motion) -> None:
     speed_m_s = np.array([0.0, 0.0, 4.0])
     walk = replace(motion, root_m=motion.root_m + np.outer(np.arange(len(motion)) / motion.fps, speed_m_s))
     last = len(walk) - 1
-    hand = FootContact("left hand", 0, last)
+    hand = LimbContact("left hand", 0, last)
     correction = correct(walk, contacts=Contacts(len(walk), walk.fps, (hand,)))
     free = correct(walk, contacts=Contacts(len(walk), walk.fps, ()))
     away_m = np.linalg.norm(walk.root_m[-1] - walk.root_m[0]) / 2
@@ -426,7 +426,7 @@ def test_left_hand_does_not_drag_body(motion: sc.Motion) -> None:
 )
 def test_impossible_kind_raises(contact: dict[str, Any], why: str) -> None:
     with pytest.raises(InputError, match=why):
-        FootContact(first_frame=0, last_frame=3, **contact)
+        LimbContact(first_frame=0, last_frame=3, **contact)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_centre_shift_solves_least_squares():
     count = 9
     mass = 70.0
     fps = 30.0
-    rest = generator.normal(0, 50, (count, 6))
+    unexplained = generator.normal(0, 50, (count, 6))
     contact_n = generator.normal(0, 300, (count, 3))
     second = np.zeros((count - 2, count))
     for row in range(count - 2):
@@ -53,18 +53,18 @@ def test_centre_shift_solves_least_squares():
     for t in range(count):
         turn[3 * t : 3 * t + 3, 3 * t : 3 * t + 3] = arms[..., t]
     matrix = np.concatenate([accelerate, 3 * turn, np.sqrt(FilterSettings().shift_weight) * np.eye(3 * count)])
-    right = np.concatenate([-rest[1:-1, :3].ravel(), -3 * rest[:, 3:].ravel(), np.zeros(3 * count)])
+    right = np.concatenate([-unexplained[1:-1, :3].ravel(), -3 * unexplained[:, 3:].ravel(), np.zeros(3 * count)])
     assert np.allclose(
-        solve_centre_shift(rest, contact_n, mass, fps).ravel(), np.linalg.lstsq(matrix, right)[0], atol=1e-9
+        solve_centre_shift(unexplained, contact_n, mass, fps).ravel(), np.linalg.lstsq(matrix, right)[0], atol=1e-9
     )
 
 
 @pytest.mark.parametrize("label", ["walk", "jump", "kick"])
 def test_filtered_motion_is_explained_better(clips, label):
     body, links = clean_motion(clips[label])
-    before = np.linalg.norm(plan_contacts(body, links, FRICTION).rest[..., :3], axis=-1).mean()
+    before = np.linalg.norm(plan_contacts(body, links, FRICTION).unexplained[..., :3], axis=-1).mean()
     after = np.linalg.norm(
-        plan_contacts(body, Planner(body, FRICTION).filter_dynamics(links), FRICTION).rest[..., :3], axis=-1
+        plan_contacts(body, Planner(body, FRICTION).filter_dynamics(links), FRICTION).unexplained[..., :3], axis=-1
     ).mean()
     assert after < 0.7 * before
 
@@ -96,7 +96,7 @@ def test_one_leg_stand_is_balanced(stand):
     for settings in (PLAN, RESIDUAL_FREE_PLAN):
         contacts = plan_contacts(body, Planner(body, FRICTION, settings=settings).filter_dynamics(links), FRICTION)
         left_m = contacts.points_m[0, :, : len(body.soles) // 2, 0]
-        beside_m.append(np.abs(contacts.needs.centre_m[0, :, 0] - left_m.mean(-1))[5:-5].max())
+        beside_m.append(np.abs(contacts.demand.centre_m[0, :, 0] - left_m.mean(-1))[5:-5].max())
     half_width_m = np.ptp(left_m, axis=-1).min() / 2
     assert beside_m[0] > half_width_m
     assert beside_m[1] < 0.9 * half_width_m
@@ -180,7 +180,7 @@ def test_sunken_body_is_lifted(clips):
     raised_m = lifted.root_m[0, :, 1] - sunk.root_m[:, 1]
     assert (raised_m > 0.05).all()
     plan = plan_contacts(body, lifted, FRICTION)
-    assert np.median(np.linalg.norm(plan.rest[..., :3], axis=-1)) < 0.01 * body.weight_n
+    assert np.median(np.linalg.norm(plan.unexplained[..., :3], axis=-1)) < 0.01 * body.weight_n
 
 
 FRAMES = 20
@@ -330,7 +330,7 @@ def test_flight_keeps_angular_momentum(clips, label):
         filter_settings = replace(RESIDUAL_FREE_PLAN.filter, turn_rad_s=rate_rad_s)
         planner = Planner(body, FRICTION, settings=replace(RESIDUAL_FREE_PLAN, filter=filter_settings))
         planned = planner.filter_dynamics(links)
-        missing_nm.append(np.abs(plan_contacts(body, planned, FRICTION).rest[..., 3:]).mean())
+        missing_nm.append(np.abs(plan_contacts(body, planned, FRICTION).unexplained[..., 3:]).mean())
         assert soles_m(body, planned) == pytest.approx(soles_m(body, links), abs=0.05)
     assert missing_nm[1] < 0.8 * missing_nm[0]
 

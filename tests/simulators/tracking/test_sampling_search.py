@@ -17,7 +17,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.dynamics import compute_joint_torques
-from selfcorrect.simulators.body.frames import to_simulator
+from selfcorrect.simulators.body.simulator_frame import to_simulator
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
 from selfcorrect.simulators.compare.comparison import MotionComparison
 from selfcorrect.simulators.corrector import PhysicsCorrector
@@ -109,7 +109,7 @@ def test_torques_bear_sole_forces(walking, planned_walk):
     corners_m = to_simulator(plan.points_m[:, 0, :soles])
     assert np.linalg.norm(forces_n.sum(axis=1)) > 100
     borne_nm = balance.compute_leg_torques_nm(BodyStates.from_world(world, trajectory.body), forces_n, corners_m)
-    whole_nm = compute_joint_torques(planned_walk.body, plan.needs, plan.force_n, plan.points_m)[0, 0]
+    whole_nm = compute_joint_torques(planned_walk.body, plan.demand, plan.force_n, plan.points_m)[0, 0]
     assert np.allclose(trajectory.torques_nm[0] + borne_nm[0], whole_nm, atol=0.01)
 
 
@@ -358,7 +358,7 @@ def test_trajectory_gives_sole_wrench(walking, planned_walk):
     Nothing else touches.
     """
     trajectory: ReferenceTrajectory = walking[1]
-    wrench = planned_walk.contacts.needs.wrench[0, 0]
+    wrench = planned_walk.contacts.demand.wrench[0, 0]
     assert np.allclose(trajectory.wrench[0, :3], to_simulator(wrench[:3]), atol=1e-6)
     assert np.allclose(trajectory.wrench[0, 3:], to_simulator(wrench[3:]), atol=1e-6)
     assert np.array_equal(trajectory.ground_m, np.zeros_like(trajectory.ground_m))

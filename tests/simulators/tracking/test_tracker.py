@@ -17,10 +17,10 @@ from selfcorrect.motion.geometry import compiled
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body import frames
-from selfcorrect.simulators.body.frames import rotate_inverse, rotation_error, small_rotation
+from selfcorrect.simulators.body import simulator_frame
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
+from selfcorrect.simulators.body.simulator_frame import rotate_inverse, rotation_error, small_rotation
 from selfcorrect.simulators.engines.world import (
     Reference,
     RootState,
@@ -141,19 +141,21 @@ def root(position_m=STILL, orientation=NO_TURN, velocity_m_s=STILL, angular_rad_
 
 def test_conversion_round_trips():
     vectors = np.random.default_rng(0).normal(size=(5, 3))
-    assert np.array_equal(frames.from_simulator(frames.to_simulator(vectors)), vectors)
-    assert np.allclose(frames.to_simulator(np.array([0.0, 1.0, 0.0])), [0.0, 0.0, 1.0])
+    assert np.array_equal(simulator_frame.from_simulator(simulator_frame.to_simulator(vectors)), vectors)
+    assert np.allclose(simulator_frame.to_simulator(np.array([0.0, 1.0, 0.0])), [0.0, 0.0, 1.0])
     first, second = np.random.default_rng(1).normal(size=(2, 3))
-    product = np.cross(frames.to_simulator(first), frames.to_simulator(second))
-    assert np.allclose(product, frames.to_simulator(np.cross(first, second)))
+    product = np.cross(simulator_frame.to_simulator(first), simulator_frame.to_simulator(second))
+    assert np.allclose(product, simulator_frame.to_simulator(np.cross(first, second)))
 
 
 def test_orientations_convert_with_vectors():
     rotation = Rotation.from_rotvec([0.3, -1.0, 0.5])
     vector = np.array([0.2, 0.7, -0.4])
-    turned_in_simulator = Rotation.from_quat(frames.orientations_to_simulator(rotation.as_quat())).apply(vector)
-    assert np.allclose(turned_in_simulator, frames.to_simulator(rotation.apply(vector)))
-    back = frames.orientations_from_simulator(frames.orientations_to_simulator(rotation.as_quat()))
+    turned_in_simulator = Rotation.from_quat(simulator_frame.orientations_to_simulator(rotation.as_quat())).apply(
+        vector
+    )
+    assert np.allclose(turned_in_simulator, simulator_frame.to_simulator(rotation.apply(vector)))
+    back = simulator_frame.orientations_from_simulator(simulator_frame.orientations_to_simulator(rotation.as_quat()))
     assert np.allclose(Rotation.from_quat(back).as_matrix(), rotation.as_matrix())
 
 
