@@ -27,21 +27,12 @@ from .body.curves import smoothstep
 from .compare.comparison import MeasuredCorrection, find_clear_gains, measure_correction
 from .compare.evaluate import explain_large_move
 from .compare.feasibility import LONGEST_INFERRED, measure_missing_bodyweights
-from .results.results import (
-    NOTED_M,
-    CorrectedMotion,
-    CorrectMotions,
-    Failure,
-    FailureKind,
-    Note,
-    NoteKind,
-    Repair,
-    Stage,
-)
+from .results.results import NOTED_M, CorrectedMotion, Failure, FailureKind, Note, NoteKind, Repair, Stage
+from .results.view import CorrectParts, Part
 from .results.way_back import join, map_time
 from .stages.changes import keep_changes
-from .views.floor import MotionOnFloor
 from .views.pieces import SAME_FLOOR_M
+from .views.world import MotionOnFloor
 
 _SLIDE_TOLERANCE_M_S = 0.002
 """Tolerated increase in foot sliding on an estimated plane, in m/s."""
@@ -120,11 +111,6 @@ class KeptStretch:
         stretch = cls(motion, tuple(spans), fading)
         return stretch if stretch.leaves_enough_after(0) else None
 
-    @property
-    def parts(self) -> list[Motion]:
-        """The parts that are corrected."""
-        return [self.motion.frames(*span) for span in self.spans]
-
     def leaves_enough_after(self, kept: int) -> bool:
         """Return whether the parts, without `kept` frames, are most of the motion."""
         return sum(stop - start for start, stop in self.spans) - kept >= (1 - LARGEST_SHARE) * len(self.motion)
@@ -192,17 +178,18 @@ class KeptStretch:
         return raise_motion(self.motion, raised_m)
 
 
-def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
+def keep_failed_stretch(whole: Part, correction: CorrectedMotion, correct: CorrectParts) -> CorrectedMotion:
     """Keep a failed stretch uncorrected if that saves most of a motion.
 
     Args:
         correct: Correction of the parts beside the stretch. Stretches of these are kept in turn.
     """
-    stretch = KeptStretch.from_failure(motion, correction.failure)
+    stretch = KeptStretch.from_failure(whole.motion, correction.failure)
     if stretch is None:
         return correction
+    parts = [whole.frames(*span) for span in stretch.spans]
     corrections = []
-    for part, corrected in zip(stretch.parts, correct(stretch.parts), strict=True):
+    for part, corrected in zip(parts, correct(parts), strict=True):
         corrections.append(keep_failed_stretch(part, corrected, correct))
     restored = stretch.restore(corrections)
     return correction if restored is None else restored
@@ -244,7 +231,7 @@ def measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> Measur
     """
     candidate = MeasuredCorrection.from_correction(view.given, correction)
     restored = candidate.correction
-    moved_m = abs(restored.world.floor_moved_m)
+    moved_m = abs(restored.floor.moved_m)
     if moved_m <= NOTED_M:
         return candidate
     large_moves = explain_large_move(restored.figures.get("furthest_m", 0.0), {Repair.FLOOR: moved_m})
@@ -253,7 +240,7 @@ def measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> Measur
 
 
 def choose_on_floor(
-    view: MotionOnFloor, correction: CorrectedMotion, correct: CorrectMotions, *, moves_feet: bool
+    view: MotionOnFloor, correction: CorrectedMotion, correct: CorrectParts, *, moves_feet: bool
 ) -> CorrectedMotion:
     """Choose the best of a motion's corrections.
 
@@ -293,20 +280,20 @@ def _measure_depth_m(correction: CorrectedMotion) -> float:
 
 
 def keep_feet_from_worsening(
-    view: MotionOnFloor, candidate: MeasuredCorrection, correct: CorrectMotions
+    view: MotionOnFloor, candidate: MeasuredCorrection, correct: CorrectParts
 ) -> CorrectedMotion:
     """Return a correction only if it is clearly better.
 
     No standing foot may slide faster; otherwise, the given motion is returned. If feet slide faster on an estimated
     plane, the motion is corrected as on a level floor. If they do there, too, the motion is left unchanged.
     """
-    is_on_plane = view.plane.is_tilted and not view.levels
+    is_on_plane = view.world.plane.is_tilted and not view.world.levels
     if is_on_plane and _added_slide_m_s(candidate.correction) > _SLIDE_TOLERANCE_M_S:
-        (corrected,) = correct([view.given])
-        level_view = MotionOnFloor(view.given, view.given, moves_floor=view.moves_floor)
+        level_view = view.on_level_floor()
+        (corrected,) = correct([level_view.part])
         on_level_floor = measure_on_floor(level_view, level_view.restore(corrected))
         if _added_slide_m_s(on_level_floor.correction) < _added_slide_m_s(candidate.correction):
-            note = Note(NoteKind.TILT_IGNORED, view.plane.tilt_deg)
+            note = Note(NoteKind.TILT_IGNORED, view.world.plane.tilt_deg)
             remarks = (note, *on_level_floor.correction.remarks)
             candidate = replace(on_level_floor, correction=replace(on_level_floor.correction, remarks=remarks))
     return _keep_if_feet_worsen(view, candidate)
@@ -329,7 +316,9 @@ def _keep_if_feet_worsen(view: MotionOnFloor, candidate: MeasuredCorrection) -> 
     if slides_more:
         reason = Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))
     kept = _keep_motion(view, correction, reason)
-    faded = fade_where_feet_slide(kept.motion, correction.motion) if slides_more and not view.is_levelled else None
+    faded = (
+        fade_where_feet_slide(kept.motion, correction.motion) if slides_more and not view.world.is_levelled else None
+    )
     if faded is not None:
         motion, stretches = faded
         kept_stretches = (*stretches, *correction.kept_stretches)
@@ -345,7 +334,7 @@ def _keep_if_feet_worsen(view: MotionOnFloor, candidate: MeasuredCorrection) -> 
 def _has_worse_feet(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     """Return whether standing feet slide too much faster."""
     allowed_m_s = _SLIDE_TOLERANCE_M_S
-    if not view.plane.is_tilted:
+    if not view.world.plane.is_tilted:
         before_m_s = correction.before.get("skate_m_s", 0.0)
         allowed_m_s = max(_MAX_ADDED_SLIDE_M_S, _MAX_ADDED_SLIDE * before_m_s)
     return _added_slide_m_s(correction) > allowed_m_s + _SLIDE_PER_GAIN_HZ * _gained_height_m(
@@ -369,10 +358,10 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
 
     If corrections are levelled, so is the motion.
     """
-    motion = view.motion if view.is_levelled else view.given
+    motion = view.motion if view.world.is_levelled else view.given
     remarks = [note for note in correction.remarks if note.kind not in _NOTES_ON_CHANGES]
     kept = CorrectedMotion(motion, remarks=(*remarks, *reasons), world=correction.world)
-    return view.move_floor_to_zero(kept)
+    return view.decide_floor(kept)
 
 
 def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> CorrectedMotion:
@@ -422,9 +411,9 @@ def _added_slide_m_s(correction: CorrectedMotion) -> float:
     return added_m_s if np.isfinite(added_m_s) else 0.0
 
 
-def keep_failures(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
+def keep_failures(part: Part, correction: CorrectedMotion, correct: CorrectParts) -> CorrectedMotion:
     """Keep failed stretches, and measure the angular speed added to each joint."""
-    kept = keep_failed_stretch(motion, correction, correct)
+    kept = keep_failed_stretch(part, correction, correct)
     if not kept.accepted:
         return kept
-    return replace(kept, added_angular_speed_deg_s=added_by_joint_deg_s(motion, kept.motion))
+    return replace(kept, added_angular_speed_deg_s=added_by_joint_deg_s(part.motion, kept.motion))

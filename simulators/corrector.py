@@ -24,10 +24,10 @@ from .pipeline import Pipeline, correct_batches, release_simulator
 from .postprocess.state import PostprocessStep
 from .postprocess.steps import KINEMATIC_POSTPROCESS, POSTPROCESS
 from .results.results import CorrectedMotion
-from .results.view import CorrectionView, restore_views
+from .results.view import CorrectionView, Part, restore_views
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
-from .view_table import SAMPLE_VIEWS, VIEWS, ViewMotion
+from .view_table import SAMPLE_VIEWS, VIEWS, ViewPart
 
 _FIRST_SHARE = 0.95
 """Share of the work before views improve corrections, which makes some corrections again."""
@@ -115,7 +115,7 @@ def correct_samples(pipeline: Pipeline, motions: MotionBatch) -> Iterator[list[C
 
 
 def correct_through_views(
-    motions: Sequence[Motion], pipeline: Pipeline, workers: int = 1, views: Sequence[ViewMotion] = VIEWS
+    motions: Sequence[Motion], pipeline: Pipeline, workers: int = 1, views: Sequence[ViewPart] = VIEWS
 ) -> list[CorrectedMotion]:
     """Correct motions of any length through views.
 
@@ -130,32 +130,38 @@ def correct_through_views(
         SettingError: A motion has a ground, and so has the scene.
     """
     check_count("workers", workers, 1)
+    return _correct_parts([Part(motion) for motion in motions], pipeline, workers, views)
+
+
+def _correct_parts(
+    whole: Sequence[Part], pipeline: Pipeline, workers: int, views: Sequence[ViewPart]
+) -> list[CorrectedMotion]:
+    """Correct motions or parts of motions through the remaining views."""
     levels = []
-    parts = list(motions)
+    parts = list(whole)
     for see in views:
-        levels.append(
-            [CorrectionView.from_part(part) if find_input_failure(part) else see(part, pipeline) for part in parts]
-        )
+        level = []
+        for part in parts:
+            level.append(CorrectionView.from_part(part) if find_input_failure(part.motion) else see(part, pipeline))
+        levels.append(level)
         parts = [part for view in levels[-1] for part in view.parts]
         if workers == 1 and len(parts) > len(levels[-1]) and sum(map(len, parts)) > MAX_FRAMES_TOGETHER:
             corrections = _correct_in_groups(parts, pipeline, views[len(levels) :])
             break
     else:
-        corrections = _correct_in_batches(parts, pipeline, workers)
+        corrections = _correct_in_batches([part.motion for part in parts], pipeline, workers)
     parts.clear()
-    is_long = sum(map(len, motions)) > MAX_FRAMES_TOGETHER
+    is_long = sum(map(len, whole)) > MAX_FRAMES_TOGETHER
     with part_of_work(_FIRST_SHARE, 1.0):
         while levels:
-            below = partial(correct_through_views, pipeline=pipeline, workers=workers, views=views[len(levels) :])
+            below = partial(_correct_parts, pipeline=pipeline, workers=workers, views=views[len(levels) :])
             corrections = restore_views(levels.pop(), corrections, below)
             if is_long:
                 release_freed_memory()
     return corrections
 
 
-def _correct_in_groups(
-    parts: Sequence[Motion], pipeline: Pipeline, views: Sequence[ViewMotion]
-) -> list[CorrectedMotion]:
+def _correct_in_groups(parts: Sequence[Part], pipeline: Pipeline, views: Sequence[ViewPart]) -> list[CorrectedMotion]:
     """Correct pieces of long motions through the remaining views.
 
     Views copy the motions that they show. To save memory, only some pieces are corrected at a time.
@@ -165,7 +171,7 @@ def _correct_in_groups(
     corrections = []
     for group, (first, last) in zip(groups, shares, strict=True):
         with part_of_work(_FIRST_SHARE * first, _FIRST_SHARE * last):
-            corrections += correct_through_views(group, pipeline, views=views)
+            corrections += _correct_parts(group, pipeline, 1, views)
         release_simulator()  # the next pieces have other soles, thus other bodies
         release_freed_memory()
     return corrections

@@ -2,7 +2,7 @@
 
 Each view in `VIEWS` hides something that the clean-up should not have to know: unrelated poses, bodies carried by
 something unseen, repeated frames, exchanged legs, held channels, a lost path, a lift, a tilt, T-poses, cuts, the ends
-of loops, and the order of joints.
+of loops, and the order of joints. `see_from_ride` perceives the world of the motion once, and later views read it.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.editing.loops import match_loop_ends
-from selfcorrect.motion.motion import Motion, replace_keeping_stances
+from selfcorrect.motion.motion import replace_keeping_stances
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
 from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.observed_ground import observe_ground
@@ -26,56 +26,51 @@ from .cleanup.splices import JoinSplices
 from .compare.comparison import include_repair
 from .pipeline import Pipeline
 from .results.results import CorrectedMotion, Note, NoteKind
-from .results.view import CorrectionView
+from .results.view import CorrectionView, Part
 from .results.way_back import map_skeleton
 from .stages.staging import place_on_slope
 from .views.carried import skip_carried
 from .views.exchanged_legs import restore_exchanged_legs
-from .views.floor import MotionOnFloor
 from .views.lost_path import restore_path
 from .views.pieces import is_one_piece, split_into_pieces
 from .views.repeated_frames import skip_repeated_frames
-from .views.rides import see_from_moving_ground
 from .views.segments import skip_t_poses, split_into_takes
 from .views.unrelated_poses import skip_unrelated_poses
+from .views.world import MotionOnFloor, see_from_ride
 
 
-def _see_on_level_scene(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _see_on_level_scene(part: Part, pipeline: Pipeline) -> CorrectionView:
     """Hide the slope of the scene.
 
     The correction is put onto the slope in the end.
     """
-    if not pipeline.scene.is_plain and motion.ground:
+    if not pipeline.scene.is_plain and part.motion.ground:
         raise SettingError("a scene has its own floor; leave out the ground")
-    return CorrectionView.from_part(motion, partial(place_on_slope, pipeline.scene))
+    return CorrectionView.from_part(part, partial(place_on_slope, pipeline.scene))
 
 
-def _even_out_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _even_out_channels(part: Part, pipeline: Pipeline) -> CorrectionView:
     """Hide that channels have a lower rate than the pose.
 
     Such channels are interpolated, unless all frame times are kept.
     """
+    motion = part.motion
     held = HeldChannels(motion) if pipeline.cleanup.frame_times == "keep" else HeldChannels.from_motion(motion)
     if not held:
-        return CorrectionView.from_part(motion)
+        return CorrectionView.from_part(part)
     note = Note(NoteKind.CHANNELS_HELD, held.spacing, held.list_names())
-    return CorrectionView.from_part(held.motion, partial(include_repair, motion, note))
+    return CorrectionView.from_motion(held.motion, partial(include_repair, motion, note))
 
 
-def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _see_on_floor(part: Part, pipeline: Pipeline) -> CorrectionView:
     """Hide that the floor is tilted, and where a known ground is.
 
-    The floor is that of the known ground, or else the plane under the feet. If the ground is unknown and floors are not
-    estimated, the motion is seen as it is. On the way back, the best correction is chosen.
+    On the way back, the floor is decided, and the best correction is chosen.
     """
-    cleanup = pipeline.cleanup
-    if motion.ground is not None or cleanup.find_step(LevelFloor) is None:
-        view = MotionOnFloor.from_ground(motion)
-    else:
-        view = MotionOnFloor.from_estimated_plane(motion, levels=cleanup.level, moves_floor=not cleanup.keep_level)
-    moves_feet = not pipeline.postprocess or _should_change_path(cleanup)
+    view = MotionOnFloor(part.motion, part.world)
+    moves_feet = not pipeline.postprocess or _should_change_path(pipeline.cleanup)
     choose = partial(choose_on_floor, view, moves_feet=moves_feet)
-    return CorrectionView.from_part(view.motion, view.restore, choose)
+    return CorrectionView.from_part(view.part, view.restore, choose)
 
 
 def _should_change_path(settings: CleanupSettings) -> bool:
@@ -90,27 +85,28 @@ def _should_change_path(settings: CleanupSettings) -> bool:
     )
 
 
-def _keep_failed_stretches(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _keep_failed_stretches(part: Part, pipeline: Pipeline) -> CorrectionView:
     """Hide nothing, but keep a failed stretch if that saves most of a motion."""
-    return CorrectionView.from_part(motion, improve=partial(keep_failures, motion))
+    return CorrectionView.from_part(part, improve=partial(keep_failures, part))
 
 
-def _keep_failed_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _keep_failed_pieces(part: Part, pipeline: Pipeline) -> CorrectionView:
     """Hide nothing, but keep failed stretches of a motion in pieces.
 
     A stretch is kept if most of a piece cannot be corrected.
     """
-    return CorrectionView.from_part(motion) if is_one_piece(motion) else _keep_failed_stretches(motion, pipeline)
+    return CorrectionView.from_part(part) if is_one_piece(part.motion) else _keep_failed_stretches(part, pipeline)
 
 
-def _see_with_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _see_with_level_feet(part: Part, pipeline: Pipeline) -> CorrectionView:
     """Hide how a rig's foot frames are tilted, if soles are fitted.
 
     Soles are as deep as feet show them, and do not depend on the height of an unknown floor.
     """
     cleanup = pipeline.cleanup
+    motion = part.motion
     if cleanup.find_step(FitSoles) is None:
-        return CorrectionView.from_part(motion)
+        return CorrectionView.from_part(part)
     is_floor_known = motion.ground is not None or cleanup.find_step(LevelFloor) is None
     view = LevelFeet(get_foot_frames(motion) if is_floor_known else observe_ground(motion).feet)
 
@@ -120,22 +116,25 @@ def _see_with_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
             return restored
         return replace(restored, motion=match_loop_ends(restored.motion, motion))
 
-    return CorrectionView.from_part(replace_keeping_stances(view.view(motion), feet=view.feet), restore)
+    seen = replace_keeping_stances(view.view(motion), feet=view.feet)
+    return CorrectionView.from_part(replace(part, motion=seen), restore)
 
 
-def _see_in_anatomical_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _see_in_anatomical_order(part: Part, pipeline: Pipeline) -> CorrectionView:
     """Hide the order of joints in the file."""
+    motion = part.motion
     order = JointOrder.canonical(motion.skeleton)
-    return CorrectionView.from_part(order.view(motion), partial(map_skeleton, motion=motion, change=order))
+    seen = replace(part, motion=order.view(motion))
+    return CorrectionView.from_part(seen, partial(map_skeleton, motion=motion, change=order))
 
 
-ViewMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]
-"""Function that returns the view of a motion in a pipeline."""
+ViewPart: TypeAlias = Callable[[Part, Pipeline], CorrectionView]
+"""Function that returns the view of a motion, or of a part, in a pipeline."""
 
-SAMPLE_VIEWS: tuple[ViewMotion, ...] = (_see_on_level_scene, _see_in_anatomical_order)
+SAMPLE_VIEWS: tuple[ViewPart, ...] = (_see_on_level_scene, _see_in_anatomical_order)
 """Views of a model's samples."""
 
-VIEWS: tuple[ViewMotion, ...] = (
+VIEWS: tuple[ViewPart, ...] = (
     _see_on_level_scene,
     skip_unrelated_poses,
     skip_carried,
@@ -143,7 +142,7 @@ VIEWS: tuple[ViewMotion, ...] = (
     restore_exchanged_legs,
     _even_out_channels,
     restore_path,
-    see_from_moving_ground,
+    see_from_ride,
     _see_on_floor,
     _keep_failed_pieces,
     split_into_pieces,

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.results.view import Part
 from selfcorrect.simulators.views.pieces import split_into_pieces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -261,8 +262,8 @@ def lifting_off() -> Motion:
 
 def correct_in_pieces(correct: CorrectMotions, motion: Motion, piece_frames: int) -> CorrectedMotion:
     """Correct a motion in pieces of `piece_frames` frames, or as a whole if it is not longer than one."""
-    view = split_into_pieces(motion, KinematicCorrector().pipeline, piece_frames)
-    return view.restore(correct(view.parts))
+    view = split_into_pieces(Part(motion), KinematicCorrector().pipeline, piece_frames)
+    return view.restore(correct([part.motion for part in view.parts]))
 
 
 def report_of(out: Path) -> dict[str, dict]:

@@ -24,7 +24,7 @@ class LevelFloor:
 
     If supports are inferred and there are several grounds, this is the lowest one. Later steps work at this height. In
     the end, the move is undone (`CleanedMotions.on_floor`), because the floor of a correction is decided only once,
-    from its corrected feet, by `MotionOnFloor.move_floor_to_zero`.
+    from its corrected feet, by `MotionOnFloor.decide_floor`.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:

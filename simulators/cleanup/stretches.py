@@ -112,8 +112,8 @@ class RepairStretches:
         return repaired
 
     def find_shaking(
-        self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
-    ) -> Iterator[tuple[Part, int, int]]:
+        self, parts: Sequence[BodyPart], points: Sequence[np.ndarray], fps: float
+    ) -> Iterator[tuple[BodyPart, int, int]]:
         """Yield shaking parts with their first and last frame (exclusive).
 
         Args:
@@ -145,8 +145,8 @@ class RepairStretches:
                     yield part, max(start - margin, 0), min(stop + margin, len(loud))
 
     def find_jumps(
-        self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
-    ) -> Iterator[tuple[Part, int, int]]:
+        self, parts: Sequence[BodyPart], points: Sequence[np.ndarray], fps: float
+    ) -> Iterator[tuple[BodyPart, int, int]]:
         """Yield jumping parts with their first and last frame (exclusive).
 
         Args:
@@ -188,7 +188,7 @@ class RepairStretches:
                     is_away[start : start + length] = True
         return is_away
 
-    def _is_calmer(self, part: Part, before: Motion, after: Motion, around: slice) -> bool:
+    def _is_calmer(self, part: BodyPart, before: Motion, after: Motion, around: slice) -> bool:
         """Return whether a bridge calms its part, or the body if the part is the root.
 
         Neither the body nor a foot may get rougher. They are compared in the world: a body that jerks on standing feet
@@ -208,7 +208,7 @@ class RepairStretches:
 
 
 @dataclass(frozen=True)
-class Part:
+class BodyPart:
     """A body part that is repaired on its own."""
 
     kind: str
@@ -300,23 +300,23 @@ _ROOT_ARM_M = 0.3
 """Distance from the root of the points that show its rotation, in m."""
 
 
-def find_parts(skeleton: Skeleton) -> list[Part]:
+def find_parts(skeleton: Skeleton) -> list[BodyPart]:
     """Find a skeleton's parts, root first.
 
     Unnamed joints between those of a limb, such as twist joints, belong to the limb.
     """
-    parts = [Part("root", (), (0,))]
+    parts = [BodyPart("root", (), (0,))]
     trunk = [joint for name in _TRUNK if (joint := skeleton.joint(name)) is not None]
     way_up = skeleton.path_between(0, trunk[-1]) if trunk else []
     if way_up:
-        parts.append(Part("trunk", (trunk[-1],), tuple(way_up)))
+        parts.append(BodyPart("trunk", (trunk[-1],), tuple(way_up)))
     for side, (kind, names, end) in product(SIDES, _LIMBS):
         watched = [skeleton.joint(f"{side}_{name}") for name in names]
         last = skeleton.joint(f"{side}_{end}")
         joints = [joint for joint in watched if joint is not None]
         if len(joints) == len(names):
             way = skeleton.path_between(0, joints[-1] if last is None else last)
-            parts.append(Part(kind, tuple(joints), tuple(joint for joint in way if joint not in way_up)))
+            parts.append(BodyPart(kind, tuple(joints), tuple(joint for joint in way if joint not in way_up)))
     return parts
 
 

@@ -29,7 +29,7 @@ from selfcorrect.motion.skeleton import SIDES, FootFrames
 from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import try_optional
 
-from ..results.motion_world import MotionWorld
+from ..results.motion_world import FloorDecision, MotionWorld
 from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
 from ..results.timeline import Contact, Timeline, list_standing_feet
 
@@ -71,7 +71,9 @@ class MotionComparison:
     stands: np.ndarray
     """(T, 2) whether each foot stands before the correction, left foot first."""
     world: MotionWorld
-    """The world of the correction, in frames that count T-poses before the motion, too."""
+    """The world of the motion, in frames that count T-poses before the motion, too."""
+    floor: FloorDecision
+    """Where the correction put the floor."""
 
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
@@ -83,7 +85,7 @@ class MotionComparison:
             before = before.frames(first, last)
             after = after.frames(first, last)
         supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
-        feet, feet_after = _find_common_feet(before, after, abs(world.floor_moved_m))
+        feet, feet_after = _find_common_feet(before, after, abs(correction.floor.moved_m))
         belt_m_s, belt_after_m_s = find_belts_m_s(before, after)
         belt_m = _compute_belt_path(before, belt_m_s)
         belt_after_m = _compute_belt_path(before, belt_after_m_s)
@@ -93,8 +95,8 @@ class MotionComparison:
         stands = observe(before).stands
         ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
         ground_m = seen_before.ground.kept_m or ground_m
-        if world.lowest_ground_m is not None:
-            ground_m = world.lowest_ground_m
+        if correction.floor.lowest_ground_m is not None:
+            ground_m = correction.floor.lowest_ground_m
         elif ground_m >= 0 and stands.any():
             on_supports = Surroundings(supports, 0.0, belt_m)
             shown_m = _find_standing_height_m(seen_before, on_supports, stands) + min(raised_m, 0.0)
@@ -106,12 +108,13 @@ class MotionComparison:
             after=seen_after.with_surroundings(Surroundings(supports, ground_m, belt_after_m)),
             stands=stands,
             world=world,
+            floor=correction.floor,
         )
 
     @property
     def first_frame(self) -> int:
         """Number of T-pose frames before the motion."""
-        return self.world.t_pose_frames[0]
+        return self.world.t_poses.opening
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -121,7 +124,7 @@ class MotionComparison:
     @property
     def floor_raised_m(self) -> float:
         """Height by which the floor was raised to y = 0, in m; 0 if it was lowered."""
-        return max(-self.world.floor_moved_m, 0.0)
+        return max(-self.floor.moved_m, 0.0)
 
     @cached_property
     def errors(self) -> tuple[dict[str, float], dict[str, float]]:

@@ -19,7 +19,6 @@ from selfcorrect.runtime.bugs import try_optional
 
 from ..body.contact_points import above_ground_m
 from ..body.humanoid import Humanoid
-from ..results.motion_world import MotionWorld
 from ..results.results import CorrectedMotion, Failure, FailureKind, LargeMove, Note, NoteKind, Repair, Stage
 from ..results.timeline import Timeline
 from ..results.way_back import map_space
@@ -108,17 +107,13 @@ def _build_results(
     for index, finding in enumerate(findings):
         repairs_of_motion_m = {repair: float(by_m[index]) for repair, by_m in repairs_m.items()}
         remarks = (*cleaned.floor.notes[index], *finding.remarks, *_unexplained_force_note(finding.residual))
-        world = MotionWorld(
-            is_height_kept=not mode.moves_to_floor,
-            is_carried=bool(cleaned.floor.is_in_place[index]),
-            is_glide_removed=bool(cleaned.floor.has_lost_glide[index]),
-        )
         on_floor = replace(
             finding,
             motion=corrected[index],
             figures={"moved_m": float(moved_m[index])},
             supports=cleaned.supports[index],
-            world=world,
+            is_carried=bool(cleaned.floor.is_in_place[index]),
+            is_glide_removed=bool(cleaned.floor.has_lost_glide[index]),
             large_moves=explain_large_move(float(furthest_m[index]), repairs_of_motion_m),
             remarks=remarks,
         )

@@ -21,7 +21,7 @@ from selfcorrect.motion.checks.findings import Finding, find_violations
 from selfcorrect.motion.checks.rules import RULE_TABLE, all_rules
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.perception.floor_view import FloorView
+from selfcorrect.motion.perception.floor_frame import view_on_known_floor
 from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.support import Surroundings
@@ -227,4 +227,4 @@ def infer_surroundings(motion: Motion) -> Surroundings:
 
 
 def _view_with_level_feet(motion: Motion) -> MotionBatch:
-    return MotionBatch.stack([level_feet(FloorView.from_ground(motion).motion)])
+    return MotionBatch.stack([level_feet(view_on_known_floor(motion))])

@@ -1,69 +1,110 @@
-"""The world of a motion, as its correction found it.
+"""The world of a motion, perceived once, and the floor of its correction, decided once.
 
-Views find its facts one by one: floor, cuts, T-poses, and what carries the body. Later stages read them as values, and
-notes are written from the values.
+`views.world` perceives the world before the correction, and later stages read it as a value. `FloorDecision` says where
+the correction put the floor. Notes are written from both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
+import numpy as np
+
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.views import TurnedWorld
 
 
-@dataclass(frozen=True)
-class MotionWorld:
-    """World of a corrected motion (y up), with the frames of the motion."""
+@dataclass(frozen=True, eq=False)
+class Ride:
+    """Ground that rises or sinks under T frames."""
 
-    plane: GroundPlane = LEVEL
-    """Estimated floor of the motion before correction."""
+    rises_m: np.ndarray
+    """(T,) ground height relative to the first frame of a lift, or to the middle of ground that rises steadily."""
+    is_lift: bool
+    """Whether a lift carries the body. Otherwise, the ground rises or sinks steadily, as captured floors do."""
+
+    @property
+    def extent_m(self) -> float:
+        """Largest rise since the first frame, or fall if that is larger (negative)."""
+        extents_m = self.rises_m - self.rises_m[0]
+        return float(extents_m[np.abs(extents_m).argmax()])
+
+
+@dataclass(frozen=True)
+class TPoses:
+    """T-poses of the rig at both ends of a motion."""
+
+    opening: int = 0
+    """Number of T-pose frames at the beginning."""
+    closing: int = 0
+    """Number of T-pose frames at the end."""
+    fades_in: bool = False
+    """Whether the motion leaves the opening T-pose smoothly."""
+    fades_out: bool = False
+    """Whether the motion enters the closing T-pose smoothly."""
+
+    def __bool__(self) -> bool:
+        return bool(self.opening or self.closing)
+
+
+@dataclass(frozen=True, eq=False)
+class MotionWorld:
+    """The world that a motion of T frames shows (y up), in the motion's frames."""
+
+    ride: Ride | None = None
+    """Ground that rises or sinks; None if it does not."""
+    estimated_plane: GroundPlane = LEVEL
+    """Floor under the feet, seen from the ride; level if the ground is known."""
     levels: bool = False
     """Whether users asked to level the floor if it is tilted."""
-    slope: GroundPlane = LEVEL
-    """Sloping floor that a scene has given the corrected motion."""
-    floor_moved_m: float = 0.0
-    """Height of the floor before it was moved to y = 0, in m; 0 if it was not moved."""
-    lowest_ground_m: float | None = None
-    """Height of the lowest ground under the corrected motion, in m; None if this is the floor or unknown."""
-    unknown_floor_m: float | None = None
-    """Height of the feet if no floor is visible, in m; None if the floor is known."""
+    floor_frame: FloorFrame = field(default_factory=FloorFrame)
+    """Frame in which the motion is corrected: that of the known ground, or of the floor under the feet. An estimated
+    floor is at its own height there, unless it stays at that height in the end, too."""
+    moves_floor: bool = False
+    """Whether the correction moves the floor to y = 0."""
     is_height_kept: bool = False
     """Whether the body keeps its height because its support is unknown."""
-    is_carried: bool = False
-    """Whether something carries the body (a belt, a lift, or something unseen), or frames are unrelated poses. Feet
-    that rise or slide are then not a fault."""
-    is_glide_removed: bool = False
-    """Whether a standing glide was removed."""
+    t_poses: TPoses = TPoses()
     takes: tuple[int, ...] = ()
     """First frame of each take except the first."""
-    t_pose_frames: tuple[int, int] = (0, 0)
-    """Numbers of opening and closing frames in T-pose, which are left unchanged."""
+    slope: GroundPlane = LEVEL
+    """Sloping floor that a scene has given the corrected motion."""
 
-    @classmethod
-    def join(cls, worlds: Sequence[MotionWorld]) -> MotionWorld:
-        """Join the worlds of a motion's parts, all in the frames of the motion."""
-        lowest_m = [world.lowest_ground_m for world in worlds]
-        return cls(
-            lowest_ground_m=next((height_m for height_m in reversed(lowest_m) if height_m is not None), None),
-            is_height_kept=any(world.is_height_kept for world in worlds),
-            is_carried=any(world.is_carried for world in worlds),
-            is_glide_removed=any(world.is_glide_removed for world in worlds),
-            takes=tuple(frame for world in worlds for frame in world.takes),
-            t_pose_frames=(worlds[0].t_pose_frames[0], worlds[-1].t_pose_frames[1]) if worlds else (0, 0),
-        )
+    @property
+    def plane(self) -> GroundPlane:
+        """The estimated floor on which the motion is corrected.
+
+        Under a floor whose tilt changes, feet stand beside the mean plane, so a level floor is taken instead, unless
+        corrections are to be level.
+        """
+        return LEVEL if self.estimated_plane.is_bent and not self.levels else self.estimated_plane
 
     @property
     def is_levelled(self) -> bool:
         """Whether a tilted floor was levelled, so that the corrected motion stands on a level floor."""
         return self.levels and self.plane.is_tilted
 
+    def see_from_ride(self, motion: Motion) -> Motion:
+        """View a motion of this world from the ground that carries it."""
+        return motion if self.ride is None else raise_motion(motion, -self.ride.rises_m)
+
+    @property
+    def is_rise_removed(self) -> bool:
+        """Whether a steady rise of the ground was removed."""
+        return self.levels and self.ride is not None and not self.ride.is_lift
+
+    def on_level_floor(self) -> MotionWorld:
+        """Return the world as if its estimated floor were level."""
+        return replace(self, estimated_plane=LEVEL, floor_frame=FloorFrame())
+
     def find_frames_between_t_poses(self, motion: Motion) -> tuple[int, int]:
         """Return the first frame after the opening T-pose, and of the closing one."""
-        opening, closing = self.t_pose_frames
-        return opening, len(motion) - closing
+        return self.t_poses.opening, len(motion) - self.t_poses.closing
 
     def see_level(self, motion: Motion, corrected: Motion, *, is_corrected: bool = True) -> tuple[Motion, Motion]:
         """Return a motion and its correction above a level floor.
@@ -79,3 +120,63 @@ class MotionWorld:
             return motion, corrected
         turned = TurnedWorld(self.plane.to_level)
         return turned.view(motion), corrected if self.is_levelled and is_corrected else turned.view(corrected)
+
+    def select_frames(self, start: int, stop: int, frames: int) -> MotionWorld:
+        """Return the world of frames `start` to `stop` (exclusive) of a motion with so many frames.
+
+        T-poses that would leave nothing between them are part of the motion.
+        """
+        opening = max(self.t_poses.opening - start, 0)
+        closing = max(self.t_poses.closing - (frames - stop), 0)
+        t_poses = TPoses()
+        if opening + closing < stop - start:
+            fades_in = bool(opening) and self.t_poses.fades_in
+            t_poses = TPoses(opening, closing, fades_in, fades_out=bool(closing) and self.t_poses.fades_out)
+        ride = self.ride and Ride(self.ride.rises_m[start:stop], self.ride.is_lift)
+        takes = tuple(frame - start for frame in self.takes if start < frame < stop)
+        return replace(self, ride=ride, t_poses=t_poses, takes=takes)
+
+    def map_time(self, bounds: Sequence[int]) -> MotionWorld:
+        """Return the world in the frames of the whole motion: see `way_back.map_time`."""
+        last = len(bounds) - 1
+        opening = bounds[self.t_poses.opening] - bounds[0]
+        closing = bounds[last] - bounds[last - self.t_poses.closing]
+        ride = self.ride
+        if ride is not None:
+            counts = [stop - start for start, stop in pairwise(bounds)]
+            ride = Ride(np.repeat(ride.rises_m, counts), ride.is_lift)
+        t_poses = replace(self.t_poses, opening=opening, closing=closing)
+        return replace(self, ride=ride, t_poses=t_poses, takes=tuple(bounds[frame] for frame in self.takes))
+
+    @classmethod
+    def join(cls, worlds: Sequence[MotionWorld]) -> MotionWorld:
+        """Join the worlds of a motion's parts, all in the frames of the motion.
+
+        Parts may have other floors, so the whole has only their cuts and T-poses.
+        """
+        if not worlds:
+            return cls()
+        first, last = worlds[0].t_poses, worlds[-1].t_poses
+        return cls(
+            is_height_kept=any(world.is_height_kept for world in worlds),
+            t_poses=TPoses(first.opening, last.closing, first.fades_in, last.fades_out),
+            takes=tuple(frame for world in worlds for frame in world.takes),
+        )
+
+
+@dataclass(frozen=True)
+class FloorDecision:
+    """Where a correction put the floor: see `views.world.MotionOnFloor.decide_floor`."""
+
+    moved_m: float = 0.0
+    """Height of the floor before it was moved to y = 0, in m; 0 if it was not moved."""
+    lowest_ground_m: float | None = None
+    """Height of the lowest ground under the corrected motion, in m; None if this is the floor or unknown."""
+    unknown_m: float | None = None
+    """Height of the feet if no floor is visible, in m; None if the floor is known."""
+
+    @classmethod
+    def join(cls, decisions: Sequence[FloorDecision]) -> FloorDecision:
+        """Join the decisions for a motion's parts, of which only the lowest ground of the last is known."""
+        heights_m = [decision.lowest_ground_m for decision in decisions]
+        return cls(lowest_ground_m=next((height_m for height_m in reversed(heights_m) if height_m is not None), None))

@@ -15,7 +15,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.ground_plane import TILTED_DEG, GroundPlane
 from selfcorrect.motion.support import Support
 
-from .motion_world import MotionWorld
+from .motion_world import FloorDecision, MotionWorld
 from .timeline import Contact, Timeline
 
 _TRY_FOLLOWING = {"faithful": "try strength 'faithful'", "kinematic": "try 'kinematic'"}
@@ -281,7 +281,14 @@ class CorrectedMotion:
     supports: tuple[Support, ...] = ()
     """Supports that carry the corrected motion besides the floor."""
     world: MotionWorld = field(default_factory=MotionWorld)
-    """Floor, cuts and T-poses of the motion, and what carries it."""
+    """World of the motion before the correction: its floor, cuts and T-poses."""
+    floor: FloorDecision = field(default_factory=FloorDecision)
+    """Where the correction put the floor."""
+    is_carried: bool = False
+    """Whether something carries the body (a belt, a lift, or something unseen), or frames are unrelated poses. Feet
+    that rise or slide are then not a fault."""
+    is_glide_removed: bool = False
+    """Whether a standing glide was removed."""
     large_moves: tuple[LargeMove, ...] = ()
     """Joint moves that may undo what was intended, one for each part that was corrected."""
     missed_contacts: tuple[str, ...] = ()
@@ -323,7 +330,7 @@ class CorrectedMotion:
         """All assumptions and observations: the remarks, and notes on the facts."""
         large_moves = self.large_moves if self.accepted else ()
         notes = [
-            *note_world(self.world),
+            *note_facts(self),
             *self.remarks,
             *(move.note for move in large_moves),
             *(Note(NoteKind.CONTACT_MISSED, words=words) for words in self.missed_contacts),
@@ -342,22 +349,24 @@ class CorrectedMotion:
                 errors[f"{name}_before"] = self.before[name]
             if name in self.after:
                 errors[f"{name}_after"] = self.after[name]
-        floor_m = {"floor_m": self.world.floor_moved_m} if self.world.floor_moved_m else {}
+        floor_m = {"floor_m": self.floor.moved_m} if self.floor.moved_m else {}
         return {**self.figures, **floor_m, **errors, **self.residual}
 
 
-def note_world(world: MotionWorld) -> Iterator[Note]:
+def note_facts(correction: CorrectedMotion) -> Iterator[Note]:
     """Yield notes on what the file does not show, and on a moved floor."""
+    world = correction.world
+    floor = correction.floor
     if world.is_height_kept:
         yield Note(NoteKind.HEIGHT_KEPT)
-    if world.levels and not world.is_levelled:
+    if world.levels and not (world.is_levelled or world.is_rise_removed):
         yield Note(NoteKind.NOT_LEVELLED, words=_explain_level_floor(world.plane))
-    if abs(world.floor_moved_m) > NOTED_M:
-        yield Note(NoteKind.FLOOR_MOVED, world.floor_moved_m)
-    if world.lowest_ground_m is not None:
-        yield Note(NoteKind.LOWEST_GROUND, world.lowest_ground_m)
-    if world.unknown_floor_m is not None:
-        yield Note(NoteKind.FLOOR_UNKNOWN, world.unknown_floor_m)
+    if abs(floor.moved_m) > NOTED_M:
+        yield Note(NoteKind.FLOOR_MOVED, floor.moved_m)
+    if floor.lowest_ground_m is not None:
+        yield Note(NoteKind.LOWEST_GROUND, floor.lowest_ground_m)
+    if floor.unknown_m is not None:
+        yield Note(NoteKind.FLOOR_UNKNOWN, floor.unknown_m)
 
 
 def _explain_level_floor(plane: GroundPlane) -> str:

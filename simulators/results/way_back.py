@@ -14,8 +14,8 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import FrameChange, ShiftedWorld, TurnedWorld
 
-from .motion_world import MotionWorld
-from .results import CorrectedMotion, Failure, Note, Stage, note_world
+from .motion_world import FloorDecision, MotionWorld
+from .results import CorrectedMotion, Failure, Note, Stage, note_facts
 
 
 def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMotion:
@@ -42,7 +42,7 @@ def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMot
         supports=tuple(supports),
         remarks=tuple(_map_note(note, bounds) for note in correction.remarks),
         kept_stretches=tuple((bounds[first], bounds[last]) for first, last in correction.kept_stretches),
-        world=_map_world(correction.world, bounds),
+        world=correction.world.map_time(bounds),
     )
 
 
@@ -54,13 +54,6 @@ def _map_failure(failure: Failure, bounds: Sequence[int]) -> Failure:
 
 def _map_note(note: Note, bounds: Sequence[int]) -> Note:
     return replace(note, frames=tuple(bounds[frame] for frame in note.frames))
-
-
-def _map_world(world: MotionWorld, bounds: Sequence[int]) -> MotionWorld:
-    opening, closing = world.t_pose_frames
-    last = len(bounds) - 1
-    t_pose_frames = bounds[opening] - bounds[0], bounds[last] - bounds[last - closing]
-    return replace(world, takes=tuple(bounds[frame] for frame in world.takes), t_pose_frames=t_pose_frames)
 
 
 def map_space(
@@ -121,7 +114,7 @@ def join(
     """
     all_remarks = [*remarks]
     for correction in corrections:
-        all_remarks += [*note_world(correction.world), *correction.remarks]
+        all_remarks += [*note_facts(correction), *correction.remarks]
     joined = CorrectedMotion(
         motion,
         stage=Stage.last(correction.stage for correction in corrections),
@@ -131,7 +124,10 @@ def join(
         missed_contacts=tuple(words for correction in corrections for words in correction.missed_contacts),
         kept_stretches=tuple(stretch for correction in corrections for stretch in correction.kept_stretches),
         closes_loop=any(correction.closes_loop for correction in corrections),
+        is_carried=any(correction.is_carried for correction in corrections),
+        is_glide_removed=any(correction.is_glide_removed for correction in corrections),
         world=MotionWorld.join([correction.world for correction in corrections]),
+        floor=FloorDecision.join([correction.floor for correction in corrections]),
     )
     return joined if weights is None else replace(joined, **average_figures(corrections, weights))
 

@@ -25,10 +25,9 @@ from selfcorrect.motion.perception.motion_features import FALLING, MotionFeature
 from selfcorrect.motion.perception.observation import observe
 
 from ..cleanup.levelling import LevelFloor
-from ..results.motion_world import MotionWorld
 from ..results.results import CorrectedMotion, Note, NoteKind, Stage
 from ..results.timeline import list_standing_feet
-from ..results.view import CorrectionView
+from ..results.view import CorrectionView, Part
 from .settings import ViewSettings
 
 _CARRIED_SHARE = 0.6
@@ -282,18 +281,19 @@ def _smooth_velocities_m_s(positions_m: np.ndarray, fps: float) -> np.ndarray:
     )
 
 
-def skip_carried(motion: Motion, settings: ViewSettings) -> CorrectionView:
+def skip_carried(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide motions that something unseen carries.
 
     Such motions are left unchanged, and their errors are not measured, because their ground is unknown. A motion is not
     skipped if users specified its contacts or ground, in a scene, or if floors are not estimated.
     """
+    motion = part.motion
     is_told = motion.ground is not None or (motion.contacts is not None and np.isinf(motion.contacts).any())
     if is_told or not settings.scene.is_plain or settings.cleanup.find_step(LevelFloor) is None:
-        return CorrectionView.from_part(motion)
+        return CorrectionView.from_part(part)
     carrier = find_carrier(motion)
     if not carrier:
-        return CorrectionView.from_part(motion)
+        return CorrectionView.from_part(part)
     note = Note(NoteKind.CARRIED, words=carrier)
     still = {"moved_m": 0.0, "furthest_m": 0.0, "raised_m": 0.0}
     kept = CorrectedMotion(
@@ -302,6 +302,6 @@ def skip_carried(motion: Motion, settings: ViewSettings) -> CorrectionView:
         figures=still,
         standing_feet=list_standing_feet(observe(motion).stands),
         remarks=(note,),
-        world=MotionWorld(is_carried=True),
+        is_carried=True,
     )
     return CorrectionView([], lambda _: kept)

@@ -21,7 +21,7 @@ from selfcorrect.motion.skeleton import SIDES
 
 from ..compare.comparison import include_repair
 from ..results.results import Note, NoteKind
-from ..results.view import CorrectionView
+from ..results.view import CorrectionView, Part
 from .settings import ViewSettings
 
 _EXCHANGE_COST_M_S = 3.0
@@ -36,13 +36,13 @@ _MAX_EXCHANGE_S = 1.0
 """Maximum duration of an exchange, in s. Longer ones may be on purpose."""
 
 
-def restore_exchanged_legs(motion: Motion, settings: ViewSettings) -> CorrectionView:
+def restore_exchanged_legs(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide that legs are exchanged for some frames."""
-    restored, frames = restore_legs(motion)
+    restored, frames = restore_legs(part.motion)
     if not frames:
-        return CorrectionView.from_part(motion)
+        return CorrectionView.from_part(part)
     note = Note(NoteKind.LEGS_RESTORED, frames=frames)
-    return CorrectionView.from_part(restored, partial(include_repair, motion, note))
+    return CorrectionView.from_motion(restored, partial(include_repair, part.motion, note))
 
 
 def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:

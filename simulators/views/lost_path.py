@@ -22,7 +22,7 @@ from ..body.soles import lowest_corner_velocities, lowness_weights, split_by_foo
 from ..cleanup.drift import StabilizeFloor
 from ..compare.comparison import include_repair
 from ..results.results import Note, NoteKind
-from ..results.view import CorrectionView
+from ..results.view import CorrectionView, Part
 from .settings import ViewSettings
 
 _HELD_M_S = 0.005
@@ -52,19 +52,19 @@ _ROUNDS = 5
 """Number of smoothing rounds."""
 
 
-def restore_path(motion: Motion, settings: ViewSettings) -> CorrectionView:
+def restore_path(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide that the path was lost for some strides.
 
     The path is left unchanged if it is to be kept, or if floors are not estimated.
     """
     floor = settings.cleanup.find_step(StabilizeFloor)
     if floor is None or floor.keep_path:
-        return CorrectionView.from_part(motion)
-    restored, frames = restore_lost_path(motion)
+        return CorrectionView.from_part(part)
+    restored, frames = restore_lost_path(part.motion)
     if not frames:
-        return CorrectionView.from_part(motion)
+        return CorrectionView.from_part(part)
     note = Note(NoteKind.PATH_RESTORED, frames=frames)
-    return CorrectionView.from_part(restored, partial(include_repair, motion, note))
+    return CorrectionView.from_motion(restored, partial(include_repair, part.motion, note))
 
 
 def restore_lost_path(motion: Motion) -> tuple[Motion, tuple[int, ...]]:

@@ -19,7 +19,7 @@ from selfcorrect.motion.perception.foot_frames import get_foot_frames
 
 from ..results.results import PIECE_FRAMES, CorrectedMotion
 from ..results.timeline import Timeline
-from ..results.view import CorrectionView
+from ..results.view import CorrectionView, Part
 from ..results.way_back import join, map_time
 from .settings import ViewSettings
 
@@ -42,14 +42,15 @@ def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
     return len(motion) <= piece_frames or (len(motion) <= _MAX_LOOP_PIECES * piece_frames and is_loop(motion))
 
 
-def split_into_pieces(motion: Motion, settings: ViewSettings, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
+def split_into_pieces(part: Part, settings: ViewSettings, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
     """Show a long motion piece by piece.
 
     Pieces overlap by a second.
     """
+    motion = part.motion
     if is_one_piece(motion, piece_frames):
-        return CorrectionView.from_part(motion)
-    with_feet = replace(motion, feet=get_foot_frames(motion))
+        return CorrectionView.from_part(part)
+    with_feet = replace(part, motion=replace(motion, feet=get_foot_frames(motion)))
     spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
     starts = [start for start, _ in spans]
     return CorrectionView([with_feet.frames(*span) for span in spans], partial(merge_corrections, motion, starts))

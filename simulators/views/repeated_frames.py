@@ -11,23 +11,24 @@ from selfcorrect.motion.perception.repeats import FrameRepeats
 
 from ..cleanup.noise import find_noisy_keys
 from ..results.results import CorrectedMotion, Note, NoteKind
-from ..results.view import CorrectionView
+from ..results.view import CorrectionView, Part
 from ..results.way_back import map_time
 from .settings import ViewSettings
 
 
-def skip_repeated_frames(motion: Motion, settings: ViewSettings) -> CorrectionView:
+def skip_repeated_frames(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide frames that only repeat or interpolate others.
 
     The choice of frame times decides on these. Frames between noisy keys are interpolated, too, because their noise is
     hidden otherwise.
     """
+    motion = part.motion
     repeats = FrameRepeats.from_motion(motion)
     if not len(repeats.sources) and (spacing := find_noisy_keys(motion)):
         repeats = FrameRepeats.from_keys(motion, spacing, is_curved=True) or repeats
     frame_times = settings.cleanup.frame_times
     restore = partial(restore_frames_of_file, repeats, motion, choice=frame_times)
-    return CorrectionView.from_part(repeats.prepare(motion, frame_times), restore)
+    return CorrectionView.from_motion(repeats.prepare(motion, frame_times), restore)
 
 
 def restore_frames_of_file(

@@ -1,7 +1,4 @@
-"""Correct the motion between T-poses, takes and loops separately.
-
-`TPoseEnds` is a motion between T-poses at both ends, and `split_into_takes` views the takes of a motion.
-"""
+"""Correct the motion between T-poses, takes and loops separately."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames
 from selfcorrect.motion.editing.loops import close_loop, is_loop, unroll_loop
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.geometry.vectors import ALONG_FLOOR
@@ -21,11 +17,10 @@ from selfcorrect.motion.support import Support
 
 from ..body.curves import smoothstep
 from ..cleanup.drift import StabilizeFloor
-from ..cleanup.levelling import FitSoles
-from ..cleanup.splices import JoinSplices, find_takes
+from ..results.motion_world import TPoses
 from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Failure, Note, NoteKind
 from ..results.timeline import Timeline
-from ..results.view import CorrectionView
+from ..results.view import CorrectionView, Part
 from ..results.way_back import map_space, map_time
 from .pieces import merge_corrections
 from .settings import ViewSettings
@@ -40,106 +35,57 @@ _FADING_S = 0.3
 s."""
 
 
-def skip_t_poses(motion: Motion, settings: ViewSettings) -> CorrectionView:
-    """Hide T-poses of the rig at both ends of a motion.
-
-    This is done if soles are fitted.
-    """
-    if settings.cleanup.find_step(FitSoles) is None:
-        return CorrectionView.from_part(motion)
-    ends = TPoseEnds.from_motion(motion)
-    return CorrectionView.from_part(ends.rest, ends.restore)
+def skip_t_poses(part: Part, settings: ViewSettings) -> CorrectionView:
+    """Hide T-poses of the rig at both ends of a motion, which are left unchanged."""
+    if not part.world.t_poses:
+        return CorrectionView.from_part(part)
+    first, last = part.world.find_frames_between_t_poses(part.motion)
+    return CorrectionView.from_part(part.frames(first, last), partial(_restore_t_poses, part))
 
 
-@dataclass(frozen=True, eq=False)
-class TPoseEnds:
-    """A motion between T-poses of its rig, which are left unchanged."""
-
-    motion: Motion
-    opening: int
-    """Number of T-pose frames at the beginning."""
-    closing: int
-    """Number of T-pose frames at the end."""
-    fades_in: bool
-    """Whether the motion leaves the opening T-pose smoothly."""
-    fades_out: bool
-    """Whether the motion enters the closing T-pose smoothly."""
-
-    @classmethod
-    def from_motion(cls, motion: Motion) -> TPoseEnds:
-        """Find opening and closing T-poses.
-
-        The motion jumps out of a T-pose, or holds one rigidly.
-        """
-        opening, fades_in = _count_opening_frames(motion)
-        rest = motion.frames(opening, len(motion))
-        reversed_rest = replace(rest, root_m=rest.root_m[::-1], rotations=rest.rotations[::-1], contacts=None)
-        closing, fades_out = _count_opening_frames(reversed_rest)
-        return cls(motion, opening, closing, fades_in, fades_out)
-
-    @property
-    def rest(self) -> Motion:
-        """The motion between the T-poses."""
-        if not (self.opening or self.closing):
-            return self.motion
-        return self.motion.frames(self.opening, len(self.motion) - self.closing)
-
-    def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Extend the correction of the rest to the whole motion."""
-        if not (self.opening or self.closing):
-            return correction
-        motion = self.motion
-        timeline = correction.timeline and correction.timeline.pad(before=self.opening)
-        correction = map_time(correction, range(self.opening, len(motion) - self.closing + 1))
-        if not correction.accepted:
-            return replace(correction, motion=motion, timeline=timeline)
-        frames = slice(self.opening, len(motion) - self.closing)
-        root_m = motion.root_m.copy()
-        rotations = motion.rotations.copy()
-        root_m[frames] = correction.motion.root_m
-        rotations[frames] = correction.motion.rotations
-        share = self._share_of_correction()[:, None]
-        if (share < 1).any():
-            original = self.rest
-            root_m[frames] = original.root_m + share * (root_m[frames] - original.root_m)
-            fading = np.flatnonzero(share < 1)
-            blended = slerp(original.rotations[fading], correction.motion.rotations[fading], share[fading, None])
-            rotations[self.opening + fading] = blended
-        remarks = list(correction.remarks)
-        if self.opening:
-            remarks.append(Note(NoteKind.T_POSE, self.opening))
-        if self.closing:
-            remarks.append(Note(NoteKind.T_POSE_AT_END, self.closing))
-        return replace(
-            correction,
-            motion=replace(motion, root_m=root_m, rotations=rotations),
-            timeline=timeline and timeline.pad(after=self.closing),
-            remarks=tuple(remarks),
-            world=replace(correction.world, t_pose_frames=(self.opening, self.closing)),
-        )
-
-    def _share_of_correction(self) -> np.ndarray:
-        """Return the share (T,) of the corrected motion in each frame of the rest."""
-        frames = np.arange(len(self.rest))
-        fading_frames = _FADING_S * self.motion.fps
-        share = np.ones(len(frames))
-        if self.fades_in:
-            share *= smoothstep(frames / fading_frames)
-        if self.fades_out:
-            share *= smoothstep(frames[::-1] / fading_frames)
-        return share
+def _restore_t_poses(part: Part, correction: CorrectedMotion) -> CorrectedMotion:
+    """Extend the correction between T-poses to the whole part."""
+    motion = part.motion
+    t_poses = part.world.t_poses
+    first, last = part.world.find_frames_between_t_poses(motion)
+    timeline = correction.timeline and correction.timeline.pad(before=t_poses.opening)
+    correction = map_time(correction, range(first, last + 1))
+    if not correction.accepted:
+        return replace(correction, motion=motion, timeline=timeline)
+    given = motion.frames(first, last)
+    share = _find_faded_share(t_poses, last - first, motion.fps)[:, None]
+    root_m = motion.root_m.copy()
+    rotations = motion.rotations.copy()
+    root_m[first:last] = correction.motion.root_m
+    rotations[first:last] = correction.motion.rotations
+    if (share < 1).any():
+        root_m[first:last] = given.root_m + share * (root_m[first:last] - given.root_m)
+        fading = np.flatnonzero(share < 1)
+        blended = slerp(given.rotations[fading], correction.motion.rotations[fading], share[fading, None])
+        rotations[first + fading] = blended
+    remarks = list(correction.remarks)
+    if t_poses.opening:
+        remarks.append(Note(NoteKind.T_POSE, t_poses.opening))
+    if t_poses.closing:
+        remarks.append(Note(NoteKind.T_POSE_AT_END, t_poses.closing))
+    return replace(
+        correction,
+        motion=replace(motion, root_m=root_m, rotations=rotations),
+        timeline=timeline and timeline.pad(after=t_poses.closing),
+        remarks=tuple(remarks),
+    )
 
 
-def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
-    """Count opening T-pose frames.
-
-    Also returns whether the motion leaves the last one smoothly.
-    """
-    rest = motion
-    while len(rest) >= SHORTEST_FRAMES and (frames := count_t_pose_frames(rest)):
-        rest = rest.frames(frames, len(rest))
-    held_count = 0 if len(rest) < SHORTEST_FRAMES else count_held_t_pose_frames(rest)
-    return len(motion) - len(rest) + held_count, held_count > 0
+def _find_faded_share(t_poses: TPoses, frames: int, fps: float) -> np.ndarray:
+    """Return the share (T,) of the correction in each of the frames between T-poses."""
+    numbers = np.arange(frames)
+    fading_frames = _FADING_S * fps
+    share = np.ones(frames)
+    if t_poses.fades_in:
+        share *= smoothstep(numbers / fading_frames)
+    if t_poses.fades_out:
+        share *= smoothstep(numbers[::-1] / fading_frames)
+    return share
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +118,7 @@ class Segment:
         cut = replace(correction, timeline=timeline, residual=residual)
         if cut.failure is not None:
             return replace(cut, motion=self.take, failure=self._map_failure_to_loop(cut.failure))
-        same_travel = same_travel and not cut.world.is_glide_removed
+        same_travel = same_travel and not cut.is_glide_removed
         back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * ALONG_FLOOR
         moved = map_space(replace(cut, supports=tuple(_supports_within(cut.supports, frames))), back_m)
         closed = close_loop(moved.motion, self.take, self.margin, same_travel=same_travel)
@@ -190,15 +136,15 @@ class Segment:
         return replace(failure, frame=frame, last_frame=last)
 
 
-def split_into_takes(motion: Motion, settings: ViewSettings) -> CorrectionView:
+def split_into_takes(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide cuts between takes, and where loops end.
 
-    Takes are shown one by one, and loops unrolled. Takes that are to be joined are not split. Loops are not unrolled if
-    they are not to be closed, or on known boxes.
+    Takes are shown one by one, and loops unrolled. Loops are not unrolled if they are not to be closed, or on known
+    boxes.
     """
     cleanup = settings.cleanup
-    splicing = cleanup.find_step(JoinSplices) or JoinSplices(join_takes=True)
-    starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion), len(motion))
+    motion = part.motion
+    starts = _drop_short_takes([0, *part.world.takes], len(motion))
     if len(starts) > 1:
         takes = [motion.frames(start, stop) for start, stop in pairwise([*starts, len(motion)])]
     else:
@@ -211,7 +157,7 @@ def split_into_takes(motion: Motion, settings: ViewSettings) -> CorrectionView:
     stabilizing = cleanup.find_step(StabilizeFloor)
     same_travel = stabilizing is None or not stabilizing.remove
     restore = partial(_merge_segments, motion, segments, same_travel=same_travel)
-    return CorrectionView([segment.motion for segment in segments], restore)
+    return CorrectionView([Part(segment.motion) for segment in segments], restore)
 
 
 def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
@@ -243,7 +189,7 @@ def _merge_segments(
         return merged
     takes = tuple(segment.start for segment in segments[1:])
     remarks = (Note(NoteKind.TAKES, frames=takes), *merged.remarks)
-    return replace(merged, remarks=remarks, world=replace(merged.world, takes=takes))
+    return replace(merged, remarks=remarks)
 
 
 def _mean_residual(timeline: Timeline) -> dict[str, float]:

@@ -16,7 +16,7 @@ from selfcorrect.motion.motion import Motion
 
 from ..compare.comparison import measure_correction
 from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Note, NoteKind
-from ..results.view import CorrectionView
+from ..results.view import CorrectionView, Part
 from ..results.way_back import join, map_time
 from .settings import ViewSettings
 
@@ -116,21 +116,22 @@ class _PoseLibrary:
             placed.append(correction)
         merged = replace(self.motion, root_m=root_m, rotations=rotations)
         joined = join(merged, placed, remarks)
-        return measure_correction(self.motion, replace(joined, world=replace(joined.world, is_carried=True)))
+        return measure_correction(self.motion, replace(joined, is_carried=True))
 
 
-def skip_unrelated_poses(motion: Motion, settings: ViewSettings) -> CorrectionView:
+def skip_unrelated_poses(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide unrelated poses, as in pose libraries.
 
     Parts between them that are too short to be corrected are hidden, too.
     """
+    motion = part.motion
     unrelated = find_unrelated_poses(motion)
     if not unrelated:
-        return CorrectionView.from_part(motion)
+        return CorrectionView.from_part(part)
     bounds = [0, *np.ravel(unrelated).tolist(), len(motion)]
     beside = []
     for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
         if stop - start >= SHORTEST_FRAMES:
             beside.append((start, stop))
     library = _PoseLibrary(motion, unrelated, beside)
-    return CorrectionView([motion.frames(*span) for span in beside], library.restore)
+    return CorrectionView([part.frames(*span) for span in beside], library.restore)

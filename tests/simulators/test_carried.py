@@ -25,8 +25,8 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.planning.edited_contacts import Contacts, LimbContact
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 from selfcorrect.simulators.views.carried import _find_floating_legs, find_carrier
-from selfcorrect.simulators.views.rides import Ride
 from selfcorrect.simulators.views.unrelated_poses import find_unrelated_poses
+from selfcorrect.simulators.views.world import find_ride
 
 FRAMES = 90
 TIMES_S = np.arange(FRAMES) / 30
@@ -296,8 +296,8 @@ def test_ride_is_corrected(height_m: float, is_even: bool) -> None:
 def test_slopes_are_no_rides(kind: Kind, slope: float, pace: float) -> None:
     motion = made_motion(kind, pace, frames=150)
     travelled_m = np.linalg.norm(motion.root_m - motion.root_m[0], axis=1)
-    ride = Ride.from_motion(replace(motion, root_m=motion.root_m + slope * travelled_m[:, None] * UP))
-    assert ride.rises_m is None or ride.kind is NoteKind.RISES
+    ride = find_ride(replace(motion, root_m=motion.root_m + slope * travelled_m[:, None] * UP))
+    assert ride is None or not ride.is_lift
 
 
 def test_a_flight_is_no_ride() -> None:
@@ -306,7 +306,7 @@ def test_a_flight_is_no_ride() -> None:
     seconds = np.arange(90) / motion.fps % 1.2
     height_m = 9.81 / 2 * seconds * (1.2 - seconds)
     assert height_m.max() > 1.7
-    assert Ride.from_motion(replace(motion, root_m=motion.root_m + height_m[:, None] * UP)).rises_m is None
+    assert find_ride(replace(motion, root_m=motion.root_m + height_m[:, None] * UP)) is None
 
 
 WALK = made_motion("walk", frames=120)

@@ -22,9 +22,11 @@ from selfcorrect.simulators.choose import (
     measure_on_floor,
 )
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.results.motion_world import MotionWorld
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, NoteKind, Stage
+from selfcorrect.simulators.results.view import Part
 from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
-from selfcorrect.simulators.views.floor import MotionOnFloor
+from selfcorrect.simulators.views.world import MotionOnFloor
 
 WALK = made_motion("walk", frames=240)
 UP = np.array([0.0, 1.0, 0.0])
@@ -41,7 +43,7 @@ def test_kept_stretch_is_smooth(first: int, frames: int, raised_m: float) -> Non
     last = min(first + frames, len(WALK)) - 1
     stretch = KeptStretch.from_failure(WALK, Failure(FailureKind.FLOATING, first, last))
     assert stretch is not None
-    corrected = stretch.restore([move(part, raised_m) for part in stretch.parts])
+    corrected = stretch.restore([move(WALK.frames(*span), raised_m) for span in stretch.spans])
     assert corrected is not None
     change_m = corrected.motion.root_m - WALK.root_m - raised_m * UP
     (note,) = corrected.notes
@@ -75,13 +77,13 @@ def test_other_failures_reject(failure: Failure | None) -> None:
 def test_failed_parts_are_kept() -> None:
     halves = KeptStretch.from_failure(WALK, Failure(FailureKind.LOST, 120))
     assert halves is not None
-    before, after = halves.parts
+    before, after = (WALK.frames(*span) for span in halves.spans)
     assert halves.restore([move(before, 0.0), move(after, 0.05)]) is not None
     assert halves.restore([move(before, 0.0), move(after, 0.5)]) is None
     assert halves.restore([move(before, 0.0), CorrectedMotion(after, Failure(FailureKind.LOST, 3))]) is None
     stretch = KeptStretch.from_failure(WALK, Failure(FailureKind.LOST, 60))
     assert stretch is not None
-    before, after = stretch.parts
+    before, after = (WALK.frames(*span) for span in stretch.spans)
     for correction in (move(before, 2.0), CorrectedMotion(before, Failure(FailureKind.LOST, 3))):
         restored = stretch.restore([correction, move(after, 0.0)])
         assert restored is not None
@@ -99,9 +101,9 @@ def test_untrackable_motion_is_kept(first: int, frames: int) -> None:
     is_flying = (np.arange(len(WALK)) >= first) & (np.arange(len(WALK)) < first + frames)
     numbered = replace(WALK, root_m=WALK.root_m + np.arange(len(WALK))[:, None] * [1.0, 0.0, 0.0])
 
-    def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    def correct(parts: Sequence[Part]) -> list[CorrectedMotion]:
         corrections = []
-        for motion in motions:
+        for motion in (part.motion for part in parts):
             flies = is_flying[np.round(motion.root_m[:, 0] - WALK.root_m[:, 0].mean()).astype(int)]
             changes = np.flatnonzero(np.diff(flies))
             failure = Failure(FailureKind.LOST, int(changes[0])) if 12 < flies.sum() < len(flies) - 12 else None
@@ -109,8 +111,8 @@ def test_untrackable_motion_is_kept(first: int, frames: int) -> None:
             corrections.append(replace(correction, motion=motion, failure=failure) if failure else correction)
         return corrections
 
-    (failed,) = correct([numbered])
-    kept = keep_failed_stretch(numbered, failed, correct)
+    (failed,) = correct([Part(numbered)])
+    kept = keep_failed_stretch(Part(numbered), failed, correct)
     assert kept.accepted
     is_kept = np.zeros(len(WALK), dtype=bool)
     for note in kept.notes:
@@ -190,7 +192,7 @@ def test_gainless_motion_is_kept(pace: float) -> None:
 @pytest.mark.parametrize(("raised_m", "is_better"), [(0.02, True), (0.04, False)])
 def test_equal_float_is_no_gain(raised_m: float, *, is_better: bool) -> None:
     sunk = raise_motion(made_motion("walk", frames=90), -0.02)
-    view = MotionOnFloor(sunk, sunk)
+    view = MotionOnFloor(sunk, MotionWorld())
     candidate = measure_on_floor(view, CorrectedMotion(raise_motion(sunk, raised_m), stage=Stage.CLEANED))
     assert candidate.correction.after["penetration_m"] < candidate.correction.before["penetration_m"]
     chosen = keep_feet_from_worsening(view, candidate, KinematicCorrector())

@@ -30,11 +30,12 @@ from selfcorrect.simulators.corrector import (
     correct_through_views,
 )
 from selfcorrect.simulators.presets import find_preset
+from selfcorrect.simulators.results.motion_world import MotionWorld
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.simulators.settings.tracker import DriveSettings, EngineSettings, TrackerSettings
 from selfcorrect.simulators.view_table import SAMPLE_VIEWS
-from selfcorrect.simulators.views.floor import MotionOnFloor
 from selfcorrect.simulators.views.pieces import split_into_pieces
+from selfcorrect.simulators.views.world import MotionOnFloor
 
 
 def same(first: Motion, second: Motion) -> bool:
@@ -280,7 +281,7 @@ def test_piecewise_equals_whole(walk, monkeypatch, corrector):
     there_and_back = walk.select_frames(np.abs(np.arange(100) % 76 - 38))
     releases = []
     monkeypatch.setattr(corrector_module, "release_freed_memory", lambda: releases.append(1))
-    views = (lambda motion, pipeline: split_into_pieces(motion, pipeline, 60), *SAMPLE_VIEWS)
+    views = (lambda part, pipeline: split_into_pieces(part, pipeline, 60), *SAMPLE_VIEWS)
     motions = []
     for together, is_split in ((1000, False), (60, True)):
         monkeypatch.setattr(corrector_module, "MAX_FRAMES_TOGETHER", together)
@@ -324,7 +325,7 @@ def test_worse_correction_is_dropped(
     before = {"skate_m_s": 0.02, "jerk_m_s3": 100.0}
     after = {"skate_m_s": after_m_s, "jerk_m_s3": 100.0 * calmed}
     correction = CorrectedMotion(moved, before=before, after=after, figures={"lost_contacts": lost_share})
-    view = MotionOnFloor.from_ground(walk)
+    view = MotionOnFloor(walk, MotionWorld())
     result = keep_feet_from_worsening(view, MeasuredCorrection(correction), KinematicCorrector())
     np.testing.assert_array_equal(result.motion.root_m, walk.root_m if reason else moved.root_m)
     assert [note.kind for note in result.notes] == ([reason] if reason else [])

@@ -19,8 +19,9 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.choose import keep_feet_from_worsening
 from selfcorrect.simulators.compare.comparison import MeasuredCorrection
+from selfcorrect.simulators.results.motion_world import MotionWorld
 from selfcorrect.simulators.results.results import CorrectedMotion, Note, NoteKind
-from selfcorrect.simulators.views.floor import MotionOnFloor
+from selfcorrect.simulators.views.world import MotionOnFloor
 
 
 def find_kinds(correction: CorrectedMotion) -> set[NoteKind]:
@@ -88,14 +89,14 @@ def test_jumps_on_the_spot_are_on_no_treadmill_and_no_skates(style: Style, heigh
 
 def test_a_correction_that_is_dropped_says_nothing_of_its_changes() -> None:
     motion = made_motion("walk")
-    view = MotionOnFloor(motion, motion)
+    view = MotionOnFloor(motion, MotionWorld())
     notes = (
         Note(NoteKind.GLIDE_REMOVED, 0.1),
         Note(NoteKind.STRETCH_KEPT, frames=(3, 9)),
         Note(NoteKind.IN_PLACE, 1.0),
     )
     sliding = CorrectedMotion(motion, before={"skate_m_s": 0.0}, after={"skate_m_s": 1.0}, remarks=notes)
-    kept = keep_feet_from_worsening(view, MeasuredCorrection(sliding), lambda motions: [sliding for _ in motions])
+    kept = keep_feet_from_worsening(view, MeasuredCorrection(sliding), lambda parts: [sliding for _ in parts])
     assert kept.is_unchanged
     assert find_kinds(kept) == {NoteKind.IN_PLACE, NoteKind.FEET_KEPT}
 

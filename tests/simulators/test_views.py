@@ -22,9 +22,10 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, Leve
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.pipeline import Pipeline
 from selfcorrect.simulators.results.results import CorrectedMotion, Note
-from selfcorrect.simulators.results.view import CorrectionView
-from selfcorrect.simulators.view_table import VIEWS, ViewMotion
+from selfcorrect.simulators.results.view import CorrectionView, Part
+from selfcorrect.simulators.view_table import VIEWS, ViewPart
 from selfcorrect.simulators.views.pieces import split_into_pieces
+from selfcorrect.simulators.views.world import perceive_world
 
 UP = np.array([0.0, 1.0, 0.0])
 AWAY_M = np.array([3.0, 0.0, 2.0])
@@ -92,12 +93,16 @@ DISGUISES: dict[str, Callable[[Motion], Motion]] = {
 }
 
 
-def keep(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-    return [CorrectedMotion(motion) for motion in motions]
+def keep(parts: Sequence[Part]) -> list[CorrectedMotion]:
+    return [CorrectedMotion(part.motion) for part in parts]
 
 
-def see_short_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    return split_into_pieces(motion, pipeline, 60)
+def see_short_pieces(part: Part, pipeline: Pipeline) -> CorrectionView:
+    return split_into_pieces(part, pipeline, 60)
+
+
+def perceive(motion: Motion, pipeline: Pipeline) -> Part:
+    return Part(motion, perceive_world(motion, pipeline.cleanup))
 
 
 def assert_same(first: Motion, second: Motion) -> None:
@@ -122,12 +127,13 @@ def has_gap(motion: Motion) -> bool:
 @pytest.mark.parametrize("see", [*VIEWS, see_short_pieces])
 @settings(max_examples=5, deadline=None)
 @given(kind=st.sampled_from(KINDS), disguise=st.sampled_from(list(DISGUISES)), pace=st.floats(0.7, 1.4))
-def test_kept_parts_give_motion(see: ViewMotion, pipeline: Pipeline, kind: Kind, disguise: str, pace: float) -> None:
+def test_kept_parts_give_motion(see: ViewPart, pipeline: Pipeline, kind: Kind, disguise: str, pace: float) -> None:
     motion = DISGUISES[disguise](made_motion(kind, pace=pace))
     assume(not has_gap(motion))
-    view = see(motion, pipeline)
+    view = see(perceive(motion, pipeline), pipeline)
     assert_same(view.restore(keep(view.parts)).motion, motion)
-    raised = replace(view.parts[0], root_m=view.parts[0].root_m + 0.2 * UP)
+    first = view.parts[0].motion
+    raised = replace(view.parts[0], motion=replace(first, root_m=first.root_m + 0.2 * UP))
     changed = view.restore(keep([raised, *view.parts[1:]])).motion
     with pytest.raises(AssertionError):
         assert_same(changed, motion)
@@ -136,11 +142,11 @@ def test_kept_parts_give_motion(see: ViewMotion, pipeline: Pipeline, kind: Kind,
 @pytest.mark.parametrize(("disguise", "starts"), [("T-poses", [3]), ("takes", [0, 60])])
 def test_notes_use_whole_frames(disguise: str, starts: list[int]) -> None:
     motion = DISGUISES[disguise](made_motion("walk", frames=120))
-    views = [see(motion, FILES) for see in VIEWS]
+    views = [see(perceive(motion, FILES), FILES) for see in VIEWS]
     (view,) = [view for view in views if len(view.parts[0]) < len(motion)]
     notes = [Note(words=str(start), frames=(5,)) for start in starts]
     parts = zip(view.parts, notes, strict=True)
-    restored = view.restore([CorrectedMotion(part, remarks=(note,)) for part, note in parts])
+    restored = view.restore([CorrectedMotion(part.motion, remarks=(note,)) for part, note in parts])
     frames = {note.words: note.frames for note in restored.notes if note.words}
     assert frames == {str(start): (start + 5,) for start in starts}
 
@@ -162,9 +168,10 @@ def test_identity_pipeline_keeps_motion(disguise: str, monkeypatch: pytest.Monke
     (correction,) = correct_through_views([motion], FILES)
     assert_same(correction.motion, motion)
     assert calls == [2 if disguise == "takes" else 1]
-    parts = [motion]
+    seen = [Part(motion)]
     for see in VIEWS:
-        parts = [part for whole in parts for part in see(whole, FILES).parts]
+        seen = [part for whole in seen for part in see(whole, FILES).parts]
+    parts = [part.motion for part in seen]
     is_plain = len(parts) == 1 and len(parts[0]) == len(motion) and np.allclose(parts[0].root_m, motion.root_m)
     is_plain = is_plain and np.allclose(parts[0].rotations, motion.rotations)
     assert is_plain == (disguise in ("plain", "raised"))

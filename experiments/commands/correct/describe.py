@@ -77,7 +77,7 @@ def describe_correction(
         carried=[asdict(span) for span in carried],
         contacts=contacts,
         supports=[asdict(support) for support in correction.supports],
-        floor_m=correction.world.floor_moved_m,
+        floor_m=correction.floor.moved_m,
         lost_contacts=correction.figures.get("lost_contacts", 0.0),
         lost_contacts_height_m=correction.figures.get("lost_contacts_height_m", 0.0),
     )
@@ -171,7 +171,7 @@ def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     Rising feet are accepted if supports were inferred or heights were kept. Feet that slide nearly all the time in a
     long motion glide on purpose, as a skater's do. Repeated frames are searched only if the input has some.
     """
-    if correction.world.is_carried:
+    if correction.is_carried:
         return CheckResult()
     may_rise = bool(correction.supports) or correction.world.is_height_kept
     choice = RuleChoice(_SLIDING if may_rise else (*_SLIDING, _RISING_STANCE))

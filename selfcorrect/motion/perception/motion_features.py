@@ -25,7 +25,7 @@ from ..motion import SLAB, Motion
 from ..skeleton import FootFrames, strip_side
 from ..support import Surroundings, gripping, ground_heights_m
 from ..views import LevelFeet
-from .floor_view import FloorView
+from .floor_frame import view_on_known_floor
 from .foot_frames import get_foot_frames
 from .observation import Observation, observe
 from .observed_ground import ObservedGround, observe_ground
@@ -76,7 +76,7 @@ class MotionFeatures:
         self.feet = feet
         self._level = LevelFeet(feet)
         if motion.ground is not None:
-            motion = FloorView.from_ground(self._level.view(motion)).motion
+            motion = view_on_known_floor(self._level.view(motion))
             self._level = LevelFeet(FootFrames())
         self.around = around or Surroundings()
         if self.around.belt_m is not None:

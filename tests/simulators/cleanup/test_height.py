@@ -210,7 +210,7 @@ def test_far_floor_moves_or_is_noted(label: str, height_m: float) -> None:
     assert correction.after.get("penetration_m", 0.0) < 0.05
     if height_m < 0:
         assert NoteKind.FLOOR_MOVED in kinds
-        assert correction.world.floor_moved_m == pytest.approx(height_m, abs=0.1)
+        assert correction.floor.moved_m == pytest.approx(height_m, abs=0.1)
 
 
 def test_absent_floor_folds_no_limbs() -> None:
@@ -266,7 +266,7 @@ def test_tilted_floor_moves_vertically(walk: Motion, tilt_deg: float) -> None:
     (at_zero,) = KinematicCorrector(moved)([tilted])
     assert at_zero.world.plane.is_tilted
     moves_m = at_zero.motion.root_m - at_its_height.motion.root_m
-    assert moves_m[:, 1].mean() == pytest.approx(-at_zero.world.floor_moved_m / np.cos(np.deg2rad(tilt_deg)), rel=0.05)
-    assert at_zero.world.floor_moved_m > 0.05
+    assert moves_m[:, 1].mean() == pytest.approx(-at_zero.floor.moved_m / np.cos(np.deg2rad(tilt_deg)), rel=0.05)
+    assert at_zero.floor.moved_m > 0.05
     assert np.ptp(moves_m, axis=0).max() < 0.001
     np.testing.assert_allclose(moves_m[:, [0, 2]], 0.0, atol=0.001)

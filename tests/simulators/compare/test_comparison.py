@@ -20,7 +20,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES
 from selfcorrect.simulators.compare.comparison import MotionComparison, measure_correction
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.results.motion_world import MotionWorld
+from selfcorrect.simulators.results.motion_world import FloorDecision
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.results.timeline import Timeline
 
@@ -99,9 +99,7 @@ def test_small_floor_move_changes_nothing(kind: Kind) -> None:
     for side in SIDES:
         after = turn_joint(after, f"{side}_ankle", Rotation.from_rotvec([0.15, 0.0, 0.0]))
     figures = [
-        MotionComparison.from_correction(
-            motion, CorrectedMotion(after, world=MotionWorld(floor_moved_m=floor_m))
-        ).errors
+        MotionComparison.from_correction(motion, CorrectedMotion(after, floor=FloorDecision(moved_m=floor_m))).errors
         for floor_m in (0.0, 1e-5, -1e-5)
     ]
     for errors in figures[1:]:
@@ -115,7 +113,7 @@ def test_lowered_body_stands(moved_m: float) -> None:
     (on_floor,) = KinematicCorrector()([motion])
     off_floor = raise_motion(on_floor.motion, moved_m)
     (correction,) = KinematicCorrector()([off_floor])
-    assert correction.world.floor_moved_m == pytest.approx(moved_m, abs=0.001)
+    assert correction.floor.moved_m == pytest.approx(moved_m, abs=0.001)
     assert correction.after["penetration_m"] < 0.003
     assert correction.after["floating_m"] < 0.003
 

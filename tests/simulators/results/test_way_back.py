@@ -12,7 +12,7 @@ import pytest
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import TurnedWorld
-from selfcorrect.simulators.results.motion_world import MotionWorld
+from selfcorrect.simulators.results.motion_world import MotionWorld, TPoses
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Stage
 from selfcorrect.simulators.results.timeline import Contact
 from selfcorrect.simulators.results.way_back import join, map_space, map_time
@@ -47,11 +47,11 @@ def test_repeated_frames_map(random_motion: MakeMotion) -> None:
     part = CorrectedMotion(
         random_motion(0, 5), supports=(STEP,), remarks=(Note(NoteKind.TAKES, frames=(2,)), Note(NoteKind.LOOP, 1.0))
     )
-    part = replace(part, world=MotionWorld(takes=(2,), t_pose_frames=(1, 2)))
+    part = replace(part, world=MotionWorld(takes=(2,), t_poses=TPoses(1, 2)))
     part = replace(part, standing_feet=(Contact("left foot", 2, 4),))
     whole = map_time(part, [0, 2, 4, 7, 8, 10])
     assert whole.world.takes == (4,)
-    assert whole.world.t_pose_frames == (2, 3)
+    assert whole.world.t_poses == TPoses(2, 3)
     assert whole.standing_feet == (Contact("left foot", 4, 9),)
     assert (whole.supports[0].first, whole.supports[0].last) == (4, 9)
     assert [note.frames for note in whole.notes] == [(4,), ()]
@@ -89,10 +89,10 @@ def test_joined_parts_keep_stage_and_notes(random_motion: MakeMotion) -> None:
     assert joined.stage is Stage.last([Stage.CLEANED, Stage.SIMULATED])
     assert joined.notes == (whole, note)
     ends = [
-        replace(parts[0], world=MotionWorld(t_pose_frames=(5, 0), takes=(7,))),
-        replace(parts[1], world=MotionWorld(t_pose_frames=(0, 3)), closes_loop=True),
+        replace(parts[0], world=MotionWorld(t_poses=TPoses(5, 0), takes=(7,))),
+        replace(parts[1], world=MotionWorld(t_poses=TPoses(0, 3)), closes_loop=True),
     ]
-    assert join(motion, ends).world.t_pose_frames == (5, 3)
+    assert join(motion, ends).world.t_poses == TPoses(5, 3)
     assert join(motion, ends).world.takes == (7,)
     assert join(motion, ends).closes_loop
     assert joined.supports == (STEP,)

@@ -21,9 +21,10 @@ from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.views import Z_UP, TurnedWorld, to_y_up
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.results.results import CorrectedMotion
-from selfcorrect.simulators.views.floor import MotionOnFloor
+from selfcorrect.simulators.views.world import MotionOnFloor, perceive_world
 
 
 def resize(motion: Motion, ratio: float) -> Motion:
@@ -105,7 +106,7 @@ def test_stated_floor_is_used(walker: Motion, tmp_path: Path, capsys: pytest.Cap
 def test_floor_view_changes_nothing(walker: Motion, tilt_deg: float) -> None:
     turned = TurnedWorld(quaternions(np.array([0.0, 0.0, np.radians(tilt_deg)]))).view(walker)
     given = replace(raise_motion(turned, 0.06), height_error_m=0.12, keeps_height=True)
-    view = MotionOnFloor.from_estimated_plane(given)
+    view = MotionOnFloor(given, perceive_world(given, CleanupSettings(keep_level=True)))
     assert abs(observe(view.motion).floor_m) < 1e-6
     restored = view.restore(CorrectedMotion(view.motion)).motion
     np.testing.assert_allclose(restored.root_m, given.root_m, atol=1e-9)
