@@ -9,7 +9,7 @@ Kinematic repairs come first. Then contact forces are planned, and a simulated h
 - Batches of the viewed motions: `batching`. Results: `results`.
 - Stages of a batch, in the order of `pipeline.correct_batches`: `cleanup` (kinematic repairs), `planning` (contact
   forces, dynamics filter, contacts that users edit), `tracking` (simulation), `postprocess` (blend of plan and
-  simulation), `compare` (verdict and figures). `stages` has the values that pass between them.
+  simulation), `compare` (verdict, figures, feasibility). `stages` has the values that pass between them.
 - Settings: `settings`.
 - Simulated world: `engines` (PyBullet, MuJoCo), `body` (the humanoid), `stages.scene` (pushes, slopes, loads).
 """

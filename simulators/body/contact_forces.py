@@ -29,12 +29,10 @@ def solve_contact_forces(
     friction: float,
     settings: ForceSettings = PLAN.contacts,
 ) -> np.ndarray:
-    """Solve contact forces that come closest to a wrench.
-
-    Forces lie within friction cones (y up).
+    """Solve forces within friction cones that come closest to a wrench.
 
     Args:
-        wrench: (N, T, 6) force, and moment about a point.
+        wrench: (N, T, 6) force, and moment about a point, y up.
         arms_m: (N, T, C, 3) contact points relative to that point.
         activation: (N, T, C) weights in [0, 1], 0 for points that cannot carry.
         friction: Coulomb friction coefficient.
@@ -63,19 +61,16 @@ def solve_contact_forces(
 
 
 def _move_frames_last(values: np.ndarray) -> np.ndarray:
-    """Reverse the axes of values (F, ...).
-
-    Neighbouring frames are then neighbours in memory.
-    """
+    """Reverse the axes of values (F, ...), so that frames are neighbours in memory."""
     return np.ascontiguousarray(values.T)
 
 
 def _solve_scaled_forces(
     wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray, friction: float, settings: ForceSettings
 ) -> np.ndarray:
-    """Solve scaled forces that come closest to weighted wrenches.
+    """Solve scaled forces within friction cones that come closest to weighted wrenches.
 
-    Forces lie within friction cones. Let E map scaled forces to weighted wrenches, c be the copy of the forces within
+    Let E map scaled forces to weighted wrenches, c be the copy of the forces within
     the cones, and u the scaled dual variable. The unconstrained forces of an iteration are (Eᵀ(w − v) + ρ (c − u)) / (ε
     + ρ), with v = (E Eᵀ + ε + ρ)⁻¹ (E Eᵀ w + ρ E (c − u)).
 

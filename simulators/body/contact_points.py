@@ -28,7 +28,7 @@ MAX_SUPPORT_DISTANCE_M = 0.08
 def find_carried_links(body: Humanoid, part: str) -> list[int]:
     """Find the links that can touch a support of a part.
 
-    Hands are frozen onto the forearms.
+    For a hand, this is the forearm, onto which the hand is frozen.
     """
     links = []
     for name in CARRIED_PARTS[part]:
@@ -75,9 +75,7 @@ def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
 
 
 def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequence[Support]]) -> np.ndarray:
-    """Return contact points with heights above the ground beneath.
-
-    The ground is the floor or a support.
+    """Return contact points with heights above the floor or support beneath.
 
     Args:
         body: Body with C contact points.
@@ -98,7 +96,7 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
 def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support]) -> np.ndarray:
     """Return the ground height (T, C) beneath points (T, C, 3).
 
-    Soft parts on a support give way.
+    Where a soft part touches a support, the ground follows the point as far as the part gives way.
     """
     ground_m = np.zeros(points_m.shape[:-1])
     for support in supports:

@@ -222,10 +222,7 @@ class Humanoid:
 
 
 def estimate_mass_kg(skeleton: Skeleton) -> float:
-    """Return a body's mass in kg, from its shape or else its stature.
-
-    Without a shape, the mass is the normal one for the stature.
-    """
+    """Return a body's mass in kg: that of its shape, or else the normal one for its stature."""
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
-from selfcorrect.motion.geometry.rotations import compose, invert, rotate
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate, shortest_turn
 from selfcorrect.motion.geometry.vectors import UP, cross, dot, norms, split_components
 from selfcorrect.motion.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
@@ -22,7 +22,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
 from .curves import apply_transposed_second_difference, blur, second_difference_bands, smooth_gaussian, thirds_to_frames
-from .leg_ik import Legs, knee_forward, shortest_turn, turn_segments
+from .leg_ik import Legs, knee_forward, turn_segments
 
 _SWING_WEIGHT = 0.1
 """Weight of a swinging ankle's error, relative to a standing ankle's."""

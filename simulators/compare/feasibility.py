@@ -39,11 +39,16 @@ from ..tracking.simulate import simulate_plans
 UNSUPPORTED_BODYWEIGHTS = 0.5
 """Minimum upward residual force of a frame without support, in body weights."""
 
+LONGEST_INFERRED = 8192
+"""Maximum number of frames of a motion whose surroundings are inferred. Memory grows with the number of frames."""
+
+_MIN_FRAMES = 8
+"""Minimum number of frames of a motion that is measured."""
+
 EVALUATION_DRIVE = replace(
     DriveSettings.at_strength(STRENGTHS["faithful"]), force_limit_bodyweights=10.0, torque_limit_nm=5000.0
 )
 """Stiff drive that keeps a body on its motion. Its limits are beyond what human motion reaches."""
-
 
 _WITHOUT_SETTLING = CleanupSettings(steps=tuple(step for step in FILE_STEPS if not isinstance(step, SettleBody)))
 """Clean-up in which no stretch of the motion is brought back to the floor."""
@@ -51,13 +56,10 @@ _WITHOUT_SETTLING = CleanupSettings(steps=tuple(step for step in FILE_STEPS if n
 
 @dataclass(frozen=True, eq=False)
 class RootResidual:
-    """Root force and moment beyond floor and muscles.
-
-    Values are those of N motions of T frames, in the world (y up).
-    """
+    """Root force and moment beyond floor and muscles, world (y up)."""
 
     force_bodyweights: np.ndarray
-    """(N, T, 3) in body weights."""
+    """(N, T, 3) for N motions of T frames, in body weights."""
     moment_nm: np.ndarray
     """(N, T, 3) about the centre of mass, in N m."""
 
@@ -158,12 +160,6 @@ def select_evaluation_engine(made_by: str) -> str | None:
                 continue
             return name
     return None
-
-
-_MIN_FRAMES = 8
-"""Minimum number of frames of a motion that is measured."""
-LONGEST_INFERRED = 8192
-"""Maximum number of frames of a motion whose surroundings are inferred. Memory grows with the number of frames."""
 
 
 def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:

@@ -163,18 +163,16 @@ class MissedContact:
 
     contact: LimbContact
     frame: int
-    """Frame of the largest distance from the contact."""
+    """Frame in which the part is furthest from the contact."""
     distance_m: float
-    """That distance."""
+    """Distance in that frame."""
 
     def __str__(self) -> str:
         return f"{self.contact}: off by {1000 * self.distance_m:.0f} mm at frame {self.frame}"
 
 
 def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[MissedContact]:
-    """Find contacts that a motion does not hold, worst first.
-
-    The tolerance is `HOLDING_TOLERANCE_M`.
+    """Find contacts that a motion misses by more than `HOLDING_TOLERANCE_M`, worst first.
 
     Args:
         ride_m: (T, 3) path of what carries feet that ride.
@@ -300,9 +298,7 @@ def _fade(of_part: Sequence[LimbContact], contacts: Contacts) -> Iterator[tuple[
 
 
 def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None) -> np.ndarray:
-    """Return the height (T,) of a foot's lowest point.
-
-    Heights are above a known ground or y = 0.
+    """Return the height (T,) of a foot's lowest point above a known ground or y = 0.
 
     Args:
         moves_m: (T, 3) displacements of the foot, if any.
@@ -323,10 +319,7 @@ def _ground_m(posed: PosedMotions, foot: StandingFoot, heights_m: np.ndarray) ->
 
 
 def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> Motion:
-    """Displace ankles by (T, 2, 3) as far as legs reach.
-
-    Feet keep their orientation.
-    """
+    """Displace ankles by (T, 2, 3) as far as legs reach, without turning the feet."""
     frames = np.flatnonzero(displacements_m.any(axis=(1, 2)))
     if not len(frames):
         return motion

@@ -130,9 +130,9 @@ class Contacts:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> Contacts:
-        """Detect contacts from the height and speed of soles, as a correction does.
+        """Detect contacts with a floor at y = 0, as a correction does.
 
-        The floor is at y = 0.
+        They follow from the height and speed of the soles.
         """
         posed = pose_level(motion)
         stands = posed.stands_on(0.0)[0]

@@ -63,7 +63,7 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
 class Planner:
     """Planner that changes motions until contacts explain them.
 
-    Contacts are those of a body with the floor and supports, with friction. Motions are on the body's link tree.
+    The body touches the floor and supports with friction. Motions are on the body's link tree.
     """
 
     body: Humanoid
@@ -72,10 +72,7 @@ class Planner:
     settings: PlanSettings = PLAN
 
     def filter_dynamics(self, motions: MotionBatch) -> MotionBatch:
-        """Shift motions so that contacts explain more of them.
-
-        Contact forces lie within friction cones.
-        """
+        """Shift motions so that contacts explain more of them."""
         settings = self.settings.filter
         for _ in range(settings.rounds):
             plan, shift_m = self._compute_shift(motions)
@@ -201,9 +198,9 @@ CUSHION_M = 0.06
 
 
 def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) -> list[Support]:
-    """Replace each seat by cushions.
+    """Replace each seat by cushions below pelvis and thighs.
 
-    They lie below the pelvis, and below the thighs at the hips. Seats are soft, and carry thighs and pelvis together.
+    The cushions of the thighs lie at the hips. Seats are soft, and carry thighs and pelvis together.
     Simulated links are rigid: on a level seat, a body would balance on the pelvis, or on the seat's edge below sloping
     thighs. A part far from the seat gets no cushion.
     """
@@ -241,10 +238,7 @@ def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.
 
 
 def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
-    """Scale down the shifts (N, T, 3) of motions beyond the limit.
-
-    The largest shift of a motion counts.
-    """
+    """Scale down the shifts (N, T, 3) of each motion whose largest shift exceeds the limit."""
     largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
     scales = np.minimum(1.0, settings.shift_limit_m / np.maximum(largest_m, 1e-9))
     return shift_m * scales[:, None, None]
@@ -279,9 +273,9 @@ def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, set
 def solve_centre_shift(
     unexplained: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: float, settings: FilterSettings = PLAN.filter
 ) -> np.ndarray:
-    """Solve shifts of the centre of mass.
+    """Solve shifts of the centre of mass that let contacts explain more.
 
-    With the shift δ, contacts explain a motion better. It minimises ‖r_F + M δ̈‖² + w ‖r_τ + δ × f‖² + λ ‖δ‖². Every
+    The shift δ minimises ‖r_F + M δ̈‖² + w ‖r_τ + δ × f‖² + λ ‖δ‖². Every
     term couples only neighbouring frames, so the normal equations are banded.
 
     Args:

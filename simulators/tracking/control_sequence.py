@@ -91,10 +91,7 @@ class ControlSequence:
 
 
 def _concatenate_padded(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Concatenate arrays (S, N, ...) along N.
-
-    Shorter arrays are padded with zeros along S.
-    """
+    """Concatenate arrays (S, N, ...) along N, with zeros after the end of shorter ones."""
     if len(parts) == 1:
         return parts[0]
     steps = max(map(len, parts))

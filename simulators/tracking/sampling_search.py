@@ -321,10 +321,7 @@ class _BeamSearch:
         return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m))
 
     def _expand(self, parents: Particles, window: int) -> Beam:
-        """Simulate children in a window, and return the best.
-
-        More are tried unless a child does well.
-        """
+        """Simulate children in a window, and more if none does well; return the best."""
         search = self._search
         first_count = search.particle_counts[0]
         count = len(parents)

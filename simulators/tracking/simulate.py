@@ -41,9 +41,9 @@ def simulate_plans(
 
 
 def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
-    """Return rotations (N, 4) about y that bring hips parallel to x.
+    """Return rotations (N, 4) about y that turn N bodies to the front.
 
-    The hips are those of N bodies in the first frame.
+    Hips are then parallel to x in the first frame. In a scene, or if gravity is not along y, nothing is turned.
     """
     is_tilted = any(plan.body.gravity_m_s2[axis] for axis in (0, 2))
     if is_tilted or not scene.is_plain:
@@ -58,11 +58,7 @@ def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
 
 
 def _turn_plan(plan: MotionPlan, turns: np.ndarray) -> MotionPlan:
-    """Rotate each of a plan's N motions about the origin.
-
-    Args:
-        turns: (N, 4).
-    """
+    """Rotate each of a plan's N motions about the origin by (N, 4)."""
     of_frames = turns[:, None]
     of_points = turns[:, None, None]
     motions = plan.motions
