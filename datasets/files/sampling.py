@@ -11,6 +11,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 import numpy as np
 
 from selfcorrect.motion.editing.transforms import frame_count
+from selfcorrect.motion.geometry.vectors import median
 
 SAMPLED_FPS = 30.0
 """Sampling rate of curves with sparse or uneven keys."""
@@ -112,7 +113,7 @@ def make_key_clock(keys_s: Sequence[np.ndarray]) -> KeyClock:
         return KeyClock(SAMPLED_FPS, start_s, 1, note="")
     fps = SAMPLED_FPS
     note = f"key frames are uneven; read at {SAMPLED_FPS:g} frames per second"
-    step_s = float(np.median(steps_s))
+    step_s = float(median(steps_s))
     if step_s > 0 and np.abs(steps_s - step_s).max() < 0.1 * step_s:
         keys_fps = round_rate(len(steps_s) / float(longest[-1] - longest[0]), _UNIFORM)
         fps, note = sampling_rate(keys_fps)

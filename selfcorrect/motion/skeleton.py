@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ..core.errors import InputError
-from .geometry.vectors import align
+from .geometry.vectors import align, norms
 
 SMPL_22 = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
@@ -207,7 +207,7 @@ class Skeleton:
         hips, ankles = self.pair("hip"), self.pair("ankle")
         if hips is None or ankles is None:
             return 0.0
-        lengths_m = np.linalg.norm(self.offsets_m, axis=-1)
+        lengths_m = norms(self.offsets_m)
         legs = [self.path_between(hip, ankle) for hip, ankle in zip(hips, ankles, strict=True)]
         return float(np.mean([lengths_m[leg].sum() for leg in legs]))
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 
 from ..settings.plan import PLAN, ContactSettings
@@ -48,7 +49,7 @@ def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
     """
     points = body.contact_points
     is_on_part = _is_among(points.links, find_carried_links(body, part))
-    reach_m = np.linalg.norm(points.offsets_m, axis=1)
+    reach_m = norms(points.offsets_m)
     if part.endswith("foot"):
         return is_on_part & (np.arange(len(points)) < len(body.soles))
     if part.endswith("hand"):

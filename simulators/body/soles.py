@@ -121,7 +121,7 @@ def sole_normals(soles: SolePoints) -> np.ndarray:
     next_m = offsets_m[:, 2]
     _, rise_m, forward_m = (next_m - heel_m).T
     normals = np.stack([np.zeros(2), forward_m, -rise_m], axis=-1)
-    return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
+    return normals / norms(normals)[..., None]
 
 
 def fit_soles(

@@ -21,7 +21,7 @@ from itertools import product
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import median_filter1d
-from selfcorrect.motion.geometry.rotations import compose, rotate
+from selfcorrect.motion.geometry.rotations import compose, identity_rotations, rotate
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.kinematics import joint_positions, make_continuous
@@ -228,7 +228,7 @@ class BodyPart:
             return np.concatenate([motion.root_m[:, None], motion.root_m[:, None] + arms_m], axis=1)
         points_m = []
         place_m = np.zeros_like(motion.root_m)
-        orientation = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), 1))
+        orientation = identity_rotations(len(motion))
         parent = motion.skeleton.parents[self.turned[0]]
         for joint in motion.skeleton.path_between(parent, self.watched[-1]):
             place_m = place_m + rotate(orientation, motion.skeleton.offsets_m[joint])

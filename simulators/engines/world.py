@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import steps_between
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.support import Support
 
@@ -51,7 +52,7 @@ class Reference:
     def rotations(self, times_s: np.ndarray) -> np.ndarray:
         """Return unit quaternions (S, N, L, 4) at times (S,), clipped to the duration."""
         raw = self.quaternions.evaluate(np.clip(times_s, 0.0, self.seconds))
-        return raw / np.linalg.norm(raw, axis=-1, keepdims=True)
+        return raw / norms(raw)[..., None]
 
     def positions_m(self, times_s: np.ndarray) -> np.ndarray:
         """Return root positions (S, N, 3) at times (S,), clipped to the duration."""

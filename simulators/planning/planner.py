@@ -18,7 +18,7 @@ import numpy as np
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
-from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, UP, cross, median
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, UP, cross, median, norms
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
@@ -239,7 +239,7 @@ def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.
 
 def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
     """Scale down the shifts (N, T, 3) of each motion whose largest shift exceeds the limit."""
-    largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
+    largest_m = norms(shift_m).max(1)
     scales = np.minimum(1.0, settings.shift_limit_m / np.maximum(largest_m, 1e-9))
     return shift_m * scales[:, None, None]
 
@@ -265,7 +265,7 @@ def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, set
     right_side = apply_transposed_second_difference(fps**2 * wanted[1:-1])
     turns_rad = solve_banded(bands, right_side.reshape(frames, -1)).reshape(wanted.shape)
     turns_rad = np.moveaxis(turns_rad, 0, 1)
-    largest_rad = np.linalg.norm(turns_rad, axis=-1).max(1)
+    largest_rad = norms(turns_rad).max(1)
     scales = np.minimum(1.0, settings.turn_limit_rad / np.maximum(largest_rad, 1e-9))
     return turns_rad * scales[:, None, None]
 
@@ -357,7 +357,7 @@ def hold_corners(
     carries[:, :-1] |= is_held_step
     speeds_m_s = frame_speeds(velocity_m_s)
     still_m = cancel_sliding(velocity_m_s, speeds_m_s, carries, fps)
-    distance_m = np.maximum(np.linalg.norm(still_m, axis=-1), 1e-9)
+    distance_m = np.maximum(norms(still_m), 1e-9)
     scale = np.minimum(1.0, settings.hold_limit_m / distance_m)
     still_m *= scale[..., None]
     anchors_m = np.stack([still_m[..., 0], np.zeros(carries.shape), still_m[..., 1]], axis=-1)

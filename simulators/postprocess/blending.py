@@ -77,7 +77,7 @@ class BlendSimulation(Positive):
 
     def unexplained_bodyweights(self, plan: MotionPlan) -> np.ndarray:
         """Return a plan's unexplained force (N, T), smoothed like the saved force."""
-        missing_n = np.linalg.norm(plan.contacts.unexplained[..., :3], axis=-1)
+        missing_n = norms(plan.contacts.unexplained[..., :3])
         return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
@@ -95,8 +95,8 @@ class BlendSimulation(Positive):
         body = plan.body
         fps = simulated.fps
         contacts = plan_contacts(body, body.select_links(simulated), plan.friction, plan.supports)
-        planned_n = np.linalg.norm(plan.contacts.unexplained[..., :3], axis=-1)
-        simulated_n = np.linalg.norm(contacts.unexplained[..., :3], axis=-1)
+        planned_n = norms(plan.contacts.unexplained[..., :3])
+        simulated_n = norms(contacts.unexplained[..., :3])
         saved = smooth_gaussian((planned_n - simulated_n) / body.weight_n, self.gain_smoothing_s * fps)
         low, high = self.saved_bodyweights
         share = smoothstep((saved - low) / (high - low))
@@ -118,7 +118,7 @@ class BlendSimulation(Positive):
         slow_m = smooth_gaussian(shift_m, FAST_S * first.fps)
         slow_turns = smooth_gaussian(turns, FAST_S * first.fps)
         share = share[..., None]
-        lost = np.linalg.norm(turns, axis=-1) / self.lost_rad - 1
+        lost = norms(turns) / self.lost_rad - 1
         follows = share + (1 - share) * (1 - smoothstep(lost))
         blended_m = share * slow_m + (shift_m - slow_m)
         blended_turns = share[..., None] * slow_turns + follows[..., None] * (turns - slow_turns)

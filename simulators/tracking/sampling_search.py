@@ -356,7 +356,7 @@ class _BeamSearch:
     def _residual_costs(self, poses: PoseHistory) -> np.ndarray:
         """Return the costs (N,) of residual wrenches in a window."""
         wrenches = poses.wrench.reshape(*poses.wrench.shape[:3], 2, 3)
-        sizes = np.linalg.norm(wrenches, axis=-1).mean(axis=(0, 2))
+        sizes = norms(wrenches).mean(axis=(0, 2))
         return self._search.residual_cost_m * np.sum(sizes / self._controller.residual_limits, axis=-1)
 
     def _build_world(self, count: int) -> None:
@@ -448,19 +448,19 @@ class _BeamSearch:
         step = frame * self._substeps
         bodies = BodyStates.from_world(self._world, self._planned.body)
         error = TrackingError.at_step(trajectory, step, bodies)
-        distances_m = np.linalg.norm(bodies.positions_m - trajectory.positions_m[step], axis=-1)
+        distances_m = norms(bodies.positions_m - trajectory.positions_m[step])
         ankles = Legs.from_skeleton(trajectory.body.tree).ankles
         capture_errors_m = error.capture_point_error_m(trajectory.centre_m[step, 2])
         costs = (
             distances_m.mean(axis=1)
-            + np.linalg.norm(capture_errors_m, axis=-1)
+            + norms(capture_errors_m)
             + np.abs(error.centre_m[:, 2])
             + search.vertical_speed_cost_s * np.abs(error.centre_m_s[:, 2])
             + search.feet_cost * distances_m[:, ankles].mean(axis=1)
-            + search.tilt_cost_m * np.linalg.norm(error.tilt_rad, axis=-1)
-            + search.spin_cost_m_s * np.linalg.norm(error.tilt_rad_s, axis=-1)
+            + search.tilt_cost_m * norms(error.tilt_rad)
+            + search.spin_cost_m_s * norms(error.tilt_rad_s)
         )
-        is_near = np.linalg.norm(error.root_m, axis=-1) < self._settings.acceptance.lost_root_m
+        is_near = norms(error.root_m) < self._settings.acceptance.lost_root_m
         return np.where(is_near & (costs < search.prune_cost_m), costs, np.inf)
 
     def _make_simulated_motion(self, history: PoseHistory, lost_at: int | None) -> SimulatedMotion:

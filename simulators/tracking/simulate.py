@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcorrect.motion.geometry.rotations import compose, invert, rotate
+from selfcorrect.motion.geometry.rotations import compose, identity_rotations, invert, rotate
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import TurnedWorld
 
@@ -47,7 +47,7 @@ def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
     """
     is_tilted = any(plan.body.gravity_m_s2[axis] for axis in (0, 2))
     if is_tilted or not scene.is_plain:
-        return np.tile([0.0, 0.0, 0.0, 1.0], (len(plan), 1))
+        return identity_rotations(len(plan))
     left = plan.body.tree.parts.index("left_hip")
     right = plan.body.tree.parts.index("right_hip")
     hips_m = plan.contacts.demand.positions_m[:, 0]

@@ -13,7 +13,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors, to_matrices
-from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross, norms
 from selfcorrect.runtime.progress import report_progress
 
 from ..body.leg_ik import Legs
@@ -166,7 +166,7 @@ def _simulate(
             record.loads_n[frame + 1] += world.loads_n() / substeps  # loads of a single step chatter
         record.record_frame(frame + 1, world)
         goals_m = controls.goal_m[(frame + 1) * substeps]
-        errors_m = np.linalg.norm(record.centre_m[frame + 1] - goals_m, axis=-1)
+        errors_m = norms(record.centre_m[frame + 1] - goals_m)
         is_lost = ~(errors_m < settings.acceptance.lost_root_m)
         record.lost_at[running] = np.where(is_lost[running], frame + 1, 0)
         report_progress((frame + 1) / last)

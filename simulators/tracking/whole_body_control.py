@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, rotate
-from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross, norms
 from selfcorrect.motion.kinematics import forward_kinematics
 
 from ..body.contact_forces import solve_contact_forces
@@ -280,7 +280,7 @@ class WholeBodyController:
         floor_wrench = np.concatenate([forces_n.sum(axis=1), moments_nm.sum(axis=1)], axis=-1)
         missing = (wanted_wrench - floor_wrench).reshape(-1, 2, 3)
         limits = bounds[:, None] * self.residual_limits
-        sizes = np.maximum(np.linalg.norm(missing, axis=-1), 1e-9)
+        sizes = np.maximum(norms(missing), 1e-9)
         scale = np.minimum(1.0, limits / sizes)
         bounded = missing * scale[..., None]
         return bounded.reshape(-1, 6)

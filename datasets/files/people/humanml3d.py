@@ -35,6 +35,7 @@ from selfcorrect.motion.encodings.humanml3d import (
     joint_count,
 )
 from selfcorrect.motion.geometry.rotations import invert, rotate
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.inverse_kinematics import fit_body
 from selfcorrect.motion.motion import FURTHEST_READ_M, Motion
 from selfcorrect.motion.views import Y_UP, to_y_up
@@ -128,8 +129,8 @@ def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
         return
     groups = columns(joint_count(rows))
     axes = rows[:, groups["rotations"]].astype(float)
-    lengths = np.linalg.norm(axes.reshape(len(rows), -1, 3), axis=-1)
-    off = float(np.median(np.abs(lengths - 1.0)))
+    lengths = norms(axes.reshape(len(rows), -1, 3))
+    off = float(median(np.abs(lengths - 1.0)))
     lowest = min(rows[:, groups["contacts"]].min(), rows[:, groups["height"]].min())
     if off > _UNIT_OFF and lowest < -_UNIT_OFF:
         raise InputError(

@@ -22,7 +22,7 @@ from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout
 from selfcorrect.motion.encodings.humanml3d import FPS as HUMANML3D_FPS
 from selfcorrect.motion.geometry.rotations import invert, rotate
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.inverse_kinematics import fit_body, fit_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -472,7 +472,7 @@ def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> 
     leg = [skeleton.parts.index(f"left_{part}") for part in _LEG]
     bones = np.diff(positions[:, leg], axis=1)
     bone_lengths = norms(bones)
-    length = float(np.median(bone_lengths.sum(axis=1)))
+    length = float(median(bone_lengths.sum(axis=1)))
     if not length > 0:
         raise InputError(f"{path}: expected legs of some length, got legs of length 0")
     unit_m = 10.0 ** round(np.log10(_LEG_M / length))

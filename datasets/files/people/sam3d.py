@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.geometry.rotations import rotate, to_matrices
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion
@@ -262,7 +263,7 @@ def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]
     before = _centres(results, frames[0])
     for people in frames[1:]:
         places = _centres(results, people)
-        costs = np.linalg.norm(before[:, None] - places[None], axis=-1)
+        costs = norms(before[:, None] - places[None])
         if not np.isfinite(costs).all():
             raise InputError(f"{results.path}: {PLACE} is not finite in frame {len(followed)}")
         _, order = linear_sum_assignment(costs)

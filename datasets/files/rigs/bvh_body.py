@@ -126,7 +126,7 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
         return assumed
     positions_m = joint_positions(clip.motion.frames(0, _FRAMES_TO_DOUBT))
     steps_m = np.diff(positions_m - positions_m[:, :1], axis=0)
-    furthest_m = np.linalg.norm(steps_m, axis=2).max(axis=1)
+    furthest_m = norms(steps_m).max(axis=1)
     sizes_m2 = np.sqrt((steps_m[1:] ** 2).sum() * (steps_m[:-1] ** 2).sum())
     goes_on = (steps_m[1:] * steps_m[:-1]).sum() / max(float(sizes_m2), 1e-12)
     if median(furthest_m) < _FAR_APART_M or goes_on > _GOES_ON:

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 
@@ -73,7 +73,7 @@ class Follower:
         places_m = self.places_m
         turns = self.turns
         if len(places_m) != frames:
-            places_m = np.tile(np.median(places_m, axis=0), (frames, 1))
+            places_m = np.tile(median(places_m, axis=0), (frames, 1))
             turns = None if turns is None else np.tile(turns[0], (frames, 1))
         turned = None if turns is None else compose(orientation, turns)
         return position_m + rotate(orientation, places_m), turned
@@ -266,11 +266,11 @@ def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
     for joint in sorted(helpers):
         offsets_m = positions_m[:, joint, None] - positions_m[:, leaders]
         places_m = rotate(invert(orientations[:, leaders]), offsets_m)
-        changes_m = norms(places_m - np.median(places_m, axis=0)).max(axis=0)
+        changes_m = norms(places_m - median(places_m, axis=0)).max(axis=0)
         can_lead = (changes_m < _HOLDS_M) & ~skeleton.descendants[joint, leaders]
         if not can_lead.any():
             continue
-        distances_m = np.median(norms(places_m), axis=0)
+        distances_m = median(norms(places_m), axis=0)
         best = int(np.where(can_lead, distances_m, np.inf).argmin())
         leader = leaders[best]
         turns = make_continuous(compose(invert(orientations[:, leader]), orientations[:, joint])[:, None])[:, 0]

@@ -17,7 +17,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.rotations import to_matrices
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
 from selfcorrect.motion.motion import FURTHEST_READ_M, Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
@@ -139,7 +139,7 @@ class Rig:
         if self.bind:
             return dict(self.bind)
         rotations = np.array([rest["rotation"] for rest in self.rest], dtype=float)
-        lengths = np.maximum(np.linalg.norm(rotations, axis=-1, keepdims=True), LEAST_LENGTH)
+        lengths = np.maximum(norms(rotations)[..., None], LEAST_LENGTH)
         offsets = np.array([rest["translation"] for rest in self.rest], dtype=float) * self.offset_scales[:, None]
         offsets[0] = 0
         skeleton = Skeleton(self.names, self.parents, offsets, ("",) * len(self.names))
@@ -152,7 +152,7 @@ class Rig:
         rest = [dict(place) for place in self.rest]
         for (joint, kind), values in tracks.items():
             if kind == "scale":
-                rest[joint]["scale"] = np.median(values, axis=0)
+                rest[joint]["scale"] = median(values, axis=0)
         return replace(self, rest=tuple(rest))
 
     def check_scales(self, parts: Sequence[str], tracks: Tracks) -> None:
@@ -323,9 +323,9 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
     offsets = np.empty((len(rig.nodes), 3))
     for joint, rest in enumerate(rig.rest):
         rotations[:, joint] = tracks.get((joint, "rotation"), rest["rotation"])
-        place = np.median(tracks.get((joint, "translation"), rest["translation"][None]), axis=0)
+        place = median(tracks.get((joint, "translation"), rest["translation"][None]), axis=0)
         offsets[joint] = place * rig.offset_scales[joint]
-    lengths = np.linalg.norm(rotations, axis=-1, keepdims=True)
+    lengths = norms(rotations)[..., None]
     if lengths.min() < LEAST_LENGTH:
         raise InputError(f"a quaternion of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has length 0")
     root_track = tracks.get((0, "translation"), rig.rest[0]["translation"])
@@ -356,7 +356,7 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
     for joint, bend in bends.items():
         track = np.broadcast_to(tracks.get((joint, "translation"), rig.rest[joint]["translation"]), (len(motion), 3))
         bent[joint] = np.einsum("tij,tj->ti", bend, track)
-        offsets[joint] = np.median(bent[joint], axis=0)
+        offsets[joint] = median(bent[joint], axis=0)
         even = norms(track) * rig.offset_scales[joint]
         most_stretch = max(most_stretch, float(np.abs(norms(bent[joint]) / np.maximum(even, LEAST_LENGTH) - 1).max()))
     motion = replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets))

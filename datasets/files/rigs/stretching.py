@@ -15,7 +15,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors, shortest_turn
-from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, norms
+from selfcorrect.motion.geometry.vectors import cross, dot, median, normalize_safely, norms
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
@@ -117,7 +117,7 @@ def _are_in_world(clip: RiggedMotion, joints: list[int]) -> bool:
 
 
 def _is_alike(vectors_m: np.ndarray, length_m: float) -> bool:
-    return bool(abs(np.median(norms(vectors_m)) - length_m) < _ALIKE * length_m)
+    return bool(abs(median(norms(vectors_m)) - length_m) < _ALIKE * length_m)
 
 
 def _joints_of_limbs(skeleton: Skeleton) -> set[int]:

@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.extras import requires_extra
+from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS
@@ -75,9 +76,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
         check_within(f"{path}: a joint is", poses, LARGEST)
         names = [facts["skeletons"][clip["skeleton"]][joint].rsplit("/", 1)[-1] for joint in tree]
         try:
-            rest = [
-                {kind: np.median(poses[:, joint, own], axis=0) for kind, own in _PROPERTIES.items()} for joint in tree
-            ]
+            rest = [{kind: median(poses[:, joint, own], axis=0) for kind, own in _PROPERTIES.items()} for joint in tree]
             rig = Rig.from_tree(tree, parents, names, rest)
             places = facts["binds"][clip["skeleton"]]
             if len(places) == len(facts["skeletons"][clip["skeleton"]]):

@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, replace_keeping_stances
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames, fit_feet_to_rig
 from selfcorrect.motion.perception.observed_ground import observe_ground
@@ -85,7 +86,7 @@ class CommonFloor:
         heights_m = np.array([height_m for height_m in shown_m if height_m is not None])
         if len(heights_m) < 2:
             return None
-        height_m = float(np.median(heights_m))
+        height_m = float(median(heights_m))
         return cls(len(heights_m), height_m, float(heights_m.std()), float(np.abs(heights_m - height_m).max()))
 
     def __str__(self) -> str:
@@ -113,7 +114,7 @@ def _check(where: str, feet: FootFrames) -> None:
     """Raise InputError unless foot frames and soles are valid."""
     turns: Sequence[Sequence[float]] = (*feet.ankles, *feet.toes)
     is_complete = len(feet.ankles) == len(feet.toes) == 2 and all(len(turn) == 4 for turn in turns)
-    if not is_complete or not np.allclose(np.linalg.norm(np.array(turns), axis=1), 1.0, atol=1e-6):
+    if not is_complete or not np.allclose(norms(np.array(turns)), 1.0, atol=1e-6):
         raise InputError(f"{where}: expected a unit quaternion (xyzw) for each ankle and each toe joint")
     if feet.soles_m is not None and (len(feet.soles_m) != 2 or not np.all(np.abs(feet.soles_m) < 0.5)):
         raise InputError(f"{where}: expected two sole depths below 0.5 m, got {feet.soles_m}")

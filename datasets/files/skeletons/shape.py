@@ -18,7 +18,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import turn_angles
-from selfcorrect.motion.geometry.vectors import cosines, dot, normalize_safely, norms
+from selfcorrect.motion.geometry.vectors import cosines, dot, median, normalize_safely, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, strip_side, swap_sides
@@ -145,7 +145,7 @@ def measure_bend(motion: Motion, path: Sequence[int]) -> float:
     """Return the median bend of a path of joints: 1 - (distance of its ends) / (its length)."""
     graph = _Graph.from_motion(motion)
     distances = norms(graph.places[:, path[-1]] - graph.places[:, path[0]])
-    return 1 - float(np.median(distances)) / max(float(graph.lengths[list(path[1:])].sum()), 1e-9)
+    return 1 - float(median(distances)) / max(float(graph.lengths[list(path[1:])].sum()), 1e-9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -495,7 +495,7 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
     leg = hips.mean(axis=1) - ankles.mean(axis=1)
     upright = cosines(trunk, leg)
     score = 0.0
-    if max(upright[0], np.median(upright[1:])) < _UPRIGHT:
+    if max(upright[0], median(upright[1:])) < _UPRIGHT:
         score = _ON_ALL_FOURS
     widths = {
         "trunk over leg": trunk,

@@ -386,7 +386,7 @@ def _find_flights(body: TracedBody) -> np.ndarray:
     powers = np.stack([times_s**2, times_s, np.ones(window)], axis=1)
     places_m = np.lib.stride_tricks.sliding_window_view(body.centre_m, window, axis=0)
     curves = places_m @ np.linalg.pinv(powers).T
-    off_curves_m = np.linalg.norm(places_m - curves @ powers.T, axis=1)
+    off_curves_m = norms(places_m - curves @ powers.T)
     is_smooth = off_curves_m.max(axis=-1) < _ROUGH_M
     falls_m_s2 = -2 * curves[..., 0]
     sizes_m_s2 = norms(falls_m_s2)

@@ -23,7 +23,7 @@ from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import explain_no_motions, motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.measure import measure_errors
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -213,7 +213,7 @@ def compare_motions(
     moved_m = _sample(after_m / scale, at_after_s[is_shared] * after.fps)
     turn, shift_m = _fit_world(goals_m[:, body], moved_m[:, body])
     turned_m = turn.apply((moved_m - shift_m).reshape(-1, 3)).reshape(moved_m.shape)
-    distances_m = np.linalg.norm(turned_m - goals_m, axis=-1)
+    distances_m = norms(turned_m - goals_m)
     frame, joint = np.unravel_index(np.argmax(distances_m), distances_m.shape)
     rest_deg, rest_bone = _compare_rest(before.skeleton, after.skeleton, joints_before, joints_after, rests)
     has_same_frames = len(before) == len(after) and before.fps == after.fps
@@ -312,11 +312,11 @@ def _measure_scale(before_m: np.ndarray, after_m: np.ndarray, bones: Sequence[tu
     If there are too few bones, it is the ratio of the joints' mean distances from their centre, as medians over frames.
     """
     parents, children = np.array(bones, dtype=int).reshape(-1, 2).T
-    spreads = [float(np.median(_shapes(places_m).mean(axis=1))) for places_m in (before_m, after_m)]
+    spreads = [float(median(_shapes(places_m).mean(axis=1))) for places_m in (before_m, after_m)]
     if len(bones) >= _MIN_JOINTS:
         lengths_m = [norms(places_m[0, children] - places_m[0, parents]) for places_m in (before_m, after_m)]
         ratios = lengths_m[1][lengths_m[0] > 1e-6] / lengths_m[0][lengths_m[0] > 1e-6]
-        spreads = [1.0, float(np.median(ratios))] if len(ratios) >= _MIN_JOINTS else spreads
+        spreads = [1.0, float(median(ratios))] if len(ratios) >= _MIN_JOINTS else spreads
     if spreads[0] == 0:
         return 1.0
     scale = spreads[1] / spreads[0]
@@ -325,7 +325,7 @@ def _measure_scale(before_m: np.ndarray, after_m: np.ndarray, bones: Sequence[tu
 
 def _shapes(places_m: np.ndarray) -> np.ndarray:
     """Return the distances (T, J) of joints from their centre."""
-    return np.linalg.norm(places_m - places_m.mean(axis=1, keepdims=True), axis=-1)
+    return norms(places_m - places_m.mean(axis=1, keepdims=True))
 
 
 def _find_delay_s(shapes: tuple[np.ndarray, np.ndarray], fps: float, fps_after: float, stretch: float) -> float:

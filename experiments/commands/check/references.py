@@ -11,6 +11,7 @@ import numpy as np
 
 from selfcorrect.core.checks import count_noun
 from selfcorrect.motion.checks.references import REFERENCE_FIGURES, rate_reference
+from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.physical import MotionFigure
 
 from .check_files import CheckedFile
@@ -87,7 +88,7 @@ def _summarize_heights(rows: Sequence[ReferenceRow]) -> str:
         return line
     low_mm, high_mm = np.percentile(heights_mm, _SPREAD)
     return (
-        f"{line}; stance feet at {np.median(heights_mm):+.0f} mm in the median, "
+        f"{line}; stance feet at {median(heights_mm):+.0f} mm in the median, "
         f"{high_mm - low_mm:.0f} mm apart (5 to 95 % of clips)"
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from selfcorrect.core.errors import CorrectorError, InputError
 from selfcorrect.motion.checks.floor import find_level_under
 from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
@@ -106,7 +107,7 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
     if joints:
         places_m = joint_positions(motion, joints)
         corrected, body_moved_m = move_joints_to(corrected, joints, places_m)
-        off_m = np.linalg.norm(joint_positions(corrected, joints) - places_m, axis=-1)
+        off_m = norms(joint_positions(corrected, joints) - places_m)
         remarks += _note_cost_of_keeping(float(body_moved_m.max()), float(off_m.max()))
     if contacts is not None:
         missed_contacts += tuple(map(str, find_missed(corrected, contacts, ride_m)))

@@ -17,6 +17,7 @@ from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.checks.measure import measure_errors
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.measures.physical import ERRORS
 from selfcorrect.motion.motion import Motion, captions
 from selfcorrect.runtime.bugs import describe_failure
@@ -184,7 +185,7 @@ def summarise(clips: Sequence[Clip]) -> DataSummary:
 
 def measure_motion(motion: Motion) -> dict[str, float]:
     """Measure a motion's length, root speed over the floor, and physical errors."""
-    path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
+    path_m = norms(np.diff(motion.root_m[:, [0, 2]], axis=0)).sum()
     errors = measure_errors(motion).errors
     return {
         "seconds": len(motion) / motion.fps,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..geometry.filters import uniform_filter1d
+from ..geometry.vectors import norms
 
 AVERAGED_S = 2.0
 """Averaging time of the force, in s."""
@@ -16,4 +17,4 @@ def upward_force(missing: np.ndarray, fps: float) -> np.ndarray:
 def average_force(missing: np.ndarray, fps: float) -> np.ndarray:
     """Return the magnitude (T,) of the force, averaged over two seconds."""
     window = max(1, round(AVERAGED_S * fps))
-    return uniform_filter1d(np.linalg.norm(missing, axis=-1), window, mode="nearest")
+    return uniform_filter1d(norms(missing), window, mode="nearest")
