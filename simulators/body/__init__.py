@@ -7,5 +7,5 @@
 - Soles: `soles` (their velocities, and their thickness fitted to a motion).
 - Legs: `leg_ik` (`Legs`, `solve_leg_ik`: analytic inverse kinematics), `soft_legs` (`solve_soft_legs`: inverse
   kinematics with smooth knee bends).
-- Mathematics: `simulator_frame` (y up to z up, small rotations), `curves` (splines, smooth steps).
+- Mathematics: `curves` (splines, smooth steps).
 """

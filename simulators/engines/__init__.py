@@ -1,6 +1,7 @@
 """Physics engines behind a common interface.
 
 - Interface: `world` (`World`, `RootState`; `Reference` with the splines that joints follow).
+- Frame: `simulator_frame` (y up to z up, small rotations).
 - Engines: `pybullet_world` (`PyBulletWorld`), `mujoco_world` (`MuJoCoWorld`).
 - Supports: `support_colliders` (`SupportColliders`: slabs that appear and vanish, holds that hands grip).
 

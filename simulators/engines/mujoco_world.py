@@ -22,8 +22,8 @@ from selfcorrect.motion.support import Support
 from selfcorrect.runtime.processes import run_in_threads
 
 from ..body.humanoid import SOLE_RADIUS_M, Humanoid
-from ..body.simulator_frame import to_simulator
 from ..settings.tracker import EngineSettings
+from .simulator_frame import to_simulator
 from .support_colliders import HIDDEN_POSITION_M, Hold, Slab, SupportColliders
 from .world import Reference, RootState, format_numbers, sole_centres_m
 

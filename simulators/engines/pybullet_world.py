@@ -13,8 +13,8 @@ import numpy as np
 from selfcorrect.motion.support import Support
 
 from ..body.humanoid import SOLE_RADIUS_M, Capsule, Humanoid
-from ..body.simulator_frame import to_simulator
 from ..settings.tracker import EngineSettings
+from .simulator_frame import to_simulator
 from .support_colliders import HIDDEN_POSITION_M, MAX_GRIP_N, Hold, Numbers, Slab, SupportColliders
 from .world import Reference, RootState, format_numbers, sole_centres_m
 

@@ -13,7 +13,7 @@ from selfcorrect.motion.support import Support
 
 from ..body.contact_points import find_carried_links, find_carried_points
 from ..body.humanoid import Humanoid
-from ..body.simulator_frame import to_simulator
+from .simulator_frame import to_simulator
 
 Numbers = Sequence[float]
 

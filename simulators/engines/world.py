@@ -1,7 +1,7 @@
 """The interface of physics engines.
 
 A world simulates N bodies that do not interact: it builds and resets them, steps them with joint targets, and reads
-their states. Everything is in the simulator's frame (z up); `body.simulator_frame` converts. A root's position is its
+their states. Everything is in the simulator's frame (z up); `simulator_frame` converts. A root's position is its
 centre of mass. A joint's rotation is that of its link in the parent's frame, and joint torques and velocities are in
 the link's frame. The root has no joint, so L links have J = L − 1 joints.
 """

@@ -16,14 +16,14 @@ from ..body.contact_forces import net_wrench
 from ..body.dynamics import compute_joint_torques, compute_whole_inertia
 from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik
-from ..body.simulator_frame import (
+from ..body.soles import split_by_foot
+from ..engines.simulator_frame import (
     TO_SIMULATOR,
     orientations_to_simulator,
     tensors_to_simulator,
     to_simulator,
     wrenches_to_simulator,
 )
-from ..body.soles import split_by_foot
 from ..engines.world import Reference, RootState, World, interpolate_frames, rotation_velocities, velocities_m_s
 from ..settings.tracker import TrackerSettings
 from ..stages.scene import PLAIN, Scene
@@ -62,7 +62,7 @@ class ControlSequence:
     """(S, N, 3) from the root's centre of mass to the body's."""
     push_n: np.ndarray
     """(S, N, 3) push of the scene on the root, beside the residual wrench."""
-    loaded: np.ndarray
+    leg_loads: np.ndarray
     """(S, N, 2) planned load of each leg, in [0, 1]."""
     ankles_m: np.ndarray
     """(S, N, 2, 3) planned positions of the ankles."""
@@ -150,7 +150,7 @@ def make_control_sequence(
         inertia=at_steps(tensors_to_simulator(compute_whole_inertia(body, demand))),
         lever_m=at_steps(to_simulator(demand.centre_m - root_centre_m)),
         push_n=np.repeat(push_n[:, None], len(planned), axis=1),
-        loaded=at_steps(leg_loads),
+        leg_loads=at_steps(leg_loads),
         ankles_m=at_steps(to_simulator(ankles_m)),
         jacobians=np.swapaxes(jacobians, 0, 1),
     )

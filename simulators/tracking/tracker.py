@@ -17,7 +17,7 @@ from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross, norms
 from selfcorrect.runtime.progress import report_progress
 
 from ..body.leg_ik import Legs
-from ..body.simulator_frame import (
+from ..engines.simulator_frame import (
     from_simulator,
     orientations_from_simulator,
     rotate_inverse,
@@ -274,7 +274,7 @@ class _CompiledControl:
             controls.inertia,
             controls.lever_m,
             controls.push_n,
-            controls.loaded,
+            controls.leg_loads,
             controls.ankles_m,
         )
         columns = [values[:steps].reshape(steps, count, -1) for values in (*goals, *others)]
@@ -415,7 +415,7 @@ class LegFeedback:
         self._stand_rate = min(1.0, step_s / settings.stand_lag_s)
         self._turn_rate = min(1.0, step_s / settings.turn_lag_s)
         self._swing_rate = min(1.0, step_s / settings.swing_lag_s)
-        count = controls.loaded.shape[1]
+        count = controls.leg_loads.shape[1]
         self._stand_m = np.zeros((count, 2, 2))
         self._height_error_m = np.zeros((count, 2))
         self._turn_rad = np.zeros((count, 3))
@@ -442,25 +442,25 @@ class LegFeedback:
         """
         bodies = slice(len(ankles_m))
         targets = self._controls.targets[step, bodies].copy()
-        loaded = self._controls.loaded[step, bodies]
+        leg_loads = self._controls.leg_loads[step, bodies]
         local_tilt_rad = rotate_inverse(root.orientation, tilt_rad)
         turn_rad = self._turn_rad[bodies]
         turn_rad += self._turn_rate * (local_tilt_rad - turn_rad)
         target_ankles_m = self._controls.ankles_m[step, bodies]
         displaced_m = np.empty_like(ankles_m)
         off_m = ankles_m[..., :2] - target_ankles_m[..., :2]
-        displaced_m[..., :2] = self._stance_shift_m(loaded, off_m)
-        displaced_m[..., 2] = self._swing_lift_m(loaded, target_ankles_m, goal.position_m, root.position_m, tilt_rad)
+        displaced_m[..., :2] = self._stance_shift_m(leg_loads, off_m)
+        displaced_m[..., 2] = self._swing_lift_m(leg_loads, target_ankles_m, goal.position_m, root.position_m, tilt_rad)
         turns_rad = self._controls.jacobians[frame, bodies] @ displaced_m[..., None]
         turns_rad = turns_rad.reshape(-1, 2, 3, 3)
         moved = compose(targets[:, self.joints], small_rotation(turns_rad))
-        upright_share = -self._settings.uprighting * loaded
+        upright_share = -self._settings.uprighting * leg_loads
         upright_rad = upright_share[..., None] * turn_rad[:, None]
         moved[:, :, 0] = compose(small_rotation(upright_rad), moved[:, :, 0])
         targets[:, self.joints] = moved
         return targets
 
-    def _stance_shift_m(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
+    def _stance_shift_m(self, leg_loads: np.ndarray, off_m: np.ndarray) -> np.ndarray:
         """Return horizontal shifts (n, 2, 2) of ankle targets to where feet stand.
 
         Shifts are in proportion to the feet's load.
@@ -468,11 +468,11 @@ class LegFeedback:
         stand_m = self._stand_m[: len(off_m)]
         stand_m += self._stand_rate * (off_m - stand_m)
         distance_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
-        share = loaded * np.minimum(1.0, self._settings.target_limit_m / np.maximum(distance_m, 1e-9))
+        share = leg_loads * np.minimum(1.0, self._settings.target_limit_m / np.maximum(distance_m, 1e-9))
         return share[..., None] * stand_m
 
     def _swing_lift_m(
-        self, loaded: np.ndarray, targets_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
+        self, leg_loads: np.ndarray, targets_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
     ) -> np.ndarray:
         """Return lifts (n, 2) of the ankle targets of swinging legs.
 
@@ -483,4 +483,4 @@ class LegFeedback:
         too_high_m = (root_m[:, 2] - goal_m[:, 2])[:, None] - tilted_m
         height_error_m = self._height_error_m[: len(targets_m)]
         height_error_m += self._swing_rate * (too_high_m - height_error_m)
-        return (1.0 - loaded) * np.minimum(self._settings.target_limit_m, np.maximum(0.0, -height_error_m))
+        return (1.0 - leg_loads) * np.minimum(self._settings.target_limit_m, np.maximum(0.0, -height_error_m))

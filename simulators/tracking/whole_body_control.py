@@ -21,7 +21,8 @@ from selfcorrect.motion.kinematics import forward_kinematics
 from ..body.contact_forces import solve_contact_forces
 from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs
-from ..body.simulator_frame import (
+from ..body.soles import corner_positions
+from ..engines.simulator_frame import (
     from_simulator,
     rotate_inverse,
     rotation_error,
@@ -29,7 +30,6 @@ from ..body.simulator_frame import (
     to_simulator,
     wrenches_from_simulator,
 )
-from ..body.soles import corner_positions
 from ..engines.world import RootState, World
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from .control_sequence import ReferenceTrajectory
@@ -320,11 +320,11 @@ class WholeBodyController:
             Forces (N, C, 3) in N, and positions (N, C, 3) of the corners.
         """
         soles = self._trajectory.body.soles
-        loaded = self._trajectory.controls.loaded[step, 0]
+        leg_loads = self._trajectory.controls.leg_loads[step, 0]
         corners_m = corner_positions(soles, bodies.positions_m, bodies.orientations)
         heights_m = corners_m[..., 2] - self._trajectory.ground_m[step, self._foot_of_corner]
         touches = np.clip(1.5 * (1 - heights_m / contact_height_m[:, None]), 0.0, 1.0)
-        activation = touches * np.maximum(loaded, UNPLANNED_CONTACT_WEIGHT)[self._foot_of_corner]
+        activation = touches * np.maximum(leg_loads, UNPLANNED_CONTACT_WEIGHT)[self._foot_of_corner]
         arms_m = from_simulator(corners_m - bodies.centre_m[:, None])
         wrenches = wrenches_from_simulator(wrench)
         forces_n = solve_contact_forces(
@@ -364,13 +364,13 @@ class WholeBodyController:
         direction in the world, and lands where the body will be.
         """
         controls = self._trajectory.controls
-        loaded = controls.loaded[steps[0], 0]
+        leg_loads = controls.leg_loads[steps[0], 0]
         moves_m = self._ankle_moves_m(steps[0], bodies, error, leg_errors_m, perturbations)
         turns_rad = (controls.jacobians[frame, 0] @ moves_m[..., None]).reshape(-1, 2, 3, 3)
         planned = controls.targets[steps.start : steps.stop]
         targets = np.repeat(planned, len(moves_m), axis=1)
         legs = compose(planned[:, :, self._leg_joints], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
-        uprighting = _interpolate(loaded, -self._feedback.uprighting, 1.0)[:, None]
+        uprighting = _interpolate(leg_loads, -self._feedback.uprighting, 1.0)[:, None]
         tilt_rad = rotate_inverse(bodies.root.orientation, -error.tilt_rad)
         legs[..., 0, :] = compose(small_rotation(uprighting * tilt_rad[:, None]), legs[..., 0, :])
         targets[:, :, self._leg_joints] = legs
@@ -390,22 +390,22 @@ class WholeBodyController:
         """
         controls = self._trajectory.controls
         settings = self._settings
-        loaded = controls.loaded[step, 0]
+        leg_loads = controls.leg_loads[step, 0]
         root_m = error.root_m[:, None]
         stand_rate = min(1.0, self._step_s / self._feedback.stand_lag_s)
         swing_rate = min(1.0, self._step_s / self._feedback.swing_lag_s)
         ankle_errors_m = bodies.positions_m[:, self._ankles] - controls.ankles_m[step, 0] - root_m
-        stand_rates = _interpolate(loaded[:, None], stand_rate, 1.0)
+        stand_rates = _interpolate(leg_loads[:, None], stand_rate, 1.0)
         leg_errors_m[..., :2] += stand_rates * (ankle_errors_m[..., :2] - leg_errors_m[..., :2])
         leg_errors_m[..., 2] += swing_rate * (root_m[..., 2] - leg_errors_m[..., 2])
         captured_m = error.capture_point_error_m(self._trajectory.centre_m[step, 2])
         landing_m = captured_m[:, None] + perturbations.step_m
         landing_m = np.clip(landing_m, -settings.step_limit_m, settings.step_limit_m)
         moves_m = np.empty_like(leg_errors_m)
-        moves_m[..., :2] = _interpolate(loaded[:, None], leg_errors_m[..., :2], landing_m - root_m[..., :2])
+        moves_m[..., :2] = _interpolate(leg_loads[:, None], leg_errors_m[..., :2], landing_m - root_m[..., :2])
         distances_m = np.hypot(moves_m[..., 0], moves_m[..., 1])
         moves_m[..., :2] *= np.minimum(1.0, settings.step_limit_m / np.maximum(distances_m, 1e-9))[..., None]
-        moves_m[..., 2] = (1.0 - loaded) * np.clip(-leg_errors_m[..., 2], 0.0, settings.lift_limit_m)
+        moves_m[..., 2] = (1.0 - leg_loads) * np.clip(-leg_errors_m[..., 2], 0.0, settings.lift_limit_m)
         return moves_m
 
 

@@ -25,10 +25,10 @@ from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.contact_points import find_carried_points
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.body.simulator_frame import rotation_error, to_simulator
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
 from selfcorrect.simulators.compare.feasibility import infer_surroundings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.engines.simulator_frame import rotation_error, to_simulator
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings

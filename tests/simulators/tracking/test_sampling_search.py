@@ -17,10 +17,10 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.dynamics import compute_joint_torques
-from selfcorrect.simulators.body.simulator_frame import to_simulator
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
 from selfcorrect.simulators.compare.comparison import MotionComparison
 from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.engines.simulator_frame import to_simulator
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.results.results import FailureKind
 from selfcorrect.simulators.settings.engine_table import ENGINES
@@ -176,8 +176,8 @@ def test_airborne_leg_forgets_error(walking):
     positions_m = bodies.positions_m.copy()
     positions_m[:, 1:, 0] += 0.05
     shifted = replace(bodies, positions_m=positions_m)
-    for loaded, share in ((0.0, 1.0), (1.0, 1 / 120 / ALONE.plan.feedback.stand_lag_s)):
-        controls = replace(trajectory.controls, loaded=np.full_like(trajectory.controls.loaded, loaded))
+    for leg_load, share in ((0.0, 1.0), (1.0, 1 / 120 / ALONE.plan.feedback.stand_lag_s)):
+        controls = replace(trajectory.controls, leg_loads=np.full_like(trajectory.controls.leg_loads, leg_load))
         control = WholeBodyController(replace(trajectory, controls=controls), 1 / 120, ALONE)
         errors_m = np.zeros((3, 2, 3))
         error = TrackingError.at_step(trajectory, 0, shifted)

@@ -17,10 +17,10 @@ from selfcorrect.motion.geometry import compiled
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body import simulator_frame
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.simulator_frame import rotate_inverse, rotation_error, small_rotation
+from selfcorrect.simulators.engines import simulator_frame
+from selfcorrect.simulators.engines.simulator_frame import rotate_inverse, rotation_error, small_rotation
 from selfcorrect.simulators.engines.world import (
     Reference,
     RootState,
@@ -283,7 +283,7 @@ def striding(clips, engine):
     world = ENGINES.load(engine)(settings.engine)
     world.build([plan.body], 1 / fps, [()])
     controls = make_control_sequence(world, plan, settings)
-    left, right = controls.loaded[:, 0].T
+    left, right = controls.leg_loads[:, 0].T
     return plan.body, controls, int(np.flatnonzero((left == 0) & (right == 1))[0])
 
 
