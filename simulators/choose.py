@@ -23,7 +23,7 @@ from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import observe
 
-from .body.curves import smoothstep
+from .body.curves import FADING_S, smoothstep
 from .compare.comparison import MeasuredCorrection, find_clear_gains, measure_correction
 from .compare.evaluate import explain_large_move
 from .compare.feasibility import LONGEST_INFERRED, measure_missing_bodyweights
@@ -67,8 +67,6 @@ LOST_S = 0.4
 """Time kept before and after the frame in which a body was lost, in s."""
 LARGEST_SHARE = 0.5
 """Maximum share of a motion that may be kept. Beyond it, the motion is rejected."""
-_FADING_S = 0.3
-"""Time in which a correction fades out within a kept stretch, in s."""
 SLIDES_MORE_M_S = 0.1
 """Increase in foot sliding above which a frame is kept uncorrected, in m/s."""
 
@@ -98,11 +96,11 @@ class KeptStretch:
         around = round(LOST_S * motion.fps) if failure.last_frame is None else 0
         first = max(failure.frame - around, 0)
         stop = min((failure.last_frame or failure.frame) + around, len(motion) - 1) + 1
-        room = 2 * round(_FADING_S * motion.fps)  # to fade, even at the motion's end
+        room = 2 * round(FADING_S * motion.fps)  # to fade, even at the motion's end
         first = min(first, max(len(motion) - room, 0))
         stop = max(stop, min(room, len(motion)))
         shortest = SHORTEST_S * motion.fps
-        fading = max(1, min(round(_FADING_S * motion.fps), (stop - first) // 2))
+        fading = max(1, min(round(FADING_S * motion.fps), (stop - first) // 2))
         spans = []
         if first >= shortest:
             spans.append((0, first + fading))
@@ -205,7 +203,7 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, tup
     observation = observe(given)
     added_m_s = observation.standing.max(-1) * (observation.speeds_of(corrected) - observation.speeds_of(given))
     is_sliding = added_m_s.max(axis=1) > SLIDES_MORE_M_S
-    fading = round(_FADING_S * given.fps)
+    fading = round(FADING_S * given.fps)
     is_kept = maximum_filter1d(is_sliding, 2 * (fading // 2) + 1, mode="nearest")
     if not is_kept.any() or is_kept.mean() > LARGEST_SHARE:
         return None

@@ -12,6 +12,9 @@ import numpy as np
 
 from .skeleton import Skeleton
 
+MAX_SUPPORT_DISTANCE_M = 0.08
+"""Maximum distance of a point from its support, in m. A heel beyond the edge of a step is further off."""
+
 CARRIED_PARTS = {
     "left foot": ("left_ankle", "left_foot"),
     "right foot": ("right_ankle", "right_foot"),

@@ -5,8 +5,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from selfcorrect.motion.body.surface import SOFT_PART_DEPTH_M
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.support import CARRIED_PARTS, Support
+from selfcorrect.motion.support import CARRIED_PARTS, MAX_SUPPORT_DISTANCE_M, Support
 
 from ..settings.plan import PLAN, ContactSettings
 from .humanoid import Humanoid
@@ -18,12 +19,6 @@ FrameBounds = tuple[float | np.ndarray, float | np.ndarray]
 
 SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right hand")
 """Parts of the body that give way under load."""
-
-SOFT_PART_DEPTH_M = 0.03
-"""Depth by which soft parts give way, in m. Soft parts this close to the ground touch it."""
-
-MAX_SUPPORT_DISTANCE_M = 0.08
-"""Maximum vertical distance of a point from its support, in m. A heel beyond the edge of a step is further off."""
 
 
 def find_carried_links(body: Humanoid, part: str) -> list[int]:

@@ -5,10 +5,10 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.geometry.filters import gaussian_filter1d, solve_banded
+from selfcorrect.motion.geometry.filters import FRAME_S, gaussian_filter1d, solve_banded
 
-FRAME_S = 1 / 30
-"""Unit of some durations, in s: a frame at 30 fps, whatever the motion's frame rate."""
+FADING_S = 0.3
+"""Time in which a correction fades in or out, in s."""
 
 
 def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:

@@ -11,6 +11,7 @@ from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.vectors import norms, percentile
+from selfcorrect.motion.perception.motion_features import STEP_SMOOTHING_S
 
 from .curves import smooth_gaussian, smoothstep
 
@@ -36,9 +37,6 @@ HOVER_PERCENTILE = 30
 
 _BALL_PAIR = 1
 """Index of the corner pair at the ball of the foot."""
-
-_PATH_SMOOTHING_S = 0.25
-"""Standard deviation of the Gaussian that smooths the root's path before its speed is taken, in s."""
 
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
@@ -179,5 +177,5 @@ def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNNING_M_S
     Returns:
         (N, T) from 1 to `most`.
     """
-    smooth_m = smooth_gaussian(root_m, _PATH_SMOOTHING_S * fps)
+    smooth_m = smooth_gaussian(root_m, STEP_SMOOTHING_S * fps)
     return np.clip(floor_speeds_m_s(smooth_m, fps, axis=1) / from_m_s, 1.0, most)

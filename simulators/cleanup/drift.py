@@ -18,27 +18,26 @@ from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.floor_speeds import floor_speeds_between_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.vectors import find_distinct, norms
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.motion_features import STEP_SMOOTHING_S
 from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 
 from ..body.curves import smoothstep
 from ..results.results import Note, NoteKind, Repair
 from ..stages.values import Floor
 from .cleaning import CleanupState
 from .drift_estimate import IN_PLACE_SHARE, estimate_floor_drift, is_in_place
+from .soft_planting import DRAG_LIMIT_M
 from .stance import label_stances
 
 _MIN_RESTING_WEIGHT = 0.5
 """Minimum weight of a resting foot that bears the body."""
-_MIN_SINGLE_SUPPORT_S = 0.1
-"""Minimum single-support time of a treadmill walk, in s."""
 _MIN_LANDINGS = 2
 """Minimum number of landings of a hop on a treadmill."""
 _MAX_SWING_M = 0.3
 """Maximum root displacement by the swing that is removed, in m. Slower swings are kept."""
 _MAX_SWING_IN_PLACE_M = 0.1
 """The same for bodies that travel less far than the floor beneath, in m. Treadmills need not be steady."""
-_STEP_SMOOTHING_S = 0.25
-"""Smoothing time that removes steps from velocities before root and swing are compared, in s."""
 _MIN_ROOT_SHARE = 0.3
 """Minimum share of a swing in the root's path. Legs that bend to and fro reach 0.1."""
 _MIN_CORRELATION = 0.4
@@ -46,9 +45,6 @@ _MIN_CORRELATION = 0.4
 bend to and fro have less than 0.3."""
 _SMOOTHING_TIMES_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 """Smoothing times of the drift that is kept, in s, tried until the remaining drift is within `_MAX_SWING_M`."""
-_MAX_SLIDE_M = 0.3
-"""Maximum slide of a stance that is planted as on a still floor, in m. Legs absorb this much of longer slides, and
-nothing of slides more than three times as long, in which the body glides."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +155,12 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
 
 
 def lock_share(slides_m: np.ndarray) -> np.ndarray:
-    """Return the share (...) of slides (...) that legs absorb so that feet stand still."""
-    times = slides_m / _MAX_SLIDE_M
+    """Return the share (...) of slides (...) that legs absorb so that feet stand still.
+
+    Legs absorb slides up to `DRAG_LIMIT_M`, this much of longer ones, and nothing of slides more than three times as
+    long, in which the body glides.
+    """
+    times = slides_m / DRAG_LIMIT_M
     return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
 
 
@@ -222,7 +222,7 @@ def _steps_repeatedly(motion: Motion) -> bool:
     alone_s = np.count_nonzero(rests & ~rests[:, ::-1], axis=0) / motion.fps
     lands = np.asarray(rests.any(axis=1))
     landings = np.count_nonzero(lands[1:] & ~lands[:-1])
-    return bool((alone_s >= _MIN_SINGLE_SUPPORT_S).all() or landings >= _MIN_LANDINGS)
+    return bool((alone_s >= SHORTEST_STANCE_S).all() or landings >= _MIN_LANDINGS)
 
 
 def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:
@@ -232,7 +232,7 @@ def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> 
     """
     root_m_s = floor_velocities_between_m_s(root_m, fps)
     velocities_m_s = np.stack([root_m_s, swing_m_s])
-    slow_m_s = gaussian_filter1d(velocities_m_s, _STEP_SMOOTHING_S * fps, axis=1, mode="nearest")
+    slow_m_s = gaussian_filter1d(velocities_m_s, STEP_SMOOTHING_S * fps, axis=1, mode="nearest")
     root_changes, swing_changes = np.diff(slow_m_s, axis=1)
     contained = float(np.sum(root_changes * swing_changes))
     root_size = float(np.linalg.norm(root_changes))

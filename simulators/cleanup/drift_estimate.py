@@ -12,6 +12,7 @@ from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.floor_speeds import floor_velocities_between_m_s
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 
 from .drift_evidence import (
     CALM,
@@ -33,8 +34,6 @@ _MIN_UPRIGHT_IF_CHANGING = 0.8
 """Minimum share of time on the feet for changing drift. People who roll on the floor really move along."""
 _MIN_FRAMES = 12
 """Minimum number of frames that show drift."""
-_MIN_STANDING_S = 0.1
-"""Minimum total time of standing feet, in s."""
 _RUNNING_M_S = 2.0
 """Minimum speed of a run, in m/s. Its feet are hardly ever still, so that it seems to drift, as leaps do."""
 _MIN_RUNNING_DRIFT = 0.12
@@ -85,7 +84,7 @@ def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = Fa
     if len(root_m) < _MIN_FRAMES or upright.mean() < _MIN_UPRIGHT_SHARE:
         return no_drift_m_s
     standing = StanceEvidence.from_motion(motion, feet_m, upright)
-    if standing.weights.max(1).sum() < _MIN_STANDING_S * fps:
+    if standing.weights.max(1).sum() < SHORTEST_STANCE_S * fps:
         return no_drift_m_s
     required = NOISY if noisy else CALM
     if standing.stationary_share(no_drift_m_s, required.still_m_s) >= max(required.steady, required.changing):

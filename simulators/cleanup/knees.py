@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.filters import FRAME_S
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors, slerp
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.motion import MotionBatch
 
-from ..body.curves import FRAME_S
 from .cleaning import CleanupState
 
 _MAX_FLIP_S = 2 / 3

@@ -16,8 +16,9 @@ from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.kinematics import cache_poses, cached_poses
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.rests import REST_GAP_S
 from selfcorrect.motion.perception.stance_model import LIKELY
-from selfcorrect.motion.support import Support
+from selfcorrect.motion.support import MAX_SUPPORT_DISTANCE_M, Support
 from selfcorrect.motion.views import ShiftedWorld
 
 from ..body.leg_ik import Legs
@@ -32,10 +33,6 @@ _HELD_TILTS_RAD = (float(np.radians(8.0)), float(np.radians(14.0)))
 """Tilts from which on such a sole is partly and fully tilted, in rad."""
 STEEP = 0.6
 """Steepness from which a limb stands instead of resting: its rise as a share of its length."""
-_NEAR_BOX_M = 0.08
-"""Maximum distance between foot and top of a box, in m."""
-_BOX_GAP_S = 0.07
-"""Maximum gap within a stance on a box, in s."""
 
 _OF_VELOCITIES = ("speeds_m_s", "normals", "standing", "stands")
 """Cached properties that do not depend on position."""
@@ -144,12 +141,12 @@ def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
     """Find the ground boxes on which feet stand, or nearly, in order of time."""
     ground = posed.motions.ground
     assert ground is not None
-    gap = round(_BOX_GAP_S * posed.motions.fps)
+    gap = round(REST_GAP_S * posed.motions.fps)
     supports = []
     for feet_m in posed.feet_m:
         motion_supports = []
         for box in ground.boxes_near(feet_m):
-            is_near = box.contains(feet_m) & (np.abs(feet_m[..., 1] - box.top_m) < _NEAR_BOX_M)
+            is_near = box.contains(feet_m) & (np.abs(feet_m[..., 1] - box.top_m) < MAX_SUPPORT_DISTANCE_M)
             top_m = (box.centre_m[0], box.top_m, box.centre_m[2])
             size_m = (box.size_m[0], box.size_m[2])
             for foot, part in enumerate(("left foot", "right foot")):

@@ -19,7 +19,7 @@ from selfcorrect.motion.kinematics import cached_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.rests import REST_LEVEL_M, find_rests
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.support import Support, ground_of_feet_m
+from selfcorrect.motion.support import MAX_SUPPORT_DISTANCE_M, Support, ground_of_feet_m
 
 from ..body.contact_forces import net_wrench, solve_contact_forces
 from ..body.contact_points import above_ground_m, contact_activation, find_carried_points
@@ -62,8 +62,6 @@ Poses = tuple[np.ndarray, np.ndarray]
 Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
 """Function that maps supports to the unexplained force (T,) and the loads of all points (T, C)."""
 
-_MAX_GRIP_DISTANCE_M = 0.08
-"""Maximum distance of a gripping hand from its hold, in m."""
 _SEAT_STEEPNESS = 0.8
 """Maximum steepness of thighs on a seat. On high stools, thighs slope."""
 _FRICTION = EngineSettings.friction
@@ -338,7 +336,7 @@ def _can_rest(
 def _is_steady_grip(points_m: np.ndarray) -> bool:
     """Return whether a hand (T, 3) grips something that does not swing."""
     distances_m = norms(points_m - median(points_m, axis=0))
-    return bool((distances_m < _MAX_GRIP_DISTANCE_M).all())
+    return bool((distances_m < MAX_SUPPORT_DISTANCE_M).all())
 
 
 def _make_support(part: str, points_m: np.ndarray, first: int) -> Support:

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from selfcorrect.motion.checks.body import OFF_FLOOR_M
 from selfcorrect.motion.checks.floor import find_unsupported_frames
 from selfcorrect.motion.checks.measure import Measures, measure_features
 from selfcorrect.motion.geometry.runs import find_runs
@@ -32,9 +33,6 @@ from selfcorrect.runtime.bugs import try_optional
 from ..results.motion_world import FloorDecision, MotionWorld
 from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
 from ..results.timeline import Contact, Timeline, list_standing_feet
-
-_FLOATING_M = 0.02
-"""Height of the lowest point above which a body is in the air, in m."""
 
 _MIN_RISE_M = 0.02
 """Minimum rise of a lifted sole, in m. A sole that was as high before has lost nothing."""
@@ -187,7 +185,7 @@ class MotionComparison:
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
         touches = (self.before.lowest_m <= self._sunk_m + TOLERANCE_M)[:, None]
         clear_m = self.after.clear_m - self.floor_raised_m
-        in_air = find_unsupported_frames(self.after, clear_m, _FLOATING_M)[:, None]
+        in_air = find_unsupported_frames(self.after, clear_m, OFF_FLOOR_M)[:, None]
         body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
         by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
         return max(by_foot, by_body, key=lambda lost: lost[0])

@@ -7,7 +7,7 @@ position, and w weights of the frames in which the foot is flat and still. The f
 d(t) = c − s(t),  with c such that  Σ w (m + d − p) = 0,
 
 and vertically by the distance of the sole from the ground. Outside the contact, the displacement fades within
-`_FADING_S` or until the foot's next contact. Legs follow by inverse kinematics. A foot that slides is only brought to
+`FADING_S` or until the foot's next contact. Legs follow by inverse kinematics. A foot that slides is only brought to
 the ground (d = 0). A foot that rides is held in the same way relative to what carries it, whose path is the foot's own,
 smoothed. A hand is moved to its position, towards which the body moves by the length of a leg at most.
 
@@ -31,14 +31,11 @@ from selfcorrect.motion.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import find_feet_m
 
-from ..body.curves import smoothstep
+from ..body.curves import FADING_S, smoothstep
 from ..body.leg_ik import Legs, move_joints_to, solve_leg_ik
 from ..cleanup.stance import PosedMotions
 from ..results.results import CorrectMotions
 from .edited_contacts import FEET, HAND_NAMES, ContactKind, Contacts, LimbContact, StandingFoot, pose_level
-
-_FADING_S = 0.3
-"""Time before and after a contact in which its displacement fades, in s."""
 
 _RIDE_S = 0.1
 """Smoothing time of the velocity of what carries feet, in s."""
@@ -281,10 +278,10 @@ def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_F
 def _fade(of_part: Sequence[LimbContact], contacts: Contacts) -> Iterator[tuple[LimbContact, slice, np.ndarray]]:
     """Yield contacts of a part with the frames that they displace.
 
-    Contacts come in order of time, each with its frames W and their shares (W,). Displacements fade within `_FADING_S`,
+    Contacts come in order of time, each with its frames W and their shares (W,). Displacements fade within `FADING_S`,
     or sooner if the next contact is nearer, so that none reaches into another contact.
     """
-    longest = max(_FADING_S * contacts.fps, 1.0)
+    longest = max(FADING_S * contacts.fps, 1.0)
     gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(of_part)]
     fading = [longest, *(min(longest, gap) for gap in gaps), longest]
     for index, contact in enumerate(of_part):

@@ -6,13 +6,11 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.motion.geometry.runs import spans
+from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 from selfcorrect.motion.skeleton import SIDES
 
 BEARS_BODYWEIGHTS = 0.05
 """Minimum load of a part that bears weight, in body weights."""
-
-LONGEST_GAP_S = 0.1
-"""Maximum gap within a contact, in s. The contacts of rigid bodies chatter."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class Timeline:
         """Find times in which a residual force or moment acts on the root."""
         acts = (self.residual_force_bodyweights > 0) | (self.residual_torque_nm > 0)
         residual_spans = []
-        for first, last in spans(acts, round(LONGEST_GAP_S * self.fps)):
+        for first, last in spans(acts, round(SHORTEST_STANCE_S * self.fps)):
             part = self.frames(first, last + 1)
             force_bodyweights = float(part.residual_force_bodyweights.mean())
             residual_spans.append(ResidualSpan(first, last, force_bodyweights, float(part.residual_torque_nm.mean())))
@@ -127,7 +125,7 @@ class Timeline:
 
     def contacts(self) -> list[Contact]:
         """Return the times in which parts bear weight, part by part."""
-        gap = round(LONGEST_GAP_S * self.fps)
+        gap = round(SHORTEST_STANCE_S * self.fps)
         contacts = []
         for part, loads in zip(self.parts, self.loads_bodyweights.T, strict=True):
             for first, last in spans(loads > BEARS_BODYWEIGHTS, gap):

@@ -17,6 +17,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from selfcorrect.motion.checks.bearing import AS_LOW_M
+from selfcorrect.motion.checks.pace import TRAVEL_M_S
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, norms, percentile
@@ -46,8 +48,6 @@ _FLOATING_SPEED_RATIO = 0.5
 """Minimum speed of a swimming body's knees and ankles along the pelvis' path, relative to the pelvis' speed."""
 _MAX_HIP_ROLL = 0.7
 """Maximum height difference between the hips of such a body, relative to their distance."""
-_TRAVEL_M_S = 0.3
-"""Minimum speed of such a body or of a ride, in m/s."""
 _RIGID_FEET_M_S = 0.06
 """Maximum relative speed of feet on a ride, and their maximum vertical speed, in m/s."""
 _TURNTABLE_RAD_S = 0.2
@@ -78,8 +78,6 @@ _SOLE_SMOOTHING_S = 0.08
 """Standard deviation of the Gaussian that smooths sole heights, in s."""
 _RESTING_M_S = (0.08, 0.2)
 """Maximum vertical and horizontal speed of a resting foot, in m/s."""
-_LOWER_FOOT_TOLERANCE_M = 0.02
-"""Maximum height of a resting foot above the lower foot, in m."""
 _RESTING_SHARE = 0.5
 """Minimum share of frames in which feet on a floor keep their height or their position. It is exceeded by 411 of 412
 pieces of CMU's clips in which the body does not fly."""
@@ -117,7 +115,7 @@ def find_carrier(motion: Motion) -> str:
     is_above = features.positions_m[..., 1].min(axis=1) > _FLYING_HEIGHT_M
     lies = np.abs(rise) < _INVERTED_SINE / 2
     is_below = features.positions_m[..., 1].min(axis=1) < -_SWIMMING_DEPTH_M
-    swims = lies & (root_m_s > _TRAVEL_M_S) & (is_above | (is_below & _find_floating_legs(features)))
+    swims = lies & (root_m_s > TRAVEL_M_S) & (is_above | (is_below & _find_floating_legs(features)))
     apart_m_s = np.gradient(norms(left_m - right_m), 1 / motion.fps)
     is_rigid = (
         np.abs(gaussian_filter1d(apart_m_s, _VELOCITY_SMOOTHING_S * motion.fps, mode="nearest")) < _RIGID_FEET_M_S
@@ -133,7 +131,7 @@ def find_carrier(motion: Motion) -> str:
     turns &= _find_circling_frames(ankles_m.mean(axis=1), feet_m_s.mean(axis=1), turns_rad_s)
     lowest_m = features.positions_m[..., 1].min(axis=1)
     is_raised = (lowest_m > _FOOTREST_HEIGHTS_M[0]) & (lowest_m < _FOOTREST_HEIGHTS_M[1])
-    rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > _TRAVEL_M_S) & (root_m_s > _TRAVEL_M_S)
+    rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > TRAVEL_M_S) & (root_m_s > TRAVEL_M_S)
     if np.count_nonzero(rides) >= _MIN_CARRIED_S * motion.fps:
         rides = sits & is_rigid  # who rode sits on the same vehicle when it rests
     for carried, words in (
@@ -181,7 +179,7 @@ def _is_off_the_floor(features: MotionFeatures, root_m_s: np.ndarray) -> bool:
             return True
     smooth_m = gaussian_filter1d(lowest_m, _SOLE_SMOOTHING_S * features.fps, mode="nearest")
     rises_m_s = np.abs(np.gradient(smooth_m) * features.fps)
-    is_lowest = heights_m < lowest_m[:, None] + _LOWER_FOOT_TOLERANCE_M
+    is_lowest = heights_m < lowest_m[:, None] + AS_LOW_M
     along_m_s = np.where(is_lowest, features.observation.along_m_s, np.inf).min(axis=1)
     keeps_height = (rises_m_s < _RESTING_M_S[0])[~falls]
     keeps_place = (along_m_s < _RESTING_M_S[1])[~falls]

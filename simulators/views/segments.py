@@ -15,7 +15,7 @@ from selfcorrect.motion.geometry.vectors import ALONG_FLOOR
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 
-from ..body.curves import smoothstep
+from ..body.curves import FADING_S, smoothstep
 from ..cleanup.drift import StabilizeFloor
 from ..results.motion_world import TPoses
 from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Failure, Note, NoteKind
@@ -28,11 +28,6 @@ from .settings import ViewSettings
 MARGIN_S = 1.5
 """Time by which a loop is unrolled on either side, in s. Filters and simulations that start at rest have settled by
 then."""
-
-
-_FADING_S = 0.3
-"""Time in which the original and the correction are blended where the motion leaves or enters a T-pose smoothly, in
-s."""
 
 
 def skip_t_poses(part: Part, settings: ViewSettings) -> CorrectionView:
@@ -79,7 +74,7 @@ def _restore_t_poses(part: Part, correction: CorrectedMotion) -> CorrectedMotion
 def _find_faded_share(t_poses: TPoses, frames: int, fps: float) -> np.ndarray:
     """Return the share (T,) of the correction in each of the frames between T-poses."""
     numbers = np.arange(frames)
-    fading_frames = _FADING_S * fps
+    fading_frames = FADING_S * fps
     share = np.ones(frames)
     if t_poses.fades_in:
         share *= smoothstep(numbers / fading_frames)

@@ -39,6 +39,12 @@ HEAD_RADIUS_M = 0.09
 HEAD_ABOVE_HEAD_JOINT_M = HEAD_RADIUS_M
 """Height of the head's centre above its joint, which is at its lower end, in m."""
 
+BEARING_M = 0.01
+"""Maximum height of a bearing foot above the body's lowest point, in m."""
+
+SOFT_PART_DEPTH_M = 0.03
+"""Depth by which soft parts give way, in m. Parts of the body other than feet touch the ground within this height."""
+
 HIP_SHARE_OF_STATURE = 0.53
 """Hip height of a standing adult as a share of stature (Winter 2009, "Biomechanics and Motor Control", figure 4.1)."""
 

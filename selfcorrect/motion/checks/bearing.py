@@ -18,7 +18,7 @@ from .pace import find_gravity_m_s2
 
 _IN_PLACE_FACTOR = 2.5
 """Maximum speed of a foot that stays in place, relative to the speed in the motion's stances."""
-_AS_LOW_M = 0.02
+AS_LOW_M = 0.02
 """Maximum height of a bearing foot above the lowest foot, in m."""
 _LEVEL_M = 0.01
 """Maximum height of a foot on the floor, in m."""
@@ -102,8 +102,8 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
     lowest_m = heights_m.min(axis=1)
     observation = features.observation
     is_in_place = observation.along_m_s < _IN_PLACE_FACTOR * observation.stance_speed_m_s
-    holds = is_in_place & (heights_m < lowest_m[:, None] + _AS_LOW_M)
-    holds &= features.sole_heights_m < features.lowest_surface_m[:, None] + _AS_LOW_M
+    holds = is_in_place & (heights_m < lowest_m[:, None] + AS_LOW_M)
+    holds &= features.sole_heights_m < features.lowest_surface_m[:, None] + AS_LOW_M
     places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
     if places_m is not None:
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m, 1, 0)
@@ -165,10 +165,10 @@ def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
     not change (`resting` of the observation). A body that rests on other parts has none.
     """
     heights_m = features.sole_heights_m
-    is_lowest = heights_m < heights_m.min(axis=1)[:, None] + _AS_LOW_M
-    bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > _AS_LOW_M)[:, None]
+    is_lowest = heights_m < heights_m.min(axis=1)[:, None] + AS_LOW_M
+    bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > AS_LOW_M)[:, None]
     points_m = np.concatenate([features.feet_m, features.middle_lines_m], axis=2)
-    is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + _AS_LOW_M
+    is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + AS_LOW_M
     window = max(1, round(SHORTEST_STANCE_S * features.fps))
     points_m = uniform_filter1d(points_m, window, axis=0, mode="nearest")
     speeds_m_s = floor_speeds_m_s(points_m, features.fps)

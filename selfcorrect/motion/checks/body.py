@@ -181,7 +181,7 @@ _HELD_PERCENTILE = 10
 """Percentage of frames in which a held leg may come down."""
 _HELD_HEIGHT = 0.08
 """Minimum height of a held foot above the other foot, each at its lowest, in leg lengths."""
-_OFF_FLOOR_M = 0.02
+OFF_FLOOR_M = 0.02
 """Minimum height of a body off the floor, in m."""
 _STEPS_SHARE = 0.05
 """Minimum share of frames in which a travelling body is off the floor without falling."""
@@ -206,7 +206,7 @@ def held_leg_deg(features: MotionFeatures) -> Measurement | None:
     on_floor = features.with_surroundings(Surroundings())
     lowest_m = percentile(on_floor.sole_heights_m, _HELD_PERCENTILE, axis=0)
     is_held = lowest_m - lowest_m[::-1] > _HELD_HEIGHT * _leg_m(features)
-    has_steps = find_unsupported_frames(on_floor, on_floor.clear_m, _OFF_FLOOR_M).mean() > _STEPS_SHARE
+    has_steps = find_unsupported_frames(on_floor, on_floor.clear_m, OFF_FLOOR_M).mean() > _STEPS_SHARE
     is_held &= has_steps | (held_deg > _MAX_HELD_DEG)
     return Measurement(np.where(is_held, held_deg, 0.0)[None], ("left leg", "right leg"))
 

@@ -5,20 +5,18 @@ Bodies may be below or above the floor, or slide and glide on it. The floor may 
 
 import numpy as np
 
+from ..body.surface import BEARING_M, SOFT_PART_DEPTH_M
 from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import GRAVITY_M_S2, median, norms, percentile
 from ..perception.motion_features import FALLING, MotionFeatures
+from ..perception.stance_model import LIKELY
 from ..perception.stances import SHORTEST_STANCE_S
 from .findings import Measurement
 
-OTHERS_LOW_M = 0.03
-"""Height below which body surface around joints other than feet rests on the floor, in m."""
 _RESTING_M_S = 0.15
 """Maximum speed of a resting foot in any direction, in m/s."""
-_AS_LOW_M = 0.01
-"""Maximum height of a carrying foot above the body's lowest point, in m."""
 _LIFTED_M_S = 0.28
 """Minimum vertical speed of both feet when a body is lifted, in m/s."""
 
@@ -31,14 +29,12 @@ _LIFT_S = 0.06
 _AROUND_S = 0.3
 """Maximum time between a lift and the start or end of a support, in s."""
 
-_HOVER_WINDOW_S = 1.1
-"""Time before and after a hover within which the body rests on the floor, in s."""
-
 _AVERAGED_S = 0.35
 """Averaging time of slow slides, in s. In a step, a foot stands for longer."""
 _STRIDE_S = 1.1
-"""Maximum time between stances of a walking foot, in s."""
-_FLIGHT_M = 0.04
+"""Maximum time between stances of a walking foot, in s. Before and after a hover, too, the body rests on the floor
+within this time."""
+FLIGHT_M = 0.04
 """Height above which a body may be in flight, in m."""
 
 _EXTRA_SOLE_M = 0.02
@@ -62,8 +58,6 @@ _DRAG_RISE_M = 0.008
 """Maximum change in height of a dragged foot, in m; shuffling feet rise further."""
 _DRAG_PITCH_M = 0.04
 """Maximum height of a dragged foot's corners above its lowest corner, in m. Dancers drag a foot on its toes."""
-_REST_PROBABILITY = 0.5
-"""Minimum probability that a foot rests on the floor, even if it slides."""
 
 
 def depth_m(features: MotionFeatures) -> Measurement:
@@ -117,7 +111,7 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     speeds = floor_speeds_m_s(points_m, features.fps)
     is_carried = features.falls_m_s2 < FALLING * GRAVITY_M_S2  # something carries a body that does not fall
     is_touching = is_low.any(axis=1) & is_carried
-    others_low = features.lowest_surface_m < OTHERS_LOW_M
+    others_low = features.lowest_surface_m < SOFT_PART_DEPTH_M
     slowest = np.where(is_touching, np.where(is_low, speeds, np.inf).min(axis=1), np.inf)
     least = minimum_filter1d(slowest, window, mode="nearest")
     touching_frames = uniform_filter1d(is_touching.astype(float), window, mode="nearest") * window
@@ -137,7 +131,7 @@ def _measure_dragged_feet_m_s(features: MotionFeatures) -> np.ndarray:
     heights_m = features.feet_m[..., 1]
     lowest_m = heights_m.min(axis=2)
     is_flat = np.ptp(heights_m, axis=2) < _DRAG_PITCH_M
-    rests = features.observation.resting > _REST_PROBABILITY
+    rests = features.observation.resting > LIKELY
     middles_m = features.feet_m.mean(axis=2)[..., [0, 2]]
     around = max(1, round(SHORTEST_STANCE_S * fps))
     averaged_m = uniform_filter1d(middles_m, around, axis=0, mode="nearest")
@@ -165,10 +159,10 @@ def low_hover_m(features: MotionFeatures) -> np.ndarray:
     """
     middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
-    is_lowest = features.sole_heights_m < features.lowest_m[:, None] + _AS_LOW_M
+    is_lowest = features.sole_heights_m < features.lowest_m[:, None] + BEARING_M
     rests = (features.observation.stands & (speeds_m_s < _RESTING_M_S) & is_lowest).any(axis=1)
     heights_m = np.where(rests, features.clear_m, np.inf)
-    window = max(round(_HOVER_WINDOW_S * features.fps), 1)
+    window = max(round(_STRIDE_S * features.fps), 1)
     before_m = minimum_filter1d(heights_m, window, origin=(window - 1) // 2, mode="constant", cval=np.inf)
     after_m = minimum_filter1d(heights_m, window, origin=-(window // 2), mode="constant", cval=np.inf)
     values = np.zeros(len(features))
@@ -196,7 +190,7 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     slowest_m_s[start : start + frames - window] = np.where(stays_low, speeds_m_s, np.inf).min(axis=1)
     around = max(1, round(_STRIDE_S * features.fps))
     least_m_s = minimum_filter1d(slowest_m_s, around, mode="nearest")
-    is_other = (features.lowest_surface_m < OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
+    is_other = (features.lowest_surface_m < SOFT_PART_DEPTH_M) | (features.clear_m > FLIGHT_M)
     is_known = np.isfinite(least_m_s) & np.logical_not(maximum_filter1d(is_other, around, mode="nearest"))
     return np.where(is_known, least_m_s, 0.0)
 

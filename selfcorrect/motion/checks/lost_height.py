@@ -9,6 +9,7 @@ import numpy as np
 
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms, percentile
+from ..perception.foot_frames import IN_AIR_M
 from ..perception.motion_features import FALLING, MotionFeatures
 from ..perception.observation import find_feet_m
 from ..support import Surroundings
@@ -32,8 +33,6 @@ _LOST_S = 0.3
 """Minimum duration of a loss, in s."""
 _LOWEST_PERCENTILE = 5.0
 """Percentile of sole heights that is taken as floor. Stances in the air would mislead the estimate of the floor."""
-_LEFT_FLOOR_M = 0.03
-"""Height of the lowest point from which on the body is off the floor, in m."""
 _BACK_ON_FLOOR_M = 0.005
 """Height of the lowest point below which the body is on the floor again, in m."""
 
@@ -86,7 +85,7 @@ def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[
     """
     lost_m = np.zeros(len(rises_m))
     places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
-    is_low = rises_m < _LEFT_FLOOR_M
+    is_low = rises_m < IN_AIR_M
     if places_m is None or not is_low.any():
         return lost_m, False
     pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
@@ -101,7 +100,7 @@ def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[
     does_follow = (hips_rise_m > _HIP_RISE_SHARE * rises_m) | may_sit | is_on_hands
     is_everywhere = True
     for frames in _find_unsupported_spans(features, rises_m):
-        is_up = rises_m[frames] > _LEFT_FLOOR_M
+        is_up = rises_m[frames] > IN_AIR_M
         is_long = is_up.sum() >= _LOST_S * features.fps
         swings_m = norms(feet_m[frames] - median(feet_m[frames], axis=0))
         keeps_place = swings_m.max() < _IN_PLACE_M
@@ -136,6 +135,6 @@ def _find_unsupported_spans(features: MotionFeatures, heights_m: np.ndarray) -> 
     falls_m_s2 = features.falls_m_s2
     for first, last in spans(heights_m > _BACK_ON_FLOOR_M, 0):
         frames = slice(first, last + 1)
-        up = falls_m_s2[frames][heights_m[frames] > _LEFT_FLOOR_M]
+        up = falls_m_s2[frames][heights_m[frames] > IN_AIR_M]
         if len(up) and min(up.mean(), median(up)) <= FALLING * find_gravity_m_s2(features):
             yield frames

@@ -11,13 +11,12 @@ from ..geometry.runs import find_runs
 from ..geometry.vectors import GRAVITY_M_S2, norms
 from ..perception.motion_features import MotionFeatures
 from .findings import Measurement, deviation_factor
+from .floor import FLIGHT_M
 from .walking import has_unusual_steps, has_usual_steps_at, walking_pace
 
 MIDDLE_FPS = 35.0
 """Middle frame rate, in fps: the geometric mean of the lowest and highest rates of recordings."""
 
-_CLEAR_M = 0.04
-"""Minimum height of the lowest point in a flight, in m."""
 _SHORTEST_S = 0.12
 """Minimum duration of a flight, in s."""
 _FEWEST_FRAMES = 6
@@ -35,7 +34,7 @@ _LEAST_PUSH = 0.2
 """Minimum change, during push-off and landing, in the height of the centre of mass above the lowest point, relative to
 the flight's height. With less, legs would have to push off more than five times as strongly as gravity, which
 people cannot."""
-_TRAVEL_M_S = 0.3
+TRAVEL_M_S = 0.3
 """Minimum horizontal speed of a travelling body, in m/s."""
 _STILL_SHARE = 0.3
 """Speed below which a foot stays in place beneath a travelling body, relative to the body's speed."""
@@ -69,7 +68,7 @@ def flight_pace(features: MotionFeatures) -> float | None:
     falls_m_s2 = []
     weights = []
     shortest = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
-    for start, stop in find_runs(features.clear_m > _CLEAR_M, shortest):
+    for start, stop in find_runs(features.clear_m > FLIGHT_M, shortest):
         fall_in_flight_m_s2 = _fall_m_s2(features, start, stop)
         if fall_in_flight_m_s2 is not None:
             falls_m_s2.append(fall_in_flight_m_s2)
@@ -127,7 +126,7 @@ def _does_walk(features: MotionFeatures, start: int, stop: int) -> bool:
     """Return whether feet, at any height, stay in place beneath a travelling body."""
     speeds_m_s = norms(np.gradient(features.centre_m[start:stop, [0, 2]], 1 / features.fps, axis=0))
     is_still = features.observation.along_m_s[start:stop].min(axis=1) < _STILL_SHARE * speeds_m_s
-    return bool(speeds_m_s.mean() > _TRAVEL_M_S and is_still.mean() > 0.5)
+    return bool(speeds_m_s.mean() > TRAVEL_M_S and is_still.mean() > 0.5)
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:

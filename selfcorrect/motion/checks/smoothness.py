@@ -4,7 +4,7 @@ from math import comb
 
 import numpy as np
 
-from ..geometry.filters import median_filter1d
+from ..geometry.filters import FRAME_S, median_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms, standard_lengths
 from ..perception.joint_noise import JointNoise
@@ -63,8 +63,6 @@ def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
     return median_filter1d(inner, window, axis=0, mode="nearest")
 
 
-_STEP_S = 1 / 30
-"""Time between positions whose differences show a random walk, in s."""
 _LONGER_S = 0.1
 """Longer time, over which the body's share grows, in s."""
 _MIN_GROWTH = 3.0
@@ -80,7 +78,7 @@ def wandering_m(features: MotionFeatures) -> float | None:
     that all joints have in common. This remainder grows with the time between positions, while that of a random walk
     does not. So the part that grows is attributed to the body.
     """
-    short_stride = max(1, round(_STEP_S * features.fps))
+    short_stride = max(1, round(FRAME_S * features.fps))
     long_stride = max(2, round(_LONGER_S * features.fps))
     if len(features) < 6 * long_stride:
         return None

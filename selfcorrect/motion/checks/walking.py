@@ -12,15 +12,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..body.surface import SOFT_PART_DEPTH_M
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import GRAVITY_M_S2, dot, median, normalize_safely, norms, percentile
-from ..perception.motion_features import MotionFeatures
-from .floor import OTHERS_LOW_M
+from ..perception.foot_frames import IN_AIR_M
+from ..perception.motion_features import STEP_SMOOTHING_S, MotionFeatures
+from .floor import HIGH_SOLES_M
 from .smoothness import noise_m
-
-_LOW_SOLE_M = 0.05
-"""Height below which a sole may stand on the floor, in m."""
 
 _SHORTEST_STEP = 0.45
 """Minimum step length, in leg lengths."""
@@ -29,16 +28,12 @@ _ANKLES_APART = 0.12
 
 _FORWARD_COSINE = 0.85
 """Minimum cosine between the step and the direction in front of the hips."""
-_FLIGHT_M = 0.03
-"""Maximum rise of the body within a step, in m."""
 _FEWEST_STEPS = 3
 """Minimum number of consecutive steps of a walk."""
 
 _ANKLE_M = 0.07
 """Height of the ankle above the sole, in m."""
 
-_PATH_SMOOTHING_S = 0.25
-"""Smoothing time of the path, in s."""
 _ANKLE_SMOOTHING_S = 0.04
 """Smoothing time of the distance between the ankles, in s."""
 _POSITION_SMOOTHING_S = 0.05
@@ -113,12 +108,12 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     turns = _find_turning_frames(apart_m, _ANKLES_APART * leg_m)
     if len(turns) <= _FEWEST_STEPS:
         return None
-    path_m = _smooth(pelvis_m[:, [0, 2]], _PATH_SMOOTHING_S, features.fps)
+    path_m = _smooth(pelvis_m[:, [0, 2]], STEP_SMOOTHING_S, features.fps)
     steps_m = np.diff(path_m[turns], axis=0)
     is_step = norms(steps_m) > _SHORTEST_STEP * leg_m
     is_step &= dot(steps_m, forward[turns[:-1]]) > _FORWARD_COSINE * norms(steps_m)
     is_step &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
-    is_clear = features.clear_m > _FLIGHT_M
+    is_clear = features.clear_m > IN_AIR_M
     has_flight = [is_clear[start:stop].any() for start, stop in pairwise(turns)]
     is_step &= np.logical_not(np.array(has_flight, dtype=bool))
     start, stop = max(find_runs(is_step), key=lambda run: run[1] - run[0], default=(0, 0))
@@ -137,7 +132,7 @@ def _find_forward(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
     They follow from vectors (T, 3) from the right to the left hip.
     """
     ahead_m = np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1)
-    facing = _smooth(ahead_m, _PATH_SMOOTHING_S, fps)
+    facing = _smooth(ahead_m, STEP_SMOOTHING_S, fps)
     return normalize_safely(facing)
 
 
@@ -253,8 +248,8 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     places_m = places_m[span]
     soles_m = features.soles_m[span]
     shares = features.mass_shares
-    is_low = soles_m[..., 1] < _LOW_SOLE_M
-    only_feet_touch = is_low.any(axis=1) & (features.lowest_surface_m[span] > OTHERS_LOW_M)
+    is_low = soles_m[..., 1] < HIGH_SOLES_M
+    only_feet_touch = is_low.any(axis=1) & (features.lowest_surface_m[span] > SOFT_PART_DEPTH_M)
     sole_reach_m = soles_m[..., [0, 2]] @ _DIRECTIONS.T
     reach_m = np.where(is_low[..., None], sole_reach_m, -np.inf).max(axis=1)
     # Σ m (g + a_y) z = Σ m (g x + a_y x − a_x y), with accelerations that fall with the square of the pace.

@@ -11,6 +11,8 @@ import numpy as np
 
 from .compiled import find_kernel
 
+FRAME_S = 1 / 30
+"""Unit of some durations, in s: a frame at 30 fps, whatever the motion's frame rate."""
 _ROUNDING = np.finfo(float).eps
 """Largest difference between weights that count as equal."""
 

@@ -20,7 +20,7 @@ from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..skeleton import BOX_FOOT_SOLE_M, SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton
 from ..views import LevelFeet
-from .observation import Observation, observe
+from .observation import FLAT_S, Observation, observe
 from .stances import SAME_LEVEL_M
 
 IN_AIR_M = 0.03
@@ -35,8 +35,6 @@ _FLAT_TOLERANCE_RAD = float(np.radians(10.0))
 """Maximum deviation from the mean normal in flat frames, in rad."""
 _FEWEST_FRAMES = 5
 """Minimum number of flat frames to estimate a foot's frame."""
-_FEWEST_S = 0.15
-"""Minimum duration of flat stance to estimate a foot's frame, in s."""
 _MOST_TILTED_RAD = float(np.radians(40.0))
 """Maximum tilt of a flat foot relative to the rest pose, in rad. Beyond it, feet stand on their edges or tips, or lie.
 """
@@ -279,7 +277,7 @@ def _find_ankle_and_toe(skeleton: Skeleton, side: int) -> tuple[int, int]:
 
 def _minimum_flat_frames(fps: float) -> float:
     """Return the number of flat frames needed to estimate a foot's frame."""
-    return max(_FEWEST_FRAMES, _FEWEST_S * fps)
+    return max(_FEWEST_FRAMES, FLAT_S * fps)
 
 
 def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:

@@ -39,6 +39,8 @@ relative to that floor."""
 
 _AVERAGED_S = 0.1
 
+STEP_SMOOTHING_S = 0.25
+"""Smoothing time that removes steps from the path of a body, in s."""
 FALLING = 0.5
 """Minimum downward acceleration in flight, on average and in most frames, as a share of g."""
 _OF_SURROUNDINGS = ("ground_m", "soles_m", "sole_heights_m", "_beneath_m", "surface_m", "lowest_m", "clear_m")

@@ -63,8 +63,8 @@ _TOE_DEPTHS_M = (0.0, 0.05)
 """Minimum and maximum depth of soles below toe joints, in m."""
 _STEEPEST_FOOT = 0.6
 """Maximum slope of flat feet at rest, from toe joint to ankle."""
-_FLAT_S = 0.15
-"""Minimum duration of flat stances to measure the ankle's rise, in s."""
+FLAT_S = 0.15
+"""Minimum duration of flat stances that show how feet stand, in s."""
 _ANKLE_RISE_M = 0.062
 """Usual height of the ankle above the toe joint in a flat foot with a sole of usual depth, in m."""
 _DEEPER_SHARE = 0.55
@@ -228,7 +228,7 @@ class Observation:
         if 0 <= -self._toe_offset_m[1] < _STEEPEST_FOOT * reach_m:
             return -float(self._toe_offset_m[1])
         rises_m = (self.feet_m[:, :, 0] - self.feet_m[:, :, 1])[..., 1][self.stands_flat]
-        is_shown = len(rises_m) > _FLAT_S * self.fps
+        is_shown = len(rises_m) > FLAT_S * self.fps
         return float(percentile(rises_m, 25)) if is_shown else _ANKLE_RISE_M * self._size
 
     @cached_property
@@ -268,7 +268,7 @@ class Observation:
         heights_m = []
         for foot in range(2):
             flat_m = self.feet_m[self.stands_flat[:, foot], foot, -1, 1]
-            if len(flat_m) <= _FLAT_S * self.fps:
+            if len(flat_m) <= FLAT_S * self.fps:
                 return 0.0
             heights_m.append(float(median(flat_m)))
         return float(np.clip((heights_m[0] - heights_m[1]) / 2, -_ALIKE_M, _ALIKE_M))

@@ -12,7 +12,7 @@ from ..geometry.vectors import norms
 
 REST_LEVEL_M = 0.03
 """Maximum deviation of a resting part's height, in m."""
-_REST_GAP_S = 0.07
+REST_GAP_S = 0.07
 """Maximum interruption of a rest, in s."""
 _FOOT_REST_M_S = 0.5
 """Maximum speed of a resting foot, in m/s."""
@@ -39,7 +39,7 @@ def find_rests(points_m: np.ndarray, may_rest: np.ndarray, fps: float, *, is_foo
     lowest_m_s = np.take_along_axis(speeds_m_s, lowest, 1)[:, 0]
     fastest_m_s = _FOOT_REST_M_S if is_foot else _PART_REST_M_S
     shortest = round((_FOOT_REST_S if is_foot else _PART_REST_S) * fps)
-    for first, last in spans(may_rest & (lowest_m_s < fastest_m_s), round(_REST_GAP_S * fps)):
+    for first, last in spans(may_rest & (lowest_m_s < fastest_m_s), round(REST_GAP_S * fps)):
         yield from _find_level_runs(heights_m, first, last + 1, shortest)
 
 

@@ -8,11 +8,10 @@ tremble, or if the floor is not at zero.
 
 import numpy as np
 
+from ..geometry.filters import FRAME_S
 from ..geometry.vectors import median, percentile
 from .foot_paths import GLIDES_M_S, RISES_M_S, FootPaths
 
-_REPEATS_S = 1 / 30
-"""Frame interval below which consecutive frames are not independent and have less weight, in s."""
 _SWITCH_S = 0.8
 """Mean time between changes of stance, in s."""
 STANDS_M_S = 0.12
@@ -55,7 +54,8 @@ class StanceModel:
         """
         self._paths = paths
         self._toes = slice(parts - 1, None, parts)
-        self._share = min(1.0, 1 / (fps * _REPEATS_S))
+        # closer frames are not independent
+        self._share = min(1.0, 1 / (fps * FRAME_S))
         self._switch = 1 - np.exp(-1 / (fps * _SWITCH_S))
         # One of the feet stands nearly always: the slower one shows how fast stances slide.
         toes_m_s = paths.speeds_m_s[:, self._toes]
@@ -177,7 +177,7 @@ class StanceModel:
         """
         likely = values[weights > LIKELY]
         trimmed = weights * (values <= percentile(likely, 90)) if likely.size else weights
-        seconds_of_values = trimmed * self._share * _REPEATS_S
+        seconds_of_values = trimmed * self._share * FRAME_S
         squares = (seconds_of_values * values**2).sum() / (degrees * _TRIMMED_SQUARES[degrees])
         usual_squares = _PRIOR_S * usual**2
         return float(np.sqrt((squares + usual_squares) / (seconds_of_values.sum() + _PRIOR_S)))
