@@ -23,13 +23,12 @@ from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import Place, is_address
 
-from .correct.batch_report import REPORT
+from .correct.batch_report import LISTED, REPORT
 from .correct.correct_file import RECORDS, FileTask
 from .correct.file_result import read_record
 
 _OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, SUMMARY_FILE, REPORT)
 """Names of JSON files of this package that contain their digest."""
-_LISTED = 20
 
 FileCheck: TypeAlias = tuple[str, str, str]
 """Path of a file, its fault ("" for none), and its kind in the summary ("" for other files)."""
@@ -60,9 +59,9 @@ class Verification:
         """List the files without a digest, with one line for each folder of W&B, which checks its own files."""
         of_wandb = Counter(_wandb_folder(name) for name in self.unread)
         others = [name for name in self.unread if not _wandb_folder(name)]
-        lines = [f"  {name}" for name in others[:_LISTED]]
-        if len(others) > _LISTED:
-            lines.append(f"  and {len(others) - _LISTED} more")
+        lines = [f"  {name}" for name in others[:LISTED]]
+        if len(others) > LISTED:
+            lines.append(f"  and {len(others) - LISTED} more")
         return [*lines, *(f"  {folder}/ ({count_noun(n, 'file')} of W&B)" for folder, n in of_wandb.items() if folder)]
 
 

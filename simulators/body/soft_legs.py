@@ -36,6 +36,8 @@ _STRETCHING_WEIGHT = 0.01
 """Weight of stretching knees beyond that, per square radian."""
 _PELVIS_S = 0.12
 """Time in which the pelvis' height may change, in s."""
+ROUGHER = 1.05
+"""Ratio of jerk above which a part is rougher, if its jerk also grows by a tolerance."""
 _JERK_TOLERANCE_M_S3 = 4.0
 """Tolerated increase in knee jerk, in m/s³. Rougher changes are spread over more frames."""
 _MAX_SPREADING = 3.0
@@ -65,7 +67,7 @@ class SoftLegSettings:
     """Weight of the pelvis' rise, and of changes in it."""
     max_speed_gain_rad_s: float = 0.8
     """Maximum increase in a knee's angular speed, in rad/s. Faster changes are spread over more frames."""
-    max_jerk_ratio: float = 1.05
+    max_jerk_ratio: float = ROUGHER
     """Maximum ratio of knee jerk after the solve to that before."""
     braking: float = 3.0
     """Weight of the speed of knees that are too fast, added in each step. At a motion's ends, nothing else limits that

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.filters import FRAME_S
 from selfcorrect.motion.geometry.rotations import (
     compose,
     invert,
@@ -45,8 +46,6 @@ _SPREAD_S = 0.25
 """Time before and after a splice over which a pose change is spread, in s."""
 _MIN_SPIKE_RAD = float(np.radians(30.0))
 """Minimum rotation of the root away from the frames before and after a spike, in rad."""
-_MAX_SPIKE_S = 0.1
-"""Maximum duration of a spike, in s. At any frame rate, it may last three frames."""
 _MIN_CUT_RAD = float(np.radians(60.0))
 """Minimum lasting rotation that starts a take, in rad."""
 _MAX_END_SHIFT_M = 0.1
@@ -104,7 +103,7 @@ def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
     if len(motion) < 2 * _NEIGHBOURS:
         return []
     steps_rad = turn_angles(orientations[:-1], orientations[1:])
-    longest = max(3, round(_MAX_SPIKE_S * motion.fps))
+    longest = max(3, round(3 * FRAME_S * motion.fps))
     spikes: list[tuple[int, int]] = []
     frame = 0
     while frame < len(steps_rad) - 1:

@@ -31,13 +31,11 @@ from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import try_optional
 
 from ..results.motion_world import FloorDecision, MotionWorld
-from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
+from ..results.results import NOTED_M, PIECE_FRAMES, CorrectedMotion, Note
 from ..results.timeline import Contact, Timeline, list_standing_feet
 
 _MIN_RISE_M = 0.02
 """Minimum rise of a lifted sole, in m. A sole that was as high before has lost nothing."""
-_SAME_LEVEL_M = 0.01
-"""Maximum rise of a motion that stays on its level, in m. The level need not be y = 0."""
 
 
 _GAIN_S = 2.0
@@ -91,7 +89,7 @@ class MotionComparison:
         seen_after = MotionFeatures(after, Surroundings(belt_m=belt_after_m), feet=feet_after)
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
         stands = observe(before).stands
-        ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
+        ground_m = seen_before.ground_m if abs(raised_m) < NOTED_M else 0.0
         ground_m = seen_before.ground.kept_m or ground_m
         if correction.floor.lowest_ground_m is not None:
             ground_m = correction.floor.lowest_ground_m

@@ -365,7 +365,7 @@ def _load_urdf(text: str, bullet: Any) -> int:
         return bullet.loadURDF(f"/proc/self/fd/{file.fileno()}", flags=flags)
 
 
-def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
+def write_urdf(body: Humanoid, sole_lowering_m: float) -> str:
     """Write a body as URDF, with links in order.
 
     Soles touch the floor `sole_lowering_m` below their corners.

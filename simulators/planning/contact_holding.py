@@ -28,6 +28,7 @@ from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import joint_positions, pose_joints
+from selfcorrect.motion.measures.physical import TOLERANCE_M
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import find_feet_m
 
@@ -49,8 +50,6 @@ HEIGHT_TOLERANCE_M = 0.1
 _MIN_PLACEMENT_M = 0.03
 """Minimum error of feet that are moved before the correction, in m."""
 
-_CLEARANCE_M = 0.005
-"""Height error within which soles are left unchanged, in m."""
 
 _MAX_ANKLE_TO_SOLE_M = 0.3
 """Maximum distance from the ankle to the middle of the sole, in m."""
@@ -195,7 +194,7 @@ def _distances_m(posed: PosedMotions, contact: LimbContact) -> np.ndarray:
     along_m = _displacements_m(foot, contact)
     heights_m = _lowest_m(posed, contact.foot)[contact.frames]
     ground_m = _ground_m(posed, foot, heights_m)
-    height_errors_m = np.maximum(np.abs(heights_m - ground_m) - _CLEARANCE_M, 0.0)
+    height_errors_m = np.maximum(np.abs(heights_m - ground_m) - TOLERANCE_M, 0.0)
     distances_m = np.hypot(norms(along_m), height_errors_m)
     if contact.position_m is None:
         return distances_m
@@ -230,7 +229,7 @@ def _foot_displacements_m(
         lowest_m = _lowest_m(posed, foot, moves_m[:, foot])
         for stance in stances:
             above_m = lowest_m[stance.window] - stance.ground_m
-            excess_m = above_m - np.clip(above_m, -_CLEARANCE_M, _CLEARANCE_M)
+            excess_m = above_m - np.clip(above_m, -TOLERANCE_M, TOLERANCE_M)
             rises_m = stance.fade(-excess_m[stance.inside, None])[:, 0]
             moves_m[stance.window, foot, 1] += np.maximum(rises_m, np.minimum(-above_m, 0.0))
     return moves_m

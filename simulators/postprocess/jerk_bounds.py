@@ -20,12 +20,10 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
 from ..body.curves import smooth_gaussian, thirds_to_frames
-from ..body.soft_legs import JERK_AROUND_S
+from ..body.soft_legs import JERK_AROUND_S, ROUGHER
 
 FEWEST_FRAMES = 5
 """Minimum number of frames that show roughness."""
-ROUGHER = 1.05
-"""Ratio of jerk above which a part is rougher, if its jerk also grows by `ROUGHER_M_S3`."""
 ROUGHER_M_S3 = 5.0
 """Minimum jerk increase of a rougher part, in m/s³."""
 ALL_ROUGH = 0.1

@@ -17,14 +17,12 @@ from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
 
-from ..results.results import PIECE_FRAMES, CorrectedMotion
+from ..results.results import MOST_PIECES_AT_ONCE, PIECE_FRAMES, CorrectedMotion
 from ..results.timeline import Timeline
 from ..results.view import CorrectionView, Part
 from ..results.way_back import join, map_time
 from .settings import ViewSettings
 
-_MAX_LOOP_PIECES = 4
-"""Maximum length of a loop that is corrected as a whole, in pieces."""
 OVERLAP_S = 1.0
 """Overlap of neighbouring pieces, in s, in which they are blended."""
 SAME_FLOOR_M = 0.12
@@ -39,7 +37,7 @@ def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
     Such a motion has up to `piece_frames` frames, or is a loop of up to four times as many, because a loop in pieces
     would open.
     """
-    return len(motion) <= piece_frames or (len(motion) <= _MAX_LOOP_PIECES * piece_frames and is_loop(motion))
+    return len(motion) <= piece_frames or (len(motion) <= MOST_PIECES_AT_ONCE * piece_frames and is_loop(motion))
 
 
 def split_into_pieces(part: Part, settings: ViewSettings, piece_frames: int = PIECE_FRAMES) -> CorrectionView:

@@ -21,9 +21,10 @@ from ..results.way_back import join, map_time
 from .settings import ViewSettings
 
 _MIN_JUMP_M = 0.12
-"""Minimum mean joint displacement of a jump between poses, in m relative to the root."""
-_MIN_JUMP_M_S = 3.6
-"""Minimum mean joint speed in a jump, in m/s. No body moves all of its joints so fast."""
+"""Minimum mean joint displacement of a jump between poses, in m relative to the root.
+
+For frames longer than 1/30 s, it grows with their duration, because no body moves all of its joints
+faster than that."""
 _MIN_MEDIAN_JUMP_M = 0.25
 """Minimum median jump of a stretch, in m. Noise of 5 degrees in every joint reaches 0.2 m."""
 _MAX_HELD_M = 0.001
@@ -43,7 +44,7 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
     steps_m = in_chunks(
         lambda frames: _measure_steps_m(motion.frames(frames[0], frames[-1] + 2)), np.arange(len(motion) - 1)
     )
-    is_jump = steps_m > max(_MIN_JUMP_M, _MIN_JUMP_M_S / motion.fps)
+    is_jump = steps_m > _MIN_JUMP_M * max(1.0, 30 / motion.fps)
     if np.count_nonzero(is_jump) < _MIN_POSES - 1:
         return []
     poses_m = _find_poses_m(motion)

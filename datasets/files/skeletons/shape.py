@@ -17,6 +17,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
+from selfcorrect.motion.body.requirements import UPRIGHT_COSINE
 from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.vectors import cosines, dot, median, normalize_safely, norms
 from selfcorrect.motion.kinematics import joint_positions
@@ -74,8 +75,6 @@ _UNHEARD_OF = -10.0
 """Lowest score of a proportion."""
 _ON_ALL_FOURS = -4.0
 """Score of a body on all fours: its trunk rises from the legs neither at rest nor in half of the motion."""
-_UPRIGHT = 0.5
-"""Smallest cosine between the legs and a trunk that rises from them."""
 _GOOD_ENOUGH = -9.0
 """Minimum score of a body. People have more than −6, and dogs or hands less than −12."""
 
@@ -495,7 +494,7 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
     leg = hips.mean(axis=1) - ankles.mean(axis=1)
     upright = cosines(trunk, leg)
     score = 0.0
-    if max(upright[0], median(upright[1:])) < _UPRIGHT:
+    if max(upright[0], median(upright[1:])) < UPRIGHT_COSINE:
         score = _ON_ALL_FOURS
     widths = {
         "trunk over leg": trunk,

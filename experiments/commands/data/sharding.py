@@ -52,9 +52,7 @@ from .sources import dataset_at, open_source
 BATCH_RECORDINGS = 1024
 """Maximum number of recordings in a batch."""
 BATCH_BYTES = 2**27
-"""Maximum size of the files in a batch, in bytes."""
-SORTED_BYTES = 2**27
-"""Maximum size of the motions that are sorted together, in bytes."""
+"""Maximum size of the files in a batch, and of the motions that are sorted together, in bytes."""
 SHARD_BYTES = 2**25
 """Maximum size of the motions in a shard, in bytes. A larger motion gets a shard of its own."""
 MOST_MOTIONS = 100_000
@@ -74,10 +72,10 @@ class ShardTask:
     """Paths and addresses of the sources."""
     out: str
     """Path or address of the set."""
+    motions_per_shard: int
     dataset: str | None = None
     split: str | None = None
     reading: Reading = field(default_factory=Reading)
-    motions_per_shard: int = 256
     overwrite: bool = False
     """Whether to replace a finished set."""
 
@@ -395,7 +393,7 @@ def _check(item: NamedMotion) -> NamedMotion:
 def cut_shards(motions: Iterable[NamedMotion], most_motions: int) -> Iterator[list[NamedMotion]]:
     """Sort motions into shards. As many as fit into memory are sorted together, so that similar ones share a shard."""
     size = attrgetter("bytes")
-    for group in group_by_size(motions, size, SORTED_BYTES, MOST_MOTIONS):
+    for group in group_by_size(motions, size, BATCH_BYTES, MOST_MOTIONS):
         yield from group_by_size(sorted(group, key=_sort_key), size, SHARD_BYTES, most_motions)
 
 

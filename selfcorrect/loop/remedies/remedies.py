@@ -90,7 +90,7 @@ def no_remedy(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 def matching(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Match children to parents, see `selfcorrect.loop.remedies.matching`."""
     heirs = oldest_synthetic if overlapping(arm.policy) else newest_synthetic
-    return task, replace(arm, bias=lineage_matched(8, inputs.embed, finish=inputs.finish, heirs=heirs))
+    return task, replace(arm, bias=lineage_matched(embed=inputs.embed, finish=inputs.finish, heirs=heirs))
 
 
 def extrapolation(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:

@@ -100,7 +100,7 @@ _TRUNK_PER_LEG = 0.85
 """Minimum ratio of trunk to leg length (thigh and shank) in a quadruped. It is 0.45 to 0.75 in people and about 1 in
 dogs."""
 
-_UPRIGHT_COSINE = 0.5
+UPRIGHT_COSINE = 0.5
 """Maximum cosine between a quadruped's trunk and its legs. In people the trunk continues the legs."""
 
 
@@ -122,4 +122,4 @@ def is_quadruped(motion: Motion) -> bool:
     if median(leg_m) < _SHORTEST_BONE_M:
         return False
     trunk_per_leg = norms(trunk) / np.maximum(leg_m, _SHORTEST_BONE_M)
-    return bool(median(trunk_per_leg) > _TRUNK_PER_LEG and median(cosines(trunk, legs)) < _UPRIGHT_COSINE)
+    return bool(median(trunk_per_leg) > _TRUNK_PER_LEG and median(cosines(trunk, legs)) < UPRIGHT_COSINE)

@@ -147,8 +147,8 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     return replace(motion, skeleton=skeleton, rotations=rotations)
 
 
-_T_POSE_TOLERANCE_RAD = np.radians(20)
-"""Maximum difference between the bone directions of two T-poses, in rad."""
+T_POSE_DEG = 20.0
+"""Maximum angle between a bone and its direction in a T-pose, in degrees."""
 
 
 def _rebase_to_t_pose(motion: Motion) -> Motion:
@@ -163,7 +163,7 @@ def _rebase_to_t_pose(motion: Motion) -> Motion:
         bones = list(children)
         posed_m = skeleton.offsets_m[None, bones]
         turns[joint] = aligning_turns(average.offsets_m[bones], posed_m, identity_rotations(1))[0]
-    if turn_angles(identity_rotations(1), turns).max() < _T_POSE_TOLERANCE_RAD:
+    if turn_angles(identity_rotations(1), turns).max() < np.radians(T_POSE_DEG):
         return motion
     above = turns[[0, *skeleton.parents[1:]]]
     rested = replace(skeleton, offsets_m=rotate(invert(above), skeleton.offsets_m))

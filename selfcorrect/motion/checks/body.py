@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from ..body.smpl import T_POSE_DEG
 from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
 from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percentile
@@ -321,9 +322,6 @@ def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
     is_moving = _find_turning_steps(features.frames(start, stop).rotations[:, features.joints[1:]], features.fps)
     return bool(find_runs(~is_moving, _count_rigid_steps(features.fps)))
 
-
-T_POSE_DEG = 20.0
-"""Maximum angle between a limb and its direction in a T-pose, in degrees."""
 
 FASTEST_M_S = 14.0
 """Joint speed that no person reaches, in m/s."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms, percentile
+from ..measures.physical import TOLERANCE_M
 from ..perception.foot_frames import IN_AIR_M
 from ..perception.motion_features import FALLING, MotionFeatures
 from ..perception.observation import find_feet_m
@@ -33,8 +34,6 @@ _LOST_S = 0.3
 """Minimum duration of a loss, in s."""
 _LOWEST_PERCENTILE = 5.0
 """Percentile of sole heights that is taken as floor. Stances in the air would mislead the estimate of the floor."""
-_BACK_ON_FLOOR_M = 0.005
-"""Height of the lowest point below which the body is on the floor again, in m."""
 
 
 def find_lost_height_m(
@@ -133,7 +132,7 @@ def _find_unsupported_spans(features: MotionFeatures, heights_m: np.ndarray) -> 
         heights_m: (T,) height of the body's lowest point.
     """
     falls_m_s2 = features.falls_m_s2
-    for first, last in spans(heights_m > _BACK_ON_FLOOR_M, 0):
+    for first, last in spans(heights_m > TOLERANCE_M, 0):
         frames = slice(first, last + 1)
         up = falls_m_s2[frames][heights_m[frames] > IN_AIR_M]
         if len(up) and min(up.mean(), median(up)) <= FALLING * find_gravity_m_s2(features):

@@ -63,8 +63,6 @@ def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
     return median_filter1d(inner, window, axis=0, mode="nearest")
 
 
-_LONGER_S = 0.1
-"""Longer time, over which the body's share grows, in s."""
 _MIN_GROWTH = 3.0
 """Minimum growth of the squared remainder from the shorter to the longer time. For runners in CMU's training clips, it
 is 6 and more."""
@@ -79,7 +77,7 @@ def wandering_m(features: MotionFeatures) -> float | None:
     does not. So the part that grows is attributed to the body.
     """
     short_stride = max(1, round(FRAME_S * features.fps))
-    long_stride = max(2, round(_LONGER_S * features.fps))
+    long_stride = max(2, round(3 * FRAME_S * features.fps))
     if len(features) < 6 * long_stride:
         return None
     short_m = _shared_random_walk_m(features, short_stride)

@@ -17,7 +17,7 @@ _ROUNDING = np.finfo(float).eps
 """Largest difference between weights that count as equal."""
 
 
-def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int = -1, mode: str = "reflect") -> np.ndarray:
+def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int, mode: str = "reflect") -> np.ndarray:
     """Correlate values with an odd number of weights (K,).
 
     Beyond the ends, `mode` "reflect" mirrors the values, "nearest" repeats the last one, and "constant" uses 0.

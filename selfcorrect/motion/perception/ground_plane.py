@@ -73,8 +73,6 @@ _FORWARD_SOLE = 0.03
 flat."""
 _LEAST_SIDEWAYS = 0.03
 """Minimum sideways slope that posture can show."""
-_LEAST_FORWARD = 0.09
-"""Minimum forward slope that posture can show. People lean forwards and backwards more than sideways."""
 _SIDEWAYS_TOLERANCE = 0.05
 """Maximum difference between the sideways slopes of body and soles."""
 _FORWARD_TOLERANCE = 0.09
@@ -384,7 +382,7 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
     forward_lean, forward_sole, forward_shown = _measure_lean(
         feet,
         forward,
-        least=_LEAST_FORWARD,
+        least=_FORWARD_TOLERANCE,
         agree=_FORWARD_TOLERANCE,
         usual_lean=_FORWARD_LEAN,
         usual_sole=_FORWARD_SOLE,

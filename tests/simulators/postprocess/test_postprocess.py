@@ -21,8 +21,9 @@ from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.soft_legs import ROUGHER
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.postprocess.jerk_bounds import ROUGHER, JerkBounds
+from selfcorrect.simulators.postprocess.jerk_bounds import JerkBounds
 from selfcorrect.simulators.postprocess.restoring import RestoreFeet, RevertHighJerk
 from selfcorrect.simulators.postprocess.smoothing import SmoothFast, SmoothRough
 from selfcorrect.simulators.postprocess.steps import BLEND_SIMULATION
