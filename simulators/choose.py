@@ -22,6 +22,7 @@ from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.observed_ground import STAIR_STEP_M
 
 from .body.curves import FADING_S, smoothstep
 from .compare.comparison import MeasuredCorrection, find_clear_gains, measure_correction
@@ -31,7 +32,6 @@ from .results.results import NOTED_M, CorrectedMotion, Failure, FailureKind, Not
 from .results.view import CorrectParts, Part
 from .results.way_back import join, map_time
 from .stages.changes import keep_changes
-from .views.pieces import SAME_FLOOR_M
 from .views.world import MotionOnFloor
 
 _SLIDE_TOLERANCE_M_S = 0.002
@@ -127,7 +127,7 @@ class KeptStretch:
         longest_m = raises_m[int(np.argmax(lengths))]
         usable = []
         for index, raise_m in enumerate(raises_m):
-            if lengths[index] and abs(raise_m - longest_m) <= SAME_FLOOR_M:
+            if lengths[index] and abs(raise_m - longest_m) <= STAIR_STEP_M:
                 usable.append(index)
         remaining = replace(self, spans=tuple(self.spans[index] for index in usable))
         kept = sum(_count_kept_frames(corrections[index]) for index in usable)

@@ -28,7 +28,7 @@ USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
 """Frame rates that many programs use."""
 _UNIFORM = 1e-3
 """Largest relative error with which a key rate is rounded to a whole number."""
-_FPS_ROUNDING = 1e-4
+FPS_ROUNDING = 1e-4
 """Largest relative error with which a frame rate is rounded to a whole number."""
 
 
@@ -71,7 +71,7 @@ def rate_of_period(period: str) -> float:
     return find_whole_rate(Decimal(period)) or round_rate(1 / float(period))
 
 
-def round_rate(fps: float, tolerance: float = _FPS_ROUNDING) -> float:
+def round_rate(fps: float, tolerance: float = FPS_ROUNDING) -> float:
     """Round a frame rate to a whole number if it is within this relative tolerance."""
     rounded = float(round(fps))
     return rounded if abs(fps - rounded) < tolerance * fps else fps

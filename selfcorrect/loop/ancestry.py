@@ -22,7 +22,7 @@ ENTROPY = "training_entropy"
 MOST_IN_ENTROPY = 1000
 """Maximum number of members from which entropy is estimated, evenly spaced."""
 BLOCK = 4096
-"""Number of members whose distances are in memory at once."""
+"""Number of samples whose distances are in memory at once."""
 CLOSEST = 1e-6
 """Distance between copies in the estimate of entropy, relative to the founders' median distance."""
 

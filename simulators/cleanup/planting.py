@@ -8,6 +8,7 @@ import numpy as np
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.stance_model import STANDS_M_S
 
 from ..stages.changes import keep_changes
 from .cleaning import CleanupState
@@ -17,10 +18,6 @@ from .levelling import LevelFloor
 from .planting_gain import gains_by_planting
 from .soft_planting import plant_feet_softly
 from .stance import SOLE_NEAR_M, PosedMotions, find_boxes_under_feet, has_boxes
-
-_REPLANTING_M_S = 0.12
-"""Sliding speed above which feet are planted a second time, in m/s. Captures hardly need the second round. Without it,
-standing feet of noisy motions slide at 59 instead of 51 mm/s."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +83,12 @@ def plant_feet(
 def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
     """Find planted motions (N,) whose standing feet still slide fast.
 
-    Long slides take two rounds.
+    They are planted a second time. Captures hardly need the second round, but without it, standing feet of noisy
+    motions slide at 59 instead of 51 mm/s.
     """
     slides = np.zeros(len(planted), dtype=bool)
     for index in range(len(planted)):
         is_planted = not np.array_equal(given.motions.rotations[index], planted.rotations[index])
         standing = observe(given.motions[index])
-        slides[index] = is_planted and standing.standing_speed_m_s(planted[index]) > _REPLANTING_M_S
+        slides[index] = is_planted and standing.standing_speed_m_s(planted[index]) > STANDS_M_S
     return slides

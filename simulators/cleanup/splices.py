@@ -36,8 +36,8 @@ from .cleaning import CleanupState, repair_each
 _MIN_JUMP_M = 0.065
 """Minimum horizontal jump per 1/30 s of the root and half of the joints, in m. For longer frames, it grows with the
 square of their duration."""
-_MIN_STEP_RATIO = 2.5
-"""Minimum ratio of a splice to neighbouring steps."""
+MIN_JUMP_RATIO = 2.5
+"""Minimum ratio of a jump, of a body or of a part, to the motion around it."""
 _NEIGHBOURS = 4
 """Number of neighbouring steps on either side. Motions with fewer frames show no splice."""
 _MIN_TURN_RAD = 0.1
@@ -129,8 +129,8 @@ def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: 
             steps_rad[after : after + _NEIGHBOURS],
         ])  # fmt: skip
         through_rad = float(turn_angles(orientations[before], orientations[after]))
-        is_back = through_rad < away_rad.min() / _MIN_STEP_RATIO
-        if is_back and steps_rad[before] > _MIN_STEP_RATIO * around_rad.max(initial=0.0):
+        is_back = through_rad < away_rad.min() / MIN_JUMP_RATIO
+        if is_back and steps_rad[before] > MIN_JUMP_RATIO * around_rad.max(initial=0.0):
             return after
     return 0
 
@@ -175,7 +175,7 @@ def _find_cuts_by_turn(motion: Motion) -> list[int]:
     for step in np.flatnonzero(steps_rad > _MIN_CUT_RAD).tolist():
         before = steps_rad[max(step - _NEIGHBOURS, 0) : step]
         after = steps_rad[step + 1 : step + 1 + _NEIGHBOURS]
-        is_sudden = steps_rad[step] > _MIN_STEP_RATIO * np.concatenate([before, after]).max(initial=0.0)
+        is_sudden = steps_rad[step] > MIN_JUMP_RATIO * np.concatenate([before, after]).max(initial=0.0)
         if is_sudden and not any(first <= step < last for first, last in spikes):
             cuts.append(step)
     return cuts
@@ -211,7 +211,7 @@ def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
     jumps_m = _body_displacement_m(steps_m - around_m)
     stays_m = _body_displacement_m(steps_m + neighbours_m.sum(0) - (len(shifts) + 1) * around_m)
     jumps_around_m = np.max([np.roll(jumps_m, shift) for shift in shifts], axis=0)
-    splices = (jumps_m > np.maximum(enough_m, _MIN_STEP_RATIO * jumps_around_m)) & (stays_m > enough_m)
+    splices = (jumps_m > np.maximum(enough_m, MIN_JUMP_RATIO * jumps_around_m)) & (stays_m > enough_m)
     splices[:2] = False
     splices[-2:] = False
     return splices

@@ -30,6 +30,7 @@ from selfcorrect.motion.skeleton import SIDES, Skeleton
 
 from ..body.curves import smooth_whittaker
 from .cleaning import CleanupState, repair_each
+from .splices import MIN_JUMP_RATIO
 
 _TRUNK = ("spine1", "spine2", "spine3", "neck", "head")
 _LIMBS = (("arm", ("elbow", "wrist"), "wrist"), ("leg", ("ankle",), "foot"))
@@ -61,8 +62,6 @@ _MIN_SHAKING_S = 0.25
 """Minimum time for which parts shake, in s."""
 _MIN_JUMP_M = 0.05
 """Minimum jump of a part away from the curve through the frames around, in m."""
-_MIN_JUMP_RATIO = 2.5
-"""Minimum ratio of a jump to the limb's motion per 1/30 s around it."""
 _MIN_ROOT_JUMP_M = 0.06
 """Minimum jump of the root, in m."""
 _MIN_ROOT_JUMP_RATIO = 5.0
@@ -181,7 +180,7 @@ class RepairStretches:
                 jumps = away_m > max(_MIN_ROOT_JUMP_M, _MIN_ROOT_JUMP_RATIO * percentile(away_m, 90))
             else:
                 moved_m = norms(np.diff(anchors_m, axis=1)) * (step / np.diff(knots))[:, None]
-                jumps = (away_m > _MIN_JUMP_M) & (away_m > _MIN_JUMP_RATIO * moved_m.max(axis=(1, 2)))
+                jumps = (away_m > _MIN_JUMP_M) & (away_m > MIN_JUMP_RATIO * moved_m.max(axis=(1, 2)))
             for start in first[jumps]:
                 around = slice(start - 1, start + length + 1)
                 if length == 1 or not is_away[around].any():  # the shortest jump that explains these frames

@@ -16,6 +16,7 @@ import numpy as np
 from selfcorrect.motion.checks.body import OFF_FLOOR_M
 from selfcorrect.motion.checks.floor import find_unsupported_frames
 from selfcorrect.motion.checks.measure import Measures, measure_features
+from selfcorrect.motion.checks.missing_force import AVERAGED_S
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.moves import JointMoves
@@ -38,8 +39,6 @@ _MIN_RISE_M = 0.02
 """Minimum rise of a lifted sole, in m. A sole that was as high before has lost nothing."""
 
 
-_GAIN_S = 2.0
-"""Window in which a gain must be clear, in s. Faults may be shorter than the motion."""
 _MIN_REPEATABILITY = 0.05
 """Minimum repeatability of an error, relative to the error. It replaces a smaller repeatability over the whole clip."""
 _CLEAR_GAIN = 2.5
@@ -265,12 +264,12 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Measured
 
 
 def find_clear_gains(before: Measures, after: Measures, fps: float) -> dict[str, float]:
-    """Find the largest gain in each error over two seconds.
+    """Find the largest gain in each error over two seconds, the time over which forces are averaged, too.
 
     Gains are multiples of the smallest gain that is clear. If the gain over the whole motion is small, the local gain
     must be larger.
     """
-    window = round(_GAIN_S * fps)
+    window = round(AVERAGED_S * fps)
     gains = {}
     for error in ERRORS:
         errors_before = _average_windows(before.by_frame(error.key), window)

@@ -33,11 +33,11 @@ from ..cleanup.settling import SettleBody
 from ..planning.contact_plan import plan_contacts
 from ..results.results import MOST_PIECES_AT_ONCE, PIECE_FRAMES
 from ..settings.engine_table import ENGINES
-from ..settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
+from ..settings.tracker import STRENGTHS, AcceptanceSettings, DriveSettings, EngineSettings, TrackerSettings
 from ..stages.values import MotionPlan
 from ..tracking.simulate import simulate_plans
 
-UNSUPPORTED_BODYWEIGHTS = 0.5
+UNSUPPORTED_BODYWEIGHTS = AcceptanceSettings.floating_bodyweights
 """Minimum upward residual force of a frame without support, in body weights."""
 
 LONGEST_INFERRED = MOST_PIECES_AT_ONCE * PIECE_FRAMES

@@ -16,6 +16,7 @@ from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
+from selfcorrect.motion.perception.observed_ground import STAIR_STEP_M
 
 from ..results.results import MOST_PIECES_AT_ONCE, PIECE_FRAMES, CorrectedMotion
 from ..results.timeline import Timeline
@@ -25,8 +26,6 @@ from .settings import ViewSettings
 
 OVERLAP_S = 1.0
 """Overlap of neighbouring pieces, in s, in which they are blended."""
-SAME_FLOOR_M = 0.12
-"""Height difference above which pieces have different floors, in m."""
 SAME_POSITION_M = 0.1
 """Distance above which pieces have removed different drifts, in m."""
 
@@ -117,7 +116,7 @@ def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.nd
     if shared > 0:
         before_m = merged.root_m[start:stop]
         away_m = (before_m - root_m[:shared]).mean(axis=0)
-        away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
+        away_m[1] *= abs(away_m[1]) > STAIR_STEP_M
         agrees = np.linalg.norm(away_m) < SAME_POSITION_M
         root_m = root_m + np.linspace(1.0, 0.0 if agrees else 1.0, len(piece))[:, None] * away_m
         share = ease(shared + 1)[:-1]

@@ -20,12 +20,11 @@ from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
 from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 
-from ..sampling import SAMPLED_FPS, USUAL_FPS, find_whole_rate, rate_of_period
+from ..sampling import FPS_ROUNDING, SAMPLED_FPS, USUAL_FPS, find_whole_rate, rate_of_period
 from ..skeletons.file_note import FileNote
 from .rig import LARGEST
 
 _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
-_FPS_ROUNDING = 1e-4
 _FRAME_TIME_S = (1e-5, 100.0)
 _LONGEST_FRAME_S = 4.0
 """Frame time above which the number must be in milliseconds or a frame rate, in s."""
@@ -400,7 +399,7 @@ def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
     if time != _ONE_SECOND:
         own_fps, assumption = _infer_fps(frame_time_s, scanner.replace_decimal_commas(time))
     if fps is not None:
-        if own_fps is None or abs(own_fps - fps) > _FPS_ROUNDING * fps:
+        if own_fps is None or abs(own_fps - fps) > FPS_ROUNDING * fps:
             words = f"{fps:g} frames per second instead of the file's frame time {time[:20]}"
             scanner.notes[FileNote(words, "--fps")] = None
         return fps

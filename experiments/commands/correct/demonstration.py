@@ -26,10 +26,10 @@ SHAKE_RAD = float(np.radians(1.5))
 """Standard deviation of the noise added to each joint's rotation in each frame, in rad."""
 
 
-def walk(cycles: int = 3) -> Motion:
-    """Return the walk of the built-in motion capture, repeated."""
+def walk() -> Motion:
+    """Return the walk of the built-in motion capture, three times."""
     cycle = next(motion for motion in load_motions("deepmimic") if motion.label == "walk")
-    return repeat_cycle(close_cycle(cycle), cycles)
+    return repeat_cycle(close_cycle(cycle), 3)
 
 
 def spoil(motion: Motion, random: np.random.Generator) -> Motion:

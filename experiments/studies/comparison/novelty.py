@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.samples import Samples
+from selfcorrect.loop.ancestry import BLOCK
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.motion.measures.metrics import NOVELTY
 
 MOST_SAMPLES = 200
 """Number of samples that are compared with the training data, evenly spaced among those drawn."""
-_PIECE = 4096
-"""Training samples whose distances are in memory at once."""
 
 
 def measure_novelty_of(task: Task) -> Task:
@@ -79,8 +78,8 @@ class NoveltyEvaluation:
         """Return distances (N,) to the nearest training sample, or to one of another rank."""
         vectors = values.flatten(1).double().cpu()
         nearest = torch.full((len(vectors), rank), torch.inf, dtype=torch.float64)
-        for start in range(0, len(self.training), _PIECE):
-            piece = self.training.values[start : start + _PIECE].flatten(1).double().cpu()
+        for start in range(0, len(self.training), BLOCK):
+            piece = self.training.values[start : start + BLOCK].flatten(1).double().cpu()
             distances = torch.cat([nearest, torch.cdist(vectors, piece)], dim=1)
             nearest = distances.topk(rank, dim=1, largest=False).values
         return nearest[:, rank - 1]

@@ -13,6 +13,7 @@ from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.checks import MOST, check_choice, check_count
 from selfcorrect.core.errors import SettingError
+from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig, TrainingName
 from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, DenoiserPreset, preset
 from selfcorrect.loop.policy_table import split_policy
@@ -112,9 +113,9 @@ class MotionSettings:
     evaluate_corrected: bool = False
     """Also evaluate samples after correction, against corrected real windows, as users see them who correct a
     model's output."""
-    frames: Suppress[Fixed[int]] = 48
+    frames: Suppress[Fixed[int]] = WindowSettings.frames
     """Frames of a window."""
-    fps: Suppress[Fixed[float]] = 30.0
+    fps: Suppress[Fixed[float]] = WindowSettings.fps
     """Frame rate of windows."""
     engine: EngineName = PUBLISHED_ENGINE
     """Physics engine of the correctors. Published figures use PyBullet. MuJoCo is used if PyBullet is not installed

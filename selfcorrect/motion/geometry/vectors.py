@@ -181,10 +181,10 @@ def find_distinct(values: np.ndarray) -> np.ndarray:
     return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
 
 
-def median_of_known(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Return the median of the values that are not NaN, along an axis."""
-    counts = np.sum(~np.isnan(values), axis=axis, keepdims=True)
-    ordered = np.sort(values, axis=axis)  # NaN come last
-    low = np.take_along_axis(ordered, np.maximum(counts - 1, 0) // 2, axis)
-    high = np.take_along_axis(ordered, np.minimum(counts // 2, values.shape[axis] - 1), axis)
-    return np.where(counts % 2, high, (low + high) / 2).squeeze(axis)
+def median_of_known(values: np.ndarray) -> np.ndarray:
+    """Return the median of the values that are not NaN, along the first axis."""
+    counts = np.sum(~np.isnan(values), axis=0, keepdims=True)
+    ordered = np.sort(values, axis=0)  # NaN come last
+    low = np.take_along_axis(ordered, np.maximum(counts - 1, 0) // 2, 0)
+    high = np.take_along_axis(ordered, np.minimum(counts // 2, len(values) - 1), 0)
+    return np.where(counts % 2, high, (low + high) / 2).squeeze(0)

@@ -153,7 +153,7 @@ def find_heels_and_toes(joints_m: np.ndarray) -> np.ndarray:
     steps_m = norms(np.gradient(joints_m, axis=0)).max(-1)
     is_still = steps_m <= percentile(steps_m, 25, axis=0)
     length_m = median(lengths_m, axis=0)
-    rise_m = median_of_known(np.where(is_still, (ankles_m - toes_m)[..., 1], np.nan), axis=0)
+    rise_m = median_of_known(np.where(is_still, (ankles_m - toes_m)[..., 1], np.nan))
     rise_m = np.clip(rise_m, 0.0, 0.8 * length_m)
     reach_m = np.sqrt(length_m**2 - rise_m**2)
     along = (toes_m - ankles_m) / lengths_m[..., None]

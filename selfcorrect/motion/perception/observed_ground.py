@@ -27,7 +27,7 @@ OTHER_GROUND_M = 0.06
 _OFTEN_STANDS_M = 0.3
 """Bonus for the level on which a motion always stands, in m: such a level may be this much further from y = 0 than
 others and still be put there."""
-_STEP_M = 0.12
+STAIR_STEP_M = 0.12
 """Minimum height of a step, in m. Levels that differ by more, or are higher above y = 0, may be steps above a floor
 that the motion does not show."""
 _FAR_BELOW_M = 0.2
@@ -202,8 +202,8 @@ class ObservedGround:
         is_on_level = np.abs(self.feet_seen.ground_m[..., None] - levels_m) < OTHER_GROUND_M / 2
         share = (is_on_level & self.feet_seen.stands[..., None]).any(axis=1).mean(axis=0)
         nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
-        if not -_FAR_BELOW_M <= nearest_m <= _STEP_M:
-            if np.ptp(levels_m) > _STEP_M:
+        if not -_FAR_BELOW_M <= nearest_m <= STAIR_STEP_M:
+            if np.ptp(levels_m) > STAIR_STEP_M:
                 return None
             nearest_m = float(levels_m[0])
         floor_m = nearest_m

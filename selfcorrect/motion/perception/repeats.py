@@ -391,7 +391,7 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
         folded = _fold(ratios, period)
         if np.isfinite(folded).sum(0).min() < _FEWEST_PERIODS:
             break
-        is_low = _find_low_steps(median_of_known(folded, axis=0), low, high)
+        is_low = _find_low_steps(median_of_known(folded), low, high)
         if is_low is not None:
             repeated = np.resize(is_low, len(ratios))
             strays = np.sum((ratios < 0.5 * low) & ~repeated) + np.sum((ratios > high) & repeated)
@@ -526,8 +526,8 @@ def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     is_root_still = np.isfinite(root).sum() < _FEWEST_COPIES
     if not is_turning.any():
         return False
-    copies = median_of_known(joints[onto_copies][:, is_turning], axis=0)
-    samples = median_of_known(joints[~onto_copies][:, is_turning], axis=0)
+    copies = median_of_known(joints[onto_copies][:, is_turning])
+    samples = median_of_known(joints[~onto_copies][:, is_turning])
     is_pose_still = (
         float(median(copies)) < _LOW_PART_RATIO / 2 and float(median(samples - copies)) > _LOW_PART_RATIO / 2
     )
@@ -543,8 +543,8 @@ def _find_progress(shares: np.ndarray) -> np.ndarray:
         shares: (S, J) steps onto samples, as in `_measure_shares`.
     """
     counts = np.isfinite(shares).sum(axis=0)
-    typical = median_of_known(shares, axis=0)
-    spread = median_of_known(standard_lengths((shares - typical)[..., None], 1), axis=0)
+    typical = median_of_known(shares)
+    spread = median_of_known(standard_lengths((shares - typical)[..., None], 1))
     return typical * np.sqrt(counts) > _CLEAR_ERRORS * spread
 
 

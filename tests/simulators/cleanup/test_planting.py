@@ -178,7 +178,7 @@ def test_long_slides_take_two_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     walk = made_motion("walk", frames=90)
     sliding = replace(walk, root_m=walk.root_m * [2.0, 1.0, 2.0])
     two_rounds = KinematicCorrector()([sliding, walk])
-    monkeypatch.setattr(planting, "_REPLANTING_M_S", np.inf)
+    monkeypatch.setattr(planting, "STANDS_M_S", np.inf)
     one_round = KinematicCorrector()([sliding, walk])
     assert two_rounds[0].after["skate_m_s"] < 0.9 * one_round[0].after["skate_m_s"]
     np.testing.assert_array_equal(two_rounds[1].motion.rotations, one_round[1].motion.rotations)

@@ -99,15 +99,9 @@ class DctMixer(PatchMixer):
     basis: Tensor
     """(K, T) kept rows of the cosine transform."""
 
-    def __init__(
-        self,
-        config: DiffusionConfig,
-        frames: int,
-        features: int,
-        classes: int,
-        kept_share: float = 5 / 12,
-        frequencies_per_token: int = 2,
-    ) -> None:
+    def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int) -> None:
+        kept_share = 5 / 12
+        frequencies_per_token = 2
         tokens = max(1, round(kept_share * frames / frequencies_per_token))
         frequencies = tokens * frequencies_per_token
         super().__init__(config, frequencies, features, classes, patch_frames=frequencies_per_token)
@@ -129,12 +123,10 @@ class DctMlp(nn.Module):
 
     basis: Tensor
 
-    def __init__(
-        self, config: DiffusionConfig, frames: int, features: int, classes: int, frequencies: int = 16
-    ) -> None:
+    def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int) -> None:
         super().__init__()
         width = config.width
-        frequencies = min(frequencies, frames)
+        frequencies = min(16, frames)
         self.register_buffer("basis", cosine_basis(frames, frequencies), persistent=False)
         self.condition = Condition(classes, width)
         self.read = nn.Linear(frequencies * features, width)
@@ -185,8 +177,9 @@ class ConvolutionBlock(nn.Module):
     The block starts as the identity.
     """
 
-    def __init__(self, width: int, dilation: int, kernel: int = 5) -> None:
+    def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
+        kernel = 5
         self.modulate = nn.Linear(width, 2 * width)
         self.normalise_in = nn.GroupNorm(8, width)
         self.convolve_in = nn.Conv1d(width, width, kernel, padding="same", dilation=dilation)
@@ -207,11 +200,11 @@ class Transformer(nn.Module):
 
     position: Tensor
 
-    def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int, heads: int = 4) -> None:
+    def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int) -> None:
         super().__init__()
         width = config.width
         make_layer = EncoderLayer if config.training == "fast" else nn.TransformerEncoderLayer
-        layer = make_layer(width, heads, 2 * width, config.dropout, activation="gelu", batch_first=True)
+        layer = make_layer(width, 4, 2 * width, config.dropout, activation="gelu", batch_first=True)
         self.condition = Condition(classes, width)
         self.read = nn.Linear(features, width)
         self.register_buffer("position", sinusoids(torch.arange(frames + 1), width), persistent=False)
