@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from selfcorrect.motion.checks.floor import HIGH_SOLES_M, floor_tilt_deg
+from selfcorrect.motion.body.surface import HIGH_SOLES_M
+from selfcorrect.motion.checks.floor import floor_tilt_deg
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.walking import timing_unevenness, walking_pace
 from selfcorrect.motion.editing.transforms import at_frames

@@ -47,7 +47,7 @@ _FREE_WEIGHT = 1e-6
 """Weight of frames that do not count."""
 
 _WINDOW_S = 0.25
-"""Half window of local noise, in s."""
+"""Half window of local noise, and minimum time for which parts shake, in s."""
 _MIN_SHAKING_M = 0.004
 """Minimum noise of a shaking part's end, in m."""
 _MIN_CONTRAST = 4.5
@@ -58,8 +58,6 @@ _BURST_PARTS = 4
 """Number of noisy parts that shake together. If so many do, the other parts need not be calmer."""
 _WHITENESS_RANGE = (0.6, 1.6)
 """Range of the ratio between noise from fourth and from second differences while a part shakes."""
-_MIN_SHAKING_S = 0.25
-"""Minimum time for which parts shake, in s."""
 _MIN_JUMP_M = 0.05
 """Minimum jump of a part away from the curve through the frames around, in m."""
 _MIN_ROOT_JUMP_M = 0.06
@@ -139,7 +137,7 @@ class RepairStretches:
         is_white = (whiteness > least) & (whiteness < most)
         is_burst = np.sum(is_loud & is_white, axis=0) >= _BURST_PARTS
         for part, loud, ratios in zip(parts, is_loud & (is_apart | is_burst), whiteness, strict=True):
-            for start, stop in find_runs(loud, _MIN_SHAKING_S * fps):
+            for start, stop in find_runs(loud, _WINDOW_S * fps):
                 if least < median(ratios[start:stop]) < most:
                     yield part, max(start - margin, 0), min(stop + margin, len(loud))
 

@@ -18,11 +18,13 @@ from itertools import pairwise
 import numpy as np
 
 from selfcorrect.motion.checks.bearing import AS_LOW_M
-from selfcorrect.motion.checks.pace import TRAVEL_M_S
+from selfcorrect.motion.checks.lost_height import LOWEST_PERCENTILE
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, norms, percentile
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.gliding import TRAVEL_M_S
+from selfcorrect.motion.perception.lifts import RIDE_S
 from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
 from selfcorrect.motion.perception.observation import observe
 
@@ -34,8 +36,6 @@ from .settings import ViewSettings
 
 _CARRIED_SHARE = 0.6
 """Minimum share of frames in which a body is carried."""
-_MIN_CARRIED_S = 1.0
-"""Minimum duration of a ride, and of a motion that can be carried, in s. A somersault is shorter."""
 _SITTING_HIP_HEIGHT = 0.75
 """Maximum hip height above the ankles of a sitting body, in leg lengths."""
 _INVERTED_SINE = 0.7
@@ -61,8 +61,6 @@ _SWING_HEIGHT_M = 0.1
 """Minimum height of a swinging body's feet above the floor, in m."""
 _SWING_S = 2.0
 """Minimum time for which feet stay at that height, in s. No jump takes as long."""
-_FLOOR_PERCENTILE = 5.0
-"""Percentile of foot heights at which the floor is. The floor is at y = 0 if that is lower."""
 _SWINGING_FEET_M_S = 0.4
 """Minimum median speed of the slowest foot joint, in m/s. Feet on steps and rungs rest."""
 _SWINGING_ROOT_M_S = 0.2
@@ -103,7 +101,7 @@ def find_carrier(motion: Motion) -> str:
     """
     features = MotionFeatures.of_joints(motion)
     positions_m = features.places("pelvis", "neck", "left_ankle", "right_ankle")
-    if positions_m is None or len(motion) < _MIN_CARRIED_S * motion.fps:
+    if positions_m is None or len(motion) < RIDE_S * motion.fps:
         return ""
     pelvis_m, neck_m, left_m, right_m = np.moveaxis(positions_m, 1, 0)
     trunk_m = neck_m - pelvis_m
@@ -132,7 +130,7 @@ def find_carrier(motion: Motion) -> str:
     lowest_m = features.positions_m[..., 1].min(axis=1)
     is_raised = (lowest_m > _FOOTREST_HEIGHTS_M[0]) & (lowest_m < _FOOTREST_HEIGHTS_M[1])
     rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > TRAVEL_M_S) & (root_m_s > TRAVEL_M_S)
-    if np.count_nonzero(rides) >= _MIN_CARRIED_S * motion.fps:
+    if np.count_nonzero(rides) >= RIDE_S * motion.fps:
         rides = sits & is_rigid  # who rode sits on the same vehicle when it rests
     for carried, words in (
         (is_upside_down, "is upside down: hands, head or a bar carry it"),
@@ -166,7 +164,7 @@ def _is_off_the_floor(features: MotionFeatures, root_m_s: np.ndarray) -> bool:
         return False
     heights_m = feet_m[..., 1].reshape(len(features), 2, 2).min(axis=2)
     lowest_m = heights_m.min(axis=1)
-    if float(percentile(lowest_m, _FLOOR_PERCENTILE)) < _SWING_HEIGHT_M:
+    if float(percentile(lowest_m, LOWEST_PERCENTILE)) < _SWING_HEIGHT_M:
         return False
     falls = features.falls_m_s2 > FALLING * GRAVITY_M_S2
     if falls.mean() > _MAX_FREE_FALL_SHARE or features.ground.plane.is_tilted:
@@ -261,7 +259,7 @@ def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray
     if feet_m is None:
         return swings
     lowest_m = feet_m[..., 1].min(axis=1)
-    floor_m = min(float(percentile(lowest_m, _FLOOR_PERCENTILE)), 0.0)
+    floor_m = min(float(percentile(lowest_m, LOWEST_PERCENTILE)), 0.0)
     for start, stop in find_runs(lowest_m > floor_m + _SWING_HEIGHT_M, _SWING_S * features.fps):
         swings[start:stop] = True
     if not swings.any() or features.ground.plane.is_tilted:
@@ -269,7 +267,7 @@ def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray
     slowest_m_s = norms(_smooth_velocities_m_s(feet_m, features.fps)).min(axis=1)
     rests = np.median(slowest_m_s[swings]) < _SWINGING_FEET_M_S or np.median(root_m_s[swings]) < _SWINGING_ROOT_M_S
     flies = np.mean(features.falls_m_s2[swings] > FALLING * GRAVITY_M_S2) > _MAX_FREE_FALL_SHARE
-    returns = np.ptp(np.percentile(lowest_m[swings], (_FLOOR_PERCENTILE, 50.0))) < _RETURN_RANGE_M
+    returns = np.ptp(np.percentile(lowest_m[swings], (LOWEST_PERCENTILE, 50.0))) < _RETURN_RANGE_M
     return swings & np.logical_not(rests | flies | returns)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import in_chunks, joint_positions
+from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.motion import Motion
 
 from ..compare.comparison import measure_correction
@@ -27,8 +28,6 @@ For frames longer than 1/30 s, it grows with their duration, because no body mov
 faster than that."""
 _MIN_MEDIAN_JUMP_M = 0.25
 """Minimum median jump of a stretch, in m. Noise of 5 degrees in every joint reaches 0.2 m."""
-_MAX_HELD_M = 0.001
-"""Maximum mean joint displacement of a held pose, in m."""
 _MIN_POSES = 5
 """Minimum number of consecutive unrelated poses. A body that is turned over and back shows fewer."""
 _MAX_RETURN = 0.5
@@ -48,7 +47,7 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
     if np.count_nonzero(is_jump) < _MIN_POSES - 1:
         return []
     poses_m = _find_poses_m(motion)
-    is_moving = ~is_jump & (steps_m > _MAX_HELD_M)
+    is_moving = ~is_jump & (steps_m > UNCHANGED_M)
     is_motion = np.zeros(len(steps_m), dtype=bool)
     for start, stop in find_runs(is_moving, 2):
         is_motion[start:stop] = True

@@ -39,6 +39,8 @@ HEAD_RADIUS_M = 0.09
 HEAD_ABOVE_HEAD_JOINT_M = HEAD_RADIUS_M
 """Height of the head's centre above its joint, which is at its lower end, in m."""
 
+HIGH_SOLES_M = 0.05
+"""Height above which a body has left the floor, in m."""
 BEARING_M = 0.01
 """Maximum height of a bearing foot above the body's lowest point, in m."""
 

@@ -5,7 +5,7 @@ Bodies may be below or above the floor, or slide and glide on it. The floor may 
 
 import numpy as np
 
-from ..body.surface import BEARING_M, SOFT_PART_DEPTH_M
+from ..body.surface import BEARING_M, HIGH_SOLES_M, SOFT_PART_DEPTH_M
 from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import find_runs, holds_throughout
@@ -20,9 +20,6 @@ _RESTING_M_S = 0.15
 _LIFTED_M_S = 0.28
 """Minimum vertical speed of both feet when a body is lifted, in m/s."""
 
-
-HIGH_SOLES_M = 0.05
-"""Height above which a body has left the floor, in m."""
 
 _LIFT_S = 0.06
 """Minimum duration of a lift, in s."""

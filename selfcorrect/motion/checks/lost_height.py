@@ -32,7 +32,7 @@ _LOST_M = 0.1
 """Minimum height that hips have lost in some frame, in m."""
 _LOST_S = 0.3
 """Minimum duration of a loss, in s."""
-_LOWEST_PERCENTILE = 5.0
+LOWEST_PERCENTILE = 5.0
 """Percentile of sole heights that is taken as floor. Stances in the air would mislead the estimate of the floor."""
 
 
@@ -52,7 +52,7 @@ def find_lost_height_m(
     Returns:
         The height of the floor, and the lost heights (T,), in m.
     """
-    lowest_m = float(percentile(whole_m, _LOWEST_PERCENTILE))
+    lowest_m = float(percentile(whole_m, LOWEST_PERCENTILE))
     lost_m, is_everywhere = _find_lost_height_m(features, heights_m - lowest_m)
     if lost_m.max() > _LOST_M and not is_everywhere:
         lowest_m = 0.0

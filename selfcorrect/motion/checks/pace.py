@@ -9,6 +9,7 @@ import numpy as np
 from ...runtime.object_cache import remember_by_object
 from ..geometry.runs import find_runs
 from ..geometry.vectors import GRAVITY_M_S2, norms
+from ..perception.gliding import TRAVEL_M_S
 from ..perception.motion_features import MotionFeatures
 from .findings import Measurement, deviation_factor
 from .floor import FLIGHT_M
@@ -34,8 +35,6 @@ _LEAST_PUSH = 0.2
 """Minimum change, during push-off and landing, in the height of the centre of mass above the lowest point, relative to
 the flight's height. With less, legs would have to push off more than five times as strongly as gravity, which
 people cannot."""
-TRAVEL_M_S = 0.3
-"""Minimum horizontal speed of a travelling body, in m/s."""
 _STILL_SHARE = 0.3
 """Speed below which a foot stays in place beneath a travelling body, relative to the body's speed."""
 _NEAR_S = 0.1

@@ -12,13 +12,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..body.surface import SOFT_PART_DEPTH_M
+from ..body.surface import HIGH_SOLES_M, SOFT_PART_DEPTH_M
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import GRAVITY_M_S2, dot, median, normalize_safely, norms, percentile
 from ..perception.foot_frames import IN_AIR_M
 from ..perception.motion_features import STEP_SMOOTHING_S, MotionFeatures
-from .floor import HIGH_SOLES_M
 from .smoothness import noise_m
 
 _SHORTEST_STEP = 0.45

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import minimum_filter1d
 
-from ..body.surface import BEARING_M, find_sole_middles_m, lowest_point_m, world_sole_points
+from ..body.surface import BEARING_M, HIGH_SOLES_M, find_sole_middles_m, lowest_point_m, world_sole_points
 from ..geometry.floor_speeds import floor_speeds_between_m_s
 from ..kinematics import forward_kinematics
 from ..motion import MotionBatch
 
-_IN_FLIGHT_M = 0.05
-"""Minimum height of a body in flight above the level of the nearest steps, in m."""
 _STEP_S = 0.5
 """Time before and after a frame within which a body touches the ground, in s, longer than the flight of a jump."""
 
@@ -47,7 +45,7 @@ def find_footing(batch: MotionBatch) -> Footing:
     speeds_m_s = floor_speeds_between_m_s(find_sole_middles_m(corners_m), batch.fps, axis=1).min(axis=-1)
     frames = 2 * round(_STEP_S * batch.fps) + 1
     level_m = minimum_filter1d(lowest_m, frames, axis=1, mode="nearest")
-    is_grounded = lowest_m - level_m < _IN_FLIGHT_M
+    is_grounded = lowest_m - level_m < HIGH_SOLES_M
     carries = (feet_m - lowest_m[..., None] < BEARING_M) & is_grounded[..., None]
     is_counted = np.arange(1, batch.root_m.shape[1]) < batch.lengths[:, None]
     return Footing(lowest_m, feet_m, speeds_m_s, carries[:, 1:] & carries[:, :-1] & is_counted[..., None])

@@ -19,8 +19,8 @@ _STEP_M_S = 0.04
 """Minimum speed of a stepping foot, relative to the other foot or vertically, in m/s."""
 _SLOWEST_GLIDE_M_S = 0.012
 """Minimum mean speed of a glide, in m/s, which no CMU clip reaches."""
-_RIDE_M_S = 0.3
-"""Speed from which on a standing body rides, in m/s."""
+TRAVEL_M_S = 0.3
+"""Minimum speed of a body that travels, or rides while it stands, in m/s."""
 _SHORTEST_GLIDE_M = 0.04
 """Minimum distance of a glide, in m."""
 _STRAIGHT_GLIDE = 0.6
@@ -88,7 +88,7 @@ def _estimate_glide(
     """
     feet_m_s = velocity_m_s[:, [0, 2]]
     glide_m_s = np.zeros_like(feet_m_s)
-    is_standing = stands & (norms(feet_m_s) < _RIDE_M_S)
+    is_standing = stands & (norms(feet_m_s) < TRAVEL_M_S)
     for first, last in spans(is_standing, round(SHORTEST_STANCE_S * fps)):
         stretch = slice(first, last + 1)
         steps = last + 1 - first

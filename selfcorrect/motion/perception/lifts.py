@@ -10,7 +10,7 @@ from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms
 from .stances import SHORTEST_STANCE_S
 
-_LIFT_S = 1.0
+RIDE_S = 1.0
 """Minimum duration of a ride, in s."""
 _LIFT_M = 1.0
 """Minimum height of a ride, in m. A person who pulls up on a bar raises both feet by less."""
@@ -47,7 +47,7 @@ def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:
     is_carried = np.maximum(apart_m_s, along_m_s) < _TOGETHER_M_S
     is_carried &= np.abs(upward_m_s) > _STILL_LIFT_M_S
     foot_steps_m = np.diff(heights_m, prepend=heights_m[0])
-    for start, stop in find_runs(is_carried, max(round(_LIFT_S * fps), 2)):
+    for start, stop in find_runs(is_carried, max(round(RIDE_S * fps), 2)):
         run_m_s = upward_m_s[start:stop]
         rise_m = abs(run_m_s.sum()) / fps
         is_flight = median(np.abs(np.gradient(run_m_s))) * fps > _LIFT_M_S2
