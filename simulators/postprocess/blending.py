@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcorrect.core.checks import Positive
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import MotionBatch
@@ -21,9 +20,21 @@ from ..stages.values import MotionPlan, select_motions
 from .smoothing import FAST_S
 from .state import PostprocessState
 
+_SAVED_BODYWEIGHTS = (0.05, 0.2)
+"""Saved forces, in body weights, below which the simulation is not used, and above which it is used fully."""
+_SMALL_SHIFT_M = 0.003
+"""Slow shifts below this distance are removed, and those above twice the distance are kept, in m."""
+_GAIN_SMOOTHING_S = 0.15
+"""Smoothing time of the saved force, in s."""
+_SHARE_SMOOTHING_S = 0.1
+"""Smoothing time of the simulation's share, in s."""
+_LOST_RAD = 0.5
+"""Angle between simulated and planned joint from which on the joint counts as lost, in rad. It is fully lost at twice
+the angle."""
+
 
 @dataclass(frozen=True)
-class BlendSimulation(Positive):
+class BlendSimulation:
     """Use the simulation where it lowers the unexplained force.
 
     The plan is used elsewhere. Unexplained is the force that contacts cannot provide. The share of the simulation is a
@@ -35,20 +46,6 @@ class BlendSimulation(Positive):
     as much as with all or none of PyBullet's simulation. Jerk is lower than with none, and distance (9.7 mm) is a third
     lower than with all. Doubling the bounds changes nothing.
     """
-
-    saved_bodyweights: tuple[float, float] = (0.05, 0.2)
-    """Saved forces, in body weights, below which the simulation is not used, and above which it is used fully."""
-    slow_s: float = 0.03
-    """Smoothing time that extracts slow shifts, in s."""
-    small_shift_m: tuple[float, float] = (0.003, 0.006)
-    """Slow shifts below the first distance are removed, and those above the second are kept, in m."""
-    gain_smoothing_s: float = 0.15
-    """Smoothing time of the saved force, in s."""
-    share_smoothing_s: float = 0.1
-    """Smoothing time of the simulation's share, in s."""
-    lost_rad: float = 0.5
-    """Angle between simulated and planned joint from which on the joint counts as lost, in rad. It is fully lost at
-    twice the angle."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         tracked = state.tracked
@@ -69,16 +66,16 @@ class BlendSimulation(Positive):
         """Return which plans (N,) a simulation could improve.
 
         A simulation saves at most the plan's unexplained force. If this stays below the upper bound of
-        `saved_bodyweights`, the simulation's share is never 1, and on captures nearly 0. Plans that are not finite are
+        `_SAVED_BODYWEIGHTS`, the simulation's share is never 1, and on captures nearly 0. Plans that are not finite are
         simulated, too.
         """
-        is_explained = self.unexplained_bodyweights(plan) <= self.saved_bodyweights[1]
+        is_explained = self.unexplained_bodyweights(plan) <= _SAVED_BODYWEIGHTS[1]
         return np.asarray(~is_explained.all(axis=1))
 
     def unexplained_bodyweights(self, plan: MotionPlan) -> np.ndarray:
         """Return a plan's unexplained force (N, T), smoothed like the saved force."""
         missing_n = norms(plan.contacts.unexplained[..., :3])
-        return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
+        return smooth_gaussian(missing_n / plan.body.weight_n, _GAIN_SMOOTHING_S * plan.motions.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
         """Remove small, slow root shifts between the cleaned motions and their plan.
@@ -86,8 +83,8 @@ class BlendSimulation(Positive):
         The fast part of a shift changes forces. The slow part hardly does, and a second correction would shift again.
         """
         shift_m = planned.root_m - cleaned.root_m
-        slow_m = smooth_gaussian(shift_m, self.slow_s * planned.fps)
-        share = deadband(norms(slow_m)[..., None], self.small_shift_m, planned.fps)
+        slow_m = smooth_gaussian(shift_m, 2 * FAST_S * planned.fps)
+        share = deadband(norms(slow_m)[..., None], (_SMALL_SHIFT_M, 2 * _SMALL_SHIFT_M), planned.fps)
         return replace(planned, root_m=planned.root_m - (1 - share) * slow_m)
 
     def shares(self, plan: MotionPlan, simulated: MotionBatch) -> np.ndarray:
@@ -97,10 +94,10 @@ class BlendSimulation(Positive):
         contacts = plan_contacts(body, body.select_links(simulated), plan.friction, plan.supports)
         planned_n = norms(plan.contacts.unexplained[..., :3])
         simulated_n = norms(contacts.unexplained[..., :3])
-        saved = smooth_gaussian((planned_n - simulated_n) / body.weight_n, self.gain_smoothing_s * fps)
-        low, high = self.saved_bodyweights
+        saved = smooth_gaussian((planned_n - simulated_n) / body.weight_n, _GAIN_SMOOTHING_S * fps)
+        low, high = _SAVED_BODYWEIGHTS
         share = smoothstep((saved - low) / (high - low))
-        return smooth_gaussian(share, self.share_smoothing_s * fps)
+        return smooth_gaussian(share, _SHARE_SMOOTHING_S * fps)
 
     def blend(self, first: MotionBatch, second: MotionBatch, share: np.ndarray) -> MotionBatch:
         """Blend two batches of motions.
@@ -118,7 +115,7 @@ class BlendSimulation(Positive):
         slow_m = smooth_gaussian(shift_m, FAST_S * first.fps)
         slow_turns = smooth_gaussian(turns, FAST_S * first.fps)
         share = share[..., None]
-        lost = norms(turns) / self.lost_rad - 1
+        lost = norms(turns) / _LOST_RAD - 1
         follows = share + (1 - share) * (1 - smoothstep(lost))
         blended_m = share * slow_m + (shift_m - slow_m)
         blended_turns = share[..., None] * slow_turns + follows[..., None] * (turns - slow_turns)

@@ -5,7 +5,6 @@ from operator import attrgetter
 
 import numpy as np
 
-from selfcorrect.core.checks import Positive
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.kinematics import pose_joints
@@ -19,19 +18,19 @@ from ..stages.changes import keep_changes
 from .jerk_bounds import JerkBounds
 from .state import PostprocessState
 
+_AROUND_S = 0.15
+"""Time before and after a stance in which a foot is led to its position, in s."""
+_SMOOTHING_S = 0.05
+"""Smoothing time of the share of restored feet, in s."""
+
 
 @dataclass(frozen=True)
-class RestoreFeet(Positive):
+class RestoreFeet:
     """Lead planted feet back to the cleaned pose; the legs follow.
 
     Without a simulation, swinging feet are led back, too. The parameters were set by hand on CMU's training clips. The
     step pays on some clips only: without it, some captures slide much more, but most slide less.
     """
-
-    around_s: float = 0.15
-    """Time before and after a stance in which the foot is led to its position, in s."""
-    smoothing_s: float = 0.05
-    """Smoothing time of the share of restored feet, in s."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         restored = self.restore(state.motions, state.fallback, state.bounds.before, state.shares)
@@ -68,9 +67,9 @@ class RestoreFeet(Positive):
 
         The share is 1 while a foot stands, and fades around the stance.
         """
-        frames = 2 * round(self.around_s * fps) + 1
+        frames = 2 * round(_AROUND_S * fps) + 1
         around = maximum_filter1d(stands.astype(float), frames, axis=1, mode="nearest")
-        return smooth_gaussian(around, self.smoothing_s * fps)
+        return smooth_gaussian(around, _SMOOTHING_S * fps)
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,6 @@ class RevertHighJerk:
     A simulated trunk that calms down carries the legs along, so no part can be smoothed alone. Without this step, the
     fastest knees of noisy captures move 6 °/s faster.
     """
-
-    rounds: int = 3
-    """Number of rounds in which rough frames are replaced."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         reverted, share = self.revert(state.bounds, state.motions, state.fallback)
@@ -101,7 +97,7 @@ class RevertHighJerk:
         """
         reverted = motions
         share = np.zeros(motions.root_m.shape[:2])
-        for _ in range(self.rounds):
+        for _ in range(3):  # rough frames get calmer in each round
             rough = bounds.roughness(bounds.excess(reverted)).max(axis=-1)
             if not rough.any():
                 break

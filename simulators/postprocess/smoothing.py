@@ -64,9 +64,6 @@ class SmoothRough:
     smoothed, the second correction of walks would move them by 4 mm.
     """
 
-    wider: tuple[float, ...] = (2.0, 4.0, 8.0)
-    """Multiples of `FAST_S`, tried in order until one suffices."""
-
     def __call__(self, state: PostprocessState) -> PostprocessState:
         smooth = self.smooth(state.bounds, state.motions)
         if state.fallback is state.motions:
@@ -77,7 +74,7 @@ class SmoothRough:
         """Smooth the changes that led to `after` where a part has more jerk than its bound."""
         excess = bounds.excess(after)
         changes = None
-        for times in self.wider:
+        for times in (2.0, 4.0, 8.0):  # until one suffices
             rough = bounds.roughness(excess)
             if not rough.any():
                 break

@@ -26,7 +26,7 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.inverse_kinematics import fit_body, fit_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SIDES, SMPL_22, Skeleton, swap_sides
+from selfcorrect.motion.skeleton import ADULT_LEG_M, SIDES, SMPL_22, Skeleton, swap_sides
 from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.arrays import write_npy
 
@@ -48,7 +48,6 @@ _LENGTH_WEIGHT = 0.02
 _MIN_JOINTS = 13
 _MAX_JOINTS = 128
 """Range of joint counts in which a body is looked for if no known order fits."""
-_LEG_M = 0.8
 _MIN_METRE = 0.05
 """Smallest inferred unit, in m, that still counts as a metre in HumanML3D's joints, with its reciprocal as the largest.
 Outside this range, the joints are in the inferred unit."""
@@ -475,7 +474,7 @@ def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> 
     length = float(median(bone_lengths.sum(axis=1)))
     if not length > 0:
         raise InputError(f"{path}: expected legs of some length, got legs of length 0")
-    unit_m = 10.0 ** round(np.log10(_LEG_M / length))
+    unit_m = 10.0 ** round(np.log10(ADULT_LEG_M / length))
     return unit_m, FileNote(f"{unit_m:.4g} m inferred", "--metres-per-unit", about="unit")
 
 

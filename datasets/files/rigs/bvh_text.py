@@ -17,6 +17,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.compiled import find_kernel
+from selfcorrect.motion.motion import FPS_READ
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
 from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 
@@ -25,7 +26,7 @@ from ..skeletons.file_note import FileNote
 from .rig import LARGEST
 
 _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
-_FRAME_TIME_S = (1e-5, 100.0)
+_FRAME_TIME_S = (1 / FPS_READ[1], 1 / FPS_READ[0])
 _LONGEST_FRAME_S = 4.0
 """Frame time above which the number must be in milliseconds or a frame rate, in s."""
 _USUAL_ROUNDING = 2e-3

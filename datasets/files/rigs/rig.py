@@ -19,7 +19,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.rotations import to_matrices
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
-from selfcorrect.motion.motion import FURTHEST_READ_M, Motion
+from selfcorrect.motion.motion import FURTHEST_READ_M, LENGTHS_READ, Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
 from ..skeletons.anatomy import has_parts_outside_pelvis, recognize_parts
@@ -48,7 +48,7 @@ LEAST_BODY = 12
 LARGEST = FURTHEST_READ_M
 """Largest magnitude accepted: far beyond any length or angle, but small enough that no computation overflows."""
 
-LEAST_LENGTH = 1e-6
+LEAST_LENGTH = LENGTHS_READ[0]
 """Length below which a quaternion is refused."""
 
 
