@@ -15,6 +15,7 @@ import numpy as np
 
 from selfcorrect.motion.checks.measure import measure
 from selfcorrect.motion.editing.transforms import raise_motion
+from selfcorrect.motion.geometry.curves import FADING_S, smoothstep
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.geometry.runs import find_runs
@@ -24,7 +25,6 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.observed_ground import STAIR_STEP_M
 
-from .body.curves import FADING_S, smoothstep
 from .compare.comparison import MeasuredCorrection, find_clear_gains, measure_correction
 from .compare.evaluate import explain_large_move
 from .compare.feasibility import LONGEST_INFERRED, measure_missing_bodyweights

@@ -7,5 +7,4 @@
 - Soles: `soles` (their velocities, and their thickness fitted to a motion).
 - Legs: `leg_ik` (`Legs`, `solve_leg_ik`: analytic inverse kinematics), `soft_legs` (`solve_soft_legs`: inverse
   kinematics with smooth knee bends).
-- Mathematics: `curves` (splines, smooth steps).
 """

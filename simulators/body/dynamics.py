@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import NaturalSpline, smooth_gaussian
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import MotionBatch
 
-from .curves import NaturalSpline, smooth_gaussian
 from .humanoid import Humanoid
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.curves import smoothstep
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.rotations import compose, rotate, shortest_turn
 from selfcorrect.motion.geometry.vectors import dot, norms
@@ -19,8 +20,6 @@ from selfcorrect.motion.inverse_kinematics import MAXIMUM_REACH, STRAIGHT_M
 from selfcorrect.motion.kinematics import local_rotations, pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-
-from .curves import smoothstep
 
 _HARD_REACH = 0.9999
 """Maximum reach of limbs that do not slow down near full length, as a share of that length."""

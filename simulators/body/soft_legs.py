@@ -13,6 +13,13 @@ from functools import cached_property
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import (
+    apply_transposed_second_difference,
+    blur,
+    second_difference_bands,
+    smooth_gaussian,
+    thirds_to_frames,
+)
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, shortest_turn
 from selfcorrect.motion.geometry.vectors import UP, cross, dot, norms, split_components
@@ -21,7 +28,6 @@ from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
-from .curves import apply_transposed_second_difference, blur, second_difference_bands, smooth_gaussian, thirds_to_frames
 from .leg_ik import Legs, knee_forward, turn_segments
 
 _SWING_WEIGHT = 0.1

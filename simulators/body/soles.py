@@ -8,12 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
+from selfcorrect.motion.geometry.curves import smooth_gaussian, smoothstep
 from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.perception.motion_features import STEP_SMOOTHING_S
-
-from .curves import smooth_gaussian, smoothstep
 
 _RUNNING_M_S = 1.5
 """Root speed above which the apparent sliding of standing feet grows in proportion, in m/s. At such speeds, feet land

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import smoothstep
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.floor_speeds import floor_speeds_between_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.vectors import find_distinct, norms
@@ -22,7 +23,6 @@ from selfcorrect.motion.perception.motion_features import STEP_SMOOTHING_S
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 
-from ..body.curves import smoothstep
 from ..results.results import Note, NoteKind, Repair
 from ..stages.values import Floor
 from .cleaning import CleanupState

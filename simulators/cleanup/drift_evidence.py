@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import scale_smoothness, smooth_whittaker
 from selfcorrect.motion.geometry.floor_speeds import floor_velocities_between_m_s
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.stance_model import STANDS_M_S
 
-from ..body.curves import scale_smoothness, smooth_whittaker
 from ..body.soles import lowness_weights
 
 _NOISY_STANDS_M_S = 0.25

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import blur, smooth_gaussian, smoothstep
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import compose, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.geometry.vectors import UP, cross, norms
 from selfcorrect.motion.perception.observation import observe_feet
 
-from ..body.curves import blur, smooth_gaussian, smoothstep
 from ..body.leg_ik import Legs
 from ..body.soles import corner_positions, split_by_foot
 from ..stages.changes import deadband

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import blur, smoothstep
 from selfcorrect.motion.geometry.filters import FRAME_S, maximum_filter1d
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.inverse_kinematics import MAXIMUM_REACH
 from selfcorrect.motion.motion import MotionBatch
 
-from ..body.curves import blur, smoothstep
 from ..body.leg_ik import Legs, solve_leg_ik
 from ..body.soles import frame_speeds, stance_velocities
 from .foot_rotations import flattening_rotations, flattening_share

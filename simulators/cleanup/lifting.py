@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.body.surface import SURFACE_RADII_M
+from selfcorrect.motion.geometry.curves import blur, smooth_gaussian
 from selfcorrect.motion.geometry.filters import FRAME_S, maximum_filter1d
 from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, UP, norms
@@ -18,7 +19,6 @@ from selfcorrect.motion.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side
 
-from ..body.curves import blur, smooth_gaussian
 from ..body.leg_ik import shortest_turn
 from .cleaning import CleanupState
 

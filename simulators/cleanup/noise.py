@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from selfcorrect.motion.geometry.curves import scale_smoothness, smooth_whittaker
 from selfcorrect.motion.geometry.vectors import median, norms, standard_lengths
 from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.joint_noise import JointNoise
 
-from ..body.curves import scale_smoothness, smooth_whittaker
 from ..stages.changes import keep_changes
 from .cleaning import CleanupState, repair_each
 

@@ -12,10 +12,10 @@ import numpy as np
 from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.bearing import RISE_M, estimate_body_rise_m
 from selfcorrect.motion.checks.lost_height import find_lost_height_m
+from selfcorrect.motion.geometry.curves import smooth_gaussian
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.support import Surroundings
 
-from ..body.curves import smooth_gaussian
 from .cleaning import CleanupState
 
 _SMOOTH_S = 0.04

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import blur, second_difference_bands, smoothstep
 from selfcorrect.motion.geometry.filters import solve_banded
 from selfcorrect.motion.geometry.floor_speeds import floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.vectors import UP, norms, sum_points
 from selfcorrect.motion.motion import MotionBatch
 
-from ..body.curves import blur, second_difference_bands, smoothstep
 from ..body.leg_ik import Legs
 from ..body.soft_legs import solve_soft_legs
 from ..body.soles import stance_velocities

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import smoothstep
 from selfcorrect.motion.geometry.filters import FRAME_S
 from selfcorrect.motion.geometry.rotations import (
     compose,
@@ -29,7 +30,6 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
-from ..body.curves import smoothstep
 from ..results.results import Repair
 from .cleaning import CleanupState, repair_each
 

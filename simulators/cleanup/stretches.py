@@ -20,6 +20,7 @@ from itertools import product
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import smooth_whittaker
 from selfcorrect.motion.geometry.filters import FRAME_S, median_filter1d
 from selfcorrect.motion.geometry.rotations import compose, identity_rotations, rotate
 from selfcorrect.motion.geometry.runs import find_runs
@@ -28,7 +29,6 @@ from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 
-from ..body.curves import smooth_whittaker
 from .cleaning import CleanupState, repair_each
 from .splices import MIN_JUMP_RATIO
 

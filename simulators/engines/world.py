@@ -12,12 +12,12 @@ from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import NaturalSpline
 from selfcorrect.motion.geometry.rotations import steps_between
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.support import Support
 
-from ..body.curves import NaturalSpline
 from ..body.humanoid import SOLE_RADIUS_M, Humanoid
 
 

@@ -24,6 +24,7 @@ from math import ceil
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.curves import FADING_S, smoothstep
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import norms
@@ -32,7 +33,6 @@ from selfcorrect.motion.measures.physical import TOLERANCE_M
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import find_feet_m
 
-from ..body.curves import FADING_S, smoothstep
 from ..body.leg_ik import Legs, move_joints_to, solve_leg_ik
 from ..cleanup.stance import PosedMotions
 from ..results.results import CorrectMotions

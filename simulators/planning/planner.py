@@ -16,6 +16,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.body.surface import SOFT_PART_DEPTH_M
+from selfcorrect.motion.geometry.curves import (
+    apply_transposed_second_difference,
+    second_difference_bands,
+    smooth_gaussian,
+    smoothstep,
+)
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
@@ -25,7 +31,6 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import MAX_SUPPORT_DISTANCE_M, Support
 
 from ..body.contact_points import above_ground_m, find_carried_points
-from ..body.curves import apply_transposed_second_difference, second_difference_bands, smooth_gaussian, smoothstep
 from ..body.dynamics import compute_whole_inertia
 from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import smooth_gaussian, smoothstep
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import MotionBatch
 
-from ..body.curves import smooth_gaussian, smoothstep
 from ..planning.contact_plan import plan_contacts
 from ..stages.changes import deadband
 from ..stages.values import MotionPlan, select_motions

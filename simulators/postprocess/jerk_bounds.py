@@ -14,12 +14,12 @@ from typing import Self
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import smooth_gaussian, thirds_to_frames
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_part
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
-from ..body.curves import smooth_gaussian, thirds_to_frames
 from ..body.soft_legs import JERK_AROUND_S, ROUGHER
 
 FEWEST_FRAMES = 5

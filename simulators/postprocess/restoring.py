@@ -5,13 +5,13 @@ from operator import attrgetter
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import smooth_gaussian
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.perception.observation import observe_feet
 
-from ..body.curves import smooth_gaussian
 from ..body.leg_ik import Legs
 from ..body.soft_legs import move_ankles_to
 from ..stages.changes import keep_changes

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import smooth_gaussian, thirds_to_frames
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 
-from ..body.curves import smooth_gaussian, thirds_to_frames
 from ..body.soft_legs import JERK_AROUND_S
 from ..stages.changes import keep_changes
 from .jerk_bounds import FEWEST_FRAMES, JerkBounds

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.curves import smooth_gaussian, smoothstep
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.motion import MotionBatch
-
-from ..body.curves import smooth_gaussian, smoothstep
 
 _AROUND_S = 0.25
 """Time before and after a frame whose largest change decides, in s."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.curves import smoothstep
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, to_matrices
 from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, GRAVITY_M_S2, UP
 from selfcorrect.motion.ground import Ground
@@ -17,7 +18,6 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.views import TurnedWorld
 
-from ..body.curves import smoothstep
 from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs
 from ..body.soft_legs import SoftLegSettings, solve_soft_legs

@@ -10,12 +10,12 @@ from itertools import pairwise
 import numpy as np
 
 from selfcorrect.motion.editing.loops import close_loop, is_loop, unroll_loop
+from selfcorrect.motion.geometry.curves import FADING_S, smoothstep
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.geometry.vectors import ALONG_FLOOR
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 
-from ..body.curves import FADING_S, smoothstep
 from ..cleanup.drift import StabilizeFloor
 from ..results.motion_world import TPoses
 from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Failure, Note, NoteKind

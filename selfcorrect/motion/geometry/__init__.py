@@ -1,1 +1,1 @@
-"""Rotations, vectors and kinematics on arrays."""
+"""Mathematics on arrays: rotations, vectors, filters and curves over time."""

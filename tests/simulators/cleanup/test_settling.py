@@ -15,11 +15,11 @@ from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint
 
 from selfcorrect.experiments.commands.correct.in_python import correct
+from selfcorrect.motion.geometry.curves import smoothstep
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import find_feet_m, observe
-from selfcorrect.simulators.body.curves import smoothstep
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.cleaning import CleanupState
 from selfcorrect.simulators.cleanup.settling import SettleBody

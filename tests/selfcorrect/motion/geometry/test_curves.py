@@ -5,7 +5,7 @@ import pytest
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
-from selfcorrect.simulators.body.curves import NaturalSpline, smooth_gaussian, smooth_whittaker, thirds_to_frames
+from selfcorrect.motion.geometry.curves import NaturalSpline, smooth_gaussian, smooth_whittaker, thirds_to_frames
 
 
 @pytest.mark.parametrize("count", [4, 50])

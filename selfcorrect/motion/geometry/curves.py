@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.geometry.filters import FRAME_S, gaussian_filter1d, solve_banded
+from .filters import FRAME_S, gaussian_filter1d, solve_banded
 
 FADING_S = 0.3
 """Time in which a correction fades in or out, in s."""
