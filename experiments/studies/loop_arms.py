@@ -3,12 +3,12 @@
 import math
 
 from selfcorrect.loop.bias import sample_plainly
-from selfcorrect.loop.correctors.contract import name_of
 from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.policy import FreshSource, format_policy, parse_policy
 from selfcorrect.loop.run import Arm
 from selfcorrect.runtime.registry import import_callable
+from selfcorrect.runtime.user_code import name_of
 
 from .arms import ArmSettings
 

@@ -24,11 +24,11 @@ from ..core.samples import Samples, check_drawn
 from ..runtime import global_generators
 from ..runtime.bugs import describe_with_location, internal_error_traceback
 from ..runtime.stopwatch import Stopwatch
-from ..runtime.user_code import is_of_users
+from ..runtime.user_code import is_of_users, name_of
 from .ancestry import Genealogy, Space
 from .arm_name import format_arm_name
 from .bias import Bias, Sampler, sample_independently, sample_plainly
-from .correctors.contract import load_state, name_of, state_of
+from .correctors.contract import load_state, state_of
 from .correctors.loop_correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from .fitting import Fitting, PairFitting, fit_plainly
 from .models.protocol import GenerativeModel

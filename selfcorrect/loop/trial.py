@@ -20,8 +20,8 @@ from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn, concatenate, digest_tensors
 from ..runtime import global_generators
 from ..runtime.supervision import EndedError
-from ..runtime.user_code import locate_code
-from .correctors.contract import Corrector, load_state, name_of, state_of
+from ..runtime.user_code import locate_code, name_of
+from .correctors.contract import Corrector, load_state, state_of
 from .correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 
 if TYPE_CHECKING:

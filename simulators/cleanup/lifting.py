@@ -12,14 +12,13 @@ import numpy as np
 from selfcorrect.motion.body.surface import SURFACE_RADII_M
 from selfcorrect.motion.geometry.curves import blur, smooth_gaussian
 from selfcorrect.motion.geometry.filters import FRAME_S, maximum_filter1d
-from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, rotation_vectors
+from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, rotation_vectors, shortest_turn
 from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, UP, norms
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side
 
-from ..body.leg_ik import shortest_turn
 from .cleaning import CleanupState
 
 TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "hip", "collar", "shoulder")

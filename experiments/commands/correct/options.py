@@ -252,7 +252,9 @@ class CorrectionOptions:
 
     def _change_cleanup(self, cleanup: CleanupSettings) -> CleanupSettings:
         """Apply these options to a preset's clean-up."""
-        from selfcorrect.simulators.cleanup.clean import JoinSplices, LevelFloor, StabilizeFloor
+        from selfcorrect.simulators.cleanup.drift import StabilizeFloor
+        from selfcorrect.simulators.cleanup.levelling import LevelFloor
+        from selfcorrect.simulators.cleanup.splices import JoinSplices
 
         if self.strength == SIMULATED:
             return cleanup

@@ -12,13 +12,12 @@ from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.bias import sample_plainly
-from selfcorrect.loop.correctors.contract import name_of
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.models.resampling import Copying
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.runtime.bugs import describe_with_location
 from selfcorrect.runtime.identity import Identity, identity_of
-from selfcorrect.runtime.user_code import is_of_users
+from selfcorrect.runtime.user_code import is_of_users, name_of
 
 from ..arms import folder_name
 

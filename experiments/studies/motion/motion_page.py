@@ -11,6 +11,7 @@ from selfcorrect.loop.store.run_folder import REFERENCES_FILE
 from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, TRAINED, added_metrics, find_metric
 from selfcorrect.storage.files.strict_json import as_json
 
+from ..arm_curves import MEMORISER, REAL_AGAINST_REAL
 from ..arm_words import describe_arm, describe_treatment
 from ..arms import BASELINE, ArmSettings
 from ..figures import SHARE_CAPTION, looks, opening_curves, share_picture
@@ -41,7 +42,7 @@ from .answer import (
     select_shown_pairs,
 )
 from .axes import budget
-from .measures import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
+from .measures import CORRECTED_REAL
 from .media import show_motions
 from .presets import PRESET_ROWS
 from .settings import DEFAULTS, MotionSettings, RunOptions

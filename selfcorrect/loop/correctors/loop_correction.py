@@ -16,7 +16,8 @@ from ...core.randomness import Stream
 from ...core.samples import Samples, concatenate
 from ...runtime.bugs import describe_with_location
 from ...runtime.supervision import EndedError
-from .contract import LIFTED, Corrected, Corrector, Info, call_corrector, merge_info, name_of, with_trailing_axes
+from ...runtime.user_code import name_of
+from .contract import LIFTED, Corrected, Corrector, Info, call_corrector, merge_info, with_trailing_axes
 
 Operator: TypeAlias = Literal["mixture", "interpolation"]
 OnRejection: TypeAlias = Literal["redraw", "drop"]

@@ -16,8 +16,8 @@ import numpy as np
 from ...runtime.object_cache import remember_by_object
 from ..geometry.rotations import invert, rotate
 from ..geometry.vectors import UP, find_distinct, median, norms, percentile
-from ..kinematics import SLAB, forward_kinematics
-from ..motion import Motion
+from ..kinematics import forward_kinematics
+from ..motion import SLAB, Motion
 from ..skeleton import BOX_FOOT_SOLE_M, SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton
 from ..views import LevelFeet
 from .observation import FLAT_S, Observation, observe

@@ -27,8 +27,8 @@ from ..body.mass import mass_shares
 from ..geometry.rotations import identity_rotations, quaternions, rotate
 from ..geometry.runs import find_runs
 from ..geometry.vectors import GRAVITY_M_S2, UP, median, normalize_safely, percentile
-from ..kinematics import SLAB, forward_kinematics
-from ..motion import Motion
+from ..kinematics import forward_kinematics
+from ..motion import SLAB, Motion
 from ..skeleton import SIDES
 from .observation import Observation, observe
 from .stances import SHORTEST_STANCE_S
