@@ -160,6 +160,6 @@ def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
 
 
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
-    """Return the net wrench (N, T, 6) of forces at arms, both (N, T, C, 3)."""
+    """Return the net wrench (..., 6) of forces at arms, both (..., C, 3)."""
     moments_nm = cross(arms_m, force_n)
     return np.concatenate([sum_points(force_n), sum_points(moments_nm)], axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.curves import blur, smoothstep
 from selfcorrect.motion.geometry.filters import FRAME_S, maximum_filter1d
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import limit_factors, norms
 from selfcorrect.motion.inverse_kinematics import MAXIMUM_REACH
 from selfcorrect.motion.motion import MotionBatch
 
@@ -110,7 +110,7 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
         weighted = np.bincount(stance.ravel(), (weights * slide_m[..., axis]).ravel())
         still_m[..., axis] = (weighted / total)[stance] - slide_m[..., axis]
     distance_m = norms(still_m)[..., None]
-    return still_m * np.minimum(1.0, _DRAG_LIMIT_M / np.maximum(distance_m, 1e-9))
+    return still_m * limit_factors(distance_m, _DRAG_LIMIT_M)
 
 
 def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:

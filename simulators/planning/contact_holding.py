@@ -27,7 +27,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.curves import FADING_S, smoothstep
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import limit_factors, norms
 from selfcorrect.motion.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.measures.physical import TOLERANCE_M
 from selfcorrect.motion.motion import Motion
@@ -367,8 +367,7 @@ def _limit_reach(motion: Motion, joint: int, wrist_m: np.ndarray) -> np.ndarray:
     reach_m = _lengths_m(limb, positions_m)[:, 0] + legs_m
     shoulder_m = positions_m[:, limb.hips[0]]
     away_m = wrist_m - shoulder_m
-    shares = np.minimum(reach_m / np.maximum(norms(away_m), 1e-9), 1.0)
-    return shoulder_m + shares[:, None] * away_m
+    return shoulder_m + limit_factors(norms(away_m), reach_m)[:, None] * away_m
 
 
 def _lengths_m(limbs: Legs, positions_m: np.ndarray) -> np.ndarray:

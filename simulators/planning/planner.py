@@ -25,7 +25,7 @@ from selfcorrect.motion.geometry.curves import (
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s, floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
-from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, UP, cross, median, norms
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, UP, cross, limit_factors, median, norms
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import MAX_SUPPORT_DISTANCE_M, Support
@@ -82,7 +82,7 @@ class Planner:
         settings = self.settings.filter
         for _ in range(settings.rounds):
             plan, shift_m = self._compute_shift(motions)
-            shift_m = _limit_shifts(shift_m, settings)
+            shift_m = _limit_motions(shift_m, settings.shift_limit_m)
             shifted = self._shift_root(motions, plan.demand.positions_m, plan.demand.orientations, shift_m)
             motions = self._turn_root(shifted, plan) if settings.turn_rad_s else shifted
         stance_planner = self._for_stances()
@@ -91,7 +91,7 @@ class Planner:
             speed_factor = speed_factors(motions.root_m, motions.fps, settings.stance_m_s, 2.0)
             shift_m *= 2.0 - speed_factor[..., None]
             shift_m = smooth_gaussian(shift_m, settings.stance_smoothing_s * motions.fps)
-            shift_m = _limit_shifts(shift_m, settings)
+            shift_m = _limit_motions(shift_m, settings.shift_limit_m)
             motions = self._shift_root(motions, plan.demand.positions_m, plan.demand.orientations, shift_m)
         return motions
 
@@ -243,11 +243,9 @@ def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.
     return radius_m * (np.sqrt(1 + slope**2) - 1) + 0.5 * CUSHION_M * slope
 
 
-def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
-    """Scale down the shifts (N, T, 3) of each motion whose largest shift exceeds the limit."""
-    largest_m = norms(shift_m).max(1)
-    scales = np.minimum(1.0, settings.shift_limit_m / np.maximum(largest_m, 1e-9))
-    return shift_m * scales[:, None, None]
+def _limit_motions(vectors: np.ndarray, limit: float) -> np.ndarray:
+    """Scale down the vectors (N, T, 3) of each motion whose longest vector exceeds a limit."""
+    return vectors * limit_factors(norms(vectors).max(1), limit)[:, None, None]
 
 
 def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, settings: FilterSettings) -> np.ndarray:
@@ -270,10 +268,7 @@ def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, set
     bands[2] += settings.turn_rad_s**4
     right_side = apply_transposed_second_difference(fps**2 * wanted[1:-1])
     turns_rad = solve_banded(bands, right_side.reshape(frames, -1)).reshape(wanted.shape)
-    turns_rad = np.moveaxis(turns_rad, 0, 1)
-    largest_rad = norms(turns_rad).max(1)
-    scales = np.minimum(1.0, settings.turn_limit_rad / np.maximum(largest_rad, 1e-9))
-    return turns_rad * scales[:, None, None]
+    return _limit_motions(np.moveaxis(turns_rad, 0, 1), settings.turn_limit_rad)
 
 
 def solve_centre_shift(
@@ -363,9 +358,7 @@ def hold_corners(
     carries[:, :-1] |= is_held_step
     speeds_m_s = frame_speeds(velocity_m_s)
     still_m = cancel_sliding(velocity_m_s, speeds_m_s, carries, fps)
-    distance_m = np.maximum(norms(still_m), 1e-9)
-    scale = np.minimum(1.0, settings.hold_limit_m / distance_m)
-    still_m *= scale[..., None]
+    still_m *= limit_factors(norms(still_m), settings.hold_limit_m)[..., None]
     anchors_m = np.stack([still_m[..., 0], np.zeros(carries.shape), still_m[..., 1]], axis=-1)
     return bridge_swings(anchors_m, carries, fps)[..., [0, 2]]
 

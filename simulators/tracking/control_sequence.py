@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors, to_matrices
-from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, limit_factors
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.support import ground_of_feet_m
 
@@ -191,8 +191,7 @@ def compute_leg_jacobians(body: Humanoid, plans: ContactPlan) -> np.ndarray:
     turns_rad = rotation_vectors(compose(invert(behind), ahead))
     jacobians = np.moveaxis(turns_rad, 0, -1) / (2 * JACOBIAN_STEP_M)
     largest = np.abs(jacobians).max((-3, -2, -1), keepdims=True)
-    scale = np.minimum(1.0, MAX_JACOBIAN_RAD_M / np.maximum(largest, 1e-9))
-    return jacobians * scale  # hip and knee bend in concert
+    return jacobians * limit_factors(largest, MAX_JACOBIAN_RAD_M)  # hip and knee bend in concert
 
 
 def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors, to_matrices
-from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross, norms
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross, limit_factors, norms
 from selfcorrect.runtime.progress import report_progress
 
 from ..body.leg_ik import Legs
@@ -366,8 +366,7 @@ class RootWrench:
         force_n = pull_n + self._damping[:count] * velocity_error_m_s + unexplained[:, :3]
         limit_n = self._limits_n[:count]
         across_n = np.hypot(force_n[:, 0], force_n[:, 1])
-        scale = np.minimum(1.0, limit_n / np.maximum(across_n, 1e-9))
-        force_n[:, :2] *= scale[:, None]
+        force_n[:, :2] *= limit_factors(across_n, limit_n)[:, None]
         force_n[:, 2] = np.minimum(np.maximum(force_n[:, 2], -limit_n), limit_n)
         return force_n
 
@@ -390,8 +389,7 @@ class RootWrench:
         moment_nm = inertia[..., 0] * x + inertia[..., 1] * y + inertia[..., 2] * z + unexplained[:, 3:]
         x, y, z = moment_nm.T
         size_nm = np.sqrt(x * x + y * y + z * z)
-        scale = np.minimum(1.0, self._torque_limit_nm / np.maximum(size_nm, 1e-9))
-        return moment_nm * scale[:, None]
+        return moment_nm * limit_factors(size_nm, self._torque_limit_nm)[:, None]
 
 
 class LegFeedback:
@@ -468,7 +466,7 @@ class LegFeedback:
         stand_m = self._stand_m[: len(off_m)]
         stand_m += self._stand_rate * (off_m - stand_m)
         distance_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
-        share = leg_loads * np.minimum(1.0, self._settings.target_limit_m / np.maximum(distance_m, 1e-9))
+        share = leg_loads * limit_factors(distance_m, self._settings.target_limit_m)
         return share[..., None] * stand_m
 
     def _swing_lift_m(

@@ -15,10 +15,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, rotate
-from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross, norms
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, cross, limit_factors, norms
 from selfcorrect.motion.kinematics import forward_kinematics
 
-from ..body.contact_forces import solve_contact_forces
+from ..body.contact_forces import net_wrench, solve_contact_forces
 from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs
 from ..body.soles import corner_positions
@@ -276,13 +276,9 @@ class WholeBodyController:
         """
         if not bounds.any():
             return np.zeros_like(wanted_wrench)
-        moments_nm = cross(arms_m, forces_n)
-        floor_wrench = np.concatenate([forces_n.sum(axis=1), moments_nm.sum(axis=1)], axis=-1)
-        missing = (wanted_wrench - floor_wrench).reshape(-1, 2, 3)
+        missing = (wanted_wrench - net_wrench(arms_m, forces_n)).reshape(-1, 2, 3)
         limits = bounds[:, None] * self.residual_limits
-        sizes = np.maximum(norms(missing), 1e-9)
-        scale = np.minimum(1.0, limits / sizes)
-        bounded = missing * scale[..., None]
+        bounded = missing * limit_factors(norms(missing), limits)[..., None]
         return bounded.reshape(-1, 6)
 
     def compute_wanted_wrench(self, step: int, error: TrackingError, perturbations: Perturbations) -> np.ndarray:
@@ -404,7 +400,7 @@ class WholeBodyController:
         moves_m = np.empty_like(leg_errors_m)
         moves_m[..., :2] = _interpolate(leg_loads[:, None], leg_errors_m[..., :2], landing_m - root_m[..., :2])
         distances_m = np.hypot(moves_m[..., 0], moves_m[..., 1])
-        moves_m[..., :2] *= np.minimum(1.0, settings.step_limit_m / np.maximum(distances_m, 1e-9))[..., None]
+        moves_m[..., :2] *= limit_factors(distances_m, settings.step_limit_m)[..., None]
         moves_m[..., 2] = (1.0 - leg_loads) * np.clip(-leg_errors_m[..., 2], 0.0, settings.lift_limit_m)
         return moves_m
 

@@ -79,6 +79,11 @@ def sum_points(vectors: np.ndarray) -> np.ndarray:
     return total
 
 
+def limit_factors(sizes: np.ndarray, limit: float | np.ndarray) -> np.ndarray:
+    """Return factors that scale sizes (...) down to a limit: 1 for sizes within it."""
+    return np.minimum(1.0, limit / np.maximum(sizes, 1e-9))
+
+
 def split_components(vectors: np.ndarray) -> np.ndarray:
     """Split vectors (..., K) into contiguous components (K, ...), on which sums are faster."""
     return np.ascontiguousarray(vectors.transpose(-1, *range(vectors.ndim - 1)))

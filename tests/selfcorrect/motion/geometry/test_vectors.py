@@ -11,6 +11,7 @@ from selfcorrect.motion.geometry.vectors import (
     dot,
     find_distinct,
     largest_components,
+    limit_factors,
     median,
     median_of_known,
     norms,
@@ -72,3 +73,9 @@ def test_sums_match_numpy(points: int) -> None:
     vectors = np.random.default_rng(3).normal(size=(4, 5, points, 3))
     np.testing.assert_array_equal(sum_points(vectors), vectors.sum(axis=-2))
     np.testing.assert_array_equal(largest_components(vectors), np.abs(vectors).max(axis=-1))
+
+
+def test_limit_factors_shorten_only_what_exceeds_limit():
+    sizes = np.array([0.0, 1.0, 2.0, 8.0])
+    assert np.allclose(sizes * limit_factors(sizes, 2.0), [0.0, 1.0, 2.0, 2.0])
+    assert np.array_equal(limit_factors(sizes[:3], 2.0), np.ones(3))
