@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--loop-seeds`."""
     parser.getgroup("selfcorrect", "self-consuming loops").addoption(
-        "--loop-seeds", type=int, metavar="N", help="seeds that a trial of the fixture loop_trial takes at most"
+        "--loop-seeds", type=int, metavar="N", help="maximum number of seeds of a trial with the fixture loop_trial"
     )
 
 

@@ -266,7 +266,7 @@ def format_of(path: Path, name: str | None = None) -> Format:
     fitting = [kind for kind in written if path.suffix.lower() in kind.suffixes and name in (None, kind.name)]
     if not fitting:
         known = ", ".join(f"{kind.name} ({' or '.join(kind.suffixes)})" for kind in written)
-        raise SettingError(f"{path}: no format{f' {name!r}' if name else ''} with this suffix; there are {known}")
+        raise SettingError(f"{path}: no format{f' {name!r}' if name else ''} has this suffix; expected {known}")
     return fitting[0]
 
 
@@ -276,7 +276,7 @@ def find_reading_format(path: Path) -> Format:
     Raises InputError, with advice, if no format fits.
     """
     if path.is_dir():
-        raise InputError(f"{path}: a folder; expected a motion file")
+        raise InputError(f"{path}: expected a motion file, got a folder")
     fitting = formats_of(path.suffix)
     recognised = [kind for kind in fitting if kind.recognises and kind.call(kind.recognises, path)]
     general = [kind for kind in fitting if not kind.recognises]
@@ -284,8 +284,8 @@ def find_reading_format(path: Path) -> Format:
     if not readers and (advice := advise(path)):
         raise InputError(f"{path}: {advice}")
     if not readers:
-        written = f"; {fitting[0].name} files are written, not read" if fitting and not fitting[0].reader else ""
-        raise InputError(f"{path}: motions are read from {', '.join(readable_suffixes())} files{written}")
+        written = f"; {fitting[0].name} files can be written but not read" if fitting and not fitting[0].reader else ""
+        raise InputError(f"{path}: expected a motion file ({', '.join(readable_suffixes())}){written}")
     return readers[0]
 
 

@@ -92,7 +92,7 @@ class MotionFile:
     def motion(self) -> Motion:
         """The motion of a file with a single one; several raise InputError."""
         if len(self.motions) != 1:
-            raise InputError(f"{self.motions[0].source}: holds {len(self.motions)} motions, expected a single motion")
+            raise InputError(f"{self.motions[0].source}: expected a single motion, got {len(self.motions)}")
         return self.motions[0]
 
 

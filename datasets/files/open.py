@@ -83,7 +83,7 @@ def _check_answer(file: object) -> None:
     if not isinstance(motions, tuple) or not motions or not all(isinstance(motion, Motion) for motion in motions):
         raise TypeError(f"returned a MotionFile of {describe_value(motions)}, expected a tuple of Motions")
     if not isinstance(file.notes, tuple) or not all(isinstance(note, str) for note in file.notes):
-        raise TypeError(f"returned a MotionFile with notes {describe_value(file.notes)}, expected a tuple of texts")
+        raise TypeError(f"returned a MotionFile with notes {describe_value(file.notes)}, expected a tuple of strings")
     if not callable(file.write):
         raise TypeError(f"returned a MotionFile with {describe_value(file.write)} as its writer, expected a function")
 

@@ -188,9 +188,9 @@ def _read_skeletons(schema: pa.Schema, path: Path) -> list[Skeleton]:
     facts = parse_json((schema.metadata or {}).get(_KEY, b"{}"), "its metadata")
     version = facts.get("schema")
     if version is None:
-        raise InputError(f"{path}: a parquet file, but not one of motions; `selfcorrect data shard` makes them")
+        raise InputError(f"{path}: a parquet file without motions; make one with `selfcorrect data shard`")
     if version != VERSION:
-        raise InputError(f"{path}: expected schema {VERSION}, got {version}; make the file again with this version")
+        raise InputError(f"{path}: expected schema {VERSION}, got {version}; write the file again with this version")
     if schema.remove_metadata() != _COLUMNS:
         raise InputError(f"{path}: expected the columns {', '.join(_COLUMNS.names)}")
     return [_read_skeleton(**skeleton) for skeleton in facts["skeletons"]]
@@ -204,7 +204,7 @@ def _read_skeleton(
     usual_sole_m: float = SOLE_BELOW_TOE_JOINT_M,
 ) -> Skeleton:
     if not all(isinstance(name, str) for name in names) or not all(type(parent) is int for parent in parents):
-        raise ValueError("expected texts as joint names and whole numbers as parents in a skeleton")
+        raise ValueError("expected strings as joint names and whole numbers as parents in a skeleton")
     offsets = np.array(offsets_m, dtype=float).reshape(-1, 3)
     return Skeleton(tuple(names), tuple(parents), offsets, tuple(parts), usual_sole_m=float(usual_sole_m))
 

@@ -76,7 +76,7 @@ class _Header:
             return [self.read_value(head & 15, depth + 1) for _ in range(min(count, _HEADER_BYTES))]
         if kind == _STRUCT and depth < _DEPTH:
             return self.read_struct(depth + 1)
-        raise InputError("a page has a header of another kind")
+        raise InputError("a page has an unknown kind of header")
 
     def read_struct(self, depth: int = 0) -> dict[int, Any]:
         fields: dict[int, Any] = {}

@@ -156,7 +156,7 @@ def require_runner(where: Where) -> None:
         known = [*row.options, *(() if row.is_local else sorted(RESOURCE_OPTIONS))]
         for name in where.options:
             if not known:
-                raise SettingError(f"the runner {where.chosen} takes no options, got {name!r}; name another --runner")
+                raise SettingError(f"the runner {where.chosen} takes no options, got {name!r}; choose another --runner")
             if name not in known:
                 raise SettingError(describe_unknown(f"option of the runner {where.chosen}", name, known))
     ONE_CORE.change(where.options)

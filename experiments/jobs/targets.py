@@ -8,7 +8,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.storage.files.writing import is_stream
 
 FOREIGN = "exists and was not written by this command"
-ANOTHER = "choose another place with --out, or give --overwrite"
+ANOTHER = "choose another --out, or pass --overwrite"
 
 
 def place_of(path: Path) -> Path:

@@ -48,7 +48,7 @@ class SamplerCalibration:
 
     def __str__(self) -> str:
         kept = ", ".join(f"{share:.2f} of variance {variance:g}" for variance, share in self.variance_kept.items())
-        words = [f"the sampler keeps {kept} with an exactly right network"] if kept else []
+        words = [f"the sampler keeps {kept} with an exact network"] if kept else []
         words.append(f"samples have {self.within_labels:.2f} of the variance within labels")
         words.append(f"offspring variance {self.offspring_variance:.2f} (1 favours no training sample)")
         return "; ".join(words)

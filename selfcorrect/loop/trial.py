@@ -27,7 +27,7 @@ from .correctors.loop_correction import CorrectedBatch, Correction, apply_correc
 if TYPE_CHECKING:
     from .models.protocol import GenerativeModel
 
-_DECLARATION = "or declare that it cannot with an attribute `repeatable = False`"
+_DECLARATION = "or set the attribute `repeatable = False`"
 _TRIAL_SIZES = (2, 256)
 """Numbers of real samples in a trial. The second is for correctors that need a batch, such as a whitening corrector."""
 
@@ -64,9 +64,9 @@ def try_correction(
         return
     if getattr(corrector, "repeatable", True):
         raise CorrectorError(
-            f"{title} gave two answers to the same samples and the same stream: the corrector keeps state or draws "
-            "from other generators, so that a resumed run would differ from a whole run; draw from `stream`, give "
-            f"state to `state()` and `load_state()`, {_DECLARATION}"
+            f"{title} gave different answers to the same samples and stream: it keeps state or draws from other "
+            "generators, so a resumed run would differ from an uninterrupted one; draw from `stream`, implement "
+            f"`state()` and `load_state()`, {_DECLARATION}"
         )
     warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=2)
 
@@ -92,7 +92,7 @@ def _correct_twice(
         except (CorrectorError, EndedError) as error:
             if count == _TRIAL_SIZES[-1] or isinstance(error.__cause__ or error, EndedError):
                 drawn = f"{len(samples) // 2} real and as many generated samples"
-                raise CorrectorError(f"{title} was tried before anything was trained: on {drawn} {error}") from error
+                raise CorrectorError(f"{title} failed in a trial before training: on {drawn} {error}") from error
     return batches
 
 
@@ -182,11 +182,11 @@ def _call_twice(
     if not getattr(model, "repeatable", True):
         warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=3)
         return results[0]
-    cause = f"draws from the global generator of {' and '.join(generators)}" if generators else "gave two results"
+    cause = f"draws from the global generator of {' and '.join(generators)}" if generators else "gave different results"
     raise SettingError(
-        f"{title} {cause} in `{method}`: called twice with the same data and stream it differs, so that no run of it "
-        "can be repeated or resumed; draw from `stream.generator()`, put layers that draw themselves (initialisation, "
-        f"dropout) within `selfcorrect.loop.models.training.layer_randomness(stream, device)`, {_DECLARATION}"
+        f"{title} {cause} in `{method}` when called twice with the same data and stream, so its runs cannot be "
+        "repeated or resumed; draw from `stream.generator()`, use layers with random initialisation or dropout within "
+        f"`selfcorrect.loop.models.training.layer_randomness(stream, device)`, {_DECLARATION}"
     )
 
 

@@ -233,7 +233,7 @@ def start_processes(
     except (EOFError, ConnectionError, BrokenExecutor) as error:
         stop_processes(executor)
         raise WorkerError(
-            "worker processes died while they were started (killed, or out of memory); try again, with fewer workers"
+            "worker processes died while starting (killed, or out of memory); try again, with fewer workers"
         ) from error
     return executor
 

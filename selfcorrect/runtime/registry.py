@@ -196,7 +196,7 @@ class Registry(Generic[RowType]):
             if not row.remedy:
                 return error
             return SettingError(
-                f"the {self.kind} {row.name} is installed and cannot be imported ({reason}): {row.remedy}"
+                f"the {self.kind} {row.name} is installed but cannot be imported ({reason}): {row.remedy}"
             )
         return SettingError(f"{self.kind} {row.name!r} at {row.reference} cannot be imported ({reason}); {row.summary}")
 
@@ -253,12 +253,12 @@ def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bo
     """
     module_name, _, attribute = reference.rpartition(":")
     if not (module_name and attribute):
-        raise SettingError(f"a {kind} is given as package.module:function or FILE.py:function, got {reference!r}")
+        raise SettingError(f"expected a {kind} as package.module:function or FILE.py:function, got {reference!r}")
     folder = os.getcwd()
     file = Path(module_name).resolve() if module_name.endswith(".py") else None
     if file is not None:
         if not file.is_file():
-            raise SettingError(f"{module_name}: no such file, asked for as {kind} {reference!r}")
+            raise SettingError(f"{module_name}: no such file, for {kind} {reference!r}")
         folder, module_name = str(file.parent), file.stem
     if folder not in sys.path:
         sys.path.append(folder)
@@ -270,7 +270,7 @@ def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bo
     if file is not None and Path(module.__file__ or "").resolve() != file:
         raise SettingError(f"{file} cannot be imported: {module_name!r} is another module here; rename the file")
     if not hasattr(module, attribute):
-        raise SettingError(f"module {module_name!r} has no {attribute!r}, asked for as {kind} {reference!r}")
+        raise SettingError(f"module {module_name!r} has no {attribute!r}, for {kind} {reference!r}")
     corrector = getattr(module, attribute)
     call = corrector.__call__ if inspect.isclass(corrector) and "__call__" in dir(corrector) else None
     if not callable(corrector) or (inspect.isclass(corrector) and not may_be_class and not inspect.isfunction(call)):

@@ -79,7 +79,7 @@ WORDS = {
     "empty": "expected a tuple of Motions",
     "wrong": "expected a tuple of Motions",
     "unwritable": "expected a function",
-    "notes": "expected a tuple of texts",
+    "notes": "expected a tuple of strings",
     "silent": "wrote no file",
 }
 

@@ -244,7 +244,7 @@ def test_gravity_is_vertical() -> None:
         ({"boxes": [{"centre_m": [0, 0, 0], "size_m": [1, 0, 1]}]}, "positive size_m"),
         ({"boxes": [{"centre_m": [0, 0, 0]}]}, "size_m is missing"),
         ({"slope_deg": 60}, "from -30 to 30"),
-        ({"ramp": 3}, "'ramp' is not expected"),
+        ({"ramp": 3}, "unknown entry 'ramp'"),
     ],
 )
 def test_other_files_raise(tmp_path: Path, content: dict[str, object], why: str) -> None:

@@ -334,7 +334,7 @@ def _camera_of(
     name = f"{prefix}frame"
     seen = results.array(name) if name in results.shapes else np.arange(frames)
     if seen.shape != (frames,) or seen.dtype.kind not in "iu" or (len(seen) and seen.min() < 0):
-        raise InputError(f"{results.path}: expected {name} to be {frames} numbers of frames, got {seen.shape}")
+        raise InputError(f"{results.path}: expected {name} to be {frames} frame numbers, got {seen.dtype} {seen.shape}")
     turns, shifts_m, up = _camera(file, seen)
     camera = FrameChanges((TurnedWorld(turns.as_quat()), ShiftedWorld(shifts_m)))
     return camera, up, (f"placed in the world by {file.name}",)
@@ -382,7 +382,7 @@ def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
         raise InputError(f"{path}: expected a camera for frame {int(frames.max())}, got {len(matrices)} frames")
     if not (np.isfinite(shifts_m).all() and (np.linalg.det(matrices) > 0.5).all()):
         raise InputError(
-            f"{path}: expected {names[0]} as rotation matrices and {names[1]} as finite positions, got others"
+            f"{path}: expected {names[0]} as rotation matrices and {names[1]} as finite positions, got other values"
         )
     return Rotation.from_matrix(matrices[frames]), shifts_m[frames], up
 

@@ -52,7 +52,7 @@ def _change_options(options: Any, values: Any, path: Path) -> Any:
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected {', '.join(known)}, got {values!r:.40}")
     if unexpected := sorted(values.keys() - set(known)):
-        raise InputError(f"{path}: {unexpected[0][:40]!r} is not expected, there are {', '.join(known)}")
+        raise InputError(f"{path}: unknown entry {unexpected[0][:40]!r}; expected {', '.join(known)}")
     own = dict(values)
     changes = {}
     for option in fields(options):

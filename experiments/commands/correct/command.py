@@ -129,7 +129,7 @@ class CorrectCommand:
     def _correct_remote(self, options: CorrectionOptions) -> int:
         """Correct a set of motions at an address."""
         if len(self.inputs) != 1:
-            raise SettingError(f"expected one set of motions at an address, got {len(self.inputs)}")
+            raise SettingError(f"expected a single remote set of motions, got {len(self.inputs)}")
         (source,) = self.inputs
         from .correct_remote import correct_remote_set
 

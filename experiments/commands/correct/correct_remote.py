@@ -51,7 +51,7 @@ def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, wh
     names = source.list_sets()
     outputs = out.list_files()
     if outputs and not any(name.startswith(f"{RECORDS}/") for name in outputs):
-        raise RunFolderError(f"{out.address}: holds other files ({', '.join([*outputs][:3])}); choose another place")
+        raise RunFolderError(f"{out.address}: holds other files ({', '.join([*outputs][:3])}); choose another folder")
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         tasks = {name: FileTask(Path(name), name, Path(folder)) for name in names}
         recorded = [name for name in names if _record_name(tasks[name]) in outputs]

@@ -24,7 +24,7 @@ from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
-EARLIER = "the file is the result of an earlier run, of other settings or another input"
+EARLIER = "the file is from an earlier run with other settings or another input"
 """Note on a file that an attempt could not replace."""
 _RIG_SUFFIXES = (".bvh", ".fbx", ".glb", ".gltf", ".vrma")
 """Suffixes of files that may hold a pose of the rig in addition to motions."""

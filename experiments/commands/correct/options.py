@@ -176,12 +176,14 @@ class CorrectionOptions:
         for name, kind in (("frames", str), ("reading", Reading), ("scene", Scene)):
             value = getattr(self, name)
             if not isinstance(value, kind):
-                expected = "a text such as '40:120'" if kind is str else f"a {kind.__name__}"
+                expected = "a string such as '40:120'" if kind is str else f"a {kind.__name__}"
                 raise SettingError(f"{name} must be {expected}, got {describe_value(value)}")
         for name, example in (("amount", "legs=0.5"), ("keep", "hands")):
             value = getattr(self, name)
             if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
-                raise SettingError(f"{name} must be a list of texts such as [{example!r}], got {describe_value(value)}")
+                raise SettingError(
+                    f"{name} must be a list of strings such as [{example!r}], got {describe_value(value)}"
+                )
             object.__setattr__(self, name, tuple(value))
         if self.contacts is not None and not hasattr(self.contacts, "of_part"):
             object.__setattr__(

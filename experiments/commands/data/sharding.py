@@ -190,7 +190,9 @@ def read_batch_record(place: Place, batch: ShardBatch) -> BatchRecord:
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         path = Path(scratch, "record.json")
         if not place.fetch(batch.record_name, path):
-            raise DamagedError(f"{place.address}/{batch.record_name} is missing: do all nodes reach that place?")
+            raise DamagedError(
+                f"{place.address}/{batch.record_name} is missing; check that all nodes reach this folder"
+            )
         return BatchRecord(**read_with_digest(path))
 
 
@@ -232,7 +234,7 @@ def _claim(place: Place, task: ShardTask) -> Iterator[None]:
     target = place_of(folder)  # addresses are also compared as paths
     for source in map(place_of, map(Path, task.sources)):
         if source == target or source in target.parents or target in source.parents:
-            raise SettingError(f"{task.out}: a set cannot hold its sources, or lie in them; choose another place")
+            raise SettingError(f"{task.out}: a set cannot contain its sources or be inside them; choose another folder")
     if is_address(task.out):
         yield
         return
@@ -295,7 +297,7 @@ def pack_batch(listing: Listing, batch: ShardBatch, key: str, progress: Progress
         InputError: The recordings differ from those that the command listed.
     """
     if max(batch.recordings) >= len(listing.recordings()) or listing.make_key(batch) != key:
-        raise InputError("the sources changed since the command listed them, or are others on this node")
+        raise InputError("the sources changed since the command listed them, or differ on this node")
     place = Place(listing.task.out)
     unread: list[str] = []
     digests = {}

@@ -43,7 +43,7 @@ def _are_strengths(value: Any) -> bool:
 
 
 _EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    **{name: ("a text", lambda value: isinstance(value, str)) for name in _TEXTS},
+    **{name: ("a string", lambda value: isinstance(value, str)) for name in _TEXTS},
     "out": ("the path of a folder", lambda value: value is None or isinstance(value, str | os.PathLike)),
     "where": ("a Where", lambda value: value is None or isinstance(value, Where)),
     "observe": ("a function", lambda value: value is None or callable(value)),
@@ -125,7 +125,7 @@ class ComparisonOptions(RunnerChoice, WandbOptions):
         for name, pair in self.bounds.items():
             is_pair = isinstance(pair, Sequence) and len(pair) == 2
             if not is_pair or not all(isinstance(end, int | float) for end in pair) or not pair[0] < pair[1]:
-                expected = "its least and its greatest value: (0, 1)"
+                expected = "the lowest and the highest value, such as (0, 1)"
                 raise SettingError(f"`bounds` of {name!r} must be {expected}; got {pair!r}")
 
     def check_measured(self, measured: Sequence[str]) -> None:
@@ -177,7 +177,7 @@ def check_qualities(task: str, names: Sequence[Any]) -> None:
         )
     for name in names:
         if not isinstance(name, str) or not name.strip():
-            raise SettingError(f"the evaluation of task {task!r} names a quality {name!r}; a name must be a text")
+            raise SettingError(f"the evaluation of task {task!r} names a quality {name!r}; a name must be a string")
         if name in RESERVED:
             raise SettingError(
                 f"the evaluation of task {task!r} names a quality {name!r}, which is a column of the results; rename it"

@@ -224,7 +224,7 @@ class ComparisonStudy(Study):
         message = f"the arms of {root} include {', '.join(left_out)}, which this call leaves out"
         if not accept_changed:
             raise RunFolderError(
-                f"{message}, so that other arms may be compared with another arm than before; give all arms again, or "
+                f"{message}, so other arms may get another reference than before; pass all arms again, or choose "
                 f"another folder; {ACCEPT} reports without them"
             )
         print(f"selfcorrect: {message}", file=sys.stderr)

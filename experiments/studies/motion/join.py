@@ -86,7 +86,7 @@ def _check_software(parts: Sequence[Path]) -> list[str]:
     """Return the differences of software; raises SettingError if user code differs."""
     identities = [read_with_digest(part / IDENTITIES_FILE) for part in parts if (part / IDENTITIES_FILE).exists()]
     if any(others != identities[0] for others in identities[1:]):
-        raise SettingError("the runs were made with different code of yours (correctors and the like); run one again")
+        raise SettingError("the runs used different versions of your own code, such as correctors; run one again")
     first = read_with_digest(parts[0] / ENVIRONMENT)
     remarks = []
     for part in parts[1:]:

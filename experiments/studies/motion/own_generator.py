@@ -112,7 +112,7 @@ def try_own_model(name: str, model: GenerativeModel, real: Samples, stream: Stre
     if not torch.equal(values, restored):
         raise SettingError(
             f"generator {name!r} draws other values after load_state(state()) from the same stream; "
-            "a loop that resumes needs the same"
+            "resuming a loop needs the same values"
         )
 
 

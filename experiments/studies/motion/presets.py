@@ -363,7 +363,7 @@ PRESET_ROWS = {
         keep="sampling",
     ),
     "damage": PresetRow(
-        summary="a control: copies are damaged in each generation, and correctors take the damage back or do not",
+        summary="a control: copies are damaged in each generation, and correctors undo the damage or do not",
         settings=_damaged_loop(_DAMAGED, steps=40),
         cost="about 10 minutes, not timed alone, 0.1 GB",
         keep="sampling",

@@ -175,8 +175,8 @@ class MotionSettings:
         """Raise SettingError for a generator whose package is not installed."""
         if self.generator and ":" not in self.generator[0] and self.generator[0] not in GENERATORS.names:
             raise SettingError(
-                f"the generator {self.generator[0]} needs a package of its own, or is FILE.py:function; in a clone of "
-                "the repository, pip install ./examples/plugins/mdm_generator adds mdm"
+                f"the generator {self.generator[0]} is not installed; install its package, or pass FILE.py:function; "
+                "in a clone of the repository, pip install ./examples/plugins/mdm_generator adds mdm"
             )
 
     def name_generator(self) -> MotionSettings:

@@ -122,7 +122,7 @@ def describe_splits(splits: Sequence[LossSplit], loop: str) -> list[str]:
 def describe_samplers(outcome: Outcome) -> list[str]:
     """Describe what each sampler keeps: of a Gaussian, of real variance, and of equal chances.
 
-    The variance kept is that of sampling with an exactly right network, which is known in closed form. Variance within
+    The variance kept is that of sampling with an exact network, which is known in closed form. Variance within
     labels is a mean over the generations of training on real data only; the offspring variance is that of the samples
     of generation 0.
     """

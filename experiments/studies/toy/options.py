@@ -110,7 +110,7 @@ def check_missing(missing: Sequence[Sequence[str]], toys: Sequence[str]) -> None
     """Raise SettingError for options for which no toy has a setting."""
     for option in missing[0] if missing else ():
         if all(option in lacking for lacking in missing):
-            raise SettingError(f"--{format_option(option)} is no setting of {', '.join(toys)}")
+            raise SettingError(f"--{format_option(option)} is not a setting of {', '.join(toys)}")
 
 
 def format_option(name: str) -> str:

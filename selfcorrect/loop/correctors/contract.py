@@ -184,7 +184,7 @@ def _check_info(info: Info, count: int) -> Info:
             raise CorrectorError(f"info[{key!r}] must have shape ({count},), got {np.shape(column)}")
         array = np.array(column)
         if array.dtype.kind not in "biufUT":
-            raise CorrectorError(f"info[{key!r}] must hold numbers or text, got {array.dtype}")
+            raise CorrectorError(f"info[{key!r}] must hold numbers or strings, got {array.dtype}")
         checked[str(key)] = array
     return checked
 

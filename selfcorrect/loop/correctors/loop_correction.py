@@ -195,9 +195,9 @@ def _describe_rejections(correction: Correction, attempts: Sequence[_Attempt], r
     reasons = Counter(str(text) for text in _join_info(attempts).get("reason", ()) if str(text))
     reason = f", most often for {reasons.most_common(1)[0][0]!r}" if reasons else ""
     return (
-        f"corrector {correction.name!r} rejected {drawn - accepted} of {drawn} draws{reason}, so that only "
-        f"{accepted} of {requested} requested samples are met within {correction.max_draws_per_sample:g} draws "
-        "per sample; reject less, raise max_draws_per_sample, or let on_rejection='drop' train on fewer samples"
+        f"corrector {correction.name!r} rejected {drawn - accepted} of {drawn} draws{reason}, so only {accepted} of "
+        f"{requested} samples were accepted within {correction.max_draws_per_sample:g} draws per sample; reject less, "
+        "raise max_draws_per_sample, or train on fewer samples with on_rejection='drop'"
     )
 
 

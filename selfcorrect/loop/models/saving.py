@@ -77,8 +77,8 @@ class Saveable:
             needed = _describe_tensor(expected.get(name))
             if stored != needed:
                 raise InputError(
-                    f"{where}: does not hold the state of this {type(self).__name__}: {name} is {stored}, "
-                    f"and {needed} is expected"
+                    f"{where}: does not hold the state of this {type(self).__name__}: expected {needed} as {name}, "
+                    f"got {stored}"
                 )
 
 

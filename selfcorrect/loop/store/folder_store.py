@@ -213,8 +213,8 @@ def _check_generations(folder: Path, repair: bool) -> None:
     last = max(sound, default=-1)
     after = f"generation {last}" if sound else "the start"
     if not repair:
-        raise DamagedError(f"{damage[first][0]}; what follows {after} can be done again (--repair)")
-    warnings.warn(f"{damage[first][0]}; what follows {after} is done again", stacklevel=3)
+        raise DamagedError(f"{damage[first][0]}; --repair runs everything after {after} again")
+    warnings.warn(f"{damage[first][0]}; everything after {after} is run again", stacklevel=3)
     for number, path in reversed(generation_folders(folder)):
         if number > last:
             remove_folder(path)

@@ -169,6 +169,8 @@ def read_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
     columns = {name: table[name].to_numpy() for name in table.column_names}
     info = {name.removeprefix("info."): columns.pop(name) for name in table.column_names if name.startswith("info.")}
     if missing := {field.name for field in fields(Provenance)} - columns.keys():
-        raise RunFolderError(f"a run folder of another version lacks {', '.join(sorted(missing))} of its samples")
+        raise RunFolderError(
+            f"{folder}: expected {', '.join(sorted(missing))} of each sample; the run is of another version"
+        )
     columns["corrector"] = columns["corrector"].astype(np.dtypes.StringDType())
     return Provenance(**columns), info

@@ -86,7 +86,7 @@ def _refuse_foreign(folder: Path) -> None:
     paths = [path for path in folder.iterdir() if path.name not in expected and str(path) not in expected]
     foreign = sorted(path.name for path in paths)
     if foreign:
-        raise RunFolderError(f"{folder} is not a run folder: there is no config.json, but {', '.join(foreign[:3])}")
+        raise RunFolderError(f"{folder} is not a run folder: expected config.json, got {', '.join(foreign[:3])}")
 
 
 def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict[str, object]) -> None:
@@ -132,7 +132,7 @@ def _warn_of_other_environment(folder: Path) -> None:
     try:
         recorded = read_with_digest(folder / ENVIRONMENT)
     except DamagedError:
-        warnings.warn(f"{folder} no longer says in which environment the run began", stacklevel=2)
+        warnings.warn(f"{folder}: the record of the environment in which the run began is damaged", stacklevel=2)
         return
     if differences := config_differences(recorded, describe_environment()):
         warnings.warn(f"{folder} began in another environment. {' '.join(differences)}", stacklevel=2)

@@ -40,7 +40,7 @@ class RuleChoice:
         for word in (*self.select, *self.ignore, *self.thresholds):
             if not any(_matches(word, rule) for rule in rules):
                 names = ", ".join(f"{rule.code} ({rule.name})" for rule in rules)
-                raise SettingError(f"no rule is called {word!r}; there are {names}")
+                raise SettingError(f"unknown rule {word!r}; expected one of {names}")
         for word, value in self.thresholds.items():
             if not math.isfinite(value):
                 raise SettingError(f"the threshold of {word} must be a finite number, got {value}")

@@ -145,7 +145,7 @@ def _check_answer(measured: Measurement | np.ndarray | float, frames: int, thing
     if values.shape not in shapes:
         raise ValueError(f"expected values of shape {shapes[0]} or {shapes[1]}, got {values.shape}")
     if values.size and np.isnan(values).all():
-        raise ValueError("every value is NaN; a rule that can say nothing of a motion returns None")
+        raise ValueError("every value is NaN; a rule that cannot judge a motion must return None")
     if np.isposinf(values).any():
         raise ValueError("a value is infinite")
     return Measurement(values.reshape(-1, len(things)), things)

@@ -38,8 +38,8 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
     """
     if skeleton.names != motion.skeleton.names or skeleton.parents != motion.skeleton.parents:
         raise InputError(
-            f"a motion can only be moved to a skeleton with the same joints, got {len(skeleton)} joints from "
-            f"{skeleton.names[0]!r} on for {len(motion.skeleton)} from {motion.skeleton.names[0]!r} on"
+            f"expected a skeleton with the motion's {len(motion.skeleton)} joints ({motion.skeleton.names[0]!r}, …), "
+            f"got {len(skeleton)} joints ({skeleton.names[0]!r}, …)"
         )
     if motion.skeleton.usual_sole_m != skeleton.usual_sole_m:
         motion = raise_motion(motion, skeleton.usual_sole_m - motion.skeleton.usual_sole_m)

@@ -55,7 +55,7 @@ def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
     limit = unpacked_limit_bytes()
     if size > limit and size > min(_MAX_GROWTH * stored, _machine_bytes()):
         raise InputError(
-            f"{what}: would take {_format_size(size)} of memory, the limit is {_format_size(limit)}; "
+            f"{what}: would take {_format_size(size)} of memory, but the limit is {_format_size(limit)}; "
             f"if that is intended, raise {LIMIT_VARIABLE}"
         )
 

@@ -86,7 +86,7 @@ class Place:
         """
         names = [name for name in self.list_names() if name.endswith(".parquet")]
         if not names:
-            raise InputError(f"{self.address}: no sets of motions are here; `selfcorrect data shard` makes sets")
+            raise InputError(f"{self.address}: no sets of motions found; make one with `selfcorrect data shard`")
         return names
 
     def fetch(self, name: str, target: Path) -> bool:

@@ -23,7 +23,7 @@ MAX_DEPTH = 100
 _BYTES_PER_MARK = {"{": 184, "[": 56, ",": 40, ":": 64}
 """Approximate memory of an object, a list, and the value after a comma or a colon, in bytes."""
 
-_TYPE_WORDS = {float: "number", int: "whole number", str: "text", bool: "boolean", Path: "path"}
+_TYPE_WORDS = {float: "number", int: "whole number", str: "string", bool: "boolean", Path: "path"}
 
 _Kind = TypeVar("_Kind")
 
@@ -101,9 +101,9 @@ def parse_json(content: bytes | str, where: object) -> Any:
     except (RecursionError, ValueError) as error:  # nested too deep, not UTF-8, or too many digits
         if isinstance(error, SelfcorrectError):
             raise
-        raise InputError(f"{where}: not JSON that can be read ({error})") from error
+        raise InputError(f"{where}: not JSON ({error})") from error
     if isinstance(value, dict | list) and is_nested_deeper(value, MAX_DEPTH):
-        raise InputError(f"{where}: JSON that is nested deeper than {MAX_DEPTH} levels is not read")
+        raise InputError(f"{where}: JSON is nested deeper than {MAX_DEPTH} levels")
     return value
 
 
@@ -137,7 +137,7 @@ def read_fields(kind: type, value: object, where: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected {', '.join(types)}, got {_shorten_value(value)}")
     if unexpected := sorted(value.keys() - types.keys()):
-        raise InputError(f"{where}: {unexpected[0][:40]!r} is not expected, there are {', '.join(types)}")
+        raise InputError(f"{where}: unknown entry {unexpected[0][:40]!r}; expected {', '.join(types)}")
     return {name: _as_type(types[name], item, f"{where}: {name}") for name, item in value.items()}
 
 

@@ -43,7 +43,7 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
     if not isinstance(overwrite, bool):
         raise SettingError(f"overwrite must be True or False, got {overwrite!r}")
     if not overwrite and os.path.lexists(path):
-        raise SettingError(f"{path}: exists; choose another file, or say overwrite=True")
+        raise SettingError(f"{path}: exists; choose another file, or pass overwrite=True")
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         SettingError: `overwrite` is false and a file exists when the block ends, even if it appeared meanwhile.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: is not a regular file, and nothing else is replaced")
+        raise InputError(f"{path}: is not a regular file, and only regular files are replaced")
     if _is_scratch(path.parent.name):
         yield path
         return
@@ -93,7 +93,9 @@ def _link_new(temporary: Path, path: Path) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # ours now, and may be replaced
             os.replace(temporary, path)
     except FileExistsError as error:
-        raise SettingError(f"{path}: appeared meanwhile and is not replaced; choose another file") from error
+        raise SettingError(
+            f"{path}: was created by another process and is not replaced; choose another file"
+        ) from error
 
 
 @contextmanager
@@ -304,4 +306,4 @@ def explain_write_error(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise RunFolderError(f"cannot write to {folder}: {reason}; what was committed before is intact") from error
+        raise RunFolderError(f"cannot write to {folder}: {reason}; earlier commits are intact") from error

@@ -92,7 +92,7 @@ def _check_numbers(numbers: np.ndarray) -> None:
     if numbers.dtype.kind == "b" and numbers.view(np.uint8).max(initial=0) > 1:
         raise Refused("truth values that are neither true nor false")
     if numbers.dtype.kind == "U" and numbers.view(numbers.dtype.byteorder + "u4").max(initial=0) > 0x10FFFF:
-        raise Refused("text of characters that do not exist")
+        raise Refused("text with invalid characters")
 
 
 def decode_dtype(dtype: Value, *, objects: bool = False) -> np.dtype:

@@ -26,7 +26,7 @@ def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
     """
     if not allow_pickle:
         raise InputError(
-            f"{path}: is a pickle file; numbers are read, and no code is run, if pickle is allowed explicitly"
+            f"{path}: is a pickle file; allow pickle explicitly to read its numbers, without running its code"
         )
     numbers = read_pickled_words(path)
     if not isinstance(numbers, dict):

@@ -182,7 +182,7 @@ class Reader(_UNPICKLER):
             self.append(Call(require_type(args[0], Name).meaning, ()))
         elif meaning == "dict":
             if any(default is not None and not isinstance(default, Name) for default in args):
-                raise Refused("a dictionary with a default that is no type")
+                raise Refused("a dictionary with a default that is not a type")
             self.append({})
         elif meaning == "storage":
             content = decode_bytes(args[0])
@@ -292,7 +292,7 @@ def read_tree(
         begins_right = bytes(content[start : start + 1]) == pickle.PROTO  # from protocol 2 on
         ends_right = bytes(content[-20:]).rstrip().endswith(pickle.STOP)
         if content and not begins_right and not ends_right:
-            raise ValueError("it neither begins nor ends as a pickle does") from error
+            raise ValueError("it neither begins nor ends as a pickle") from error
         raise
     if tree != _LEGACY_MAGIC:
         return tree, reader.texts
@@ -327,7 +327,7 @@ def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _M
     """
     budget.take(BYTES_PER_STEP + len(name))
     if deepest < 0:
-        raise Refused("too much that is nested")
+        raise Refused("too many nested values")
 
     def map_item(key: object, item: Value) -> Value:
         return map_leaves(item, act, budget, deepest - 1, f"{name}.{key}" if name else str(key))

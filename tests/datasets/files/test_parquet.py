@@ -98,7 +98,7 @@ def test_other_schema_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_other_parquet_is_no_motion(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
     assert not is_motion_file(tmp_path / "a.parquet")
-    with pytest.raises(InputError, match="not one of motions"):
+    with pytest.raises(InputError, match="without motions"):
         open_motion(tmp_path / "a.parquet")
 
 

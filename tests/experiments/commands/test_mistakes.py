@@ -34,7 +34,7 @@ MISTAKES = {
     "data check": "PATH is missing; `selfcorrect data check --help`",
     "data convert clips": "--out PATH is missing",
     "--nonsense": "unknown option '--nonsense'",
-    "view notes.txt": "notes.txt: motions are read from .bvh",
+    "view notes.txt": "notes.txt: expected a motion file ..bvh",
     "correct nowhere.bvh": r"nowhere\.bvh: no such file or folder",
     "correct clips/aa.bvh": r"clips/aa\.bvh: no such file or folder; did you mean clips/a\.bvh\?",
     "correct": "no input; name motion files",
@@ -52,9 +52,9 @@ MISTAKES = {
     "correct clips/a.bvh -o loop": "loop",
     "correct clips/b.npz --delta layer.bvh": "delta needs a single BVH file",
     "correct shards -o shards": "would be overwritten",
-    "correct clips -o s3://motions/fixed": "no sets of motions are here",
+    "correct clips -o s3://motions/fixed": "no sets of motions found",
     "correct shards -o x://fixed --kinematic": "x://fixed: cannot be",
-    "correct s3://motions/a s3://motions/b": "expected one set of motions at an address, got 2",
+    "correct s3://motions/a s3://motions/b": "expected a single remote set of motions, got 2",
     "correct nonsense://a/b -o fixed": r"nonsense://a/b: cannot be reached .*nonsense",
     "check clips/a.bvh --picture worst": r"worst: a picture of findings must be a \.png file",
     "check clips/a.bvh -o clips/a.bvh --overwrite": "an input would be overwritten",
@@ -73,7 +73,7 @@ MISTAKES = {
     "check opensim": r"no motion files .*a\.mot: OpenSim's joint angles without their model; open both in OpenSim",
     "data convert clips --out x --to fbx": "fbx files can be read but not written; formats to write are bvh, amass",
     "data convert clips/a.bvh --to amass --out loop": "loop",
-    "data shard clips -o shards": "shards: exists; choose another place with --out, or give --overwrite",
+    "data shard clips -o shards": "shards: exists; choose another --out, or pass --overwrite",
     "data shard clips -o clips": "holds other files",
     "data shard clips -o loop": "loop: cannot be reached",
     "data shard clips -o new --motions-per-shard 0": "motions-per-shard must be at least 1, got 0",
@@ -83,7 +83,7 @@ MISTAKES = {
     f"toy {LOOPS['weighting']} --out loop": "loop",
     "compare nowhere.yaml": r"nowhere\.yaml: no such file",
     "verify empty": "no run, corrected motions or shards",
-    "motion --generator nosuch --dry-run": "generator nosuch needs a package",
+    "motion --generator nosuch --dry-run": "generator nosuch is not installed",
     "motion --seeds 1000000000": "seeds must be at most 1000000, got 1000000000",
     "motion --first-seed -1": "first_seed must be at least 0, got -1",
     "motion --policy augment --synthetic-ratio 1e308": "must be a number from 0 to 1e",
@@ -139,7 +139,7 @@ def test_own_output_is_recognised(command: str, tmp_path: Path, monkeypatch: pyt
     says(command)
     before = bytes_of(tmp_path / "made")
     said = says(command, code=2)
-    assert ": exists; choose another place with --out, or give --overwrite" in said
+    assert ": exists; choose another --out, or pass --overwrite" in said
     assert "not written by" not in said
     assert bytes_of(tmp_path / "made") == before
     says(command, "--overwrite")

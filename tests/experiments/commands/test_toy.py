@@ -112,7 +112,7 @@ def test_options_reach_settings() -> None:
 def test_unused_options_raise(says: Says) -> None:
     linear, curation, corrected = (LOOPS[name] for name in ("linear", "curation", "gaussian-correct"))
     refusal = says("toy", linear, curation, "--gamma=1", "--quick", code=2)
-    assert f"--gamma is no setting of {linear}, {curation}" in refusal
+    assert f"--gamma is not a setting of {linear}, {curation}" in refusal
     assert "gaussian_correct.py takes one --n, got 10, 20" in says("toy", corrected, "--n", 10, 20, "--quick", code=2)
     refusal = says("toy", corrected, "--gamma=1", "--quick", code=2)
     assert "gaussian-correct needs two or more strengths γ in ascending order" in refusal

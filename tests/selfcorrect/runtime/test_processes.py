@@ -61,7 +61,7 @@ def test_dead_server_raises_once(monkeypatch: pytest.MonkeyPatch) -> None:
     server.ensure_running()
     pid = server._forkserver_pid
     monkeypatch.setattr(forkserver, "connect_to_new_process", kill_after_connecting)
-    with pytest.raises(WorkerError, match="while they were started"):
+    with pytest.raises(WorkerError, match="while starting"):
         map_tasks(abs, [-1, -2], 2)
     monkeypatch.undo()
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # else the next call may meet a server that is just dying

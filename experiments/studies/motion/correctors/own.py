@@ -89,7 +89,7 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
         else:
             sandbox.call(apply_in_sandbox, _move_network, getattr(inputs.first_model, "device", torch.device("cpu")))
     except EndedError as error:
-        raise CorrectorError(f"corrector {name!r} was not made: {error}") from error
+        raise CorrectorError(f"corrector {name!r} could not be made: {error}") from error
     return _Sandboxed(sandbox, called, place, lifted)
 
 

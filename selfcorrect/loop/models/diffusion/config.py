@@ -90,7 +90,7 @@ class DiffusionConfig:
         for name, (least, most) in _BOUNDS.items():
             check_number(name, getattr(self, name), least, most)
         if self.guidance_scale != 1 and self.label_dropout == 0:
-            raise SettingError("label_dropout must be positive where guidance_scale is not 1, got 0")
+            raise SettingError("label_dropout must be positive if guidance_scale is not 1, got 0")
 
 
 _SMALL = 1e-12

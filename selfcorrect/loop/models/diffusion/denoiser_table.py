@@ -11,7 +11,11 @@ DENOISERS = Registry(
         Row("dct-mixer", f"{_NETWORKS}:DctMixer", "MLP-Mixer on cosine frequencies: quick to train, no jitter."),
         Row("dct-mlp", f"{_NETWORKS}:DctMlp", "MLP on the lowest cosine frequencies: smooth by construction."),
         Row("temporal-conv", f"{_NETWORKS}:TemporalConvolutions", "Dilated convolutions along time: smooth."),
-        Row("transformer", f"{_NETWORKS}:Transformer", "The encoder of the motion diffusion model, a token a frame."),
+        Row(
+            "transformer",
+            f"{_NETWORKS}:Transformer",
+            "The encoder of the motion diffusion model, with a token per frame.",
+        ),
     ],
     group="selfcorrect.denoisers",
 )

@@ -296,7 +296,9 @@ class MotionDiffusion(Saveable):
     def with_sampling(self, **settings: Any) -> Self:
         """Return the model with other sampling settings, named as in `SAMPLING`."""
         if others := settings.keys() - SAMPLING:
-            raise SettingError(f"sampling has the settings {', '.join(SAMPLING)}, got {', '.join(sorted(others))}")
+            raise SettingError(
+                f"expected sampling settings among {', '.join(SAMPLING)}, got {', '.join(sorted(others))}"
+            )
         return replace(self, config=replace(self.config, **settings))
 
     @property
@@ -380,7 +382,7 @@ class MotionDiffusion(Saveable):
 
     def _check(self, samples: Samples) -> None:
         if self.average is not None and self.network is None:
-            raise InputError("this diffusion model was kept only for sampling and cannot be trained on")
+            raise InputError("this diffusion model was kept only for sampling and cannot be trained further")
         if len(samples) == 0 or samples.event_shape != (self.frames, self.features):
             raise InputError(
                 f"training values must have shape (N ≥ 1, {self.frames}, {self.features}), "

@@ -125,7 +125,7 @@ def test_profile_round_trips(folder: Path):
         ({"toes": [[0, 0, 0, 1], [0, 0, 0, float("nan")]]}, "expected a unit quaternion"),
         ({"soles_m": [0.01]}, "expected two sole depths"),
         ({"soles_m": [0.01, 30.0]}, "expected two sole depths"),
-        ({"soles": 1}, "is not expected"),
+        ({"soles": 1}, "unknown entry"),
     ],
 )
 def test_other_file_raises(foot: dict[str, object], message: str, tmp_path: Path):

@@ -146,9 +146,9 @@ TABLE = "[tool.selfcorrect.check]"
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (f'{TABLE}\nignore = ["nonsense"]', "no rule is called 'nonsense'"),
-        (f'{TABLE}\nignore = "F4"', "ignore: expected list of texts"),
-        (f"{TABLE}\ntolerance = 3", "'tolerance' is not expected, there are select, ignore, thresholds"),
+        (f'{TABLE}\nignore = ["nonsense"]', "unknown rule 'nonsense'"),
+        (f'{TABLE}\nignore = "F4"', "ignore: expected list of strings"),
+        (f"{TABLE}\ntolerance = 3", "unknown entry 'tolerance'; expected select, ignore, thresholds"),
         (f'{TABLE}\nthresholds = {{F4 = "high"}}', "thresholds: F4: expected number"),
         (f"{TABLE}\nthresholds = {{F4 = nan}}", "the threshold of F4 must be a finite number"),
         (f"{TABLE}\nthresholds = {{F4 = true}}", "thresholds: F4: expected number"),

@@ -78,7 +78,7 @@ def test_full_disk_leaves_no_part(folder: Path, monkeypatch: pytest.MonkeyPatch,
     with monkeypatch.context() as patch:
         patch.setattr("shutil.copyfile", full)
         refusal = says("correct clips/steps.bvh --kinematic", code=2)
-    assert "corrected: No space left on device; what was committed before is intact" in refusal
+    assert "corrected: No space left on device; earlier commits are intact" in refusal
     assert not list((folder / "corrected").glob("*.bvh"))
     assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
 
@@ -87,7 +87,7 @@ def test_nothing_readable_exits_2(folder: Path, says: Says) -> None:
     for name in ("notes.txt", "more.txt"):
         (folder / name).write_text("no motion")
     printed = says("correct notes.txt more.txt", code=2)
-    assert "motions are read from .bvh, .npz, .pt, " in printed
+    assert "expected a motion file (.bvh, .npz, .pt, " in printed
     assert "selfcorrect: no file could be read. " in printed
 
 

@@ -111,7 +111,7 @@ def test_finished_set_needs_overwrite(folder: Path, walk: Motion, says: Says) ->
     line = "data shard clips/walks -o set --motions-per-shard 2"
     says(line)
     before = contents("set")
-    assert "set: exists; choose another place with --out, or give --overwrite" in says(line, code=2)
+    assert "set: exists; choose another --out, or pass --overwrite" in says(line, code=2)
     says(line, "--overwrite")
     assert contents("set") == before
     save_motion("clips/walks/1.bvh", walk, overwrite=True)
@@ -120,7 +120,7 @@ def test_finished_set_needs_overwrite(folder: Path, walk: Motion, says: Says) ->
     before = contents("set")
     for sources, out in (("set clips", "set"), ("clips set/shard-00000-0000.parquet", "set"), ("clips", "clips/set")):
         refusal = says(f"data shard {sources} -o {out} --overwrite", code=2)
-        assert f"{out}: a set cannot hold its sources, or lie in them" in refusal
+        assert f"{out}: a set cannot contain its sources or be inside them" in refusal
     for path in (folder / "clips" / "walks").iterdir():
         path.write_bytes(b"junk")
     says(line, "--overwrite", code=2)
@@ -263,7 +263,7 @@ def test_shards_become_files_again(folder: Path, says: Says) -> None:
         joints = [reread.skeleton.names.index(joint) for joint in packed[name].skeleton.names]  # beside end sites
         np.testing.assert_allclose(joint_positions(reread)[:, joints], joint_positions(packed[name]), atol=1e-5)
     refusal = says("data convert shards --out files", code=2)
-    assert "exists; choose another place with --out, or give --overwrite" in refusal
+    assert "exists; choose another --out, or pass --overwrite" in refusal
 
 
 @pytest.mark.parametrize("name", [b"a\nb.bvh", b"a\x1b[2Jb.bvh", b"caf\xe9.bvh"])

@@ -229,7 +229,7 @@ def test_primary_score_is_own_family(tmp_path: Path) -> None:
     assert "The primary score is share" in (tmp_path / "report.html").read_text()
     for bad, message in [
         ({"primary": "sprad"}, "`primary` names 'sprad'"),
-        ({"bounds": {"share": (1, 0)}}, "must be its least and its greatest value"),
+        ({"bounds": {"share": (1, 0)}}, "must be the lowest and the highest value"),
         ({"bounds": {"spread": (0, 1e-6)}}, "`bounds` of 'spread' are 0 and 1e-06, and .* was measured"),
     ]:
         with pytest.raises(SettingError, match=message):
@@ -340,8 +340,8 @@ def wrong_shape(samples: sc.Samples) -> sc.Samples:
 @pytest.mark.parametrize(
     ("corrector", "message"),
     [
-        (Counting(), r"corrector 'Counting' \(test_compare.py, line \d+\) gave two answers to the same samples"),
-        (wrong_shape, r"'wrong_shape' \(test_compare.py, line \d+\) was tried .* real .*\(80, 2\), got \(80, 1\)"),
+        (Counting(), r"corrector 'Counting' \(test_compare.py, line \d+\) gave different answers to the same samples"),
+        (wrong_shape, r"'wrong_shape' \(test_compare.py, line \d+\) failed in a trial .* real .*\(80, 2\), got \(80, 1\)"),
         (lambda samples: 1 / 0, r"corrector '<lambda>' .* ZeroDivisionError: division by zero \(test_compare.py, line"),
     ],
 )

@@ -75,7 +75,7 @@ def test_text_names_every_setting():
     ("axes", "message"),
     [
         ({"arms": ("replace,steps=many",)}, "steps: expected whole number"),
-        ({"arms": ("replace,polcy=real",)}, "'polcy' is not expected"),
+        ({"arms": ("replace,polcy=real",)}, "unknown entry 'polcy'"),
         ({"arms": ("replace,policy=real",)}, "each once"),
         ({"arms": ("replace,physics,matched,fast",)}, "got 'fast'"),
         ({"arms": ("replace,name=mine",)}, "leave out name=mine"),

@@ -127,7 +127,7 @@ def draws_losses(network: Normal, values: Tensor, labels: Tensor, generator: tor
     ("objective", "sampler", "cause"),
     [
         (likelihood, draws_samples, "draws from the global generator of torch in `sample`"),
-        (draws_losses, draw, "gave two results in `fit`"),
+        (draws_losses, draw, "gave different results in `fit`"),
     ],
 )
 def test_other_generators_raise(tmp_path, objective, sampler, cause) -> None:

@@ -192,9 +192,9 @@ def test_repair_returns_to_resumable(tmp_path: Path, damaged: int, keep_models: 
     path = run / f"generation-{damaged:04d}" / "metrics.json"
     path.write_bytes(path.read_bytes() + b" ")
     after = "the start" if remaining < 0 else f"generation {remaining}"
-    with pytest.raises(DamagedError, match=rf"what follows {after} can be done again \(--repair\)"):
+    with pytest.raises(DamagedError, match=f"--repair runs everything after {after} again"):
         FolderStore(run, {}, keep_models=keep_models)
-    with pytest.warns(UserWarning, match=f"what follows {after} is done again"):
+    with pytest.warns(UserWarning, match=f"everything after {after} is run again"):
         store = FolderStore(run, {}, keep_models=keep_models, repair=True)
     with store:
         assert store.latest == remaining

@@ -76,7 +76,7 @@ def test_damaged_environment_warns(tmp_path: Path, content: bytes | None) -> Non
         (tmp_path / "environment.json").unlink()
     else:
         (tmp_path / "environment.json").write_bytes(content)
-    with pytest.warns(UserWarning, match="in which environment"):
+    with pytest.warns(UserWarning, match="record of the environment"):
         claim_folder(tmp_path, CONFIG).release()
 
 

@@ -59,7 +59,7 @@ def test_appearing_file_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setattr(os, "link", refuse_links)
     path = tmp_path / "motion.bvh"
     write_atomically(tmp_path / "other.bvh", "ours", overwrite=False)
-    with pytest.raises(SettingError, match="appeared meanwhile"):
+    with pytest.raises(SettingError, match="created by another process"):
         write_meanwhile(path)
     assert path.read_text() == "theirs"
     assert (tmp_path / "other.bvh").read_text() == "ours"

@@ -269,7 +269,7 @@ def test_changed_corrector_stops_resume(users: Path, tmp_path: Path) -> None:
 def test_failure_names_line(users: Path, inputs: CorrectorInputs, number: int, line: str, message: str) -> None:
     name = f"tried{number}"
     (users / f"{name}.py").write_text(f"calls = []\ndef fix(motion):\n    {line}\n")
-    with pytest.raises(CorrectorError, match=rf"'{name}:fix' \({name}.py, line 2\) was tried .*: .*{message}"):
+    with pytest.raises(CorrectorError, match=rf"'{name}:fix' \({name}.py, line 2\) failed in a trial .*: .*{message}"):
         try_corrector(f"{name}:fix", inputs)
 
 

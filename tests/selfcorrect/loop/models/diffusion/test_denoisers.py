@@ -138,7 +138,7 @@ def test_presets_match_denoisers():
         ({"learning_rate": float("nan")}, "learning_rate must be a number from 1e-12"),
         ({"guidance_scale": -1.0}, "guidance_scale must be a number from 0"),
         ({"label_dropout": 1.0}, "label_dropout must be a number from 0 to 1, got 1.0"),
-        ({"label_dropout": 0.0, "guidance_scale": 2.0}, "label_dropout must be positive where guidance_scale"),
+        ({"label_dropout": 0.0, "guidance_scale": 2.0}, "label_dropout must be positive if guidance_scale"),
     ],
 )
 def test_config_error_names_field(change: dict, message: str):
