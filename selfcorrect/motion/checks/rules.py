@@ -150,7 +150,7 @@ RULES = (
     Rule(
         code="S1",
         name="jitter",
-        summary="White noise on the median joint, or at the end of what single joints move.",
+        summary="White noise on the median joint, or at the end of a limb with a shaking joint.",
         threshold=0.005,
         unit="m",
         message="the body shakes: {value:.3f} m of white noise",
@@ -314,7 +314,7 @@ RULES = (
         summary="Implausible frame rate.",
         threshold=7.2,
         unit="×",
-        message="the frame rate is {value:.1f} times off 35 per second",
+        message="the frame rate differs from 35 per second by a factor of {value:.1f}",
         source="5 to 250 frames per second",
         measure=pace.rate_factor,
     ),
@@ -324,7 +324,7 @@ RULES = (
         summary="The body falls in flight, or swings over its legs in walking, faster or slower than gravity allows.",
         threshold=0.15,
         unit="",
-        message="time runs {value:.0%} off gravity's pace",
+        message="time runs {value:.0%} faster or slower than gravity allows",
         measure=pace.pace_deviation,
     ),
     Rule(
