@@ -82,9 +82,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Fail unmarked tests that take too much processor time.
+    """Fail unmarked tests that take more than `--limit-s` of processor time.
 
-    The limit is `--limit-s`. It is in processor seconds, so a busy machine does not make tests fail.
+    Processor time is the measure, so a busy machine does not make tests fail.
     """
     start_s = sum(os.times()[:4])
     try:

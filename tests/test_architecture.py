@@ -1,7 +1,4 @@
-"""Imports follow the architecture; every package is installed.
-
-They are read from the sources.
-"""
+"""Imports in the sources follow the architecture; every package is installed."""
 
 from __future__ import annotations
 

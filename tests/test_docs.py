@@ -71,10 +71,7 @@ TUTORIALS = [page for page in TEXTS if "```console" in page.read_text()]
 
 
 def find_installed(text: str) -> set[str]:
-    """Return the packages that a page installs.
-
-    They are the base and what it names.
-    """
+    """Return the packages that a page installs: the base and those it names."""
     installs = re.findall(r"pip install (?:-c \S+ )?'?\.(?:\[([\w,]+)\])?'?((?: \w+)*)", text)
     extras = {extra for listed, _ in installs for extra in listed.split(",")}
     extras |= set(re.findall(r"[Ee]xtra `(\w+)`", text))
@@ -104,10 +101,7 @@ def find_installed(text: str) -> set[str]:
 
 
 def list_missing(text: str) -> list[str]:
-    """Return the optional packages that a page lacks.
-
-    Its installation does not bring them.
-    """
+    """Return the optional packages that a page's installation does not bring."""
     installed = find_installed(text)
     distributions = metadata.packages_distributions()
     return [
@@ -395,10 +389,7 @@ def named_arms(settings: MotionSettings) -> set[tuple[str, ArmSettings]]:
 
 
 def is_sampled_as_usual(named_arm: tuple[str, ArmSettings]) -> bool:
-    """Return whether an arm samples as its preset.
-
-    It must have a model.
-    """
+    """Return whether an arm has a model and samples as its preset."""
     arm = named_arm[1]
     return not arm.sampling and arm.remedy != "copying"
 
@@ -635,10 +626,7 @@ MODULE = re.compile(r"`my_module.py`[^\n]*:\n\n```python\n(.*?)```", re.DOTALL)
 
 
 def list_experiments(page: Path) -> list[list[str]]:
-    """Return a page's experiments, small.
-
-    They need no data or machine of the reader's.
-    """
+    """Return a page's experiments, small, that need no data or machine of the reader."""
     experiments = []
     for words in list_commands(page):
         if words[0] not in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):

@@ -25,10 +25,7 @@ ALLOWED = {
 
 
 def find_openings(tree: ast.AST) -> list[int]:
-    """Return lines that open files without the door.
-
-    They open them for reading.
-    """
+    """Return lines that open files for reading without the door."""
     return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Call) and opens(node)]
 
 

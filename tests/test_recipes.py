@@ -21,10 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def checkout(tmp_path: Path, stepping: Motion) -> Path:
-    """Return a folder with a sunken walk.
-
-    It stands 8 cm in the floor; another file is no motion.
-    """
+    """Return a folder with a walk 8 cm in the floor, and a file without motion."""
     save_motion(tmp_path / "sunk.bvh", replace(stepping, root_m=stepping.root_m - [0.0, 0.08, 0.0]))
     (tmp_path / "notes.txt").write_text("no motion")
     return tmp_path

@@ -1,7 +1,4 @@
-"""Public functions refuse wrong values in a sentence.
-
-They take arrays however they lie in memory.
-"""
+"""Public functions refuse wrong values in a sentence, and take arrays of any memory layout."""
 
 import inspect
 from collections.abc import Callable

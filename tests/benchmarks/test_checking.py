@@ -1,6 +1,6 @@
 """Planted faults are found; real clips raise no alarm.
 
-These are a few clips of what the benchmark measures on all.
+The benchmark measures the same on all clips, and these tests on a few.
 """
 
 from dataclasses import replace

@@ -1,7 +1,4 @@
-"""A sound stance passes the outside judge; faults do not.
-
-Each fault lowers its own component.
-"""
+"""The outside judge passes a sound stance, and each fault lowers its component."""
 
 from dataclasses import asdict, replace
 

@@ -111,9 +111,9 @@ def test_other_tilts_raise(tmp_path: Path) -> None:
 
 
 def make_stairs(steps: int = 3, depth: float = 0.3, rise: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
-    """Return vertices and triangles of stairs in one piece.
+    """Return vertices and triangles of stairs that rise along x, in one piece.
 
-    They rise along x: treads, risers, and the bottom.
+    The mesh has treads, risers, and the bottom.
     """
     vertices = []
     triangles = []

@@ -1,7 +1,4 @@
-"""The platform's zip installs and corrects without a network.
-
-Blender is bare.
-"""
+"""The platform's zip installs and corrects in a bare Blender without a network."""
 
 import os
 import re

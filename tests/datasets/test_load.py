@@ -10,10 +10,7 @@ from selfcorrect.datasets.splits import path_and_split
 
 @pytest.fixture
 def folder(tmp_path: Path, bvh_text: str) -> Path:
-    """Make BVH files at several depths and spellings.
-
-    Something else lies beside them.
-    """
+    """Make BVH files at several depths and spellings, beside other files."""
     for name in ("walk_01.bvh", "walk_02.BVH", "dances/tango 3.bvh", "dances/deep/12.bvh"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

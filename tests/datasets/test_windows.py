@@ -1,7 +1,4 @@
-"""Windows never show held-out frames in training.
-
-Each knows where it comes from.
-"""
+"""Windows know their source, and never show held-out frames in training."""
 
 import tracemalloc
 from dataclasses import replace
@@ -22,10 +19,7 @@ POLE = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
 
 
 def make_numbered_motion(frames: int, label: str = "a", source: str = "clip") -> Motion:
-    """Make a pole whose height numbers its frame.
-
-    Heights are in millimetres.
-    """
+    """Make a pole whose height is its frame number in millimetres."""
     root_m = np.zeros((frames, 3))
     root_m[:, 1] = np.arange(frames) / 1000
     return Motion(POLE, root_m, np.tile([0.0, 0, 0, 1], (frames, 1, 1)), 30.0, label=label, source=source)

@@ -1,7 +1,4 @@
-"""Every published method has a command or an example.
-
-These are loops, remedies, systems and measures.
-"""
+"""Every published loop, remedy, system and measure has a command or an example."""
 
 import shlex
 from collections.abc import Iterator
@@ -37,10 +34,7 @@ PAPER = "motion --preset paper-2794 --data HumanML3D --generator mdm checkpoint=
 
 
 def take_all(names: str, option: str) -> dict[str, str]:
-    """Map names to a command with all values.
-
-    The command is parsed once.
-    """
+    """Parse a command once with all values, and map names to commands."""
     return {name.partition(":")[0]: f"{option} {names}" for name in names.split()}
 
 

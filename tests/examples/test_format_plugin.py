@@ -1,6 +1,6 @@
 """A package can add a format.
 
-Its files are found by their content, converted and corrected.
+Its files are recognised by their content, converted and corrected.
 """
 
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""The template package builds and installs by pip.
-
-It extends selfcorrect.
-"""
+"""The template package builds, installs by pip, and extends selfcorrect."""
 
 import dataclasses
 import shutil

@@ -17,10 +17,7 @@ from selfcorrect.datasets.toy.digits import bundled_digits
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
-    """Return an idx file of unsigned bytes.
-
-    LeCun et al. define it.
-    """
+    """Return an idx file (LeCun et al.) of unsigned bytes."""
     return struct.pack(f">HBB{array.ndim}I", 0, 0x08, array.ndim, *array.shape) + array.tobytes()
 
 

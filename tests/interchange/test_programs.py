@@ -79,10 +79,7 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture
 def python(install: Callable[..., Path], tmp_path: Path) -> Run:
-    """Run a text with some packages; return its output.
-
-    There is nothing else installed.
-    """
+    """Run a text with some packages and nothing else installed, and return its output."""
 
     def run(packages: Sequence[str], text: str, *words: Path | str, fails: bool = False) -> str:
         environment = {**os.environ, "PYTHONPATH": str(install(*packages))}
@@ -96,10 +93,7 @@ def python(install: Callable[..., Path], tmp_path: Path) -> Run:
 
 @pytest.fixture
 def node(install: Callable[..., Path]) -> Callable[..., Any]:
-    """Run a module of `JAVASCRIPT`; return its JSON.
-
-    The module prints it last.
-    """
+    """Run a module of `JAVASCRIPT`, and return the JSON that it prints last."""
 
     def run(text: str, *words: Path) -> Any:
         folder = install(*JAVASCRIPT, node=True)

@@ -46,10 +46,7 @@ _OPTION = re.compile(r"^[│ ] (?:-\w+ \S+, )?(--[a-z][\w.-]*)(?:, --no-\S+)?(?:
 
 @cache
 def options_of(command: str) -> dict[str, str]:
-    """Map a command's options to their kinds.
-
-    The help lists them.
-    """
+    """Map the options that a command's help lists to their kinds."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         main([*command.split(), "--help"])
@@ -57,10 +54,7 @@ def options_of(command: str) -> dict[str, str]:
 
 
 def odd_value(kind: str, random: Random) -> list[str]:
-    """Return a bad value for an option.
-
-    A flag has none.
-    """
+    """Return a bad value for an option, or none for a flag."""
     if not kind:
         return []
     usual = NUMBERS if "INT" in kind or "FLOAT" in kind else PLACES if "PATH" in kind else TEXTS
@@ -82,10 +76,7 @@ def words_of(command: str, random: Random) -> list[str]:
 
 
 def in_place(words: list[str], place: Path) -> None:
-    """Run a command line in a folder, with a limit.
-
-    It is ended where it takes too long.
-    """
+    """Run a command line in a folder, and end it after a limit."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LONGEST_S)
     os.chdir(place)

@@ -1,7 +1,4 @@
-"""Damaged files are read, or a sentence names them.
-
-All formats, programs and datasets are tried.
-"""
+"""Damaged files of all formats, programs and datasets are read, or a sentence names them."""
 
 import gzip
 import json
@@ -48,10 +45,7 @@ def wrong_with(complaints: list[str], path: Path) -> list[str]:
 
 
 def look_at(path: Path) -> None:
-    """Read, check, measure, write and read a file.
-
-    It is written back moved.
-    """
+    """Read, check and measure a file, then write it moved and read it again."""
     file, refused = attempt(partial(open_motion, path, READING), InputError)
     complaints = [refused] if refused else []
     for work in (check, measure_motion):
@@ -228,10 +222,7 @@ def bytes_of(motion: Motion) -> bytes:
 
 
 def read_there(path: Path) -> bytes:
-    """Return what a file gives, or its refusal.
-
-    It gives motions and what is odd about them.
-    """
+    """Return a file's motions and what is odd about them, or its refusal."""
     try:
         return b"".join(bytes_of(motion) + repr(check(motion)).encode() for motion in open_motion(path).motions)
     except SelfcorrectError as error:

@@ -1,7 +1,4 @@
-"""Every option of reading has an effect or is refused.
-
-This holds for every command that reads motions.
-"""
+"""Every option of reading has an effect or is refused, in every command."""
 
 import contextlib
 import io

@@ -1,7 +1,4 @@
-"""What is written is read again, or refused.
-
-The skeleton may be any.
-"""
+"""Motions on any skeleton are read again as written, or refused."""
 
 from contextlib import suppress
 from pathlib import Path

@@ -114,10 +114,7 @@ def _timeless(content: bytes) -> bytes:
 
 
 def damage_in(folder: Path) -> list[str]:
-    """Return what is damaged in a folder's generations.
-
-    Those below count, too.
-    """
+    """Return the damage in a folder's generations, including nested ones."""
     runs = {path.parent for path in folder.rglob("generation-*") if path.parent.suffix != ".tmp"}
     return [line for run in runs for lines in find_damage(run).values() for line in lines]
 

@@ -1,7 +1,4 @@
-"""Imports load only the modules they need.
-
-Each line of program needs one.
-"""
+"""Each line of the program loads only the modules that it needs."""
 
 from pathlib import Path
 

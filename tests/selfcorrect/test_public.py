@@ -1,7 +1,4 @@
-"""`import selfcorrect` is light and typed.
-
-It has the names that the changelog speaks of.
-"""
+"""`import selfcorrect` is light and typed, and has the names of the changelog."""
 
 import ast
 import sys

@@ -1,6 +1,6 @@
-"""The assertion separates stable from collapsing loops.
+"""The assertion separates stable from collapsing loops, and never passes silently.
 
-It says what it saw, and never passes silently.
+Its message says what it saw.
 """
 
 import inspect
@@ -21,10 +21,7 @@ DATA = torch.randn((80, 2), generator=torch.Generator().manual_seed(0), dtype=to
 
 
 def whiten(samples: Samples) -> Samples:
-    """Correct as a user who knows the truth.
-
-    It is a standard normal.
-    """
+    """Correct as a user who knows that the truth is a standard normal."""
     centred = samples.values - samples.values.mean(0)
     root = torch.linalg.cholesky(centred.T @ centred / len(centred))
     return samples.with_values(torch.linalg.solve_triangular(root, centred.T, upper=False).T)

@@ -1,7 +1,4 @@
-"""Wrong types and values get one sentence.
-
-It comes before anything runs and says what is expected.
-"""
+"""Wrong types and values raise, before anything runs, a sentence with what is expected."""
 
 from __future__ import annotations
 

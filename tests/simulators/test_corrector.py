@@ -157,10 +157,7 @@ def alike(first: Motion, second: Motion) -> bool:
 
 
 def assert_moved_as_one(correction: CorrectedMotion, given: Motion, frames: slice) -> None:
-    """Check that frames move with the floor alone.
-
-    They keep their poses, and the floor is put at 0.
-    """
+    """Check that frames keep their poses and move with the floor to 0."""
     moved_m = (correction.motion.root_m - given.root_m)[frames]
     np.testing.assert_allclose(moved_m, np.broadcast_to(moved_m[0] * (0.0, 1.0, 0.0), moved_m.shape), atol=1e-9)
     np.testing.assert_array_equal(correction.motion.rotations[frames], given.rotations[frames])

@@ -1,6 +1,6 @@
-"""Corrections of damage commute and delete no pose.
+"""Corrections of damage delete no pose and are never silent.
 
-They commute with mirror, heading and axes, and are never silent.
+They commute with mirroring, heading and axes.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""Feet are planted on described ground.
-
-All is measured against it.
-"""
+"""Feet are planted on described ground, and everything is measured against it."""
 
 import json
 from dataclasses import replace
@@ -32,10 +29,7 @@ from selfcorrect.simulators.stages.scene import Scene
 
 
 def lowest_m(motion: Motion) -> np.ndarray:
-    """Return the soles' lowest heights (T,).
-
-    They are above the motion's ground.
-    """
+    """Return the lowest heights (T,) of the soles above the motion's ground."""
     seen = level_feet(motion)
     assert seen.ground is not None
     return seen.ground.above_m(world_sole_points(seen.skeleton, *pose_joints(seen))).min(1)
@@ -54,10 +48,7 @@ def planted_walk(planted_walk: Motion) -> Motion:
 
 @pytest.fixture(scope="module")
 def stairs(planted_walk: Motion) -> tuple[Motion, list[Support]]:
-    """Walk up solid stairs of 18 cm.
-
-    Returns what carries it when, too.
-    """
+    """Walk up solid stairs of 18 cm, and return the supports with their frames."""
     motion, truth = stepping(planted_walk, stair_heights(planted_walk, 0.18), arc_m=0.12)
     return replace(motion, ground=stairs_under(motion, truth), feet=get_foot_frames(planted_walk)), truth
 

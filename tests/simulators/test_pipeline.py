@@ -31,20 +31,14 @@ ALWAYS = PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate="always")
 
 @pytest.fixture(scope="module")
 def shaken(walk: Motion) -> Motion:
-    """Return a walk that no floor explains.
-
-    It sways by 12 cm twice a second.
-    """
+    """Return a walk that sways by 12 cm twice a second, which no floor explains."""
     times_s = np.arange(len(walk)) / walk.fps
     return replace(walk, root_m=walk.root_m + 0.12 * np.sin(15 * times_s)[:, None] * [1.0, 0.0, 0.0])
 
 
 @pytest.fixture(scope="module")
 def corrections(walk: Motion, shaken: Motion) -> dict[str, list[CorrectedMotion]]:
-    """Correct both walks with every simulation choice.
-
-    Each is alone.
-    """
+    """Correct both walks separately with every simulation choice."""
     return {corrector.simulate: [corrector([motion])[0] for motion in (walk, shaken)] for corrector in (AUTO, ALWAYS)}
 
 

@@ -27,10 +27,7 @@ def captured_motions(cmu: Path) -> dict[str, Motion]:
 
 @pytest.fixture(scope="module")
 def test_split(captured_motions: dict[str, Motion]) -> dict[str, Motion]:
-    """Return the test split with its floors at 0.
-
-    That `load_cmu` gives just this is a separate test.
-    """
+    """Return the test split with its floors at 0, which another test compares with `load_cmu`."""
     heights_m = {name: observe(motion).floor_m for name, motion in captured_motions.items()}
     return {
         name: replace(motion, root_m=motion.root_m - np.array([0, heights_m[name], 0]))

@@ -1,7 +1,4 @@
-"""Conclusions are stated with evidence and follow the file.
-
-They say what it was read as.
-"""
+"""Conclusions about a file are stated with evidence and follow the file."""
 
 from dataclasses import replace
 from pathlib import Path

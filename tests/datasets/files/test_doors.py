@@ -1,7 +1,4 @@
-"""One clip gives the same positions at every door.
-
-It comes in every disguise.
-"""
+"""One clip, in every disguise, gives the same positions in every command."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -51,10 +48,7 @@ def rotations_before_positions(motion: Motion) -> RiggedMotion:
 
 
 def moving_offsets(motion: Motion) -> RiggedMotion:
-    """Put offsets into position channels.
-
-    They are zero in the hierarchy.
-    """
+    """Move offsets from the hierarchy into position channels."""
     clip = clip_of(motion)
     frames = len(motion)
     stretches_m = {joint: np.tile(motion.skeleton.offsets_m[joint], (frames, 1)) for joint in range(1, 22)}
@@ -107,7 +101,7 @@ def with_end_sites(motion: Motion) -> RiggedMotion:
 
 
 def with_bones_without_length(motion: Motion) -> RiggedMotion:
-    """Add joints without length, as rigs with helpers do.
+    """Add joints without length, as rigs with helpers have.
 
     They are above each leg and at the end of the spine.
     """
@@ -178,10 +172,7 @@ def at_convert(path: Path) -> Motion:
 
 
 def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
-    """Return what `selfcorrect correct` gives a corrector.
-
-    It changes nothing and so leaves the file as it was.
-    """
+    """Return what `selfcorrect correct` gives a corrector that changes nothing."""
     seen: list[Motion] = []
 
     def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:

@@ -31,10 +31,7 @@ def read(path: Path) -> Motion:
 
 @pytest.fixture
 def motion() -> Motion:
-    """Return a body with HumanML3D's bone lengths.
-
-    No format has to change them.
-    """
+    """Return a body with HumanML3D's bone lengths, which every format can hold."""
     random = np.random.default_rng(2)
     average_m = SMPL_BODY.average().offsets_m
     lengths_m = np.linalg.norm(TARGET_OFFSETS_M, axis=-1, keepdims=True)

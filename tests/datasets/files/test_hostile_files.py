@@ -55,10 +55,7 @@ def little_memory(more: int = 2**30) -> Iterator[None]:
 
 
 def assert_refused(path: Path, match: str) -> None:
-    """Assert that a file is refused quickly and by name.
-
-    It takes seconds of processor time and at most a gigabyte.
-    """
+    """Assert that a file is refused by name, within seconds and a gigabyte."""
     start = time.process_time()
     with little_memory(), pytest.raises(InputError, match=match) as refusal:
         open_motion(path)

@@ -1,7 +1,4 @@
-"""Odd joint names come back, or a note tells.
-
-The note says what was changed.
-"""
+"""Odd joint names are kept, or a note says what was changed."""
 
 import json
 import warnings

@@ -23,10 +23,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 
 @pytest.fixture
 def mb_clip(cmu: Path) -> Path:
-    """Return a clip whose rest pose stands with legs apart.
-
-    It is real.
-    """
+    """Return a real clip whose rest pose stands with legs apart."""
     rows = csv.DictReader((cmu / "index.csv").open())
     return cmu / next(row["file"] for row in rows if row["skeleton"] == "mb" and row["category"] == "walk")
 

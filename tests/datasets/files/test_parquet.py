@@ -160,10 +160,7 @@ def encode_integer(value: int) -> bytes:
 
 
 def write_page(size: int, stored: bytes, values: int) -> bytes:
-    """Make a data page whose header claims a size.
-
-    It claims a number of values, too.
-    """
+    """Make a data page whose header claims a size and a number of values."""
     numbers = b"".join(b"\x15" + encode_integer(number) for number in (0, size, len(stored)))
     return numbers + b"\x2c\x15" + encode_integer(values) + b"\x15\x00\x00\x00" + stored
 

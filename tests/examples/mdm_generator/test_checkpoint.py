@@ -23,10 +23,7 @@ def checkpoint(count: int) -> bytes:
 
 
 def compress(content: bytes) -> bytes:
-    """Compress all members of a PyTorch file.
-
-    PyTorch reads it, too.
-    """
+    """Compress all members of a PyTorch file, which PyTorch still reads."""
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as plain, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in plain.namelist():

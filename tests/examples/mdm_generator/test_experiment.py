@@ -60,10 +60,7 @@ SMALL = [
 
 @pytest.fixture(scope="module", autouse=True)
 def few_samples() -> Iterator[None]:
-    """Measure few samples at the end of an arm.
-
-    The jobs run in this process.
-    """
+    """Measure few samples at the end of an arm, with jobs in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "MULTIMODAL", Multimodality(captions=3, motions=4, pairs=2))
         patch.setitem(PRESETS, "paper-2794", replace(PRESETS["paper-2794"], feasibility_count=4))

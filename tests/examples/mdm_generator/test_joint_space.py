@@ -1,7 +1,4 @@
-"""Retrieval gives known answers and those of chance.
-
-It agrees with a slow plain version.
-"""
+"""Retrieval gives known answers, chance, and the results of a slow plain version."""
 
 import numpy as np
 import pytest
@@ -11,10 +8,7 @@ RNG = np.random.default_rng
 
 
 def by_sorting(captions: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Compute R-precision by sorting, as the field does.
-
-    It sorts all distances of a batch, and looks for one's own.
-    """
+    """Compute R-precision as the field does, by sorting all distances of a batch."""
     hits = np.zeros(3)
     total = 0
     for start in range(0, len(captions) - 31, 32):

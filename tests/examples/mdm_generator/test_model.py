@@ -1,7 +1,4 @@
-"""The diffusion model agrees with its layers by hand.
-
-It agrees with the published sampling loop, too.
-"""
+"""The diffusion model agrees with its layers by hand and the published sampling loop."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -93,10 +90,7 @@ def test_sinusoids_match_file() -> None:
 
 
 def real(model: MdmDiffusion) -> Samples:
-    """Make one motion per prompt, constant by label.
-
-    It has the prompt's length.
-    """
+    """Make one motion per prompt, of the prompt's length, constant by label."""
     labels = torch.arange(3)
     levels = torch.tensor([-1.0, 0.5, 1.5])[labels]
     values = levels[:, None, None].expand(3, FRAMES, 263)

@@ -35,10 +35,7 @@ JUDGE: Any = Perfect()
 
 
 def make_protocol(count: int = COUNT, seed: int = 0) -> FieldProtocol:
-    """Make motions that stand where their captions say.
-
-    Each has two captions.
-    """
+    """Make motions that stand where their captions say, with two captions each."""
     places = np.random.default_rng(seed).normal(size=(count, 6)).round(3)
     lengths = np.random.default_rng(1).integers(40, 200, count)
     motions = []

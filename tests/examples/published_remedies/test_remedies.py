@@ -1,6 +1,6 @@
-"""Every published remedy does what its paper says.
+"""Every published remedy runs and changes the loop as its paper says.
 
-It runs and changes the loop, on a mixture of two Gaussians.
+The loop is a mixture of two Gaussians.
 """
 
 import math

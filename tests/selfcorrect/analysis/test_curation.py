@@ -1,6 +1,6 @@
-"""Curation agrees with known answers and a recursion.
+"""Curation agrees with known answers, and for one model with a recursion.
 
-There are several raters and models; the recursion is for one model.
+There are several raters and models.
 """
 
 import numpy as np

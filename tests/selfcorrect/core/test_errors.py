@@ -1,7 +1,4 @@
-"""Errors survive the journey between processes.
-
-The caller gets the same sentence.
-"""
+"""Errors travel between processes with the same message."""
 
 import pickle
 from concurrent.futures import ProcessPoolExecutor

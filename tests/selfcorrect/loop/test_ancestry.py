@@ -1,7 +1,4 @@
-"""Ancestry tracks parents, founders and distances.
-
-It knows what survives, and how far values have walked.
-"""
+"""Ancestry tracks parents, founders, survivors, and how far values have walked."""
 
 import math
 from dataclasses import replace

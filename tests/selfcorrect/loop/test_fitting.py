@@ -1,7 +1,4 @@
-"""Fittings obey their algebra and known laws.
-
-These are those of loops.
-"""
+"""Fittings obey their algebra and the known laws of loops."""
 
 from dataclasses import replace
 
@@ -96,10 +93,7 @@ START = 3.0
 
 
 def corrected_loop(strength: float, *, reworked: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return means and variances (SEEDS,) of one generation.
-
-    It is corrected towards a target and extrapolated.
-    """
+    """Return means and variances (SEEDS,) of a corrected and extrapolated generation."""
     _, last = corrected_states(strength, reworked=reworked)
     return last["mean"].flatten().numpy(), last["covariance"].flatten().numpy()
 

@@ -115,10 +115,7 @@ def test_judge_gets_both_series():
 
 
 class CountingModel(Gaussian):
-    """A Gaussian that counts steps; fine-tuning adds up.
-
-    Steps of the optimiser are counted.
-    """
+    """A Gaussian that counts optimiser steps, added up by fine-tuning."""
 
     def fit(self, samples, steps, stream):
         fitted = super().fit(samples, steps, stream)
@@ -307,10 +304,7 @@ def test_unknown_label_raises():
 
 
 class Drifting:
-    """Moves samples by the mean of all seen.
-
-    It is a running mean, which the corrector keeps.
-    """
+    """Moves samples by the running mean of all samples so far."""
 
     def __init__(self) -> None:
         self.mean, self.seen = torch.zeros(()), torch.tensor(0)
@@ -390,10 +384,7 @@ def test_invalid_evaluation_raises(scores: object) -> None:
 
 @dataclass(frozen=True)
 class Odd(Gaussian):
-    """A trained model that draws changed samples.
-
-    `change` makes them.
-    """
+    """A trained model whose draws are changed by `change`."""
 
     change: Any = None
 

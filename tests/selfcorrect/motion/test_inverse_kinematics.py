@@ -1,7 +1,4 @@
-"""Inverse kinematics is exact on joint positions.
-
-Skeletons and rotations have known answers.
-"""
+"""Inverse kinematics is exact on joint positions with known answers."""
 
 import numpy as np
 import pytest
@@ -16,10 +13,7 @@ from selfcorrect.motion.skeleton import smpl_22
 
 @pytest.fixture
 def motion() -> Motion:
-    """Rotate joints at random on a sloping skeleton.
-
-    Its hips and collars slope, as real ones do.
-    """
+    """Rotate joints at random on a skeleton with sloping hips and collars."""
     random = np.random.default_rng(4)
     offsets_m = BONE_AXES * random.uniform(0.1, 0.4, (22, 1))
     offsets_m[[1, 2], 1] = -0.08
@@ -75,10 +69,7 @@ _ENDS = [7, 8, 20, 21]
 
 
 def _stretch_bones(motion: Motion, most: float) -> np.ndarray:
-    """Return joints (T, J, 3) of changing bones.
-
-    They get longer and shorter by up to a share.
-    """
+    """Return joints (T, J, 3) whose bones stretch and shrink by up to a share."""
     joints_m = joint_positions(motion)
     random = np.random.default_rng(5)
     shares = 1 + most * random.uniform(-1, 1, (*joints_m.shape[:2], 1))

@@ -1,6 +1,6 @@
-"""Forward kinematics agrees to the bit with plain code.
+"""Forward kinematics agrees to the bit with plain code, for arrays of any shape.
 
-That goes joint by joint; arrays may have any shape.
+The plain code goes joint by joint.
 """
 
 import weakref

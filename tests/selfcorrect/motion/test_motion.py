@@ -1,7 +1,4 @@
-"""Motions are checked before anything is computed.
-
-Their numbers are.
-"""
+"""The numbers of motions are checked before anything is computed."""
 
 import numpy as np
 import pytest

@@ -193,10 +193,7 @@ def test_imported_modules_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def of_script(text: str) -> Identity:
-    """Return the identity of `fix` in a script.
-
-    The script is run.
-    """
+    """Run a script, and return the identity of its `fix`."""
     names: dict = {"__name__": "__main__"}
     exec(text, names)
     return identity_of(names["fix"])

@@ -7,10 +7,7 @@ from selfcorrect.runtime.object_cache import remember_by_object
 
 
 class _Thing:
-    """An object that equals no other.
-
-    It can be referred to weakly.
-    """
+    """An object that equals no other and allows weak references."""
 
 
 def test_results_are_cached_weakly():

@@ -1,6 +1,6 @@
-"""Worker processes keep order and report errors.
+"""Worker processes keep order, report errors and survive the death of one.
 
-Their death and parts of work in threads are tested, too.
+Work in threads is tested, too.
 """
 
 import math

@@ -30,10 +30,7 @@ def tools() -> Registry[Row]:
 
 
 def install(folder: Path, package: str, **members: str) -> None:
-    """Leave what pip leaves of a package.
-
-    It has entry points.
-    """
+    """Leave what pip leaves of a package with entry points."""
     add_package(folder, package, "\n".join([f"[{GROUP}]", *map(" = ".join, members.items())]))
 
 

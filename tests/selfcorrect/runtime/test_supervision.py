@@ -1,7 +1,4 @@
-"""Code of others cannot end or hang us.
-
-It cannot change what others draw, either.
-"""
+"""Code of others cannot end or hang us, nor change what others draw."""
 
 import random
 import signal

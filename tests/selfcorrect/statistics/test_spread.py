@@ -8,10 +8,7 @@ from selfcorrect.statistics.spread import total_variance, trace_ratio, within_la
 
 @pytest.fixture
 def clusters() -> tuple[np.ndarray, np.ndarray]:
-    """Return three classes, ten apart.
-
-    Each has unit variance in two dimensions.
-    """
+    """Return three classes, ten apart, with unit variance in two dimensions."""
     labels = np.repeat([0, 1, 2], 400)
     samples = np.random.default_rng(0).normal(size=(1200, 2))
     samples[:, 0] += 10 * labels

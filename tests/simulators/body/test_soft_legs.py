@@ -49,10 +49,7 @@ def swing(times_s: np.ndarray, hertz: float, phase: float = 0.0) -> np.ndarray:
 
 
 def stepping(times_s: np.ndarray) -> dict[str, np.ndarray]:
-    """Step on the spot with straight stance legs.
-
-    They are almost straight.
-    """
+    """Step on the spot with almost straight stance legs."""
     sides = (("left", swing(times_s, 0.9)), ("right", swing(times_s, 0.9, np.pi)))
     return {
         f"{side}_{part}": factor * lift + (0.03 if part == "knee" else 0.0)

@@ -130,10 +130,7 @@ def test_skeletons_without_legs_are_refused(adult, stand):
 
 
 def swinging(motion: Motion) -> Motion:
-    """Slide the floor to and fro.
-
-    It reaches 0.6 m/s.
-    """
+    """Slide the floor to and fro at up to 0.6 m/s."""
     times_s = np.arange(len(motion)) / motion.fps
     return replace(motion, root_m=motion.root_m + np.outer(0.6 / np.pi * np.sin(np.pi * times_s), [1.0, 0.0, 0.0]))
 

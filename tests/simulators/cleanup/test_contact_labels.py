@@ -1,7 +1,4 @@
-"""File contacts survive changes and hold feet.
-
-They are evidence for standing feet.
-"""
+"""Contact labels of files survive changes, and are evidence for standing feet."""
 
 from dataclasses import replace
 from pathlib import Path

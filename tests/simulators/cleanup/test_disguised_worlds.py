@@ -1,7 +1,4 @@
-"""Tilted floors and repeated frames are seen through.
-
-They are files whose world or clock is not what it seems.
-"""
+"""Corrections see through tilted floors and repeated frames."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,10 +34,7 @@ def notes_of(correction: CorrectedMotion, kind: NoteKind) -> list[float | None]:
 
 
 def turning_walk() -> Motion:
-    """Return a walk along a curve.
-
-    Its stances are apart along both axes of the floor.
-    """
+    """Return a walk along a curve, with stances apart along both axes of the floor."""
     return made_motion("turn", frames=180)
 
 
@@ -93,10 +87,7 @@ def test_style_and_rig_hide_no_tilt(tilt_deg: float, direction_rad: float) -> No
 
 
 def with_growing_tilt(motion: Motion, axis: np.ndarray, *, about_a_point: bool) -> Motion:
-    """Turn the world by up to 8 degrees.
-
-    It turns about the origin, or about the body, whose feet stand.
-    """
+    """Tilt the world by up to 8 degrees, about the origin or the body on standing feet."""
     turns = Rotation.from_rotvec(np.radians(8.0) * np.linspace(0, 1, len(motion))[:, None] * axis)
     rotations = turn_joint(motion, 0, turns, outside=True).rotations
     root_m = turns.apply(motion.root_m)

@@ -216,10 +216,7 @@ def gliding(motion: Motion, speed_m_s: float, start: int = 0) -> Motion:
 
 
 def gesturing(frames: int) -> Motion:
-    """Stand with arms that never come back.
-
-    So the motion is no loop.
-    """
+    """Stand with arms that never come back, so that the motion is not a loop."""
     idle = made_motion("idle", frames=frames)
     bends = Rotation.from_rotvec(np.outer(np.linspace(0.0, 1.2, frames), [1.0, 0.0, 0.0]))
     return pose_joint(idle, "left_elbow", bends)

@@ -35,19 +35,13 @@ STANDING_KINDS: tuple[Kind, ...] = ("walk", "turn", "idle")
 
 
 def without_toes(motion: Motion) -> Motion:
-    """Return a body with boxes on its ankles.
-
-    They are its feet.
-    """
+    """Return a body with boxes on its ankles as feet."""
     parts = tuple("" if part.endswith("_foot") else part for part in motion.skeleton.parts)
     return replace(motion, skeleton=replace(motion.skeleton, parts=parts))
 
 
 def sliding(motion: Motion) -> Motion:
-    """Swing the root and sink a stance.
-
-    The root moves over the floor.
-    """
+    """Swing the root over the floor and sink a stance."""
     times_s = np.arange(len(motion)) / motion.fps
     swing_m = 0.05 * np.sin(2 * np.pi * 0.7 * times_s)
     sunk_m = -0.02 * np.sin(2 * np.pi * 0.4 * times_s) ** 2
@@ -55,10 +49,7 @@ def sliding(motion: Motion) -> Motion:
 
 
 def largest_change_of_pose_m(first: Motion, second: Motion) -> float:
-    """Return joint distances after a constant upward shift.
-
-    They are the largest between the two motions.
-    """
+    """Return the largest joint distance of two motions after a constant upward shift."""
     apart_m = joint_positions(second) - joint_positions(first)
     apart_m[..., 1] -= np.median(apart_m[..., 1])
     return float(np.linalg.norm(apart_m, axis=-1).max())

@@ -39,10 +39,7 @@ def repair_knees(motion: Motion) -> Motion:
 
 
 def with_flip(motion: Motion, side: str, frames: slice) -> Motion:
-    """Turn a leg by half about its length.
-
-    This is the line from hip to ankle.
-    """
+    """Rotate a leg by half a turn about the line from hip to ankle."""
     hip = motion.skeleton.parts.index(f"{side}_hip")
     ankle = motion.skeleton.parts.index(f"{side}_ankle")
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
@@ -164,10 +161,7 @@ HELD_FRAMES = 60
 
 
 def stopping(kind, frames: int) -> Motion:
-    """Slow down and stop at frame `frames` − 1.
-
-    This takes 24 frames.
-    """
+    """Slow down within 24 frames and stop at frame `frames` − 1."""
     made = made_motion(kind, frames=frames)
     slowing = 1 - (1 - np.linspace(0.0, 1.0, 24)) ** 2
     times = np.concatenate([np.arange(frames - 12), frames - 13 + 12 * slowing[1:], np.full(HELD_FRAMES, frames - 1)])

@@ -1,7 +1,4 @@
-"""Noise and spikes are removed; motion stays.
-
-Captures have both.
-"""
+"""Noise and spikes, as in captures, are removed; motion stays."""
 
 from dataclasses import replace
 
@@ -213,10 +210,7 @@ def test_knee_flip_throws_no_leg(walk):
 
 
 def shake(motion: Motion, part: str, frames: slice, noise_rad: float, seed: int = 0) -> tuple[Motion, list[int]]:
-    """Shake a part's joints for a while.
-
-    Returns these joints, too.
-    """
+    """Shake a part's joints for a while, and return these joints, too."""
     joints = [joint for joint, name in enumerate(motion.skeleton.parts) if name in LIMB_JOINTS[part]]
     rotations = motion.rotations.copy()
     shape = rotations[frames][:, joints].shape

@@ -1,6 +1,6 @@
-"""Standing feet are held, sunken limbs come up.
+"""Standing feet are held, and sunken limbs come up.
 
-Limbs and trunks rise by bending where that does. All else stays.
+Limbs and trunks bend if that raises them. Everything else stays.
 """
 
 from dataclasses import replace

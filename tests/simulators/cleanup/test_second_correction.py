@@ -1,7 +1,4 @@
-"""Corrections come to rest and keep what was meant.
-
-Who climbs, hovers or leaps stays.
-"""
+"""Corrections come to rest and keep intended motion, such as climbs and leaps."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -92,10 +89,7 @@ def test_noisy_capture_is_stable(cmu: Path) -> None:
 
 
 def shift_for_a_moment(motion: Motion, direction: tuple[float, float, float]) -> Motion:
-    """Move the root away and back midway.
-
-    This takes 20 frames.
-    """
+    """Move the root away and back midway, for 20 frames."""
     size = np.zeros(len(motion))
     middle = len(motion) // 2
     size[middle - 10 : middle + 10] = np.sin(np.pi * np.arange(20) / 20) ** 2

@@ -1,7 +1,4 @@
-"""Bodies that swing above the floor come back.
-
-Those in flight and on supports stay.
-"""
+"""Bodies that swing above the floor come back, unless in flight or on supports."""
 
 from dataclasses import replace
 

@@ -1,7 +1,4 @@
-"""Jumps at splices and seams are mended.
-
-They may last for some frames; other motion is left alone.
-"""
+"""Jumps at splices and seams, also of some frames, are mended; other motion stays."""
 
 from dataclasses import replace
 
@@ -33,10 +30,7 @@ def mend_splices(motion: Motion) -> Motion:
 
 
 def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
-    """Move the later frames by half a metre.
-
-    They are turned, too.
-    """
+    """Move the later frames by half a metre, and rotate them."""
     turn = Rotation.from_rotvec([0.0, turn_rad, 0.0])
     root_m = motion.root_m.copy()
     root_m[frame:] = turn.apply(root_m[frame:] - root_m[frame]) + root_m[frame] + [0.3, 0.0, -0.4]

@@ -28,10 +28,7 @@ UP = np.array([0.0, 1.0, 0.0])
 
 
 def slide_body(motion: Motion, speed_m_s: float) -> Motion:
-    """Swing the motion over the floor at this speed.
-
-    It is the highest.
-    """
+    """Swing the motion over the floor at up to this speed."""
     times_s = np.arange(len(motion))[:, None] / motion.fps
     return replace(motion, root_m=motion.root_m + speed_m_s / np.pi * np.sin(np.pi * times_s) * [1.0, 0.0, 0.0])
 

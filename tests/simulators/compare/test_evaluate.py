@@ -1,7 +1,4 @@
-"""Evaluation says why motions fail and what helped.
-
-It says why they moved far, too.
-"""
+"""Evaluation says why motions fail or moved far, and what helped."""
 
 from dataclasses import replace
 
@@ -171,10 +168,7 @@ def test_nothing_simulated_is_no_timeline(walk):
 
 
 def without_toes(motion: Motion, sole_m: float) -> Motion:
-    """Return a body with boxes below its ankles.
-
-    They are its feet, and the soles are so far below.
-    """
+    """Return a body with boxes below its ankles as feet, and soles as deep."""
     skeleton = motion.skeleton
     remaining = [joint for joint, part in enumerate(skeleton.parts) if not part.endswith("_foot")]
     parents = tuple(remaining.index(skeleton.parents[joint]) if joint else -1 for joint in remaining)

@@ -1,7 +1,4 @@
-"""PyBullet agrees with known closed forms.
-
-It is driven as we drive it.
-"""
+"""PyBullet, driven as by the corrector, agrees with known closed forms."""
 
 import subprocess
 import sys
@@ -41,10 +38,7 @@ def ids(world: PyBulletWorld) -> tuple[int, int]:
 
 
 def sole_height_m(body: Humanoid) -> float:
-    """Return the root's height in the rest pose.
-
-    The soles are on the floor.
-    """
+    """Return the root's height in the rest pose with soles on the floor."""
     return -float(rest_points_m(body)[: len(body.soles), 1].min())
 
 

@@ -86,10 +86,7 @@ def test_roughening_change_is_smoothed(walk: Motion) -> None:
 
 
 def flipping(motion: Motion, most_rad: float, frames: int) -> Motion:
-    """Flip the left knee every few frames.
-
-    It goes to its other side, its ankle as it was.
-    """
+    """Flip the left knee to its other side every few frames, keeping its ankle."""
     hip = motion.skeleton.parts.index("left_hip")
     knee = motion.skeleton.parts.index("left_knee")
     ankle = motion.skeleton.parts.index("left_ankle")

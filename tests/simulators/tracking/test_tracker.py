@@ -45,10 +45,7 @@ def follow_plans(engine: str, *plans: MotionPlan, scene: Scene = PLAIN) -> list[
 
 @pytest.fixture
 def leaving(stand: Motion) -> Motion:
-    """Stand, then move 2 m in a frame.
-
-    The stand takes half a second.
-    """
+    """Stand for half a second, then move 2 m in a frame."""
     away_m = 2.0 * (np.arange(len(stand)) >= 15)[:, None] * [1.0, 0.0, 0.0]
     return replace(stand, root_m=stand.root_m + away_m)
 

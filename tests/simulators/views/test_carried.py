@@ -1,6 +1,6 @@
-"""Unrelated poses and carried bodies are kept and named.
+"""Unrelated poses and carried bodies are kept and reported.
 
-Lifts are as floors that rest.
+Lifts count as floors at rest.
 """
 
 from collections.abc import Callable
@@ -34,10 +34,7 @@ STANDING = made_motion("idle", frames=FRAMES)
 
 
 def pose(root_m: list[float], speed_m_s: float, facing: Rotation | None = None, **turns: np.ndarray) -> sc.Motion:
-    """Return a travelling body with turned joints.
-
-    They are (3,) or (T, 3).
-    """
+    """Return a travelling body with joint rotations (3,) or (T, 3)."""
     motion = STANDING if facing is None else pose_joint(STANDING, 0, facing)
     for name, turned in turns.items():
         motion = pose_joint(motion, name, Rotation.from_rotvec(turned))
@@ -69,10 +66,7 @@ def crawl() -> sc.Motion:
 
 
 def stand_on_hands(share: float = 1.0) -> sc.Motion:
-    """Stand on hands in the last frames.
-
-    The wrists are on the floor.
-    """
+    """Stand on hands in the last frames, with the wrists on the floor."""
     raised = np.array([0.0, 0.0, 1.5])
     sway = np.outer(0.05 * np.sin(2 * TIMES_S), [0.0, 0.0, 1.0])
     down = (np.arange(FRAMES) >= (1 - share) * FRAMES)[:, None] * [np.pi, 0.0, 0.0]
@@ -83,10 +77,7 @@ def stand_on_hands(share: float = 1.0) -> sc.Motion:
 
 
 def hang(pitch_deg: float = 60.0, height_m: float = 1.15) -> sc.Motion:
-    """Hang with bent legs, feet down.
-
-    Falling loops of games do this.
-    """
+    """Hang with bent legs, feet down, as in falling loops of games."""
     hip, knee, ankle = (np.deg2rad([degrees, 0.0, 0.0]) for degrees in (-35.0, 60.0, pitch_deg - 25.0))
     return pose([0.0, height_m, 0.0], 0.0, left_hip=hip, right_hip=hip, left_knee=knee, right_knee=knee,
                 left_ankle=ankle, right_ankle=ankle)  # fmt: skip
@@ -315,10 +306,7 @@ ANGLES_DEG = {"shoulder": 90.0, "elbow": 60.0, "hip": 45.0, "knee": 20.0}
 
 
 def make_library(hold: int, seed: int, poses: int = 13) -> Motion:
-    """Return unrelated poses in one place.
-
-    Each is held for `hold` frames.
-    """
+    """Return unrelated poses in one position, each held for `hold` frames."""
     rng = np.random.default_rng(seed)
     motion = WALK.select_frames(np.arange(poses))
     rotations = motion.rotations.copy()

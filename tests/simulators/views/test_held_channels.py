@@ -1,7 +1,4 @@
-"""Roots and joints may have lower rates.
-
-They were written at a lower one than the pose.
-"""
+"""Roots and joints may be written at a lower rate than the pose."""
 
 from dataclasses import replace
 

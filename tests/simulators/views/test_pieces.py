@@ -1,7 +1,4 @@
-"""Pieces cover long motions without seams.
-
-They are as good as whole.
-"""
+"""Pieces cover long motions without seams, and are as good as the whole."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -44,10 +44,7 @@ def correct_motion(correct: CorrectMotions, motion: Motion) -> CorrectedMotion:
 
 
 def measure_change(before: Motion, after: Motion) -> tuple[float, float]:
-    """Return changes of net travel and turn.
-
-    Units are metres and radians.
-    """
+    """Return changes of net travel (m) and rotation (rad)."""
     ways_m = [motion.root_m[-1] - motion.root_m[0] for motion in (before, after)]
     turns_rad = [np.subtract(*heading_rad(motion.rotations[[-1, 0], 0])) for motion in (before, after)]
     turned_rad = (turns_rad[1] - turns_rad[0] + np.pi) % (2 * np.pi) - np.pi
@@ -55,19 +52,13 @@ def measure_change(before: Motion, after: Motion) -> tuple[float, float]:
 
 
 def gap_m(motion: Motion) -> float:
-    """Return the gap between first and last joints.
-
-    It is over the same place.
-    """
+    """Return the gap between first and last joints over the same position."""
     first_m, last_m = joint_positions(motion)[[0, -1]]
     return float(np.linalg.norm(last_m - first_m - (motion.root_m[-1] - motion.root_m[0]) * (1, 0, 1), axis=-1).max())
 
 
 def seam(motion: Motion) -> float:
-    """Return the seam's relative change of velocity.
-
-    It is over the most that the joints' velocities change between frames.
-    """
+    """Return the seam's change of velocity, relative to the largest between frames."""
     steps_m = np.diff(joint_positions(motion), axis=0)
     changes_m = np.linalg.norm(np.diff(steps_m, axis=0), axis=-1)
     return float(np.linalg.norm(steps_m[0] - steps_m[-1], axis=-1).max() / changes_m.max())
@@ -187,10 +178,7 @@ def test_sliding_feet_are_no_belt(share: float) -> None:
 
 @pytest.fixture
 def takes(clips: dict[str, Motion]) -> Motion:
-    """Join four takes by cuts.
-
-    Each has its own place and heading.
-    """
+    """Join four takes by cuts, each with its own position and heading."""
     places = {"walk": (0, 0, 0), "kick": (2, 1, 1.0), "dance_a": (-1, 3, -2.0), "punch": (0.5, -2, 3.0)}
     moved = []
     for label, (x, z, angle_rad) in places.items():
@@ -227,10 +215,7 @@ def test_takes_join_on_request(takes: Motion) -> None:
 
 
 def lift_from(motion: Motion, frame: int) -> Motion:
-    """Lift the motion by 4 m from a frame on.
-
-    No simulated body follows there.
-    """
+    """Lift the motion by 4 m from a frame on, where no simulated body follows."""
     is_late = np.arange(len(motion))[:, None] > frame
     return replace(motion, root_m=motion.root_m + is_late * np.array([0.0, 4.0, 0.0]))
 
@@ -312,10 +297,7 @@ def strides(walk: Motion) -> Motion:
 
 
 def hold_root(motion: Motion, first: int, last: int) -> Motion:
-    """Hold the root; later frames continue from there.
-
-    It is held over the floor.
-    """
+    """Hold the root over the floor; later frames continue from there."""
     root_m = motion.root_m.copy()
     way_m = root_m[last, [0, 2]] - root_m[first, [0, 2]]
     root_m[first:last, [0, 2]] = root_m[first, [0, 2]]

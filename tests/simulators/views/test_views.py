@@ -1,7 +1,4 @@
-"""Views of unchanged parts give the motion.
-
-Each view does, and all of them together.
-"""
+"""Views of unchanged parts, alone and together, give the motion."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -54,10 +51,7 @@ def cut_in_two(motion: Motion) -> Motion:
 
 
 def ride_up(motion: Motion) -> Motion:
-    """Ride a lift up by three metres.
-
-    The pose stays.
-    """
+    """Ride a lift up by three metres, keeping the pose."""
     stand = motion.select_frames(np.full(len(motion), 20))
     return replace(stand, root_m=stand.root_m + 3.0 * np.clip(np.arange(len(stand)) / 30 - 1, 0, 1)[:, None] * UP)
 

@@ -1,7 +1,4 @@
-"""Whatever a native reader does, the file gets a sentence.
-
-No process is left.
-"""
+"""Whatever a native reader does, the file gets a sentence and no process is left."""
 
 import json
 import signal

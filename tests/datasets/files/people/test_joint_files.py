@@ -1,6 +1,6 @@
 """Joint files of further programs are read and written back.
 
-They hold joint positions, named bones and parameters.
+Files hold joint positions, named bones and parameters.
 """
 
 import pickle

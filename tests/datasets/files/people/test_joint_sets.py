@@ -160,7 +160,7 @@ def test_integers_raise(tmp_path: Path, array: np.ndarray) -> None:
 def keypoints(names: list[str]) -> np.ndarray:
     """Return keypoints (T, K, 3) of a walk, in metres.
 
-    They are joints, and "nose", "left_eye" and the like near its head.
+    Keypoints are joints, and points such as "nose" and "left_eye" near the head.
     """
     walk_m = body_joints(base_walk(1))
     places_m = dict(zip(SMPL_22, np.moveaxis(walk_m, 1, 0), strict=True))

@@ -1,7 +1,4 @@
-"""SMPL parameters as JSON are read and written.
-
-They come by name or in a list of frames.
-"""
+"""SMPL parameters as JSON are read and written, by name or as a list of frames."""
 
 import json
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""Layouts of datasets and robot tools are read.
-
-They come beside what test_programs.py reads and writes.
-"""
+"""Layouts of datasets and robot tools are read, beside those in test_programs.py."""
 
 import pickle
 import re

@@ -1,7 +1,4 @@
-"""Arrays of any name are read; unread ones are named.
-
-The file holds a body.
-"""
+"""Arrays of any name are read from files with a body; unread ones are named."""
 
 from collections.abc import Mapping
 from pathlib import Path

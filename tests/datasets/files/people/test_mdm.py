@@ -22,7 +22,7 @@ PROMPTS = ["a person stands", "a person sways", "a person leans"]
 def results(frames: int = 40) -> dict[str, Any]:
     """Return what the model saves for three motions.
 
-    They have 40, 30 and 20 frames; behind them are zeros.
+    The motions have 40, 30 and 20 frames, padded by zeros.
     """
     skeleton = SMPL_BODY.average()
     motion = np.zeros((3, 22, 3, frames), dtype=np.float32)
@@ -44,10 +44,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def load_results(path: Path) -> dict[str, Any]:
-    """Load results as the model's own programs do.
-
-    Only these tests trust the file.
-    """
+    """Load results as the model's own programs do, which only these tests may."""
     return np.load(path, allow_pickle=True).item()
 
 

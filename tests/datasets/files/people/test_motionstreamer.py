@@ -1,7 +1,4 @@
-"""MotionStreamer's rows agree with a plain reading.
-
-Positions are compared, and written back.
-"""
+"""Positions of MotionStreamer's rows agree with a plain reading, also written back."""
 
 from dataclasses import replace
 from pathlib import Path

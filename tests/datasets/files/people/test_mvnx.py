@@ -30,9 +30,9 @@ def test_joints_match_segments(tmp_path: Path) -> None:
 
 
 def turn_back(places_m: np.ndarray) -> np.ndarray:
-    """Turn positions into the walk's world.
+    """Rotate positions into the walk's world, where the body faces +z.
 
-    There the body faces +z; in the file it faces +x.
+    In the file it faces +x.
     """
     return places_m @ np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
 

@@ -1,7 +1,4 @@
-"""Feet stand where they stood on another body.
-
-Its bones have other lengths.
-"""
+"""Feet stand where they stood on a body with other bone lengths."""
 
 from dataclasses import replace
 

@@ -40,10 +40,7 @@ FILES = PROGRAMS | LAYOUTS
 
 @pytest.fixture(scope="module", params=FILES)
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Path, MotionFile]:
-    """Return a program, its file, and what was read.
-
-    The file holds a walk.
-    """
+    """Return a program, its file of a walk, and the motion that was read."""
     program = FILES[request.param]
     path = tmp_path_factory.mktemp("saved") / program.file
     program.save(path, walking())

@@ -35,10 +35,7 @@ def resize(motion: Motion, ratio: float) -> Motion:
 
 
 def write(path: Path, person: Motion, betas: float) -> Path:
-    """Write a motion as a body model with this shape.
-
-    The root stays where it is.
-    """
+    """Write a motion as a body model with this shape, keeping the root."""
     in_file = to_y_up(Z_UP).restore(person)
     poses = Rotation.from_quat(in_file.rotations).as_rotvec().reshape(len(person), -1)
     trans = in_file.root_m - AVERAGE_PELVIS_M
@@ -54,10 +51,7 @@ def correct(path: Path, reading: Reading | None = None) -> Motion:
 
 @pytest.fixture(scope="module")
 def walker(walk: Motion) -> Motion:
-    """Return a walk of the average body.
-
-    It has no hints of the rig that it came from.
-    """
+    """Return a walk of the average body, without hints of its original rig."""
     with pytest.warns(UserWarning, match="no bone lengths"):
         return resize(put_on_average_body(to_smpl(walk, SMPL_H), SMPL_H), 1.0)
 

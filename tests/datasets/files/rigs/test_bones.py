@@ -16,10 +16,7 @@ SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotati
 
 
 def with_positions(motion: sc.Motion, places_m: np.ndarray) -> RiggedMotion:
-    """Give all joints position channels with these values.
-
-    They have shape (T, J, 3).
-    """
+    """Give all joints position channels with values (T, J, 3)."""
     clip = clip_of(motion)
     tracks = {joint: places_m[:, joint] for joint in range(1, len(motion.skeleton))}
     return replace(clip, channels=(SIX,) * len(motion.skeleton), stretches_m=tracks)

@@ -24,10 +24,7 @@ from selfcorrect.motion.skeleton import SMPL_22, smpl_22
 
 
 def oracle_positions(path: Path) -> list[dict[str, np.ndarray]]:
-    """Return world positions by bvhio, in file units.
-
-    All joints in every frame.
-    """
+    """Return bvhio's world positions of all joints and frames, in file units."""
     root = bvhio.readAsHierarchy(str(path))
     first, last = root.getKeyframeRange()
     frames = []

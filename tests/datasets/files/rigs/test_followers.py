@@ -1,7 +1,4 @@
-"""Helper joints follow the body after correction, too.
-
-They are those that follow it in the file.
-"""
+"""Helper joints that follow the body in the file follow it after correction, too."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -62,10 +59,7 @@ def write_with_helpers(path: Path, *, has_scene: bool) -> None:
 
 
 def places_on_leaders(path: Path) -> dict[str, np.ndarray]:
-    """Map helpers to positions (T, 3) on their leaders.
-
-    The camera's are in the world.
-    """
+    """Map helpers to positions (T, 3) on their leaders, and the camera's to the world."""
     clip = read_bvh(path, 0.01)
     positions_m, orientations = world_poses_of(clip)
     places_m = {}

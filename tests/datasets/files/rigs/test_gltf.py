@@ -68,10 +68,7 @@ def write_gltf(path: Path, motion: Motion) -> pygltflib.GLTF2:
 
 
 def array(document: pygltflib.GLTF2, index: int) -> np.ndarray:
-    """Return the numbers of an accessor.
-
-    They come by pygltflib's own access to the buffer.
-    """
+    """Return the numbers of an accessor, by pygltflib's access to the buffer."""
     accessor = document.accessors[index]
     view = document.bufferViews[accessor.bufferView]
     uri = document.buffers[0].uri
@@ -82,9 +79,9 @@ def array(document: pygltflib.GLTF2, index: int) -> np.ndarray:
 
 
 def world_matrices(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
-    """Return the global transforms of all nodes.
+    """Return the global transforms of all nodes, computed as glTF specifies.
 
-    They are computed as glTF says: animated values, then down the tree.
+    Animated values are composed down the tree.
     """
     local = [
         [node.translation or [0] * 3, node.rotation or [0, 0, 0, 1], node.scale or [1] * 3] for node in document.nodes
@@ -120,10 +117,7 @@ def test_joints_match_other_reader(tmp_path: Path, motion: Motion, name: str) ->
 
 
 def skinned_m(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
-    """Return skinned vertices (V, 3).
-
-    They are computed as the specification says.
-    """
+    """Return skinned vertices (V, 3), computed as glTF specifies."""
     skin = document.skins[0]
     mesh = document.meshes[0].primitives[0].attributes
     bound = array(document, skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1)

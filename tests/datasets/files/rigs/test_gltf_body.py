@@ -1,7 +1,4 @@
-"""glTF and VRM files take other motions, nothing else.
-
-They are read and written.
-"""
+"""glTF and VRM files are read, and only their motion is replaced when written."""
 
 import base64
 import json
@@ -274,20 +271,14 @@ def change_numbers(content: dict[str, Any], accessor: dict[str, Any], width: int
 
 
 def find_track(content: dict[str, Any], key: str, path: str = "rotation") -> dict[str, Any]:
-    """Return an accessor of the first channel.
-
-    It holds the times ("input") or values ("output") of the kind.
-    """
+    """Return the accessor of the times ("input") or values ("output") of a kind of channel."""
     (animation,) = content["animations"]
     channel = next(channel for channel in animation["channels"] if channel["target"]["path"] == path)
     return content["accessors"][animation["samplers"][channel["sampler"]][key]]
 
 
 def add_joints(content: dict[str, Any], nodes: list[dict[str, Any]], top: Sequence[int]) -> None:
-    """Add nodes that are joints of the skin.
-
-    Some are right below the root.
-    """
+    """Add nodes that are joints of the skin, some right below the root."""
     first = len(content["nodes"])
     content["nodes"] += nodes
     content["nodes"][0]["children"] += [first + index for index in top]

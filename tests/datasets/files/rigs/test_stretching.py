@@ -39,10 +39,7 @@ def sway(motion: sc.Motion, axis: int, amount: float) -> np.ndarray:
 
 
 def write_moving(path: Path, motion: sc.Motion, moved_m: dict[str, np.ndarray], animations: int = 1) -> None:
-    """Write glTF whose joints move by (T, 3).
-
-    They move in their parents, in the first animation.
-    """
+    """Write glTF whose joints move by (T, 3) in their parents, in the first animation."""
     save_motion(path, motion)
     document = read_document(path)
     content = json.loads(json.dumps(document.content))

@@ -25,10 +25,7 @@ pxr = pytest.importorskip("pxr", reason="needs the extra `usd`")
 
 @pytest.fixture(scope="module")
 def runner() -> ModuleType:
-    """Return the child process's script as a module.
-
-    It has no limits on memory and time.
-    """
+    """Return the child process's script as a module, without limits on memory and time."""
     module = load_script(usd._READER.with_name("run_reader.py"))
     module.limit_work = lambda *limits: None  # type: ignore[attr-defined]
     return module

@@ -1,7 +1,7 @@
 """Bodies in disguise are corrected alike.
 
-They have other names, orders, roots, twist joints, props and helpers. A disguise changes no place of the body, so that
-parts and correction must be those of the body as it was.
+A disguise has other names, orders, roots, twist joints, props or helpers. It moves no part of the body, so parts and
+correction must be those of the original body.
 """
 
 import csv
@@ -66,10 +66,7 @@ def reorder_joints(motion: Motion) -> Motion:
 
 
 def in_a_scene(motion: Motion) -> Motion:
-    """Put the body in a scene with floor helpers.
-
-    It is below the scene's root.
-    """
+    """Put the body below the root of a scene with floor helpers."""
     skeleton = motion.skeleton
     drop_m = np.array([0.1, -0.85, 0.0])
     changed = Skeleton(
@@ -103,10 +100,7 @@ def add_clothes(motion: Motion) -> Motion:
 
 
 def add_twist_joints(motion: Motion) -> Motion:
-    """Split limbs in halves that share the twist.
-
-    Thighs, shanks, upper arms and forearms.
-    """
+    """Split thighs, shanks, upper arms and forearms in halves that share the twist."""
     skeleton = motion.skeleton
     halves = {}
     for side in ("left", "right"):
@@ -138,10 +132,7 @@ BODIES = ("mb", "daz", "deepmimic")
 
 @pytest.fixture(scope="module")
 def bodies(cmu: Path, walk: Motion) -> dict[str, Motion]:
-    """Return real motions on three kinds of skeleton.
-
-    They are as their files have them.
-    """
+    """Return real motions on three kinds of skeleton, as in their files."""
     with (cmu / "index.csv").open() as index:
         rows = list(csv.DictReader(index))
     walks = {
@@ -153,10 +144,7 @@ def bodies(cmu: Path, walk: Motion) -> dict[str, Motion]:
 
 
 def correct_and_locate(motion: Motion, folder: Path, correct: Callable = KINEMATIC) -> dict[str, np.ndarray]:
-    """Write, read and correct; return the parts' positions (T, 3).
-
-    The file is BVH.
-    """
+    """Write BVH, read and correct it, and return the parts' positions (T, 3)."""
     write_bvh(folder / "a.bvh", clip_of(motion))
     (correction,) = correct([open_motion(folder / "a.bvh", Reading(metres_per_unit=0.01)).motion])
     assert correction.accepted, correction.reason
@@ -272,10 +260,7 @@ def test_prop_keeps_unit(bodies: dict[str, Motion], tmp_path: Path) -> None:
 
 
 def dog() -> Motion:
-    """Make a quadruped with a human's joint names.
-
-    Games do this.
-    """
+    """Make a quadruped with a human's joint names, as games do."""
     trunk = ("Root", "Hips", "Spine", "Spine1", "Neck", "Head", "Tail", "TailEnd")
     limbs = ("Arm", "ForeArm", "Hand", "UpLeg", "Leg", "Foot", "ToeBase")
     names = (*trunk, *(f"{side}{limb}" for side in ("Left", "Right") for limb in limbs))

@@ -32,10 +32,7 @@ def base() -> Motion:
 
 
 def made_subsets(count: int) -> list[tuple[str, ...]]:
-    """Return subsets of the optional parts.
-
-    No part, each alone, all of them, and random ones among them.
-    """
+    """Return subsets of the optional parts: none, each alone, all, and random ones."""
     random = np.random.default_rng(3)
     indices = [[], *([index] for index in range(len(OPTIONAL_PARTS))), list(range(len(OPTIONAL_PARTS)))]
     indices += [np.flatnonzero(random.random(len(OPTIONAL_PARTS)) < 0.4).tolist() for _ in range(count)]

@@ -9,10 +9,7 @@ LIMBS = ["hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist"]
 
 
 def both_sides(pattern: str, limbs: str, sides: tuple[str, str] = ("Left", "Right")) -> dict[str, str]:
-    """Name the limbs on both sides.
-
-    Returns the parts that they are.
-    """
+    """Name the limbs on both sides, and return their parts."""
     return {
         pattern.format(side=side, limb=limb): f"{word}_{part}"
         for side, word in zip(sides, ("left", "right"), strict=True)

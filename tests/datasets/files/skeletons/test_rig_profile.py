@@ -51,10 +51,7 @@ def profile_by(folder: Path, *names: str) -> RigProfile:
 
 
 def soles_m(folder: Path, name: str, *others: str) -> tuple[float, float] | None:
-    """Return a clip's sole depths.
-
-    It shows them with the profile of other clips.
-    """
+    """Return the sole depths of a clip with the profile of other clips."""
     motion = profile_by(folder, *others).on_rig(open_motion(folder / f"{name}.bvh").motion)
     return (motion.feet or estimate_foot_frames([motion])).soles_m
 

@@ -1,7 +1,4 @@
-"""Usual units are inferred for people of every age.
-
-The files do not state them.
-"""
+"""Usual units that files do not state are inferred for people of every age."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""The up axis is inferred or refused, never wrong.
-
-Whatever the rest pose says.
-"""
+"""The up axis is inferred or refused, never wrong, whatever the rest pose."""
 
 from collections import Counter
 from dataclasses import replace

@@ -341,7 +341,10 @@ def wrong_shape(samples: sc.Samples) -> sc.Samples:
     ("corrector", "message"),
     [
         (Counting(), r"corrector 'Counting' \(test_compare.py, line \d+\) gave different answers to the same samples"),
-        (wrong_shape, r"'wrong_shape' \(test_compare.py, line \d+\) failed in a trial .* real .*\(80, 2\), got \(80, 1\)"),
+        (
+            wrong_shape,
+            r"'wrong_shape' \(test_compare.py, line \d+\) failed in a trial .* real .*\(80, 2\), got \(80, 1\)",
+        ),
         (lambda samples: 1 / 0, r"corrector '<lambda>' .* ZeroDivisionError: division by zero \(test_compare.py, line"),
     ],
 )

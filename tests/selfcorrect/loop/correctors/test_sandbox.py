@@ -1,7 +1,4 @@
-"""Sandboxed code cannot end, hang or change this process.
-
-It ends with it.
-"""
+"""Sandboxed code cannot end, hang or change this process, and ends with it."""
 
 import os
 import random

@@ -73,10 +73,7 @@ def test_wrong_file_raises(tmp_path: Path) -> None:
 
 
 def spoil(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
-    """Spoil one tensor of a state.
-
-    It is then not what the model needs.
-    """
+    """Spoil one tensor of a state, so that it does not fit the model."""
     name = max(state, key=lambda name: (state[name].ndim, name))
     changes = {
         "NaN": state[name] * torch.nan,

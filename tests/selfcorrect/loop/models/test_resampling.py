@@ -29,10 +29,7 @@ def copying_task() -> Task:
 
 
 def run(stream: Stream, store, generations: int = GENERATIONS) -> None:
-    """Run the loop from another model's generation 0.
-
-    Arms of a comparison do so.
-    """
+    """Run the loop from another model's generation 0, as arms of a comparison do."""
     first = MemoryStore()
     train_first_generation(Task(Gaussian.standard(1), distinct(), lambda candidate: {}), first, stream)
     run_loop(copying_task(), Arm(Replace(), generations), store, first, stream)

@@ -16,10 +16,7 @@ from selfcorrect.loop.models.torch_model import TorchModel, draw_in_batches
 
 
 class Normal(nn.Module):
-    """A mean and deviation with dropout in training.
-
-    There is one of each per dimension.
-    """
+    """A mean and deviation per dimension, with dropout in training."""
 
     def __init__(self) -> None:
         super().__init__()

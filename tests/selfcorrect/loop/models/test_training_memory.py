@@ -1,7 +1,4 @@
-"""Training keeps no memory of its steps.
-
-It stays flat however long a model trains.
-"""
+"""Memory stays flat however long a model trains."""
 
 import subprocess
 import sys

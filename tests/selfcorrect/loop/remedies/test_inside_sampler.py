@@ -1,7 +1,4 @@
-"""Correction inside the sampler follows a linear recursion.
-
-The Gaussian's denoiser is exact.
-"""
+"""Correction inside the sampler follows a linear recursion for an exact Gaussian."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -33,10 +30,7 @@ COUNT = 4000
 
 
 class ExactGaussian(nn.Module):
-    """E[x₀ | x_t] for x₀ ~ N(0, Σ).
-
-    It is √ᾱ Σ (ᾱ Σ + (1 − ᾱ) I)⁻¹ x_t.
-    """
+    """E[x₀ | x_t] = √ᾱ Σ (ᾱ Σ + (1 − ᾱ) I)⁻¹ x_t for x₀ ~ N(0, Σ)."""
 
     def __init__(self, alpha_bars: Tensor) -> None:
         super().__init__()
@@ -66,10 +60,7 @@ def draw(eta: float, interval: int, first: int) -> np.ndarray:
 
 
 def recursion(eta: float, interval: int, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the samples' mean and covariance by recursion.
-
-    The reverse steps are linear.
-    """
+    """Return the samples' mean and covariance by recursion over the linear reverse steps."""
     schedule = exact(eta).schedule
     times = schedule.even_times(STEPS)
     mean = np.zeros(2)

@@ -1,7 +1,4 @@
-"""Every remedy changes the loop and takes correctors.
-
-They work in every place.
-"""
+"""Every remedy changes the loop, and works with correctors in every place."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""High-frequency energy is kept per label.
-
-Nothing else is touched.
-"""
+"""High-frequency energy is kept per label, and nothing else is changed."""
 
 import math
 

@@ -57,8 +57,8 @@ def test_rows_are_strict_json(tmp_path: Path):
 def wandb_records(path: Path) -> Iterator:
     """Yield the records of an offline run file.
 
-    It has a 7-byte header, then LevelDB's log format with protocol buffers. A block of 32 KiB holds chunks of checksum
-    (4 bytes), length (2), type (1: whole, 2: first, 3: middle, 4: last).
+    The file has a 7-byte header, then LevelDB's log format with protocol buffers. A block of 32 KiB holds chunks of
+    checksum (4 bytes), length (2), type (1: whole, 2: first, 3: middle, 4: last).
     """
     from wandb.proto import wandb_internal_pb2
 
@@ -99,10 +99,7 @@ def decode_items(items) -> dict:
 
 
 def arm_of(*numbers: int, name: str = "a") -> TrackedRun:
-    """Make an arm with values of each kind.
-
-    Each generation has a row.
-    """
+    """Make an arm with values of each kind, in one row per generation."""
     row = {"seconds_train": 0.5, "ratio": float("nan"), "seeds": [1.0, 2.0]}
     rows = [{"generation": number, "fid": 10.0 / (number + 1), **row} for number in numbers]
     config = {"policy": {"name": "augment", "ratio": 0.5}}

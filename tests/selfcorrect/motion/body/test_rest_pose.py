@@ -74,10 +74,7 @@ def test_motion_gives_bone_twist(motion: Motion) -> None:
 
 
 def without_part(motion: Motion, missing: str) -> Motion:
-    """Rest the legs aside and leave one part unknown.
-
-    Joints have no names.
-    """
+    """Rest the legs aside and leave one part unknown, with unnamed joints."""
     names = tuple(f"joint{index}" for index in range(22))
     parts = tuple("" if part == missing else part for part in motion.skeleton.parts)
     legs = dict.fromkeys(("left_hip", "right_hip"), Rotation.from_rotvec([0, 0, np.pi / 2]))

@@ -1,7 +1,4 @@
-"""Rules of the body accept any joint frames.
-
-Poses may open a take.
-"""
+"""Rules of the body accept any joint frames, and poses that open a take."""
 
 from dataclasses import replace
 
@@ -27,10 +24,7 @@ def knees(motion: Motion) -> list[tuple[int, int, tuple[str, ...]]]:
 
 
 def with_frames(motion: Motion, turn: Rotation, sides: tuple[str, ...] = ("right",)) -> Motion:
-    """Give joints other frames; the motion stays.
-
-    The sides are given.
-    """
+    """Give the joints of these sides other frames, keeping the motion."""
     turns = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion.skeleton), 1))
     turns[[part.startswith(sides) for part in motion.skeleton.parts]] = turn.as_quat()
     return TurnedFrames(turns).view(motion)

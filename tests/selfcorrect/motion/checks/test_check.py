@@ -1,7 +1,4 @@
-"""Rules find planted faults; ordinary motion breaks none.
-
-They find frame and joint.
-"""
+"""Rules find planted faults by frame and joint; ordinary motion breaks none."""
 
 from dataclasses import replace
 from typing import Any

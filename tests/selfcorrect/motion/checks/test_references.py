@@ -16,10 +16,7 @@ from selfcorrect.motion.motion import Motion
 
 
 def stutter(motion: Motion) -> Motion:
-    """Jerk the body while feet seem to stand.
-
-    They do but for moments faster than a label allows.
-    """
+    """Jerk the body for moments while feet stand, faster than a label allows."""
     is_shifted = np.arange(len(motion)) // 4 % 2
     return shift(motion, np.outer(is_shifted, [0.0, 0.0, 0.015]))
 

@@ -100,10 +100,7 @@ def test_feet_that_slide_slowly(kind: Kind, angle_rad: float, speed_m_s: float) 
 
 
 def move_foot(motion: Motion, path_m: np.ndarray, lower_m: float = 0.08) -> Motion:
-    """Move the left foot by (T, 3).
-
-    The body is lower by `lower_m`.
-    """
+    """Move the left foot by (T, 3), and lower the body by `lower_m`."""
     legs = Legs.from_skeleton(motion.skeleton)
     batch = MotionBatch.stack([motion])
     positions_m, orientations = pose_joints(batch)

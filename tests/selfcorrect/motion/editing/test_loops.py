@@ -1,7 +1,4 @@
-"""Loops are recognised, unrolled and closed again.
-
-There is no seam.
-"""
+"""Loops are recognised, unrolled and closed again without a seam."""
 
 from collections.abc import Callable
 from dataclasses import replace

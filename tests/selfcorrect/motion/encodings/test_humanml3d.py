@@ -30,10 +30,7 @@ def read(shared: Path, case: str) -> dict[str, np.ndarray]:
 
 
 def random_walk(seed: int, frames: int = 30) -> np.ndarray:
-    """Return joints of a body that tumbles.
-
-    Every joint turns at random.
-    """
+    """Return joints of a tumbling body whose joints rotate at random."""
     random = np.random.default_rng(seed)
     turns = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.15, (frames, 22, 3)), axis=0)).as_quat()
     path_m = np.cumsum(random.normal(0, 0.05, (frames, 3)), axis=0) + random.normal(0, 2, 3)

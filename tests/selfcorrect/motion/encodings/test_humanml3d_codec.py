@@ -1,7 +1,4 @@
-"""Windows keep HumanML3D's columns, and samples contradict themselves.
-
-The columns of samples show how.
-"""
+"""Windows keep HumanML3D's columns; columns of samples contradict each other."""
 
 from dataclasses import replace
 
@@ -42,10 +39,7 @@ def _noisy(codec: HumanML3DCodec, batch: MotionBatch) -> torch.Tensor:
 
 
 def _contradiction(codec: HumanML3DCodec, values: torch.Tensor) -> dict[str, float]:
-    """Return how far decoding changes each column group.
-
-    It is a root mean square over decoding and encoding.
-    """
+    """Return how far decoding and encoding changes each column group (root mean square)."""
     change = codec.encode(codec.decode(values)) - values
     return {name: float(change[..., group].square().mean().sqrt()) for name, group in columns().items()}
 

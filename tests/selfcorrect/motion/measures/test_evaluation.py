@@ -1,7 +1,4 @@
-"""Each figure of the judge reacts as it should.
-
-Real motion capture is judged.
-"""
+"""Each figure of the judge reacts as it should to changes of motion capture."""
 
 from dataclasses import replace
 
@@ -18,10 +15,7 @@ from selfcorrect.motion.measures.metrics import MEASURED
 
 @pytest.fixture(scope="module")
 def windows() -> Windows:
-    """Return about 400 windows of real motion.
-
-    Their order is random.
-    """
+    """Return about 400 windows of real motion, in random order."""
     cut = cut_windows(load_deepmimic(), WindowSettings(cyclic=CYCLIC, stride=2, cap_per_label=30))
     return cut.take(np.random.default_rng(0).permutation(len(cut)))
 

@@ -1,7 +1,4 @@
-"""Ground distance and slide see faults of known size.
-
-They see sinking, floating and sliding in the right direction.
-"""
+"""Ground distance and slide see sinking, floating and sliding of known size."""
 
 from collections.abc import Callable
 

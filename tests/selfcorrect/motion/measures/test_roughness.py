@@ -1,7 +1,4 @@
-"""Added angular speed and jerk are known by part.
-
-The motions are made.
-"""
+"""Added angular speed and jerk are known by part for made motions."""
 
 from dataclasses import replace
 from itertools import chain

@@ -28,10 +28,7 @@ def turn(axis: str, angle_deg: float) -> Quaternion:
 
 
 def tilt_feet(motion: Motion, axis: str, angle_deg: float, toes_deg: float | None = None) -> Motion:
-    """Tilt feet at rest; no joint moves.
-
-    The toes tilt by another angle.
-    """
+    """Tilt feet and toes at rest by two angles, without moving a joint."""
     toes_deg = angle_deg if toes_deg is None else toes_deg
     ankle = turn(axis, angle_deg)
     toe = turn(axis, toes_deg)
@@ -50,10 +47,7 @@ def standing_on(motion: Motion, depth_m: float, floor_m: float = 0.0, size: floa
 
 
 def angles_deg(feet: FootFrames, axis: str) -> np.ndarray:
-    """Return turns (4,) of ankles and toe joints.
-
-    Both sides turn about an axis.
-    """
+    """Return rotations (4,) of both ankles and toe joints about an axis."""
     rotations = Rotation.from_quat(np.array([*feet.ankles, *feet.toes]))
     return np.degrees(rotations.as_rotvec()[:, "xyz".index(axis)])
 
@@ -137,20 +131,14 @@ def test_tiptoe_foot_mirrors_flat_one(stepping: Motion):
     leg = [parts.index(f"right_{part}") for part in ("hip", "knee", "ankle")]
 
     def standing(bent_rad: float) -> Motion:
-        """Stand on the left foot and right toes.
-
-        The right knee is bent.
-        """
+        """Stand on the left foot and the right toes, with a bent right knee."""
         rotations = np.tile([0.0, 0.0, 0.0, 1.0], (45, len(parts), 1))
         angles_rad = (-bent_rad, 2 * bent_rad, np.radians(25.0) - bent_rad)
         rotations[:, leg] = Rotation.from_euler("x", np.array(angles_rad)[:, None]).as_quat()
         return standing_on(replace(stepping, rotations=rotations), 0.02)
 
     def higher_m(bent_rad: float) -> float:
-        """Return how much higher the right toes are.
-
-        They are compared with the left ones.
-        """
+        """Return how much higher the right toes are than the left ones."""
         left = parts.index("left_foot")
         right = parts.index("right_foot")
         heights_m = joint_positions(standing(bent_rad))[0, :, 1]

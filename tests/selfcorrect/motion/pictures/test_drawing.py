@@ -1,7 +1,4 @@
-"""Drawings show known pixels, in readable files.
-
-Other programs read them.
-"""
+"""Drawings show known pixels, in files that other programs read."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,10 +38,7 @@ def find_pixels(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray
 
 
 def draw_from_the_front(motion: Motion, *supports: Support) -> np.ndarray:
-    """Draw a motion and supports from the front.
-
-    Both are turned by 40° to face the camera.
-    """
+    """Draw a motion and supports from the front, rotated by 40° to face the camera."""
     turned = [replace(support, top_m=turn_place(support.top_m), turn_deg=40.0) for support in supports]
     return animate([PicturePanel(turn(motion, np.radians(40.0)), supports=tuple(turned))])[0]
 

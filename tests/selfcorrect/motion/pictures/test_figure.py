@@ -1,7 +1,4 @@
-"""Solid bodies touch the floor and have real thickness.
-
-Soles touch where the motion's do.
-"""
+"""Solid bodies have real thickness, and touch the floor where the soles do."""
 
 from dataclasses import replace
 

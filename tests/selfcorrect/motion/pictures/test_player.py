@@ -1,7 +1,4 @@
-"""The player's page holds and draws motions.
-
-A browser draws it.
-"""
+"""The player's page holds motions, and a browser draws them."""
 
 import base64
 import io

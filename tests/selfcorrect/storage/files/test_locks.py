@@ -1,7 +1,4 @@
-"""A folder belongs to one process.
-
-Its lock never touches what somebody else has.
-"""
+"""A folder belongs to one process, whose lock never touches others' files."""
 
 import os
 import signal

@@ -1,7 +1,4 @@
-"""JSON is bounded and checked against dataclasses.
-
-It is read from disk in one place.
-"""
+"""JSON is bounded, checked against dataclasses, and read in one place."""
 
 import json
 import math

@@ -1,7 +1,4 @@
-"""Nested results run nothing and stay in bounds.
-
-They are dictionaries of programs; no array reaches out of its numbers.
-"""
+"""Nested results of programs run nothing, and arrays stay within their numbers."""
 
 import io
 import os

@@ -114,10 +114,7 @@ class Calls:
 
 
 def forge_matrix(matrix: type, **parts: object) -> Calls:
-    """Forge a sparse 3 × 3 matrix.
-
-    Some parts are not its own.
-    """
+    """Forge a sparse 3 × 3 matrix with parts of other matrices."""
     sound = {"_shape": (3, 3), "data": np.ones(1), "indices": np.array([0]), "indptr": np.array([0, 1, 1, 1])}
     return Calls(copyreg._reconstructor, matrix, object, None, state=sound | parts)  # type: ignore[attr-defined]
 

@@ -67,10 +67,7 @@ def test_every_parameter_gets_a_gradient(denoiser):
 
 
 def predict_spectrum(name: str, noisy: torch.Tensor) -> np.ndarray:
-    """Return cosine coefficients (N, T, D) of a prediction.
-
-    The network has random weights.
-    """
+    """Return cosine coefficients (N, T, D) of a prediction with random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_denoiser(DENOISER_PRESETS[name].config, noisy.shape[1], noisy.shape[2], CLASSES)
