@@ -1,4 +1,4 @@
-"""Make a tiny text-to-motion evaluator in the layout that Guo et al. published in 2022.
+"""Make a tiny text-to-motion evaluator in the layout of Guo et al. (2022).
 
 Its networks are plain PyTorch modules with random weights.
 """

@@ -63,8 +63,8 @@ def find_standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions (T, K, 3) of ankles and toe joints, and whether they stand (T, K).
 
     A joint stands if, for `_SHORTEST_S` or longer, it stays near the 30th percentile of its height, neither rises nor
-    sinks, and moves along the floor more slowly than in a swing. A joint that slides so counts as standing. No sole
-    is needed.
+    sinks, and moves along the floor more slowly than in a swing. So a sliding joint counts as standing, and soles are
+    not needed.
     """
     places_m = _feet_m(motion)
     if len(motion) < 2:
@@ -92,9 +92,9 @@ def standing_speeds_m_s(before: Motion, *after: Motion) -> tuple[float, ...]:
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Return the heights of the lowest sole corners in m and the speeds of the middles of the soles in m/s.
+    """Return heights of the lowest sole corners and speeds of the soles' middles.
 
-    Both are (..., T, 2), left foot first.
+    Heights in m and speeds in m/s are (..., T, 2), left foot first.
     """
     soles_m = sole_corners_m(moving)
     side = sole_points(moving.skeleton).side

@@ -90,10 +90,7 @@ class Module:
 
     @property
     def folder(self) -> str:
-        """Return a module's folder.
-
-        Each module of `selfcorrect/motion` itself counts as one.
-        """
+        """Return a module's folder, or for a module right in `selfcorrect/motion` its name."""
         folder = self.path.parent.as_posix()
         return self.path.as_posix() if folder == "selfcorrect/motion" else folder
 
@@ -153,10 +150,7 @@ def double_names(sources: Mapping[Path, str]) -> list[str]:
 
 
 def violations(modules: Mapping[str, Module]) -> list[str]:
-    """Name imports that the architecture does not have.
-
-    A sentence each.
-    """
+    """Name imports against the architecture, in a sentence each."""
     inner = {name: module for name, module in modules.items() if name != "selfcorrect"}
     graph = {name: (module.at_once | module.later) & inner.keys() - {name} for name, module in inner.items()}
     folders: dict[str, set[str]] = {}
@@ -198,10 +192,7 @@ def place_in_simulators(module: Module) -> str:
 
 
 def find_libraries(start: str, modules: Mapping[str, Module]) -> set[str]:
-    """Return all libraries that importing a module loads.
-
-    They are loaded at any remove.
-    """
+    """Return all libraries that importing a module loads, directly or not."""
     waiting = [start]
     seen = set[str]()
     while waiting:

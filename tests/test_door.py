@@ -1,7 +1,6 @@
-"""Only `selfcorrect.storage` opens files for reading.
+"""Only `selfcorrect.storage` opens files for reading, and refuses pipes, devices and large files.
 
-It refuses pipes, devices and what is too large. Ruff bans the functions of libraries that read files (pyproject.toml);
-here are the methods and `open`.
+Ruff bans the functions of libraries that read files (pyproject.toml); here are the methods and `open`.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Worker processes keep order, report errors and survive the death of one.
+"""Worker processes keep order and report errors, also when they die.
 
 Work in threads is tested, too.
 """

@@ -35,10 +35,7 @@ def move_root(motion: Motion, root_m: np.ndarray) -> Motion:
 
 
 def flight(motion: Motion, fall_m_s2: float) -> Motion:
-    """Throw up a motion from 2 m.
-
-    It is back there at the end, if it falls so fast.
-    """
+    """Throw up a motion from 2 m, so that it is back at the end if it falls so fast."""
     times_s = np.arange(len(motion)) / motion.fps
     height_m = 2.0 + fall_m_s2 * times_s * (times_s[-1] - times_s) / 2
     return move_root(motion, height_m[:, None] * [0.0, 1.0, 0.0])
@@ -91,10 +88,7 @@ def turn_in_flight(motion: Motion, axis: int) -> Motion:
 
 
 def pose_links(body: Humanoid, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Return links' centres (T, L, 3) and orientations.
-
-    Orientations are (T, L, 3, 3).
-    """
+    """Return links' centres (T, L, 3) and orientations (T, L, 3, 3)."""
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     matrices = Rotation.from_quat(orientations[:, body.joints].reshape(-1, 4)).as_matrix()
     matrices = matrices.reshape(len(motion), len(body), 3, 3)

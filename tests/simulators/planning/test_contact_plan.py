@@ -24,10 +24,7 @@ def test_standing_body_demands_weight(stand):
 
 
 def raise_stand(stand, by_m: np.ndarray) -> MotionBatch:
-    """Lift a standing motion by (T,) metres.
-
-    The batch has the body's links.
-    """
+    """Lift a standing motion, a batch with the body's links, by (T,) metres."""
     up_m = np.broadcast_to(by_m, len(stand))[:, None] * [0.0, 1.0, 0.0]
     return build_humanoid(stand.skeleton).select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
 

@@ -1,7 +1,4 @@
-"""Corrections hold the contacts that people edit.
-
-Feet stand nowhere else.
-"""
+"""Corrections hold the contacts that people edit, and no others."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +22,7 @@ from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 
 
 def make_sunk_motion(fps: float = 30.0, pace: float = 1.0) -> sc.Motion:
-    """Return three sunken walk cycles at a pace.
-
-    They are real, 5 cm below the floor.
-    """
+    """Return three real walk cycles at a pace, 5 cm below the floor."""
     walk = resample(retime(repeat_cycle(close_cycle(load_clips()["walk"]), 3), 1 / pace), fps)
     return replace(walk, root_m=walk.root_m - [0.0, 0.05, 0.0])
 
@@ -59,10 +53,7 @@ def soles_m(motion: sc.Motion, contact: LimbContact) -> np.ndarray:
 
 
 def toes_m(motion: sc.Motion, contact: LimbContact) -> np.ndarray:
-    """Return toe tips (F, 2) during a contact.
-
-    These are x and z.
-    """
+    """Return toe tips (F, 2) along x and z during a contact."""
     return soles_m(motion, contact)[:, -2:].mean(axis=1)[:, [0, 2]]
 
 

@@ -77,10 +77,7 @@ def turn_joints(motion: Motion, angles_deg: dict[str, float]) -> Motion:
 
 
 def on_left_foot(stand: Motion, lean_deg: float) -> Motion:
-    """Stand leaning on the left foot.
-
-    It leans about that ankle.
-    """
+    """Stand on the left foot, leaning about its ankle."""
     raised = turn_joints(stand, {"right_hip": -60.0, "right_knee": 90.0})
     lean = Rotation.from_euler("z", lean_deg, degrees=True)
     positions_m, _ = forward_kinematics(raised.skeleton, raised.root_m, raised.rotations)
@@ -128,9 +125,9 @@ def test_inset_forces_act_inwards():
 
 
 def make_load(corners: list[float], frames: int) -> np.ndarray:
-    """Return loads (1, 60, 2, 6) on some corners.
+    """Return loads (1, 60, 2, 6) on some corners of left feet, heels first.
 
-    They are left feet's, heels first, for some frames in the middle.
+    The loads act for some frames in the middle.
     """
     load = np.zeros((1, 60, 2, 6))
     load[0, 30 - frames // 2 : 30 + (frames + 1) // 2, 0] = corners
@@ -193,10 +190,7 @@ ARMS_M = np.tile(
 
 
 def press_corners(heights_m: list[float], load: list[float]) -> np.ndarray:
-    """Return corner heights after pressing a foot down.
-
-    They are the heel pair and toe pair in a still motion.
-    """
+    """Return heights of the heel and toe pair after pressing a still foot down."""
     heights = np.tile(np.array(heights_m), (1, FRAMES, 2, 1))
     loads = np.tile(np.array(load), (1, FRAMES, 2, 1))
     rise_m, turns_rad = solve_foot_moves(heights, ARMS_M, loads, fps=30.0)

@@ -179,9 +179,9 @@ def test_units_and_axes_are_read(
 
 
 def refer(path: Path, scale: tuple[float, float, float] = (1, 1, 1), *, kind: str = "References") -> None:
-    """Write a stage that refers to another file's person.
+    """Write a stage that refers to another file's person, ten codes later.
 
-    It has 60 codes per second; the person begins ten codes later.
+    The stage has 60 codes per second.
     """
     from pxr import Gf, Sdf, Usd, UsdGeom
 
