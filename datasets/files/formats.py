@@ -51,17 +51,19 @@ class Format:
         """Return a context that reports failures of another package's code as that package's."""
         return fence(self.origin) if self.origin else nullcontext()
 
-    def call(self, place: str | None, *arguments: Any) -> Any:
+    def call(self, reference: str | None, *arguments: Any) -> Any:
         """Call a function of this format, fenced if it is another package's."""
-        assert place, f"{self.name} has no such function"
+        assert reference, f"{self.name} has no such function"
         with self.fence():
-            return _import(place)(*arguments)
+            return _import(reference)(*arguments)
 
     def identify(self) -> list[Identity]:
         """Return the identities of the functions of another package's format; none for this package's formats."""
-        places = [place for place in (self.reader, self.writer, self.recognises) if place and self.origin]
+        references = [
+            reference for reference in (self.reader, self.writer, self.recognises) if reference and self.origin
+        ]
         with self.fence():
-            return [identity_of(_import(place)) for place in places]
+            return [identity_of(_import(reference)) for reference in references]
 
 
 DICTIONARY = ".people.dictionaries:open_dictionary"
@@ -295,7 +297,7 @@ def advise(path: Path) -> str:
     return (_describe_table(path) if suffix == ".csv" else "") or _ADVICE.get(suffix, "")
 
 
-def _import(place: str) -> Any:
-    module, _, function = place.partition(":")
+def _import(reference: str) -> Any:
+    module, _, function = reference.partition(":")
     with requires_extra(f"the format of {module.lstrip('.')}"):
         return getattr(importlib.import_module(module, __package__), function)

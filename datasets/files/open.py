@@ -183,11 +183,11 @@ def motion_files(path: Path) -> list[Path]:
     return list(motions)
 
 
-def explain_no_motions(places: Sequence[Path]) -> InputError:
+def explain_no_motions(sources: Sequence[Path]) -> InputError:
     """Make the error for paths without motion files, with advice about the first file that is not read."""
-    files = [file for place in places for file in sorted(place.rglob("*")) if file.is_file()]
+    files = [file for source in sources for file in sorted(source.rglob("*")) if file.is_file()]
     advice = next((f"; {file}: {text}" for file in files if (text := advise(file))), "")
-    names = ", ".join(map(str, places)) or "no inputs"
+    names = ", ".join(map(str, sources)) or "no inputs"
     return InputError(f"{names}: no motion files ({', '.join(readable_suffixes())}) found{advice}")
 
 

@@ -38,8 +38,8 @@ def _clean_environment() -> dict[str, str]:
     The child finds the same modules.
     """
     environment = {name: value for name, value in os.environ.items() if name != "PXR_AR_DEFAULT_SEARCH_PATH"}
-    places = [os.path.abspath(place) for place in filter(None, sys.path)]  # the child works in another folder
-    return environment | {"PYTHONPATH": os.pathsep.join(places)}
+    folders = [os.path.abspath(folder) for folder in filter(None, sys.path)]  # the child works in another folder
+    return environment | {"PYTHONPATH": os.pathsep.join(folders)}
 
 
 def limit_time_s(path: Path, poses: int = 0) -> float:

@@ -73,7 +73,7 @@ def _describe_scene(scene: FbxScene) -> tuple[dict[str, Any], array]:
     The 10 numbers are translation, rotation (quaternion) and scale.
     """
     nodes = scene.nodes
-    place = {node.typed_id: index for index, node in enumerate(nodes)}
+    index_of = {node.typed_id: index for index, node in enumerate(nodes)}
     values = array("d")
     for node in nodes:
         transform = node.local_transform
@@ -81,7 +81,7 @@ def _describe_scene(scene: FbxScene) -> tuple[dict[str, Any], array]:
     facts = {
         "fps": float(scene.scene.settings.frames_per_second),
         "names": [node.name for node in nodes],
-        "parents": [-1 if node.parent is None else place[node.parent.typed_id] for node in nodes],
+        "parents": [-1 if node.parent is None else index_of[node.parent.typed_id] for node in nodes],
         "are_bones": [node.bone is not None for node in nodes],
         "are_empty": [node.parent is not None and node.attrib_type.name in _EMPTY for node in nodes],
         "meshes": len(scene.scene.meshes),

@@ -57,7 +57,7 @@ class NamedLayout:
 
 _LAYOUTS = (
     NamedLayout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
-    NamedLayout("SAM 3D Body", (sam3d.JOINTS, sam3d.PLACE), sam3d.open_sam3d),
+    NamedLayout("SAM 3D Body", (sam3d.JOINTS, sam3d.ROOT_POSITION), sam3d.open_sam3d),
     NamedLayout("AI4AnimationPy", named_bones.KEYS, named_bones.open_named_bones, ".npz"),
     NamedLayout(
         "MDM", ("motion", "lengths"), lambda results, reading: humanml3d.open_mdm(results.path, reading), ".npy"
@@ -277,16 +277,16 @@ def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] |
 
 def _open_joint_positions(results: Results, reading: Reading, key: str) -> MotionFile:
     """Open a motion of joint positions (T, J, 3)."""
-    places = results.array(key)
-    if places.shape[2] != 3 or not len(places) or places.dtype.kind != "f":
-        raise InputError(f"{results.path}: expected {key} (frames, joints, 3), got {places.dtype} {places.shape}")
-    check_within(f"{results.path}: {key} is", places, FURTHEST_READ_M)
-    check_size(results.path, [places.shape[:2]])
+    positions = results.array(key)
+    if positions.shape[2] != 3 or not len(positions) or positions.dtype.kind != "f":
+        raise InputError(f"{results.path}: expected {key} (frames, joints, 3), got {positions.dtype} {positions.shape}")
+    check_within(f"{results.path}: {key} is", positions, FURTHEST_READ_M)
+    check_size(results.path, [positions.shape[:2]])
 
     def write_positions(target: Path, written: np.ndarray) -> None:
-        results.write(target, {key: written}, len(places))
+        results.write(target, {key: written}, len(positions))
 
-    return open_joints(results.path, places, reading, results.numbers, write_positions)
+    return open_joints(results.path, positions, reading, results.numbers, write_positions)
 
 
 def _collect_names(results: Results) -> dict[str, None]:

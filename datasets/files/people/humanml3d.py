@@ -201,7 +201,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
     content = _check_mdm(path, read_pickled_npy(path))
     joints = content["motion"]
     lengths = content["lengths"]
-    turn = to_y_up(UpAxis.from_option(reading.up or "y").axis).turn
+    to_y_up_rotation = to_y_up(UpAxis.from_option(reading.up or "y").axis).turn
     unit_m = reading.metres_per_unit or 1.0
     fps, notes = rate_of(path, {}, reading, FPS, "HumanML3D")
     check_size(path, [(length, joints.shape[1]) for length in lengths.tolist()])
@@ -214,7 +214,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
     fits = []
     for index, length in enumerate(lengths.tolist()):
         frames = np.moveaxis(joints[index, :, :, :length], -1, 0)
-        joints_m = rotate(turn, frames.astype(float)) * unit_m
+        joints_m = rotate(to_y_up_rotation, frames.astype(float)) * unit_m
         motion = motion_of_joints(joints_m, f"{path}, motion {index}")
         motions.append(replace(motion, fps=fps, text=str(texts[index])))
         fits.append((joints_m, body_joints(motion)))
@@ -222,7 +222,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
     def write(target: Path, *changed: Motion) -> None:
         written = joints.copy()
         for index, motion in enumerate(changed):
-            frames = rotate(invert(turn), body_joints(motion)) / unit_m
+            frames = rotate(invert(to_y_up_rotation), body_joints(motion)) / unit_m
             written[index, :, :, : len(motion)] = np.moveaxis(frames, 0, -1)
         write_npy(target, np.array({**content, "motion": written}, dtype=object))
 

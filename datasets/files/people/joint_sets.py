@@ -334,7 +334,7 @@ def _find_body(positions: np.ndarray) -> JointSet | None:
     skeleton = motion.skeleton
     new_names = [part or name for part, name in zip(skeleton.parts, skeleton.names, strict=True)]
     above = ["", *(new_names[parent] for parent in skeleton.parents[1:])]
-    joints = [(new_names[place], above[place]) for place in np.argsort(order)]
+    joints = [(new_names[index], above[index]) for index in np.argsort(order)]
     return JointSet("a body in an unknown order", 30.0, tuple(joints))
 
 
@@ -389,10 +389,10 @@ def open_joints(
         if usual_axis is None:
             raise
         up = UpAxis(usual_axis)
-    turn = to_y_up(up.axis).turn
+    to_y_up_rotation = to_y_up(up.axis).turn
 
     def fit(order: list[int]) -> tuple[np.ndarray, Motion]:
-        joints_m = rotate(turn, array[:, order].astype(float)) * unit_m
+        joints_m = rotate(to_y_up_rotation, array[:, order].astype(float)) * unit_m
         return joints_m, fit_body(joints_m, fps, joints.template)
 
     order = joints.order
@@ -411,7 +411,7 @@ def open_joints(
 
     def write(target: Path, changed: Motion) -> None:
         written = np.empty((len(changed), *array.shape[1:]))
-        written[:, order] = rotate(invert(turn), joint_positions(changed)) / unit_m
+        written[:, order] = rotate(invert(to_y_up_rotation), joint_positions(changed)) / unit_m
         (write_array or write_npy)(target, written.astype(array.dtype))
 
     motion = replace(fitted, source=str(path))

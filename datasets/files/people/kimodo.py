@@ -51,12 +51,12 @@ BODIES = {len(body): body for body in (SOMA_77, SOMA_30, SMPL_BODY.average())}
 def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     """Open a Kimodo motion, with bones of their mean length in the file."""
     path = results.path
-    places = results.array(_KEYS[0])
+    positions = results.array(_KEYS[0])
     matrices = results.array(_KEYS[1])
-    body = _find_body(path, places, matrices)
-    results.check_frames(_WRITTEN, len(places))
+    body = _find_body(path, positions, matrices)
+    results.check_frames(_WRITTEN, len(positions))
     fps, notes = rate_of(path, results.numbers, reading, _FPS, "Kimodo")
-    file_motion = motion_of_poses(str(path), body, places, matrices, fps)
+    file_motion = motion_of_poses(str(path), body, positions, matrices, fps)
     up = up_of_motion(file_motion, reading.up, Y_UP)
     y_up = to_y_up(up.axis)
     motion = y_up.view(file_motion)
@@ -72,20 +72,20 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     return MotionFile((motion,), (f"Kimodo joints, {len(body)}", *notes, *up.notes), write, up=up)
 
 
-def _find_body(path: Path, places: np.ndarray, matrices: np.ndarray) -> Skeleton:
-    if places.ndim != 3 or places.shape[2] != 3 or places.shape[1] not in BODIES or not len(places):
-        robot = "; 34 joints are those of the robot Unitree G1" if places.shape[1:2] == (34,) else ""
+def _find_body(path: Path, positions: np.ndarray, matrices: np.ndarray) -> Skeleton:
+    if positions.ndim != 3 or positions.shape[2] != 3 or positions.shape[1] not in BODIES or not len(positions):
+        robot = "; 34 joints are those of the robot Unitree G1" if positions.shape[1:2] == (34,) else ""
         raise InputError(
-            f"{path}: expected posed_joints (frames, one of {sorted(BODIES)}, 3), got {places.shape}{robot}"
+            f"{path}: expected posed_joints (frames, one of {sorted(BODIES)}, 3), got {positions.shape}{robot}"
         )
-    if matrices.shape != (*places.shape[:2], 3, 3):
-        raise InputError(f"{path}: expected global_rot_mats {(*places.shape[:2], 3, 3)}, got {matrices.shape}")
-    for name, array in zip(_KEYS, (places, matrices), strict=True):
+    if matrices.shape != (*positions.shape[:2], 3, 3):
+        raise InputError(f"{path}: expected global_rot_mats {(*positions.shape[:2], 3, 3)}, got {matrices.shape}")
+    for name, array in zip(_KEYS, (positions, matrices), strict=True):
         if array.dtype.kind != "f":
             raise InputError(f"{path}: expected {name} to be floating-point numbers, got {array.dtype}")
         check_within(f"{path}: {name} is", array)
-    check_size(path, [places.shape[:2]])
-    return BODIES[places.shape[1]]
+    check_size(path, [positions.shape[:2]])
+    return BODIES[positions.shape[1]]
 
 
 def _feet(results: Results, frames: int) -> np.ndarray | None:
@@ -101,7 +101,7 @@ def _feet(results: Results, frames: int) -> np.ndarray | None:
 
 
 def motion_of_poses(
-    label: str, body: Skeleton, places_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
+    label: str, body: Skeleton, positions_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
 ) -> Motion:
     """Build a motion from joint positions and orientations in the world.
 
@@ -110,7 +110,7 @@ def motion_of_poses(
     Args:
         label: Name of the motion in messages.
         body: Skeleton with the names and parents of the J joints, in the file's order.
-        places_m: (T, J, 3) positions in the world, in metres.
+        positions_m: (T, J, 3) positions in the world, in metres.
         matrices: (T, J, 3, 3) orientations in the world.
         rigid: Whether to refuse bones whose length changes.
 
@@ -118,11 +118,11 @@ def motion_of_poses(
         InputError: A matrix is not a rotation, or `rigid` is true and a bone changes its length.
     """
     matrices = matrices.astype(float)
-    places_m = places_m.astype(float)
+    positions_m = positions_m.astype(float)
     check_rotations(f"{label}: a matrix is not a rotation", matrices)
     orientations = Rotation.from_matrix(matrices).as_quat()
     parents = list(body.parents[1:])
-    bones_m = places_m[:, 1:] - places_m[:, parents]
+    bones_m = positions_m[:, 1:] - positions_m[:, parents]
     inverse = Rotation.from_quat(orientations[:, parents].reshape(-1, 4)).inv()
     local_m = inverse.apply(bones_m.reshape(-1, 3)).reshape(bones_m.shape)
     lengths_m = norms(bones_m)
@@ -136,7 +136,7 @@ def motion_of_poses(
         )
     skeleton = replace(body, offsets_m=np.vstack([np.zeros(3), local_m.mean(axis=0)]))
     rotations = local_rotations(skeleton, orientations)
-    return Motion(skeleton, places_m[:, 0], rotations, fps, source=label)
+    return Motion(skeleton, positions_m[:, 0], rotations, fps, source=label)
 
 
 _WRITTEN = ("posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts", "smooth_root_pos", "root_positions",

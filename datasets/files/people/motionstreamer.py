@@ -31,8 +31,8 @@ from .kimodo import motion_of_poses
 COLUMNS = 272
 _FPS = 30.0
 _STEP = slice(0, 2)
-_TURN = slice(2, 8)
-_PLACES = slice(8, 74)
+_HEADING_CHANGE = slice(2, 8)
+_POSITIONS = slice(8, 74)
 _ROTATIONS = slice(140, 272)
 
 
@@ -60,13 +60,13 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
     path_m = np.cumsum(np.einsum("tji,tj->ti", previous_headings, steps_m), axis=0)
     local = _matrices(path, values[:, _ROTATIONS].reshape(-1, 22, 6))
     local[:, 0] = headings.transpose(0, 2, 1) @ local[:, 0]
-    from_root_m = values[:, _PLACES].reshape(-1, 22, 3)
-    places_m = from_root_m @ headings + path_m[:, None]
+    from_root_m = values[:, _POSITIONS].reshape(-1, 22, 3)
+    positions_m = from_root_m @ headings + path_m[:, None]
     fps, notes = rate_of(path, {}, reading, _FPS, "MotionStreamer")
     body = SMPL_BODY.average()
-    _, world = forward_kinematics(body, places_m[:, 0], Rotation.from_matrix(local).as_quat())
+    _, world = forward_kinematics(body, positions_m[:, 0], Rotation.from_matrix(local).as_quat())
     orientations = Rotation.from_quat(world).as_matrix()
-    file_motion = motion_of_poses(str(path), body, places_m, orientations, fps, rigid=False)
+    file_motion = motion_of_poses(str(path), body, positions_m, orientations, fps, rigid=False)
     motion = replace(file_motion, skeleton=replace(file_motion.skeleton, usual_sole_m=0.0))
 
     def write(target: Path, changed: Motion) -> None:
@@ -82,9 +82,9 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
 
 def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
     """Return the rotations (T, 3, 3) that turn each frame's heading to +z."""
-    matrices = _matrices(path, rows[:, None, _TURN])
-    turns = Rotation.from_matrix(matrices[:, 0])
-    headings = accumulate(turns, lambda heading, turn: turn * heading)
+    matrices = _matrices(path, rows[:, None, _HEADING_CHANGE])
+    heading_changes = Rotation.from_matrix(matrices[:, 0])
+    headings = accumulate(heading_changes, lambda heading, heading_change: heading_change * heading)
     return Rotation.concatenate(list(headings)).as_matrix()
 
 
@@ -109,12 +109,12 @@ def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
         headings = np.asarray(Rotation.from_euler("y", -yaw_rad[:, None]).as_matrix())
     steps_m = np.diff(joints_m[:, 0], axis=0, prepend=joints_m[:1, 0])
     steps_m[1:] = np.einsum("tij,tj->ti", headings[:-1], steps_m[1:])
-    turns = np.concatenate([headings[:1], headings[1:] @ headings[:-1].transpose(0, 2, 1)])
+    heading_changes = np.concatenate([headings[:1], headings[1:] @ headings[:-1].transpose(0, 2, 1)])
     over_floor_m = joints_m - joints_m[:, :1] * [1.0, 0.0, 1.0]
-    places_m = over_floor_m @ headings.transpose(0, 2, 1)
+    positions_m = over_floor_m @ headings.transpose(0, 2, 1)
     local[:, 0] = headings @ local[:, 0]
-    moves_m = np.diff(places_m, axis=0, prepend=places_m[:1])
-    parts = (steps_m[:, [0, 2]], turns[:, :2], places_m, moves_m, local[:, :, :2])
+    moves_m = np.diff(positions_m, axis=0, prepend=positions_m[:1])
+    parts = (steps_m[:, [0, 2]], heading_changes[:, :2], positions_m, moves_m, local[:, :, :2])
     return np.concatenate([part.reshape(len(smpl_motion), -1) for part in parts], axis=1)
 
 

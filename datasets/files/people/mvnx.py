@@ -170,12 +170,12 @@ def _make_clip(
     path: Path, document: _Document, arrays: dict[str, np.ndarray], fps: float, unit_m: float
 ) -> RiggedMotion:
     """Build the motion of the segments, z up."""
-    places = {name: place for place, name in enumerate(document.segments)}
+    indices = {name: index for index, name in enumerate(document.segments)}
     parents = [-1] * len(document.segments)
     for joint in document.joints:
-        if len(joint) != 2 or not {*joint} <= places.keys() or parents[places[joint[1]]] >= 0:
+        if len(joint) != 2 or not {*joint} <= indices.keys() or parents[indices[joint[1]]] >= 0:
             raise InputError(f"{path}: expected each joint to connect a parent and a child segment, got {joint}")
-        parents[places[joint[1]]] = places[joint[0]]
+        parents[indices[joint[1]]] = indices[joint[0]]
     try:
         order = tree_of(range(len(parents)), parents)
     except InputError as error:

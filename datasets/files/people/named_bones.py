@@ -37,22 +37,27 @@ _SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotat
 def open_named_bones(results: Results, reading: Reading) -> MotionFile:
     """Open a motion on the skeleton of the file."""
     path = results.path
-    places = results.array("positions")
+    positions = results.array("positions")
     quaternions = results.array("quaternions")
-    if places.ndim != 3 or places.shape[2] != 3 or not len(places) or quaternions.shape != (*places.shape[:2], 4):
+    if (
+        positions.ndim != 3
+        or positions.shape[2] != 3
+        or not len(positions)
+        or quaternions.shape != (*positions.shape[:2], 4)
+    ):
         raise InputError(
-            f"{path}: expected positions (frames, bones, 3) and quaternions (frames, bones, 4), got {places.shape} and "
-            f"{quaternions.shape}"
+            f"{path}: expected positions (frames, bones, 3) and quaternions (frames, bones, 4), got {positions.shape} "
+            f"and {quaternions.shape}"
         )
-    for name, array in zip(_ARRAYS, (places, quaternions), strict=True):
+    for name, array in zip(_ARRAYS, (positions, quaternions), strict=True):
         check_within(f"{path}: {name} is", array)
     check_quaternions(path, quaternions)
-    check_size(path, [places.shape[:2]])
-    order, skeleton = _read_skeleton(results, places.shape[1])
+    check_size(path, [positions.shape[:2]])
+    order, skeleton = _read_skeleton(results, positions.shape[1])
     fps, notes = rate_of(path, results.numbers, reading, None, "AI4AnimationPy")
     unit_m = reading.metres_per_unit or 1.0
-    matrices = Rotation.from_quat(quaternions[:, order].reshape(-1, 4)).as_matrix().reshape(len(places), -1, 3, 3)
-    motion = motion_of_poses(str(path), skeleton, places[:, order] * unit_m, matrices, fps)
+    matrices = Rotation.from_quat(quaternions[:, order].reshape(-1, 4)).as_matrix().reshape(len(positions), -1, 3, 3)
+    motion = motion_of_poses(str(path), skeleton, positions[:, order] * unit_m, matrices, fps)
     motion = recognize_parts(motion)
     clip = RiggedMotion(
         motion,
@@ -63,24 +68,24 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
     )
     before_m, before = world_poses_of(clip)
     followers = find_all_followers(clip)
-    seen = turn_upright(body_of(clip), reading.up, Y_UP)
+    upright = turn_upright(body_of(clip), reading.up, Y_UP)
 
     def write(target: Path, changed: Motion) -> None:
-        written_clip = with_body(clip, seen.view.restore(changed), followers)
+        written_clip = with_body(clip, upright.view.restore(changed), followers)
         after_m, after = world_poses_of(written_clip)
         if len(after) == len(before):
-            after_m = keep_positions(places[:, order] * unit_m, before_m, after_m)
+            after_m = keep_positions(positions[:, order] * unit_m, before_m, after_m)
             old = quaternions[:, order]
             after = after * np.where((after * old).sum(axis=2, keepdims=True) < 0, -1.0, 1.0)
             after = np.where(turn_angles(before, after)[..., None] < _SAME_RAD, old, after)
         arrays = {}
-        for name, array, old in zip(_ARRAYS, (after_m / unit_m, after), (places, quaternions), strict=True):
+        for name, array, old in zip(_ARRAYS, (after_m / unit_m, after), (positions, quaternions), strict=True):
             arrays[name] = np.empty(array.shape, old.dtype)
             arrays[name][:, order] = array
-        results.write(target, arrays, len(places))
+        results.write(target, arrays, len(positions))
 
     return MotionFile(
-        (seen.motion,), ("bones of AI4AnimationPy", *notes, *seen.notes), write, flaw=seen.flaw, up=seen.up
+        (upright.motion,), ("bones of AI4AnimationPy", *notes, *upright.notes), write, flaw=upright.flaw, up=upright.up
     )
 
 

@@ -25,10 +25,10 @@ from .keeping import SAME_RAD
 
 _COLUMNS = 591
 _ROOT = slice(0, 3)
-_ROOT_TURN = slice(3, 7)
+_ROOT_ROTATION = slice(3, 7)
 _VECTORS = slice(9, 162)
-_PLACES = slice(162, 318)
-_TURNS = slice(383, 591)
+_POSITIONS = slice(162, 318)
+_ROTATIONS = slice(383, 591)
 _JOINTS = next(joints for joints in JOINT_SETS if joints.name == "the simulators' 52")
 
 
@@ -46,32 +46,32 @@ def open_omomo(results: Results, reading: Reading) -> MotionFile:
         raise InputError(f"{path}: expected rows of {_COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")
     check_within(f"{path}:", rows)
     check_size(path, [(len(rows), len(_JOINTS))])
-    places = rows[:, _PLACES].reshape(len(rows), -1, 3)
+    positions = rows[:, _POSITIONS].reshape(len(rows), -1, 3)
 
     def write_positions(target: Path, written: np.ndarray) -> None:
         if len(written) != len(rows):
             raise InputError(f"{path}: expected {len(rows)} frames, got {len(written)}")
         changed = rows.copy()
-        changed[:, _PLACES] = written.reshape(len(rows), -1)
-        changed[:, _ROOT] += written[:, 0] - places[:, 0]
-        turns = compose(_find_orientations(written), invert(_find_orientations(places)))
-        old = rows[:, _TURNS].reshape(len(rows), -1, 4).astype(float)
-        new = compose(turns, old)
-        changed[:, _TURNS] = new.reshape(len(rows), -1)
-        changed[:, _ROOT_TURN] = compose(turns[:, 0], rows[:, _ROOT_TURN].astype(float))
+        changed[:, _POSITIONS] = written.reshape(len(rows), -1)
+        changed[:, _ROOT] += written[:, 0] - positions[:, 0]
+        changes_of_joints = compose(_find_orientations(written), invert(_find_orientations(positions)))
+        old = rows[:, _ROTATIONS].reshape(len(rows), -1, 4).astype(float)
+        new = compose(changes_of_joints, old)
+        changed[:, _ROTATIONS] = new.reshape(len(rows), -1)
+        changed[:, _ROOT_ROTATION] = compose(changes_of_joints[:, 0], rows[:, _ROOT_ROTATION].astype(float))
         old_vectors = Rotation.from_rotvec(rows[:, _VECTORS].reshape(-1, 3))
         is_same = (_find_local_rotations(old) * old_vectors.inv()).magnitude() < SAME_RAD
         if is_same.all():
             changed[:, _VECTORS] = _find_local_rotations(new).as_rotvec().reshape(len(rows), -1)
         results.write(target, {name: changed.astype(rows.dtype)}, len(rows))
 
-    return open_joints(path, places, reading, write_array=write_positions)
+    return open_joints(path, positions, reading, write_array=write_positions)
 
 
-def _find_orientations(places: np.ndarray) -> np.ndarray:
+def _find_orientations(positions: np.ndarray) -> np.ndarray:
     """Find the joint orientations (T, 52, 4) of a body fitted to joint positions (T, 52, 3)."""
-    fitted = fit_body(places[:, _JOINTS.order].astype(float), _JOINTS.fps, _JOINTS.template)
-    orientations = np.empty((*places.shape[:2], 4))
+    fitted = fit_body(positions[:, _JOINTS.order].astype(float), _JOINTS.fps, _JOINTS.template)
+    orientations = np.empty((*positions.shape[:2], 4))
     orientations[:, _JOINTS.order] = pose_joints(fitted)[1]
     return orientations
 

@@ -32,10 +32,10 @@ from ..skeletons.vertical import up_of_motion
 from .frames import FramesOfPeople
 
 JOINTS = "pred_joint_coords"
-PLACE = "pred_cam_t"
+ROOT_POSITION = "pred_cam_t"
 ROTATIONS = "pred_global_rots"
 _POINTS = ("pred_keypoints_3d", "pred_vertices")
-_KEYS = (JOINTS, PLACE, ROTATIONS, *_POINTS)
+_KEYS = (JOINTS, ROOT_POSITION, ROTATIONS, *_POINTS)
 _COUNT = 127
 _MAX_PEOPLE = 64
 _PARTS = {  # the joint that is a body part, and joints that it carries beside itself
@@ -50,7 +50,7 @@ _PARTS = {  # the joint that is a body part, and joints that it carries beside i
     "left_wrist": (78, *range(79, 101)),
 }  # fmt: skip
 _CAMERA_TO_Y_UP = to_y_up(Y_DOWN)
-_TURN = _CAMERA_TO_Y_UP.turn
+_TO_Y_UP = _CAMERA_TO_Y_UP.turn
 """Rotation from the camera's frame to the y-up frame of the global rotations."""
 
 
@@ -93,14 +93,14 @@ class _Person:
         self.prefix = prefix
         joints_m = _numbers(label, JOINTS, self._get(JOINTS), (_COUNT, 3))
         results.check_frames([f"{prefix}{key}" for key in _KEYS], len(joints_m))
-        place = self._get(PLACE)
-        if place is None:
-            place = np.zeros((len(joints_m), 3))
-        self.place_m = _numbers(label, PLACE, place, (3,))
-        self.joints_m = joints_m + self.place_m[:, None]
+        root = self._get(ROOT_POSITION)
+        if root is None:
+            root = np.zeros((len(joints_m), 3))
+        self.root_m = _numbers(label, ROOT_POSITION, root, (3,))
+        self.joints_m = joints_m + self.root_m[:, None]
         body_joints = [_PARTS[part][0] for part in SMPL_BODY.names]
         body_m = self.joints_m[:, body_joints]
-        standing_m = rotate(_TURN, body_m)  # a template that stands fits best
+        standing_m = rotate(_TO_Y_UP, body_m)  # a template that stands fits best
         skeleton = fit_skeleton(standing_m, SMPL_BODY.average())
         fitted = _CAMERA_TO_Y_UP.restore(fit_motion(standing_m, fps, skeleton))
         camera_motion = Motion(fitted.skeleton, fitted.root_m, fitted.rotations, fps, source=label)
@@ -119,13 +119,13 @@ class _Person:
             raise InputError(f"{self.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
         before_m, before = pose_joints(self.y_up.restore(self.motion))
         after_m, after = pose_joints(self.y_up.restore(motion))
-        turns = Rotation.from_quat(after) * Rotation.from_quat(before).inv()
+        rotations = Rotation.from_quat(after) * Rotation.from_quat(before).inv()
         moves_m = after_m - before_m
-        is_still = (turns.magnitude() < 1e-8) & (np.abs(moves_m).max(axis=2) < 1e-8)
-        matrices = turns.as_matrix()
+        is_still = (rotations.magnitude() < 1e-8) & (np.abs(moves_m).max(axis=2) < 1e-8)
+        matrices = rotations.as_matrix()
         moves = _Moves(before_m, after_m, matrices, is_still)
-        place = self._get(PLACE)
-        shift_m = np.where(is_still[:, :1] | (place is None), 0.0, moves_m[:, 0])
+        root = self._get(ROOT_POSITION)
+        shift_m = np.where(is_still[:, :1] | (root is None), 0.0, moves_m[:, 0])
         joint_parts = np.zeros(_COUNT, int)
         for part, joints in _PARTS.items():
             joint_parts[list(joints)] = SMPL_BODY.names.index(part)
@@ -134,25 +134,25 @@ class _Person:
             points = self._get(key)
             if points is None or points.ndim != 3 or not points.shape[1] or points.shape[2] != 3:
                 continue
-            points_m = points.astype(float) + self.place_m[:, None]
+            points_m = points.astype(float) + self.root_m[:, None]
             parts = joint_parts if key == JOINTS else joint_parts[self._find_nearest_joints(points_m[0])]
             carried = moves.carry(points, points_m, parts, shift_m)
             changes[f"{self.prefix}{key}"] = carried.astype(points.dtype)
-        if place is not None:
-            changes[f"{self.prefix}{PLACE}"] = (place + shift_m).astype(place.dtype)
+        if root is not None:
+            changes[f"{self.prefix}{ROOT_POSITION}"] = (root + shift_m).astype(root.dtype)
         orientations = self._get(ROTATIONS)
         if orientations is not None and orientations.shape[1:] == (_COUNT, 3, 3):
-            to_rotations = to_matrices(_TURN)
-            joint_turns = to_rotations @ matrices[:, joint_parts] @ to_rotations.T
+            to_rotations = to_matrices(_TO_Y_UP)
+            joint_rotations = to_rotations @ matrices[:, joint_parts] @ to_rotations.T
             is_kept = is_still[:, joint_parts, None, None]
-            turned = np.where(is_kept, orientations, joint_turns @ orientations)
+            turned = np.where(is_kept, orientations, joint_rotations @ orientations)
             changes[f"{self.prefix}{ROTATIONS}"] = turned.astype(orientations.dtype)
         return changes
 
     def _find_nearest_joints(self, points_m: np.ndarray) -> np.ndarray:
         """Find the nearest joint (P,) of each point (P, 3) in the first frame."""
-        seen_m = np.where(np.isfinite(points_m), points_m, 0.0)  # unseen points are not finite
-        _, nearest_joints = KDTree(self.joints_m[0]).query(seen_m)
+        finite_m = np.where(np.isfinite(points_m), points_m, 0.0)  # unseen points are not finite
+        _, nearest_joints = KDTree(self.joints_m[0]).query(finite_m)
         return np.asarray(nearest_joints)
 
 
@@ -162,7 +162,7 @@ class _Moves:
 
     before_m: np.ndarray
     after_m: np.ndarray
-    turns: np.ndarray
+    rotations: np.ndarray
     """(T, 22, 3, 3) rotations of the parts from before to after."""
     is_still: np.ndarray
     """(T, 22) true if a part did not move."""
@@ -182,7 +182,7 @@ class _Moves:
         out = np.empty(old.shape)
         for frame in range(len(old)):
             local_m = points_m[frame] - self.before_m[frame, parts]
-            turned_m = np.einsum("pij,pj->pi", self.turns[frame, parts], local_m)
+            turned_m = np.einsum("pij,pj->pi", self.rotations[frame, parts], local_m)
             moved_m = turned_m + self.after_m[frame, parts]
             new = old[frame] + moved_m - points_m[frame] - shift_m[frame]
             is_unchanged = self.is_still[frame, parts] & ~shift_m[frame].any()
@@ -262,13 +262,13 @@ def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]
     followed = [frames[0]]
     before = _centres(results, frames[0])
     for people in frames[1:]:
-        places = _centres(results, people)
-        costs = norms(before[:, None] - places[None])
+        centres = _centres(results, people)
+        costs = norms(before[:, None] - centres[None])
         if not np.isfinite(costs).all():
-            raise InputError(f"{results.path}: {PLACE} is not finite in frame {len(followed)}")
+            raise InputError(f"{results.path}: {ROOT_POSITION} is not finite in frame {len(followed)}")
         _, order = linear_sum_assignment(costs)
         followed.append([people[index] for index in order])
-        before = places[order]
+        before = centres[order]
     return followed
 
 
@@ -278,8 +278,8 @@ def _centres(results: Results, people: list[str]) -> np.ndarray:
     for prefix in people:
         joints = results.array(f"{prefix}{JOINTS}").astype(float)
         centre = joints.mean(axis=0)
-        place = f"{prefix}{PLACE}"
-        if results.shapes.get(place) == (3,):
-            centre = centre + results.array(place).astype(float)
+        key = f"{prefix}{ROOT_POSITION}"
+        if results.shapes.get(key) == (3,):
+            centre = centre + results.array(key).astype(float)
         centres.append(centre)
     return np.array(centres)

@@ -332,11 +332,18 @@ def _camera_of(
             "camera moved, the body moves",
         )  # fmt: skip
     name = f"{prefix}frame"
-    seen = results.array(name) if name in results.shapes else np.arange(frames)
-    if seen.shape != (frames,) or seen.dtype.kind not in "iu" or (len(seen) and seen.min() < 0):
-        raise InputError(f"{results.path}: expected {name} to be {frames} frame numbers, got {seen.dtype} {seen.shape}")
-    turns, shifts_m, up = _camera(file, seen)
-    camera = FrameChanges((TurnedWorld(turns.as_quat()), ShiftedWorld(shifts_m)))
+    frame_numbers = results.array(name) if name in results.shapes else np.arange(frames)
+    if (
+        frame_numbers.shape != (frames,)
+        or frame_numbers.dtype.kind not in "iu"
+        or (len(frame_numbers) and frame_numbers.min() < 0)
+    ):
+        raise InputError(
+            f"{results.path}: expected {name} to be {frames} frame numbers, "
+            f"got {frame_numbers.dtype} {frame_numbers.shape}"
+        )
+    camera_rotations, shifts_m, up = _camera(file, frame_numbers)
+    camera = FrameChanges((TurnedWorld(camera_rotations.as_quat()), ShiftedWorld(shifts_m)))
     return camera, up, (f"placed in the world by {file.name}",)
 
 
@@ -484,12 +491,12 @@ def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np
     file_motion = person.file_motion if len(person.file_motion) == len(motion) else None
     scale = _scale(person.prefix, tool, arrays)
     old = arrays[tool.translation]
-    places = scale * (motion.root_m - _find_pelvis_m(tool, person.pelvis_m, motion.rotations))
-    written = {tool.translation: places.reshape(-1, *old.shape[1:])}
+    positions = scale * (motion.root_m - _find_pelvis_m(tool, person.pelvis_m, motion.rotations))
+    written = {tool.translation: positions.reshape(-1, *old.shape[1:])}
     if file_motion is not None:
         before_m = file_motion.root_m - _find_pelvis_m(tool, person.pelvis_m, file_motion.rotations)
         for name in (tool.translation, *(name for name in tool.followers if name in arrays)):
-            written[name] = keep_positions(arrays[name], scale * before_m, places)
+            written[name] = keep_positions(arrays[name], scale * before_m, positions)
     start = 0
     for name in tool.rotations:
         old = arrays[name]

@@ -159,8 +159,8 @@ def _parse_skeleton(path: Path) -> _Acclaim:
         raise InputError(f"{path}: {error}") from error
     if len(order) != len(bones):
         raise InputError(f"{path}: expected all {len(bones) - 1} bones below the root in :hierarchy")
-    places = {bone: place for place, bone in enumerate(order)}
-    ordered_parents = tuple(places[parents[bone]] if parents[bone] >= 0 else -1 for bone in order)
+    indices = {bone: index for index, bone in enumerate(order)}
+    ordered_parents = tuple(indices[parents[bone]] if parents[bone] >= 0 else -1 for bone in order)
     return _Acclaim(tuple(bones[bone] for bone in order), ordered_parents, INCH_M / length, in_degrees)
 
 
@@ -190,7 +190,7 @@ def _parse_bone(fields: Mapping[str, _Line], where: str, in_degrees: bool) -> _B
         if sorted(order) != ["X", "Y", "Z"]:
             raise InputError(f"{fields['axis'].where}: expected an axis order such as XYZ, got {order!r}")
         angles = fields["axis"].read_numbers(3)[["XYZ".index(letter) for letter in order]]
-        axes = _turn(order, angles if in_degrees else np.degrees(angles))
+        axes = _to_rotations(order, angles if in_degrees else np.degrees(angles))
     numbers = _parse_kinds(fields["dof"]) if "dof" in fields else ()
     return _Bone(fields["name"].words[1], reach, axes, numbers)
 
@@ -205,20 +205,20 @@ def _parse_kinds(line: _Line) -> tuple[str, ...]:
 
 def _parse_hierarchy(lines: Iterable[_Line], bones: Sequence[_Bone], path: Path) -> list[int]:
     """Return each bone's parent, −1 for the root."""
-    places = {bone.name: place for place, bone in enumerate(bones)}
-    if len(places) != len(bones):
+    indices = {bone.name: index for index, bone in enumerate(bones)}
+    if len(indices) != len(bones):
         raise InputError(f"{path}: expected unique bone names, got the same name twice")
     parents = [-1] * len(bones)
     for line in lines:
         if line.words[0].lower() in ("begin", "end"):
             continue
-        unknown = [name for name in line.words if name not in places]
+        unknown = [name for name in line.words if name not in indices]
         if unknown:
             raise InputError(f"{line.where}: expected bones of :bonedata, got {unknown[0]!r}")
         for name in line.words[1:]:
-            if parents[places[name]] >= 0 or name == _ROOT:
+            if parents[indices[name]] >= 0 or name == _ROOT:
                 raise InputError(f"{line.where}: expected a bone without a parent, got {name!r}")
-            parents[places[name]] = places[line.words[0]]
+            parents[indices[name]] = indices[line.words[0]]
     return parents
 
 
@@ -276,16 +276,16 @@ def _find_layout(path: Path, words: Sequence[str], skeleton: _Acclaim) -> tuple[
 
     Returns the first column and the index of each bone, and the number of words in a frame.
     """
-    places = {bone.name: place for place, bone in enumerate(skeleton.bones)}
+    indices = {bone.name: index for index, bone in enumerate(skeleton.bones)}
     layout: list[tuple[int, int]] = []
     at = 1
-    while at < len(words) and words[at] in places:
-        bone = places.pop(words[at])
+    while at < len(words) and words[at] in indices:
+        bone = indices.pop(words[at])
         layout.append((at + 1, bone))
         at += 1 + len(skeleton.bones[bone].numbers)
     if at < len(words) and not words[at].isdecimal():
         raise InputError(f"{path}: expected bones of its skeleton and their numbers in frame 1, got {words[at][:30]!r}")
-    if _ROOT in places or at > len(words) or not words[0].isdecimal():
+    if _ROOT in indices or at > len(words) or not words[0].isdecimal():
         raise InputError(f"{path}: expected frames of a number and a line for the root and each bone, got none")
     return layout, at
 
@@ -298,7 +298,7 @@ def _parse_numbers(words: Sequence[str]) -> np.ndarray:
         return np.full(len(words), np.nan)
 
 
-def _turn(order: str, angles_deg: np.ndarray) -> np.ndarray:
+def _to_rotations(order: str, angles_deg: np.ndarray) -> np.ndarray:
     """Compose rotations about fixed axes, in the order of the axes (extrinsic Euler angles)."""
     return from_euler_angles(order[::-1], angles_deg[..., ::-1])
 
@@ -316,15 +316,15 @@ def _make_motion(
     rotations = identity_rotations(frames, len(skeleton.bones) + len(ends))
     root = np.zeros((frames, 3))
     for index, (bone, numbers) in enumerate(zip(skeleton.bones, values, strict=True)):
-        turns = [place for place, kind in enumerate(bone.numbers) if kind in _TURNS]
-        order = "".join(_TURNS[bone.numbers[place]] for place in turns)
+        columns = [column for column, kind in enumerate(bone.numbers) if kind in _TURNS]
+        order = "".join(_TURNS[bone.numbers[column]] for column in columns)
         if order:
-            turned = _turn(order, numbers[:, turns] * degrees_per_unit)
+            turned = _to_rotations(order, numbers[:, columns] * degrees_per_unit)
             rotations[:, index] = compose(compose(bone.axes, turned), invert(bone.axes))
-        for place, kind in enumerate(bone.numbers):
+        for column, kind in enumerate(bone.numbers):
             if kind in _MOVES and index == 0:
-                root[:, _MOVES.index(kind)] = numbers[:, place]
-            elif kind not in _TURNS and numbers[:, place].any():
+                root[:, _MOVES.index(kind)] = numbers[:, column]
+            elif kind not in _TURNS and numbers[:, column].any():
                 raise InputError(
                     f"{path}: {bone.name} moves relative to its parent or changes its length; expected rigid bones"
                 )

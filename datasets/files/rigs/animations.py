@@ -103,5 +103,5 @@ def collect_animations(animations: Sequence[Animation], write: Writes, notes: Se
         names=unique(labels) if len(animations) > 1 else (),
         refusals=tuple(refusals) if any(refusals) else (),
         up=animations[0].body.up,
-        rests=tuple(animation.clip.rest_places for animation in animations),
+        rests=tuple(animation.clip.rest_positions for animation in animations),
     )

@@ -123,7 +123,7 @@ def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> 
         unit_m,
         stretches_m={joint: track * unit_m for joint, track in positions.items()},
         relative=relative,
-        rest_places=dict(zip(content.names, _find_rest_positions(offsets, parents), strict=True)),
+        rest_positions=dict(zip(content.names, _find_rest_positions(offsets, parents), strict=True)),
         notes=notes,
         placeholder_rate=content.placeholder_rate,
     )
@@ -374,13 +374,13 @@ def find_leaf_end_m(skeleton: Skeleton, joint: int) -> np.ndarray:
         average_bones_m = average.offsets_m[[average.parents[average_joint], average_joint]]
         bones_m = skeleton.offsets_m[None, [skeleton.parents[joint], joint]]
         mirror = [-1.0 if part.startswith("right") else 1.0, 1.0, 1.0]
-        turn = aligning_turns(average_bones_m, bones_m, identity_rotations(1))
+        rotation = aligning_turns(average_bones_m, bones_m, identity_rotations(1))
         leg_m = skeleton.leg_m
         if leg_m and part in ("neck", "head"):  # spines are divided in many ways
             scale = leg_m / average.leg_m
         else:
             scale = norms(bones_m).sum() / norms(average_bones_m).sum()
-        return (scale or 1.0) * rotate(turn, np.array([end_m]) * mirror)[0]
+        return (scale or 1.0) * rotate(rotation, np.array([end_m]) * mirror)[0]
     if not length_m:
         return np.array([0.0, _FINGERTIP_M, 0.0])
     return min(_FINGERTIP_M, length_m) / length_m * bone_m

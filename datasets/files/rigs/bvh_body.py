@@ -66,11 +66,11 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
     )
     notes = (*clip.notes, *check_bones(clip))
     body = body_of(clip)
-    seen = turn_upright(body, reading.up, format_axis)
-    check_units_agree(seen.motion, clip.metres_per_unit, reading)
+    upright = turn_upright(body, reading.up, format_axis)
+    check_units_agree(upright.motion, clip.metres_per_unit, reading)
     followers = find_all_followers(clip)
     notes = (*notes, *note_lone_helpers(clip, followers))
-    if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
+    if upright.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
         # The body has all frames, so the clip keeps only one to save memory.
         root_m = clip.motion.root_m[:1].copy()
         rotations = clip.motion.rotations[:1].copy()
@@ -79,7 +79,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
     has_hinges = any(count < 3 for joint, count in enumerate(axes) if joint not in clip.end_sites)
 
     def write(target: Path, changed: Motion) -> None:
-        changed = seen.view.restore(changed)
+        changed = upright.view.restore(changed)
         write_bvh(target, with_body(clip, changed, followers))
         if not has_hinges:
             return
@@ -94,9 +94,15 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
             )
 
     refusals = () if clip.motion.fps == recorded.motion.fps else (refusal,)
-    all_notes = (*notes, *seen.notes)
+    all_notes = (*notes, *upright.notes)
     return MotionFile(
-        (seen.motion,), all_notes, write, flaw=seen.flaw, refusals=refusals, up=seen.up, rests=(clip.rest_places,)
+        (upright.motion,),
+        all_notes,
+        write,
+        flaw=upright.flaw,
+        refusals=refusals,
+        up=upright.up,
+        rests=(clip.rest_positions,),
     )
 
 
@@ -107,9 +113,9 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
         return clip
     sampled = frame_count(clip.motion.seconds, SAMPLED_FPS)
     check_size(path, [(sampled, len(clip.motion.skeleton))], bytes_per_joint=BYTES_PER_SAMPLED_JOINT)
-    places = np.arange(sampled) * own_fps / SAMPLED_FPS
+    frame_numbers = np.arange(sampled) * own_fps / SAMPLED_FPS
     words = f"{own_fps:.3g} frames per second are key poses; sampled between them at {SAMPLED_FPS:g}"
-    return replace(_at_places(clip, places, SAMPLED_FPS), notes=(*clip.notes, FileNote(words, "--fps")))
+    return replace(_at_frame_numbers(clip, frame_numbers, SAMPLED_FPS), notes=(*clip.notes, FileNote(words, "--fps")))
 
 
 def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
@@ -212,17 +218,17 @@ def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
     own_frames = len(clip.motion)
     if frames == own_frames or own_frames < 2 or frames < 2:
         return clip
-    return _at_places(clip, np.linspace(0, own_frames - 1, frames), clip.motion.fps)
+    return _at_frame_numbers(clip, np.linspace(0, own_frames - 1, frames), clip.motion.fps)
 
 
-def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMotion:
+def _at_frame_numbers(clip: RiggedMotion, frame_numbers: np.ndarray, fps: float) -> RiggedMotion:
     """Interpolate the clip at fractional frames (T,)."""
     frames = np.arange(len(clip.motion))
     stretches_m = {}
     for joint, track in clip.stretches_m.items():
-        columns = [np.interp(places, frames, column) for column in track.T]
+        columns = [np.interp(frame_numbers, frames, column) for column in track.T]
         stretches_m[joint] = np.stack(columns, axis=1)
-    return replace(clip, motion=at_frames(clip.motion, places, fps), stretches_m=stretches_m)
+    return replace(clip, motion=at_frames(clip.motion, frame_numbers, fps), stretches_m=stretches_m)
 
 
 def _check_rigid(clip: RiggedMotion, joint: int) -> None:

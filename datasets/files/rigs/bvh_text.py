@@ -543,7 +543,7 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
     for number, line in lines:
         words = line.split()
         values = [_number(word) for word in words]
-        bad = next((place for place, value in enumerate(values) if not abs(value) <= LARGEST), None)
+        bad = next((index for index, value in enumerate(values) if not abs(value) <= LARGEST), None)
         if not pending:
             first_line = number
             first_count = len(words)

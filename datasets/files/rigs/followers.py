@@ -49,9 +49,9 @@ class Follower:
 
     joint: int
     leader: int
-    places_m: np.ndarray
+    local_positions_m: np.ndarray
     """(T, 3) positions in the leader's frame."""
-    turns: np.ndarray | None
+    local_rotations: np.ndarray | None
     """(T, 4) rotations in the leader's frame, or None if the joint keeps only its position there."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
@@ -62,7 +62,7 @@ class Follower:
         to_parent = invert(orientations[:, parent])
         track_m = rotate(to_parent, position_m - positions_m[:, parent])
         clip = replace(clip, stretches_m={**clip.stretches_m, self.joint: track_m})
-        return clip if orientation is None else _turn_joint(clip, self.joint, compose(to_parent, orientation))
+        return clip if orientation is None else _set_rotations(clip, self.joint, compose(to_parent, orientation))
 
     def pose(self, position_m: np.ndarray, orientation: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the joint's positions (T, 3) and orientations (T, 4) in the world, for a pose of the leader.
@@ -70,13 +70,13 @@ class Follower:
         The orientations are None if the joint keeps only its position.
         """
         frames = len(position_m)
-        places_m = self.places_m
-        turns = self.turns
-        if len(places_m) != frames:
-            places_m = np.tile(median(places_m, axis=0), (frames, 1))
-            turns = None if turns is None else np.tile(turns[0], (frames, 1))
-        turned = None if turns is None else compose(orientation, turns)
-        return position_m + rotate(orientation, places_m), turned
+        local_positions_m = self.local_positions_m
+        local_rotations = self.local_rotations
+        if len(local_positions_m) != frames:
+            local_positions_m = np.tile(median(local_positions_m, axis=0), (frames, 1))
+            local_rotations = None if local_rotations is None else np.tile(local_rotations[0], (frames, 1))
+        turned = None if local_rotations is None else compose(orientation, local_rotations)
+        return position_m + rotate(orientation, local_positions_m), turned
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,18 +88,18 @@ class TwistBone:
     axis: np.ndarray
     """(3,) axis of both twists, in the frame of the joint's parent."""
     share: float
-    turns: np.ndarray
+    local_rotations: np.ndarray
     """(T, 4) local rotations of the joint."""
     leader_twists_rad: np.ndarray
     """(T,) twist of the leader."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
         """Apply the joint's share of a changed twist."""
-        leader_turns = clip.motion.rotations[:, self.leader]
-        rows = slice(None) if len(leader_turns) == len(self.turns) else slice(1)
-        change_rad = _measure_twists_rad(leader_turns, self.axis) - self.leader_twists_rad[rows]
+        leader_rotations = clip.motion.rotations[:, self.leader]
+        rows = slice(None) if len(leader_rotations) == len(self.local_rotations) else slice(1)
+        change_rad = _measure_twists_rad(leader_rotations, self.axis) - self.leader_twists_rad[rows]
         more = quaternions(self.share * _wrap(change_rad)[:, None] * self.axis)
-        return _turn_joint(clip, self.joint, compose(more, self.turns[rows]))
+        return _set_rotations(clip, self.joint, compose(more, self.local_rotations[rows]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,18 +118,18 @@ class TwistLink:
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
         """Share a changed twist between both joints, without moving any joint."""
-        turns = clip.motion.rotations[:, self.joint]
-        leader_turns = clip.motion.rotations[:, self.leader]
-        rows = slice(None) if len(turns) == len(self.twists_rad) else slice(1)
-        change_rad = _measure_twists_rad(turns, self.axis) - self.twists_rad[rows]
-        leader_change_rad = _measure_twists_rad(leader_turns, self.axis) - self.leader_twists_rad[rows]
+        local_rotations = clip.motion.rotations[:, self.joint]
+        leader_rotations = clip.motion.rotations[:, self.leader]
+        rows = slice(None) if len(local_rotations) == len(self.twists_rad) else slice(1)
+        change_rad = _measure_twists_rad(local_rotations, self.axis) - self.twists_rad[rows]
+        leader_change_rad = _measure_twists_rad(leader_rotations, self.axis) - self.leader_twists_rad[rows]
         more_rad = self.share * _wrap(leader_change_rad) - (1 - self.share) * _wrap(change_rad)
         more = quaternions(more_rad[:, None] * self.axis)
         if clip.motion.skeleton.parents[self.joint] == self.leader:
-            clip = _turn_joint(clip, self.leader, compose(leader_turns, invert(more)))
-            return _turn_joint(clip, self.joint, compose(more, turns))
-        clip = _turn_joint(clip, self.joint, compose(turns, more))
-        return _turn_joint(clip, self.leader, compose(invert(more), leader_turns))
+            clip = _set_rotations(clip, self.leader, compose(leader_rotations, invert(more)))
+            return _set_rotations(clip, self.joint, compose(more, local_rotations))
+        clip = _set_rotations(clip, self.joint, compose(local_rotations, more))
+        return _set_rotations(clip, self.leader, compose(invert(more), leader_rotations))
 
 
 Following: TypeAlias = Follower | TwistBone | TwistLink | StretchedLeg
@@ -160,11 +160,11 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
     If both neighbours fit, the one that twists more leads. If neither of them twists, both lead.
     """
     skeleton = motion.skeleton
-    turns = motion.rotations[:, joint]
-    axis, _ = _find_twist_axis(turns)
+    local_rotations = motion.rotations[:, joint]
+    axis, _ = _find_twist_axis(local_rotations)
     if axis is None:
         return []
-    axis_below = rotate(invert(turns[0]), axis)
+    axis_below = rotate(invert(local_rotations[0]), axis)
     links: list[TwistLink] = []
     ranges_rad: list[float] = []
     for leader in (skeleton.parents[joint], *skeleton.children[joint]):
@@ -174,7 +174,7 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
         is_along = off_axis_m <= _ALONG * np.linalg.norm(bone_m)  # then twist does not move the bone's end
         if leader < 0 or not skeleton.parts[leader] or not is_along:
             continue
-        twists_rad = _measure_twists_rad(turns, axis_between)
+        twists_rad = _measure_twists_rad(local_rotations, axis_between)
         leader_twists_rad = _measure_twists_rad(motion.rotations[:, leader], axis_between)
         changes_rad = _unwrap_from_first(twists_rad)
         leader_changes_rad = _unwrap_from_first(leader_twists_rad)
@@ -188,15 +188,15 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
     return [links[int(np.argmax(ranges_rad))]]
 
 
-def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+def _find_twist_axis(local_rotations: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     """Return the axis (3,) of rotations (T, 4), None without one, and the angles (T,)."""
-    if np.abs(turns - turns[0]).max() < _TWISTS_RAD / 4:
-        return None, np.zeros(len(turns))
-    some = turns[:: max(1, len(turns) // _FRAMES_OF_TWIST)]
-    some_rad = rotation_vectors(compose(some, invert(turns[:1])))
+    if np.abs(local_rotations - local_rotations[0]).max() < _TWISTS_RAD / 4:
+        return None, np.zeros(len(local_rotations))
+    some = local_rotations[:: max(1, len(local_rotations) // _FRAMES_OF_TWIST)]
+    some_rad = rotation_vectors(compose(some, invert(local_rotations[:1])))
     if np.linalg.norm(np.linalg.svd(some_rad, compute_uv=False)[1:]) > _STEADY_RAD * np.sqrt(len(some)) + 1e-9:
-        return None, np.zeros(len(turns))  # no axis fits all frames
-    vectors_rad = rotation_vectors(compose(turns, invert(turns[:1])))
+        return None, np.zeros(len(local_rotations))  # no axis fits all frames
+    vectors_rad = rotation_vectors(compose(local_rotations, invert(local_rotations[:1])))
     axis = np.linalg.svd(vectors_rad, full_matrices=False)[2][0]
     angles_rad = vectors_rad @ axis
     is_steady = norms(vectors_rad - angles_rad[:, None] * axis).max() <= _STEADY_RAD
@@ -213,12 +213,12 @@ def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
     """Find the parent or sibling whose twist a joint shares, or return None."""
     skeleton = motion.skeleton
     parent = skeleton.parents[joint]
-    turns = motion.rotations[:, joint]
-    axis, angles_rad = _find_twist_axis(turns)
+    local_rotations = motion.rotations[:, joint]
+    axis, angles_rad = _find_twist_axis(local_rotations)
     if axis is None or parent < 0:
         return None
     best = None
-    least_rad = np.inf
+    smallest_rad = np.inf
     for leader in (parent, *skeleton.children[parent]):
         if not skeleton.parts[leader]:
             continue
@@ -228,15 +228,15 @@ def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
             continue
         share = float(twists_rad @ angles_rad / (twists_rad @ twists_rad))
         off_rad = float(np.abs(angles_rad - share * twists_rad).max())
-        if off_rad < least_rad and _is_share(angles_rad, share, twists_rad):
-            least_rad = off_rad
-            best = TwistBone(joint, leader, axis, share, turns.copy(), leader_twists_rad)
+        if off_rad < smallest_rad and _is_share(angles_rad, share, twists_rad):
+            smallest_rad = off_rad
+            best = TwistBone(joint, leader, axis, share, local_rotations.copy(), leader_twists_rad)
     return best
 
 
-def _measure_twists_rad(turns: np.ndarray, axis: np.ndarray) -> np.ndarray:
+def _measure_twists_rad(local_rotations: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """Return the twist (T,) of rotations (T, 4) about an axis (3,)."""
-    return 2 * np.arctan2(turns[:, :3] @ axis, turns[:, 3])
+    return 2 * np.arctan2(local_rotations[:, :3] @ axis, local_rotations[:, 3])
 
 
 def _unwrap_from_first(angles_rad: np.ndarray) -> np.ndarray:
@@ -265,17 +265,18 @@ def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
     followers = []
     for joint in sorted(helpers):
         offsets_m = positions_m[:, joint, None] - positions_m[:, leaders]
-        places_m = rotate(invert(orientations[:, leaders]), offsets_m)
-        changes_m = norms(places_m - median(places_m, axis=0)).max(axis=0)
+        local_positions_m = rotate(invert(orientations[:, leaders]), offsets_m)
+        changes_m = norms(local_positions_m - median(local_positions_m, axis=0)).max(axis=0)
         can_lead = (changes_m < _HOLDS_M) & ~skeleton.descendants[joint, leaders]
         if not can_lead.any():
             continue
-        distances_m = median(norms(places_m), axis=0)
+        distances_m = median(norms(local_positions_m), axis=0)
         best = int(np.where(can_lead, distances_m, np.inf).argmin())
         leader = leaders[best]
-        turns = make_continuous(compose(invert(orientations[:, leader]), orientations[:, joint])[:, None])[:, 0]
-        is_turning = np.abs(turns @ turns[0]).min() < 1 - _HOLDS
-        followers.append(Follower(joint, leader, places_m[:, best], None if is_turning else turns))
+        relative = compose(invert(orientations[:, leader]), orientations[:, joint])
+        local_rotations = make_continuous(relative[:, None])[:, 0]
+        is_turning = np.abs(local_rotations @ local_rotations[0]).min() < 1 - _HOLDS
+        followers.append(Follower(joint, leader, local_positions_m[:, best], None if is_turning else local_rotations))
     return followers
 
 
@@ -314,8 +315,8 @@ def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedM
     return clip
 
 
-def _turn_joint(clip: RiggedMotion, joint: int, turns: np.ndarray) -> RiggedMotion:
+def _set_rotations(clip: RiggedMotion, joint: int, local_rotations: np.ndarray) -> RiggedMotion:
     """Replace a joint's local rotations (T, 4)."""
     rotations = clip.motion.rotations.copy()
-    rotations[:, joint] = turns
+    rotations[:, joint] = local_rotations
     return replace(clip, motion=replace(clip.motion, rotations=rotations))

@@ -164,10 +164,10 @@ def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None
     for offset_m in skeleton.offsets_m[ends]:
         aligned = Rotation.align_vectors(offset_m[None], [[0.0, 1.0, 0.0]])
         quaternions.append(aligned[0].as_quat())
-    turns = Rotation.from_quat(quaternions).as_matrix()
+    bone_rotations = Rotation.from_quat(quaternions).as_matrix()
     scales_m = lengths_m[ends, None] * [_WIDTH, 1.0, _WIDTH]
-    corners = np.einsum("bij,bj,tcj->btci", turns, scales_m, _OCTAHEDRON[_TRIANGLES])
-    places_m = corners + skeleton.rest_positions_m[starts, None, None]
+    corners = np.einsum("bij,bj,tcj->btci", bone_rotations, scales_m, _OCTAHEDRON[_TRIANGLES])
+    vertices_m = corners + skeleton.rest_positions_m[starts, None, None]
     first_edges, second_edges = np.moveaxis(corners[:, :, 1:] - corners[:, :, :1], 2, 0)
     normals = np.cross(first_edges, second_edges)
     corner_normals = np.repeat(normalize_safely(normals), 3, axis=1)
@@ -176,7 +176,7 @@ def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None
     carriers[:, 0] = np.repeat(starts, vertices)
     weights = np.tile([1.0, 0.0, 0.0, 0.0], (len(carriers), 1))
     attributes: dict[str, int] = {}
-    attributes["POSITION"] = numbers.add(places_m.reshape(-1, 3), _VERTICES, bounds=True)
+    attributes["POSITION"] = numbers.add(vertices_m.reshape(-1, 3), _VERTICES, bounds=True)
     attributes["NORMAL"] = numbers.add(corner_normals.reshape(-1, 3), _VERTICES)
     attributes["JOINTS_0"] = numbers.add(carriers, _VERTICES)
     attributes["WEIGHTS_0"] = numbers.add(weights, _VERTICES)

@@ -143,11 +143,13 @@ def _find_bind_positions(document: Document, rig: Rig) -> dict[str, np.ndarray]:
         return {}
     try:
         matrices = numbers(document, skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(1, 2)
-        places = np.linalg.inv(matrices)[:, :3, 3]
+        bind_positions = np.linalg.inv(matrices)[:, :3, 3]
     except (*DAMAGES, np.linalg.LinAlgError):
         return {}
     names = dict(zip(rig.nodes, rig.names, strict=True))
-    return {names[node]: place for node, place in zip(skin["joints"], places, strict=False) if node in names}
+    return {
+        names[node]: position for node, position in zip(skin["joints"], bind_positions, strict=False) if node in names
+    }
 
 
 def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved: set[int]) -> list[set[int]]:

@@ -71,7 +71,7 @@ class RiggedMotion:
     """Effect of the scales above each joint on its position; see `Rig.find_bends`."""
     relative: frozenset[int] = frozenset()
     """Joints whose channel positions are added to their offsets, as some programs write them."""
-    rest_places: Mapping[str, np.ndarray] = field(default_factory=dict)
+    rest_positions: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Rest positions (3,) of joints by name, in the file's world and unit."""
     notes: tuple[str, ...] = ()
     """Notes on assumptions and on dropped data."""
@@ -144,12 +144,12 @@ class Rig:
         offsets[0] = 0
         skeleton = Skeleton(self.names, self.parents, offsets, ("",) * len(self.names))
         joints = list(range(len(self.names)))
-        places, _ = forward_kinematics(skeleton, np.zeros((1, 3)), (rotations / lengths)[None], joints)
-        return dict(zip(self.names, places[0], strict=True))
+        joint_positions, _ = forward_kinematics(skeleton, np.zeros((1, 3)), (rotations / lengths)[None], joints)
+        return dict(zip(self.names, joint_positions[0], strict=True))
 
     def apply_median_scales(self, tracks: Tracks) -> Self:
         """Return the rig with each node's median scale over an animation as its rest scale."""
-        rest = [dict(place) for place in self.rest]
+        rest = [dict(properties) for properties in self.rest]
         for (joint, kind), values in tracks.items():
             if kind == "scale":
                 rest[joint]["scale"] = median(values, axis=0)
@@ -204,8 +204,8 @@ class Rig:
             if parent not in frames and np.ptp(scales) <= _UNEVEN * scales.max():
                 continue
             above = frames.get(parent, self.offset_scales[joint] * np.eye(3))
-            turns = to_matrices(rotations[:, joint])
-            frames[joint] = (turns.swapaxes(1, 2) @ above @ turns) * scales[:, None]
+            rotation_matrices = to_matrices(rotations[:, joint])
+            frames[joint] = (rotation_matrices.swapaxes(1, 2) @ above @ rotation_matrices) * scales[:, None]
         return bends
 
     @property
@@ -323,8 +323,8 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
     offsets = np.empty((len(rig.nodes), 3))
     for joint, rest in enumerate(rig.rest):
         rotations[:, joint] = tracks.get((joint, "rotation"), rest["rotation"])
-        place = median(tracks.get((joint, "translation"), rest["translation"][None]), axis=0)
-        offsets[joint] = place * rig.offset_scales[joint]
+        position = median(tracks.get((joint, "translation"), rest["translation"][None]), axis=0)
+        offsets[joint] = position * rig.offset_scales[joint]
     lengths = norms(rotations)[..., None]
     if lengths.min() < LEAST_LENGTH:
         raise InputError(f"a quaternion of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has length 0")
@@ -394,6 +394,6 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
         unit_m,
         stretches_m,
         bends=bends,
-        rest_places=rig.find_rest_positions(),
+        rest_positions=rig.find_rest_positions(),
         notes=notes,
     )

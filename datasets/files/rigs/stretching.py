@@ -105,14 +105,14 @@ def _are_in_world(clip: RiggedMotion, joints: list[int]) -> bool:
 
     In the world, a joint's distance from its parent's position is the bone length, and its distance from 0 is not.
     """
-    places_m = {**clip.stretches_m, 0: clip.motion.root_m}
+    positions_m = {**clip.stretches_m, 0: clip.motion.root_m}
     apart = near = 0
     for joint in joints:
         bone_m = float(np.linalg.norm(clip.offsets[joint])) * clip.metres_per_unit
         parent = clip.motion.skeleton.parents[joint]
-        if bone_m > _MIN_STRETCH_M and parent in places_m:
-            apart += _is_alike(places_m[joint] - places_m[parent], bone_m)
-            near += _is_alike(places_m[joint], bone_m)
+        if bone_m > _MIN_STRETCH_M and parent in positions_m:
+            apart += _is_alike(positions_m[joint] - positions_m[parent], bone_m)
+            near += _is_alike(positions_m[joint], bone_m)
     return apart > near + 2
 
 
@@ -145,7 +145,7 @@ class StretchedLeg:
     """A leg that, in some of T frames, reaches further in the file than rigid bones can."""
 
     leg: _Leg
-    turns_rad: np.ndarray
+    rotvecs_rad: np.ndarray
     """(T, 3, 3) rotation vectors of hip, knee and ankle from the rigid leg to the file's leg, in the rigid frames."""
     reach_m: np.ndarray
     """(T,) reach of the rigid leg, from hip to ankle."""
@@ -154,8 +154,8 @@ class StretchedLeg:
     def from_clips(cls, leg: _Leg, original: RiggedMotion, written: RiggedMotion) -> Self:
         """Compare the original leg with `written`, which has the unchanged motion of the rigid body."""
         joints = list(leg)
-        turns = compose(invert(written.motion.rotations[:, joints]), original.motion.rotations[:, joints])
-        return cls(leg, rotation_vectors(turns), _measure_reach_m(leg, written))
+        changes = compose(invert(written.motion.rotations[:, joints]), original.motion.rotations[:, joints])
+        return cls(leg, rotation_vectors(changes), _measure_reach_m(leg, written))
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
         """Stretch the leg as in the file, unless the correction bends it."""
@@ -164,7 +164,7 @@ class StretchedLeg:
         share = np.clip(1 - (self.reach_m - _measure_reach_m(self.leg, clip)) / _BENDS_M, 0, 1)
         joints = list(self.leg)
         rotations = clip.motion.rotations.copy()
-        rotations[:, joints] = compose(rotations[:, joints], quaternions(share[:, None, None] * self.turns_rad))
+        rotations[:, joints] = compose(rotations[:, joints], quaternions(share[:, None, None] * self.rotvecs_rad))
         return replace(clip, motion=replace(clip.motion, rotations=rotations))
 
 
@@ -260,18 +260,18 @@ def _reach(
     own_cosine = dot(thigh_m, shank_m) / (thigh_length_m * shank_length_m)
     own_bend_rad = np.arccos(np.clip(own_cosine, -1, 1))
     axis = _knee_axis(thigh_m, shank_m, orientations[:, leg.hip])
-    knee_turn = quaternions(axis * (bend_rad - own_bend_rad)[:, None])
-    bent_m = thigh_m + rotate(knee_turn, shank_m)
-    hip_turn = shortest_turn(bent_m, target_m - hip_m)
+    knee_rotation = quaternions(axis * (bend_rad - own_bend_rad)[:, None])
+    bent_m = thigh_m + rotate(knee_rotation, shank_m)
+    hip_rotation = shortest_turn(bent_m, target_m - hip_m)
     rotations = motion.rotations.copy()
     parents = motion.skeleton.parents
-    rotations[:, leg.hip] = compose(hip_turn, orientations[:, leg.hip])
+    rotations[:, leg.hip] = compose(hip_rotation, orientations[:, leg.hip])
     if parents[leg.hip] >= 0:
         above_hip = orientations[:, parents[leg.hip]]
         rotations[:, leg.hip] = compose(invert(above_hip), rotations[:, leg.hip])
     above_knee = orientations[:, parents[leg.knee]]
-    rotations[:, leg.knee] = compose(invert(above_knee), compose(knee_turn, orientations[:, leg.knee]))
-    above_ankle = compose(compose(hip_turn, knee_turn), orientations[:, parents[leg.ankle]])
+    rotations[:, leg.knee] = compose(invert(above_knee), compose(knee_rotation, orientations[:, leg.knee]))
+    above_ankle = compose(compose(hip_rotation, knee_rotation), orientations[:, parents[leg.ankle]])
     rotations[:, leg.ankle] = compose(invert(above_ankle), orientations[:, leg.ankle])
     return rotations
 

@@ -78,9 +78,9 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
         try:
             rest = [{kind: median(poses[:, joint, own], axis=0) for kind, own in _PROPERTIES.items()} for joint in tree]
             rig = Rig.from_tree(tree, parents, names, rest)
-            places = facts["binds"][clip["skeleton"]]
-            if len(places) == len(facts["skeletons"][clip["skeleton"]]):
-                rig = replace(rig, bind={rig.names[index]: np.array(places[joint]) for index, joint in enumerate(tree)})
+            binds = facts["binds"][clip["skeleton"]]
+            if len(binds) == len(facts["skeletons"][clip["skeleton"]]):
+                rig = replace(rig, bind={rig.names[index]: np.array(binds[joint]) for index, joint in enumerate(tree)})
             tracks = {}
             for index, joint in enumerate(tree):
                 for kind, own in _PROPERTIES.items():
@@ -108,15 +108,15 @@ _MOVES = 1e-6
 
 def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:
     """Find the parents of joints from their paths (−1 for a root), and the nodes of the largest tree."""
-    place = {path: joint for joint, path in enumerate(joints)}
-    if len(place) < len(joints):
+    joint_of_path = {path: joint for joint, path in enumerate(joints)}
+    if len(joint_of_path) < len(joints):
         raise InputError("expected unique joints in a skeleton, got one twice")
     parents = []
     for path in joints:
         above = path.rpartition("/")[0]
-        while above and above not in place:  # UsdSkel allows paths that skip joints
+        while above and above not in joint_of_path:  # UsdSkel allows paths that skip joints
             above = above.rpartition("/")[0]
-        parents.append(place.get(above, -1))
+        parents.append(joint_of_path.get(above, -1))
     return parents, tree_of(range(len(joints)), parents)
 
 
@@ -184,10 +184,10 @@ def _define_animation(stage: Any, usd: Any, path: str, joints: Any, motion: Moti
     rotations = animation.CreateRotationsAttr()
     animation.CreateScalesAttr(usd.Vt.Vec3hArray([usd.Gf.Vec3h(1, 1, 1)] * len(joints)))
     offsets_m = motion.skeleton.offsets_m.astype(np.float32)
-    turns = Rotation.from_quat(make_continuous(motion.rotations)).as_quat(scalar_first=True)
+    quats_wxyz = Rotation.from_quat(make_continuous(motion.rotations)).as_quat(scalar_first=True)
     for frame, root_m in enumerate(motion.root_m):
         code = frame * codes_per_s / motion.fps
         offsets_m[0] = root_m
         translations.Set(usd.Vt.Vec3fArray.FromNumpy(offsets_m), code)
-        quaternions = [usd.Gf.Quatf(*quaternion) for quaternion in turns[frame].tolist()]
+        quaternions = [usd.Gf.Quatf(*quaternion) for quaternion in quats_wxyz[frame].tolist()]
         rotations.Set(usd.Vt.QuatfArray(quaternions), code)

@@ -112,9 +112,9 @@ def _parse_profile(path: Path, content: bytes) -> RigProfile:
 
 def _check(where: str, feet: FootFrames) -> None:
     """Raise InputError unless foot frames and soles are valid."""
-    turns: Sequence[Sequence[float]] = (*feet.ankles, *feet.toes)
-    is_complete = len(feet.ankles) == len(feet.toes) == 2 and all(len(turn) == 4 for turn in turns)
-    if not is_complete or not np.allclose(norms(np.array(turns)), 1.0, atol=1e-6):
+    rotations: Sequence[Sequence[float]] = (*feet.ankles, *feet.toes)
+    is_complete = len(feet.ankles) == len(feet.toes) == 2 and all(len(rotation) == 4 for rotation in rotations)
+    if not is_complete or not np.allclose(norms(np.array(rotations)), 1.0, atol=1e-6):
         raise InputError(f"{where}: expected a unit quaternion (xyzw) for each ankle and each toe joint")
     if feet.soles_m is not None and (len(feet.soles_m) != 2 or not np.all(np.abs(feet.soles_m) < 0.5)):
         raise InputError(f"{where}: expected two sole depths below 0.5 m, got {feet.soles_m}")

@@ -143,7 +143,7 @@ def parts_from_shape(
 def measure_bend(motion: Motion, path: Sequence[int]) -> float:
     """Return the median bend of a path of joints: 1 - (distance of its ends) / (its length)."""
     graph = _Graph.from_motion(motion)
-    distances = norms(graph.places[:, path[-1]] - graph.places[:, path[0]])
+    distances = norms(graph.positions[:, path[-1]] - graph.positions[:, path[0]])
     return 1 - float(median(distances)) / max(float(graph.lengths[list(path[1:])].sum()), 1e-9)
 
 
@@ -151,11 +151,11 @@ def measure_bend(motion: Motion, path: Sequence[int]) -> float:
 class _Graph:
     """A skeleton as a graph without a root."""
 
-    places: np.ndarray
+    positions: np.ndarray
     """(T, J, 3) joint positions in sampled frames."""
     rest: np.ndarray
     """(J, 3) joint positions at rest."""
-    turns_rad: np.ndarray
+    rotations_rad: np.ndarray
     """(J,) largest local rotation of each joint, relative to the first frame."""
     parents: tuple[int, ...]
     neighbours: tuple[tuple[int, ...], ...]
@@ -173,8 +173,8 @@ class _Graph:
     ) -> _Graph:
         skeleton = motion.skeleton
         some = sample_frames(motion)
-        places = joint_positions(some)
-        turns_rad = turn_angles(some.rotations[:1], some.rotations).max(axis=0, initial=0)
+        positions = joint_positions(some)
+        rotations_rad = turn_angles(some.rotations[:1], some.rotations).max(axis=0, initial=0)
         props: set[int] = set()  # joints named as props, and their descendants
         for name, below in zip(joint_names, skeleton.descendants, strict=False):
             if is_prop_name(name) and below.mean() < _MAX_PROPS:
@@ -187,12 +187,12 @@ class _Graph:
         rest = skeleton.rest_positions_m
         limb_parts = tuple(map(strip_side, named_parts)) or ("",) * len(skeleton)
         ends = frozenset(joint for joint, name in enumerate(skeleton.names) if name in skeleton.rigid)
-        return cls(places, rest, turns_rad, skeleton.parents, tuple(neighbours), lengths, limb_parts, ends)
+        return cls(positions, rest, rotations_rad, skeleton.parents, tuple(neighbours), lengths, limb_parts, ends)
 
     @cached_property
     def all_positions(self) -> np.ndarray:
         """(1 + T, J, 3) positions at rest and in the sampled frames."""
-        return np.concatenate([self.rest[None], self.places])
+        return np.concatenate([self.rest[None], self.positions])
 
     def bone(self, joint: int, next_joint: int) -> float:
         """Return the length of the bone between two neighbours."""
@@ -259,15 +259,15 @@ class _Graph:
                 chain = [*longest[:index], *self.chain(joint, next_joint)]
                 yield chain[:_LONGEST_CHAIN], index
 
-    def ways(self, joint: int, closed: Sequence[int]) -> Iterator[list[int]]:
+    def paths_from(self, joint: int, closed: Sequence[int]) -> Iterator[list[int]]:
         """Yield the paths from a joint to itself and all joints that can be reached without passing `closed`."""
         stack = [[joint]]
         while stack:
-            way = stack.pop()
-            yield way
-            for neighbour in self.neighbours[way[-1]]:
-                if neighbour not in closed and neighbour not in way[-2:-1]:
-                    stack.append([*way, neighbour])
+            path = stack.pop()
+            yield path
+            for neighbour in self.neighbours[path[-1]]:
+                if neighbour not in closed and neighbour not in path[-2:-1]:
+                    stack.append([*path, neighbour])
 
 
 @dataclass(frozen=True)
@@ -317,10 +317,10 @@ class _Pair:
         first, second = self.limbs
         return float(first.sizes[:2].sum() + second.sizes[:2].sum()) / 2
 
-    def places(self, joint_places: np.ndarray, index: int) -> np.ndarray:
+    def positions(self, positions_of_joints: np.ndarray, index: int) -> np.ndarray:
         """Select the positions (T, 2, 3) of the same joint in both limbs from those of all joints (T, J, 3)."""
         joints = [limb.joints[index] for limb in self.limbs]
-        return joint_places[:, joints]
+        return positions_of_joints[:, joints]
 
 
 @dataclass(frozen=True, eq=False)
@@ -409,7 +409,7 @@ def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | 
             score = straight[top, middle] + straight[middle, low] + end.score
             lower_rarity = _rarity(f"{kind}'s lower bone", lower / upper)
             score += lower_rarity + _rarity(f"{kind}'s socket", along[top] / upper)
-            is_moving = graph.turns_rad[list(joints)] > _STILL_RAD
+            is_moving = graph.rotations_rad[list(joints)] > _STILL_RAD
             score += _MOVING * is_moving.sum()
             names = zip(joints, _LIMB_PARTS[kind], strict=True)
             gain = _NAMED * sum(graph.limb_parts[joint] == part for joint, part in names)
@@ -461,8 +461,8 @@ def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.
 
     A bone is straight, has a constant length, and no branch between its ends.
     """
-    places = graph.places[:, chain]
-    between = places[:, :, None] - places[:, None]
+    positions = graph.positions[:, chain]
+    between = positions[:, :, None] - positions[:, None]
     distances = norms(between)
     length = np.maximum(np.abs(along[:, None] - along), 1e-9)
     bent = 1 - distances.mean(axis=0) / length
@@ -476,7 +476,7 @@ def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.
 
 def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
     """Yield the bodies that have this pair of legs."""
-    for trunk in graph.ways(legs.start, legs.branches):
+    for trunk in graph.paths_from(legs.start, legs.branches):
         closed = (*legs.branches, *trunk[-2:-1])
         for arms in _find_pairs(graph, trunk[-1], closed, "arm", legs.length):
             score = legs.score + arms.score
@@ -487,9 +487,9 @@ def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
 
 def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
     """Score the build and posture of a body, except for the proportions within limbs."""
-    hips = legs.places(graph.all_positions, 0)
-    shoulders = arms.places(graph.all_positions, 0)
-    ankles = legs.places(graph.all_positions, 2)
+    hips = legs.positions(graph.all_positions, 0)
+    shoulders = arms.positions(graph.all_positions, 0)
+    ankles = legs.positions(graph.all_positions, 2)
     trunk = shoulders.mean(axis=1) - hips.mean(axis=1)
     leg = hips.mean(axis=1) - ankles.mean(axis=1)
     upright = cosines(trunk, leg)
@@ -522,9 +522,9 @@ def _has_many_legs(graph: _Graph, body: _Body) -> bool:
 
 def _is_bird(graph: _Graph, body: _Body) -> bool:
     """Return whether the body is a bird: its trunk always leans far forward, and it has a long neck."""
-    hips = body.legs.places(graph.all_positions, 0).mean(axis=1)
-    shoulders = body.arms.places(graph.all_positions, 0).mean(axis=1)
-    ankles = body.legs.places(graph.all_positions, 2).mean(axis=1)
+    hips = body.legs.positions(graph.all_positions, 0).mean(axis=1)
+    shoulders = body.arms.positions(graph.all_positions, 0).mean(axis=1)
+    ankles = body.legs.positions(graph.all_positions, 2).mean(axis=1)
     if cosines(shoulders - hips, hips - ankles).max() > _LEANS:
         return False
     heights, aside = _measure_from_shoulders(graph, body)
@@ -557,13 +557,13 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
     """Select the joints that rotate, or all if none does."""
-    return [joint for joint in joints if graph.turns_rad[joint] > _STILL_RAD] or list(joints)
+    return [joint for joint in joints if graph.rotations_rad[joint] > _STILL_RAD] or list(joints)
 
 
 def _agree_on_sides(graph: _Graph, body: _Body) -> bool:
     """Return whether the first arm and the first leg are on the same side."""
-    hips = body.legs.places(graph.places, 0)
-    shoulders = body.arms.places(graph.places, 0)
+    hips = body.legs.positions(graph.positions, 0)
+    shoulders = body.arms.positions(graph.positions, 0)
     across_hips = hips[:, 0] - hips[:, 1]
     across_shoulders = shoulders[:, 0] - shoulders[:, 1]
     return bool(dot(across_hips, across_shoulders).mean() > 0)
@@ -612,11 +612,11 @@ def _measure_from_shoulders(graph: _Graph, body: _Body) -> tuple[np.ndarray, np.
     between
     the hips, as lower quartiles.
     """
-    hips = body.legs.places(graph.places, 0)
-    shoulders = body.arms.places(graph.places, 0).mean(axis=1)
+    hips = body.legs.positions(graph.positions, 0)
+    shoulders = body.arms.positions(graph.positions, 0).mean(axis=1)
     up = normalize_safely(shoulders - hips.mean(axis=1))
     across = normalize_safely(hips[:, 0] - hips[:, 1])
-    from_shoulders = graph.places - shoulders[:, None]
+    from_shoulders = graph.positions - shoulders[:, None]
     heights = np.einsum("tji,ti->tj", from_shoulders, up)
     aside = np.abs(np.einsum("tji,ti->tj", from_shoulders, across))
     leg = body.legs.length

@@ -55,10 +55,10 @@ def _swap_parts(motion: Motion, endings: tuple[str, ...]) -> Motion:
 
 def _has_swapped_arms(motion: Motion) -> bool:
     """Return whether the shoulders mostly point opposite to the hips, which no person can twist so far to do."""
-    places_m = _find_positions(motion)
-    if not {"hip", "shoulder"} <= places_m.keys():
+    positions_m = _find_positions(motion)
+    if not {"hip", "shoulder"} <= positions_m.keys():
         return False
-    across_m = {limb: places_m[limb][:, 0] - places_m[limb][:, 1] for limb in ("hip", "shoulder")}
+    across_m = {limb: positions_m[limb][:, 0] - positions_m[limb][:, 1] for limb in ("hip", "shoulder")}
     return float(median(cosines(across_m["hip"], across_m["shoulder"]))) < _OPPOSITE
 
 
@@ -76,15 +76,15 @@ def measure_sides(motion: Motion) -> list[float]:
     For each of them that shows a direction, the result is the mean cosine between the line from right to left hip and
     the direction to the left that it implies.
     """
-    places_m = _find_positions(motion)
-    if not {"hip", "shoulder"} <= places_m.keys():
+    positions_m = _find_positions(motion)
+    if not {"hip", "shoulder"} <= positions_m.keys():
         return []
-    hips_m = places_m["hip"]
-    shoulders_m = places_m["shoulder"]
+    hips_m = positions_m["hip"]
+    shoulders_m = positions_m["shoulder"]
     up = shoulders_m.mean(axis=1) - hips_m.mean(axis=1)
     across = hips_m[:, 0] - hips_m[:, 1]
     means = []
-    for ahead, is_shown in _find_directions(places_m):
+    for ahead, is_shown in _find_directions(positions_m):
         towards = np.cross(up, ahead)
         if is_shown.any():
             means.append(float(np.mean(cosines(towards, across)[is_shown])))
@@ -100,18 +100,18 @@ def _find_positions(motion: Motion) -> dict[str, np.ndarray]:
     return {part: positions_m[:, joints] for part, joints in pairs.items() if joints is not None}
 
 
-def _find_directions(places_m: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _find_directions(positions_m: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the directions (T, 3) in which toes, knees and elbows point, each with the frames (T,) that show it."""
     directions: list[tuple[np.ndarray, np.ndarray]] = []
-    if "ankle" not in places_m:
+    if "ankle" not in positions_m:
         return directions
-    ankles_m = places_m["ankle"]
-    leg_m = float(median(norms(places_m["hip"] - ankles_m)))
-    if "foot" in places_m:
-        directions.append(((places_m["foot"] - ankles_m).sum(axis=1), np.ones(len(ankles_m), dtype=bool)))
+    ankles_m = positions_m["ankle"]
+    leg_m = float(median(norms(positions_m["hip"] - ankles_m)))
+    if "foot" in positions_m:
+        directions.append(((positions_m["foot"] - ankles_m).sum(axis=1), np.ones(len(ankles_m), dtype=bool)))
     for forwards, limb in _LIMBS.items():
-        if set(limb) <= places_m.keys():
+        if set(limb) <= positions_m.keys():
             start, middle, end = limb
-            bulge_m = (places_m[middle] - (places_m[start] + places_m[end]) / 2).sum(axis=1)
+            bulge_m = (positions_m[middle] - (positions_m[start] + positions_m[end]) / 2).sum(axis=1)
             directions.append((forwards * bulge_m, norms(bulge_m) > 2 * _BENT * leg_m))
     return directions

@@ -164,30 +164,30 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     if is_on_floor(1.0) or foot_depth_m < _LIES * leg_m:
         return
     lower = feet_m[1:, :, 1].argmin(axis=1)
-    foot_ways_m = np.diff(feet_m, axis=0)[np.arange(len(lower)), lower]
-    lowest_ways_m = np.diff(feet_m[..., 1].min(axis=1))
-    root_ways_m = np.diff(root_m, axis=0)
-    ways_m = np.array([np.abs(lowest_ways_m).mean(), norms(foot_ways_m).mean()])
+    foot_steps_m = np.diff(feet_m, axis=0)[np.arange(len(lower)), lower]
+    lowest_steps_m = np.diff(feet_m[..., 1].min(axis=1))
+    root_steps_m = np.diff(root_m, axis=0)
+    steps_m = np.array([np.abs(lowest_steps_m).mean(), norms(foot_steps_m).mean()])
 
     def measure_slips_m(ratio: float) -> np.ndarray:
         """Measure how far feet slip per frame if root positions are divided by `ratio`.
 
         Returns the mean change of the lowest foot's height, and the mean displacement of the lower foot.
         """
-        vertical_m = np.abs(root_ways_m[:, 1] / ratio + lowest_ways_m).mean()
-        return np.array([vertical_m, norms(root_ways_m / ratio + foot_ways_m).mean()]) + _STILL_M
+        vertical_m = np.abs(root_steps_m[:, 1] / ratio + lowest_steps_m).mean()
+        return np.array([vertical_m, norms(root_steps_m / ratio + foot_steps_m).mean()]) + _STILL_M
 
     def measure_misfit(ratio: float) -> float:
         """Compare the slip at another scale with the present one: 1 at the limit, infinity if the root is still."""
         shares = measure_slips_m(ratio) / measure_slips_m(1.0)
         if stands and shares.min() < _SLIPS_ALIKE:
             return 0.0
-        root_travels_m = np.array([np.abs(root_ways_m[:, 1]).mean(), norms(root_ways_m[:, [0, 2]]).mean()])
-        travels = root_travels_m / ratio > _TRAVELS * ways_m
+        root_travels_m = np.array([np.abs(root_steps_m[:, 1]).mean(), norms(root_steps_m[:, [0, 2]]).mean()])
+        travels = root_travels_m / ratio > _TRAVELS * steps_m
         share = np.exp(np.log(shares[travels]).mean()) if travels.any() else np.inf
         return float(share * np.sqrt(ratio))
 
-    stands = float(norms(foot_ways_m).sum()) < _STANDS * leg_m
+    stands = float(norms(foot_steps_m).sum()) < _STANDS * leg_m
     units_m = _UNITS if stands else _UNITS | _RARE_UNITS
     ratios = {unit: bone_unit_m / unit_m for unit, unit_m in units_m.items()}
     misfits = {unit: measure_misfit(ratio) for unit, ratio in ratios.items() if is_on_floor(ratio)}

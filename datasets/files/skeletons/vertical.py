@@ -207,8 +207,8 @@ def up_of_motion(
         return UpAxis.from_option(up)
     body = None
     features = MotionFeatures.of_joints(motion.frames(0, _MAX_FRAMES))
-    if len(motion) and (places_m := features.places(*_TRACED_PARTS)) is not None:
-        parts_m: dict[str, np.ndarray] = dict(zip(_TRACED_PARTS, np.moveaxis(places_m, 1, 0), strict=True))
+    if len(motion) and (positions_m := features.places(*_TRACED_PARTS)) is not None:
+        parts_m: dict[str, np.ndarray] = dict(zip(_TRACED_PARTS, np.moveaxis(positions_m, 1, 0), strict=True))
         body = TracedBody.from_parts(parts_m, features.body_m, features.centre_m, motion.fps, format_axis, rest_axis)
     if up is not None:
         return _check_option(body, up, source)
@@ -384,10 +384,10 @@ def _find_flights(body: TracedBody) -> np.ndarray:
         return np.zeros(len(AXES))
     times_s = np.arange(window) / body.fps
     powers = np.stack([times_s**2, times_s, np.ones(window)], axis=1)
-    places_m = np.lib.stride_tricks.sliding_window_view(body.centre_m, window, axis=0)
-    curves = places_m @ np.linalg.pinv(powers).T
-    off_curves_m = norms(places_m - curves @ powers.T)
-    is_smooth = off_curves_m.max(axis=-1) < _ROUGH_M
+    positions_m = np.lib.stride_tricks.sliding_window_view(body.centre_m, window, axis=0)
+    curves = positions_m @ np.linalg.pinv(powers).T
+    residuals_m = norms(positions_m - curves @ powers.T)
+    is_smooth = residuals_m.max(axis=-1) < _ROUGH_M
     falls_m_s2 = -2 * curves[..., 0]
     sizes_m_s2 = norms(falls_m_s2)
     is_free = is_smooth & (np.abs(sizes_m_s2 / GRAVITY_M_S2 - 1) < _GRAVITY_OFF)
