@@ -32,7 +32,7 @@ from .loop.run import Arm, Candidate, Task, run_loop, train_first_generation
 from .loop.store.memory import MemoryStore
 from .statistics import (
     FEWEST_SEEDS,
-    MOST_SEEDS,
+    MAX_SEEDS,
     Better,
     Label,
     Thresholds,
@@ -68,7 +68,7 @@ class Stability:
     seeds: int
     """Number of seeds that were run, which may be fewer than the trial allows."""
     seeds_needed: int | None
-    """Estimated number of seeds that would decide what is undecided; None for more than `statistics.MOST_SEEDS`."""
+    """Estimated number of seeds that would decide what is undecided; None for more than `statistics.MAX_SEEDS`."""
 
     @property
     def diversity(self) -> Verdict:
@@ -154,7 +154,7 @@ def _advise(stability: Stability) -> str:
     if stability.label != "undecided":
         return ""
     if stability.seeds_needed is None:
-        return f"\nmore than {MOST_SEEDS} seeds would be needed: the loop lies on the threshold, or varies widely"
+        return f"\nmore than {MAX_SEEDS} seeds would be needed: the loop lies on the threshold, or varies widely"
     return (
         f"\nabout {stability.seeds_needed} seeds would decide it: Trial(seeds={stability.seeds_needed}); "
         "undecided='pass' lets it pass"

@@ -96,7 +96,7 @@ class PhysicsCorrector:
         return pipeline.in_scene(self.scene)
 
 
-FEWEST_SAMPLES = 16
+MIN_SAMPLES = 16
 """Minimum number of samples per process. Fewer take less time than starting another process."""
 
 
@@ -107,7 +107,7 @@ def correct_samples(pipeline: Pipeline, motions: MotionBatch) -> Iterator[list[C
     not searched for. Samples that are not finite are rejected. As many processes work as `get_core_limit` allows, and
     results have the same bytes for any number.
     """
-    workers = max(1, min(get_core_limit(), len(motions) // FEWEST_SAMPLES))
+    workers = max(1, min(get_core_limit(), len(motions) // MIN_SAMPLES))
     together = max(1, min(pipeline.bodies_together, ceil(len(motions) / workers)))
     starts = range(0, len(motions), together)
     tasks = [[motions[index] for index in range(start, min(start + together, len(motions)))] for start in starts]

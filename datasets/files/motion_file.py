@@ -150,11 +150,11 @@ LARGEST_NUMBER = 1e6
 """Largest magnitude of numbers in files that are in metres and radians."""
 
 
-def check_within(what: str, array: np.ndarray, most: float = LARGEST_NUMBER) -> None:
+def check_within(label: str, array: np.ndarray, most: float = LARGEST_NUMBER) -> None:
     """Refuse numbers that are not finite or too large.
 
     Args:
-        what: Beginning of the message: the file and the array.
+        label: Beginning of the message: the file and the array.
         array: (T, ...) numbers.
         most: Largest magnitude allowed.
 
@@ -164,7 +164,7 @@ def check_within(what: str, array: np.ndarray, most: float = LARGEST_NUMBER) -> 
     axes = tuple(range(1, array.ndim))
     are_sound = in_chunks(lambda rows: (np.abs(rows.astype(float)) <= most).all(axis=axes), array)
     if not are_sound.all():
-        raise InputError(f"{what} not finite in frame {int(are_sound.argmin())}, or beyond ±{most:g}")
+        raise InputError(f"{label} not finite in frame {int(are_sound.argmin())}, or beyond ±{most:g}")
 
 
 RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")

@@ -22,7 +22,7 @@ from selfcorrect.statistics import band
 from .arm_curves import MEMORISER, ArmCurves
 from .arm_words import describe_line, describe_treatment
 from .drawables import Drawable, Line, Panel, Pictures, Scatter
-from .outcome import FEWEST_RATIOS
+from .outcome import MIN_RATIOS
 
 if TYPE_CHECKING:
     from .arms import ArmSettings
@@ -49,7 +49,7 @@ COLOURS = {
 """Colours of the arms of most figures, by corrector or remedy: the same in the whole project."""
 OTHERS = (WINE, PURPLE, INK, SKY, OLIVE)
 """In order for all other arms."""
-MOST_LINES = 8
+MAX_LINES = 8
 """In a panel; more become small multiples."""
 
 Look: TypeAlias = tuple[str, str]  # colour, stroke
@@ -77,7 +77,7 @@ LABEL_WIDTH = 30
 """Characters in a line of a name beside a panel."""
 WIDTH_IN = 10.8
 """Width of figures."""
-MOST_COLUMNS = 4
+MAX_COLUMNS = 4
 """Panels side by side."""
 
 _CHARACTER_IN, _SIGN_IN = 0.067, 0.45
@@ -117,7 +117,7 @@ def look(index: int) -> Look:
 def curve_grid(columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Metric], levels: Levels) -> str:
     """Draw metrics over generations as SVG, with a row of panels per metric and a column per group of arms.
 
-    Groups of more than `MOST_LINES` arms take several columns. Lines are means over seeds, and bands are 95 %
+    Groups of more than `MAX_LINES` arms take several columns. Lines are means over seeds, and bands are 95 %
     intervals; with two seeds, both seeds are drawn instead.
 
     Args:
@@ -126,7 +126,7 @@ def curve_grid(columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Met
     palette = looks([curves.title for arms in columns.values() for curves in arms])
     parts: dict[str, Sequence[ArmCurves]] = {}
     for group, arms in columns.items():
-        parts |= _split_group(group, arms) if len(arms) > MOST_LINES else {group: arms}
+        parts |= _split_group(group, arms) if len(arms) > MAX_LINES else {group: arms}
     with mpl.rc_context(STYLE):
         figure, axes = _panels(len(metrics), len(parts), 2.3)
         for column, (group, arms) in enumerate(parts.items()):
@@ -203,7 +203,7 @@ def by_share(arms: Mapping[ArmSettings, ArmCurves]) -> dict[str, dict[float, Arm
             lines.setdefault(line, {})[arm.synthetic_share] = curves
     baseline = next((curves for arm, curves in arms.items() if arm.is_baseline), None)
     start = {} if baseline is None else {0.0: baseline}
-    return {title: start | line for title, line in lines.items() if len(line) >= FEWEST_RATIOS}
+    return {title: start | line for title, line in lines.items() if len(line) >= MIN_RATIOS}
 
 
 _GUARANTEES = {"guaranteed at best, uncorrected": 1 / 3, "guaranteed at best, corrected": 1 / 2}
@@ -267,9 +267,9 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
 def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
     """Return a figure with its panels by row and column.
 
-    Panels of a single column stand two in a row; columns beyond `MOST_COLUMNS` continue below.
+    Panels of a single column stand two in a row; columns beyond `MAX_COLUMNS` continue below.
     """
-    wide = min(max(columns, 2), MOST_COLUMNS)
+    wide = min(max(columns, 2), MAX_COLUMNS)
     high = ceil(rows / 2) if columns == 1 else rows * ceil(columns / wide)
     figure = Figure(figsize=(WIDTH_IN, height_in * high + 0.6), layout="constrained")
     panels = figure.subplots(high, wide, squeeze=False, sharex=True, sharey="none" if columns == 1 else "row")
@@ -288,9 +288,9 @@ def _name(panel: Any, metric: str, column: str, row: int, place: int, columns: i
     if columns == 1:
         panel.set_title(", ".join(filter(None, (metric, column))))
         return
-    width_in = WIDTH_IN / min(columns, MOST_COLUMNS)
+    width_in = WIDTH_IN / min(columns, MAX_COLUMNS)
     panel.set_title(textwrap.fill(column, int(width_in / _TITLE_CHARACTER_IN)) if row == 0 else "")
-    panel.set_ylabel("" if place % MOST_COLUMNS else textwrap.fill(metric, 22))
+    panel.set_ylabel("" if place % MAX_COLUMNS else textwrap.fill(metric, 22))
 
 
 def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:

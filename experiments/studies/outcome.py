@@ -17,7 +17,7 @@ from .arm_words import describe_line, describe_policy
 from .arms import ArmSettings
 from .effects import Effect, judge_effects
 
-FEWEST_RATIOS = 3
+MIN_RATIOS = 3
 """Fewest synthetic ratios that make a line."""
 
 
@@ -163,5 +163,5 @@ def list_effects_by_share(outcome: Outcome) -> list[Effect]:
         line, plain_line = describe_line(pair.arm), describe_line(pair.plain)
         if line and plain_line not in ("", line):
             effects_by_line.setdefault((pair.task, line, plain_line), []).append(effects)
-    lines = [line for line in effects_by_line.values() if len(line) >= FEWEST_RATIOS]
+    lines = [line for line in effects_by_line.values() if len(line) >= MIN_RATIOS]
     return [effect for line in lines for effects in line for effect in effects]

@@ -123,14 +123,14 @@ def _require_some(jobs: list[Job], error: JobsError) -> Mapping[str, Exception]:
     return failed
 
 
-MOST_NAMES = 3
+MAX_NAMES = 3
 """Names in a sentence on missing results."""
 
 
 def _describe_failure(name: str, error: Exception, jobs: Sequence[Job]) -> str:
     """Describe a failed job and what is missing."""
     waiting = [job.name for job in jobs if name in job.after]
-    arms = f"; without it are missing: {summarise_names(waiting, MOST_NAMES)}" if waiting else ""
+    arms = f"; without it are missing: {summarise_names(waiting, MAX_NAMES)}" if waiting else ""
     return f"{name} stopped: {describe_in_a_line(error)}{arms}"
 
 

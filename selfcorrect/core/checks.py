@@ -11,82 +11,82 @@ from .errors import SettingError
 
 _Class = TypeVar("_Class", bound=type)
 
-MOST = 1_000_000
+MAX_SETTING = 1_000_000
 """Maximum of any setting, far beyond any experiment but within the limits of memory and time."""
-LEAST = 1 / MOST
+MIN_RATIO = 1 / MAX_SETTING
 """Minimum of ratios that may not be 0."""
 
 
-def check_count(what: str, value: object, least: int, most: int | None = None) -> None:
+def check_count(label: str, value: object, minimum: int, maximum: int | None = None) -> None:
     """Raise SettingError unless a value is an integer within bounds.
 
     Args:
-        what: Name of the value in the message.
+        label: Name of the value in the message.
         value: The value to check.
-        least: Minimum.
-        most: Maximum; None for no bound.
+        minimum: Smallest allowed value.
+        maximum: Largest allowed value; None for no bound.
     """
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise SettingError(f"{what} must be a whole number, got {describe_value(value)}")
+        raise SettingError(f"{label} must be a whole number, got {describe_value(value)}")
     count = int(value)
-    if count < least or (most is not None and count > most):
-        bound = f"at least {least}" if count < least else f"at most {most}"
-        raise SettingError(f"{what} must be {bound}, got {count}")
+    if count < minimum or (maximum is not None and count > maximum):
+        bound = f"at least {minimum}" if count < minimum else f"at most {maximum}"
+        raise SettingError(f"{label} must be {bound}, got {count}")
 
 
-def check_number(what: str, value: object, least: float, most: float) -> None:
+def check_number(label: str, value: object, minimum: float, maximum: float) -> None:
     """Raise SettingError unless a number is within bounds."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most:  # type: ignore[operator]
-        raise SettingError(f"{what} must be a number from {least:g} to {most:g}, got {describe_value(value)}")
+    if not is_number or not minimum <= value <= maximum:  # type: ignore[operator]
+        raise SettingError(f"{label} must be a number from {minimum:g} to {maximum:g}, got {describe_value(value)}")
 
 
-def check_switch(what: str, value: object) -> None:
+def check_switch(label: str, value: object) -> None:
     """Raise SettingError unless a value is True or False."""
     if not isinstance(value, bool):
-        raise SettingError(f"{what} must be True or False, got {describe_value(value)}")
+        raise SettingError(f"{label} must be True or False, got {describe_value(value)}")
 
 
-def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
+def check_choice(label: str, value: object, choices: Sequence[str]) -> None:
     """Raise SettingError unless a value is a valid choice."""
     if not isinstance(value, str) or value not in choices:
-        raise SettingError(f"{what} must be one of {', '.join(choices)}, got {describe_value(value)}")
+        raise SettingError(f"{label} must be one of {', '.join(choices)}, got {describe_value(value)}")
 
 
-def check_file_name(what: str, value: object) -> Path:
+def check_file_name(label: str, value: object) -> Path:
     """Return a file's path.
 
     Raises:
         SettingError: The value is neither text nor a path.
     """
     if not isinstance(value, str | Path) or str(value) == "":
-        raise SettingError(f"{what} must be the path of a file, got {describe_value(value)}")
+        raise SettingError(f"{label} must be the path of a file, got {describe_value(value)}")
     return Path(value)
 
 
-def check_methods(what: str, value: object, methods: Sequence[str], advice: str) -> None:
+def check_methods(label: str, value: object, methods: Sequence[str], advice: str) -> None:
     """Check that an object has these methods.
 
     Raises:
         SettingError: The value is a class, or lacks a method.
     """
     if isinstance(value, type):
-        raise SettingError(f"{what} must be an object, got the class {value.__name__}; call it: {value.__name__}(…)")
+        raise SettingError(f"{label} must be an object, got the class {value.__name__}; call it: {value.__name__}(…)")
     if missing := [name for name in methods if not callable(getattr(value, name, None))]:
-        raise SettingError(f"{what} has no {' and no '.join(missing)}, got {describe_value(value)}; {advice}")
+        raise SettingError(f"{label} has no {' and no '.join(missing)}, got {describe_value(value)}; {advice}")
 
 
-def check_kind(what: str, value: object, *kinds: type) -> None:
+def check_kind(label: str, value: object, *kinds: type) -> None:
     """Raise SettingError unless `value` has one of these types."""
     if not isinstance(value, kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
-        raise SettingError(f"{what} must be of type {expected}, got {describe_value(value)}")
+        raise SettingError(f"{label} must be of type {expected}, got {describe_value(value)}")
 
 
-def check_callable(what: str, value: object) -> None:
+def check_callable(label: str, value: object) -> None:
     """Raise SettingError unless `value` can be called."""
     if not callable(value):
-        raise SettingError(f"{what} must be a function or another callable object, got {describe_value(value)}")
+        raise SettingError(f"{label} must be a function or another callable object, got {describe_value(value)}")
 
 
 def explain_arguments(**usual: str) -> Callable[[_Class], _Class]:

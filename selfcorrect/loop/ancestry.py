@@ -19,7 +19,7 @@ from .correctors.loop_correction import CorrectedBatch
 
 ENTROPY = "training_entropy"
 """Key of the change in the training set's entropy."""
-MOST_IN_ENTROPY = 1000
+MAX_IN_ENTROPY = 1000
 """Maximum number of members from which entropy is estimated, evenly spaced."""
 BLOCK = 4096
 """Number of samples whose distances are in memory at once."""
@@ -89,7 +89,7 @@ class Genealogy:
         Returns:
             The difference, or NaN for fewer than two members.
         """
-        count = min(len(members), len(self.founders), MOST_IN_ENTROPY)
+        count = min(len(members), len(self.founders), MAX_IN_ENTROPY)
         if count < 2:
             return np.nan
         rows = np.linspace(0, len(members) - 1, count).round().astype(int)

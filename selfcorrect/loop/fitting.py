@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 
-from ..core.checks import LEAST, MOST, check_count, check_number
+from ..core.checks import MAX_SETTING, MIN_RATIO, check_count, check_number
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
@@ -61,7 +61,7 @@ class PreferCorrections:
 
     def __post_init__(self) -> None:
         for name in ("weight", "saturation"):
-            check_number(f"{name} of a preference", getattr(self, name), LEAST, MOST)
+            check_number(f"{name} of a preference", getattr(self, name), MIN_RATIO, MAX_SETTING)
 
     @property
     def name(self) -> str:
@@ -102,7 +102,7 @@ class FitEpochs:
     """Samples per batch; None for the model's own."""
 
     def __post_init__(self) -> None:
-        check_number("epochs", self.epochs, LEAST, MOST)
+        check_number("epochs", self.epochs, MIN_RATIO, MAX_SETTING)
         if self.batch_size is not None:
             check_count("batch_size", self.batch_size, 1)
 
@@ -140,7 +140,7 @@ def extrapolate(
     Raises:
         SettingError: The strength is not finite.
     """
-    check_number("the strength of an extrapolation", strength, -MOST, MOST)
+    check_number("the strength of an extrapolation", strength, -MAX_SETTING, MAX_SETTING)
     if isinstance(base, PairFitting):
         return _ExtrapolatedPairs(strength, rework, base)
     return _extrapolate_fitting(strength, rework, base)

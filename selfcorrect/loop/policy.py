@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checks import LEAST, MOST, check_count, check_number, explain_arguments
+from ..core.checks import MAX_SETTING, MIN_RATIO, check_count, check_number, explain_arguments
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
@@ -75,7 +75,7 @@ class RealOnly:
     """Samples drawn per real sample. They are not trained on, but a fitting may use them in pairs."""
 
     def __post_init__(self) -> None:
-        check_number("drawn ratio of real", self.drawn_ratio, 0, MOST)
+        check_number("drawn ratio of real", self.drawn_ratio, 0, MAX_SETTING)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.drawn_ratio * real_count)
@@ -93,7 +93,7 @@ class Replace:
     size: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number("size of replace", self.size, LEAST, MOST)
+        check_number("size of replace", self.size, MIN_RATIO, MAX_SETTING)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.size * real_count)
@@ -131,7 +131,7 @@ class Renew:
     share: float
 
     def __post_init__(self) -> None:
-        check_number("share of renew", self.share, LEAST, 1)
+        check_number("share of renew", self.share, MIN_RATIO, 1)
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count if generation == 1 else max(1, round(self.share * real_count))
@@ -161,8 +161,8 @@ class _DrawnPerRealSample:
     synthetic_ratio: float
 
     def __post_init__(self) -> None:
-        what = f"λ of {type(self).__name__} (synthetic samples per real sample)"
-        check_number(what, self.synthetic_ratio, 0, MOST)
+        name = f"λ of {type(self).__name__} (synthetic samples per real sample)"
+        check_number(name, self.synthetic_ratio, 0, MAX_SETTING)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.synthetic_ratio * real_count)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.checks import MOST
+from ..core.checks import MAX_SETTING
 from ..core.errors import InputError
 from ..storage.files.strict_json import read_file_as
 from .geometry.rotations import compose, invert, quaternions, rotate, to_matrices
@@ -24,7 +24,7 @@ STEEPEST_DEG = 30.0
 DEEPEST_M = 0.25
 """Maximum depth of a standing point below a box's top, in m: the height of a step. A deeper point, such as a hand in a
 wall, does not stand on the box."""
-MOST_BOXES = 2000
+MAX_BOXES = 2000
 """Maximum number of boxes."""
 
 _EDGE_M = 1e-6
@@ -56,8 +56,8 @@ class GroundBox:
         for name, values in (("centre_m", self.centre_m), ("size_m", self.size_m)):
             if len(values) != 3 or not (np.abs(values) <= FARTHEST_M).all():
                 raise InputError(f"{name} of a box must be three numbers within ±{FARTHEST_M:g}, got {list(values)}")
-        if min(self.size_m) <= 0 or not abs(self.turn_deg) <= MOST:
-            raise InputError(f"a box needs a positive size_m and a turn_deg within ±{MOST:g}, got {self}")
+        if min(self.size_m) <= 0 or not abs(self.turn_deg) <= MAX_SETTING:
+            raise InputError(f"a box needs a positive size_m and a turn_deg within ±{MAX_SETTING:g}, got {self}")
 
     @property
     def top_m(self) -> float:
@@ -174,12 +174,12 @@ class Ground:
         object.__setattr__(self, "boxes", tuple(self.boxes))
         if not abs(self.floor_m) <= FARTHEST_M:
             raise InputError(f"floor_m must be within ±{FARTHEST_M:g}, got {self.floor_m}")
-        if not abs(self.uphill_deg) <= MOST:
-            raise InputError(f"uphill_deg must be within ±{MOST:g}, got {self.uphill_deg}")
+        if not abs(self.uphill_deg) <= MAX_SETTING:
+            raise InputError(f"uphill_deg must be within ±{MAX_SETTING:g}, got {self.uphill_deg}")
         if not abs(self.slope_deg) <= STEEPEST_DEG:
             raise InputError(f"slope_deg must be from {-STEEPEST_DEG:g} to {STEEPEST_DEG:g}, got {self.slope_deg}")
-        if len(self.boxes) > MOST_BOXES:
-            raise InputError(f"expected at most {MOST_BOXES} boxes, got {len(self.boxes)}")
+        if len(self.boxes) > MAX_BOXES:
+            raise InputError(f"expected at most {MAX_BOXES} boxes, got {len(self.boxes)}")
 
     @classmethod
     def load(cls, path: str | Path) -> Ground:

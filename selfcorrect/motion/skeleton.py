@@ -21,9 +21,9 @@ SMPL_22 = (
 
 SIDES = ("left", "right")
 
-MOST_JOINTS = 4096
-MOST_LEVELS = 128
-"""Maximum depth of the tree. With `MOST_JOINTS`, it limits work and recursion, and is far beyond any character."""
+MAX_JOINTS = 4096
+MAX_LEVELS = 128
+"""Maximum depth of the tree. With `MAX_JOINTS`, it limits work and recursion, and is far beyond any character."""
 
 SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 
@@ -113,8 +113,8 @@ class Skeleton:
         object.__setattr__(self, "offsets_m", align(self.offsets_m))
         if self.parents[0] != -1 or any(not 0 <= parent < child for child, parent in enumerate(self.parents) if child):
             raise InputError(f"parents must come before their children, with one root first, got {self.parents}")
-        if count > MOST_JOINTS or self._levels() > MOST_LEVELS:
-            raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
+        if count > MAX_JOINTS or self._levels() > MAX_LEVELS:
+            raise InputError(f"a skeleton has at most {MAX_JOINTS} joints, {MAX_LEVELS} below one another")
         if unknown := set(self.parts) - {*SMPL_22, ""}:
             raise InputError(f"unknown body parts {sorted(unknown)}, expected names from {SMPL_22}")
 

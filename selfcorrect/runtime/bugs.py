@@ -62,7 +62,7 @@ def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-MOST_CHARACTERS = 300
+MAX_CHARACTERS = 300
 """Maximum length of an error's message in a line."""
 
 
@@ -72,8 +72,8 @@ def describe_in_a_line(error: Exception) -> str:
     Long messages are cut off.
     """
     message = " ".join(describe_error(error).split())
-    if len(message) > MOST_CHARACTERS:
-        message = f"{message[:MOST_CHARACTERS]} …"
+    if len(message) > MAX_CHARACTERS:
+        message = f"{message[:MAX_CHARACTERS]} …"
     place = getattr(error, "place", "")
     return f"{message} ({place})" if place and place not in message else message
 

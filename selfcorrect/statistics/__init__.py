@@ -33,7 +33,7 @@ from .p_values import holm, student_p
 from .seeds import ROUNDING, UNBOUNDED, Bounds, has_spread
 from .verdicts import (
     DIRECTIONS,
-    MOST_SEEDS,
+    MAX_SEEDS,
     SEVERITY,
     Better,
     Label,
@@ -48,7 +48,7 @@ from .verdicts import (
 __all__ = [
     "DIRECTIONS",
     "FEWEST_SEEDS",
-    "MOST_SEEDS",
+    "MAX_SEEDS",
     "ROUNDING",
     "SEVERITY",
     "UNBOUNDED",

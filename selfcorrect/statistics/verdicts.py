@@ -128,7 +128,7 @@ def _make_verdict(ratio: Interval, better: Better, thresholds: Thresholds) -> Ve
     return Verdict(label, ratio, thresholds, better)
 
 
-MOST_SEEDS = 1000
+MAX_SEEDS = 1000
 """Number of seeds beyond which a quality counts as lying on the threshold."""
 
 
@@ -154,7 +154,7 @@ def seeds_to_decide(
         resolution: Smallest step of a score that is a count, as in `evaluate_quality`.
 
     Returns:
-        The number of seeds; None for more than `MOST_SEEDS`, for a single seed, and for seeds without spread.
+        The number of seeds; None for more than `MAX_SEEDS`, for a single seed, and for seeds without spread.
 
     Raises:
         InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
@@ -169,9 +169,9 @@ def seeds_to_decide(
         ratio = _solve_ratio(above, below, count, confidence, resolution)
         return _make_verdict(ratio, better, limits).label != "undecided"
 
-    if not is_decided(MOST_SEEDS):
+    if not is_decided(MAX_SEEDS):
         return None
-    counts = range(len(above), MOST_SEEDS + 1)
+    counts = range(len(above), MAX_SEEDS + 1)
     return counts[bisect_left(counts, True, key=is_decided)]  # intervals of more seeds lie within intervals of fewer
 
 

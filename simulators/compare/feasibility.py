@@ -31,7 +31,7 @@ from ..body.humanoid import Humanoid, build_humanoid
 from ..cleanup.clean import FILE_STEPS, CleanupSettings, clean_motions
 from ..cleanup.settling import SettleBody
 from ..planning.contact_plan import plan_contacts
-from ..results.results import MOST_PIECES_AT_ONCE, PIECE_FRAMES
+from ..results.results import MAX_PIECES_AT_ONCE, PIECE_FRAMES
 from ..settings.engine_table import ENGINES
 from ..settings.tracker import STRENGTHS, AcceptanceSettings, DriveSettings, EngineSettings, TrackerSettings
 from ..stages.values import MotionPlan
@@ -40,7 +40,7 @@ from ..tracking.simulate import simulate_plans
 UNSUPPORTED_BODYWEIGHTS = AcceptanceSettings.floating_bodyweights
 """Minimum upward residual force of a frame without support, in body weights."""
 
-LONGEST_INFERRED = MOST_PIECES_AT_ONCE * PIECE_FRAMES
+LONGEST_INFERRED = MAX_PIECES_AT_ONCE * PIECE_FRAMES
 """Maximum number of frames of a motion whose surroundings are inferred. Memory grows with the number of frames."""
 
 _MIN_FRAMES = 8

@@ -22,7 +22,7 @@ from selfcorrect.motion.skeleton import Skeleton
 
 from ..body.soft_legs import JERK_AROUND_S, ROUGHER
 
-FEWEST_FRAMES = 5
+MIN_FRAMES = 5
 """Minimum number of frames that show roughness."""
 ROUGHER_M_S3 = 5.0
 """Minimum jerk increase of a rougher part, in m/s³."""
@@ -53,7 +53,7 @@ class JerkBounds:
         """
         groups = _make_joint_groups(before.skeleton)
         around = JERK_AROUND_S * before.fps
-        if before.root_m.shape[1] < FEWEST_FRAMES:
+        if before.root_m.shape[1] < MIN_FRAMES:
             unbounded = np.full((*before.root_m.shape[:2], len(groups)), np.inf)
             return cls(before, groups, around, unbounded)
         jerk_m_s3 = _jerk_m_s3(before, groups, around)

@@ -15,7 +15,7 @@ from selfcorrect.motion.motion import MotionBatch
 
 from ..body.soft_legs import JERK_AROUND_S
 from ..stages.changes import keep_changes
-from .jerk_bounds import FEWEST_FRAMES, JerkBounds
+from .jerk_bounds import MIN_FRAMES, JerkBounds
 from .state import PostprocessState
 
 Changes = tuple[np.ndarray, np.ndarray]
@@ -41,7 +41,7 @@ class SmoothFast:
         Both have the same skeleton, frame rate and length.
         """
         frames = after.root_m.shape[1]
-        if frames < FEWEST_FRAMES:
+        if frames < MIN_FRAMES:
             return after
         shift_m, turns = _compute_changes(before, after)
         slow_m = smooth_gaussian(shift_m, FAST_S * after.fps)

@@ -247,7 +247,7 @@ NOTED_M = 0.01
 
 PIECE_FRAMES = 2048
 """Maximum number of frames that are corrected at once; longer motions are cut into pieces."""
-MOST_PIECES_AT_ONCE = 4
+MAX_PIECES_AT_ONCE = 4
 """Maximum length of a loop that is corrected as a whole, and of a motion whose surroundings are inferred, in pieces."""
 
 

@@ -6,7 +6,7 @@ load, or walks up a hill. `staging` sets scenes up.
 
 from dataclasses import dataclass, fields
 
-from selfcorrect.core.checks import MOST, check_number, describe_value
+from selfcorrect.core.checks import MAX_SETTING, check_number, describe_value
 from selfcorrect.core.errors import SettingError
 
 _MAX_SLOPE_DEG = 30.0
@@ -48,7 +48,7 @@ class Scene:
                 continue
             numbers = self.push_n if field.name == "push_n" else (value,)
             for number in numbers:
-                check_number(f"a scene's {field.name}", number, -MOST, MOST)
+                check_number(f"a scene's {field.name}", number, -MAX_SETTING, MAX_SETTING)
         for name in ("mass", "gravity_m_s2", "push_lasts_s"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"a scene's {name} must be positive, got {getattr(self, name)}")

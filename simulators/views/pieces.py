@@ -18,7 +18,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
 from selfcorrect.motion.perception.observed_ground import STAIR_STEP_M
 
-from ..results.results import MOST_PIECES_AT_ONCE, PIECE_FRAMES, CorrectedMotion
+from ..results.results import MAX_PIECES_AT_ONCE, PIECE_FRAMES, CorrectedMotion
 from ..results.timeline import Timeline
 from ..results.view import CorrectionView, Part
 from ..results.way_back import join, map_time
@@ -36,7 +36,7 @@ def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
     Such a motion has up to `piece_frames` frames, or is a loop of up to four times as many, because a loop in pieces
     would open.
     """
-    return len(motion) <= piece_frames or (len(motion) <= MOST_PIECES_AT_ONCE * piece_frames and is_loop(motion))
+    return len(motion) <= piece_frames or (len(motion) <= MAX_PIECES_AT_ONCE * piece_frames and is_loop(motion))
 
 
 def split_into_pieces(part: Part, settings: ViewSettings, piece_frames: int = PIECE_FRAMES) -> CorrectionView:

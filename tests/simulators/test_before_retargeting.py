@@ -20,7 +20,7 @@ from selfcorrect.motion.skeleton import SIDES
 
 SLIDES = 1.5
 """Slide of corrected soles, over the slide of the clean clip's."""
-LEAST_SLIDE_M_S = 0.08
+MIN_SLIDE_M_S = 0.08
 """Slide of corrected soles of a clip that slides less than half as fast: what is left of a shake of 1 cm and 1.2°."""
 WITHIN_M = 0.04
 CLIPS = ("03_01", "09_12")
@@ -80,7 +80,7 @@ def test_spoiled_captures_stand_again(cleans: dict[str, Motion], name: str) -> N
         pytest.skip("needs the shared test data (set SELFCORRECT_SHARED)")
     clean = cleans[name]
     clean_slide_m_s, _ = measure_soles(clean, clean)
-    most_m_s = max(SLIDES * clean_slide_m_s, LEAST_SLIDE_M_S)
+    most_m_s = max(SLIDES * clean_slide_m_s, MIN_SLIDE_M_S)
     spoiled = [wander(clean, seed) for seed in range(1, 5)]
     before = np.median([measure_soles(motion, clean) for motion in spoiled], axis=0)
     corrected = [sc.correct(motion, kinematic=True).motion for motion in spoiled]

@@ -345,7 +345,7 @@ def test_short_take_rejects_nothing(walk):
 @pytest.mark.slow
 def test_cores_change_no_sample(walk: Motion, engine: str, monkeypatch):
     """Also those beside a sample that is not finite."""
-    monkeypatch.setattr(corrector_module, "FEWEST_SAMPLES", 1)
+    monkeypatch.setattr(corrector_module, "MIN_SAMPLES", 1)
     samples = [walk.frames(start, start + 12) for start in range(7)]
     samples[2] = replace(samples[2], root_m=samples[2].root_m * np.nan)
     batch = MotionBatch.stack(samples)

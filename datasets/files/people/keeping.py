@@ -85,8 +85,8 @@ def check_quaternions(path: Path, quaternions: np.ndarray) -> None:
         raise InputError(f"{path}: expected quaternions of length 1, got one of length 0")
 
 
-def check_rotations(what: str, matrices: np.ndarray) -> None:
+def check_rotations(label: str, matrices: np.ndarray) -> None:
     """Raise InputError for the first frame in which matrices (T, ..., 3, 3) are not rotations."""
     is_rotation = np.linalg.det(matrices.astype(float)) > 0.5
     if not is_rotation.all():
-        raise InputError(f"{what} in frame {np.argwhere(~is_rotation)[0][0]}")
+        raise InputError(f"{label} in frame {np.argwhere(~is_rotation)[0][0]}")

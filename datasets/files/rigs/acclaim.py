@@ -17,7 +17,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, identity_rotations, invert
 from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import MOST_JOINTS, Skeleton
+from selfcorrect.motion.skeleton import MAX_JOINTS, Skeleton
 from selfcorrect.motion.views import Y_UP
 from selfcorrect.storage.files.limits import list_files, path_below
 
@@ -136,8 +136,8 @@ def _parse_skeleton(path: Path) -> _Acclaim:
             section = words[0].lower()
             words = words[1:]
         bone_count += section == ":bonedata" and words[:1] == ("begin",)
-        if bone_count >= MOST_JOINTS:
-            raise InputError(f"{path}, line {number}: expected a skeleton of at most {MOST_JOINTS} joints, got more")
+        if bone_count >= MAX_JOINTS:
+            raise InputError(f"{path}, line {number}: expected a skeleton of at most {MAX_JOINTS} joints, got more")
         if words:
             sections[section].append(_Line(f"{path}, line {number}", words))
     units = _collect_fields(sections[":units"])

@@ -29,7 +29,7 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.inverse_kinematics import aligning_turns
 from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion, check_numbers
-from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, SOLE_BELOW_TOE_JOINT_M, Skeleton, strip_side
+from selfcorrect.motion.skeleton import MAX_JOINTS, MAX_LEVELS, SOLE_BELOW_TOE_JOINT_M, Skeleton, strip_side
 from selfcorrect.storage.files.limits import check_unpacked
 from selfcorrect.storage.files.writing import replacing
 
@@ -277,7 +277,7 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
         columns += range(ends[joint] - len(clip.channels[joint]), ends[joint])
     names = written_names(clip.motion.skeleton.names)
     leaves = [joint for joint, children in enumerate(clip.motion.skeleton.children) if not children]
-    can_end = len(names) + len(set(leaves) - clip.end_sites) <= MOST_JOINTS
+    can_end = len(names) + len(set(leaves) - clip.end_sites) <= MAX_JOINTS
     head = ["HIERARCHY", *_format_joint(clip, names, 0, 0, can_end), "MOTION", f"Frames: {len(values)}"]
     return chain(head, [f"Frame Time: {1 / clip.motion.fps:.7f}"], format_channels(values, columns))
 
@@ -342,7 +342,7 @@ def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: i
     content = ["\t" * (depth + 1) + " ".join(words)]
     for child in skeleton.children[joint]:
         content += _format_joint(clip, names, child, depth + 1, can_end)
-    if not skeleton.children[joint] and can_end and depth + 2 <= MOST_LEVELS:
+    if not skeleton.children[joint] and can_end and depth + 2 <= MAX_LEVELS:
         end = find_leaf_end_m(skeleton, joint) / clip.metres_per_unit
         content += _format_braces("End Site", end, [], depth + 1)
     return _format_braces(f"{'JOINT' if depth else 'ROOT'} {names[joint]}", clip.offsets[joint], content, depth)

@@ -18,7 +18,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.motion import FPS_READ
-from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
+from selfcorrect.motion.skeleton import MAX_JOINTS, MAX_LEVELS
 from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 
 from ..sampling import FPS_ROUNDING, SAMPLED_FPS, USUAL_FPS, find_whole_rate, rate_of_period
@@ -294,8 +294,8 @@ def _parse_hierarchy(scanner: _Scanner) -> list[BvhJoint]:
         expected = "JOINT, End Site, OFFSET, CHANNELS or }" if open_joints else "ROOT"
         keyword = scanner.next(expected).upper()
         if keyword in (("JOINT", "END") if open_joints else ("ROOT",)):
-            if len(joints) >= MOST_JOINTS or len(open_joints) >= MOST_LEVELS:
-                raise scanner.fail(f"a skeleton of at most {MOST_JOINTS} joints on at most {MOST_LEVELS} levels")
+            if len(joints) >= MAX_JOINTS or len(open_joints) >= MAX_LEVELS:
+                raise scanner.fail(f"a skeleton of at most {MAX_JOINTS} joints on at most {MAX_LEVELS} levels")
             joints.append(_open_joint(scanner, keyword, open_joints, joints))
             open_joints.append(len(joints) - 1)
             scanner.expect("{")

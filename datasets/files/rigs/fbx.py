@@ -15,7 +15,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import MOST_JOINTS
+from selfcorrect.motion.skeleton import MAX_JOINTS
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check_within
 from ..native.child_process import ask_reader, limit_time_s
@@ -25,7 +25,7 @@ from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
 from . import gltf
 from .animations import collect_animations, read_animation, write_new_file
-from .rig import LARGEST, LEAST_BODY, Rig, Tracks, motion_of, top_joint, tree_of
+from .rig import LARGEST, MIN_BODY, Rig, Tracks, motion_of, top_joint, tree_of
 
 _PROPERTIES = {"translation": (slice(0, 3), 1e-6), "rotation": (slice(3, 7), 1e-7), "scale": (slice(7, 10), 1e-7)}
 """Columns of each property in a node's transform, and the largest change that does not count as motion."""
@@ -103,7 +103,7 @@ def _find_tree(
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     others = set(bones) - set(tree)
-    if len(others) < LEAST_BODY:
+    if len(others) < MIN_BODY:
         return tree, ()
     words = f"only the largest skeleton is read ({len(tree)} nodes); others have {len(others)} bones"
     return tree, (FileNote(words, topic="skeletons"),)
@@ -117,7 +117,7 @@ def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequen
         skeletons.setdefault(top_joint(bone, all_bones, parents), []).append(bone)
     people = []
     for skeleton in skeletons.values():
-        if len(skeleton) > MOST_JOINTS:
+        if len(skeleton) > MAX_JOINTS:
             continue
         parts = parts_from_names(tuple(names[bone] for bone in skeleton))
         if {"left_knee", "right_knee"} <= set(parts):

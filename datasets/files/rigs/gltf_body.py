@@ -28,7 +28,7 @@ from .animations import Animation, collect_animations, read_animation
 from .bvh_body import find_all_followers, with_body
 from .gltf import GENERATOR, VRM_BONES
 from .gltf_document import DAMAGES, Document, numbers, read_document, with_tracks, write_document
-from .rig import LARGEST, LEAST_BODY, LEAST_LENGTH, Rig, motion_of, top_joint, tree_of
+from .rig import LARGEST, MIN_BODY, MIN_LENGTH, Rig, motion_of, top_joint, tree_of
 
 _MOVES_M = 1e-6
 _TURNS_RAD = 1e-6
@@ -164,7 +164,7 @@ def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved
         merged = skin | {top_joint(joint, joints, parents) for joint in skin}
         apart = [skeleton for skeleton in skeletons if not skeleton & merged]
         skeletons = [*apart, merged.union(*(skeleton for skeleton in skeletons if skeleton & merged))]
-    large = [skeleton for skeleton in skeletons if len(skeleton) >= LEAST_BODY]
+    large = [skeleton for skeleton in skeletons if len(skeleton) >= MIN_BODY]
     if len(large) < 2:
         return []
     return [skeleton for skeleton in large if skeleton & moved]
@@ -299,7 +299,7 @@ def _sample_channel(
     if not (np.abs(values) <= LARGEST).all():
         raise InputError(f"expected key frames with finite numbers between ±{LARGEST:g}")
     keys = values[1::3] if rows_per_key == 3 else values
-    if kind == "rotation" and (norms(keys) < LEAST_LENGTH).any():
+    if kind == "rotation" and (norms(keys) < MIN_LENGTH).any():
         raise InputError("a key frame has a rotation of length 0; expected unit quaternions")
     at_s = np.clip(clock_s, times_s[0], times_s[-1])
     if interpolation == "STEP" or len(times_s) == 1:
@@ -344,7 +344,7 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
     for joint, node in enumerate(rig.nodes):
         rotations = make_continuous(rigged.motion.rotations[:, joint])
         rest = rig.rest[joint]["rotation"]
-        is_turned = np.linalg.norm(rest) < LEAST_LENGTH  # the node's rest rotation is not valid
+        is_turned = np.linalg.norm(rest) < MIN_LENGTH  # the node's rest rotation is not valid
         if is_turned or turn_angles(rest / norms(rest), rotations).max() > _TURNS_RAD:
             tracks[node, "rotation"] = rotations
         track_m = rigged.motion.root_m if joint == 0 else rigged.stretches_m.get(joint)

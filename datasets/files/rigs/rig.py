@@ -20,7 +20,7 @@ from selfcorrect.motion.geometry.rotations import to_matrices
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
 from selfcorrect.motion.motion import FURTHEST_READ_M, LENGTHS_READ, Motion
-from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
+from selfcorrect.motion.skeleton import MAX_JOINTS, MAX_LEVELS, Skeleton
 
 from ..skeletons.anatomy import has_parts_outside_pelvis, recognize_parts
 from ..skeletons.file_note import FileNote
@@ -42,13 +42,13 @@ Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
 The properties are "translation" (T, 3), in the parent's frame and the file's unit, "rotation" (T, 4), and "scale"
 (T, 3)."""
 
-LEAST_BODY = 12
+MIN_BODY = 12
 """Minimum number of joints of a skeleton that may be a further body."""
 
 LARGEST = FURTHEST_READ_M
 """Largest magnitude accepted: far beyond any length or angle, but small enough that no computation overflows."""
 
-LEAST_LENGTH = LENGTHS_READ[0]
+MIN_LENGTH = LENGTHS_READ[0]
 """Length below which a quaternion is refused."""
 
 
@@ -139,7 +139,7 @@ class Rig:
         if self.bind:
             return dict(self.bind)
         rotations = np.array([rest["rotation"] for rest in self.rest], dtype=float)
-        lengths = np.maximum(norms(rotations)[..., None], LEAST_LENGTH)
+        lengths = np.maximum(norms(rotations)[..., None], MIN_LENGTH)
         offsets = np.array([rest["translation"] for rest in self.rest], dtype=float) * self.offset_scales[:, None]
         offsets[0] = 0
         skeleton = Skeleton(self.names, self.parents, offsets, ("",) * len(self.names))
@@ -176,7 +176,7 @@ class Rig:
             for values, most in ((size[:, None], _GROWN), (scales, _STRETCHED)):
                 low, high = np.percentile(values, (5, 95), axis=0)
                 if (high - low > most * high).any():
-                    factor = (high / np.maximum(low, LEAST_LENGTH)).max()
+                    factor = (high / np.maximum(low, MIN_LENGTH)).max()
                     raise InputError(
                         f"the scale of the node {self.names[joint]} changes by a factor of {factor:.3g}; "
                         "expected rigid bones"
@@ -237,8 +237,8 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
 
 
 def _check_count(nodes: Collection[int]) -> None:
-    if len(nodes) > MOST_JOINTS:
-        raise InputError(f"expected a skeleton of at most {MOST_JOINTS} joints, got {len(nodes)}")
+    if len(nodes) > MAX_JOINTS:
+        raise InputError(f"expected a skeleton of at most {MAX_JOINTS} joints, got {len(nodes)}")
 
 
 def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
@@ -247,7 +247,7 @@ def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
     The search covers as many levels as a skeleton may have.
     """
     top = joint
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_LEVELS):
         joint = parents[joint]
         if joint < 0:
             break
@@ -258,14 +258,14 @@ def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
 
 def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
     """Yield a node and its ancestors, nearest first."""
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_LEVELS):
         if not 0 <= node < len(parents):
             raise ValueError(f"node {node} does not exist")
         yield node
         node = parents[node]
         if node < 0:
             return
-    raise InputError(f"expected nodes on at most {MOST_LEVELS} levels, got more or a cycle")
+    raise InputError(f"expected nodes on at most {MAX_LEVELS} levels, got more or a cycle")
 
 
 def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]) -> list[int]:
@@ -326,7 +326,7 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
         position = median(tracks.get((joint, "translation"), rest["translation"][None]), axis=0)
         offsets[joint] = position * rig.offset_scales[joint]
     lengths = norms(rotations)[..., None]
-    if lengths.min() < LEAST_LENGTH:
+    if lengths.min() < MIN_LENGTH:
         raise InputError(f"a quaternion of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has length 0")
     root_track = tracks.get((0, "translation"), rig.rest[0]["translation"])
     root = np.broadcast_to(root_track, (frames, 3)).astype(float)
@@ -358,7 +358,7 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
         bent[joint] = np.einsum("tij,tj->ti", bend, track)
         offsets[joint] = median(bent[joint], axis=0)
         even = norms(track) * rig.offset_scales[joint]
-        most_stretch = max(most_stretch, float(np.abs(norms(bent[joint]) / np.maximum(even, LEAST_LENGTH) - 1).max()))
+        most_stretch = max(most_stretch, float(np.abs(norms(bent[joint]) / np.maximum(even, MIN_LENGTH) - 1).max()))
     motion = replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets))
     read = motion if any(rig.parts) else recognize_parts(motion)
     rig.check_scales(read.skeleton.parts, tracks)

@@ -18,7 +18,7 @@ from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import MOST_JOINTS
+from selfcorrect.motion.skeleton import MAX_JOINTS
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check_within
@@ -44,7 +44,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
     with requires_extra("USD"):
         if find_spec("pxr") is None:
             raise ModuleNotFoundError("the module pxr is not installed", name="pxr")
-    facts, _ = ask_reader(_READER, "USD", path, {"most_joints": MOST_JOINTS}, limit_time_s(path))
+    facts, _ = ask_reader(_READER, "USD", path, {"most_joints": MAX_JOINTS}, limit_time_s(path))
     clips = [clip for clip in facts["clips"] if clip["times_s"]]
     if not clips:
         raise InputError(f"{path}: expected an animation of a skeleton, got none")

@@ -23,7 +23,7 @@ from selfcorrect.motion.skeleton import FootFrames, Skeleton
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import parse_json, read_as
 
-MOST_FRAMES = 600
+MAX_FRAMES = 600
 """Maximum number of frames of each motion that a profile is estimated from."""
 AGREE_M = 0.015
 """Largest distance of agreeing floors from their median, in m."""
@@ -56,7 +56,7 @@ def group_by_rig(motions: Iterable[Motion]) -> dict[str, list[Motion]]:
     """Group the first frames of motions by `key_of_rig`. Rigs with a single motion are dropped."""
     by_rig: dict[str, list[Motion]] = defaultdict(list)
     for motion in motions:
-        by_rig[key_of_rig(motion.skeleton)].append(motion.frames(0, MOST_FRAMES))
+        by_rig[key_of_rig(motion.skeleton)].append(motion.frames(0, MAX_FRAMES))
     return {rig: clips for rig, clips in by_rig.items() if len(clips) > 1}
 
 

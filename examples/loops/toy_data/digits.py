@@ -12,7 +12,7 @@ from selfcorrect.storage.files.limits import check_unpacked, read_bytes, unpack
 
 _START = b"\0\0\x08"
 """Start of an idx file of unsigned bytes."""
-_MOST_AXES = 3
+_MAX_AXES = 3
 
 
 def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
@@ -53,6 +53,6 @@ def read_idx(path: Path) -> np.ndarray:
     start = 4 + 4 * axes
     shape = tuple(int(size) for size in np.frombuffer(content[4 : min(start, len(content) // 4 * 4)], ">u4"))
     expected = start + math.prod(shape)
-    if not 0 < axes <= _MOST_AXES or len(shape) != axes or len(content) != expected:
+    if not 0 < axes <= _MAX_AXES or len(shape) != axes or len(content) != expected:
         raise InputError(f"{path} should hold {expected} bytes for an array of shape {shape}, and holds {len(content)}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -12,9 +12,9 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import find_feet_m, observe
 
-LEAST_M = 0.05
+MIN_M = 0.05
 """Smallest displacement that is listed, in m."""
-LEAST_M_S = 0.05
+MIN_M_S = 0.05
 """Smallest added speed along the floor that counts as a move, in m/s."""
 _JOINED_S = 0.25
 """Longest pause within a move, in s."""
@@ -59,7 +59,7 @@ class BodyMove:
 
 
 def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
-    """Find displacements of the root by `LEAST_M` or more.
+    """Find displacements of the root by `MIN_M` or more.
 
     Args:
         before: A motion with a level floor.
@@ -69,7 +69,7 @@ def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
         The vertical move of the whole motion, vertical moves in ranges of frames, and then moves along the floor.
     """
     moved_m = after.root_m - before.root_m
-    if not len(moved_m) or norms(moved_m).max() < LEAST_M:
+    if not len(moved_m) or norms(moved_m).max() < MIN_M:
         return []
     gap = round(_JOINED_S * after.fps)
     last = len(moved_m) - 1
@@ -81,20 +81,20 @@ def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
     moves = []
     up_m = float(median(moved_m[:, 1]))
     beyond_m = moved_m[:, 1] - up_m
-    rises = [(0, last, np.full(last + 1, up_m)), *((*span, beyond_m) for span in spans(abs(beyond_m) >= LEAST_M, gap))]
+    rises = [(0, last, np.full(last + 1, up_m)), *((*span, beyond_m) for span in spans(abs(beyond_m) >= MIN_M, gap))]
     for first, final, by_m in rises:
         sizes_m = np.abs(by_m[first : final + 1])
-        if (size_m := sizes_m.max()) >= LEAST_M:
+        if (size_m := sizes_m.max()) >= MIN_M:
             peak_m = float(by_m[first + int(sizes_m.argmax())])
             shown = observation.stands[first : final + 1] & (sizes_m >= _NEAR_PEAK * size_m)[:, None]
             values = (_find_usual(each[first : final + 1], shown) for each in heights_m)
             moves.append(BodyMove(first, final, peak_m, 0.0, *values))
     added_m_s = norms(np.gradient(moved_m[:, [0, 2]], axis=0)) * after.fps if last else np.zeros(1)
-    for first, final in spans(added_m_s >= LEAST_M_S, gap):
+    for first, final in spans(added_m_s >= MIN_M_S, gap):
         stretch = slice(first, final + 1)
         along_m = float(norms(moved_m[stretch, ::2] - moved_m[first, ::2]).max())
-        if along_m >= LEAST_M:
-            shown = observation.stands[stretch] & (added_m_s[stretch] >= LEAST_M_S)[:, None]
+        if along_m >= MIN_M:
+            shown = observation.stands[stretch] & (added_m_s[stretch] >= MIN_M_S)[:, None]
             values = (_find_usual(each[stretch], shown) for each in speeds_m_s)
             moves.append(BodyMove(first, final, 0.0, along_m, *values))
     return moves

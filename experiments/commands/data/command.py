@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 FilePairs: TypeAlias = list[tuple[Path, Path]]
 """Pairs of source and target."""
-MOST_LISTED = 20
+MAX_LISTED = 20
 """Maximum number of files listed under one heading."""
 
 
@@ -164,9 +164,9 @@ def _raise_if_unread(source: object, complaints: Sequence[str]) -> None:
 
 def _print_list(what: str, lines: Sequence[str]) -> None:
     if lines:
-        print(f"  {what} ({len(lines)}):", *(f"    {line}" for line in lines[:MOST_LISTED]), sep="\n")
-    if len(lines) > MOST_LISTED:
-        print(f"    … and {len(lines) - MOST_LISTED} more")
+        print(f"  {what} ({len(lines)}):", *(f"    {line}" for line in lines[:MAX_LISTED]), sep="\n")
+    if len(lines) > MAX_LISTED:
+        print(f"    … and {len(lines) - MAX_LISTED} more")
 
 
 @dataclass(frozen=True)

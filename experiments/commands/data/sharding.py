@@ -55,7 +55,7 @@ BATCH_BYTES = 2**27
 """Maximum size of the files in a batch, and of the motions that are sorted together, in bytes."""
 SHARD_BYTES = 2**25
 """Maximum size of the motions in a shard, in bytes. A larger motion gets a shard of its own."""
-MOST_MOTIONS = 100_000
+MAX_MOTIONS = 100_000
 """Maximum number of motions in a shard."""
 _RECORDS = ".shards"
 """Folder with the records of batches in an unfinished set."""
@@ -80,7 +80,7 @@ class ShardTask:
     """Whether to replace a finished set."""
 
     def __post_init__(self) -> None:
-        check_count("motions-per-shard", self.motions_per_shard, 1, MOST_MOTIONS)
+        check_count("motions-per-shard", self.motions_per_shard, 1, MAX_MOTIONS)
 
 
 @dataclass(frozen=True)
@@ -395,7 +395,7 @@ def _check(item: NamedMotion) -> NamedMotion:
 def cut_shards(motions: Iterable[NamedMotion], most_motions: int) -> Iterator[list[NamedMotion]]:
     """Sort motions into shards. As many as fit into memory are sorted together, so that similar ones share a shard."""
     size = attrgetter("bytes")
-    for group in group_by_size(motions, size, BATCH_BYTES, MOST_MOTIONS):
+    for group in group_by_size(motions, size, BATCH_BYTES, MAX_MOTIONS):
         yield from group_by_size(sorted(group, key=_sort_key), size, SHARD_BYTES, most_motions)
 
 

@@ -41,7 +41,7 @@ from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, name_arm
 from .novelty import measure_novelty_of
 from .sweeps import add_copying, expand_arms, expand_tasks
 
-MOST_CALIBRATED = 2000
+MAX_CALIBRATED = 2000
 """Size of the largest training set with a calibrated sampler: a calibration draws as many samples again."""
 
 
@@ -261,7 +261,7 @@ class Calibration(Measure[Task]):
     def measure(self, run: SeedRun, arm: ArmSettings | None, task: Task, progress: Progress) -> Mapping[str, object]:
         """Measure what the sampler keeps; empty if the model or data do not tell."""
         stream = run.stream.child("calibration")
-        if len(task.real) > MOST_CALIBRATED:
+        if len(task.real) > MAX_CALIBRATED:
             return {}
         try:
             with global_generators.use_seed(stream.seed):

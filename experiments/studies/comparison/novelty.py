@@ -17,7 +17,7 @@ from selfcorrect.loop.ancestry import BLOCK
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.motion.measures.metrics import NOVELTY
 
-MOST_SAMPLES = 200
+MAX_SAMPLES = 200
 """Number of samples that are compared with the training data, evenly spaced among those drawn."""
 
 
@@ -37,7 +37,7 @@ class RecordingCandidate(Candidate):
     """A candidate that records some of the samples that its evaluation draws."""
 
     draws: list[Tensor] = field(default_factory=list)
-    """For each draw at most `MOST_SAMPLES` of its values, (N, *event)."""
+    """For each draw at most `MAX_SAMPLES` of its values, (N, *event)."""
 
     def samples(self, count: int) -> Samples:
         samples = super().samples(count)
@@ -90,5 +90,5 @@ def _count_numbers(score: Any) -> int:
 
 
 def _select_evenly(values: Tensor) -> Tensor:
-    rows = torch.linspace(0, len(values) - 1, min(len(values), MOST_SAMPLES)).round().long()
+    rows = torch.linspace(0, len(values) - 1, min(len(values), MAX_SAMPLES)).round().long()
     return values[rows].clone()

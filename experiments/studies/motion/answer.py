@@ -25,9 +25,9 @@ FOOT_METRICS = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
 ARTEFACTS = {"penetration_mm": "sink {:.0f} mm into the floor", "skate_m_s": "slide at {:.2f} m/s"}
 """What feet do in each measure, with its value."""
 
-MOST_ARMS = 6
+MAX_ARMS = 6
 """In the first picture, and side by side below."""
-MOST_ANSWERED = 4
+MAX_ANSWERED = 4
 """Pairs that the answer describes separately; more are counted."""
 
 
@@ -123,7 +123,7 @@ def format_answer(outcome: Outcome) -> str:
         )
     if outcome.asked_effects[0].change.count == 1:
         return ONE_SEED
-    if len(outcome.asked) > MOST_ANSWERED:
+    if len(outcome.asked) > MAX_ANSWERED:
         return "\n".join([_describe_loops(outcome), format_headline(_select_corrected_effects(outcome))])
     sentences = []
     unchanged = []
@@ -288,7 +288,7 @@ def select_pictured_arms(outcome: Outcome) -> dict[str, list[ArmSettings]]:
     for pair in select_shown_pairs(outcome):
         group = [arm for arm in outcome.curves[pair.task] if describe_policy(arm) == describe_policy(pair.arm)]
         first = [BASELINE, pair.plain, pair.arm]
-        arms_by_task[pair.task] = list(dict.fromkeys([*first, *group]))[:MOST_ARMS]
+        arms_by_task[pair.task] = list(dict.fromkeys([*first, *group]))[:MAX_ARMS]
     return arms_by_task
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 from tyro.conf import Fixed, Suppress, arg
 from tyro.extras import literal_type_from_choices
 
-from selfcorrect.core.checks import MOST, check_choice, check_count
+from selfcorrect.core.checks import MAX_SETTING, check_choice, check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig, TrainingName
@@ -41,7 +41,7 @@ BUILT_IN_DATA = ("deepmimic",)
 """Motions that the package has."""
 FEASIBILITY_COUNT = 64
 """Samples of the last generation of which the root force is measured, where a preset does not say otherwise."""
-LEAST_COUNTS = {
+MIN_COUNTS = {
     "generations": 1,
     "seeds": 1,
     "first_seed": 0,
@@ -161,15 +161,15 @@ class MotionSettings:
 
     def _check_counts(self) -> None:
         """Raise SettingError for a count out of bounds."""
-        for name, least in LEAST_COUNTS.items():
-            check_count(name, getattr(self, name), least, MOST)
+        for name, least in MIN_COUNTS.items():
+            check_count(name, getattr(self, name), least, MAX_SETTING)
         check_choice("simulation", self.simulation, get_args(SimulationName))
         check_choice("training", self.training, get_args(TrainingName))
         for denoiser, steps in self.steps.items():
-            check_count(f"steps for {denoiser}", steps, 1, MOST)
+            check_count(f"steps for {denoiser}", steps, 1, MAX_SETTING)
         least_initial_steps = 0 if self.generator else 1  # the generator may be trained
         for denoiser, steps in self.initial_steps.items():
-            check_count(f"initial_steps for {denoiser}", steps, least_initial_steps, MOST)
+            check_count(f"initial_steps for {denoiser}", steps, least_initial_steps, MAX_SETTING)
 
     def check_generator(self) -> None:
         """Raise SettingError for a generator whose package is not installed."""

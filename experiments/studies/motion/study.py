@@ -29,7 +29,7 @@ from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics
 from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.registry import import_callable
-from selfcorrect.simulators.corrector import FEWEST_SAMPLES
+from selfcorrect.simulators.corrector import MIN_SAMPLES
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
 from ...jobs.identities import identity_of_data
@@ -273,7 +273,7 @@ def _decide_device(name: str, where: Where) -> str:
 
 _LOOPS_PER_CARD = 4
 """Most loops that share a GPU by default: each takes memory there, and all wait for the same card. Not measured."""
-_MOST_CORES = 4
+_MAX_CORES = 4
 """Most cores of a loop on a GPU by default: nodes have about 16 per GPU, for `_LOOPS_PER_CARD` loops."""
 
 
@@ -281,8 +281,8 @@ def _request_resources(settings: MotionSettings, device: str) -> Resources:
     """Return what a loop asks for: a core, or a share of a GPU and the cores that corrections can use."""
     if not device.startswith("cuda"):
         return LOOP_RESOURCES
-    usable = settings.real_count // FEWEST_SAMPLES if settings.has_correctors else 1
-    cores = max(1, min(usable, _MOST_CORES))
+    usable = settings.real_count // MIN_SAMPLES if settings.has_correctors else 1
+    cores = max(1, min(usable, _MAX_CORES))
     return Resources(cores, 1 / _LOOPS_PER_CARD, memory_gb=4.0)
 
 

@@ -146,27 +146,27 @@ def _check_answer(answer: Corrected, inputs: Samples) -> Corrected:
     return Corrected(samples, accepted.cpu().clone(), _check_info(answer.info, len(inputs)))
 
 
-def _dense(tensor: Tensor, what: str) -> Tensor:
+def _dense(tensor: Tensor, name: str) -> Tensor:
     if not isinstance(tensor, Tensor):
-        raise CorrectorError(f"a corrector must return {what} as a torch tensor, got {type(tensor).__name__}")
+        raise CorrectorError(f"a corrector must return {name} as a torch tensor, got {type(tensor).__name__}")
     if tensor.layout != torch.strided or tensor.is_meta:
         raise CorrectorError(
-            f"a corrector must return {what} as a dense tensor, got {tensor.layout} on {tensor.device}"
+            f"a corrector must return {name} as a dense tensor, got {tensor.layout} on {tensor.device}"
         )
     return tensor.detach()
 
 
-def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
+def _check_column(column: Tensor, name: str, like: Tensor) -> Tensor:
     """Return labels or weights (N,) in the inputs' type.
 
     Raises:
         CorrectorError: The shape is another one, or integers are needed and the column has another type.
     """
-    column = _dense(column, what)
+    column = _dense(column, name)
     has_fractions = column.is_floating_point() and not like.is_floating_point()
     if column.shape != like.shape or column.is_complex() or has_fractions:
         raise CorrectorError(
-            f"a corrector must return {what} of shape {tuple(like.shape)} and type {like.dtype}, "
+            f"a corrector must return {name} of shape {tuple(like.shape)} and type {like.dtype}, "
             f"got {tuple(column.shape)} and {column.dtype}"
         )
     return _copy_like(column, like)

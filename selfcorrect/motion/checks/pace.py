@@ -20,10 +20,10 @@ MIDDLE_FPS = 35.0
 
 _SHORTEST_S = 0.12
 """Minimum duration of a flight, in s."""
-_FEWEST_FRAMES = 6
+_MIN_FRAMES = 6
 """Minimum number of frames of a flight."""
 
-_LEAST_ARC_M = 0.08
+_MIN_ARC_M = 0.08
 """Minimum height of a flight's parabola, in m. In lower flights, toes or hands still touch something."""
 _MAX_DEVIATION = 0.055
 """Maximum deviation of the centre of mass from its parabola, relative to the parabola's height."""
@@ -31,7 +31,7 @@ _EXACT_DEVIATION = 0.02
 """Deviation below which a parabola is a flight even if the legs are stiff, relative to its height."""
 _PUSH_S = 0.4
 """Maximum duration of a push-off or landing, in s."""
-_LEAST_PUSH = 0.2
+_MIN_PUSH = 0.2
 """Minimum change, during push-off and landing, in the height of the centre of mass above the lowest point, relative to
 the flight's height. With less, legs would have to push off more than five times as strongly as gravity, which
 people cannot."""
@@ -66,7 +66,7 @@ def flight_pace(features: MotionFeatures) -> float | None:
     """
     falls_m_s2 = []
     weights = []
-    shortest = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
+    shortest = max(_MIN_FRAMES, round(_SHORTEST_S * features.fps))
     for start, stop in find_runs(features.clear_m > FLIGHT_M, shortest):
         fall_in_flight_m_s2 = _fall_m_s2(features, start, stop)
         if fall_in_flight_m_s2 is not None:
@@ -95,10 +95,10 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
     residual_m = float(np.abs(heights - np.polyval((curve, slope, level), times)).max())
     rises_then_falls = slope > 0 and slope + 2 * curve * times[-1] < 0
     arc_m = -float(curve) * times[-1] ** 2 / 4
-    is_flight = rises_then_falls and arc_m > _LEAST_ARC_M and residual_m < _MAX_DEVIATION * arc_m
+    is_flight = rises_then_falls and arc_m > _MIN_ARC_M and residual_m < _MAX_DEVIATION * arc_m
     is_exact = residual_m < _EXACT_DEVIATION * arc_m
     if is_flight and not is_exact:
-        is_flight = _does_push_off(features, start, stop, _LEAST_PUSH * arc_m)
+        is_flight = _does_push_off(features, start, stop, _MIN_PUSH * arc_m)
         is_flight = is_flight and not _does_dive(features, start, stop) and not _does_walk(features, start, stop)
     return -2 * float(curve) if is_flight else None
 

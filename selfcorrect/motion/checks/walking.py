@@ -27,7 +27,7 @@ _ANKLES_APART = 0.12
 
 _FORWARD_COSINE = 0.85
 """Minimum cosine between the step and the direction in front of the hips."""
-_FEWEST_STEPS = 3
+_MIN_STEPS = 3
 """Minimum number of consecutive steps of a walk."""
 
 _ANKLE_M = 0.07
@@ -40,9 +40,9 @@ _POSITION_SMOOTHING_S = 0.05
 
 _ENDS_S = 0.12
 """Time at either end for which accelerations are unknown, in s."""
-_FEWEST_FRAMES = 8
+_MIN_FRAMES = 8
 """Minimum number of frames that determine a pace."""
-_MOST_FRAMES = 0.75
+_MAX_FRAMES = 0.75
 """Minimum share of a walk's frames in which only feet are on the floor."""
 _NOISY_M = 0.004
 """Maximum noise for usable accelerations, in m."""
@@ -77,7 +77,7 @@ _DIRECTIONS = np.stack([(np.cos(angle), np.sin(angle)) for angle in np.arange(16
 
 _MAX_LENGTH_SPREAD = 0.1
 """Maximum spread of even step lengths: the standard deviation of their logarithm."""
-_FEWEST_TIMED_STEPS = 4
+_MIN_TIMED_STEPS = 4
 """Minimum number of steps to judge the timing."""
 
 
@@ -97,7 +97,7 @@ class Walk:
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
     """Find the longest walk forward on the floor, or return None."""
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
-    if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
+    if places is None or not features.has_feet or len(features) < _MIN_FRAMES:
         return None
     pelvis_m, left_hip_m, right_hip_m, knee_m, left_m, right_m = np.moveaxis(places, 1, 0)
     leg_m = float(median(norms(knee_m - left_hip_m) + norms(left_m - knee_m))) + _ANKLE_M
@@ -105,7 +105,7 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     ahead_m = dot((left_m - right_m)[:, [0, 2]], forward)
     apart_m = _smooth(ahead_m, _ANKLE_SMOOTHING_S, features.fps)
     turns = _find_turning_frames(apart_m, _ANKLES_APART * leg_m)
-    if len(turns) <= _FEWEST_STEPS:
+    if len(turns) <= _MIN_STEPS:
         return None
     path_m = _smooth(pelvis_m[:, [0, 2]], STEP_SMOOTHING_S, features.fps)
     steps_m = np.diff(path_m[turns], axis=0)
@@ -116,7 +116,7 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     has_flight = [is_clear[start:stop].any() for start, stop in pairwise(turns)]
     is_step &= np.logical_not(np.array(has_flight, dtype=bool))
     start, stop = max(find_runs(is_step), key=lambda run: run[1] - run[0], default=(0, 0))
-    if stop - start < _FEWEST_STEPS:
+    if stop - start < _MIN_STEPS:
         return None
     return Walk(_find_peaks(apart_m, turns[start : stop + 1]), norms(steps_m[start:stop]) / leg_m, leg_m)
 
@@ -167,7 +167,7 @@ def walking_pace(features: MotionFeatures) -> float | None:
     start = max(int(walk.frames[0]), ends)
     stop = min(int(walk.frames[-1]) + 1, len(features) - ends)
     outside_m = _outside_m(features, slice(start, max(start, stop)))
-    if outside_m.shape[1] < max(_FEWEST_FRAMES, _MOST_FRAMES * (stop - start)):
+    if outside_m.shape[1] < max(_MIN_FRAMES, _MAX_FRAMES * (stop - start)):
         return None
     mean_m = np.sqrt((np.minimum(outside_m, _FURTHEST_M) ** 2).mean(axis=1))
     tips_over = mean_m > _TIPPING_DISTANCE * walk.leg_m  # for each of `_PACES`
@@ -271,11 +271,7 @@ def timing_unevenness(features: MotionFeatures) -> float | None:
     same foot because limping is asymmetric.
     """
     walk = find_longest_walk(features)
-    if (
-        walk is None
-        or len(walk.lengths) < _FEWEST_TIMED_STEPS
-        or float(np.log(walk.lengths).std()) > _MAX_LENGTH_SPREAD
-    ):
+    if walk is None or len(walk.lengths) < _MIN_TIMED_STEPS or float(np.log(walk.lengths).std()) > _MAX_LENGTH_SPREAD:
         return None
     times = np.log(np.diff(walk.frames))
     times = np.concatenate([times[side::2] - times[side::2].mean() for side in (0, 1)])

@@ -28,7 +28,7 @@ always near its first pose."""
 EXACT_M = 0.001
 """Distance up to which ends always count as a loop's, in m, because rounding in files is as large."""
 
-_FEWEST_FRAMES = 5
+_MIN_FRAMES = 5
 """Minimum number of frames of a loop."""
 
 _IN_PLACE_M = 0.1
@@ -43,7 +43,7 @@ def is_loop(motion: Motion) -> bool:
 
     Its last pose equals its first, up to travel over the floor and a rotation about the vertical.
     """
-    if len(motion) < _FEWEST_FRAMES or not _turns_are_alike(motion):
+    if len(motion) < _MIN_FRAMES or not _turns_are_alike(motion):
         return False
     body_m = joint_positions(motion) - motion.root_m[:, None]
     extent_m = norms(body_m - body_m[0]).max()  # of joints from where they begin
@@ -73,7 +73,7 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
     edited motion is returned unchanged if its gap did not grow, or if the original does not stay in place: a body that
     glides away on standing feet ends in another pose.
     """
-    if len(original) < _FEWEST_FRAMES or not _turns_are_alike(original):
+    if len(original) < _MIN_FRAMES or not _turns_are_alike(original):
         return edited
     if np.linalg.norm((original.root_m[-1] - original.root_m[0])[[0, 2]]) > _IN_PLACE_M:
         return edited

@@ -33,9 +33,9 @@ _FLAT_TOLERANCE_M = 0.012
 """Maximum deviation from that height in flat frames, in m."""
 _FLAT_TOLERANCE_RAD = float(np.radians(10.0))
 """Maximum deviation from the mean normal in flat frames, in rad."""
-_FEWEST_FRAMES = 5
+_MIN_FRAMES = 5
 """Minimum number of flat frames to estimate a foot's frame."""
-_MOST_TILTED_RAD = float(np.radians(40.0))
+_MAX_TILTED_RAD = float(np.radians(40.0))
 """Maximum tilt of a flat foot relative to the rest pose, in rad. Beyond it, feet stand on their edges or tips, or lie.
 """
 _SLOPES_RAD = float(np.radians(0.0)), float(np.radians(50.0))
@@ -221,7 +221,7 @@ def _estimate_feet(motions: Sequence[Motion], observations: Sequence[Observation
         return None
     stances = []
     for clip, (motion, observation) in enumerate(zip(motions, observations, strict=True)):
-        if len(motion) >= _FEWEST_FRAMES:
+        if len(motion) >= _MIN_FRAMES:
             stances.append(_find_stances(motion, clip, observation.stands_flat))
     if not stances:
         return None
@@ -277,7 +277,7 @@ def _find_ankle_and_toe(skeleton: Skeleton, side: int) -> tuple[int, int]:
 
 def _minimum_flat_frames(fps: float) -> float:
     """Return the number of flat frames needed to estimate a foot's frame."""
-    return max(_FEWEST_FRAMES, FLAT_S * fps)
+    return max(_MIN_FRAMES, FLAT_S * fps)
 
 
 def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
@@ -316,7 +316,7 @@ def _is_tilted(normal: np.ndarray) -> bool:
 
     The foot then stands on its edge or tip, or lies.
     """
-    return float(_angles_rad(normal, UP)) > _MOST_TILTED_RAD
+    return float(_angles_rad(normal, UP)) > _MAX_TILTED_RAD
 
 
 def _estimate_depth_m(heights_m: np.ndarray, bounds_m: tuple[float, float, float]) -> tuple[float, float]:

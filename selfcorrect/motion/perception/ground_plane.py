@@ -37,7 +37,7 @@ TILTED_DEG = 3.5
 """Minimum tilt that is corrected, in degrees. Of 364 pieces of 5 s from CMU's training clips, 4 have a larger one."""
 _STEEPEST_DEG = 20.0
 """Maximum tilt of a plane, in degrees; steeper ground is stairs."""
-_FEWEST_PER_FOOT = 2
+_MIN_PER_FOOT = 2
 """Minimum number of stances of each foot to fit a plane."""
 _HALF_WEIGHT_M = 0.015
 """Distance from the plane at which a stance has half its weight, in m."""
@@ -48,7 +48,7 @@ _NEAR_PERCENTILE = 80
 """Percentage of stances that must be that near."""
 _GROWTH_TOLERANCE = 0.35
 """Maximum difference between the slope growth of body and soles, relative to their mean."""
-_LEAST_GROWTH = 0.06
+_MIN_GROWTH = 0.06
 """Minimum growth of the slope from the first to the last stance."""
 _BEND_RANGE = (0.5, 2.5)
 """Range of the measured curvature of stance heights, relative to what the growth of the tilt causes. It is 1 for feet
@@ -71,7 +71,7 @@ _FORWARD_LEAN = 0.02
 _FORWARD_SOLE = 0.03
 """Usual forward slope of soles relative to the rest pose. It is 0.07 in CMU's recordings, and 0 if the rest pose stands
 flat."""
-_LEAST_SIDEWAYS = 0.03
+_MIN_SIDEWAYS = 0.03
 """Minimum sideways slope that posture can show."""
 _SIDEWAYS_TOLERANCE = 0.05
 """Maximum difference between the sideways slopes of body and soles."""
@@ -247,7 +247,7 @@ def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
     Leans of body and soles are each modelled as a constant per foot in the body's frame plus a linear growth in the
     world. The result is 0 if the growths of body and soles disagree.
     """
-    if len(stances) < 2 * _FEWEST_PER_FOOT:
+    if len(stances) < 2 * _MIN_PER_FOOT:
         return np.zeros(2)
     middles_s = np.array([stance.middle_s for stance in stances])
     design = np.zeros((len(stances), 2, 6))
@@ -262,7 +262,7 @@ def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
         growths.append(-np.linalg.lstsq(design.reshape(-1, 6), leans.reshape(-1), rcond=None)[0][4:])
     mean = (growths[0] + growths[1]) / 2
     size = float(np.linalg.norm(mean))
-    is_shown = size * np.ptp(middles_s) > _LEAST_GROWTH
+    is_shown = size * np.ptp(middles_s) > _MIN_GROWTH
     agrees = np.linalg.norm(growths[0] - growths[1]) < _GROWTH_TOLERANCE * size
     return mean if is_shown and agrees else np.zeros(2)
 
@@ -284,7 +284,7 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     across_m = places_m[:, [0, 2]] - median(places_m[:, [0, 2]], axis=0)
     heights_m = places_m[:, 1] - median(places_m[:, 1])
     shown = np.zeros((0, 2))
-    if min(is_left.sum(), (~is_left).sum()) >= _FEWEST_PER_FOOT:
+    if min(is_left.sum(), (~is_left).sum()) >= _MIN_PER_FOOT:
         shown = _find_shown_directions(across_m, _HEIGHT_ERROR_M)
     fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
     error_m = max(_HEIGHT_ERROR_M, _DEVIATION_PER_MEDIAN * float(median(np.abs(off_m))))
@@ -298,7 +298,7 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     contradicts = _CONTRADICTING_SLOPE + _TOLERANCE_SHARE * rises
     if len(shown) < 2 and not posture.is_known:
         return None
-    off_lean = (np.abs(shown @ (fitted - posture.lean_slopes)) > contradicts) & (rises > _LEAST_SIDEWAYS)
+    off_lean = (np.abs(shown @ (fitted - posture.lean_slopes)) > contradicts) & (rises > _MIN_SIDEWAYS)
     off_soles = np.abs(shown @ (fitted - posture.sole_slopes)) > contradicts
     if (off_lean & (is_weak | off_soles)).any():  # upright on flat soles: stairs
         return None
@@ -378,7 +378,7 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
     if not leftward.any():
         return _Posture(np.zeros(2), np.zeros(2), np.zeros(2), is_known=False)
     forward = np.array([-leftward[1], leftward[0]])
-    lean, sole, shown = _measure_lean(feet, leftward, least=_LEAST_SIDEWAYS, agree=_SIDEWAYS_TOLERANCE)
+    lean, sole, shown = _measure_lean(feet, leftward, least=_MIN_SIDEWAYS, agree=_SIDEWAYS_TOLERANCE)
     forward_lean, forward_sole, forward_shown = _measure_lean(
         feet,
         forward,

@@ -19,9 +19,9 @@ from .repeats import FrameRepeats, find_exact_copies, find_noisy_copies
 
 _FLOOR = [0, 2]
 _HEIGHT = [1]
-_LEAST_STEP_M = 0.002
+_MIN_STEP_M = 0.002
 """Minimum median step of a root that is held irregularly, in m."""
-_LEAST_TURN = 0.004
+_MIN_TURN = 0.004
 """Minimum median step of a joint that is held irregularly, in quaternion components."""
 _FEW_NAMES = 3
 """Maximum number of joints listed by name."""
@@ -90,7 +90,7 @@ def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRep
         return
     held = []
     for axes in (_FLOOR, _HEIGHT):
-        repeats = find_exact_copies(norms(np.diff(motion.root_m[:, axes], axis=0)), _LEAST_STEP_M)
+        repeats = find_exact_copies(norms(np.diff(motion.root_m[:, axes], axis=0)), _MIN_STEP_M)
         if repeats is not None:
             held.append((axes, None, repeats))
     if not held and (repeats := find_noisy_copies(motion.root_m)) is not None:
@@ -98,7 +98,7 @@ def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRep
     yield from held
     turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
     for joint, steps in enumerate(turns.T):
-        repeats = find_exact_copies(steps, _LEAST_TURN)
+        repeats = find_exact_copies(steps, _MIN_TURN)
         if repeats is not None:
             yield [], joint, repeats
 

@@ -30,7 +30,7 @@ _OWN_SHARE = 0.75
 below."""
 _HAND_M = 0.15
 """Distance from a limb's last joint to its end, in m. Skeletons end at wrists, toes and heads."""
-_FEWEST_FRAMES = 45
+_MIN_FRAMES = 45
 """Minimum number of frames to distinguish noise from motion."""
 
 
@@ -50,7 +50,7 @@ class JointNoise:
         Only the first `SLAB` frames of a longer motion are used.
         """
         noise = cls(np.zeros(len(motion.skeleton)), np.zeros(len(motion.skeleton)))
-        if len(motion) < _FEWEST_FRAMES:
+        if len(motion) < _MIN_FRAMES:
             return noise
         motion = motion.frames(0, SLAB)
         rotations = make_continuous(motion.rotations)

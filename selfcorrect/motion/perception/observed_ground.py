@@ -32,7 +32,7 @@ STAIR_STEP_M = 0.12
 that the motion does not show."""
 _FAR_BELOW_M = 0.2
 """Minimum depth of a step below y = 0, in m."""
-_FEWEST_STANCES = 0.5
+_MIN_STANCES = 0.5
 """Minimum total weight of stances that show a floor."""
 _HARDLY_STANDS = 0.1
 """Minimum total weight of stances. With less, feet only show that the floor is not higher than where they pass. The
@@ -151,7 +151,7 @@ class ObservedGround:
 
         Feet that hang in the air show no level either. A body that sinks for a while stands on two levels.
         """
-        if self._stance_weight < _FEWEST_STANCES or self.has_hanging_feet:
+        if self._stance_weight < _MIN_STANCES or self.has_hanging_feet:
             return None
         levels_m = np.append(self.feet_seen.levels_m[1:], self.feet_seen.floor_m)
         return float(levels_m[np.abs(levels_m).argmin()])

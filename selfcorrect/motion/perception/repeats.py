@@ -55,9 +55,9 @@ _STRAY_SHARE = 0.1
 """Maximum share of frames that contradict a pattern: copies outside, or samples where it has copies."""
 _LINEAR_RATIO = 0.05
 """Maximum change of velocity between linear keys, relative to the change at keys."""
-_FEWEST_PERIODS = 3
+_MIN_PERIODS = 3
 """Minimum number of periods in a pattern."""
-_FEWEST_COPIES = 3
+_MIN_COPIES = 3
 """Minimum number of copies, in a pattern or from a recorder that misses frames."""
 _FEW_COPIES = 12
 """Minimum number of copies that suffice to estimate the noise on copies."""
@@ -65,7 +65,7 @@ _COPY_TOLERANCE = 1e-6
 """Maximum difference between exact copies, in m and quaternion components."""
 _LONGEST_HOLD = 10
 """Maximum number of consecutive irregular copies."""
-_FEWEST_HOLDS = 5
+_MIN_HOLDS = 5
 """Minimum number of samples that are held irregularly."""
 _HELD_SHARE = 0.2
 """Minimum number of irregular copies, relative to the number of steps that move."""
@@ -136,7 +136,7 @@ class FrameRepeats:
             return cls(np.cumsum(~is_linear) - 1, times, spacing, is_linear=True)
         ratios = _compare_with_neighbours(steps)
         is_copy = np.append(False, (steps < _COPY_TOLERANCE) & (ratios < _LOW_RATIO))
-        if is_copy.sum() >= _FEWEST_COPIES:
+        if is_copy.sum() >= _MIN_COPIES:
             return cls._from_copies(is_copy, 0.0, ratios) if _catches_up(is_copy, ratios) else cls()
         is_copy, spacing, shares = _find_noisy_pattern(motion)  # noise on top leaves no exact copies
         return cls._from_copies(is_copy, spacing, shares) if spacing else cls()
@@ -269,7 +269,7 @@ def find_exact_copies(steps: np.ndarray, least_step: float) -> FrameRepeats | No
         The samples, or None if the channel has no copies, or has them because it rests.
     """
     is_same = steps < _COPY_TOLERANCE
-    if is_same.sum() < _FEWEST_COPIES or is_same.all():
+    if is_same.sum() < _MIN_COPIES or is_same.all():
         return None
     for beside in _NEIGHBOURS:
         ratios = _compare_with_neighbours(steps, beside)
@@ -297,7 +297,7 @@ def _find_irregular_copies(steps: np.ndarray, is_same: np.ndarray, least_step: f
     speeds = np.diff(path[samples]) / spans
     is_held = spans > 1
     nothing = np.zeros(len(steps) + 1, dtype=bool)
-    if len(speeds) < 3 or is_held.sum() < _FEWEST_HOLDS or is_copy.sum() < _HELD_SHARE * np.count_nonzero(~is_same):
+    if len(speeds) < 3 or is_held.sum() < _MIN_HOLDS or is_copy.sum() < _HELD_SHARE * np.count_nonzero(~is_same):
         return nothing
     around = (np.append(speeds[1:], speeds[-1]) + np.insert(speeds[:-1], 0, speeds[0])) / 2
     ratios = speeds[is_held] / np.maximum(around[is_held], 1e-12)
@@ -389,7 +389,7 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
     is_rare = np.count_nonzero(ratios < low) < 0.5 / _LONGEST_PERIOD * len(ratios)
     for period in () if is_rare else range(2, _LONGEST_PERIOD + 1):
         folded = _fold(ratios, period)
-        if np.isfinite(folded).sum(0).min() < _FEWEST_PERIODS:
+        if np.isfinite(folded).sum(0).min() < _MIN_PERIODS:
             break
         is_low = _find_low_steps(median_of_known(folded), low, high)
         if is_low is not None:
@@ -453,7 +453,7 @@ def _list_noisy_patterns(
             shares_by_window[window] = _measure_shares(part, window)
         folded = _fold(shares_by_window[window], period)
         counts = np.isfinite(folded).sum(axis=0)
-        if counts.min() < _FEWEST_PERIODS:
+        if counts.min() < _MIN_PERIODS:
             continue
         typical = np.take_along_axis(np.sort(folded, axis=0), counts[None] // 2, axis=0)[0]
         is_low = _find_low_steps(typical, _COPY_ADVANCE, _SAMPLE_ADVANCE)
@@ -521,9 +521,9 @@ def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     onto_copies = is_copy[window + 2 : len(motion) - window - 1]
     root = _measure_shares_of(motion.root_m, window)[onto_copies]
     joints = _measure_shares_of(make_continuous(motion.rotations), window)
-    is_turning = np.isfinite(joints[onto_copies]).sum(axis=0) >= _FEWEST_COPIES
+    is_turning = np.isfinite(joints[onto_copies]).sum(axis=0) >= _MIN_COPIES
     is_turning &= _find_progress(joints[~onto_copies])
-    is_root_still = np.isfinite(root).sum() < _FEWEST_COPIES
+    is_root_still = np.isfinite(root).sum() < _MIN_COPIES
     if not is_turning.any():
         return False
     copies = median_of_known(joints[onto_copies][:, is_turning])
@@ -562,7 +562,7 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
     copies = shares[is_copy[1:] & is_known]
     samples = shares[~is_copy[1:] & is_known]
     backward = -copies[copies < 0]
-    noise = float(median(standard_lengths(backward[:, None], 1))) if len(backward) > _FEWEST_COPIES else 0.0
+    noise = float(median(standard_lengths(backward[:, None], 1))) if len(backward) > _MIN_COPIES else 0.0
     typical = float(median(samples))
     spread = float(median(standard_lengths((samples - typical)[:, None], 1)))
     return (

@@ -32,7 +32,7 @@ _LEVEL_WEIGHT = 0.6
 """Minimum total vote of a level other than the floor."""
 OFF_M = 0.02
 """Distance from the ground, beyond noise, at which standing feet contradict it, in m."""
-_FEWEST_ON_SLOPE = 5
+_MIN_ON_SLOPE = 5
 """Minimum number of stances per point to fit a slope."""
 _MIN_RISE_M = 0.04
 """Minimum steady rise of the ground, in m, more than the error of captures."""
@@ -265,7 +265,7 @@ def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[
     The result is level ground if that explains the stances almost as well.
     """
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
-    if len(rows) < _FEWEST_ON_SLOPE * parts:
+    if len(rows) < _MIN_ON_SLOPE * parts:
         return LEVEL_GROUND
     rest = np.ones(1 + parts)
     _, level_off_m = _fit_heights(rows, heights_m, weights, np.append(np.zeros(3), rest))
@@ -354,7 +354,7 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
     return Votes(floors_m, error_m, levels_m)
 
 
-_MOST_PAIRS = 2**22
+_MAX_PAIRS = 2**22
 """Number of pairs of votes compared at once, so that memory does not grow with the square of their number."""
 
 
@@ -363,7 +363,7 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
 
     Also returns the weights (S,) of votes near it.
     """
-    rows = max(_MOST_PAIRS // len(heights_m), 1)
+    rows = max(_MAX_PAIRS // len(heights_m), 1)
     densities = []
     for start in range(0, len(heights_m), rows):
         exponents = heights_m[start : start + rows, None] - heights_m

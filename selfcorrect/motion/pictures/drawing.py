@@ -34,7 +34,7 @@ MOVED: Colour = (148, 52, 190)
 
 MARKED_M = 0.02
 """Depth in the floor, and move of a joint, from which on feet and joints are marked, in m."""
-MOST_TILES = 16
+MAX_TILES = 16
 """Maximum number of tiles from the target to the floor's edge."""
 FLOOR_RADIUS_M = 3.0
 
@@ -352,7 +352,7 @@ class _Canvas:
 def _draw_floor(draw: ImageDraw.ImageDraw, canvas: _Canvas) -> None:
     """Draw floor tiles around the target, fading into the background."""
     radius_m = max(FLOOR_RADIUS_M, 1.2 * canvas.camera.view_m)
-    tile_m = GRID_M * max(1, round(radius_m / (MOST_TILES * GRID_M)))  # a body that flies far shows no more of them
+    tile_m = GRID_M * max(1, round(radius_m / (MAX_TILES * GRID_M)))  # a body that flies far shows no more of them
     first = np.floor((canvas.target_m[[0, 2]] - radius_m) / tile_m).astype(int)
     count = int(2 * radius_m / tile_m) + 1
     steps = np.arange(count + 1)

@@ -35,7 +35,7 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
+from selfcorrect.motion.skeleton import MAX_JOINTS, MAX_LEVELS
 from selfcorrect.storage.files.limits import LIMIT_VARIABLE
 
 MOTION = Motion(SMPL_BODY.average(), np.zeros((4, 3)), np.tile([0.0, 0, 0, 1], (4, 22, 1)), 20.0)
@@ -105,7 +105,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "text.npy": lambda: header((1,), "<U999999999"),
     "brackets.npy": lambda: b"\x93NUMPY\x01\x00" + (60_000).to_bytes(2, "little") + b"(" * 60_000,
     "brackets.gltf": lambda: b"[" * 1_000_000,
-    "joints.bvh": lambda: format_siblings(MOST_JOINTS - 1, 1000).encode(),
+    "joints.bvh": lambda: format_siblings(MAX_JOINTS - 1, 1000).encode(),
 }
 
 
@@ -219,7 +219,7 @@ def test_pipes_and_devices_raise(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("joints", [1500, 20_000])
 def test_deep_hierarchies_are_refused(tmp_path: Path, joints: int) -> None:
     (tmp_path / "deep.bvh").write_text(nest_joints(joints))
-    assert_refused(tmp_path / "deep.bvh", f"at most {MOST_JOINTS} joints on at most {MOST_LEVELS} levels")
+    assert_refused(tmp_path / "deep.bvh", f"at most {MAX_JOINTS} joints on at most {MAX_LEVELS} levels")
 
 
 def many_bvh(path: Path) -> None:
@@ -265,7 +265,7 @@ MANY = 100_000
 def test_joints_are_counted_first(name: str, write: Callable[[Path], None], tmp_path: Path) -> None:
     write(tmp_path / name)
     start_s = time.process_time()
-    with pytest.raises(InputError, match=str(MOST_JOINTS)):
+    with pytest.raises(InputError, match=str(MAX_JOINTS)):
         open_motion(tmp_path / name)
     assert time.process_time() - start_s < 3
 
@@ -273,8 +273,8 @@ def test_joints_are_counted_first(name: str, write: Callable[[Path], None], tmp_
 @pytest.mark.parametrize(
     "text",
     [
-        nest_joints(MOST_LEVELS),
-        pytest.param(format_siblings(MOST_JOINTS - 1, 1), marks=pytest.mark.nightly),  # looked through for limbs twice
+        nest_joints(MAX_LEVELS),
+        pytest.param(format_siblings(MAX_JOINTS - 1, 1), marks=pytest.mark.nightly),  # looked through for limbs twice
     ],
     ids=["deepest", "widest"],
 )

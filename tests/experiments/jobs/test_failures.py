@@ -8,7 +8,7 @@ import pytest
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.jobs.run import Job, do_job, jobs_error
-from selfcorrect.runtime.bugs import MOST_CHARACTERS, describe_in_a_line
+from selfcorrect.runtime.bugs import MAX_CHARACTERS, describe_in_a_line
 
 
 def test_job_error_names_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +26,7 @@ def test_job_error_names_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_long_messages_become_a_line() -> None:
     line = describe_in_a_line(InputError("values:\n" + "1.0, " * 1000))
     assert "\n" not in line
-    assert len(line) <= MOST_CHARACTERS + len(" …")
+    assert len(line) <= MAX_CHARACTERS + len(" …")
     assert line.startswith("values: 1.0,")
 
 

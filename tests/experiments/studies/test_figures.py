@@ -3,15 +3,7 @@
 import numpy as np
 
 from selfcorrect.experiments.studies.arm_curves import ArmCurves
-from selfcorrect.experiments.studies.figures import (
-    BLUE,
-    GREEN,
-    MOST_LINES,
-    VERMILION,
-    curve_grid,
-    looks,
-    opening_curves,
-)
+from selfcorrect.experiments.studies.figures import BLUE, GREEN, MAX_LINES, VERMILION, curve_grid, looks, opening_curves
 from selfcorrect.motion.measures.metrics import find_metric
 
 
@@ -26,7 +18,7 @@ def test_corrector_keeps_colour() -> None:
 
 
 def test_many_arms_become_multiples() -> None:
-    titles = ["baseline (real data only)", "uncorrected", *(f"corrector {number}" for number in range(MOST_LINES))]
+    titles = ["baseline (real data only)", "uncorrected", *(f"corrector {number}" for number in range(MAX_LINES))]
     arms = [ArmCurves(title, "", title, {"coverage": np.full((2, 3), 0.5)}) for title in titles]
     svg = curve_grid({"fully synthetic": arms}, [find_metric("coverage")], {})
     assert [f">fully synthetic ({number})<" in svg for number in (1, 2, 3, 4)] == [True, True, True, False]

@@ -21,7 +21,7 @@ from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.body.soft_legs import SOFT_LEGS, move_ankles_to, solve_soft_legs
 from selfcorrect.simulators.corrector import KinematicCorrector
 
-MOST_DEG_S = 150.0
+MAX_DEG_S = 150.0
 """What an animator does not see as a snap."""
 
 RATES = (5.0, 24.0, 60.0, 240.0)
@@ -106,7 +106,7 @@ def test_joints_neither_snap_nor_roughen(adult: Skeleton, name: str, fps: float)
         disturbed_motion = disturb(clean, kind)
         (correction,) = KinematicCorrector()([disturbed_motion])
         added = np.degrees(added_angular_speeds_rad_s(disturbed_motion, correction.motion))
-        assert added.max() < MOST_DEG_S, f"{kind}: {adult.parts[int(added.argmax())]} gains {added.max():.0f} degrees/s"
+        assert added.max() < MAX_DEG_S, f"{kind}: {adult.parts[int(added.argmax())]} gains {added.max():.0f} degrees/s"
         before = jerk_by_part_m_s3(disturbed_motion)
         after = jerk_by_part_m_s3(correction.motion)
         worse = {part: (before[part], after[part]) for part in before if after[part] > 1.05 * before[part] + 20.0}
@@ -132,7 +132,7 @@ def test_hard_reach_snaps_knees(adult: Skeleton, fps: float) -> None:
         adult, positions_m, orientations, targets_m, level, np.ones(ankles_m.shape[:-1]), fps
     )
     knees = added_angular_speeds_rad_s(motion, replace(motion, rotations=soft))[0, legs.knees]
-    assert np.degrees(knees.max()) < MOST_DEG_S
+    assert np.degrees(knees.max()) < MAX_DEG_S
     if fps >= 24:
         assert (
             added_angular_speeds_rad_s(motion, replace(motion, rotations=hard))[0, legs.knees].max() > 1.5 * knees.max()
@@ -186,7 +186,7 @@ def test_knees_do_not_snap_at_ends(adult: Skeleton) -> None:
         added = np.degrees(added_angular_speeds_rad_s(batch, replace(batch, rotations=rotations)))
         gained[braking] = added[0, legs.knees].max()
     assert gained[SOFT_LEGS.braking] < 0.95 * gained[0.0]
-    assert gained[SOFT_LEGS.braking] < MOST_DEG_S
+    assert gained[SOFT_LEGS.braking] < MAX_DEG_S
 
 
 def knee_speeds_deg_s(motion: Motion | MotionBatch) -> np.ndarray:
@@ -230,7 +230,7 @@ def test_flips_of_thighs_snap_no_knees(adult: Skeleton, bend_rad: float) -> None
     unturned = np.broadcast_to([0.0, 0, 0, 1], (*targets_m.shape[:-1], 4))
     _, rotations = solve_soft_legs(adult, positions_m, orientations, targets_m, unturned, firm, fps)
     added_deg_s = knee_speeds_deg_s(replace(batch, rotations=rotations)) - knee_speeds_deg_s(batch)
-    assert added_deg_s.max() < MOST_DEG_S
+    assert added_deg_s.max() < MAX_DEG_S
 
 
 def test_second_reach_gains_no_further_speed(adult: Skeleton) -> None:

@@ -28,7 +28,7 @@ from selfcorrect.simulators.results.results import FailureKind, NoteKind
 
 from ...posed_motions import Pose
 
-MOST_CHANGED_M = 0.001
+MAX_CHANGED_M = 0.001
 
 STANDING_KINDS: tuple[Kind, ...] = ("walk", "turn", "idle")
 """Kinds of motions in which a foot always stands and shows the floor."""
@@ -62,7 +62,7 @@ def test_height_does_not_change_poses(kind: Kind, height_m: float, pace: float, 
     motion = made_motion(kind, pace, frames=60)
     motion = sliding(motion) if is_sliding else motion
     low, there = KinematicCorrector()([motion, raise_motion(motion, height_m)])
-    assert largest_change_of_pose_m(low.motion, there.motion) < MOST_CHANGED_M
+    assert largest_change_of_pose_m(low.motion, there.motion) < MAX_CHANGED_M
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_height_keeps_simulated_poses(height_m: float) -> None:
     low, there = PhysicsCorrector()([motion, raise_motion(motion, height_m)])
     assert low.accepted
     assert there.accepted
-    assert largest_change_of_pose_m(low.motion, there.motion) < MOST_CHANGED_M
+    assert largest_change_of_pose_m(low.motion, there.motion) < MAX_CHANGED_M
 
 
 @settings(max_examples=8, deadline=None)
@@ -109,7 +109,7 @@ def test_corrected_body_keeps_height(kind: Kind, *, is_sliding: bool, has_toes: 
     motion = motion if has_toes else without_toes(motion)
     (first,) = KinematicCorrector()([motion])
     (second,) = KinematicCorrector()([first.motion])
-    assert abs(float(np.median((second.motion.root_m - first.motion.root_m)[:, 1]))) < MOST_CHANGED_M
+    assert abs(float(np.median((second.motion.root_m - first.motion.root_m)[:, 1]))) < MAX_CHANGED_M
 
 
 def test_floor_rises_with_motion() -> None:
@@ -152,7 +152,7 @@ def test_endless_flight_is_not_lowered(height_m: float) -> None:
     flying = replace(motion, root_m=root_m)
     (correction,) = KinematicCorrector()([flying])
     raised_m = (correction.motion.root_m - root_m)[:, 1]
-    assert np.ptp(raised_m) < MOST_CHANGED_M
+    assert np.ptp(raised_m) < MAX_CHANGED_M
     assert raised_m[0] == pytest.approx(max(-observe(flying).floor_m, 0.0), abs=0.005)
 
 

@@ -22,7 +22,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.results.results import NoteKind, Repair
 
 STANDING_KINDS: tuple[Kind, ...] = ("walk", "turn", "idle")
-MOST_MOVED_M = 0.0003
+MAX_MOVED_M = 0.0003
 
 
 CORRECT = KinematicCorrector()
@@ -64,14 +64,14 @@ def test_second_correction_changes_nothing(
     motion = shake(made_motion(kind, frames=90), slide_m, sink_m, seed)
     raised = replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
     second = correct(correct(raised))
-    assert mean_move_m(second, correct(second)) < MOST_MOVED_M
+    assert mean_move_m(second, correct(second)) < MAX_MOVED_M
 
 
 @pytest.mark.parametrize("slide_m", [0.02, 0.05])
 def test_sliding_feet_are_replanted(slide_m: float) -> None:
     first = correct(made_motion("idle", frames=90))
     again = shake(first, slide_m, 0.0)
-    assert mean_move_m(again, correct(again)) > 10 * MOST_MOVED_M
+    assert mean_move_m(again, correct(again)) > 10 * MAX_MOVED_M
 
 
 def test_noisy_capture_is_stable(cmu: Path) -> None:
@@ -85,7 +85,7 @@ def test_noisy_capture_is_stable(cmu: Path) -> None:
     rotations = (Rotation.from_quat(motion.rotations.reshape(-1, 4)) * turns).as_quat().reshape(motion.rotations.shape)
     root_m = motion.root_m + 0.004 * rng.normal(size=motion.root_m.shape)
     first = correct(replace(motion, root_m=root_m, rotations=rotations))
-    assert mean_move_m(first, correct(first)) < MOST_MOVED_M
+    assert mean_move_m(first, correct(first)) < MAX_MOVED_M
 
 
 def shift_for_a_moment(motion: Motion, direction: tuple[float, float, float]) -> Motion:
@@ -104,7 +104,7 @@ def test_held_poses_do_not_prevent_planting() -> None:
     walk = base_walk()
     frames = np.clip(np.arange(-60, len(walk) + 60), 0, len(walk) - 1)
     held = replace(walk, root_m=walk.root_m[frames], rotations=walk.rotations[frames])
-    assert mean_move_m(held, correct(held)) > 10 * MOST_MOVED_M
+    assert mean_move_m(held, correct(held)) > 10 * MAX_MOVED_M
 
 
 @pytest.mark.parametrize("kind", ["walk", "idle"])

@@ -71,7 +71,7 @@ LOADED = ("pybullet", "selfcorrect.simulators.engines.pybullet_world")
 
 @pytest.fixture
 def broken_pybullet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyBullet is installed and cannot be imported."""
+    """PyBullet is installed but cannot be imported."""
     for name in LOADED:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "pybullet", None)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 _MAX_BETA = 0.999  # keeps ᾱ above zero at the last step (Nichol & Dhariwal 2021)
-LEAST_LOG_SNR = -3.0
+MIN_LOG_SNR = -3.0
 """Log-SNR at which sampling begins. The signal is 5 % of the value there."""
 
 _ALL = slice(None)
@@ -60,10 +60,10 @@ class NoiseSchedule:
         """Return `count` diffusion times, about even in log-SNR.
 
         All times differ, and the last one is `last`. The first one is the least noisy time with a log-SNR of at most
-        `LEAST_LOG_SNR`, because noisier times hardly affect samples. Without such a time it is the noisiest one, and it
+        `MIN_LOG_SNR`, because noisier times hardly affect samples. Without such a time it is the noisiest one, and it
         moves to a noisier time if fewer than `count` times would follow.
         """
-        dark = (self.log_snr <= LEAST_LOG_SNR).nonzero().flatten().tolist()
+        dark = (self.log_snr <= MIN_LOG_SNR).nonzero().flatten().tolist()
         first = max(last + count - 1, dark[0] if dark else len(self) - 1)
         goals = torch.linspace(float(self.log_snr[first]), float(self.log_snr[last]), count, dtype=torch.float64)
         times: list[int] = []

@@ -18,7 +18,7 @@ from selfcorrect.datasets.files.native.child_process import ask_reader
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs import fbx
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.skeleton import MOST_JOINTS
+from selfcorrect.motion.skeleton import MAX_JOINTS
 
 pytest.importorskip("ufbx", reason="needs the extra `fbx`")
 
@@ -172,7 +172,7 @@ def test_bone_limit_is_checked_first(tmp_path: Path, fan: int) -> None:
     def measure_cost_s(bones: int) -> float:
         write_tree(tmp_path / "a.fbx", bones, fan)
         start_s = time.process_time()
-        with pytest.raises(sc.InputError, match=f"at most {MOST_JOINTS} joints, got {bones}"):
+        with pytest.raises(sc.InputError, match=f"at most {MAX_JOINTS} joints, got {bones}"):
             open_motion(tmp_path / "a.fbx")
         return time.process_time() - start_s
 

@@ -5,7 +5,7 @@ import pytest
 from made_motions import made_motion
 from turned_joints import shift
 
-from selfcorrect.experiments.commands.correct.body_moves import LEAST_M, find_body_moves
+from selfcorrect.experiments.commands.correct.body_moves import MIN_M, find_body_moves
 from selfcorrect.motion.editing.transforms import raise_motion
 
 WALK = made_motion("walk", frames=120)
@@ -41,7 +41,7 @@ def test_sliding_feet_are_named() -> None:
 
 
 def test_small_moves_are_omitted() -> None:
-    assert find_body_moves(raise_motion(WALK, 0.9 * LEAST_M), WALK) == []
+    assert find_body_moves(raise_motion(WALK, 0.9 * MIN_M), WALK) == []
     jump = made_motion("hop", frames=12)
     for moved in find_body_moves(raise_motion(jump, 0.2), jump):
         assert (moved.before is None) == (moved.after is None)

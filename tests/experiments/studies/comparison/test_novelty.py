@@ -9,7 +9,7 @@ from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.studies.comparison.novelty import MOST_SAMPLES, measure_novelty_of
+from selfcorrect.experiments.studies.comparison.novelty import MAX_SAMPLES, measure_novelty_of
 from selfcorrect.motion.measures.metrics import NOVELTY
 
 STREAM = sc.streams(3)
@@ -54,7 +54,7 @@ def test_distances_are_exact_in_pieces() -> None:
     training = draw(9000, "many")
     drawn = draw(1, "one")
     distances = (training - drawn).norm(dim=1)
-    rows = torch.linspace(0, len(training) - 1, MOST_SAMPLES).round().long()
+    rows = torch.linspace(0, len(training) - 1, MAX_SAMPLES).round().long()
     among = torch.cdist(training[rows], training)
     spacing = among.topk(2, dim=1, largest=False).values[:, 1].median()
     assert evaluate(training, drawn)[NOVELTY] == pytest.approx(float(distances.min() / spacing), rel=1e-6)

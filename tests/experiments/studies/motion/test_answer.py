@@ -10,7 +10,7 @@ from selfcorrect.experiments.studies.arm_words import describe_policy, describe_
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion.answer import (
     JUDGED,
-    MOST_ARMS,
+    MAX_ARMS,
     conclude,
     format_answer,
     format_question,
@@ -126,7 +126,7 @@ def test_first_table_stays_small():
     measured = judge_outcome(outcome(*arms("kinematic", "low-pass", OWN, "physics", "anchored", "filter")))
     assert len(differences_table(measured).columns) <= 6
     (pictured,) = select_pictured_arms(measured).values()
-    assert len(pictured) <= MOST_ARMS
+    assert len(pictured) <= MAX_ARMS
     assert pictured[0] == BASELINE
 
 

@@ -186,8 +186,8 @@ def test_corrector_in_current_folder(module_folder: Path):
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("gentle", "given as package.module:function or .*, got 'gentle'"),
-        ("my_correctors:", "given as package.module:function"),
+        ("gentle", "as package.module:function or .*, got 'gentle'"),
+        ("my_correctors:", "as package.module:function"),
         ("no_such_module:f", "cannot import the module 'no_such_module'.*No module named"),
         ("my_correctors:missing", "module 'my_correctors' has no 'missing'"),
         ("my_correctors:number", "must be a function or a callable object, got 3"),

@@ -197,7 +197,7 @@ def test_many_votes_need_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most_bytes < heights_m.nbytes * len(heights_m)
-    monkeypatch.setattr(stances, "_MOST_PAIRS", len(heights_m) ** 2)
+    monkeypatch.setattr(stances, "_MAX_PAIRS", len(heights_m) ** 2)
     floor_at_once_m, near_at_once = stances._find_lowest_mode(heights_m, weights, 0.01)
     assert floor_m == pytest.approx(floor_at_once_m, abs=1e-12)
     np.testing.assert_allclose(near, near_at_once, rtol=1e-9)
