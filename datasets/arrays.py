@@ -115,7 +115,7 @@ class _Arrays(Results):
     def array(self, name: str) -> np.ndarray:
         return self._arrays[name].copy()
 
-    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
+    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int) -> None:
         raise NotImplementedError("arrays in memory are not a file")
 
 

@@ -47,7 +47,7 @@ _RETURN_S = 0.08
 """Time constant of a foot's return to its own path, in s."""
 DRAG_LIMIT_M = 0.3
 """Maximum horizontal displacement by a lock, in m, approached smoothly."""
-_HEIGHT_S = 0.04
+HEIGHT_S = 0.04
 """Time constant with which displacements follow the heights of standing feet, in s."""
 _TENSION_S = 0.03
 """Time constant with which swings keep these displacements, in s."""
@@ -206,7 +206,7 @@ def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np
     lifts_m_s = np.gradient(smooth_heights_m) * fps
     weights = np.maximum(firmness / (1 + (lifts_m_s / _LIFTING_M_S) ** 2), _MIN_WEIGHT)
     weights += _airborne_share(stands, fps) * (_TENSION_S / _RETURN_S) ** 2
-    bands = (_HEIGHT_S * fps) ** 4 * second_difference_bands(np.ones(len(heights_m) - 2))
+    bands = (HEIGHT_S * fps) ** 4 * second_difference_bands(np.ones(len(heights_m) - 2))
     tension = (_TENSION_S * fps) ** 2
     bands[2, 1:] += tension
     bands[2, :-1] += tension

@@ -23,7 +23,7 @@ from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2, norms, percentile
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.gliding import TRAVEL_M_S
+from selfcorrect.motion.perception.gliding import TRAVEL_M_S, VELOCITY_SMOOTHING_S
 from selfcorrect.motion.perception.lifts import RIDE_S
 from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
 from selfcorrect.motion.perception.observation import observe
@@ -87,8 +87,6 @@ _YIELD_M_S = 0.3
 """Minimum vertical speed of feet on such ground, in m/s. Feet that land on a floor stop at once."""
 _MIN_BOUNCES = 2
 """Minimum number of such displacements."""
-_VELOCITY_SMOOTHING_S = 0.15
-"""Standard deviation of the Gaussian that smooths velocities, in s."""
 
 
 def find_carrier(motion: Motion) -> str:
@@ -115,15 +113,13 @@ def find_carrier(motion: Motion) -> str:
     is_below = features.positions_m[..., 1].min(axis=1) < -_SWIMMING_DEPTH_M
     swims = lies & (root_m_s > TRAVEL_M_S) & (is_above | (is_below & _find_floating_legs(features)))
     apart_m_s = np.gradient(norms(left_m - right_m), 1 / motion.fps)
-    is_rigid = (
-        np.abs(gaussian_filter1d(apart_m_s, _VELOCITY_SMOOTHING_S * motion.fps, mode="nearest")) < _RIGID_FEET_M_S
-    )
+    is_rigid = np.abs(gaussian_filter1d(apart_m_s, VELOCITY_SMOOTHING_S * motion.fps, mode="nearest")) < _RIGID_FEET_M_S
     is_rigid &= (np.abs(feet_m_s[..., 1]) < _RIGID_FEET_M_S).all(axis=1)
     sits = pelvis_m[:, 1] - ankles_m[..., 1].mean(axis=1) < _SITTING_HIP_HEIGHT * motion.skeleton.leg_m
     across_m = left_m - right_m
     heading_rad = np.unwrap(np.arctan2(across_m[:, 0], across_m[:, 2]))
     turns_rad_s = gaussian_filter1d(
-        np.gradient(heading_rad) * motion.fps, _VELOCITY_SMOOTHING_S * motion.fps, mode="nearest"
+        np.gradient(heading_rad) * motion.fps, VELOCITY_SMOOTHING_S * motion.fps, mode="nearest"
     )
     turns = is_rigid & (np.abs(turns_rad_s) > _TURNTABLE_RAD_S)
     turns &= _find_circling_frames(ankles_m.mean(axis=1), feet_m_s.mean(axis=1), turns_rad_s)
@@ -273,7 +269,7 @@ def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray
 
 def _smooth_velocities_m_s(positions_m: np.ndarray, fps: float) -> np.ndarray:
     return gaussian_filter1d(
-        np.gradient(positions_m, 1 / fps, axis=0), _VELOCITY_SMOOTHING_S * fps, axis=0, mode="nearest"
+        np.gradient(positions_m, 1 / fps, axis=0), VELOCITY_SMOOTHING_S * fps, axis=0, mode="nearest"
     )
 
 

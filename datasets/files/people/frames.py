@@ -30,13 +30,13 @@ class FramesOfPeople(Results):
     def array(self, name: str) -> np.ndarray:
         return np.stack([self._results.array(frame_name) for frame_name in self._frames[name]])
 
-    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
+    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int) -> None:
         of_frames = {}
         for name, array in changed.items():
             if len(array) != len(self._frames[name]):
                 raise InputError(f"{self.path}: expected {len(self._frames[name])} frames, got {len(array)}")
             of_frames |= dict(zip(self._frames[name], array, strict=True))
-        self._results.write(target, of_frames)
+        self._results.write(target, of_frames, 0)
 
 
 def stack_frames(results: Results) -> Results:

@@ -82,7 +82,7 @@ class RowsOfNumbers(Results):
     def array(self, name: str) -> np.ndarray:
         return self._arrays[name].copy()
 
-    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
+    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int) -> None:
         """Write the rows with changed poses.
 
         In frames beyond the old ones, all other columns repeat the last row.

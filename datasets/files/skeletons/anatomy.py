@@ -11,14 +11,13 @@ from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side, swap_sides
 
 from .naming import ARM_PARTS, LEG_PARTS, JointName, has_animal_names, parts_from_names, spine_parts, split_names
 from .shape import SHORTEST_END, measure_bend, parts_from_shape
+from .sides import BENT
 
 _NO_BONE = 1e-4
 """Length, relative to the longest bone, up to which a joint is in its parent's position."""
 _FOREARM = 0.6
 """Smallest ratio of forearm to upper arm."""
 _LIMBS = (LEG_PARTS[:3], ARM_PARTS)
-_BENT = 0.02
-"""Largest bend of a chain of joints that is a single bone, as a share of its length."""
 
 
 def recognize_parts(motion: Motion) -> Motion:
@@ -50,7 +49,7 @@ def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
             return True
         for upper, lower in pairwise(joint for joint in joints if joint is not None):
             path = [upper, *skeleton.path_between(upper, lower)]
-            if len(path) > 2 and measure_bend(motion, path) > _BENT:
+            if len(path) > 2 and measure_bend(motion, path) > BENT:
                 return True
     return False
 

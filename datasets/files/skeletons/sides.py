@@ -20,7 +20,7 @@ ARMS_NOTE = "left and right arms are swapped in the names; corrected by how shou
 
 _OPPOSITE = -0.5
 """Arms are swapped if the median cosine between the lines through hips and shoulders is below this."""
-_BENT = 0.02
+BENT = 0.02
 """Smallest bend of a knee or elbow that counts: its distance from the line between the limb's ends, in leg lengths."""
 _CONTRARY = -0.3
 """Names are contradicted if the mean cosine between the line through the hips and the expected line is below this."""
@@ -113,5 +113,5 @@ def _find_directions(positions_m: Mapping[str, np.ndarray]) -> list[tuple[np.nda
         if set(limb) <= positions_m.keys():
             start, middle, end = limb
             bulge_m = (positions_m[middle] - (positions_m[start] + positions_m[end]) / 2).sum(axis=1)
-            directions.append((forwards * bulge_m, norms(bulge_m) > 2 * _BENT * leg_m))
+            directions.append((forwards * bulge_m, norms(bulge_m) > 2 * BENT * leg_m))
     return directions

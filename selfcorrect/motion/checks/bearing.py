@@ -13,6 +13,7 @@ from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms
 from ..perception.motion_features import FALLING, MotionFeatures
+from ..perception.stance_model import LIKELY
 from ..perception.stances import SHORTEST_STANCE_S
 from .pace import find_gravity_m_s2
 
@@ -26,8 +27,6 @@ RISE_M = 0.04
 """Minimum rise of the whole body that counts, in m."""
 _MAX_RISE_M = 0.3
 """Maximum rise, in m. A body that rises further climbs on something."""
-_GRIP_M_S = 0.2
-"""Maximum speed of a gripping hand, in m/s."""
 _BORNE_SHARES = (0.65, 0.5)
 """Minimum share of a one-sided rise, and of a rise and fall, that happens while a foot bears weight. On steps, hardly
 any of it does."""
@@ -39,7 +38,8 @@ _MAX_RISE_M_S = 1.0
 """Maximum speed of a rise, in m/s. A faster body jumps to another position, as between takes."""
 
 _SLIDE_M_S = 0.2
-"""Minimum speed of a sliding foot, in m/s. While it bears weight, all its low points are faster."""
+"""Minimum speed of a sliding foot or hand, in m/s. All low points of a foot that slides under weight are faster, and
+hands that grip are slower."""
 
 
 def estimate_body_rise_m(
@@ -110,7 +110,7 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
         is_hanging = pelvis_m[:, 1] > neck_m[:, 1]
         for hand_m in (left_m, right_m):
             speed_m_s = norms(np.gradient(hand_m, 1 / features.fps, axis=0))
-            is_hanging |= (hand_m[:, 1] > neck_m[:, 1]) & (speed_m_s < _GRIP_M_S)
+            is_hanging |= (hand_m[:, 1] > neck_m[:, 1]) & (speed_m_s < _SLIDE_M_S)
         holds &= ~is_hanging[:, None]
     return holds
 
@@ -166,7 +166,7 @@ def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
     """
     heights_m = features.sole_heights_m
     is_lowest = heights_m < heights_m.min(axis=1)[:, None] + AS_LOW_M
-    bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > AS_LOW_M)[:, None]
+    bears = (features.observation.resting > LIKELY) & is_lowest & (features.lowest_surface_m > AS_LOW_M)[:, None]
     points_m = np.concatenate([features.feet_m, features.middle_lines_m], axis=2)
     is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + AS_LOW_M
     window = max(1, round(SHORTEST_STANCE_S * features.fps))

@@ -32,7 +32,7 @@ _STRAIGHT_ALONE = 0.9
 """Minimum straightness of a glide on one leg."""
 _ROOT_SHARES = (0.5, 2.0)
 """Range of the root's distance relative to the feet's."""
-_STAND_SMOOTHED_S = 0.15
+VELOCITY_SMOOTHING_S = 0.15
 """Smoothing time of foot velocities, in s."""
 _STAND_FADES_S = 0.3
 """Time over which a glide fades in and out, in s."""
@@ -53,7 +53,7 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
     if len(root_m) < _STAND_S * fps:
         return glide_m_s
     steps_m_s = np.diff(joints_m, axis=0) * fps
-    smooth_m_s = gaussian_filter1d(steps_m_s, _STAND_SMOOTHED_S * fps, axis=0, mode="nearest")
+    smooth_m_s = gaussian_filter1d(steps_m_s, VELOCITY_SMOOTHING_S * fps, axis=0, mode="nearest")
     is_level = np.abs(smooth_m_s[..., 1]) < _STEP_M_S
     apart_m_s = norms((smooth_m_s[:, 0] - smooth_m_s[:, 1])[:, [0, 2]])
     is_still = is_level & (norms(smooth_m_s[..., [0, 2]]) < _STEP_M_S)

@@ -56,9 +56,7 @@ _STRAY_SHARE = 0.1
 _LINEAR_RATIO = 0.05
 """Maximum change of velocity between linear keys, relative to the change at keys."""
 _MIN_PERIODS = 3
-"""Minimum number of periods in a pattern."""
-_MIN_COPIES = 3
-"""Minimum number of copies, in a pattern or from a recorder that misses frames."""
+"""Minimum number of periods, or of copies, in a pattern or from a recorder that misses frames."""
 _FEW_COPIES = 12
 """Minimum number of copies that suffice to estimate the noise on copies."""
 _COPY_TOLERANCE = 1e-6
@@ -136,7 +134,7 @@ class FrameRepeats:
             return cls(np.cumsum(~is_linear) - 1, times, spacing, is_linear=True)
         ratios = _compare_with_neighbours(steps)
         is_copy = np.append(False, (steps < _COPY_TOLERANCE) & (ratios < _LOW_RATIO))
-        if is_copy.sum() >= _MIN_COPIES:
+        if is_copy.sum() >= _MIN_PERIODS:
             return cls._from_copies(is_copy, 0.0, ratios) if _catches_up(is_copy, ratios) else cls()
         is_copy, spacing, shares = _find_noisy_pattern(motion)  # noise on top leaves no exact copies
         return cls._from_copies(is_copy, spacing, shares) if spacing else cls()
@@ -269,7 +267,7 @@ def find_exact_copies(steps: np.ndarray, least_step: float) -> FrameRepeats | No
         The samples, or None if the channel has no copies, or has them because it rests.
     """
     is_same = steps < _COPY_TOLERANCE
-    if is_same.sum() < _MIN_COPIES or is_same.all():
+    if is_same.sum() < _MIN_PERIODS or is_same.all():
         return None
     for beside in _NEIGHBOURS:
         ratios = _compare_with_neighbours(steps, beside)
@@ -521,9 +519,9 @@ def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     onto_copies = is_copy[window + 2 : len(motion) - window - 1]
     root = _measure_shares_of(motion.root_m, window)[onto_copies]
     joints = _measure_shares_of(make_continuous(motion.rotations), window)
-    is_turning = np.isfinite(joints[onto_copies]).sum(axis=0) >= _MIN_COPIES
+    is_turning = np.isfinite(joints[onto_copies]).sum(axis=0) >= _MIN_PERIODS
     is_turning &= _find_progress(joints[~onto_copies])
-    is_root_still = np.isfinite(root).sum() < _MIN_COPIES
+    is_root_still = np.isfinite(root).sum() < _MIN_PERIODS
     if not is_turning.any():
         return False
     copies = median_of_known(joints[onto_copies][:, is_turning])
@@ -562,7 +560,7 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
     copies = shares[is_copy[1:] & is_known]
     samples = shares[~is_copy[1:] & is_known]
     backward = -copies[copies < 0]
-    noise = float(median(standard_lengths(backward[:, None], 1))) if len(backward) > _MIN_COPIES else 0.0
+    noise = float(median(standard_lengths(backward[:, None], 1))) if len(backward) > _MIN_PERIODS else 0.0
     typical = float(median(samples))
     spread = float(median(standard_lengths((samples - typical)[:, None], 1)))
     return (

@@ -62,7 +62,7 @@ class JsonResults(HeldResults):
         else:
             others.add(name)
 
-    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
+    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int) -> None:
         """Write the file with changed arrays of the same shapes, by name.
 
         Raises:

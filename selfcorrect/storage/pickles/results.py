@@ -64,7 +64,7 @@ class Results(ABC):
                 raise InputError(f"{self.path}: expected {frames} frames of {name}, got shape {self.shapes[name]}")
 
     @abstractmethod
-    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
+    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int) -> None:
         """Write the file with changed arrays.
 
         Args:
@@ -182,7 +182,7 @@ class _NpzResults(Results):
         self._budget.take(array.nbytes)
         return array
 
-    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
+    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int) -> None:
         """Write the file with changed arrays.
 
         Arrays of objects, which only code could read, are copied unchanged.
@@ -255,7 +255,7 @@ class _PickledResults(HeldResults):
         else:
             others.add(name)
 
-    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
+    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int) -> None:
         """Write the file with changed arrays of the same shapes, by name.
 
         Raises:

@@ -75,12 +75,12 @@ def test_shared_numbers_change_together(tmp_path: Path) -> None:
     for zipped in (True, False):
         torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
         results = open_results(tmp_path / "a.pt")
-        results.write(tmp_path / "b.pt", {"again": np.zeros(6)})
+        results.write(tmp_path / "b.pt", {"again": np.zeros(6)}, 0)
         after = torch.load(tmp_path / "b.pt", weights_only=True)
         assert not any(after[name].any() for name in ("pose", "again", "half"))
         assert torch.equal(after["other"], pose)
         with pytest.raises(sc.InputError, match=r"pose of a\.pt .*shares"):
-            results.write(tmp_path / "c.pt", {"pose": np.ones(6), "half": np.zeros(3)})
+            results.write(tmp_path / "c.pt", {"pose": np.ones(6), "half": np.zeros(3)}, 0)
         assert not (tmp_path / "c.pt").exists()
 
 
@@ -96,13 +96,13 @@ def test_other_bytes_stay(tmp_path: Path, protocol: int, order: Literal["C", "F"
     }
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(content, protocol))
     changed = np.asarray(rng.normal(size=(4, 3)), order=order)
-    open_results(tmp_path / "a.pkl").write(tmp_path / "b.pkl", {"pose": changed})
+    open_results(tmp_path / "a.pkl").write(tmp_path / "b.pkl", {"pose": changed}, 0)
     reread = pickle.loads((tmp_path / "b.pkl").read_bytes())
     np.testing.assert_array_equal(reread.pop("pose"), changed)
     assert reread == {name: value for name, value in content.items() if name != "pose"}
     if protocol > 2:
         assert (tmp_path / "b.pkl").read_bytes() == pickle.dumps(content | {"pose": changed}, protocol)
-    open_results(tmp_path / "b.pkl").write(tmp_path / "c.pkl", {"pose": content["pose"]})
+    open_results(tmp_path / "b.pkl").write(tmp_path / "c.pkl", {"pose": content["pose"]}, 0)
     if protocol:
         assert (tmp_path / "c.pkl").read_bytes() == (tmp_path / "a.pkl").read_bytes()
 
@@ -112,7 +112,7 @@ def test_joblib_compression_round_trips(tmp_path: Path, packed: tuple[str, int])
     path = tmp_path / "a.pkl"
     target = tmp_path / "b.pkl"
     joblib.dump({"pose": np.zeros((4, 3)), "trans": np.arange(12.0).reshape(4, 3)}, path, compress=packed)
-    open_results(path).write(target, {"pose": np.ones((4, 3))})
+    open_results(path).write(target, {"pose": np.ones((4, 3))}, 0)
     assert target.read_bytes()[:1] == path.read_bytes()[:1]
     reread = joblib.load(target)
     np.testing.assert_array_equal(reread["pose"], np.ones((4, 3)))
@@ -124,7 +124,7 @@ def test_legacy_torch_types_stay(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
     results = open_results(tmp_path / "a.pt")
     np.testing.assert_array_equal(results.array("pose"), content["pose"].numpy())
-    results.write(tmp_path / "b.pt", {"pose": np.zeros((2, 3), np.float32)})
+    results.write(tmp_path / "b.pt", {"pose": np.zeros((2, 3), np.float32)}, 0)
     reread = torch.load(tmp_path / "b.pt", weights_only=True)
     assert torch.equal(reread["scores"], content["scores"])
     assert not reread["pose"].any()
