@@ -28,10 +28,8 @@ from .animations import Animation, collect_animations, read_animation
 from .bvh_body import find_all_followers, with_body
 from .gltf import GENERATOR, VRM_BONES
 from .gltf_document import DAMAGES, Document, numbers, read_document, with_tracks, write_document
-from .rig import LARGEST, MIN_BODY, MIN_LENGTH, Rig, motion_of, top_joint, tree_of
+from .rig import ANIMATED, LARGEST, MIN_BODY, MIN_LENGTH, Rig, motion_of, top_joint, tree_of
 
-_MOVES_M = 1e-6
-_TURNS_RAD = 1e-6
 _REST = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
 """Default transform of a node."""
 _VRM_PARTS = {bone: part for part, bone in VRM_BONES.items()}
@@ -345,7 +343,7 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
         rotations = make_continuous(rigged.motion.rotations[:, joint])
         rest = rig.rest[joint]["rotation"]
         is_turned = np.linalg.norm(rest) < MIN_LENGTH  # the node's rest rotation is not valid
-        if is_turned or turn_angles(rest / norms(rest), rotations).max() > _TURNS_RAD:
+        if is_turned or turn_angles(rest / norms(rest), rotations).max() > ANIMATED:
             tracks[node, "rotation"] = rotations
         track_m = rigged.motion.root_m if joint == 0 else rigged.stretches_m.get(joint)
         if track_m is not None and len(track_m) == len(rotations):
@@ -355,6 +353,6 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
                 continue
             if bend is not None:
                 values = np.linalg.solve(bend, track_m[..., None] / rigged.metres_per_unit)[..., 0]
-            if np.abs(values - rig.rest[joint]["translation"]).max() > _MOVES_M:
+            if np.abs(values - rig.rest[joint]["translation"]).max() > ANIMATED:
                 tracks[node, "translation"] = values
     return times_s, tracks

@@ -48,6 +48,8 @@ MIN_BODY = 12
 LARGEST = FURTHEST_READ_M
 """Largest magnitude accepted: far beyond any length or angle, but small enough that no computation overflows."""
 
+ANIMATED = 1e-6
+"""Change above which a number counts as animated, larger than the rounding of 32-bit floats at 1 m."""
 MIN_LENGTH = LENGTHS_READ[0]
 """Length below which a quaternion is refused."""
 

@@ -26,7 +26,7 @@ from ..native.child_process import ask_reader, limit_time_s
 from ..sampling import make_key_clock
 from ..skeletons.reading import Reading
 from .animations import collect_animations, read_animation, write_new_file
-from .rig import LARGEST, Rig, motion_of, tree_of, unique, warn_of_changed_names
+from .rig import ANIMATED, LARGEST, Rig, motion_of, tree_of, unique, warn_of_changed_names
 
 SUFFIXES = (".usda", ".usdc", ".usd")
 _GENERATOR = "selfcorrect"
@@ -84,7 +84,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
             tracks = {}
             for index, joint in enumerate(tree):
                 for kind, own in _PROPERTIES.items():
-                    if kind == "rotation" or np.ptp(poses[:, joint, own], axis=0).max() > _MOVES:
+                    if kind == "rotation" or np.ptp(poses[:, joint, own], axis=0).max() > ANIMATED:
                         tracks[index, kind] = poses[:, joint, own]
             motion = motion_of(rig, tracks, clock.frames, clock.fps)
             label = clip["animation"].rsplit("/", 1)[-1]
@@ -100,10 +100,6 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
         write_new_file(target, animations, changed, write_usd)
 
     return collect_animations(animations, write, [*dict.fromkeys(notes)])
-
-
-_MOVES = 1e-6
-"""Change above which a number counts as animated, larger than the rounding of 32-bit floats at 1 m."""
 
 
 def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:
