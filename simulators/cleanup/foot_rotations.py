@@ -129,7 +129,7 @@ def roll_feet_back(posed: PosedMotions, turns: np.ndarray, stands: np.ndarray) -
     shanks_m = posed.positions_m[:, :, legs.knees] - ankles_m
     bears = shanks_m[..., 1] > STEEP * norms(shanks_m)
     stands_flat = observe_feet(posed.motions, lambda observation: observation.stands_flat)
-    share = _rolled_share(posed.normals, stands & stands_flat & bears, TURN_S, posed.motions.fps)
+    share = _rolled_share(posed.normals, stands & stands_flat & bears, posed.motions.fps)
     if not share.any():
         return turns
     rolls = _rolling_rotations(posed.normals, posed.positions_m[:, :, toes] - ankles_m)
@@ -149,21 +149,20 @@ def _rolling_rotations(normals: np.ndarray, toes_m: np.ndarray) -> np.ndarray:
     return quaternions(np.arctan2(sines, cosines)[..., None] * axes)
 
 
-def _rolled_share(normals: np.ndarray, stands: np.ndarray, over_s: float, fps: float) -> np.ndarray:
+def _rolled_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Return how fully wrongly rolled feet are rolled back; the share is constant throughout a stance.
 
     Args:
         normals: (N, T, 2, 3) of the soles, world.
         stands: (N, T, 2) stances on heel and toe.
-        over_s: Standard deviation of the spread over time, in s.
 
     Returns:
         (N, T, 2) in [0, 1].
     """
     least_rad, most_rad = _ROLLED_RAD
     share = smoothstep((_tilt_rad(normals) - least_rad) / (most_rad - least_rad)) * _bearing_share(normals) * stands
-    frames = 2 * round(2 * over_s * fps) + 1
-    return smooth_gaussian(maximum_filter1d(share, frames, axis=1, mode="nearest"), over_s * fps)
+    frames = 2 * round(2 * TURN_S * fps) + 1
+    return smooth_gaussian(maximum_filter1d(share, frames, axis=1, mode="nearest"), TURN_S * fps)
 
 
 def bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:

@@ -189,8 +189,9 @@ class Beam(PerBody):
         return self.select(best[np.isfinite(self.costs[best])])
 
 
-def trace_history(beams: Sequence[Beam], particle: int) -> PoseHistory:
-    """Trace the poses of a particle of the last beam from the start."""
+def trace_history(beams: Sequence[Beam]) -> PoseHistory:
+    """Trace the poses of the last beam's first particle from the start."""
+    particle = 0
     parts: list[PoseHistory] = []
     for beam in reversed(beams):
         parts.append(beam.poses.select(np.array([particle])))
@@ -247,9 +248,9 @@ class _BeamSearch:
             furthest_fall = max(furthest_fall, window)
             restart = self._restart_window(window, attempts)
             if restart is None:
-                return self._make_simulated_motion(trace_history(beams, 0), self._windows[window].stop)
+                return self._make_simulated_motion(trace_history(beams), self._windows[window].stop)
             beams = beams[: restart + 1]
-        return self._make_simulated_motion(trace_history(beams, 0), None)
+        return self._make_simulated_motion(trace_history(beams), None)
 
     def _end_fallback(self, beam: Beam, window: int) -> Beam:
         """End the residual force after a window if particles do well without it.

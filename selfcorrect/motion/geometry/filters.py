@@ -17,18 +17,15 @@ _ROUNDING = np.finfo(float).eps
 """Largest difference between weights that count as equal."""
 
 
-def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int, mode: str = "reflect") -> np.ndarray:
-    """Correlate values with an odd number of weights (K,).
-
-    Beyond the ends, `mode` "reflect" mirrors the values, "nearest" repeats the last one, and "constant" uses 0.
-    """
+def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
+    """Correlate values, which are 0 beyond the ends, with an odd number of weights (K,)."""
     weights = np.asarray(weights)
     middle = len(weights) // 2
     mirrored = weights[::-1]
     for combine, difference in ((np.add, weights - mirrored), (np.subtract, weights + mirrored)):
         if np.abs(difference)[:middle].max(initial=0.0) <= _ROUNDING:
-            return _sum_pairs(values, weights, combine, axis, mode)
-    neighbours = _list_neighbours(np.asarray(values, dtype=float), len(weights), middle, axis, mode)
+            return _sum_pairs(values, weights, combine, axis, "constant")
+    neighbours = _list_neighbours(np.asarray(values, dtype=float), len(weights), middle, axis, "constant")
     total = neighbours[-1] * weights[-1]  # the order of SciPy's sums, as below
     for neighbour, weight in zip(neighbours[:-1], weights[:-1], strict=True):
         total += neighbour * weight
@@ -53,6 +50,8 @@ def _sum_pairs(values: np.ndarray, weights: np.ndarray, combine: np.ufunc, axis:
 
 def gaussian_filter1d(values: np.ndarray, sigma: float, axis: int = -1, mode: str = "reflect") -> np.ndarray:
     """Smooth values with a Gaussian.
+
+    Beyond the ends, `mode` "reflect" mirrors the values, "nearest" repeats the last one, and "constant" uses 0.
 
     Args:
         sigma: Standard deviation, in frames. The Gaussian is cut off at four standard deviations.

@@ -25,7 +25,7 @@ def smooth_parabolic(values: np.ndarray, window: int, fps: float | None = None) 
     Returns:
         (T, ...) values or velocities. Near the ends, they come from the parabola of the first or last window.
     """
-    result = correlate1d(values, parabola_weights(window, fps)[::-1], axis=0, mode="constant")
+    result = correlate1d(values, parabola_weights(window, fps)[::-1], axis=0)
     half = window // 2
     result[:half] = _evaluate_edge(values[:window], np.arange(half), fps)
     result[len(values) - half :] = _evaluate_edge(values[len(values) - window :], np.arange(half + 1, window), fps)

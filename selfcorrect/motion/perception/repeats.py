@@ -122,7 +122,7 @@ class FrameRepeats:
         steps = _measure_steps(motion)
         for beside in _NEIGHBOURS:
             ratios = _compare_with_neighbours(steps, beside)
-            is_copy, spacing = _find_pattern(ratios, _LOW_RATIO, _HIGH_RATIO)
+            is_copy, spacing = _find_pattern(ratios, _LOW_RATIO)
             if spacing and _is_whole_body(motion, is_copy, beside) and _pauses_midway(motion, is_copy):
                 return cls._from_copies(is_copy, spacing, ratios)
         is_linear, spacing = _find_linear_frames(motion)
@@ -271,7 +271,7 @@ def find_exact_copies(steps: np.ndarray, least_step: float) -> FrameRepeats | No
         return None
     for beside in _NEIGHBOURS:
         ratios = _compare_with_neighbours(steps, beside)
-        is_copy, spacing = _find_pattern(ratios, _LOW_RATIO, _HIGH_RATIO)
+        is_copy, spacing = _find_pattern(ratios, _LOW_RATIO)
         if spacing and is_same[is_copy[1:]].all():
             return FrameRepeats._from_copies(is_copy, spacing, ratios)
     is_copy = _find_irregular_copies(steps, is_same, least_step)
@@ -373,13 +373,12 @@ def _compare_with_neighbours(steps: np.ndarray, beside: int = _NEIGHBOURS[0]) ->
     return np.where(least_m > 10 * _COPY_TOLERANCE, steps / np.maximum(least_m, _COPY_TOLERANCE), np.nan)
 
 
-def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float]:
+def _find_pattern(ratios: np.ndarray, low: float) -> tuple[np.ndarray, float]:
     """Find the shortest regular pattern of low steps.
 
     Args:
         ratios: (S,) steps relative to those nearby, NaN where unknown.
         low: Maximum typical low step, over all periods.
-        high: Minimum typical size of other steps.
 
     Returns:
         Which frames (S + 1,) follow a low step, and the number of frames per sample, or 0 if there is no pattern.
@@ -389,10 +388,10 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
         folded = _fold(ratios, period)
         if np.isfinite(folded).sum(0).min() < _MIN_PERIODS:
             break
-        is_low = _find_low_steps(median_of_known(folded), low, high)
+        is_low = _find_low_steps(median_of_known(folded), low, _HIGH_RATIO)
         if is_low is not None:
             repeated = np.resize(is_low, len(ratios))
-            strays = np.sum((ratios < 0.5 * low) & ~repeated) + np.sum((ratios > high) & repeated)
+            strays = np.sum((ratios < 0.5 * low) & ~repeated) + np.sum((ratios > _HIGH_RATIO) & repeated)
             if strays <= _STRAY_SHARE * repeated.sum():
                 return np.append(False, repeated), period / int(np.sum(~is_low))
     return np.zeros(len(ratios) + 1, dtype=bool), 0.0
@@ -609,7 +608,7 @@ def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
     ):  # at least half of all frames are linear
         return np.zeros(len(motion), dtype=bool), 0.0
     turns = np.square(np.diff(steps_between(motion.rotations), axis=0)).sum(-1).mean(-1)
-    is_linear, spacing = _find_pattern(_compare_with_neighbours(np.sqrt(shifts + turns)), _LINEAR_RATIO, _HIGH_RATIO)
+    is_linear, spacing = _find_pattern(_compare_with_neighbours(np.sqrt(shifts + turns)), _LINEAR_RATIO)
     return np.append(is_linear, False), spacing if spacing == round(spacing) else 0.0
 
 

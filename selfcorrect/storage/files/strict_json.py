@@ -102,15 +102,15 @@ def parse_json(content: bytes | str, where: object) -> Any:
         if isinstance(error, SelfcorrectError):
             raise
         raise InputError(f"{where}: not JSON ({error})") from error
-    if isinstance(value, dict | list) and is_nested_deeper(value, MAX_DEPTH):
+    if isinstance(value, dict | list) and is_nested_too_deep(value):
         raise InputError(f"{where}: JSON is nested deeper than {MAX_DEPTH} levels")
     return value
 
 
-def is_nested_deeper(container: dict | list, most: int) -> bool:
-    """Return whether nesting exceeds `most` levels."""
+def is_nested_too_deep(container: dict | list) -> bool:
+    """Return whether nesting exceeds `MAX_DEPTH` levels."""
     level = [container]
-    for _ in range(most):
+    for _ in range(MAX_DEPTH):
         lists = [container.values() if isinstance(container, dict) else container for container in level]
         level = [item for items in lists for item in items if isinstance(item, (dict, list))]
         if not level:
