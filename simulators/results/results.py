@@ -243,7 +243,7 @@ SHORTEST_FRAMES = 4
 """Minimum number of frames of a motion that can be corrected."""
 
 NOTED_M = 0.01
-"""Distance of a floor from y = 0 above which a note reports it, in m."""
+"""Distance by which a floor must move for a note to report it, in m."""
 
 PIECE_FRAMES = 2048
 """Maximum number of frames that are corrected at once; longer motions are cut into pieces."""

@@ -8,7 +8,7 @@ import numpy as np
 from .filters import FRAME_S, gaussian_filter1d, solve_banded
 
 FADING_S = 0.3
-"""Time in which a correction fades in or out, in s."""
+"""Time in which a correction or a glide fades in or out, in s."""
 
 
 def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:

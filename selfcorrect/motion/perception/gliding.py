@@ -8,6 +8,7 @@ and the other is never still.
 
 import numpy as np
 
+from ..geometry.curves import FADING_S
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import spans
 from ..geometry.vectors import norms
@@ -33,9 +34,7 @@ _STRAIGHT_ALONE = 0.9
 _ROOT_SHARES = (0.5, 2.0)
 """Range of the root's distance relative to the feet's."""
 VELOCITY_SMOOTHING_S = 0.15
-"""Smoothing time of foot velocities, in s."""
-_STAND_FADES_S = 0.3
-"""Time over which a glide fades in and out, in s."""
+"""Smoothing time of velocities that show glides and rides, in s."""
 
 
 def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
@@ -104,7 +103,7 @@ def _estimate_glide(
         if is_glide:
             begins = np.arange(1.0, steps + 1) if first else np.full(steps, np.inf)
             ends = np.arange(steps, 0.0, -1) if last + 1 < len(glide_m_s) else np.full(steps, np.inf)
-            share = np.clip(np.minimum(begins, ends) / (_STAND_FADES_S * fps), 0.0, 1.0)
+            share = np.clip(np.minimum(begins, ends) / (FADING_S * fps), 0.0, 1.0)
             share *= share * (3 - 2 * share)
             glide_m_s[stretch] = share[:, None] * feet_m_s[stretch]
     return glide_m_s

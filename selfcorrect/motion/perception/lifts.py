@@ -11,7 +11,7 @@ from ..geometry.vectors import median, norms
 from .stances import SHORTEST_STANCE_S
 
 RIDE_S = 1.0
-"""Minimum duration of a ride, in s."""
+"""Minimum duration of a ride, in s. A somersault is shorter."""
 _LIFT_M = 1.0
 """Minimum height of a ride, in m. A person who pulls up on a bar raises both feet by less."""
 _LIFT_M_S = 0.1
