@@ -36,10 +36,8 @@ from .where import GB, Where
 
 _PACE_S = 0.5
 """Interval at which jobs are polled, in s."""
-_ANSWER_S = 10.0
-"""Longest wait for the head of a cluster to accept a connection, in s."""
-_END_S = 10.0
-"""Longest wait for the thread that watches the jobs to end, in s."""
+_WAIT_S = 10.0
+"""Longest wait, in s, for a cluster's head to accept a connection, and for the thread that watches the jobs to end."""
 
 
 @contextmanager
@@ -100,7 +98,7 @@ def _require_answer(address: str) -> None:
     if "://" in address or not port.isdigit():
         return
     try:
-        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+        socket.create_connection((host, int(port)), timeout=_WAIT_S).close()
     except OSError as error:
         raise SettingError(
             f"no Ray cluster answers at {address} ({error.strerror or error}); expected HOST:PORT of a running head"
@@ -138,7 +136,7 @@ class _Jobs:
             cancel: Whether to cancel running jobs, which is needed if the connection stays open.
         """
         self._is_over.set()
-        self._attendant.join(_END_S)
+        self._attendant.join(_WAIT_S)
         for reference in self._running if cancel else ():
             ray.cancel(reference, force=True)
 

@@ -30,7 +30,6 @@ _SOCKET_M = 0.04
 """Largest length change of other bones, in m, because hip sockets, collars and spines of game characters slide."""
 _FREE_STRETCH = {"head": 1.0, "neck": 0.5, "spine1": 0.5, "spine2": 0.5, "spine3": 0.5}
 """Largest relative stretch of bones on which no contact depends, because heads and trunks of cartoons stretch."""
-_ALIKE = 0.1
 _MOVES_M = 1e-4
 """Displacement relative to its parent above which a joint counts as moving, in m."""
 _BENDS_M = 0.01
@@ -117,7 +116,7 @@ def _are_in_world(clip: RiggedMotion, joints: list[int]) -> bool:
 
 
 def _is_alike(vectors_m: np.ndarray, length_m: float) -> bool:
-    return bool(abs(median(norms(vectors_m)) - length_m) < _ALIKE * length_m)
+    return bool(abs(median(norms(vectors_m)) - length_m) < _LIMB_STRETCH * length_m)
 
 
 def _joints_of_limbs(skeleton: Skeleton) -> set[int]:

@@ -273,7 +273,7 @@ def _decide_device(name: str, where: Where) -> str:
 
 _LOOPS_PER_CARD = 4
 """Most loops that share a GPU by default: each takes memory there, and all wait for the same card. Not measured."""
-_MAX_CORES = 4
+_MAX_CORES = 16 // _LOOPS_PER_CARD
 """Most cores of a loop on a GPU by default: nodes have about 16 per GPU, for `_LOOPS_PER_CARD` loops."""
 
 
