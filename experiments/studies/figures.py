@@ -283,14 +283,14 @@ def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarr
     return figure, axes
 
 
-def _name(panel: Any, metric: str, column: str, row: int, place: int, columns: int) -> None:
+def _name(panel: Any, metric: str, column: str, row: int, panel_index: int, columns: int) -> None:
     """Title a panel of `_panels` with metric and column."""
     if columns == 1:
         panel.set_title(", ".join(filter(None, (metric, column))))
         return
     width_in = WIDTH_IN / min(columns, MAX_COLUMNS)
     panel.set_title(textwrap.fill(column, int(width_in / _TITLE_CHARACTER_IN)) if row == 0 else "")
-    panel.set_ylabel("" if place % MAX_COLUMNS else textwrap.fill(metric, 22))
+    panel.set_ylabel("" if panel_index % MAX_COLUMNS else textwrap.fill(metric, 22))
 
 
 def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:

@@ -49,7 +49,7 @@ class SeedRun:
     """The run folder of the study."""
     own_stream: Stream | None = None
     """Root stream if not the seed's."""
-    own_place: str = ""
+    own_folder: str = ""
     """Folder of the task below the root if not the task's name."""
 
     @property
@@ -60,7 +60,7 @@ class SeedRun:
     @property
     def folder(self) -> Path:
         """All that belongs to this task and seed."""
-        return self.root / (self.own_place or folder_name(self.task)) / f"seed-{self.seed}"
+        return self.root / (self.own_folder or folder_name(self.task)) / f"seed-{self.seed}"
 
     @property
     def first_folder(self) -> Path:

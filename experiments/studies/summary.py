@@ -201,8 +201,8 @@ def join_summaries(summaries: Sequence[Summary], *, different_code: bool = False
     arms = {}
     for name, group in first.arms.items():
         joined = []
-        for place, curves in enumerate(group):
-            values = _concatenate_values([run.arms[name][place].values for run in runs])
+        for index, curves in enumerate(group):
+            values = _concatenate_values([run.arms[name][index].values for run in runs])
             joined.append(replace(curves, values=values))
         arms[name] = tuple(joined)
     floors = {title: _concatenate_values([run.floors[title] for run in runs]) for title in first.floors}

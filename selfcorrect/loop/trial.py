@@ -33,7 +33,7 @@ _TRIAL_SIZES = (2, 256)
 
 
 def try_correction(
-    correction: Correction, model: GenerativeModel, real: Samples, stream: Stream, place: str = ""
+    correction: Correction, model: GenerativeModel, real: Samples, stream: Stream, location: str = ""
 ) -> None:
     """Try a copy of a user's corrector twice.
 
@@ -41,7 +41,7 @@ def try_correction(
     the real ones, it is called on a batch. A warning is given if it rejects the batch's real samples, too.
 
     Args:
-        place: File and line of the corrector's code; "" to find them.
+        location: File and line of the corrector's code; "" to find them.
 
     Raises:
         CorrectorError: The corrector fails, or is not repeatable and does not declare so. The message names the
@@ -51,8 +51,8 @@ def try_correction(
         corrector = cloudpickle.loads(cloudpickle.dumps(correction.corrector))
     except Exception:  # whatever a user's object raises, e.g. for an open file
         corrector = correction.corrector
-    place = place or locate_code(getattr(corrector, "parts", (corrector,))[0])
-    title = _with_location(f"corrector {correction.name!r}", place)
+    location = location or locate_code(getattr(corrector, "parts", (corrector,))[0])
+    title = _with_location(f"corrector {correction.name!r}", location)
     first, second = _correct_twice(corrector, title, model, real, stream.child("trial"))
     if not (accepted := _accepted_real(second)).any():
         warnings.warn(
@@ -108,8 +108,8 @@ def _accepted_real(batch: CorrectedBatch) -> np.ndarray:
     return batch.drawn.provenance.accepted[: len(batch.drawn) // 2]
 
 
-def _with_location(title: str, place: str) -> str:
-    return f"{title} ({place})" if place else title
+def _with_location(title: str, location: str) -> str:
+    return f"{title} ({location})" if location else title
 
 
 def _digest(samples: Samples) -> str:

@@ -249,8 +249,8 @@ class RealScores(Measure[Task]):
         except Exception as error:  # an evaluation may ask a model for anything; the floor is not worth the run
             return {"missing": f"{type(error).__name__}: {error}"}
         values = {name: value for own in scores.values() for name, value in own.items()}
-        if odd := [name for name, value in values.items() if not math.isfinite(value)]:
-            return {"missing": f"{odd[0]} of real data is {values[odd[0]]}"}
+        if not_finite := [name for name, value in values.items() if not math.isfinite(value)]:
+            return {"missing": f"{not_finite[0]} of real data is {values[not_finite[0]]}"}
         return scores
 
 

@@ -142,13 +142,13 @@ def _pair_arms(
     arms = []
     for summary in summaries:
         arms.append({(task, curves.label): curves for task, group in summary.arms.items() for curves in group})
-    common = [place for place in arms[0] if place in arms[1]]
+    common = [key for key in arms[0] if key in arms[1]]
     for words, own, other in (("first", arms[0], arms[1]), ("second", arms[1], arms[0])):
         if single := [label for task, label in own if (task, label) not in other]:
             disagreements.append(f"Only the {words} run has the arms {'; '.join(single)}.")
     if not common:
         raise SettingError(f"{folders[0]} and {folders[1]} share no arm: {' '.join(disagreements[-2:])}")
-    pairs = [(place[0], arms[0][place], arms[1][place]) for place in common]
+    pairs = [(key[0], arms[0][key], arms[1][key]) for key in common]
     for _, first, second in pairs:
         disagreements += config_differences({first.title: first.axes}, {second.title: second.axes}, RUN_WORDS)
     return pairs

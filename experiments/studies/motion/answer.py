@@ -151,9 +151,11 @@ def conclude(outcome: Outcome) -> list[str]:
             continue
         generations = found[0].arm.last_generation
         without = _join([ARTEFACTS[effect.metric.key].format(_mean_last(effect.reference, effect)) for effect in found])
-        with_it = _join([ARTEFACTS[effect.metric.key].format(_mean_last(effect.arm, effect)) for effect in found])
+        corrected = _join([ARTEFACTS[effect.metric.key].format(_mean_last(effect.arm, effect)) for effect in found])
         name = _name_pair(outcome, pair)
-        sentences.append(f"After {generations} generations without correction, feet {without}; {name}, they {with_it}.")
+        sentences.append(
+            f"After {generations} generations without correction, feet {without}; {name}, they {corrected}."
+        )
         arms = outcome.curves[pair.task]
         if BASELINE in arms and all(_loses_coverage(arms[arm], arms[BASELINE]) for arm in (pair.arm, pair.plain)):
             sentences.append("Neither stops the loss of diversity.")

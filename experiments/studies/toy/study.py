@@ -150,9 +150,9 @@ class LoadedToy:
         """Return all bundles and streams below a run folder."""
         runs = []
         for task, source in self.sources.items():
-            place = f"{folder_name(task)}-{self.digest}"
+            folder = f"{folder_name(task)}-{self.digest}"
             for seed, stream in enumerate(source.bundle.streams):
-                runs.append(SeedRun(task, seed, root, own_stream=stream, own_place=place))
+                runs.append(SeedRun(task, seed, root, own_stream=stream, own_folder=folder))
         return runs
 
 

@@ -251,8 +251,8 @@ def load_state(corrector: object, state: Mapping[str, Tensor]) -> None:
     except SelfcorrectError:
         raise
     except Exception as error:
-        place = describe_with_location(error)
-        raise CorrectorError(f"load_state() of corrector {name_of(corrector)!r}: {place}") from error
+        location = describe_with_location(error)
+        raise CorrectorError(f"load_state() of corrector {name_of(corrector)!r}: {location}") from error
 
 
 @dataclass(frozen=True)

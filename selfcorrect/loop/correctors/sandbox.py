@@ -86,7 +86,7 @@ class SubprocessSandbox:
         Raises:
             EOFError: The process has ended.
         """
-        place = ""
+        sample_text = ""
         started_s = math.inf
         warn_after_s = WARN_AFTER_S
         while True:
@@ -97,7 +97,7 @@ class SubprocessSandbox:
                     continue
                 if kind != "place":
                     return kind, content
-                place = f" on {content}" if content else ""
+                sample_text = f" on {content}" if content else ""
                 started_s = time.monotonic()
                 warn_after_s = WARN_AFTER_S
             elif self._process.poll() is not None:  # copies of the process may hold the connection open
@@ -105,11 +105,11 @@ class SubprocessSandbox:
             seconds = time.monotonic() - started_s
             if self.limit_s is not None and seconds > self.limit_s:
                 self.close()
-                raise EndedError(f"{self.name} took longer than {self.limit_s:g} s{place}; its process was ended")
+                raise EndedError(f"{self.name} took longer than {self.limit_s:g} s{sample_text}; its process was ended")
             if seconds > warn_after_s:
                 warn_after_s = math.inf
                 print(
-                    f"selfcorrect: corrector {self.name!r} has been working{place} for {seconds:.0f} s; "
+                    f"selfcorrect: corrector {self.name!r} has been working{sample_text} for {seconds:.0f} s; "
                     "--corrector-timeout ends such calls, Ctrl-C the run",
                     file=sys.stderr,
                 )
@@ -201,7 +201,7 @@ def _serve(number: int) -> None:
     memory: Memory = {}
     process = os.getpid()
     threading.Thread(target=_end_with_peer, args=(number,), daemon=True).start()
-    listen_to_places(lambda place: connection.send_bytes(pickle.dumps(("place", place))))
+    listen_to_places(lambda content: connection.send_bytes(pickle.dumps(("place", content))))
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             message = connection.recv_bytes()

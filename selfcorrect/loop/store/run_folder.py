@@ -100,7 +100,7 @@ def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict
 
 
 def config_differences(
-    recorded: Mapping[str, object], config: Mapping[str, object], places: tuple[str, str] = ("in the folder", "now")
+    recorded: Mapping[str, object], config: Mapping[str, object], labels: tuple[str, str] = ("in the folder", "now")
 ) -> list[str]:
     """Describe the differences between two configs, one sentence per setting.
 
@@ -109,7 +109,7 @@ def config_differences(
     old = _flatten(recorded)
     new = _flatten(config)
     return [
-        f"{key} is {_format_setting(old, key)} {places[0]} and {_format_setting(new, key)} {places[1]}."
+        f"{key} is {_format_setting(old, key)} {labels[0]} and {_format_setting(new, key)} {labels[1]}."
         for key in sorted(old.keys() | new.keys())
         if _format_setting(old, key) != _format_setting(new, key)
     ]

@@ -115,8 +115,8 @@ class WandbLog:
             return ""
         if self._options.mode == "online":
             return f"W&B: sent to project {self._project}"
-        place = self._folder / "wandb"
-        return f"W&B: {place}, offline; `wandb sync {place}/offline-run-*` sends it"
+        wandb_folder = self._folder / "wandb"
+        return f"W&B: {wandb_folder}, offline; `wandb sync {wandb_folder}/offline-run-*` sends it"
 
     def log(self, run: TrackedRun) -> None:
         """Log a run's new rows and page."""

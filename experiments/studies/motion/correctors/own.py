@@ -79,7 +79,7 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
         sandbox = make_sandbox(name, inputs.limit_s, in_process=inputs.in_process)
     lifted = None
     try:
-        takes, called, place = sandbox.call(load_in_sandbox, name)
+        takes, called, location = sandbox.call(load_in_sandbox, name)
         if takes == "motion":
             lifted = lift_motions(
                 partial(sandbox.call, apply_in_sandbox, correct_motions_in_sandbox), inputs.codec, called
@@ -90,7 +90,7 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
             sandbox.call(apply_in_sandbox, _move_network, getattr(inputs.first_model, "device", torch.device("cpu")))
     except EndedError as error:
         raise CorrectorError(f"corrector {name!r} could not be made: {error}") from error
-    return _Sandboxed(sandbox, called, place, lifted)
+    return _Sandboxed(sandbox, called, location, lifted)
 
 
 def _move_network(corrector: object, device: torch.device) -> None:
@@ -103,8 +103,8 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> None:
     """Try a user's corrector in its own process; see `try_correction`."""
     with closing(make_sandbox(name, inputs.limit_s)) as sandbox:
         corrector = own_corrector(name, inputs, sandbox)
-        place = getattr(corrector, "place", "")
-        try_correction(Correction(corrector, name=name), inputs.first_model, inputs.real, inputs.stream, place)
+        location = getattr(corrector, "location", "")
+        try_correction(Correction(corrector, name=name), inputs.first_model, inputs.real, inputs.stream, location)
 
 
 def own_identity(name: str, limit_s: float | None) -> Identity:
@@ -131,7 +131,7 @@ class _Sandboxed:
 
     sandbox: Sandbox
     name: str
-    place: str
+    location: str
     """File and line of the function, "" if unknown."""
     lifted: Corrector | None = None
     """Corrector of features, if the function corrects motions."""
