@@ -36,7 +36,7 @@ class DemoCommand:
     overwrite: bool = False
     """Replace the file if it exists. An earlier page of the demo is always replaced."""
     open: bool = True
-    """Open the page in the browser. Never happens without a screen or a terminal."""
+    """Open the page in the browser, if there is a screen and a terminal."""
 
     def run(self) -> int:
         """Damage and correct the walk, print four figures before and after, and write and open the page."""

@@ -193,6 +193,8 @@ class _Scanner:
         word = self._find_word()
         self.word_at, self.at = word.span(1)
         if not word[1]:
+            if not self.text.strip():
+                raise InputError(f"{self.source}: the file is empty; export it again")
             raise InputError(f"{self.source}, line {self.line}: the file ends where {expected} was expected")
         return word[1]
 

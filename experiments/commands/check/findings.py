@@ -180,7 +180,8 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
         motion = open_motion(checked_path, reading, any_body=True).motions[index]
         step = max(1, round(_APART_S * motion.fps)) if findings[0].stop - findings[0].start > 3 else 1
         frames = np.clip(frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
-        title = f"{', '.join(finding.code for finding in findings)} @{frame} {checked_path.stem}"
+        codes = ", ".join(finding.code for finding in findings)
+        title = f"{checked_path.stem}, frame {frame}: {codes}"
         strip = film_strip([PicturePanel(motion.select_frames(frames), title)], pictures=MOMENTS, size_px=_SIZE_PX)
         around = round(_TRACKS_S * motion.fps)
         track = FootTracks.from_motion(motion.frames(max(0, frame - around), frame + around + 1))

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.files.formats import find_reading_format
+from selfcorrect.datasets.files.formats import find_reading_format, readable_suffixes
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.splits import path_and_split
 
@@ -22,7 +22,8 @@ def must_exist(paths: Iterable[Path | None]) -> None:
     """Raise InputError for the first missing path, skipping None, which stands for an option that was not given."""
     for path in paths:
         if path is not None and not path.exists():
-            raise InputError(f"{path}: no such file or folder{_suggest(path)}")
+            problem = "broken link" if path.is_symlink() else f"no such file or folder{_suggest(path)}"
+            raise InputError(f"{path}: {problem}")
 
 
 def _suggest(path: Path) -> str:
@@ -66,6 +67,19 @@ def list_changed(options: object, without: Iterable[str]) -> list[str]:
 def sources_must_exist(sources: Iterable[str]) -> None:
     """Raise InputError for the first missing source, which is `deepmimic`, a path or FOLDER#SPLIT."""
     must_exist(path_and_split(source)[0] for source in sources if source != "deepmimic")
+
+
+def names_file(out: Path) -> bool:
+    """Return whether an output is a motion file, by what is there or else by its suffix, and not a folder."""
+    return out.is_file() or (out.suffix.lower() in readable_suffixes() and not out.is_dir())
+
+
+def must_be_one_file(inputs: Sequence[str | Path], out: Path) -> None:
+    """Raise SettingError if the inputs for an output file are not a single file."""
+    is_folder = len(inputs) == 1 and Path(inputs[0]).is_dir()
+    if is_folder or len(inputs) != 1:
+        got = f"the folder {inputs[0]}" if is_folder else f"{len(inputs)} inputs"
+        raise SettingError(f"{out}: expected a folder as output of {got}, because only a single file gets a name")
 
 
 def must_be_readable(paths: Iterable[Path]) -> None:

@@ -91,7 +91,9 @@ def _reword(complaint: str, command: Any) -> str:
         if number:
             kind = "a whole number" if "int" in number["kind"] else "a number"
             return f"{match['option']}: expected {kind}, got {number['value']}"
-        return f"{match['option']}: {match['reason'][:1].lower()}{match['reason'][1:].rstrip('!.')}"
+        reason = f"{match['reason'][:1].lower()}{match['reason'][1:].rstrip('!.')}"
+        is_group = not match["option"].startswith("-")  # whose complaint names the option itself
+        return reason if is_group else f"{match['option']}: {reason}"
     if _MISSING.match(lines[0]) and len(lines) > 1:
         return f"{lines[1].split(', ')[-1]} is missing"
     return lines[0].rstrip(".!")

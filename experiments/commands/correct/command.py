@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import tyro
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.datasets.files.formats import check_written_suffix, readable_suffixes
+from selfcorrect.datasets.files.formats import check_written_suffix
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.limits import read_bytes, read_text
 from selfcorrect.storage.files.locks import LOCK
@@ -19,7 +19,7 @@ from selfcorrect.storage.files.writing import is_stream, text_output, write_atom
 from ...jobs.runner_choice import RunnerChoice
 from ...jobs.targets import check_output, check_replaceable, check_separate
 from ..command_line.help_page import HelpPage
-from ..command_line.inputs import READING_OPTIONS, must_be_readable, must_exist
+from ..command_line.inputs import READING_OPTIONS, must_be_one_file, must_be_readable, must_exist, names_file
 from .options import CorrectionOptions
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class CorrectCommand:
         if is_address(self.out) or any(map(is_address, self.inputs)):
             return self._correct_remote(options)
         out = Path(self.out)
-        if _is_file_name(out):
+        if names_file(out):
             return self._correct_to_file(out, options)
         return self._correct_into(out, options)
 
@@ -109,10 +109,8 @@ class CorrectCommand:
         from .batch import correct_to_file
         from .batch_report import find_exit_code, format_correction_report, print_results
 
+        must_be_one_file(self.inputs, target)
         source = Path(self.inputs[0])
-        if len(self.inputs) > 1 or source.is_dir():
-            got = f"the folder {source}" if source.is_dir() else f"{len(self.inputs)} inputs"
-            raise SettingError(f"{target}: expected a folder for -o with {got}, because only a single file gets a name")
         check_written_suffix(source, target)
         check_output(target, self.overwrite, [source, *self._option_files])
         self._check_extra_outputs(target)
@@ -206,11 +204,6 @@ class CorrectCommand:
             raise SettingError("--delta needs a single BVH file as input")
         if not self.options.kinematic:  # raises if the engine is not installed
             ENGINES.load(self.options.resolve_engine().engine)
-
-
-def _is_file_name(out: Path) -> bool:
-    """Return whether an output is a file, by what is there or else by its suffix."""
-    return out.is_file() or (out.suffix.lower() in readable_suffixes() and not out.is_dir())
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -27,7 +27,14 @@ from selfcorrect.storage.files.writing import write_atomically
 from ...jobs.runner_choice import RunnerChoice
 from ...jobs.targets import ANOTHER, check_output, check_targets
 from ..command_line.help_page import HelpPage
-from ..command_line.inputs import READING_OPTIONS, RUNNER_OPTIONS, must_be_usable, must_exist
+from ..command_line.inputs import (
+    READING_OPTIONS,
+    RUNNER_OPTIONS,
+    must_be_one_file,
+    must_be_usable,
+    must_exist,
+    names_file,
+)
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
@@ -169,6 +176,9 @@ def _print_list(what: str, lines: Sequence[str]) -> None:
         print(f"    … and {len(lines) - MAX_LISTED} more")
 
 
+_TO_HELP = f"Format (default: by the suffix of an output file, otherwise bvh). {formats.describe_formats()}"
+
+
 @dataclass(frozen=True)
 class Convert:
     """Convert motion files to another format.
@@ -179,8 +189,8 @@ class Convert:
 
     HELP: ClassVar[HelpPage] = HelpPage(
         {
-            "selfcorrect data convert walk.fbx --out bvh/": "Write bvh/walk.bvh.",
-            "selfcorrect data convert clips/ --to glb --out glb/": "Convert a folder to glTF.",
+            "selfcorrect data convert walk.fbx --out walk.bvh": "Convert a file to BVH.",
+            "selfcorrect data convert clips/ --to gltf --out glb/": "Convert a folder to glTF.",
         },
         groups={"reading": READING_OPTIONS},
     )
@@ -188,26 +198,34 @@ class Convert:
     sources: tyro.conf.Positional[tuple[Path, ...]]
     """Motion files, and folders of motion files."""
     out: Path
-    """Folder of the new files, which keep their names."""
+    """Folder of the new files, which keep their names; or the new file, such as walk.glb, for a single input file."""
     overwrite: bool = False
     """Replace files that exist. Inputs are never overwritten."""
-    to: Annotated[str, tyro.conf.arg(help=formats.describe_formats())] = "bvh"
+    to: Annotated[str | None, tyro.conf.arg(help=_TO_HELP)] = None
     reading: Annotated[Reading, tyro.conf.arg(name="", help="")] = field(default_factory=Reading)
 
     def run(self) -> None:
         must_exist(self.sources)
         must_be_usable(self.reading, without=("profile", "ground"))
-        kind = formats.find_format(self.to)
-        from selfcorrect.datasets.files.open import explain_no_motions, motion_files
-
-        places = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
-        if not places:
-            raise explain_no_motions(self.sources)
+        kind, places = self._choose_targets()
         check_targets(places, lambda _: self.overwrite, ANOTHER)
         pairs = {file: [(file, target)] for file, target in places}
         failed = sum(not self._convert(file, target, kind, pairs) for file, target in places)
         if failed:
             raise InputError(f"{failed} of {len(places)} files could not be converted")
+
+    def _choose_targets(self) -> tuple[formats.Format, FilePairs]:
+        """Return the format to write, and each source file with its target."""
+        if names_file(self.out):
+            must_be_one_file(self.sources, self.out)
+            return formats.format_of(self.out, self.to), [(self.sources[0], self.out)]
+        from selfcorrect.datasets.files.open import explain_no_motions, motion_files
+
+        kind = formats.find_format(self.to or "bvh")
+        places = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
+        if not places:
+            raise explain_no_motions(self.sources)
+        return kind, places
 
     def _target(self, root: Path, file: Path, kind: formats.Format) -> Path:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
@@ -228,7 +246,7 @@ class Convert:
             motion_file = open_motion(file, self.reading, any_body=True)
             count = len(motion_file.motions)
             targets = [target]
-            if file.suffix.lower() == ".parquet":
+            if file.suffix.lower() == ".parquet" and target != self.out:
                 targets = [_target_of_name(self.out, name, kind) for name in motion_file.names]
                 pairs[file] = [(Path(name), path) for name, path in zip(motion_file.names, targets, strict=True)]
             elif count > 1:

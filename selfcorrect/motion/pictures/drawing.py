@@ -38,7 +38,7 @@ MAX_TILES = 16
 """Maximum number of tiles from the target to the floor's edge."""
 FLOOR_RADIUS_M = 3.0
 
-_LEGEND = f"grey: before; violet: moved by {100 * MARKED_M:.0f} cm; green: stands"
+_LEGEND = f"grey: before; violet: moved over {100 * MARKED_M:.0f} cm; green: stands; red: sunk"
 _TRACKS_PX = 300
 """Height of the row of foot tracks, in pixels."""
 
@@ -219,7 +219,7 @@ def draw_motions(
     titles = titles or [""] * len(motions)
     panels = make_panels(motions, titles)
     if path.suffix not in (".png", ".gif", ".mp4"):
-        raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4, pages in .html (`show`)")
+        raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4, pages in .html")
     refuse_to_replace(path, overwrite)
     with replacing(path, overwrite=overwrite) as temporary:
         if path.suffix == ".png":

@@ -124,7 +124,7 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
         except InputError:
             raise
         except Exception as error:  # a damaged archive makes its reader raise errors of any kind
-            raise InputError(f"{path}: the file cannot be read ({shorten_message(error)})") from error
+            raise InputError(f"{path}: the damaged file cannot be read ({shorten_message(error)})") from error
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...] | None]:

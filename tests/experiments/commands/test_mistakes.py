@@ -59,7 +59,7 @@ MISTAKES = {
     "check clips/a.bvh --picture worst": r"worst: a picture of findings must be a \.png file",
     "check clips/a.bvh -o clips/a.bvh --overwrite": "an input would be overwritten",
     "check clips/a.bvh --picture clips/../clips/a.bvh --overwrite": "an input would be overwritten",
-    "correct clips -o b.bvh": r"b\.bvh: expected a folder for -o",
+    "correct clips -o b.bvh": r"b\.bvh: expected a folder as output",
     "check clips -o clips/a.bvh --overwrite": "an input would be overwritten",
     "check clips --references --csv clips/a.bvh --overwrite": "an input would be overwritten",
     "check clips --references --leave-out clips/a.bvh --overwrite": "an input would be overwritten",

@@ -94,6 +94,23 @@ def test_formats_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert " out " not in lines["fbx"]
 
 
+def test_convert_writes_named_file(folder: Path, tmp_path: Path) -> None:
+    run("convert", folder / "a.bvh", "--out", tmp_path / "new" / "b.glb")
+    run("convert", folder / "a.bvh", "--out", tmp_path / "new" / "b.npz", "--to", "kimodo")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["b.glb", "b.npz"]
+    motion = open_motion(folder / "a.bvh").motion
+    save_motion(tmp_path / "expected.npz", motion, "kimodo")
+    assert (tmp_path / "new" / "b.npz").read_bytes() == (tmp_path / "expected.npz").read_bytes()
+    with pytest.raises(ValueError, match="exists"):
+        run("convert", folder / "a.bvh", "--out", tmp_path / "new" / "b.glb")
+    for sources in ([folder], [folder / "a.bvh", folder / "b.npz"]):
+        with pytest.raises(ValueError, match=r"c\.glb: expected a folder"):
+            run("convert", *sources, "--out", tmp_path / "c.glb")
+    with pytest.raises(ValueError, match="no format 'kimodo'"):
+        run("convert", folder / "a.bvh", "--out", tmp_path / "c.glb", "--to", "kimodo")
+    assert not (tmp_path / "c.glb").exists()
+
+
 def test_convert_continues_after_failure(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="1 of 4 files"):
         run("convert", folder, "--to", "joints", "--out", tmp_path / "out")
