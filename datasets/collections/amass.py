@@ -17,7 +17,7 @@ from ..files.skeletons.reading import Reading
 from .dataset import Clip, Dataset, MissingData
 
 
-def _motion_files(folder: Path) -> list[Path]:
+def _list_motion_files(folder: Path) -> list[Path]:
     """List the motion files below a folder, or return a single file.
 
     Files that hold only a person's shape are skipped.
@@ -31,11 +31,13 @@ AMASS_READING = Reading(up="z")
 
 
 def _read(path: Path) -> list[Motion]:
-    reading = Reading() if "Rh" in _array_names(path) else AMASS_READING  # a generator's file, which has `Rh`, is y up
+    reading = (
+        Reading() if "Rh" in _read_array_names(path) else AMASS_READING
+    )  # a generator's file, which has `Rh`, is y up
     return [open_motion(path, reading, any_body=True).motion]
 
 
-def _array_names(path: Path) -> set[str]:
+def _read_array_names(path: Path) -> set[str]:
     """Return the array names in a .npz file, or an empty set if it is damaged."""
     try:
         return set(read_shapes(path))
@@ -50,7 +52,7 @@ def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bo
     """
     if split is not None:
         raise SettingError(f"{folder}: AMASS defines no splits; pass the folder of a subset instead of {split!r}")
-    files = _motion_files(folder)
+    files = _list_motion_files(folder)
     if not files:
         raise MissingData(f"{folder}: no AMASS files (.npz) found. Source: {AMASS.obtain} Licence: {AMASS.licence}")
     names = [str(path.relative_to(folder).with_suffix("")) if path != folder else path.stem for path in files]
@@ -64,8 +66,8 @@ def is_amass(path: Path) -> bool:
     """
     if path.is_dir():
         others = any(path.rglob("*.bvh"))
-        return not others and any(is_amass(file) for file in _motion_files(path)[:1])
-    return path.suffix == ".npz" and {"poses", "trans"} <= _array_names(path)
+        return not others and any(is_amass(file) for file in _list_motion_files(path)[:1])
+    return path.suffix == ".npz" and {"poses", "trans"} <= _read_array_names(path)
 
 
 AMASS = Dataset(

@@ -89,17 +89,17 @@ def list_cmu_clips(folder: Path, split: str | None = None, *, allow_pickle: bool
         SettingError: The split or a subject does not exist.
     """
     source = str(folder)
-    read_text = _reader(folder)
+    read_text = _make_reader(folder)
 
     @cache
     def tpose(kind: str, subject: int) -> _Poses:
         name = "tpose/daz.bvh" if kind == "daz" else f"tpose/mb_{subject:02d}.bvh"
-        return _poses(source, name, read_text, _UNITS_M[kind])
+        return _read_poses(source, name, read_text, _UNITS_M[kind])
 
     def read(row: dict[str, str]) -> list[Motion]:
-        return [_motion(source, row, read_text, tpose(row["skeleton"], int(row["subject"])))]
+        return [_read_clip(source, row, read_text, tpose(row["skeleton"], int(row["subject"])))]
 
-    rows = _index(source, read_text, split)
+    rows = _read_index(source, read_text, split)
     return [Clip(Path(row["file"]).stem, folder / row["file"], partial(read, row)) for row in rows]
 
 
@@ -108,13 +108,13 @@ def is_cmu(path: Path) -> bool:
     return (path / INDEX).is_file() or path.name.endswith((".tar.gz", ".tgz", ".tar"))
 
 
-def _reader(path: Path) -> ReadText:
+def _make_reader(path: Path) -> ReadText:
     if path.is_dir():
         return lambda name: limits.read_text(limits.path_below(path, name))
-    return _archive_texts(path).__getitem__
+    return _read_archive(path).__getitem__
 
 
-def _archive_texts(path: Path) -> dict[str, str]:
+def _read_archive(path: Path) -> dict[str, str]:
     """Return the text files of an archive by their paths relative to the index's folder."""
     content = limits.read_bytes(path)
     if content.startswith(b"\x1f\x8b"):
@@ -134,13 +134,13 @@ def _archive_texts(path: Path) -> dict[str, str]:
     return {name.removeprefix(index.removesuffix(INDEX)): text for name, text in texts.items()}
 
 
-def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
+def _read_index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
     """Return the checked index rows of a split, or of all splits for None."""
-    rows = csv.DictReader(io.StringIO(_text(source, INDEX, read_text)))
+    rows = csv.DictReader(io.StringIO(_read_file(source, INDEX, read_text)))
     if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
         raise InputError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
     try:
-        checked = [_checked_row(source, row, rows.line_num) for row in rows]
+        checked = [_check_row(source, row, rows.line_num) for row in rows]
     except csv.Error as error:
         raise InputError(f"{source}: {INDEX}, line {rows.line_num}: {error}") from error
     kind, _, numbers = (split or "").partition("=")
@@ -157,7 +157,7 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
     return chosen
 
 
-def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:
+def _check_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:
     where = f"{source}: {INDEX}, line {line}"
     if any(row[column] is None for column in _COLUMNS):
         raise InputError(f"{where}: expected as many fields as in the first line")
@@ -168,16 +168,16 @@ def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:
     return row
 
 
-def _text(source: str, name: str, read_text: ReadText) -> str:
+def _read_file(source: str, name: str, read_text: ReadText) -> str:
     try:
         return read_text(name)
     except (KeyError, OSError) as error:
         raise InputError(f"{source}: expected the file {name} of the CMU set, got none") from error
 
 
-def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses) -> Motion:
+def _read_clip(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses) -> Motion:
     """Read a clip on SMPL-22, with bones of the T-pose and rotations relative to it."""
-    poses = _poses(source, row["file"], read_text, _UNITS_M[row["skeleton"]])
+    poses = _read_poses(source, row["file"], read_text, _UNITS_M[row["skeleton"]])
     rest_m = tpose.positions_m[0]
     offsets_m = rest_m - rest_m[list(SMPL_22_PARENTS)]
     offsets_m[0] = 0
@@ -195,9 +195,9 @@ def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses
     )
 
 
-def _poses(source: str, name: str, read_text: ReadText, metres_per_unit: float) -> _Poses:
+def _read_poses(source: str, name: str, read_text: ReadText, metres_per_unit: float) -> _Poses:
     """Read the world poses in a CMU file."""
-    motion = parse_bvh(_text(source, name, read_text), f"{source}/{name}", metres_per_unit).motion
+    motion = parse_bvh(_read_file(source, name, read_text), f"{source}/{name}", metres_per_unit).motion
     parts = motion.skeleton.parts
     if missing := [part for part in SMPL_22 if part not in parts and part != "spine2"]:
         raise InputError(f"{source}/{name}: expected the joints of the CMU set, missing: {', '.join(missing)}")

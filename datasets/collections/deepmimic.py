@@ -43,7 +43,7 @@ class _Joint:
     """True for a hinge, and false for a ball joint."""
 
 
-def _arm_and_leg(side: str, z: int) -> tuple[_Joint, ...]:
+def _list_side_joints(side: str, z: int) -> tuple[_Joint, ...]:
     """Return the five joints of one side in the file's order; `z` is 1 for the right and −1 for the left side."""
     return (
         _Joint(f"{side}_hip", "pelvis", (0.0, 0.0, z * 0.084887)),
@@ -57,8 +57,8 @@ def _arm_and_leg(side: str, z: int) -> tuple[_Joint, ...]:
 _JOINTS = (
     _Joint("spine3", "pelvis", (0.0, 0.236151, 0.0)),
     _Joint("neck", "spine3", (0.0, 0.223894, 0.0)),
-    *_arm_and_leg("right", 1),
-    *_arm_and_leg("left", -1),
+    *_list_side_joints("right", 1),
+    *_list_side_joints("left", -1),
 )
 """Joints of PyBullet's humanoid (`humanoid/humanoid.urdf`, which is four times as large)."""
 

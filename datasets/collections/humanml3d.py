@@ -36,10 +36,10 @@ def read_captions(path: Path) -> list[Caption]:
     Its lines are "caption#tokens#from#to" with times in seconds, which are both 0 for the whole clip.
     """
     lines = read_text(path).splitlines()
-    return [_caption(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    return [_parse_caption(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def _caption(path: Path, number: int, line: str) -> Caption:
+def _parse_caption(path: Path, number: int, line: str) -> Caption:
     parts = line.strip().split("#")
     try:
         text = parts[0]
@@ -71,15 +71,15 @@ def group_by_span(sentences: list[Caption]) -> dict[tuple[float, float] | None, 
 
 def list_humanml3d_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """List the recordings of a HumanML3D folder; see `ListsClips`."""
-    return captioned_clips(HUMANML3D, folder, split)
+    return list_captioned_clips(HUMANML3D, folder, split)
 
 
 def list_kit_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """List the recordings of a KIT-ML folder; see `ListsClips`."""
-    return captioned_clips(KIT_ML, folder, split)
+    return list_captioned_clips(KIT_ML, folder, split)
 
 
-def captioned_clips(dataset: Dataset, folder: Path, split: str | None) -> list[Clip]:
+def list_captioned_clips(dataset: Dataset, folder: Path, split: str | None) -> list[Clip]:
     """List the captioned clips of a split, or all clips of the folder.
 
     Raises:
@@ -104,7 +104,7 @@ def _read_clip(motions: Path, name: str) -> list[Motion]:
     return parts or [motion]
 
 
-def columns_of(folder: Path) -> int | None:
+def count_columns(folder: Path) -> int | None:
     """Return the number of columns in a folder with HumanML3D's layout, or None for another layout.
 
     The number is read from Mean.npy, or else from the first motion.
@@ -128,7 +128,7 @@ HUMANML3D = Dataset(
     "and HumanAct12's.",
     layout="new_joint_vecs/NNNNNN.npy (T, 263) and/or new_joints/NNNNNN.npy (T, 22, 3)\n"
     "texts/NNNNNN.txt: caption#tokens#from#to\nMean.npy, Std.npy (263,)\ntrain.txt, val.txt, test.txt: names",
-    recognises=lambda folder: columns_of(folder) == 263,
+    recognises=lambda folder: count_columns(folder) == 263,
     clips=list_humanml3d_clips,
 )
 
@@ -141,6 +141,6 @@ KIT_ML = Dataset(
     licence="that of the KIT Motion-Language Dataset.",
     layout="new_joint_vecs/NNNNN.npy (T, 251) and/or new_joints/NNNNN.npy (T, 21, 3)\n"
     "texts/NNNNN.txt: caption#tokens#from#to\nMean.npy, Std.npy (251,)\ntrain.txt, val.txt, test.txt: names",
-    recognises=lambda folder: columns_of(folder) == 251,
+    recognises=lambda folder: count_columns(folder) == 251,
     clips=list_kit_clips,
 )

@@ -128,7 +128,7 @@ def curve_grid(columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Met
     for group, arms in columns.items():
         parts |= _split_group(group, arms) if len(arms) > MAX_LINES else {group: arms}
     with mpl.rc_context(STYLE):
-        figure, axes = _panels(len(metrics), len(parts), 2.3)
+        figure, axes = _make_panels(len(metrics), len(parts), 2.3)
         for column, (group, arms) in enumerate(parts.items()):
             for row, metric in enumerate(metrics):
                 panel = axes[row, column]
@@ -243,7 +243,7 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
     palette = looks([title for lines in columns.values() for title in lines]) | palette
     shares = sorted({share for lines in columns.values() for line in lines.values() for share in line})
     with mpl.rc_context(STYLE):
-        figure, axes = _panels(len(metrics), len(columns), 2.5)
+        figure, axes = _make_panels(len(metrics), len(columns), 2.5)
         for column, (title, lines) in enumerate(columns.items()):
             for row, metric in enumerate(metrics):
                 panel = axes[row, column]
@@ -264,7 +264,7 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
         return as_svg(figure)
 
 
-def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
+def _make_panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
     """Return a figure with its panels by row and column.
 
     Panels of a single column stand two in a row; columns beyond `MAX_COLUMNS` continue below.
@@ -284,7 +284,7 @@ def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarr
 
 
 def _name(panel: Any, metric: str, column: str, row: int, panel_index: int, columns: int) -> None:
-    """Title a panel of `_panels` with metric and column."""
+    """Title a panel of `_make_panels` with metric and column."""
     if columns == 1:
         panel.set_title(", ".join(filter(None, (metric, column))))
         return

@@ -99,7 +99,7 @@ def write_report(
     if mixture := describe_mixture(machines):
         outcome = replace(outcome, remarks=(*outcome.remarks, mixture))
     rows = [row for run in runs for arm in study.arms(run.task) for row in make_rows(study, run, arm)]
-    summary = _summary(outcome, page.settings, count_machines(machines))
+    summary = _make_summary(outcome, page.settings, count_machines(machines))
     write_json_lines(folder / METRICS, rows)
     write_summary(folder / SUMMARY_FILE, summary)
     write_atomically(folder / "metrics.csv", summary.to_csv())
@@ -143,7 +143,7 @@ def _list_media(folder: Path) -> set[Path]:
     return {path for path in paths if folder / "samples" in path.parents}
 
 
-def _summary(outcome: Outcome, settings: Mapping[str, object], jobs_by_machine: Mapping[str, int]) -> Summary:
+def _make_summary(outcome: Outcome, settings: Mapping[str, object], jobs_by_machine: Mapping[str, int]) -> Summary:
     origin: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat()}
     hours = outcome.find_core_hours()
     if hours is not None:

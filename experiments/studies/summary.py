@@ -80,7 +80,7 @@ class Summary:
     def to_frame(self) -> Any:
         """Return the rows as a pandas DataFrame, or a pyarrow Table if pandas is not installed."""
         rows = list(self.rows())
-        columns = {name: [row.get(name, math.nan) for row in rows] for name in _columns(rows)}
+        columns = {name: [row.get(name, math.nan) for row in rows] for name in _list_columns(rows)}
         try:
             import pandas
         except ImportError:
@@ -108,14 +108,14 @@ def realised_name(name: str, axes: Container[str]) -> str:
 def format_rows(rows: Sequence[Mapping[str, object]]) -> str:
     """Format rows as CSV with all columns; NaN becomes an empty cell."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
+    writer = csv.DictWriter(text, _list_columns(rows), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: "" if value != value else value for name, value in row.items()})
     return text.getvalue()
 
 
-def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
+def _list_columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
@@ -150,7 +150,7 @@ def read_summary(path: str | Path) -> Summary:
         if content.get("format", FORMAT) != FORMAT:
             raise InputError(f"expected format {FORMAT}, got {content['format']}")
         arms = {name: tuple(map(_decode_curves, group)) for name, group in content["arms"].items()}
-        floors = {title: _arrays(scores) for title, scores in content["floors"].items()}
+        floors = {title: _to_arrays(scores) for title, scores in content["floors"].items()}
         floor_of = dict(content["floor_of"]) if "floor_of" in content else _match_floors(arms, floors)
         return Summary(content["command"], content["made"], content["settings"], arms, floors, floor_of)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
@@ -180,7 +180,7 @@ def join_summaries(summaries: Sequence[Summary], *, different_code: bool = False
     runs = sorted(summaries, key=lambda summary: summary.first_seed)
     first = runs[0]
     for before, after in pairwise(runs):
-        if _same(after) != _same(first):
+        if _list_shared(after) != _list_shared(first):
             raise InputError(f"seeds from {after.first_seed}: expected the settings of seed {first.first_seed}")
         if after.first_seed != (expected := before.first_seed + before.seeds):
             raise InputError(f"seeds from {after.first_seed}: expected seeds that go on from {expected}")
@@ -215,7 +215,7 @@ def _describe_code(summary: Summary) -> str:
     return f"selfcorrect {version}, commit {summary.made.get(COMMIT) or 'unknown'}"
 
 
-def _same(summary: Summary) -> tuple[Any, ...]:
+def _list_shared(summary: Summary) -> tuple[Any, ...]:
     """Return what joined summaries must share."""
     settings = {key: value for key, value in summary.settings.items() if key not in ("seeds", "first_seed")}
     arms = {name: [(curves.name, sorted(curves.values)) for curves in group] for name, group in summary.arms.items()}
@@ -242,18 +242,18 @@ def _encode_curves(curves: ArmCurves) -> dict[str, Any]:
 def _decode_curves(stored: Mapping[str, Any]) -> ArmCurves:
     numbers = {"inf": math.inf, "-inf": -math.inf, None: math.nan}
     axes = {name: numbers.get(value, value) for name, value in stored.get("axes", {}).items()}
-    return ArmCurves(stored["name"], stored["group"], stored["title"], _arrays(stored["values"]), axes)
+    return ArmCurves(stored["name"], stored["group"], stored["title"], _to_arrays(stored["values"]), axes)
 
 
 def _round_values(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    return {key: _short(np.asarray(array, dtype=float).tolist()) for key, array in values.items()}
+    return {key: _round_value(np.asarray(array, dtype=float).tolist()) for key, array in values.items()}
 
 
-def _short(value: Any) -> Any:
+def _round_value(value: Any) -> Any:
     if isinstance(value, list):
-        return [_short(item) for item in value]
+        return [_round_value(item) for item in value]
     return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None
 
 
-def _arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _to_arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {key: np.array(value, dtype=float) for key, value in values.items()}

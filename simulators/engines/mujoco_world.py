@@ -25,7 +25,7 @@ from ..body.humanoid import SOLE_RADIUS_M, Humanoid
 from ..settings.tracker import EngineSettings
 from .simulator_frame import to_simulator
 from .support_colliders import HIDDEN_POSITION_M, Hold, Slab, SupportColliders
-from .world import Reference, RootState, format_numbers, sole_centres_m
+from .world import Reference, RootState, compute_sole_centres_m, format_numbers
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
 mujoco.set_mju_user_warning(lambda _: None)  # MuJoCo would log lost bodies to a file; the tracker reports them
@@ -76,8 +76,8 @@ class _CompiledBody:
         """Compile a body with its supports."""
         colliders = SupportColliders.from_supports(body, supports)
         model = mujoco.MjModel.from_xml_string(write_mjcf(body, settings, step_s, colliders))
-        stiffness = np.array([settings.mujoco.stiffening * _stiffness(part) for part in body.tree.parts[1:]])
-        damping = np.maximum(0.05 * stiffness, 2 * np.sqrt(stiffness * _subtree_inertia(body)[1:]))
+        stiffness = np.array([settings.mujoco.stiffening * _find_stiffness(part) for part in body.tree.parts[1:]])
+        damping = np.maximum(0.05 * stiffness, 2 * np.sqrt(stiffness * _compute_subtree_inertia(body)[1:]))
         compiled = cls(
             body=body,
             colliders=colliders,
@@ -360,7 +360,7 @@ def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, collider
 
 def _write_slab(slab: Slab) -> str:
     """Write a slab, far away until it is shown."""
-    links = sum(map(_collision_bit, slab.links))
+    links = sum(map(_get_collision_bit, slab.links))
     turn_rad = float(np.deg2rad(slab.turn_deg))
     return (
         f'<body mocap="true" pos="{format_numbers(HIDDEN_POSITION_M)}" euler="0 0 {turn_rad!r}">'
@@ -374,7 +374,7 @@ def _write_hold(hold: Hold) -> str:
     return f'<connect body1="{hold.link}" anchor="{format_numbers(hold.hand_m)}" active="false"/>'
 
 
-def _collision_bit(link: int) -> int:
+def _get_collision_bit(link: int) -> int:
     """Return the collision bit that a link shares with its supports; the floor's is 1."""
     return 2 << link
 
@@ -382,10 +382,10 @@ def _collision_bit(link: int) -> int:
 def _write_link(body: Humanoid, link: int, settings: EngineSettings) -> str:
     """Write a link and its descendants."""
     joint = "<freejoint/>" if link == 0 else '<joint type="ball"/>'
-    touches = f'conaffinity="{1 + _collision_bit(link)}"'
+    touches = f'conaffinity="{1 + _get_collision_bit(link)}"'
     spheres = [
         f'<geom type="sphere" size="{SOLE_RADIUS_M}" pos="{format_numbers(centre_m)}" {touches}/>'
-        for centre_m in sole_centres_m(body, link, settings.sole_lowering_m)
+        for centre_m in compute_sole_centres_m(body, link, settings.sole_lowering_m)
     ]
     capsules = []
     for capsule in body.capsules:
@@ -402,11 +402,11 @@ def _write_link(body: Humanoid, link: int, settings: EngineSettings) -> str:
     )
 
 
-def _stiffness(part: str) -> float:
+def _find_stiffness(part: str) -> float:
     return STIFFNESS_NM_RAD.get(part.split("_")[-1], SPINE_STIFFNESS_NM_RAD)
 
 
-def _subtree_inertia(body: Humanoid) -> np.ndarray:
+def _compute_subtree_inertia(body: Humanoid) -> np.ndarray:
     """Return the inertia (L,) of each joint's subtree, in the rest pose.
 
     The inertia is about the joint. Its parallel-axis term is the mean over all axes, to which each link adds its

@@ -16,7 +16,7 @@ from ..body.humanoid import SOLE_RADIUS_M, Capsule, Humanoid
 from ..settings.tracker import EngineSettings
 from .simulator_frame import to_simulator
 from .support_colliders import HIDDEN_POSITION_M, MAX_GRIP_N, Hold, Numbers, Slab, SupportColliders
-from .world import Reference, RootState, format_numbers, sole_centres_m
+from .world import Reference, RootState, compute_sole_centres_m, format_numbers
 
 
 def _import_silently() -> Any:
@@ -377,7 +377,7 @@ def write_urdf(body: Humanoid, sole_lowering_m: float) -> str:
 
 def _write_link(body: Humanoid, link: int, sole_lowering_m: float) -> str:
     ixx, iyy, izz = body.inertia_kgm2[link].tolist()
-    centres_m = sole_centres_m(body, link, sole_lowering_m)
+    centres_m = compute_sole_centres_m(body, link, sole_lowering_m)
     spheres = [_write_sphere(centre_m, SOLE_RADIUS_M) for centre_m in centres_m]
     capsules = [_write_capsule(capsule) for capsule in body.capsules if capsule.link == link]
     return (

@@ -100,7 +100,7 @@ def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> n
     return (1 - share) * values[before] + share * values[before + 1]
 
 
-def sole_centres_m(body: Humanoid, link: int, lowering_m: float) -> np.ndarray:
+def compute_sole_centres_m(body: Humanoid, link: int, lowering_m: float) -> np.ndarray:
     """Return the centres (K, 3) of a link's sole spheres, which touch the floor `lowering_m` below the sole's corners.
 
     They are in the link's frame.

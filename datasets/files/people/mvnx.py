@@ -20,7 +20,7 @@ from selfcorrect.storage.files.limits import open_file
 from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..rigs.bvh import clip_of
 from ..rigs.bvh_body import open_rigged
-from ..rigs.rig import RiggedMotion, tree_of, unique
+from ..rigs.rig import RiggedMotion, find_tree, make_unique
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
@@ -177,11 +177,11 @@ def _make_clip(
             raise InputError(f"{path}: expected each joint to connect a parent and a child segment, got {joint}")
         parents[indices[joint[1]]] = indices[joint[0]]
     try:
-        order = tree_of(range(len(parents)), parents)
+        order = find_tree(range(len(parents)), parents)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     tree = tuple(order.index(parents[segment]) if parents[segment] >= 0 else -1 for segment in order)
-    names = unique([document.segments[segment] or "segment" for segment in order])
+    names = make_unique([document.segments[segment] or "segment" for segment in order])
     skeleton = Skeleton(names, tree, np.zeros((len(order), 3)), ("",) * len(order))
     quaternions = arrays["orientation"][:, order][..., [1, 2, 3, 0]]
     matrices = Rotation.from_quat(quaternions.reshape(-1, 4)).as_matrix().reshape(*quaternions.shape[:2], 3, 3)

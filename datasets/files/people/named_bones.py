@@ -19,9 +19,9 @@ from selfcorrect.storage.files.arrays import read_npz, write_npz
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of
-from ..rigs.bvh_body import body_of, find_all_followers, with_body
-from ..rigs.rig import RiggedMotion, order_below, unique, warn_of_changed_names
-from ..rigs.stretching import world_poses_of
+from ..rigs.bvh_body import extract_body, find_all_followers, with_body
+from ..rigs.rig import RiggedMotion, make_unique, order_below, warn_of_changed_names
+from ..rigs.stretching import compute_world_poses
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import turn_upright
@@ -66,13 +66,13 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
         end_sites=frozenset(),
         metres_per_unit=unit_m,
     )
-    before_m, before = world_poses_of(clip)
+    before_m, before = compute_world_poses(clip)
     followers = find_all_followers(clip)
-    upright = turn_upright(body_of(clip), reading.up, Y_UP)
+    upright = turn_upright(extract_body(clip), reading.up, Y_UP)
 
     def write(target: Path, changed: Motion) -> None:
         written_clip = with_body(clip, upright.view.restore(changed), followers)
-        after_m, after = world_poses_of(written_clip)
+        after_m, after = compute_world_poses(written_clip)
         if len(after) == len(before):
             after_m = keep_positions(positions[:, order] * unit_m, before_m, after_m)
             old = quaternions[:, order]
@@ -112,7 +112,7 @@ def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
 def write_named_bones(path: Path, motion: Motion) -> None:
     """Write a motion in AI4AnimationPy's layout."""
     joints_m, orientations = pose_joints(motion)
-    names = unique([name.rstrip("\0") for name in motion.skeleton.names])  # NumPy string arrays drop trailing NULs
+    names = make_unique([name.rstrip("\0") for name in motion.skeleton.names])  # NumPy string arrays drop trailing NULs
     warn_of_changed_names("AI4AnimationPy's layout", motion.skeleton.names, names)
     write_npz(path, {
         "name": np.array(motion.label or path.stem),

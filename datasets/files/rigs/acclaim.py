@@ -29,7 +29,7 @@ from ..skeletons.units import INCH_M, infer_unit, measure_stature
 from .bvh import clip_of
 from .bvh_body import open_rigged
 from .bvh_text import ROWS_AT_END, is_end_sound, read_bvh_text
-from .rig import BODY_M, LARGEST, tree_of
+from .rig import BODY_M, LARGEST, find_tree
 
 _CMU_FPS = 120.0
 _ROOT = "root"
@@ -154,7 +154,7 @@ def _parse_skeleton(path: Path) -> _Acclaim:
         fields = [] if keyword in ("begin", "end") else [*fields, line]
     parents = _parse_hierarchy(sections[":hierarchy"], bones, path)
     try:
-        order = tree_of(range(len(bones)), parents)
+        order = find_tree(range(len(bones)), parents)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     if len(order) != len(bones):

@@ -13,8 +13,8 @@ from ..skeletons.reading import Reading
 from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import Upright, turn_upright
 from .bvh import write_motion
-from .bvh_body import body_of
-from .rig import Rig, RiggedMotion, Tracks, make_rigged_clip, unique
+from .bvh_body import extract_body
+from .rig import Rig, RiggedMotion, Tracks, make_rigged_clip, make_unique
 from .stretching import check_bones
 
 
@@ -48,11 +48,11 @@ def read_animation(
     clip = make_rigged_clip(rig, motion, tracks, metres_per_unit)
     try:
         clip = replace(clip, notes=(*clip.notes, *check_bones(clip)))
-        body = turn_upright(body_of(clip), reading.up, Y_UP)
+        body = turn_upright(extract_body(clip), reading.up, Y_UP)
         check_units_agree(body.motion, clip.metres_per_unit, reading)
         return Animation(clip, body, refusal="")
     except InputError as error:
-        return Animation(clip, turn_upright(body_of(clip), "y!", Y_UP), refusal=str(error))
+        return Animation(clip, turn_upright(extract_body(clip), "y!", Y_UP), refusal=str(error))
 
 
 def write_new_file(
@@ -100,7 +100,7 @@ def collect_animations(animations: Sequence[Animation], write: Writes, notes: Se
         tuple(dict.fromkeys(all_notes)),
         write,
         flaw=next((animation.body.flaw for animation in animations if animation.body.flaw), ""),
-        names=unique(labels) if len(animations) > 1 else (),
+        names=make_unique(labels) if len(animations) > 1 else (),
         refusals=tuple(refusals) if any(refusals) else (),
         up=animations[0].body.up,
         rests=tuple(animation.clip.rest_positions for animation in animations),

@@ -36,7 +36,7 @@ from selfcorrect.storage.files.writing import replacing
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.units import infer_unit
 from .bvh_text import BLANKS, BvhText, byte_order_mark, parse_text, read_bvh_text
-from .rig import RiggedMotion, describe_changed_names, order_below, unique, warn_of_changed_names
+from .rig import RiggedMotion, describe_changed_names, make_unique, order_below, warn_of_changed_names
 
 _ROWS = 256
 """Number of rows read or written at once, chosen to fit into the processor's cache."""
@@ -99,7 +99,7 @@ def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> 
     check_unpacked(source, frames * joints * 4 * 8, stored=content.size)
     parents = tuple(joint.parent for joint in content.joints)
     offsets = np.array([joint.offset for joint in content.joints], dtype=float)
-    positions, rotations = _channel_values(content.values, content.channels, offsets)
+    positions, rotations = _split_channels(content.values, content.channels, offsets)
     usual_offsets, relative = _place_joints(positions, offsets)
     end_sites = frozenset(index for index, joint in enumerate(content.joints) if joint.is_end)
     end_names = frozenset(content.names[joint] for joint in end_sites)
@@ -108,7 +108,7 @@ def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> 
     motion = recognize_parts(Motion(skeleton, root, rotations, content.fps, source=source))
     skeleton = motion.skeleton
     unit_m = metres_per_unit
-    name_note = describe_changed_names("BVH", content.names, written_names(content.names))
+    name_note = describe_changed_names("BVH", content.names, make_bvh_names(content.names))
     notes = (*content.notes, *filter(None, [name_note]))
     if not unit_m:
         unit_m, unit_note = infer_unit(motion)
@@ -159,7 +159,7 @@ def _place_joints(positions: dict[int, np.ndarray], offsets: np.ndarray) -> tupl
     return places, frozenset(relative)
 
 
-def _channel_values(
+def _split_channels(
     values: np.ndarray, channels: Sequence[tuple[str, ...]], offsets: np.ndarray
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
     """Split channel values into positions and rotations.
@@ -169,11 +169,11 @@ def _channel_values(
     """
     rotations = identity_rotations(len(values), len(channels))
     positions: dict[int, np.ndarray] = {}
-    for joint, columns, axes in _columns(channels, "position"):
+    for joint, columns, axes in _list_columns(channels, "position"):
         track = np.tile(offsets[joint], (len(values), 1))
-        track[:, _axis_numbers(axes)] = values[:, columns]
+        track[:, _number_axes(axes)] = values[:, columns]
         positions[joint] = track
-    turning_joints = _turning_joints(channels)
+    turning_joints = _group_by_axes(channels)
     for start in range(0, len(values), _ROWS):
         rows = slice(start, start + _ROWS)
         for axes, (joints, columns) in turning_joints.items():
@@ -182,7 +182,7 @@ def _channel_values(
     return positions, rotations
 
 
-def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[int, list[int], str]]:
+def _list_columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[int, list[int], str]]:
     """Yield joint, columns and axes of the channels of one kind, for each joint that has them."""
     start = 0
     for joint, names in enumerate(channels):
@@ -193,17 +193,17 @@ def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[i
         start += len(names)
 
 
-def _turning_joints(channels: Sequence[tuple[str, ...]]) -> dict[str, tuple[list[int], list[list[int]]]]:
+def _group_by_axes(channels: Sequence[tuple[str, ...]]) -> dict[str, tuple[list[int], list[list[int]]]]:
     """Group joints by their order of rotation axes, each with the columns of its angles."""
     turning: dict[str, tuple[list[int], list[list[int]]]] = {}
-    for joint, columns, axes in _columns(channels, "rotation"):
+    for joint, columns, axes in _list_columns(channels, "rotation"):
         joints, joint_columns = turning.setdefault(axes, ([], []))
         joints.append(joint)
         joint_columns.append(columns)
     return turning
 
 
-def _axis_numbers(axes: str) -> list[int]:
+def _number_axes(axes: str) -> list[int]:
     return ["XYZ".index(axis) for axis in axes]
 
 
@@ -221,7 +221,7 @@ def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str =
 
 def write_motion(path: Path, motion: Motion) -> None:
     """Write a motion that was not read from BVH as BVH, in centimetres and ZYX angles."""
-    warn_of_changed_names("BVH", motion.skeleton.names, written_names(motion.skeleton.names))
+    warn_of_changed_names("BVH", motion.skeleton.names, make_bvh_names(motion.skeleton.names))
     write_bvh(path, clip_of(motion))
 
 
@@ -270,12 +270,12 @@ def layer_between(before: str, after: str, source: str) -> str:
 
 def _format_lines(clip: RiggedMotion) -> Iterator[str]:
     """Yield the file's lines, not all at once, because the text of a long motion is larger than its numbers."""
-    values = _values_of(clip)
+    values = _join_channels(clip)
     ends = np.cumsum([len(names) for names in clip.channels])
     columns: list[int] = []
     for joint in order_below(0, clip.motion.skeleton.children):
         columns += range(ends[joint] - len(clip.channels[joint]), ends[joint])
-    names = written_names(clip.motion.skeleton.names)
+    names = make_bvh_names(clip.motion.skeleton.names)
     leaves = [joint for joint, children in enumerate(clip.motion.skeleton.children) if not children]
     can_end = len(names) + len(set(leaves) - clip.end_sites) <= MAX_JOINTS
     head = ["HIERARCHY", *_format_joint(clip, names, 0, 0, can_end), "MOTION", f"Frames: {len(values)}"]
@@ -291,15 +291,15 @@ def format_channels(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]
         yield "\n".join(row_format % tuple(row) for row in (rows.round(6) + 0.0).tolist())
 
 
-def _values_of(clip: RiggedMotion) -> np.ndarray:
+def _join_channels(clip: RiggedMotion) -> np.ndarray:
     """Return channel values (T, C) in skeleton order."""
     motion = check_numbers(clip.motion)
     values = np.zeros((len(motion), sum(map(len, clip.channels))))
     moves_root = any(name.endswith("position") for name in clip.channels[0])
     if not moves_root and np.ptp(motion.root_m, axis=0).max() > 1e-6:
         raise InputError(f"{motion.source or 'motion'}: the root moves, but the file has no position channels for it")
-    for joint, columns, axes in _columns(clip.channels, "position"):
-        numbers = _axis_numbers(axes)
+    for joint, columns, axes in _list_columns(clip.channels, "position"):
+        numbers = _number_axes(axes)
         still_m = np.tile(motion.skeleton.offsets_m[joint], (len(motion), 1))
         track_m = clip.stretches_m.get(joint, still_m) if joint else motion.root_m
         if len(track_m) != len(motion):
@@ -307,7 +307,7 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
         values[:, columns] = track_m[:, numbers] / clip.metres_per_unit
         if joint in clip.relative:
             values[:, columns] -= clip.offsets[joint][numbers]
-    for axes, (joints, columns) in _turning_joints(clip.channels).items():
+    for axes, (joints, columns) in _group_by_axes(clip.channels).items():
         all_axes = axes + "".join(axis for axis in "XYZ" if axis not in axes)
         together = max(_TURNS_TOGETHER // max(len(motion), 1), 1)  # bounds the memory
         for start in range(0, len(joints), together):
@@ -318,7 +318,7 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
+def make_bvh_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Convert joint names to names that BVH can hold.
 
     Such names are unique, not empty, and a single line without braces. Comment marks at the beginning of a name or
@@ -329,7 +329,7 @@ def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
         line = re.sub(r"[\t\n\v\f\r\x85\u2028\u2029]+", " ", name).strip(BLANKS)
         line = re.sub(r"(^|\s)(//|[#;](?=\s))", r"\1_", line)
         written.append(re.sub(r"[{}\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", line) or "joint")
-    return unique(written)
+    return make_unique(written)
 
 
 def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int, can_end: bool) -> list[str]:

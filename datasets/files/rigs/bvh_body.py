@@ -31,10 +31,10 @@ from .rig import RiggedMotion
 from .stretching import (
     StretchedLeg,
     check_bones,
+    compute_world_poses,
     find_stretching_legs,
     match_ankles_to_body,
     match_ankles_to_file,
-    world_poses_of,
 )
 
 _HELD_M = 0.01
@@ -47,7 +47,7 @@ _GOES_ON = 0.5
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:
     """Open the body's motion in a BVH file."""
-    return open_rigged(path, _believe_frame_time(read_bvh(path, reading.metres_per_unit, reading.fps)), reading)
+    return open_rigged(path, _judge_frame_time(read_bvh(path, reading.metres_per_unit, reading.fps)), reading)
 
 
 def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axis: int | None = None) -> MotionFile:
@@ -65,7 +65,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
         f"{KEY_POSES_FPS:g}, or pass the real frame rate with --fps"
     )
     notes = (*clip.notes, *check_bones(clip))
-    body = body_of(clip)
+    body = extract_body(clip)
     upright = turn_upright(body, reading.up, format_axis)
     check_units_agree(upright.motion, clip.metres_per_unit, reading)
     followers = find_all_followers(clip)
@@ -83,7 +83,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
         write_bvh(target, with_body(clip, changed, followers))
         if not has_hinges:
             return
-        written = body_of(read_bvh(target, clip.metres_per_unit))
+        written = extract_body(read_bvh(target, clip.metres_per_unit))
         joints = [written.skeleton.names.index(name) for name in changed.skeleton.names]  # end sites may be new
         distances_m = norms(joint_positions(written)[:, joints] - joint_positions(changed)).max(axis=0)
         if distances_m.max() > _HELD_M:
@@ -118,7 +118,7 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
     return replace(_at_frame_numbers(clip, frame_numbers, SAMPLED_FPS), notes=(*clip.notes, FileNote(words, "--fps")))
 
 
-def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
+def _judge_frame_time(clip: RiggedMotion) -> RiggedMotion:
     """Decide whether a frame time of 1 s is real or a placeholder.
 
     Between frames of a recording, the body moves a little and keeps its direction. Between key poses, it moves far and
@@ -140,7 +140,7 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
     return replace(clip, motion=replace(clip.motion, fps=1.0), placeholder_rate=None)
 
 
-def body_of(clip: RiggedMotion) -> Motion:
+def extract_body(clip: RiggedMotion) -> Motion:
     """Return the body's motion, with the pelvis as its root.
 
     Joints above the pelvis are dropped, because they may belong to a scene or a prop. If body parts are not below the
@@ -154,7 +154,7 @@ def body_of(clip: RiggedMotion) -> Motion:
         return recognize_parts(Rerooted(clip.motion.skeleton, pelvis).view(clip.motion))
     skeleton = clip.motion.skeleton
     joints = np.flatnonzero(skeleton.descendants[pelvis]).tolist()
-    position_m, orientation = _world_pose(clip, pelvis)
+    position_m, orientation = _compute_world_pose(clip, pelvis)
     offsets_m = skeleton.offsets_m[joints]
     offsets_m[0] = 0
     names = tuple(skeleton.names[joint] for joint in joints)
@@ -173,7 +173,7 @@ def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
     stretching_legs = find_stretching_legs(clip)
     if not stretching_legs:
         return followers
-    written = with_body(clip, body_of(clip), ())
+    written = with_body(clip, extract_body(clip), ())
     return (*(StretchedLeg.from_clips(leg, clip, written) for leg in stretching_legs), *followers)
 
 
@@ -196,21 +196,21 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
         return replace(clip, motion=body)
     if has_parts_outside_pelvis(clip.motion.skeleton):
         return replace(clip, motion=Rerooted(clip.motion.skeleton, pelvis).restore(body))
-    clip = _lasting(clip, len(body))
+    clip = _stretch_in_time(clip, len(body))
     rotations = clip.motion.rotations.copy()
     rotations[:, clip.motion.skeleton.descendants[pelvis]] = body.rotations
-    parent_m, parent = _world_pose(clip, clip.motion.skeleton.parents[pelvis])
+    parent_m, parent = _compute_world_pose(clip, clip.motion.skeleton.parents[pelvis])
     to_parent = invert(parent)
     rotations[:, pelvis] = compose(to_parent, body.rotations[:, 0])
     if sum(name.endswith("position") for name in clip.channels[pelvis]) == 3:
         stretches_m = {**clip.stretches_m, pelvis: rotate(to_parent, body.root_m - parent_m)}
         moved = replace(clip.motion, rotations=rotations, fps=body.fps)
         return replace(clip, motion=moved, stretches_m=stretches_m)
-    root_m = clip.motion.root_m + body.root_m - _world_pose(clip, pelvis)[0]
+    root_m = clip.motion.root_m + body.root_m - _compute_world_pose(clip, pelvis)[0]
     return replace(clip, motion=replace(clip.motion, root_m=root_m, rotations=rotations, fps=body.fps))
 
 
-def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
+def _stretch_in_time(clip: RiggedMotion, frames: int) -> RiggedMotion:
     """Return the clip, stretched in time to this number of frames.
 
     A clip that has this length or only one frame is returned unchanged, and so is any clip if one frame is asked for.
@@ -242,7 +242,7 @@ def _check_rigid(clip: RiggedMotion, joint: int) -> None:
         )
 
 
-def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, np.ndarray]:
+def _compute_world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, np.ndarray]:
     """Return a joint's positions (T, 3) and orientations (T, 4) in the file's world."""
-    positions_m, orientations = world_poses_of(clip)
+    positions_m, orientations = compute_world_poses(clip)
     return positions_m[:, joint], orientations[:, joint]

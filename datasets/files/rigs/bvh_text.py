@@ -237,7 +237,7 @@ class _Scanner:
 
     def number(self, word: str) -> float:
         """Parse a word as a number, or return NaN."""
-        return _number(self.replace_decimal_commas(word))
+        return _parse_number(self.replace_decimal_commas(word))
 
     def replace_decimal_commas(self, text: str) -> str:
         """Replace decimal commas by points.
@@ -268,7 +268,7 @@ class _Scanner:
         return match
 
 
-def _number(word: str) -> float:
+def _parse_number(word: str) -> float:
     """Parse a word as a number, or return NaN."""
     try:
         return float(word)
@@ -501,7 +501,7 @@ def is_end_sound(lines: Sequence[str], channels: int) -> bool:
     because such a row is dropped anyway.
     """
     *words, end = " ".join(lines[-ROWS_AT_END:]).split()
-    if sum(len(line.split()) for line in lines) % channels or np.isnan(_number(end)):
+    if sum(len(line.split()) for line in lines) % channels or np.isnan(_parse_number(end)):
         return True
     if {line.split()[-1] for line in lines} == {end}:
         return True
@@ -544,7 +544,7 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
 
     for number, line in lines:
         words = line.split()
-        values = [_number(word) for word in words]
+        values = [_parse_number(word) for word in words]
         bad = next((index for index, value in enumerate(values) if not abs(value) <= LARGEST), None)
         if not pending:
             first_line = number

@@ -25,7 +25,7 @@ from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
 from . import gltf
 from .animations import collect_animations, read_animation, write_new_file
-from .rig import LARGEST, MIN_BODY, Rig, Tracks, motion_of, top_joint, tree_of
+from .rig import LARGEST, MIN_BODY, Rig, Tracks, build_motion, find_top_joint, find_tree
 
 _PROPERTIES = {"translation": (slice(0, 3), 1e-6), "rotation": (slice(3, 7), 1e-7), "scale": (slice(7, 10), 1e-7)}
 """Columns of each property in a node's transform, and the largest change that does not count as motion."""
@@ -76,7 +76,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
     for stack, poses in zip(stacks, _sample(path, rig, stacks, fps), strict=True):
         tracks = _find_tracks(path, rig, poses)
         stack_rig = rig.apply_median_scales(tracks)
-        motion = replace(motion_of(stack_rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
+        motion = replace(build_motion(stack_rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
         animations.append(read_animation(stack_rig, motion, tracks, reading, reading.metres_per_unit))
     meshes = int(facts["meshes"])
     notes = [*filter(None, [sampling_note]), *left_out]
@@ -99,7 +99,7 @@ def _find_tree(
     people = _separate_people(bones, parents, names)
     skeleton = max(people, key=len) if len(people) > 1 else bones
     try:
-        tree = tree_of(skeleton, parents)
+        tree = find_tree(skeleton, parents)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     others = set(bones) - set(tree)
@@ -114,7 +114,7 @@ def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequen
     skeletons: dict[int, list[int]] = {}
     all_bones = set(bones)
     for bone in bones:
-        skeletons.setdefault(top_joint(bone, all_bones, parents), []).append(bone)
+        skeletons.setdefault(find_top_joint(bone, all_bones, parents), []).append(bone)
     people = []
     for skeleton in skeletons.values():
         if len(skeleton) > MAX_JOINTS:

@@ -23,7 +23,7 @@ from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 
 from .rig import RiggedMotion
-from .stretching import StretchedLeg, world_poses_of
+from .stretching import StretchedLeg, compute_world_poses
 
 _MOVES_M = 0.02
 """Displacement relative to its parent above which a helper counts as animated, in m."""
@@ -57,7 +57,7 @@ class Follower:
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
         """Put the joint back to its pose relative to the leader."""
         parent = clip.motion.skeleton.parents[self.joint]
-        positions_m, orientations = world_poses_of(clip)
+        positions_m, orientations = compute_world_poses(clip)
         position_m, orientation = self.pose(positions_m[:, self.leader], orientations[:, self.leader])
         to_parent = invert(orientations[:, parent])
         track_m = rotate(to_parent, position_m - positions_m[:, parent])
@@ -261,7 +261,7 @@ def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
     leaders = [joint for joint, part in enumerate(skeleton.parts) if part]
     if not helpers or not leaders:
         return []
-    positions_m, orientations = world_poses_of(clip)
+    positions_m, orientations = compute_world_poses(clip)
     followers = []
     for joint in sorted(helpers):
         offsets_m = positions_m[:, joint, None] - positions_m[:, leaders]

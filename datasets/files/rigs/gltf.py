@@ -62,7 +62,7 @@ def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
     """
     if path.suffix.lower() not in (".glb", ".gltf"):
         raise SettingError(f"{path}: glTF files end in .glb or .gltf")
-    write_document(path, _document(motion, *more))
+    write_document(path, _build_document(motion, *more))
 
 
 def write_vrma(path: Path, motion: Motion) -> None:
@@ -79,23 +79,23 @@ def write_vrma(path: Path, motion: Motion) -> None:
         joint = body.skeleton.joint(part)
         if joint is not None:
             bones[bone] = {"node": joint}
-    document = _document(body, at_rest=True)
+    document = _build_document(body, at_rest=True)
     content = dict(document.content)
     content["extensionsUsed"] = ["VRMC_vrm_animation"]
     content["extensions"] = {"VRMC_vrm_animation": {"specVersion": "1.0", "humanoid": {"humanBones": bones}}}
     write_document(path, replace(document, content=content))
 
 
-def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
+def _build_document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
     """Build a document with joints, skin and visible bones, posed as in the first frame.
 
     With `at_rest`, it has only the joints, in the rest pose on the floor.
     """
     numbers = AccessorNumbers()
-    nodes = _nodes_at_rest(motion.skeleton)
+    nodes = _build_nodes(motion.skeleton)
     skin = {} if at_rest else _attach_skin(motion, nodes, numbers)
     top = 0 if at_rest else len(nodes) - 1
-    animations = [_animation(moving, numbers) for moving in (motion, *more)]
+    animations = [_build_animation(moving, numbers) for moving in (motion, *more)]
     document = {
         "asset": {"version": "2.0", "generator": GENERATOR},
         "scene": 0,
@@ -110,7 +110,7 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
     return Document(document, (bytes(numbers.buffer),))
 
 
-def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
+def _build_nodes(skeleton: Skeleton) -> list[dict[str, Any]]:
     """Return nodes at rest in the skeleton's order, with the lowest joint on the floor."""
     nodes: list[dict[str, Any]] = []
     for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True):
@@ -140,7 +140,7 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorN
     bound[:, 3, :3] = -motion.skeleton.rest_positions_m  # transposed, as glTF writes columns
     matrices = numbers.add(bound.reshape(-1, 16))
     skin = {"joints": list(joints), "skeleton": 0, "inverseBindMatrices": matrices}
-    bones = _mesh(motion.skeleton, numbers)
+    bones = _build_mesh(motion.skeleton, numbers)
     if bones is None:
         nodes.append({"name": "armature", "children": [0]})
         return {"skins": [skin]}
@@ -150,7 +150,7 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorN
     return {"skins": [skin], "meshes": [mesh], "materials": [_MATERIAL]}
 
 
-def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None:
+def _build_mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None:
     """Build an octahedron for each bone at rest, from parent to joint.
 
     Triangles share no vertices, so that edges look sharp. Returns None if no bone is long enough to be drawn.
@@ -183,7 +183,7 @@ def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None
     return {"attributes": attributes, "material": 0}
 
 
-def _animation(motion: Motion, numbers: AccessorNumbers) -> dict[str, Any]:
+def _build_animation(motion: Motion, numbers: AccessorNumbers) -> dict[str, Any]:
     """Build the animation of the root translation and all rotations, with linear interpolation."""
     time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
     rotations = make_continuous(motion.rotations)

@@ -28,7 +28,7 @@ from .animations import Animation, collect_animations, read_animation
 from .bvh_body import find_all_followers, with_body
 from .gltf import GENERATOR, VRM_BONES
 from .gltf_document import DAMAGES, Document, numbers, read_document, with_tracks, write_document
-from .rig import ANIMATED, LARGEST, MIN_BODY, MIN_LENGTH, Rig, motion_of, top_joint, tree_of
+from .rig import ANIMATED, LARGEST, MIN_BODY, MIN_LENGTH, Rig, build_motion, find_top_joint, find_tree
 
 _REST = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
 """Default transform of a node."""
@@ -72,10 +72,10 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
         check_size(path, [(0, 0)] * len(jobs), beside)
         key_count = 0
         for body, index in jobs:
-            tables = {sampler["input"] for _, sampler in _channels(document, body.rig, index)}
+            tables = {sampler["input"] for _, sampler in _list_channels(document, body.rig, index)}
             key_count += sum(int(document.items("accessors")[table]["count"]) for table in tables)
         check_unpacked("its key frames", 8 * key_count, stored=beside)  # many animations may share key times
-        clocks = [make_key_clock(_keys_s(document, body.rig, index)) for body, index in jobs]
+        clocks = [make_key_clock(_read_keys_s(document, body.rig, index)) for body, index in jobs]
         sizes = [(clock.frames, len(body.rig.nodes)) for (body, _), clock in zip(jobs, clocks, strict=True)]
         check_size(path, sizes, beside, BYTES_PER_SAMPLED_JOINT)
         clips = []
@@ -103,9 +103,9 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
 def _find_bodies(document: Document) -> list[_Body]:
     """Find the animated bodies, one per skeleton."""
     nodes = document.items("nodes")
-    parents = _parents(nodes)
-    moved = [_moved_nodes(animation) for animation in document.items("animations")]
-    bones = _vrm_bones(document)
+    parents = _find_parents(nodes)
+    moved = [_find_moved_nodes(animation) for animation in document.items("animations")]
+    bones = _find_vrm_bones(document)
     skins = [set(skin["joints"]) for skin in document.items("skins")]
     moved_nodes = set().union(*moved)
     skeletons = _separate_skeletons([*skins, set(bones.values())], parents, moved_nodes)
@@ -113,12 +113,12 @@ def _find_bodies(document: Document) -> list[_Body]:
         skeletons = [set().union(*skins, bones.values(), moved_nodes)]
     bodies = []
     for skeleton in skeletons:
-        tree = tree_of(skeleton, parents)
+        tree = find_tree(skeleton, parents)
         joints = skeleton if len(skeletons) > 1 else set(tree)
         animations = tuple(index for index, some in enumerate(moved) if some & joints)
         names = [str(nodes[node].get("name") or f"node {node}") for node in tree]
-        rest = [_rest(nodes[node]) for node in tree]
-        rig = Rig.from_tree(tree, parents, names, rest, _vrm_parts(bones, tree))
+        rest = [_read_rest(nodes[node]) for node in tree]
+        rig = Rig.from_tree(tree, parents, names, rest, _find_vrm_parts(bones, tree))
         rig = replace(rig, bind=_find_bind_positions(document, rig))
         first = next((joint for joint, node in enumerate(tree) if node in skeleton), 0)
         name = rig.names[first] if len(skeletons) > 1 else ""
@@ -159,7 +159,7 @@ def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved
     joints = set().union(*skins)
     skeletons: list[set[int]] = []
     for skin in filter(None, skins):
-        merged = skin | {top_joint(joint, joints, parents) for joint in skin}
+        merged = skin | {find_top_joint(joint, joints, parents) for joint in skin}
         apart = [skeleton for skeleton in skeletons if not skeleton & merged]
         skeletons = [*apart, merged.union(*(skeleton for skeleton in skeletons if skeleton & merged))]
     large = [skeleton for skeleton in skeletons if len(skeleton) >= MIN_BODY]
@@ -168,7 +168,7 @@ def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved
     return [skeleton for skeleton in large if skeleton & moved]
 
 
-def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
+def _find_parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
     parents = [-1] * len(nodes)
     for index, node in enumerate(nodes):
         for child in node.get("children") or ():
@@ -178,7 +178,7 @@ def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
     return parents
 
 
-def _moved_nodes(animation: dict[str, Any]) -> set[int]:
+def _find_moved_nodes(animation: dict[str, Any]) -> set[int]:
     """Return the nodes that an animation rotates or translates."""
     moved = set()
     for channel in animation["channels"]:
@@ -188,7 +188,7 @@ def _moved_nodes(animation: dict[str, Any]) -> set[int]:
     return moved
 
 
-def _vrm_bones(document: Document) -> dict[str, int]:
+def _find_vrm_bones(document: Document) -> dict[str, int]:
     """Return the nodes of VRM's bones by bone name, in any version of VRM."""
     extensions = document.content.get("extensions") or {}
     for name in ("VRMC_vrm_animation", "VRMC_vrm"):
@@ -201,7 +201,7 @@ def _vrm_bones(document: Document) -> dict[str, int]:
     return {}
 
 
-def _vrm_parts(bones: Mapping[str, int], tree: Sequence[int]) -> tuple[str, ...]:
+def _find_vrm_parts(bones: Mapping[str, int], tree: Sequence[int]) -> tuple[str, ...]:
     spine = [tree.index(bones[bone]) for bone in _VRM_SPINE if bones.get(bone) in tree]
     parts = [""] * len(tree)
     for part, joint in spine_parts(spine).items():
@@ -212,7 +212,7 @@ def _vrm_parts(bones: Mapping[str, int], tree: Sequence[int]) -> tuple[str, ...]
     return tuple(parts)
 
 
-def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
+def _read_rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
     rest = {name: np.array(node.get(name, default), dtype=float) for name, default in _REST.items()}
     if "matrix" in node:
         matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
@@ -227,7 +227,7 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
     return rest
 
 
-def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _list_channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Return the channels that animate the rig, each with its sampler.
 
     If several channels animate the same property, the last one counts.
@@ -242,9 +242,9 @@ def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[s
     return [(channel, content["samplers"][channel["sampler"]]) for channel in channels.values()]
 
 
-def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
+def _read_keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
     """Return the key times of an animation's tracks. Tracks that share an accessor share the array."""
-    accessors = [sampler["input"] for _, sampler in _channels(document, rig, animation)]
+    accessors = [sampler["input"] for _, sampler in _list_channels(document, rig, animation)]
     times_s = {accessor: numbers(document, accessor)[:, 0] for accessor in dict.fromkeys(accessors)}
     return [times_s[accessor] for accessor in accessors]
 
@@ -253,8 +253,8 @@ def _read_clip(document: Document, body: _Body, index: int, clock: KeyClock, pat
     """Read a body's animation, sampled at the times of the clock."""
     rig = body.rig
     tracks: dict[tuple[int, str], np.ndarray] = {}
-    channels = _channels(document, rig, index)
-    for (channel, sampler), keys_s in zip(channels, _keys_s(document, rig, index), strict=True):
+    channels = _list_channels(document, rig, index)
+    for (channel, sampler), keys_s in zip(channels, _read_keys_s(document, rig, index), strict=True):
         kind = channel["target"]["path"]
         if kind not in _REST:
             continue
@@ -265,7 +265,7 @@ def _read_clip(document: Document, body: _Body, index: int, clock: KeyClock, pat
     rig = rig.apply_median_scales(tracks)
     name = str(document.items("animations")[index].get("name") or "")
     label = f"{name} ({body.name})" if body.name else name
-    motion = replace(motion_of(rig, tracks, clock.frames, clock.fps), label=label, source=str(path))
+    motion = replace(build_motion(rig, tracks, clock.frames, clock.fps), label=label, source=str(path))
     unit_m = reading.metres_per_unit
     if unit_m is None and document.content["asset"].get("generator") == GENERATOR:
         unit_m = 1.0  # glTF's unit is the metre, but files of other programs do not always keep to it
@@ -304,7 +304,7 @@ def _sample_channel(
         last_keys = np.searchsorted(times_s, at_s + 1e-6, side="right") - 1
         return values[np.maximum(last_keys, 0)]
     if interpolation == "CUBICSPLINE":
-        return _spline(times_s, values[0::3], values[1::3], values[2::3], at_s)
+        return _evaluate_spline(times_s, values[0::3], values[1::3], values[2::3], at_s)
     distinct = np.concatenate([[True], np.diff(times_s) > 0])
     times_s = times_s[distinct]
     values = values[distinct]
@@ -314,7 +314,7 @@ def _sample_channel(
     return np.stack([np.interp(at_s, times_s, column) for column in values.T], axis=1)
 
 
-def _spline(
+def _evaluate_spline(
     times_s: np.ndarray, incoming: np.ndarray, values: np.ndarray, outgoing: np.ndarray, at_s: np.ndarray
 ) -> np.ndarray:
     """Evaluate cubic Hermite splines whose slopes may differ before and after a key.

@@ -67,14 +67,14 @@ def read_document(path: Path) -> Document:
             f'{path}: not a glTF file: expected it to begin with "glTF" (.glb) or "{{" (.gltf), but it {begins}'
         )
     try:
-        text, chunk = _chunks(data) if is_binary else (data, b"")
+        text, chunk = _split_chunks(data) if is_binary else (data, b"")
         content = parse_json(text, path)
         version = str(content["asset"]["version"])
         if not version.startswith("2"):
             raise InputError(f"{path}: expected glTF 2.0, got version {version[:20]}")
         if _COMPRESSION in (content.get("extensionsRequired") or []):
             raise InputError(f"{path}: the numbers are compressed ({_COMPRESSION}); export without compression")
-        buffers = _buffers(path, content.get("buffers") or [], data, chunk)
+        buffers = _read_buffers(path, content.get("buffers") or [], data, chunk)
     except InputError:
         raise
     except (*DAMAGES, json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -82,7 +82,7 @@ def read_document(path: Path) -> Document:
     return Document(content, buffers)
 
 
-def _chunks(data: bytes) -> tuple[bytes, bytes]:
+def _split_chunks(data: bytes) -> tuple[bytes, bytes]:
     """Return the JSON text and the numbers of a .glb, which are its first chunks of either kind."""
     chunks: dict[bytes, bytes] = {}
     start = 12
@@ -97,7 +97,7 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
     return chunks.get(b"JSON", b""), chunks.get(b"BIN\0", b"")
 
 
-def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
+def _read_buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
     """Read all buffers.
 
     Raises InputError if together they take too much memory, as many copies of one file may.
@@ -106,7 +106,7 @@ def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: byte
     buffers: list[bytes] = []
     size = 0
     for entry in entries:
-        content = _buffer(path, entry, chunk, beside)
+        content = _read_buffer(path, entry, chunk, beside)
         length = int(entry["byteLength"])
         if not 0 <= length <= len(content):
             raise InputError(f"{path}: expected a buffer of {length} bytes, got {len(content)}")
@@ -116,7 +116,7 @@ def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: byte
     return tuple(buffers)
 
 
-def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, bytes]) -> bytes:
+def _read_buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, bytes]) -> bytes:
     """Read a buffer. Files beside the document are read once and kept in `beside`."""
     uri = entry.get("uri")
     if uri is None:

@@ -122,7 +122,7 @@ class Rig:
         return cls(
             nodes=tuple(tree),
             parents=tuple(joint_of_node.get(parents[node], -1) for node in tree),
-            names=unique(names),
+            names=make_unique(names),
             parts=tuple(parts or [""] * len(tree)),
             rest=tuple(rest),
         )
@@ -167,7 +167,7 @@ class Rig:
         Raises:
             InputError: A node's scale is too uneven or changes too much. The message names the node.
         """
-        paths = [list(_path_up(self.parents, joint)) for joint, part in enumerate(parts) if part]
+        paths = [list(_walk_up(self.parents, joint)) for joint, part in enumerate(parts) if part]
         for joint in sorted(set(chain(*paths))):
             scale = np.abs(self.rest[joint]["scale"])
             if np.ptp(scale) > _STRETCHED * scale.max():
@@ -216,7 +216,7 @@ class Rig:
         return np.array([1.0 if parent < 0 else self.scales[parent] for parent in self.parents])
 
 
-def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
+def find_tree(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
     """Find the tree of joints and all their ancestors, parents first.
 
     Args:
@@ -230,7 +230,7 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
     """
     joints = set(joints)
     _check_count(joints)
-    nodes = sorted({node for joint in joints for node in _path_up(parents, joint)})
+    nodes = sorted({node for joint in joints for node in _walk_up(parents, joint)})
     _check_count(nodes)
     children: dict[int, list[int]] = defaultdict(list)
     for node in nodes:
@@ -243,7 +243,7 @@ def _check_count(nodes: Collection[int]) -> None:
         raise InputError(f"expected a skeleton of at most {MAX_JOINTS} joints, got {len(nodes)}")
 
 
-def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
+def find_top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
     """Return the topmost ancestor of a joint that is a joint, or the joint itself.
 
     The search covers as many levels as a skeleton may have.
@@ -258,7 +258,7 @@ def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
     return top
 
 
-def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
+def _walk_up(parents: Sequence[int], node: int) -> Iterator[int]:
     """Yield a node and its ancestors, nearest first."""
     for _ in range(MAX_LEVELS):
         if not 0 <= node < len(parents):
@@ -280,7 +280,7 @@ def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequ
     return order
 
 
-def unique(names: Sequence[str]) -> tuple[str, ...]:
+def make_unique(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names with numbers after repeated ones."""
     numbered: dict[str, None] = {}
     latest_numbers: dict[str, int] = {}
@@ -312,7 +312,7 @@ def warn_of_changed_names(kind: str, names: Sequence[str], written: Sequence[str
         warnings.warn(note, stacklevel=2)
 
 
-def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
+def build_motion(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
     """Build the rig's motion in the file's unit.
 
     Args:

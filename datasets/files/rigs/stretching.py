@@ -51,8 +51,8 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
         InputError: Bones stretch, or positions are in the world. The message names the worst bone and its lengths.
     """
     skeleton = clip.motion.skeleton
-    joints = [joint for joint in _inside_body(skeleton) if joint in clip.stretches_m]
-    limbs = _joints_of_limbs(skeleton)
+    joints = [joint for joint in _list_body_joints(skeleton) if joint in clip.stretches_m]
+    limbs = _find_limb_ends(skeleton)
     excesses_m: list[tuple[float, int, float, float]] = []
     trunk_m: dict[int, float] = {}
     for joint in joints:
@@ -83,7 +83,7 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
     return (FileNote(words, topic="bones"),) if most_m > _SOCKET_M else ()
 
 
-def _inside_body(skeleton: Skeleton) -> list[int]:
+def _list_body_joints(skeleton: Skeleton) -> list[int]:
     """List the joints below the top of the body that are body parts or lead to one.
 
     The top is the pelvis. Without a pelvis it is the lowest joint that carries all parts, because its motion moves the
@@ -119,7 +119,7 @@ def _is_alike(vectors_m: np.ndarray, length_m: float) -> bool:
     return bool(abs(median(norms(vectors_m)) - length_m) < _LIMB_STRETCH * length_m)
 
 
-def _joints_of_limbs(skeleton: Skeleton) -> set[int]:
+def _find_limb_ends(skeleton: Skeleton) -> set[int]:
     """Return the joints at the lower ends of arm and leg bones."""
     joints: set[int] = set()
     for first, last in _LIMBS:
@@ -169,11 +169,11 @@ class StretchedLeg:
 
 def _measure_reach_m(leg: _Leg, clip: RiggedMotion) -> np.ndarray:
     """Return a leg's reach (T,) from hip to ankle."""
-    positions_m, _ = world_poses_of(clip)
+    positions_m, _ = compute_world_poses(clip)
     return norms(positions_m[:, leg.ankle] - positions_m[:, leg.hip])
 
 
-def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
+def compute_world_poses(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
     """Return positions (T, J, 3) and orientations (T, J, 4) in the world, with bones that stretch as in the file."""
     skeleton = clip.motion.skeleton
     positions_m, orientations = forward_kinematics(skeleton, clip.motion.root_m, clip.motion.rotations)
@@ -195,11 +195,11 @@ def match_ankles_to_file(body: Motion, clip: RiggedMotion) -> Motion:
     legs = find_stretching_legs(clip)
     if not legs:
         return body
-    positions_m, _ = world_poses_of(clip)
+    positions_m, _ = compute_world_poses(clip)
     for leg in legs:
         rigid_m, orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
         moved = _Leg(*(body.skeleton.names.index(clip.motion.skeleton.names[joint]) for joint in leg))
-        rotations = _reach(body, moved, rigid_m, orientations, positions_m[:, leg.ankle])
+        rotations = _solve_leg_ik(body, moved, rigid_m, orientations, positions_m[:, leg.ankle])
         body = replace(body, rotations=rotations)
     return body
 
@@ -211,9 +211,9 @@ def match_ankles_to_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
         return clip
     rigid_m, _ = forward_kinematics(body.skeleton, body.root_m, body.rotations)
     for leg in legs:
-        positions_m, orientations = world_poses_of(clip)
+        positions_m, orientations = compute_world_poses(clip)
         ankle = body.skeleton.names.index(clip.motion.skeleton.names[leg.ankle])
-        rotations = _reach(clip.motion, leg, positions_m, orientations, rigid_m[:, ankle])
+        rotations = _solve_leg_ik(clip.motion, leg, positions_m, orientations, rigid_m[:, ankle])
         clip = replace(clip, motion=replace(clip.motion, rotations=rotations))
     return clip
 
@@ -237,7 +237,7 @@ def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
     return legs
 
 
-def _reach(
+def _solve_leg_ik(
     motion: Motion, leg: _Leg, positions_m: np.ndarray, orientations: np.ndarray, target_m: np.ndarray
 ) -> np.ndarray:
     """Solve two-bone inverse kinematics for an ankle target (T, 3).
@@ -258,7 +258,7 @@ def _reach(
     bend_rad = np.arccos(np.clip(cosine, -1, 1))
     own_cosine = dot(thigh_m, shank_m) / (thigh_length_m * shank_length_m)
     own_bend_rad = np.arccos(np.clip(own_cosine, -1, 1))
-    axis = _knee_axis(thigh_m, shank_m, orientations[:, leg.hip])
+    axis = _compute_knee_axes(thigh_m, shank_m, orientations[:, leg.hip])
     knee_rotation = quaternions(axis * (bend_rad - own_bend_rad)[:, None])
     bent_m = thigh_m + rotate(knee_rotation, shank_m)
     hip_rotation = shortest_turn(bent_m, target_m - hip_m)
@@ -275,7 +275,7 @@ def _reach(
     return rotations
 
 
-def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.ndarray:
+def _compute_knee_axes(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.ndarray:
     """Return the knee axes (T, 3) in the world, which are perpendicular to thigh and shank.
 
     For a straight leg, the axis is the mean one in the thigh's frame, whose orientations are `hip` (T, 4).

@@ -26,7 +26,7 @@ from ..native.child_process import ask_reader, limit_time_s
 from ..sampling import make_key_clock
 from ..skeletons.reading import Reading
 from .animations import collect_animations, read_animation, write_new_file
-from .rig import ANIMATED, LARGEST, Rig, motion_of, tree_of, unique, warn_of_changed_names
+from .rig import ANIMATED, LARGEST, Rig, build_motion, find_tree, make_unique, warn_of_changed_names
 
 SUFFIXES = (".usda", ".usdc", ".usd")
 _GENERATOR = "selfcorrect"
@@ -86,7 +86,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
                 for kind, own in _PROPERTIES.items():
                     if kind == "rotation" or np.ptp(poses[:, joint, own], axis=0).max() > ANIMATED:
                         tracks[index, kind] = poses[:, joint, own]
-            motion = motion_of(rig, tracks, clock.frames, clock.fps)
+            motion = build_motion(rig, tracks, clock.frames, clock.fps)
             label = clip["animation"].rsplit("/", 1)[-1]
             motion = replace(motion, label=label, source=str(path))
             animations.append(read_animation(rig, motion, tracks, reading, unit_m))
@@ -113,7 +113,7 @@ def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:
         while above and above not in joint_of_path:  # UsdSkel allows paths that skip joints
             above = above.rpartition("/")[0]
         parents.append(joint_of_path.get(above, -1))
-    return parents, tree_of(range(len(joints)), parents)
+    return parents, find_tree(range(len(joints)), parents)
 
 
 def write_usd(path: Path, *motions: Motion) -> None:
@@ -143,7 +143,7 @@ def write_usd(path: Path, *motions: Motion) -> None:
 def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: float) -> None:
     """Define the root, the skeleton and the animation of a motion."""
     usd.UsdSkel.Root.Define(stage, top)
-    identifiers = _identifiers(motion.skeleton.names, usd.Tf.MakeValidIdentifier)
+    identifiers = _make_identifiers(motion.skeleton.names, usd.Tf.MakeValidIdentifier)
     paths: list[str] = []  # UsdSkel names a joint by its path from the root
     for identifier, parent in zip(identifiers, motion.skeleton.parents, strict=True):
         paths.append(identifier if parent < 0 else f"{paths[parent]}/{identifier}")
@@ -151,23 +151,23 @@ def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: fl
     # At rest, all rotations are the identity, and the root is at the origin.
     skeleton = usd.UsdSkel.Skeleton.Define(stage, f"{top}/skeleton")
     skeleton.CreateJointsAttr(joints)
-    skeleton.CreateRestTransformsAttr(_translations(usd, motion.skeleton.offsets_m))
-    skeleton.CreateBindTransformsAttr(_translations(usd, motion.skeleton.rest_positions_m))
+    skeleton.CreateRestTransformsAttr(_make_translations(usd, motion.skeleton.offsets_m))
+    skeleton.CreateBindTransformsAttr(_make_translations(usd, motion.skeleton.rest_positions_m))
     binding = usd.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
     binding.CreateAnimationSourceRel().SetTargets([usd.Sdf.Path(f"{top}/animation")])
     _define_animation(stage, usd, f"{top}/animation", joints, motion, codes_per_s)
 
 
-def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:
+def _make_identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:
     """Convert names to valid, unique USD identifiers, and warn of names that change."""
     identifiers: Sequence[str] = [name.encode(errors="replace").decode() for name in names]
-    while identifiers != (valid := tuple(map(identifier, unique(identifiers)))):
+    while identifiers != (valid := tuple(map(identifier, make_unique(identifiers)))):
         identifiers = valid
     warn_of_changed_names("USD", names, valid)
     return valid
 
 
-def _translations(usd: Any, offsets_m: np.ndarray) -> Any:
+def _make_translations(usd: Any, offsets_m: np.ndarray) -> Any:
     matrices = np.tile(np.eye(4), (len(offsets_m), 1, 1))
     matrices[:, 3, :3] = offsets_m  # USD multiplies rows by matrices
     return usd.Vt.Matrix4dArray.FromNumpy(matrices)

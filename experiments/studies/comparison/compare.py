@@ -132,11 +132,11 @@ def arms_of(
         raise SettingError(f"all arms of a comparison need the same number of generations: {listed}")
     arms = tuple(read_loop_arm(loop_arm, name) for name, loop_arm in loop_arms.items())
     baseline = next((arm.key for arm in arms if arm.is_baseline), "")
-    references = {arm.key: _plain(arm.key, loop_arms) or baseline for arm in arms if not arm.is_baseline}
+    references = {arm.key: _find_uncorrected(arm.key, loop_arms) or baseline for arm in arms if not arm.is_baseline}
     return arms, references, next(iter(lengths.values()))
 
 
-def _plain(name: str, arms: Mapping[str, Arm]) -> str:
+def _find_uncorrected(name: str, arms: Mapping[str, Arm]) -> str:
     """Return the name of the same arm without correction, "" for none."""
     if arms[name].correction is None:
         return ""
@@ -243,9 +243,9 @@ class RealScores(Measure[Task]):
         """
         stream = run.stream.child("real")
         try:
-            scores = {"memoriser": _scores_of(task, task.real, stream)}
+            scores = {"memoriser": _score_real(task, task.real, stream)}
             if task.held_out is not None:
-                scores["held_out"] = _scores_of(task, task.held_out, stream.child("held out"))
+                scores["held_out"] = _score_real(task, task.held_out, stream.child("held out"))
         except Exception as error:  # an evaluation may ask a model for anything; the floor is not worth the run
             return {"missing": f"{type(error).__name__}: {error}"}
         values = {name: value for own in scores.values() for name, value in own.items()}
@@ -273,7 +273,7 @@ class Calibration(Measure[Task]):
         return as_json(asdict(calibration)) if all(map(math.isfinite, figures)) else {}
 
 
-def _scores_of(task: Task, data: Samples, stream: Stream) -> dict[str, float]:
+def _score_real(task: Task, data: Samples, stream: Stream) -> dict[str, float]:
     """Return real data's mean score per quality, as if a model had drawn the data."""
     return {name: float(np.mean(np.asarray(value))) for name, value in _evaluate_real(task, data, stream).items()}
 

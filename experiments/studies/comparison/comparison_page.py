@@ -69,9 +69,9 @@ class ComparisonPage(Page):
     def show(self, study: Study, outcome: Outcome) -> list[Section]:
         """Return the page of a finished comparison."""
         answer = format_headline(list_effects_by_share(outcome) or outcome.asked_effects) or NO_PAIRS
-        checks = check_claims(self.options.claims, _by_name(outcome))
+        checks = check_claims(self.options.claims, _list_curves_by_name(outcome))
         primary = [PRIMARY_NOTE.format(outcome.judged_metrics[0].name)] if self.options.primary else []
-        arms = _arms(outcome)
+        arms = _list_arms(outcome)
         facts = {
             **count_runs(study),
             "Tasks": ", ".join(outcome.curves),
@@ -174,7 +174,7 @@ def make_comparison_page(
     primary = {"primary": options.primary} if options.primary else {}
     counts = {"seeds": options.seeds, "first_seed": options.first_seed, "generations": generations}
     return ComparisonPage(
-        title=options.title or _question(arms),
+        title=options.title or _format_question(arms),
         settings={**counts, "better": dict(options.better), **primary},
         early=[*dict.fromkeys([*primary.values(), *options.better])],
         references=references,
@@ -218,7 +218,7 @@ def describe_calibrations(study: Study, outcome: Outcome) -> list[str]:
     return sentences
 
 
-def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
+def _list_curves_by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
     """Return all curves by claim name: the arm, after the task if there are several."""
     curves_by_name = {}
     for task, arms in outcome.curves.items():
@@ -230,7 +230,7 @@ def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
 
 def share_section(outcome: Outcome) -> Section:
     """Return the section of judged metrics by synthetic share, or over generations if only one share was run."""
-    picture = share_picture(outcome, outcome.judged_metrics, [describe_line(arm) for arm in _arms(outcome)])
+    picture = share_picture(outcome, outcome.judged_metrics, [describe_line(arm) for arm in _list_arms(outcome)])
     words = SHARE_CAPTION
     if not picture:
         picture = curve_grid(outcome.columns(), outcome.judged_metrics, outcome.levels)
@@ -277,7 +277,7 @@ def _count_digits(values: Sequence[np.ndarray]) -> int:
     return 2 if largest == 0 or not math.isfinite(largest) else min(max(2 - math.floor(math.log10(largest)), 0), 6)
 
 
-def _question(arms: Sequence[ArmSettings]) -> str:
+def _format_question(arms: Sequence[ArmSettings]) -> str:
     names = [name for name in dict.fromkeys(arm.corrector for arm in arms) if name != "none"]
     if not names:
         return "How do the loops compare?"
@@ -304,5 +304,5 @@ def _list_remarks(judged: Sequence[Metric], missing: str) -> list[str]:
     return remarks
 
 
-def _arms(outcome: Outcome) -> list[ArmSettings]:
+def _list_arms(outcome: Outcome) -> list[ArmSettings]:
     return list(next(iter(outcome.curves.values())))

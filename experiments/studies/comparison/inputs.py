@@ -128,7 +128,7 @@ class ComparisonInputs:
         if not isinstance(arm, Arm):
             return {f"the function that makes arm {name!r}": arm}
         code: dict[str, Any] = {}
-        for part in _correctors(arm.correction and arm.correction.corrector):
+        for part in _list_correctors(arm.correction and arm.correction.corrector):
             code[f"the corrector {name_of(part)!r} of arm {name!r}"] = part
         code[f"the policy of arm {name!r}"] = arm.policy
         code[f"the sampling bias of arm {name!r}"] = arm.bias
@@ -163,11 +163,11 @@ def pack(inputs: ComparisonInputs) -> bytes:
         ) from error
 
 
-def _correctors(corrector: Any) -> Iterator[Any]:
+def _list_correctors(corrector: Any) -> Iterator[Any]:
     """Yield the correctors inside a corrector: itself, or those that a chain or control of the library calls."""
     if parts := getattr(corrector, "parts", ()):
         for part in parts:
-            yield from _correctors(part)
+            yield from _list_correctors(part)
     elif corrector is not None:
         yield corrector
 

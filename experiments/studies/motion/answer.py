@@ -150,8 +150,10 @@ def conclude(outcome: Outcome) -> list[str]:
         if not found:
             continue
         generations = found[0].arm.last_generation
-        without = _join([ARTEFACTS[effect.metric.key].format(_mean_last(effect.reference, effect)) for effect in found])
-        corrected = _join([ARTEFACTS[effect.metric.key].format(_mean_last(effect.arm, effect)) for effect in found])
+        without = _join(
+            [ARTEFACTS[effect.metric.key].format(_average_last(effect.reference, effect)) for effect in found]
+        )
+        corrected = _join([ARTEFACTS[effect.metric.key].format(_average_last(effect.arm, effect)) for effect in found])
         name = _name_pair(outcome, pair)
         sentences.append(
             f"After {generations} generations without correction, feet {without}; {name}, they {corrected}."
@@ -162,7 +164,7 @@ def conclude(outcome: Outcome) -> list[str]:
     return sentences
 
 
-def _mean_last(curves: ArmCurves, effect: Effect) -> float:
+def _average_last(curves: ArmCurves, effect: Effect) -> float:
     return float(curves.last(effect.metric.key).mean())
 
 

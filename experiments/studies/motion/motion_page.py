@@ -276,7 +276,7 @@ def _list_facts(settings: MotionSettings, outcome: Outcome) -> dict[str, str]:
     return {
         "Data": f"{', '.join(settings.data)}: windows of {settings.frames} frames at {settings.fps:g} per second",
         "Training windows per seed": f"n = {settings.real_count}",
-        "Evaluated against": _reference_in_words(motion_data(settings, streams(settings.first_seed))),
+        "Evaluated against": _describe_reference(motion_data(settings, streams(settings.first_seed))),
         "Evaluated in each generation": (
             f"{settings.evaluated_count} raw samples, the same noise and labels in every arm"
         ),
@@ -287,7 +287,7 @@ def _list_facts(settings: MotionSettings, outcome: Outcome) -> dict[str, str]:
     }
 
 
-def _reference_in_words(data: MotionData) -> str:
+def _describe_reference(data: MotionData) -> str:
     count = len(data.reference)
     if data.held_out == "sources":
         return f"{count} real windows from other sources than the training windows; real against real compares the two"

@@ -250,7 +250,7 @@ class MotionSettings:
     def arm_settings(self, denoiser: str) -> dict[str, object]:
         """Return the settings an arm depends on as JSON values, beside the arm and the seed."""
         return {
-            **_fixed_settings(self.config()),
+            **_list_fixed_settings(self.config()),
             "steps": self.steps[denoiser],
             "initial_steps": self.initial_steps[denoiser],
         }
@@ -297,13 +297,13 @@ def find_engine(engine: str) -> str:
 
 def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
     """Return True if a requested config has all arms, seeds and generations of a recorded one, and perhaps more."""
-    if not _is_subset(_fixed_settings({**USUAL, **recorded}), _fixed_settings({**USUAL, **requested})):
+    if not _is_subset(_list_fixed_settings({**USUAL, **recorded}), _list_fixed_settings({**USUAL, **requested})):
         return False
     if recorded.get(SAMPLER_KEY, EARLIER_SAMPLER) != requested.get(SAMPLER_KEY, EARLIER_SAMPLER):
         return False
     if recorded["generations"] > requested["generations"]:
         return False
-    if not _seed_numbers(recorded) <= _seed_numbers(requested):
+    if not _list_seeds(recorded) <= _list_seeds(requested):
         return False
     requested_arms = {comparison["denoiser"]: comparison["arms"] for comparison in requested["comparisons"]}
     for comparison in recorded["comparisons"]:
@@ -313,11 +313,11 @@ def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
     return True
 
 
-def _seed_numbers(config: Mapping[str, Any]) -> set[int]:
+def _list_seeds(config: Mapping[str, Any]) -> set[int]:
     return set(range(config["first_seed"], config["first_seed"] + config["seeds"]))
 
 
-def _fixed_settings(config: Mapping[str, object]) -> dict[str, object]:
+def _list_fixed_settings(config: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in config.items() if name not in GROWING}
 
 

@@ -299,7 +299,7 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     """
     identities = {}
     for name in settings.own_correctors:
-        identities[_corrector_named(name)] = own_identity(name, limit_s)
+        identities[_describe_corrector(name)] = own_identity(name, limit_s)
     denoisers = set() if settings.generator else {preset(denoiser).config.denoiser for denoiser in settings.arms}
     if settings.generator:
         identities |= identify_generator(settings.generator[0])
@@ -318,7 +318,7 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     return identities
 
 
-def _corrector_named(corrector: str) -> str:
+def _describe_corrector(corrector: str) -> str:
     """A corrector in messages."""
     return f"corrector {corrector!r}"
 
@@ -329,7 +329,7 @@ def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: fl
     Raises:
         CorrectorError: A corrector fails; a corrector that answers differently each time is warned of.
     """
-    names = [name for name in settings.own_correctors if _corrector_named(name) in unknown]
+    names = [name for name in settings.own_correctors if _describe_corrector(name) in unknown]
     if not names:
         return
     stream = streams(settings.first_seed)

@@ -214,7 +214,7 @@ class MotionParts:
         elif self.settings.labels == "window":
             data_labels = real.labels
             real = Samples.real(real.values, torch.arange(len(real)))
-            fresh = Samples.real(fresh.values, _nearest_windows(self.evaluator, data.training, data.fresh))
+            fresh = Samples.real(fresh.values, _find_nearest_windows(self.evaluator, data.training, data.fresh))
         return MotionTask(
             model=self.make_model(denoiser, real, len(data_labels), sharing),
             real=real,
@@ -299,7 +299,7 @@ def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
     return Samples.real(codec.encode(windows.batch), torch.from_numpy(windows.labels))
 
 
-def _nearest_windows(evaluator: MotionEvaluator, training: Windows, others: Windows) -> Tensor:
+def _find_nearest_windows(evaluator: MotionEvaluator, training: Windows, others: Windows) -> Tensor:
     """Return nearest training windows (M,), of the same label if there is one."""
     vectors = evaluator.geometric(others.batch)
     known = evaluator.geometric(training.batch)

@@ -211,7 +211,7 @@ def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str,
     parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for run in toy.runs(root):
         first = FolderReader(run.first_folder)
-        curves = {arm.key: _curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
+        curves = {arm.key: _read_curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
         shape = (1, study.tasks[run.task].generations + 1)
         for name, floor in from_json(read_with_digest(run.folder / FLOORS)["floors"]).items():
             curves[name] = {key: np.full(shape, value) for key, value in floor.items()}
@@ -266,7 +266,7 @@ def _digest(code: str, settings: Any) -> str:
     return compute_digest(json.dumps(parts).encode())[:8]
 
 
-def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:
+def _read_curves(first: Record, record: Record) -> dict[str, np.ndarray]:
     """Return quantities (S, T + 1), with S = 1 for a single number, and NaN in generation 0 for those of the loop."""
     rows = [first.metrics(0), *(record.metrics(generation) for generation in range(1, record.latest + 1))]
     names = {**rows[0], **rows[-1]}

@@ -368,14 +368,14 @@ def test_flipped_archive_bits_are_detected(tmp_path: Path) -> None:
     row = "a.bvh,train,daz,1,walk,walks\n"
     archive_of(path, {"cmu/index.csv": (INDEX + row).encode(), "cmu/a.bvh": BVH.encode() * 20})
     content = path.read_bytes()
-    texts = cmu._archive_texts(path)  # what is in it
+    texts = cmu._read_archive(path)  # what is in it
     random = np.random.default_rng(0)
     for at in random.integers(10, len(content), 60):  # the first ten bytes are gzip's header, with no data in them
         damaged = bytearray(content)
         damaged[at] ^= 1 << random.integers(8)
         path.write_bytes(damaged)
         with suppress(InputError):  # or else the bit changed nothing, as those of the file's name in gzip's header
-            assert cmu._archive_texts(path) == texts
+            assert cmu._read_archive(path) == texts
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../secret.bvh", "link.bvh", "", "a\0b", "x" * 5000])

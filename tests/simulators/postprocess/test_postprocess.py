@@ -15,7 +15,7 @@ from simulated_bodies import make_plan
 from turned_joints import pose_joint, turn_joint
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
-from selfcorrect.datasets.files.rigs.bvh_body import body_of
+from selfcorrect.datasets.files.rigs.bvh_body import extract_body
 from selfcorrect.datasets.files.skeletons.vertical import turn_upright
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
@@ -148,7 +148,7 @@ def test_nothing_changes_nothing(smooth: MotionBatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "fps"), [("07_01", 60.0), ("35_01", 120.0), ("06_05", 60.0)])
 def test_fast_recordings_get_no_rougher(cmu: Path, name: str, fps: float) -> None:
-    recorded = turn_upright(body_of(read_bvh(cmu / "train" / f"{name}.bvh"))).motion.frames(0, 75)
+    recorded = turn_upright(extract_body(read_bvh(cmu / "train" / f"{name}.bvh"))).motion.frames(0, 75)
     motion = resample_smoothly(recorded, fps)
     before = physical_errors(MotionBatch.stack([motion]))
     for corrector in (PhysicsCorrector(), KinematicCorrector()):

@@ -156,7 +156,7 @@ def uneven(inputs: CorrectorInputs) -> Corrector:
 
 def make_anchors(inputs: CorrectorInputs, *, real: bool, centroids_only: bool) -> AnchoredCorrector:
     """Make a corrector towards centroids of two real windows each, or of as many samples of generation 0."""
-    source = inputs.real if real else _first_samples(inputs, ANCHOR_SOURCE_COUNT)
+    source = inputs.real if real else _draw_first_samples(inputs, ANCHOR_SOURCE_COUNT)
     per_centroid = max(1, 2 * len(source) // len(inputs.real))
     return AnchoredCorrector(
         fit_anchors(source, per_centroid, inputs.stream.child("anchors"), temporal_frequencies),
@@ -172,7 +172,7 @@ centroids_only_real = partial(make_anchors, real=True, centroids_only=True)
 """Makes the control that replaces each sample by a centroid of real windows."""
 
 
-def _first_samples(inputs: CorrectorInputs, count: int) -> Samples:
+def _draw_first_samples(inputs: CorrectorInputs, count: int) -> Samples:
     """Draw samples of generation 0."""
     labels = sampling_labels(inputs.real.labels, count, inputs.stream.child("label"))
     return Samples.synthetic(inputs.first_model.sample(labels, inputs.stream.child("sample")), labels, 0)
@@ -234,12 +234,12 @@ def random_verifier(inputs: CorrectorInputs) -> Corrector:
     """Make a verifier that keeps a random share, as large as the share of generation-0 samples tracked without root
     force.
     """
-    samples = _first_samples(inputs, RANDOM_SOURCE_COUNT)
+    samples = _draw_first_samples(inputs, RANDOM_SOURCE_COUNT)
     answer = call_corrector(residual_free(inputs), samples, inputs.stream.child("random-verifier"))
     return RandomVerifier(float(answer.accepted.double().mean()))
 
 
 def low_pass(inputs: CorrectorInputs) -> Corrector:
     """Make a filter that leaves samples of generation 0 as smooth as physics does."""
-    samples = _first_samples(inputs, LOW_PASS_SOURCE_COUNT)
+    samples = _draw_first_samples(inputs, LOW_PASS_SOURCE_COUNT)
     return as_smooth_as(physics(inputs), samples, inputs.codec, inputs.stream.child("low-pass"))

@@ -45,15 +45,15 @@ def as_smooth_as(corrector: Corrector, samples: Samples, codec: FeatureCodec, st
     corrected ones to begin with are not filtered.
     """
     corrected = call_corrector(corrector, samples, stream)
-    target_jerk_m_s3 = _jerk_m_s3(codec, corrected.samples.values[corrected.accepted])
+    target_jerk_m_s3 = _measure_jerk_m_s3(codec, corrected.samples.values[corrected.accepted])
     low_hz = 0.1
     high_hz = 0.499 * codec.fps
     for _ in range(HALVINGS):
         middle_hz = (low_hz + high_hz) / 2
-        too_smooth = _jerk_m_s3(codec, LowPass(codec, middle_hz)(samples).values) < target_jerk_m_s3
+        too_smooth = _measure_jerk_m_s3(codec, LowPass(codec, middle_hz)(samples).values) < target_jerk_m_s3
         low_hz, high_hz = (middle_hz, high_hz) if too_smooth else (low_hz, middle_hz)
     return LowPass(codec, high_hz)
 
 
-def _jerk_m_s3(codec: FeatureCodec, values: Tensor) -> float:
+def _measure_jerk_m_s3(codec: FeatureCodec, values: Tensor) -> float:
     return float(physical_errors(codec.decode(values)).jerk_m_s3.mean())

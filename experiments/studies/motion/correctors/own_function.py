@@ -37,7 +37,7 @@ def load(name: str) -> OwnFunction:
     A class that takes `inputs` makes correctors. Of a class that needs no arguments, an object is made.
     """
     function: Any = import_callable(name) if ":" in name else CORRECTORS.load(name)
-    takes = _first_parameter(function)
+    takes = _get_first_parameter(function)
     if inspect.isclass(function) and takes != "inputs":
         try:
             function = function()
@@ -45,11 +45,11 @@ def load(name: str) -> OwnFunction:
             raise SettingError(
                 f"corrector {name!r} is a class, which must need no arguments or take `inputs`: {error}"
             ) from error
-        takes = _first_parameter(function)
+        takes = _get_first_parameter(function)
     return OwnFunction(function, takes, name_of(function))
 
 
-def _first_parameter(function: Callable[..., Any]) -> str:
+def _get_first_parameter(function: Callable[..., Any]) -> str:
     """Return the first parameter's name; a network takes values unless that is `motion`."""
     network = getattr(function, "forward", None) if _is_network(function) else None
     try:

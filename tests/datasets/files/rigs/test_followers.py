@@ -12,7 +12,7 @@ from turned_joints import pose_joint, turn_joint
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
-from selfcorrect.datasets.files.rigs.stretching import world_poses_of
+from selfcorrect.datasets.files.rigs.stretching import compute_world_poses
 from selfcorrect.motion.editing.loops import is_loop
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, turn_angles
@@ -33,7 +33,7 @@ def write_with_helpers(path: Path, *, has_scene: bool) -> None:
     walk = base_walk(2)
     skeleton = walk.skeleton
     first = int(has_scene)
-    parts_m, turns = world_poses_of(clip_of(walk))
+    parts_m, turns = compute_world_poses(clip_of(walk))
     names = [*["scene"] * first, *skeleton.names, *HELPERS]
     parents = [*[-1] * first, *(parent + first for parent in skeleton.parents), *[0] * len(HELPERS)]
     offsets_m = np.vstack([np.zeros((first, 3)), skeleton.offsets_m, np.zeros((len(HELPERS), 3))])
@@ -61,7 +61,7 @@ def write_with_helpers(path: Path, *, has_scene: bool) -> None:
 def places_on_leaders(path: Path) -> dict[str, np.ndarray]:
     """Map helpers to positions (T, 3) on their leaders, and the camera's to the world."""
     clip = read_bvh(path, 0.01)
-    positions_m, orientations = world_poses_of(clip)
+    positions_m, orientations = compute_world_poses(clip)
     places_m = {}
     for name, part in HELPERS.items():
         position_m = positions_m[:, clip.motion.skeleton.names.index(name)]
@@ -80,7 +80,7 @@ def test_helpers_follow_their_leaders(tmp_path: Path, has_scene: bool) -> None:
     file.write(tmp_path / "same.bvh", file.motion)
     before = read_bvh(tmp_path / "a.bvh", 0.01)
     same = read_bvh(tmp_path / "same.bvh", 0.01)
-    np.testing.assert_allclose(world_poses_of(same)[0], world_poses_of(before)[0], atol=1e-6)
+    np.testing.assert_allclose(compute_world_poses(same)[0], compute_world_poses(before)[0], atol=1e-6)
     motion = file.motion
     for part in ("left_hip", "right_knee", "right_shoulder"):
         motion = pose_joint(motion, part, [0.3, 0.0, 0.0, np.sqrt(1 - 0.09)])

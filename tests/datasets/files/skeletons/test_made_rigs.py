@@ -23,7 +23,7 @@ from made_rigs import (
 )
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
-from selfcorrect.datasets.files.rigs.rig import unique
+from selfcorrect.datasets.files.rigs.rig import make_unique
 from selfcorrect.datasets.files.skeletons.anatomy import recognize_parts
 from selfcorrect.datasets.files.skeletons.naming import parts_from_names
 from selfcorrect.motion.motion import Motion
@@ -94,5 +94,5 @@ def test_structure_decides_mixed_names(base: Motion, seed: int) -> None:
         scheme = random.integers(len(schemes) + 3)
         if part.endswith(("collar", "shoulder", "elbow", "wrist")):
             names[joint] = schemes[scheme][joint] if scheme < len(schemes) else f"bone {joint}"
-    skeleton = replace(base.skeleton, names=unique(names), parts=("",) * len(names))
+    skeleton = replace(base.skeleton, names=make_unique(names), parts=("",) * len(names))
     assert recognize(replace(base, skeleton=skeleton)) == base.skeleton.parts
