@@ -324,7 +324,7 @@ RULES = (
         summary="The body falls in flight, or swings over its legs in walking, faster or slower than gravity allows.",
         threshold=0.15,
         unit="",
-        message="time runs {value:.0%} faster or slower than gravity allows",
+        message="the pace differs from gravity's by {value:.0%}",
         measure=pace.pace_deviation,
     ),
     Rule(
