@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames
+from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames, find_ends_in_t_pose
 from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion, replace_keeping_stances
 from selfcorrect.motion.perception.floor_frame import FloorFrame
@@ -48,6 +48,8 @@ def find_t_poses(motion: Motion) -> TPoses:
 
     The motion jumps out of a T-pose, or holds one rigidly.
     """
+    if not any(find_ends_in_t_pose(motion)):
+        return TPoses()
     opening, fades_in = _count_opening_frames(motion)
     rest = motion.frames(opening, len(motion))
     reversed_rest = replace(rest, root_m=rest.root_m[::-1], rotations=rest.rotations[::-1], contacts=None)

@@ -270,6 +270,15 @@ def count_held_t_pose_frames(motion: Motion) -> int:
     return steps + 1 if steps >= _count_rigid_steps(motion.fps) else 0
 
 
+def find_ends_in_t_pose(motion: Motion) -> tuple[bool, bool]:
+    """Return whether the first and the last frame are in a T-pose."""
+    deviation_deg = _t_pose_deviation_deg(MotionFeatures.of_joints(motion.select_frames(np.array([0, -1]))))
+    if deviation_deg is None:
+        return False, False
+    first, last = (deviation_deg < T_POSE_DEG).tolist()
+    return first, last
+
+
 def _begins_in_t_pose(motion: Motion) -> bool:
     first_deg = _t_pose_deviation_deg(MotionFeatures.of_joints(motion.frames(0, 1)))
     return first_deg is not None and bool(first_deg[0] < T_POSE_DEG)
