@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.vectors import UP
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.observed_ground import observe_ground
 
 from ..body.soles import fit_soles
@@ -34,10 +35,7 @@ class LevelFloor:
 
 
 def _find_ground_m(cleaning: CleanupState) -> np.ndarray:
-    """Find the ground height (N,) below the soles, 0 if the ground is known.
-
-    The ground of each motion is observed once, whatever its soles are.
-    """
+    """Find the ground height (N,) below the soles, 0 if the ground is known."""
     posed = cleaning.posed
     ground_m = np.zeros(len(posed.motions))
     if posed.motions.ground is not None:
@@ -53,19 +51,21 @@ def _find_ground_m(cleaning: CleanupState) -> np.ndarray:
 class FitSoles:
     """Fit heel, ball and tip of a single motion's soles to flat stances.
 
-    See `fit_soles`.
+    Heights are those above the ground of each foot, so the floor need not be known yet. See `fit_soles`.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
-        if cleaning.find_step(LevelFloor):
-            posed = posed.shift(-_find_ground_m(cleaning)[:, None, None] * UP)
         is_flat = posed.is_flat(_FLAT_SOLE_RAD)
-        stands_flat = (is_flat & posed.stands_on(0.0))[0]
-        is_ball_known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
         heights_m = posed.feet_m[0, ..., 1]
-        if ground := posed.motions.ground:  # heels beyond the edge of a step are as high as its top
+        if ground := posed.motions.ground:
+            stands_flat = (is_flat & posed.stands_on(0.0))[0]
+            # heels beyond the edge of a step are as high as its top
             heights_m = heights_m - ground.beneath_m(posed.feet_m[0]).max(-1, keepdims=True)
+        else:
+            stands_flat = (is_flat & posed.stands)[0]
+            heights_m = heights_m - observe(posed.motions[0]).ground_m[..., None]
+        is_ball_known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
         soles = fit_soles(posed.soles, heights_m, stands_flat, posed.motions.fps, ball_known=is_ball_known)
         fitted = PosedMotions.from_motions(cleaning.motions, soles)
         return replace(cleaning, soles=soles).with_posed_motions(fitted)
