@@ -23,8 +23,7 @@ def motion_from_joints(positions_m: np.ndarray, fps: float, *, up: Up | None = N
     """Make a motion from joint positions.
 
     The joint order is recognised by the bone lengths, and bones are made rigid. Positions do not determine how a bone
-    is
-    rotated about its own axis.
+    is rotated about its own axis.
 
     Args:
         positions_m: (T, J, 3) positions in metres, in the order of SMPL, HumanML3D, LAFAN1, Human3.6M, NTU RGB+D or

@@ -1,16 +1,13 @@
 """Cut motions into windows, and split them into training and held-out windows.
 
 Held-out windows share no frames with training windows. The split is by time within each clip: the last part of a clip
-is
-held out, and training windows are wholly before it. A window needs consecutive frames, so this requires a clip that is
-at least two windows long. A shorter clip is used for training as a whole, because any held-out window would share
-frames
-with training windows. Mirrored windows are on the same side as their originals.
+is held out, and training windows are wholly before it. A window needs consecutive frames, so this requires a clip that
+is at least two windows long. A shorter clip is used for training as a whole, because any held-out window would share
+frames with training windows. Mirrored windows are on the same side as their originals.
 
 A cyclic clip shorter than two windows is repeated, so that a window can begin at any phase. It is used for training as
-a
-whole, because all repetitions have the same frames. If a clip is shorter than a window and not cyclic, its last pose is
-held.
+a whole, because all repetitions have the same frames. If a clip is shorter than a window and not cyclic, its last pose
+is held.
 """
 
 from collections.abc import Sequence

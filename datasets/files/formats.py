@@ -2,8 +2,7 @@
 
 A row defines what is read, written, offered, documented and named in errors. Readers and writers are imported only when
 they are used. Writing loses what a format cannot hold: AMASS has only SMPL's joints and no bone lengths, the .npy
-formats
-have the 22 body joints at 20 fps, and HumanML3D's rows have HumanML3D's standard bone lengths.
+formats have the 22 body joints at 20 fps, and HumanML3D's rows have HumanML3D's standard bone lengths.
 """
 
 import importlib

@@ -52,8 +52,7 @@ _COLUMNS = pa.schema(
 
 `name` is the motion's name in the set, and `skeleton` an index into the metadata's list. `root_m` is (frames, 3) in
 metres, and `rotations` are unit quaternions xyzw (frames, joints, 4), both flattened row by row. The frames of
-reference
-are those of `Motion`."""
+reference are those of `Motion`."""
 
 _KEY = b"selfcorrect"
 _STORED: dict[str, Any] = {

@@ -97,8 +97,7 @@ def make_key_clock(keys_s: Sequence[np.ndarray]) -> KeyClock:
     """Choose the clock for sampling tracks with these key times.
 
     If the track with most keys has dense and even ones, its key times are used. Otherwise the curves are sampled
-    between
-    the keys.
+    between the keys.
 
     Raises:
         ValueError: Key times are not finite, or decrease.

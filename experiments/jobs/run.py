@@ -54,8 +54,7 @@ Runner: TypeAlias = Callable[[Where, Path | None, Show], AbstractContextManager[
 """Function of (where, folder into which all jobs write, show) that returns a context, whose value starts a job.
 
 Jobs report their progress to `show` (see `reporter`). The result of a job's future is the machine, or None if the
-machine
-is unknown or the job had nothing to do. If an error leaves the context, running jobs are stopped."""
+machine is unknown or the job had nothing to do. If an error leaves the context, running jobs are stopped."""
 
 
 @dataclass(frozen=True)

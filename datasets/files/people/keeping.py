@@ -50,8 +50,7 @@ def keep_rotations(
 
     Returns:
         Rotation vectors or matrices in the shape of the file. Of the vectors for the same rotation, which differ by
-        full
-        turns, the one nearest to the file's is taken.
+        full turns, the one nearest to the file's is taken.
     """
     rotations = Rotation.from_quat(after.reshape(-1, 4))
     values = rotations.as_matrix().reshape(-1, 9) if matrices else rotations.as_rotvec()

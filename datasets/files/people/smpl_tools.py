@@ -1,8 +1,7 @@
 """Read and write SMPL body parameters as datasets and video trackers store them.
 
 The table `TOOLS` has a row per program. A file (.npz, .npy, .pkl or .pt; see `storage.pickles`) is a dictionary that
-may
-be nested, and each dictionary in it that has the keys of a row is a person. Rotations of the pelvis and all other
+may be nested, and each dictionary in it that has the keys of a row is a person. Rotations of the pelvis and all other
 joints are rotation vectors or matrices, in one array or two. On writing, other arrays of the file stay unchanged,
 except those that repeat the same numbers or hold the number or duration of frames.
 """
@@ -227,9 +226,8 @@ def _find_parts(
     """Find a person's optional parts, such as hands.
 
     Returns the program with these parts, and arrays of zeros for parts that the file lacks. A note names the arrays
-    with
-    motion that are not read: parts of other sizes, such as principal components of hands, and motion that a skeleton
-    cannot have, such as expressions and objects.
+    with motion that are not read: parts of other sizes, such as principal components of hands, and motion that a
+    skeleton cannot have, such as expressions and objects.
     """
     shapes = results.shapes
     frames = next(iter(shapes[f"{prefix}{tool.rotations[0]}"]), 0)

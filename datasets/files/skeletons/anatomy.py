@@ -25,8 +25,7 @@ def recognize_parts(motion: Motion) -> Motion:
 
     If the names give a whole body, they are used. If they leave a part of a limb open or skip a joint that bends, the
     body that is likeliest by its shape is used, with names as part of the evidence. Sides, neck and head follow names
-    in
-    either case. A body with wings or paws instead of arms has no parts.
+    in either case. A body with wings or paws instead of arms has no parts.
     """
     skeleton = motion.skeleton
     joint_names = split_names(skeleton.names)

@@ -2,8 +2,7 @@
 
 A body is searched in the skeleton as a graph, so that neither the root nor the joint order matters. Two similar legs
 start at one joint, two similar arms at another, and the trunk is between these joints. Each choice of such joints gets
-a
-score, the log-density of its proportions among people, and the best choice is accepted if its score is good enough.
+a score, the log-density of its proportions among people, and the best choice is accepted if its score is good enough.
 Proportions are ratios of bone lengths, so that neither unit nor axes matter. Left and right follow from where toes,
 knees and elbows point.
 """
@@ -46,10 +45,9 @@ _USUAL = {
 
 The lengths of a limb's lower bone and socket are relative to the upper bone, and the length of its end (foot, palm) to
 the lower bone. A socket reaches from the joint where both limbs start to the hip or shoulder. Legs and arms are
-measured
-by their two long bones, and the trunk from the midpoint between the hips to that between the shoulders. The medians are
-between the proportions of CMU's recordings, SMPL's mean body, characters of Mixamo and DAZ, and DeepMimic's humanoid.
-The deviations admit children."""
+measured by their two long bones, and the trunk from the midpoint between the hips to that between the shoulders. The
+medians are between the proportions of CMU's recordings, SMPL's mean body, characters of Mixamo and DAZ, and DeepMimic's
+humanoid. The deviations admit children."""
 
 _EVEN = 0.06
 """Standard deviation of the logarithm of left-to-right length ratios."""
@@ -609,8 +607,7 @@ def _measure_from_shoulders(graph: _Graph, body: _Body) -> tuple[np.ndarray, np.
     """Measure the joints' positions relative to the shoulders, in leg lengths.
 
     Returns heights (J,) along the trunk, as upper quartiles over time, and lateral distances (J,) along the line
-    between
-    the hips, as lower quartiles.
+    between the hips, as lower quartiles.
     """
     hips = body.legs.positions(graph.positions, 0)
     shoulders = body.arms.positions(graph.positions, 0).mean(axis=1)

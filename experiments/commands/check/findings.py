@@ -153,8 +153,7 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
     """Draw the worst findings as a PNG.
 
     The worst finding of each rule in each file gets a row, with frames around it and tracks of the feet. Findings in
-    the
-    same frame of a file share a row.
+    the same frame of a file share a row.
 
     Raises:
         SettingError: The file exists and may not be replaced.

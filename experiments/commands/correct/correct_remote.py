@@ -1,8 +1,7 @@
 """Correct remote datasets: sets of motions at an address.
 
 Each parquet file is a job, which fetches the file, corrects it and sends the result. The corrected set has the layout
-of
-a local output folder, with a record of each file and a report.
+of a local output folder, with a record of each file and a report.
 """
 
 import sys

@@ -32,8 +32,7 @@ def correct(motion: Motion, options: CorrectionOptions = DEFAULT_OPTIONS, **chan
 
     Returns:
         The corrected motion with its measures. If the motion cannot be corrected, `accepted` is false, the motion is
-        the
-        input, and `reason` says why.
+        the input, and `reason` says why.
 
     Raises:
         InputError: The skeleton is not that of a human body.

@@ -1,8 +1,7 @@
 """Options of a correction, shared by `selfcorrect correct`, the Python functions, reports and remote datasets.
 
 The stages of a correction are imported only when a pipeline is made, because this takes 0.3 s and `correct --help`
-takes
-0.5 s without it.
+takes 0.5 s without it.
 """
 
 from __future__ import annotations
