@@ -31,8 +31,6 @@ _AVERAGED_S = 0.35
 _STRIDE_S = 1.1
 """Maximum time between stances of a walking foot, in s. Before and after a hover, too, the body rests on the floor
 within this time."""
-FLIGHT_M = 0.04
-"""Height above which a body may be in flight, in m."""
 
 _EXTRA_SOLE_M = 0.02
 """Depth of soles beyond the usual that looks like a higher floor, in m."""
@@ -187,7 +185,7 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     slowest_m_s[start : start + frames - window] = np.where(stays_low, speeds_m_s, np.inf).min(axis=1)
     around = max(1, round(_STRIDE_S * features.fps))
     least_m_s = minimum_filter1d(slowest_m_s, around, mode="nearest")
-    is_other = (features.lowest_surface_m < SOFT_PART_DEPTH_M) | (features.clear_m > FLIGHT_M)
+    is_other = (features.lowest_surface_m < SOFT_PART_DEPTH_M) | (features.clear_m > HIGH_SOLES_M)
     is_known = np.isfinite(least_m_s) & np.logical_not(maximum_filter1d(is_other, around, mode="nearest"))
     return np.where(is_known, least_m_s, 0.0)
 

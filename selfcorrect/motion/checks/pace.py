@@ -7,12 +7,12 @@ body is an inverted pendulum.
 import numpy as np
 
 from ...runtime.object_cache import remember_by_object
+from ..body.surface import HIGH_SOLES_M
 from ..geometry.runs import find_runs
 from ..geometry.vectors import GRAVITY_M_S2, norms
 from ..perception.gliding import TRAVEL_M_S
 from ..perception.motion_features import MotionFeatures
 from .findings import Measurement, deviation_factor
-from .floor import FLIGHT_M
 from .walking import has_unusual_steps, has_usual_steps_at, walking_pace
 
 MIDDLE_FPS = 35.0
@@ -67,7 +67,7 @@ def flight_pace(features: MotionFeatures) -> float | None:
     falls_m_s2 = []
     weights = []
     shortest = max(_MIN_FRAMES, round(_SHORTEST_S * features.fps))
-    for start, stop in find_runs(features.clear_m > FLIGHT_M, shortest):
+    for start, stop in find_runs(features.clear_m > HIGH_SOLES_M, shortest):
         fall_in_flight_m_s2 = _fall_m_s2(features, start, stop)
         if fall_in_flight_m_s2 is not None:
             falls_m_s2.append(fall_in_flight_m_s2)
