@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -381,7 +382,8 @@ class MakeSamples:
         check_targets(list(zip(sources, targets, strict=True)), lambda _: self.overwrite, ANOTHER)
         for kind, target in zip(kinds, targets, strict=True):
             try:
-                save_motion(target, motion, kind.name, overwrite=self.overwrite)
+                with warnings.catch_warnings(action="ignore"):  # formats without bone lengths take an average body
+                    save_motion(target, motion, kind.name, overwrite=self.overwrite)
             except MissingExtraError:
                 continue
             print(f"selfcorrect correct {target} -o corrected")
