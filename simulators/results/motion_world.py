@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
@@ -88,10 +87,6 @@ class MotionWorld:
     def is_levelled(self) -> bool:
         """Whether a tilted floor was levelled, so that the corrected motion stands on a level floor."""
         return self.levels and self.plane.is_tilted
-
-    def see_from_ride(self, motion: Motion) -> Motion:
-        """View a motion of this world from the ground that carries it."""
-        return motion if self.ride is None else raise_motion(motion, -self.ride.rises_m)
 
     @property
     def is_rise_removed(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames, find_ends_in_t_pose
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion, replace_keeping_stances
 from selfcorrect.motion.perception.floor_frame import FloorFrame
@@ -57,46 +58,45 @@ def find_t_poses(motion: Motion) -> TPoses:
     return TPoses(opening, closing, fades_in, fades_out)
 
 
-def perceive_world(motion: Motion, cleanup: CleanupSettings) -> MotionWorld:
-    """Perceive the world of a motion.
+def perceive_world(motion: Motion, cleanup: CleanupSettings) -> Part:
+    """Perceive the world of a motion, and return the motion as seen from ground that moves.
 
     The floor is that of the known ground, or else the plane under the feet. If the ground is unknown and floors are not
     estimated, the floor is at y = 0. If uncertain bone lengths explain the height of an estimated floor (see
     `ObservedGround.kept_m`), it is at y = 0 only in the floor's frame, and the correction returns to that height.
     """
     if motion.ground is not None or cleanup.find_step(LevelFloor) is None:
+        given = motion
         world = MotionWorld(floor_frame=FloorFrame.from_ground(motion))
     else:
-        world = _estimate_floor(motion, cleanup)
+        ride = find_ride(motion)
+        given = raise_motion(motion, -ride.rises_m) if ride else motion
+        world = replace(_estimate_floor(given, cleanup), ride=ride)
     world = replace(world, is_height_kept=not cleanup.mode.moves_to_floor)
-    seen = world.floor_frame.view(world.see_from_ride(motion))
+    seen = world.floor_frame.view(given)
     if cleanup.find_step(FitSoles) is not None:
         world = replace(world, t_poses=find_t_poses(seen))
     first, last = world.find_frames_between_t_poses(motion)
     splicing = cleanup.find_step(JoinSplices)
     if splicing is None or splicing.join_takes or last - first < SHORTEST_FRAMES:
-        return world
+        return Part(given, world)
     takes = find_takes(seen.frames(first, last))[1:]
-    return replace(world, takes=tuple(first + frame for frame in takes))
+    return Part(given, replace(world, takes=tuple(first + frame for frame in takes)))
 
 
 def _estimate_floor(motion: Motion, cleanup: CleanupSettings) -> MotionWorld:
-    """Estimate ground that moves, and the plane under the feet."""
-    ride = find_ride(motion)
-    world = MotionWorld(ride=ride, levels=cleanup.level)
-    given = world.see_from_ride(motion)
-    world = replace(world, estimated_plane=observe_ground(given).plane)
+    """Estimate the plane under the feet, and whether its height stays."""
+    world = MotionWorld(estimated_plane=observe_ground(motion).plane, levels=cleanup.level)
     turned = TurnedWorld(world.plane.to_level) if world.plane.is_tilted else None
-    kept_m = observe_ground(turned.view(given) if turned else given).kept_m or 0.0
+    kept_m = observe_ground(turned.view(motion) if turned else motion).kept_m or 0.0
     moves_floor = not (cleanup.keep_level or kept_m)
     return replace(world, floor_frame=FloorFrame(turned, kept_m), moves_floor=moves_floor)
 
 
 def see_from_ride(part: Part, settings: ViewSettings) -> CorrectionView:
     """Perceive the world, and hide that the ground carries the motion up or down, or rises steadily."""
-    world = perceive_world(part.motion, settings.cleanup)
-    seen = Part(world.see_from_ride(part.motion), world)
-    return CorrectionView.from_part(seen, partial(_restore_ride, world))
+    seen = perceive_world(part.motion, settings.cleanup)
+    return CorrectionView.from_part(seen, partial(_restore_ride, seen.world))
 
 
 def _restore_ride(world: MotionWorld, correction: CorrectedMotion) -> CorrectedMotion:

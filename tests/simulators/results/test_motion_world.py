@@ -71,7 +71,7 @@ def test_takes_are_perceived_unless_joined(*, joins: bool) -> None:
     rotations[:3] = [0.0, 0.0, 0.0, 1.0]
     two = replace(WALK, root_m=root_m, rotations=rotations)
     cleanup = CleanupSettings().with_steps(JoinSplices(join_takes=joins))
-    world = perceive_world(two, cleanup)
+    world = perceive_world(two, cleanup).world
     assert world.takes == (() if joins else (FRAMES,))
     assert world.t_poses.opening == 3
-    assert not perceive_world(two, cleanup.without_steps(FitSoles)).t_poses
+    assert not perceive_world(two, cleanup.without_steps(FitSoles)).world.t_poses

@@ -96,7 +96,7 @@ def see_short_pieces(part: Part, pipeline: Pipeline) -> CorrectionView:
 
 
 def perceive(motion: Motion, pipeline: Pipeline) -> Part:
-    return Part(motion, perceive_world(motion, pipeline.cleanup))
+    return Part(motion, perceive_world(motion, pipeline.cleanup).world)
 
 
 def assert_same(first: Motion, second: Motion) -> None:

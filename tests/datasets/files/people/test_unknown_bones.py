@@ -100,7 +100,7 @@ def test_stated_floor_is_used(walker: Motion, tmp_path: Path, capsys: pytest.Cap
 def test_floor_view_changes_nothing(walker: Motion, tilt_deg: float) -> None:
     turned = TurnedWorld(quaternions(np.array([0.0, 0.0, np.radians(tilt_deg)]))).view(walker)
     given = replace(raise_motion(turned, 0.06), height_error_m=0.12, keeps_height=True)
-    view = MotionOnFloor(given, perceive_world(given, CleanupSettings(keep_level=True)))
+    view = MotionOnFloor(given, perceive_world(given, CleanupSettings(keep_level=True)).world)
     assert abs(observe(view.motion).floor_m) < 1e-6
     restored = view.restore(CorrectedMotion(view.motion)).motion
     np.testing.assert_allclose(restored.root_m, given.root_m, atol=1e-9)
