@@ -11,6 +11,7 @@ from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.joint_noise import JointNoise
 
+from ..body.soft_legs import ROUGHER
 from ..stages.changes import keep_changes
 from .cleaning import CleanupState, repair_each
 
@@ -61,8 +62,6 @@ _STRIDES_S = (0.1, 0.2, 0.4)
 """Strides of the second differences that show how much a shaking joint really moves, in s."""
 _MAX_SMOOTHNESS = 1e3
 """Maximum weight of second differences at 30 fps, for a joint that hardly moves."""
-_MAX_FOOT_JERK_RATIO = 1.1
-"""Maximum ratio of the feet's jerk after smoothing to that before. Legs may compensate the noise of a root."""
 _MIN_MOVING_SHARE = 0.25
 """Minimum share of moving joints from which noise can be judged."""
 _ROUNDING_RAD = 1e-4
@@ -232,12 +231,12 @@ def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> floa
 def is_calmer(before: MotionBatch, after: MotionBatch) -> np.ndarray:
     """Return which motions (N,) are calmer than before.
 
-    The body has less jerk, and no foot has clearly more.
+    The body has less jerk, and no foot has clearly more, because legs may compensate the noise of a root.
     """
     jerk_before = norms(np.diff(joint_positions(before), 3, axis=1)).mean(axis=1)
     jerk_after = norms(np.diff(joint_positions(after), 3, axis=1)).mean(axis=1)
     feet = list(before.skeleton.pair("ankle") or ())
-    feet_stay = (jerk_after[:, feet] <= _MAX_FOOT_JERK_RATIO * jerk_before[:, feet]).all(axis=1)
+    feet_stay = (jerk_after[:, feet] <= ROUGHER * jerk_before[:, feet]).all(axis=1)
     return (jerk_after.mean(axis=1) < jerk_before.mean(axis=1)) & feet_stay
 
 
