@@ -16,7 +16,8 @@ from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion, replace_keeping_stances
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
-from selfcorrect.motion.perception.observed_ground import OTHER_GROUND_M, observe_ground
+from selfcorrect.motion.perception.observed_ground import observe_ground
+from selfcorrect.motion.perception.stances import SAME_LEVEL_M
 from selfcorrect.motion.views import TurnedWorld
 
 from ..cleanup.clean import CleanupSettings
@@ -179,7 +180,7 @@ class MotionOnFloor:
         floor_m = shown_m or 0.0 if world.moves_floor else 0.0
         lowest_level_m = float(ground.feet_seen.levels_m[0])
         lowest_m = lowest_level_m - floor_m
-        has_lower_ground = ground.is_shown and ground.is_stood_on and abs(lowest_m) > OTHER_GROUND_M
+        has_lower_ground = ground.is_shown and ground.is_stood_on and abs(lowest_m) > SAME_LEVEL_M
         is_floor_unknown = shown_m is None and world.moves_floor and not has_lower_ground
         decision = FloorDecision(
             moved_m=floor_m,

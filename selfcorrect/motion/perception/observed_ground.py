@@ -20,9 +20,7 @@ from ..views import LevelFeet
 from .foot_frames import estimate_feet_by_depth, measure_gap_m
 from .ground_plane import GroundPlane, estimate_ground_plane
 from .observation import Observation, observe
-
-OTHER_GROUND_M = 0.06
-"""Minimum height difference between levels, in m."""
+from .stances import SAME_LEVEL_M
 
 _OFTEN_STANDS_M = 0.3
 """Bonus for the level on which a motion always stands, in m: such a level may be this much further from y = 0 than
@@ -199,7 +197,7 @@ class ObservedGround:
         if not self.is_shown:
             return self.lying_m
         levels_m = self.feet_seen.levels_m
-        is_on_level = np.abs(self.feet_seen.ground_m[..., None] - levels_m) < OTHER_GROUND_M / 2
+        is_on_level = np.abs(self.feet_seen.ground_m[..., None] - levels_m) < SAME_LEVEL_M / 2
         share = (is_on_level & self.feet_seen.stands[..., None]).any(axis=1).mean(axis=0)
         nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
         if not -_FAR_BELOW_M <= nearest_m <= STAIR_STEP_M:
