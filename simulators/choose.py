@@ -57,8 +57,6 @@ _MAX_DEPTH_M = 0.5
 """Mean depth in the ground above which a motion is rejected, in m: about the length of a shank."""
 _MAX_JERK_RATIO = 0.8
 """Maximum ratio of jerk after to jerk before of a correction that removes noise."""
-_NOTES_ON_CHANGES = (NoteKind.GLIDE_REMOVED, NoteKind.STRETCH_KEPT, NoteKind.EXPLAINED, NoteKind.NOT_FOLLOWED)
-"""Notes on what a correction changed or left, which do not apply if the correction is discarded."""
 
 
 SHORTEST_S = 1.0
@@ -159,7 +157,7 @@ class KeptStretch:
         kept = (int(kept_frames[0]), int(kept_frames[-1]))
         weights = [stop - start for start, stop in self.spans]
         motion = replace(self.motion, root_m=root_m, rotations=rotations)
-        joined = join(motion, placed, [Note(NoteKind.STRETCH_KEPT, frames=kept)], weights)
+        joined = join(motion, placed, weights=weights)
         return replace(joined, kept_stretches=(kept, *joined.kept_stretches))
 
     def _measure_raises_m(self, corrections: Sequence[CorrectedMotion]) -> list[float]:
@@ -314,16 +312,13 @@ def _keep_if_feet_worsen(view: MotionOnFloor, candidate: MeasuredCorrection) -> 
     if slides_more:
         reason = Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))
     kept = _keep_motion(view, correction, reason)
-    faded = (
-        fade_where_feet_slide(kept.motion, correction.motion) if slides_more and not view.world.is_levelled else None
-    )
+    faded = None
+    if slides_more and not view.world.is_levelled:
+        faded = fade_where_feet_slide(kept.motion, correction.motion)
     if faded is not None:
         motion, stretches = faded
         kept_stretches = (*stretches, *correction.kept_stretches)
-        frames = tuple(frame for stretch in stretches for frame in stretch)
-        remarks = (Note(NoteKind.STRETCH_KEPT, frames=frames), *correction.remarks)
-        partly = replace(correction, motion=motion, remarks=remarks, kept_stretches=kept_stretches)
-        partly = measure_correction(view.given, partly)
+        partly = measure_correction(view.given, replace(correction, motion=motion, kept_stretches=kept_stretches))
         if not _has_worse_feet(view, partly):
             return partly
     return measure_correction(view.given, kept)
@@ -346,7 +341,7 @@ def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     A clear gain is less skating or jerk. Corrections that contacts or a loop ask for, and those with simulated states,
     always count as a gain.
     """
-    is_asked_for = view.given.contacts is not None or correction.closes_loop
+    is_asked_for = view.given.contacts is not None or bool(correction.loops_s)
     is_simulated = correction.residual.get("simulated_share", 0.0) > _MIN_SIMULATED_SHARE
     return is_asked_for or is_simulated or correction.figures.get("clear_gain", 1.0) >= 1.0
 
@@ -357,8 +352,7 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
     If corrections are levelled, so is the motion.
     """
     motion = view.motion if view.world.is_levelled else view.given
-    remarks = [note for note in correction.remarks if note.kind not in _NOTES_ON_CHANGES]
-    kept = CorrectedMotion(motion, remarks=(*remarks, *reasons), world=correction.world)
+    kept = CorrectedMotion(motion, remarks=(*correction.remarks, *reasons), world=correction.world)
     return view.decide_floor(kept)
 
 
@@ -386,8 +380,7 @@ def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> Co
         before_bodyweights = measure_missing_bodyweights(kept.motion)
         after_bodyweights = measure_missing_bodyweights(correction.motion)
         if before_bodyweights - after_bodyweights >= _MIN_GAIN_BODYWEIGHTS:
-            note = Note(NoteKind.EXPLAINED, words=f"{before_bodyweights:.2f} → {after_bodyweights:.2f}")
-            return replace(correction, remarks=(*correction.remarks, note))
+            return replace(correction, explained_bodyweights=(before_bodyweights, after_bodyweights))
     kept = replace(kept, stage=Stage.CLEANED, supports=correction.supports, timeline=correction.timeline)
     return measure_on_floor(view, replace(kept, residual=correction.residual)).correction
 

@@ -110,7 +110,7 @@ def _finish_cleaned(pipeline: Pipeline, cleaned: CleanedMotions) -> list[Correct
     corrected = cleaned.motions
     if pipeline.postprocess:
         corrected = PostprocessState.from_stages(cleaned).apply_steps(pipeline.postprocess).motions
-    return evaluate_kinematic(cleaned, corrected, pipeline.cleanup.mode)
+    return evaluate_kinematic(cleaned, corrected)
 
 
 def track_plans(

@@ -97,7 +97,7 @@ class CleanupState:
             soles=sole_points(motions.skeleton),
             noisy=nobody,
             smoothed=nobody,
-            floor=Floor(np.zeros_like(motions.root_m), nobody, nobody, no_notes),
+            floor=Floor(np.zeros_like(motions.root_m), nobody, np.zeros(len(motions)), no_notes),
             supports=[()] * len(motions),
             repairs_m={},
             raised_m=np.full(len(motions), -lowered_m),

@@ -100,24 +100,25 @@ class StabilizeFloor:
             Repair.DRIFT: np.where(has_steady_rest, 0.0, moved_m[Repair.DRIFT]),
             Repair.SWING: np.where(has_steady_rest, moved_m[Repair.DRIFT], 0.0),
         }
+        glide_speeds_m_s = np.array([_mean_glide_m_s(glide_m, motions.fps) for glide_m in glides_m])
+        removed_glides_m_s = np.where(self.keep_path, 0.0, glide_speeds_m_s)
         notes = []
         for index, floor_motion in enumerate(floor_motions):
-            notes_on_glides = (
-                *self._note_glide(glides_m[index], motions.fps),
-                *_note_gliding_feet(stabilized.motions[index]),
-            )
-            notes.append((*notes_on_glides, *floor_motion.notes))
-        has_lost_glide = np.logical_and(glides_m.any(axis=(1, 2)), not self.keep_path)
-        state = replace(cleaning, floor=Floor(kept_m, in_place, has_lost_glide, notes), repairs_m=repairs_m)
+            kept_glide = _note_kept_glide(float(glide_speeds_m_s[index] - removed_glides_m_s[index]))
+            notes.append((*kept_glide, *_note_gliding_feet(stabilized.motions[index]), *floor_motion.notes))
+        state = replace(cleaning, floor=Floor(kept_m, in_place, removed_glides_m_s, notes), repairs_m=repairs_m)
         return state.with_posed_motions(stabilized)
 
-    def _note_glide(self, glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
-        """Return a note on a glide (T, 3), with its mean speed."""
-        speeds_m_s = floor_speeds_between_m_s(glide_m, fps)
-        if not speeds_m_s.any():
-            return ()
-        kind = NoteKind.GLIDE_KEPT if self.keep_path else NoteKind.GLIDE_REMOVED
-        return (Note(kind, round(float(speeds_m_s[speeds_m_s > 0].mean()), 3)),)
+
+def _mean_glide_m_s(glide_m: np.ndarray, fps: float) -> float:
+    """Return the mean speed of a glide (T, 3) while it lasts, in m/s; 0 without a glide."""
+    speeds_m_s = floor_speeds_between_m_s(glide_m, fps)
+    return round(float(speeds_m_s[speeds_m_s > 0].mean()), 3) if speeds_m_s.any() else 0.0
+
+
+def _note_kept_glide(speed_m_s: float) -> tuple[Note, ...]:
+    """Return a note on a glide that is kept, if there is one."""
+    return (Note(NoteKind.GLIDE_KEPT, speed_m_s),) if speed_m_s else ()
 
 
 def _note_gliding_feet(motion: Motion) -> tuple[Note, ...]:

@@ -67,25 +67,23 @@ def evaluate(
     """
     findings = _findings(tracked, corrected, shares, settings, mode)
     for index in not_followed:
-        remarks = (*findings[index].remarks, Note(NoteKind.NOT_FOLLOWED))
-        findings[index] = replace(findings[index], remarks=remarks)
+        findings[index] = replace(findings[index], is_simulation_dropped=True)
     cleaned = tracked.cleaned
     furthest_m = joint_distances_m(cleaned.motions, corrected).max((1, 2))
     simulation_m = np.where(shares.mean(1) > _MAIN_SHARE, furthest_m, 0.0)
-    return _build_results(cleaned, corrected, findings, mode, {Repair.SIMULATION: simulation_m})
+    return _build_results(cleaned, corrected, findings, {Repair.SIMULATION: simulation_m})
 
 
-def evaluate_kinematic(cleaned: CleanedMotions, corrected: MotionBatch, mode: SupportMode) -> list[CorrectedMotion]:
+def evaluate_kinematic(cleaned: CleanedMotions, corrected: MotionBatch) -> list[CorrectedMotion]:
     """Evaluate motions that were corrected by kinematics only."""
     findings = [CorrectedMotion(corrected[index], stage=Stage.CLEANED) for index in range(len(corrected))]
-    return _build_results(cleaned, corrected, findings, mode, {})
+    return _build_results(cleaned, corrected, findings, {})
 
 
 def _build_results(
     cleaned: CleanedMotions,
     corrected: MotionBatch,
     findings: Sequence[CorrectedMotion],
-    mode: SupportMode,
     later_repairs_m: Mapping[Repair, np.ndarray],
 ) -> list[CorrectedMotion]:
     """Complete findings into results.
@@ -95,7 +93,6 @@ def _build_results(
     Args:
         cleaned: N motions after the clean-up.
         findings: Findings about each motion so far.
-        mode: Supports that may carry the body.
         later_repairs_m: (N,) largest joint move by each repair after the clean-up, in m.
     """
     corrected = _restore_rigid_joints(cleaned.original, corrected)
@@ -113,7 +110,7 @@ def _build_results(
             figures={"moved_m": float(moved_m[index])},
             supports=cleaned.supports[index],
             is_carried=bool(cleaned.floor.is_in_place[index]),
-            is_glide_removed=bool(cleaned.floor.has_lost_glide[index]),
+            removed_glide_m_s=float(cleaned.floor.removed_glides_m_s[index]),
             large_moves=explain_large_move(float(furthest_m[index]), repairs_of_motion_m),
             remarks=remarks,
         )

@@ -289,8 +289,12 @@ class CorrectedMotion:
     is_carried: bool = False
     """Whether something carries the body (a belt, a lift, or something unseen), or frames are unrelated poses. Feet
     that rise or slide are then not a fault."""
-    is_glide_removed: bool = False
-    """Whether a standing glide was removed."""
+    removed_glide_m_s: float = 0.0
+    """Mean speed of a standing glide that was removed, in m/s; 0 without one."""
+    is_simulation_dropped: bool = False
+    """Whether the simulated body could not follow the motion, so that the plan was taken instead."""
+    explained_bodyweights: tuple[float, float] | None = None
+    """Unexplained force before and after, if only that is better, in body weights."""
     large_moves: tuple[LargeMove, ...] = ()
     """Joint moves that may undo what was intended, one for each part that was corrected."""
     missed_contacts: tuple[str, ...] = ()
@@ -300,8 +304,8 @@ class CorrectedMotion:
     kept_stretches: tuple[tuple[int, int], ...] = ()
     """First and last frame of each stretch that is kept uncorrected, because it cannot be explained or feet would
     slide."""
-    closes_loop: bool = False
-    """Whether the motion, or one of its takes, is a loop that still closes."""
+    loops_s: tuple[float, ...] = ()
+    """Duration of each loop that still closes: of the motion, or of its takes."""
 
     def __repr__(self) -> str:
         outcome = "rejected" if self.failure else self.stage.value if self.stage else "corrected"
@@ -334,6 +338,7 @@ class CorrectedMotion:
         notes = [
             *note_facts(self),
             *self.remarks,
+            *_note_changes(self),
             *(move.note for move in large_moves),
             *(Note(NoteKind.CONTACT_MISSED, words=words) for words in self.missed_contacts),
         ]
@@ -369,6 +374,22 @@ def note_facts(correction: CorrectedMotion) -> Iterator[Note]:
         yield Note(NoteKind.LOWEST_GROUND, floor.lowest_ground_m)
     if floor.unknown_m is not None:
         yield Note(NoteKind.FLOOR_UNKNOWN, floor.unknown_m)
+
+
+def _note_changes(correction: CorrectedMotion) -> Iterator[Note]:
+    """Yield notes on what the correction changed and what it left."""
+    if correction.removed_glide_m_s:
+        yield Note(NoteKind.GLIDE_REMOVED, correction.removed_glide_m_s)
+    if correction.kept_stretches:
+        frames = tuple(frame for stretch in sorted(correction.kept_stretches) for frame in stretch)
+        yield Note(NoteKind.STRETCH_KEPT, frames=frames)
+    if correction.is_simulation_dropped:
+        yield Note(NoteKind.NOT_FOLLOWED)
+    if correction.explained_bodyweights is not None:
+        before, after = correction.explained_bodyweights
+        yield Note(NoteKind.EXPLAINED, words=f"{before:.2f} → {after:.2f}")
+    for seconds in correction.loops_s:
+        yield Note(NoteKind.LOOP, seconds)
 
 
 def _explain_level_floor(plane: GroundPlane) -> str:

@@ -123,9 +123,10 @@ def join(
         large_moves=tuple(dict.fromkeys(move for correction in corrections for move in correction.large_moves)),
         missed_contacts=tuple(words for correction in corrections for words in correction.missed_contacts),
         kept_stretches=tuple(stretch for correction in corrections for stretch in correction.kept_stretches),
-        closes_loop=any(correction.closes_loop for correction in corrections),
+        loops_s=tuple(seconds for correction in corrections for seconds in correction.loops_s),
         is_carried=any(correction.is_carried for correction in corrections),
-        is_glide_removed=any(correction.is_glide_removed for correction in corrections),
+        removed_glide_m_s=max((correction.removed_glide_m_s for correction in corrections), default=0.0),
+        is_simulation_dropped=any(correction.is_simulation_dropped for correction in corrections),
         world=MotionWorld.join([correction.world for correction in corrections]),
         floor=FloorDecision.join([correction.floor for correction in corrections]),
     )

@@ -28,8 +28,8 @@ class Floor:
     """(N, T, 3) displacement since the first frame. Motions are stored as if on a floor that stands still."""
     is_in_place: np.ndarray
     """(N,) whether motions walk or run in place."""
-    has_lost_glide: np.ndarray
-    """(N,) whether a standing glide was removed."""
+    removed_glides_m_s: np.ndarray
+    """(N,) mean speed of a standing glide that was removed, in m/s; 0 without one."""
     notes: list[tuple[Note, ...]]
     """Notes on each motion."""
 

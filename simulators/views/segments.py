@@ -113,12 +113,11 @@ class Segment:
         cut = replace(correction, timeline=timeline, residual=residual)
         if cut.failure is not None:
             return replace(cut, motion=self.take, failure=self._map_failure_to_loop(cut.failure))
-        same_travel = same_travel and not cut.is_glide_removed
+        same_travel = same_travel and not cut.removed_glide_m_s
         back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * ALONG_FLOOR
         moved = map_space(replace(cut, supports=tuple(_supports_within(cut.supports, frames))), back_m)
         closed = close_loop(moved.motion, self.take, self.margin, same_travel=same_travel)
-        remarks = (*cut.remarks, Note(NoteKind.LOOP, self.take.seconds))
-        return replace(moved, motion=closed, remarks=remarks, closes_loop=True)
+        return replace(moved, motion=closed, loops_s=(self.take.seconds,))
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
         """Map the frames of a failure in an unrolled loop to the loop."""

@@ -110,9 +110,7 @@ def _restore_ride(world: MotionWorld, correction: CorrectedMotion) -> CorrectedM
     correction = replace(correction, remarks=(note, *correction.remarks))
     if world.is_rise_removed and correction.accepted:
         return correction
-    remarks = tuple(note for note in correction.remarks if note.kind is not NoteKind.LOOP)
-    is_carried = correction.is_carried or ride.is_lift
-    carried = replace(correction, is_carried=is_carried, remarks=remarks, closes_loop=False)
+    carried = replace(correction, is_carried=correction.is_carried or ride.is_lift, loops_s=())
     return map_space(carried, ride.rises_m[:, None] * UP)
 
 

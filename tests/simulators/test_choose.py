@@ -115,8 +115,7 @@ def test_untrackable_motion_is_kept(first: int, frames: int) -> None:
     kept = keep_failed_stretch(Part(numbered), failed, correct)
     assert kept.accepted
     is_kept = np.zeros(len(WALK), dtype=bool)
-    for note in kept.notes:
-        ((kept_first, kept_last),) = note.stretches
+    for kept_first, kept_last in kept.kept_stretches:
         is_kept[kept_first : kept_last + 1] = True
     assert is_kept[is_flying].mean() > 0.9
     assert is_kept[~is_flying].sum() < 60

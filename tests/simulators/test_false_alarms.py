@@ -54,7 +54,7 @@ def test_who_stands_on_ground_that_rises_is_named_and_level_on_request(rise_m: f
     correction = sc.correct(rise(true, rise_m), kinematic=True)
     (note,) = [note for note in correction.notes if note.kind is NoteKind.RISES]
     assert note.value == pytest.approx(rise_m, abs=0.02)
-    assert not correction.closes_loop
+    assert not correction.loops_s
     assert NoteKind.LOOP not in find_kinds(correction)
     level = sc.correct(rise(true, rise_m), kinematic=True, level=True)
     assert np.abs(joint_positions(level.motion) - joint_positions(true)).max() < 0.02
@@ -90,12 +90,16 @@ def test_jumps_on_the_spot_are_on_no_treadmill_and_no_skates(style: Style, heigh
 def test_a_correction_that_is_dropped_says_nothing_of_its_changes() -> None:
     motion = made_motion("walk")
     view = MotionOnFloor(motion, MotionWorld())
-    notes = (
-        Note(NoteKind.GLIDE_REMOVED, 0.1),
-        Note(NoteKind.STRETCH_KEPT, frames=(3, 9)),
-        Note(NoteKind.IN_PLACE, 1.0),
+    sliding = CorrectedMotion(
+        motion,
+        before={"skate_m_s": 0.0},
+        after={"skate_m_s": 1.0},
+        remarks=(Note(NoteKind.IN_PLACE, 1.0),),
+        removed_glide_m_s=0.1,
+        kept_stretches=((3, 9),),
+        is_simulation_dropped=True,
+        explained_bodyweights=(0.5, 0.1),
     )
-    sliding = CorrectedMotion(motion, before={"skate_m_s": 0.0}, after={"skate_m_s": 1.0}, remarks=notes)
     kept = keep_feet_from_worsening(view, MeasuredCorrection(sliding), lambda parts: [sliding for _ in parts])
     assert kept.is_unchanged
     assert find_kinds(kept) == {NoteKind.IN_PLACE, NoteKind.FEET_KEPT}

@@ -30,7 +30,6 @@ def test_time_shift_moves_everything(random_motion: MakeMotion) -> None:
         failure=failure,
         standing_feet=(Contact("left foot", 2, 4),),
         supports=(STEP,),
-        remarks=(Note(NoteKind.STRETCH_KEPT, frames=(0, 9)),),
         kept_stretches=((0, 9),),
     )
     whole = map_time(part, range(100, 111))
@@ -90,11 +89,11 @@ def test_joined_parts_keep_stage_and_notes(random_motion: MakeMotion) -> None:
     assert joined.notes == (whole, note)
     ends = [
         replace(parts[0], world=MotionWorld(t_poses=TPoses(5, 0), takes=(7,))),
-        replace(parts[1], world=MotionWorld(t_poses=TPoses(0, 3)), closes_loop=True),
+        replace(parts[1], world=MotionWorld(t_poses=TPoses(0, 3)), loops_s=(2.0,)),
     ]
     assert join(motion, ends).world.t_poses == TPoses(5, 3)
     assert join(motion, ends).world.takes == (7,)
-    assert join(motion, ends).closes_loop
+    assert join(motion, ends).loops_s == (2.0,)
     assert joined.supports == (STEP,)
     assert joined.figures == {"moved_m": pytest.approx(2.0)}
     assert dict(join(motion, parts).figures) == {}

@@ -226,10 +226,8 @@ def test_failed_take_is_kept(takes: Motion, share: float) -> None:
     given = lift_from(takes, leap)
     correction = correct_motion(SIMULATED, given)
     kept = np.zeros(len(given), dtype=bool)
-    for note in correction.notes:
-        if note.kind is NoteKind.STRETCH_KEPT:
-            ((first, last),) = note.stretches
-            kept[first : last + 1] = True
+    for first, last in correction.kept_stretches:
+        kept[first : last + 1] = True
     assert kept[leap]
     assert kept.mean() < 0.5
     moved_m = correction.motion.root_m - given.root_m
