@@ -56,7 +56,7 @@ def clip(tmp_path: Path, walk: Motion) -> Path:
 
 def test_unknown_without_package(clip: Path) -> None:
     assert not is_motion_file(clip)
-    with pytest.raises(InputError, match=r"from \.bvh"):
+    with pytest.raises(InputError, match=r"expected a motion file"):
         open_motion(clip)
 
 
