@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...core.checks import count_noun
 from ...core.errors import InputError
 from ...storage.files.limits import check_unpacked
 from ..body.surface import lowest_point_m, lowest_sole_at_rest_m, world_sole_points
@@ -39,7 +40,7 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
     if skeleton.names != motion.skeleton.names or skeleton.parents != motion.skeleton.parents:
         raise InputError(
             f"expected a skeleton with the motion's {len(motion.skeleton)} joints ({motion.skeleton.names[0]!r}, …), "
-            f"got {len(skeleton)} joints ({skeleton.names[0]!r}, …)"
+            f"got {count_noun(len(skeleton), 'joint')} ({skeleton.names[0]!r}, …)"
         )
     if motion.skeleton.usual_sole_m != skeleton.usual_sole_m:
         motion = raise_motion(motion, skeleton.usual_sole_m - motion.skeleton.usual_sole_m)

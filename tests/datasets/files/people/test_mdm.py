@@ -75,7 +75,7 @@ def test_every_door_gives_all_motions(path: Path, capsys: pytest.CaptureFixture[
     assert [motion.text for motion in sc.load_motions(path)] == PROMPTS
     assert main(["data", "check", str(path)]) in (0, None)
     assert "3 motions, 90 frames" in capsys.readouterr().out
-    with pytest.raises(sc.InputError, match=r"results\.npy.*3 motions"):
+    with pytest.raises(sc.InputError, match=r"results\.npy.*single motion, got 3"):
         sc.load_motion(path)
     with pytest.raises(sc.InputError, match="got 3; use correct_files"):
         sc.correct_file(path, path.with_name("other.npy"))

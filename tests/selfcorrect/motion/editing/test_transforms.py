@@ -172,5 +172,5 @@ def test_standing_survives_new_skeleton(skeleton: Skeleton, standing_height_m: f
 
 def test_other_joints_are_another_body(random_motion: Make):
     pole = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
-    with pytest.raises(ValueError, match=r"1 .*'pole'.*22 .*'pelvis'"):
+    with pytest.raises(ValueError, match=r"22 .*'pelvis'.* 1 .*'pole'"):
         on_skeleton(random_motion(0), pole)
