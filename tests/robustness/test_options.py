@@ -183,6 +183,7 @@ SCENE = "--scene.push-n 40 0 0 --scene.push-from-s 0.2 --scene.slope-deg 3"
 OTHERS = {
     "correct": [
         ("correct a.bvh --kinematic", "--out out"),
+        ("correct a.bvh --out b.bvh --kinematic", "--overwrite"),
         ("correct a.bvh --out out --kinematic", "--contacts-out out/contacts.txt"),
         ("correct a.bvh --out out --kinematic", "--delta out/delta.bvh"),
         ("correct a.bvh --out out --engine mujoco --simulate always", "--strength physical"),

@@ -124,7 +124,7 @@ def test_bombs_raise_before_allocation(tmp_path: Path, name: str, monkeypatch: p
 )
 def test_endless_text_raises(tmp_path: Path, head: bytes, word: bytes, times: int) -> None:
     (tmp_path / "a.bvh").write_bytes(head + times * word)
-    assert_refused(tmp_path / "a.bvh", "expected")
+    assert_refused(tmp_path / "a.bvh", "expected|empty")
 
 
 def test_buffers_count_separately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
