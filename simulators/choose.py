@@ -352,7 +352,8 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
     If corrections are levelled, so is the motion.
     """
     motion = view.motion if view.world.is_levelled else view.given
-    kept = CorrectedMotion(motion, remarks=(*correction.remarks, *reasons), world=correction.world)
+    remarks = (*correction.remarks, *reasons)
+    kept = CorrectedMotion(motion, remarks=remarks, world=correction.world, is_carried=correction.is_carried)
     return view.decide_floor(kept)
 
 

@@ -99,10 +99,12 @@ def test_a_correction_that_is_dropped_says_nothing_of_its_changes() -> None:
         kept_stretches=((3, 9),),
         is_simulation_dropped=True,
         explained_bodyweights=(0.5, 0.1),
+        is_carried=True,
     )
     kept = keep_feet_from_worsening(view, MeasuredCorrection(sliding), lambda parts: [sliding for _ in parts])
     assert kept.is_unchanged
     assert find_kinds(kept) == {NoteKind.IN_PLACE, NoteKind.FEET_KEPT}
+    assert kept.is_carried, "whatever carries the body does so in the given motion, too"
 
 
 def test_swings_that_are_removed_beside_a_drift_that_stays_are_named_so() -> None:
