@@ -34,7 +34,7 @@ QUICK = MechanismLoop(generations=5, seeds=3, ways=("fully synthetic", "λ = 1")
 
 
 def toy(settings: MechanismLoop) -> toys.Toy:
-    """Declare each kind of training with no, either and both remedies."""
+    """Declare each kind of training without remedies, with either, and with both."""
     return toys.Toy(
         bundles=[toys.bundle_seeds(settings, partial(set_up, settings))],
         claims=claims.mark_unpublished(*make_claims(settings)),
