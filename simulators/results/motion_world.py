@@ -15,7 +15,6 @@ import numpy as np
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
-from selfcorrect.motion.views import TurnedWorld
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +70,6 @@ class MotionWorld:
     t_poses: TPoses = TPoses()
     takes: tuple[int, ...] = ()
     """First frame of each take except the first."""
-    slope: GroundPlane = LEVEL
-    """Sloping floor that a scene has given the corrected motion."""
 
     @property
     def plane(self) -> GroundPlane:
@@ -100,21 +97,6 @@ class MotionWorld:
     def find_frames_between_t_poses(self, motion: Motion) -> tuple[int, int]:
         """Return the first frame after the opening T-pose, and of the closing one."""
         return self.t_poses.opening, len(motion) - self.t_poses.closing
-
-    def see_level(self, motion: Motion, corrected: Motion, *, is_corrected: bool = True) -> tuple[Motion, Motion]:
-        """Return a motion and its correction above a level floor.
-
-        Args:
-            motion: The motion before its correction.
-            corrected: The corrected motion, or the motion itself if it was rejected.
-            is_corrected: Whether it was accepted. A rejected motion is not levelled yet.
-        """
-        if self.slope != LEVEL:
-            return motion, TurnedWorld(self.slope.to_level).view(corrected)
-        if not self.plane.is_tilted:
-            return motion, corrected
-        turned = TurnedWorld(self.plane.to_level)
-        return turned.view(motion), corrected if self.is_levelled and is_corrected else turned.view(corrected)
 
     def select_frames(self, start: int, stop: int, frames: int) -> MotionWorld:
         """Return the world of frames `start` to `stop` (exclusive) of a motion with so many frames.
@@ -169,6 +151,8 @@ class FloorDecision:
     """Height of the lowest ground under the corrected motion, in m; None if this is the floor or unknown."""
     unknown_m: float | None = None
     """Height of the feet if no floor is visible, in m; None if the floor is known."""
+    slope: GroundPlane = LEVEL
+    """Sloping floor that a scene has given the corrected motion."""
 
     @classmethod
     def join(cls, decisions: Sequence[FloorDecision]) -> FloorDecision:

@@ -12,8 +12,9 @@ from typing import Self, TypeAlias
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.measures.physical import ERRORS
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.ground_plane import TILTED_DEG, GroundPlane
+from selfcorrect.motion.perception.ground_plane import LEVEL, TILTED_DEG, GroundPlane
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import TurnedWorld
 
 from .motion_world import FloorDecision, MotionWorld
 from .timeline import Contact, Timeline
@@ -329,7 +330,13 @@ class CorrectedMotion:
 
     def see_level(self, motion: Motion) -> tuple[Motion, Motion]:
         """Return the given and the corrected motion above a level floor."""
-        return self.world.see_level(motion, self.motion, is_corrected=self.accepted)
+        if self.floor.slope != LEVEL:
+            return motion, TurnedWorld(self.floor.slope.to_level).view(self.motion)
+        if not self.world.plane.is_tilted:
+            return motion, self.motion
+        turned = TurnedWorld(self.world.plane.to_level)
+        is_level = self.world.is_levelled and self.accepted  # a rejected motion is not levelled yet
+        return turned.view(motion), self.motion if is_level else turned.view(self.motion)
 
     @property
     def notes(self) -> tuple[Note, ...]:

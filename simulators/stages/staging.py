@@ -91,7 +91,7 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
     x, y, z = rotate(invert(to_upright), UP).tolist()
     slope = GroundPlane((x, y, z), stances=0) if scene.slope_deg else LEVEL
     placed = map_space(correction, (0.0, 0.0, 0.0), TurnedWorld(to_upright))
-    return replace(placed, world=replace(placed.world, slope=slope))
+    return replace(placed, floor=replace(placed.floor, slope=slope))
 
 
 def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
