@@ -47,13 +47,11 @@ motion: $(INSTALLED_FOR_LOOPS)
 
 # A process takes whole files, whose tests share what is costly to make, and in their order: long ones come early. With
 # SHUFFLE=SEED, files and tests come in a random order that the seed gives. Global generators are left as they are.
-# A test without a mark fails if it takes more than LIMIT_S of processor time; tests are marked from half of that on, so
-# that slower cores do not fail them. LIMIT_S= sets no limit.
+# LIST_S=10 lists tests without a mark that take more processor time, in s. No test fails because a core is slow.
 # Bytecode is kept even where the environment forbids it, so that only the first process compiles the tests.
-LIMIT_S ?= 10
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE) --randomly-dont-reset-seed) \
-	$(if $(LIMIT_S),--limit-s $(LIMIT_S))
+	$(if $(LIST_S),--list-slower $(LIST_S))
 
 # MARKS picks some of the tests, such as MARKS=slow; so it does for test-all.
 test: tests $(INSTALLED_FOR_TESTS)

@@ -6,7 +6,6 @@ What it looked for beside a file counts, and nothing else is opened.
 import base64
 import json
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -230,10 +229,8 @@ def test_usd_waits_for_no_pipe(kind: str, tmp_path: Path) -> None:
     author_reference(tmp_path / "a.usda", "person.usda", kind)
     text = (tmp_path / "a.usda").read_text()
     (tmp_path / "a.usda").write_text(text.replace("person.usda", "./pipe.usda"))
-    start_s = time.monotonic()
     with pytest.raises(InputError, match="regular file"):
         open_motion(tmp_path / "a.usda", any_body=True)
-    assert time.monotonic() - start_s < 20
 
 
 def test_usd_searches_no_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
