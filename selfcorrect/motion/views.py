@@ -54,18 +54,28 @@ class FrameChanges:
 
 @dataclass(frozen=True, eq=False)
 class TurnedWorld:
-    """The world rotated about the origin."""
+    """The world rotated about a point."""
 
     turn: np.ndarray
     """Quaternion (4,), or (T, 4) if the rotation changes over time."""
+    pivot_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """The point that stays."""
 
     def view(self, motion: Motion) -> Motion:
         rotations = motion.rotations.copy()
         rotations[:, 0] = compose(self.turn, normalize(rotations[:, 0]))
-        return replace(motion, root_m=rotate(self.turn, motion.root_m), rotations=rotations)
+        return replace(motion, root_m=self.view_points_m(motion.root_m), rotations=rotations)
+
+    def view_points_m(self, points_m: np.ndarray) -> np.ndarray:
+        """Return where points (..., 3) are in the rotated world."""
+        return rotate(self.turn, points_m - self.pivot_m) + self.pivot_m
 
     def restore(self, motion: Motion) -> Motion:
-        return TurnedWorld(invert(self.turn)).view(motion)
+        return self.invert().view(motion)
+
+    def invert(self) -> Self:
+        """Return the rotation back."""
+        return replace(self, turn=invert(self.turn))
 
 
 def to_y_up(axis: int) -> TurnedWorld:

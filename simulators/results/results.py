@@ -334,7 +334,7 @@ class CorrectedMotion:
             return motion, TurnedWorld(self.floor.slope.to_level).view(self.motion)
         if not self.world.plane.is_tilted:
             return motion, self.motion
-        turned = TurnedWorld(self.world.plane.to_level)
+        turned = self.world.floor_frame.turned
         is_level = self.world.is_levelled and self.accepted  # a rejected motion is not levelled yet
         return turned.view(motion), self.motion if is_level else turned.view(self.motion)
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import FrameChange, ShiftedWorld, TurnedWorld
@@ -94,7 +93,7 @@ def map_skeleton(correction: CorrectedMotion, motion: Motion, change: FrameChang
 
 
 def _turn_support(support: Support, turned: TurnedWorld) -> Support:
-    x, y, z = rotate(invert(turned.turn), np.array(support.top_m)).tolist()
+    x, y, z = turned.invert().view_points_m(np.array(support.top_m)).tolist()
     return replace(support, top_m=(x, y, z))
 
 

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+import numpy as np
+
 from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames, find_ends_in_t_pose
 from selfcorrect.motion.editing.transforms import raise_motion
-from selfcorrect.motion.geometry.vectors import UP
+from selfcorrect.motion.geometry.vectors import UP, median, normalize_safely
 from selfcorrect.motion.motion import Motion, replace_keeping_stances
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
+from selfcorrect.motion.perception.ground_plane import GroundPlane
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.perception.stances import SAME_LEVEL_M
 from selfcorrect.motion.views import TurnedWorld
@@ -88,10 +91,21 @@ def perceive_world(motion: Motion, cleanup: CleanupSettings) -> Part:
 def _estimate_floor(motion: Motion, cleanup: CleanupSettings) -> MotionWorld:
     """Estimate the plane under the feet, and whether its height stays."""
     world = MotionWorld(estimated_plane=observe_ground(motion).plane, levels=cleanup.level)
-    turned = TurnedWorld(world.plane.to_level) if world.plane.is_tilted else None
+    turned = _turn_level(motion, world.plane) if world.plane.is_tilted else None
     kept_m = observe_ground(turned.view(motion) if turned else motion).kept_m or 0.0
     moves_floor = not (cleanup.keep_level or kept_m)
     return replace(world, floor_frame=FloorFrame(turned, kept_m), moves_floor=moves_floor)
+
+
+def _turn_level(motion: Motion, plane: GroundPlane) -> TurnedWorld:
+    """Return the rotation that turns a tilted floor level, about the middle of the body's path up or down the slope.
+
+    About the origin, a floor would be moved by as much as it climbs from there to the body.
+    """
+    uphill = normalize_safely(np.array(plane.normal)[[0, 2]])
+    middle_m = median(motion.root_m[:, [0, 2]] @ uphill)
+    x_m, z_m = (middle_m * uphill).tolist()
+    return TurnedWorld(plane.to_level, (x_m, 0.0, z_m))
 
 
 def see_from_ride(part: Part, settings: ViewSettings) -> CorrectionView:

@@ -31,6 +31,7 @@ from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, En
 ALIKE_M = 1e-3
 SHIFT_M = np.array([3.0, 0.0, -7.0])
 TURN = TurnedWorld(from_euler_angles("Y", np.array([137.0])))
+SLOPE = TurnedWorld(from_euler_angles("Z", np.array([6.0])))
 CLIPS = ("10_01", "16_22")
 """Walks of the test subjects."""
 _AWAY_FRAMES = 15
@@ -63,15 +64,30 @@ def assert_commutes(motion: Motion, change: str, *, moves: bool) -> None:
 
 @pytest.fixture(scope="module")
 def walks(walk: Motion) -> dict[str, Motion]:
-    """A crude walk, a real one, and both spoiled."""
+    """A crude walk, a real one, both spoiled, and the real one up a slope."""
     real = make_symmetric(repeat_walk(walk, 4))
     made = made_motion("walk", frames=90)
-    return {"made": made, "real": real, "made, spoiled": wander(made, 1), "real, spoiled": wander(real, 2)}
+    return {
+        "made": made,
+        "real": real,
+        "made, spoiled": wander(made, 1),
+        "real, spoiled": wander(real, 2),
+        "real, uphill": SLOPE.view(real),
+    }
 
 
 @pytest.mark.parametrize(("name", "change"), [*product(["made", "real", "made, spoiled", "real, spoiled"], CHANGES)])
 def test_corrections_of_walks_commute(walks: dict[str, Motion], name: str, change: str) -> None:
     assert_commutes(walks[name], change, moves=name != "real")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_slope_does_not_depend_on_the_place(walks: dict[str, Motion], change: str) -> None:
+    do, undo = CHANGES[change]
+    corrected = sc.correct(walks["real, uphill"], kinematic=True)
+    assert corrected.world.plane.is_tilted
+    expected_m = joint_positions(corrected.motion)
+    np.testing.assert_allclose(joint_positions(undo(correct(do(walks["real, uphill"])))), expected_m, atol=ALIKE_M)
 
 
 @pytest.mark.slow

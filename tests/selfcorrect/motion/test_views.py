@@ -57,7 +57,7 @@ def some_joints(motion: Motion, rng: np.random.Generator) -> FrameChange:
 
 
 VIEWS: dict[str, Callable[[Motion, np.random.Generator], FrameChange]] = {
-    "turned world": lambda motion, rng: TurnedWorld(Rotation.random(rng=rng).as_quat()),
+    "turned world": lambda motion, rng: TurnedWorld(Rotation.random(rng=rng).as_quat(), tuple(rng.normal(size=3))),
     "y up": lambda motion, rng: to_y_up(int(rng.integers(6))),
     "turned frames": lambda motion, rng: TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng).as_quat()),
     "root": lambda motion, rng: Rerooted(motion.skeleton, int(rng.integers(1, len(motion.skeleton)))),

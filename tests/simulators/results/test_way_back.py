@@ -21,6 +21,7 @@ MakeMotion = Callable[..., Motion]
 
 STEP = Support("left foot", (0.1, 0.2, 0.3), (0.3, 0.3), first=2, last=4)
 QUARTER_TURN = TurnedWorld(np.array([0.0, np.sin(np.pi / 4), 0.0, np.cos(np.pi / 4)]))
+FAR_TURN = TurnedWorld(np.array([np.sin(0.1), 0.0, 0.0, np.cos(0.1)]), pivot_m=(5.0, 0.0, -20.0))
 
 
 def test_time_shift_moves_everything(random_motion: MakeMotion) -> None:
@@ -56,7 +57,7 @@ def test_repeated_frames_map(random_motion: MakeMotion) -> None:
     assert [note.frames for note in whole.notes] == [(4,), ()]
 
 
-@pytest.mark.parametrize("turned", [None, QUARTER_TURN])
+@pytest.mark.parametrize("turned", [None, QUARTER_TURN, FAR_TURN])
 def test_supports_move_with_motion(random_motion: MakeMotion, turned: TurnedWorld | None) -> None:
     motion = random_motion(1, 10)
     on_root = replace(STEP, top_m=tuple(motion.root_m[STEP.middle].tolist()))
