@@ -23,7 +23,7 @@ from selfcorrect.datasets.collections.cmu import INDEX, load_cmu
 from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.compare.feasibility import check_physics, infer_surroundings
+from selfcorrect.simulators.feasibility import check_physics, infer_surroundings
 
 FLOOR_RULES = "FPX"
 """First letters of rules that need a level floor."""

@@ -25,14 +25,14 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.observed_ground import STAIR_STEP_M
 
-from .compare.comparison import MeasuredCorrection, find_clear_gains, measure_correction
 from .compare.evaluate import explain_large_move
-from .compare.feasibility import LONGEST_INFERRED, measure_missing_bodyweights
+from .feasibility import LONGEST_INFERRED, measure_missing_bodyweights
+from .results.comparison import MeasuredCorrection, find_clear_gains, measure_correction
 from .results.results import NOTED_M, CorrectedMotion, Failure, FailureKind, Note, NoteKind, Repair, Stage
 from .results.view import CorrectParts, Part
 from .results.way_back import join, map_time
 from .stages.changes import keep_changes
-from .views.world import MotionOnFloor
+from .world import MotionOnFloor
 
 _SLIDE_TOLERANCE_M_S = 0.002
 """Tolerated increase in foot sliding on an estimated plane, in m/s."""

@@ -18,8 +18,8 @@ from selfcorrect.runtime.processes import get_core_limit, map_tasks, stream_task
 from selfcorrect.runtime.progress import part_of_work, split_work
 
 from .batching import BATCH_SIZE, MAX_FRAMES_TOGETHER, find_input_failure, make_batches
-from .cleanup.clean import CleanupSettings
-from .cleanup.levelling import FitSoles
+from .clean import CleanupSettings
+from .core.levelling import FitSoles
 from .pipeline import Pipeline, correct_batches, release_simulator
 from .postprocess.state import PostprocessStep
 from .postprocess.steps import KINEMATIC_POSTPROCESS, POSTPROCESS

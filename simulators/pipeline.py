@@ -20,7 +20,7 @@ from selfcorrect.motion.skeleton import Skeleton
 
 from .batching import BATCH_SIZE
 from .body.humanoid import Humanoid, build_humanoid
-from .cleanup.clean import CleanupSettings, clean_motions
+from .clean import CleanupSettings, clean_motions
 from .compare.evaluate import drop_failed_tracks, evaluate, evaluate_kinematic
 from .engines.world import World
 from .planning.planner import plan_motions

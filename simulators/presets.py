@@ -8,7 +8,7 @@ states, as loops need them.
 
 from dataclasses import replace
 
-from .cleanup.clean import RESIDUAL_FREE_STEPS, CleanupSettings
+from .clean import RESIDUAL_FREE_STEPS, CleanupSettings
 from .pipeline import Pipeline
 from .postprocess.steps import POSTPROCESS
 from .settings import tracker as strengths

@@ -19,24 +19,24 @@ from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.views import JointOrder, LevelFeet
 
 from .choose import choose_on_floor, keep_failures
-from .cleanup.clean import CleanupSettings
-from .cleanup.drift import StabilizeFloor
-from .cleanup.levelling import FitSoles, LevelFloor
-from .cleanup.splices import JoinSplices
-from .compare.comparison import include_repair
+from .clean import CleanupSettings
+from .core.drift import StabilizeFloor
+from .core.levelling import FitSoles, LevelFloor
+from .core.pieces import is_one_piece, split_into_pieces
+from .hypotheses.carried import skip_carried
+from .hypotheses.exchanged_legs import restore_exchanged_legs
+from .hypotheses.lost_path import restore_path
+from .hypotheses.repeated_frames import skip_repeated_frames
+from .hypotheses.segments import skip_t_poses, split_into_takes
+from .hypotheses.splices import JoinSplices
+from .hypotheses.unrelated_poses import skip_unrelated_poses
 from .pipeline import Pipeline
+from .results.comparison import include_repair
 from .results.results import CorrectedMotion, Note, NoteKind
 from .results.view import CorrectionView, Part
 from .results.way_back import map_skeleton
 from .stages.staging import place_on_slope
-from .views.carried import skip_carried
-from .views.exchanged_legs import restore_exchanged_legs
-from .views.lost_path import restore_path
-from .views.pieces import is_one_piece, split_into_pieces
-from .views.repeated_frames import skip_repeated_frames
-from .views.segments import skip_t_poses, split_into_takes
-from .views.unrelated_poses import skip_unrelated_poses
-from .views.world import MotionOnFloor, see_from_ride
+from .world import MotionOnFloor, see_from_ride
 
 
 def _see_on_level_scene(part: Part, pipeline: Pipeline) -> CorrectionView:

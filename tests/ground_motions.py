@@ -14,7 +14,7 @@ from selfcorrect.motion.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
-from selfcorrect.simulators.cleanup.frame_planting import bridge_swings
+from selfcorrect.simulators.core.frame_planting import bridge_swings
 
 UP = np.array([0.0, 1.0, 0.0])
 

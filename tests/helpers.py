@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from selfcorrect.simulators.core.pieces import split_into_pieces
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.results.view import Part
-from selfcorrect.simulators.views.pieces import split_into_pieces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -5,7 +5,7 @@ import numpy as np
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import Humanoid, build_humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
+from selfcorrect.simulators.clean import CleanupSettings, FitSoles, clean_motions
 from selfcorrect.simulators.engines.simulator_frame import orientations_to_simulator
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.planning.contact_plan import plan_contacts

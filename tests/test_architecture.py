@@ -32,8 +32,8 @@ MAY_IMPORT = {
 """Which other top-level folders each may import. The public names of `selfcorrect/__init__.py` come from everywhere."""
 
 SIMULATORS = (
-    "results", "settings", "body", "stages", "engines", "cleanup", "planning", "tracking", "postprocess", "compare",
-    "batching", "pipeline", "views", "choose", "view_table", "corrector", "presets",
+    "results", "settings", "body", "stages", "engines", "core", "hypotheses", "clean", "world", "planning", "tracking",
+    "postprocess", "compare", "feasibility", "batching", "pipeline", "choose", "view_table", "corrector", "presets",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""
 

@@ -34,7 +34,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import find_feet_m
 
 from ..body.leg_ik import Legs, move_joints_to, solve_leg_ik
-from ..cleanup.stance import PosedMotions
+from ..core.stance import PosedMotions
 from ..results.results import CorrectMotions
 from .edited_contacts import FEET, HAND_NAMES, ContactKind, Contacts, LimbContact, StandingFoot, pose_level
 

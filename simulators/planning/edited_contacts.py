@@ -23,7 +23,7 @@ from selfcorrect.storage.files.strict_json import read_file_as
 from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
 
 from ..body.soles import stance_velocities
-from ..cleanup.stance import PosedMotions
+from ..core.stance import PosedMotions
 
 _FLAT_SOLE_M = 0.015
 """Steepness of the sole at which a frame's weight for the position of a contact falls to 1/e, in m above the flattest

@@ -35,7 +35,7 @@ from ..body.dynamics import compute_whole_inertia
 from ..body.humanoid import Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik
 from ..body.soles import frame_speeds, speed_factors, split_by_foot
-from ..cleanup.frame_planting import bridge_swings, cancel_sliding
+from ..core.frame_planting import bridge_swings, cancel_sliding
 from ..settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings, PlacementSettings, PlanSettings
 from ..settings.tracker import TrackerSettings
 from ..stages.values import CleanedMotions, ContactPlan, MotionPlan

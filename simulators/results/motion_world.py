@@ -1,6 +1,6 @@
 """The world of a motion, perceived once, and the floor of its correction, decided once.
 
-`views.world` perceives the world before the correction, and later stages read it as a value. `FloorDecision` says where
+`core.world` perceives the world before the correction, and later stages read it as a value. `FloorDecision` says where
 the correction put the floor. Notes are written from both.
 """
 
@@ -143,7 +143,7 @@ class MotionWorld:
 
 @dataclass(frozen=True)
 class FloorDecision:
-    """Where a correction put the floor: see `views.world.MotionOnFloor.decide_floor`."""
+    """Where a correction put the floor: see `core.world.MotionOnFloor.decide_floor`."""
 
     moved_m: float = 0.0
     """Height of the floor before it was moved to y = 0, in m; 0 if it was not moved."""

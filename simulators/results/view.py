@@ -25,7 +25,7 @@ class Part:
 
     motion: Motion
     world: MotionWorld = field(default_factory=MotionWorld)
-    """World of the motion, in its frames; the default until `views.world.see_from_ride` perceives it."""
+    """World of the motion, in its frames; the default until `core.world.see_from_ride` perceives it."""
 
     def __len__(self) -> int:
         return len(self.motion)

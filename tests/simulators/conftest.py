@@ -57,7 +57,7 @@ def planted_walk(walk: Motion) -> Motion:
     """Return a walk of three cycles along +z with planted feet."""
     from ground_motions import repeat_walk
 
-    from selfcorrect.simulators.cleanup.clean import CleanupSettings, LiftLimbs, PlantFeet, clean_motions
+    from selfcorrect.simulators.clean import CleanupSettings, LiftLimbs, PlantFeet, clean_motions
 
     settings = CleanupSettings(support="floor").with_steps(PlantFeet(is_soft=False), LiftLimbs(0.0))
     return clean_motions(MotionBatch.stack([repeat_walk(walk, 3)]), settings).motions[0]

@@ -26,7 +26,7 @@ from selfcorrect.simulators.results.motion_world import MotionWorld
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, NoteKind, Stage
 from selfcorrect.simulators.results.view import Part
 from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
-from selfcorrect.simulators.views.world import MotionOnFloor
+from selfcorrect.simulators.world import MotionOnFloor
 
 WALK = made_motion("walk", frames=240)
 UP = np.array([0.0, 1.0, 0.0])

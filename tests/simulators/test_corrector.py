@@ -21,8 +21,8 @@ from selfcorrect.runtime.progress import report_progress, watch_progress
 from selfcorrect.simulators import corrector as corrector_module
 from selfcorrect.simulators.batching import SHORTEST_FRAMES, make_batches
 from selfcorrect.simulators.choose import keep_feet_from_worsening
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles
-from selfcorrect.simulators.compare.comparison import MeasuredCorrection
+from selfcorrect.simulators.clean import CleanupSettings, FitSoles
+from selfcorrect.simulators.core.pieces import split_into_pieces
 from selfcorrect.simulators.corrector import (
     KinematicCorrector,
     PhysicsCorrector,
@@ -30,12 +30,12 @@ from selfcorrect.simulators.corrector import (
     correct_through_views,
 )
 from selfcorrect.simulators.presets import find_preset
+from selfcorrect.simulators.results.comparison import MeasuredCorrection
 from selfcorrect.simulators.results.motion_world import MotionWorld
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.simulators.settings.tracker import DriveSettings, EngineSettings, TrackerSettings
 from selfcorrect.simulators.view_table import SAMPLE_VIEWS
-from selfcorrect.simulators.views.pieces import split_into_pieces
-from selfcorrect.simulators.views.world import MotionOnFloor
+from selfcorrect.simulators.world import MotionOnFloor
 
 
 def same(first: Motion, second: Motion) -> bool:

@@ -18,10 +18,10 @@ from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.choose import keep_feet_from_worsening
-from selfcorrect.simulators.compare.comparison import MeasuredCorrection
+from selfcorrect.simulators.results.comparison import MeasuredCorrection
 from selfcorrect.simulators.results.motion_world import MotionWorld
 from selfcorrect.simulators.results.results import CorrectedMotion, Note, NoteKind
-from selfcorrect.simulators.views.world import MotionOnFloor
+from selfcorrect.simulators.world import MotionOnFloor
 
 
 def find_kinds(correction: CorrectedMotion) -> set[NoteKind]:

@@ -21,7 +21,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import get_foot_frames, level_feet
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
+from selfcorrect.simulators.clean import CleanupSettings, LevelFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings

@@ -14,7 +14,7 @@ import pytest
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, StabilizeFloor, clean_motions
+from selfcorrect.simulators.clean import CleanupSettings, LevelFloor, StabilizeFloor, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.planning.planner import plan_motions
 from selfcorrect.simulators.postprocess.steps import BLEND_SIMULATION

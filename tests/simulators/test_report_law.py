@@ -17,7 +17,7 @@ import selfcorrect as sc
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 REPEATABLE = {"penetration_m": 0.0012, "floating_m": 0.005, "skate_m_s": 0.005, "jerk_m_s3": 0.05}

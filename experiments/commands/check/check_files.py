@@ -156,21 +156,21 @@ def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> Che
         result = replace(result, notes=(note, *result.notes))
     if engine is None:
         return result
-    from selfcorrect.simulators.compare.feasibility import check_physics  # 180 ms, more than a short clip takes
+    from selfcorrect.simulators.feasibility import check_physics  # 180 ms, more than a short clip takes
 
     findings, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
     return result + CheckResult(tuple(findings), (note,) if note else ())
 
 
 def _infer_surroundings(motion: Motion) -> Surroundings:
-    from selfcorrect.simulators.compare.feasibility import infer_surroundings  # 180 ms, and only for findings
+    from selfcorrect.simulators.feasibility import infer_surroundings  # 180 ms, and only for findings
 
     return infer_surroundings(motion)
 
 
 def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:
     """Measure the root residual of a motion. Returns None and a note if this fails."""
-    from selfcorrect.simulators.compare.feasibility import RootResidual, compute_needed_residual  # 180 ms
+    from selfcorrect.simulators.feasibility import RootResidual, compute_needed_residual  # 180 ms
 
     measure = partial(compute_needed_residual, motion, engine)
     missing: RootResidual | None = None

@@ -17,9 +17,9 @@ from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.leg_ik import move_joints_to
-from selfcorrect.simulators.compare.comparison import measure_correction
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.planning.contact_holding import find_missed, find_ride_m, hold_contacts, place_feet
+from selfcorrect.simulators.results.comparison import measure_correction
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, Note
 
 from .options import LIMB_PARTS, PATH, CorrectionOptions, parse_amounts, parse_span, read_contacts

@@ -9,7 +9,7 @@ from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.rotations import compose, quaternions
 from selfcorrect.motion.measures.physical import JERK, MILLIMETRES, MILLIMETRES_PER_SECOND, MotionFigure
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.compare.comparison import MotionComparison
+from selfcorrect.simulators.results.comparison import MotionComparison
 from selfcorrect.simulators.results.results import CorrectedMotion
 
 from .in_python import correct

@@ -32,7 +32,7 @@ from selfcorrect.simulators.settings.tracker import (
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:
-    from selfcorrect.simulators.cleanup.clean import CleanupSettings
+    from selfcorrect.simulators.clean import CleanupSettings
     from selfcorrect.simulators.pipeline import Pipeline
     from selfcorrect.simulators.planning.edited_contacts import Contacts
 
@@ -253,9 +253,9 @@ class CorrectionOptions:
 
     def _change_cleanup(self, cleanup: CleanupSettings) -> CleanupSettings:
         """Apply these options to a preset's clean-up."""
-        from selfcorrect.simulators.cleanup.drift import StabilizeFloor
-        from selfcorrect.simulators.cleanup.levelling import LevelFloor
-        from selfcorrect.simulators.cleanup.splices import JoinSplices
+        from selfcorrect.simulators.core.drift import StabilizeFloor
+        from selfcorrect.simulators.core.levelling import LevelFloor
+        from selfcorrect.simulators.hypotheses.splices import JoinSplices
 
         if self.strength == SIMULATED:
             return cleanup

@@ -14,7 +14,7 @@ import numpy as np
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional
-from selfcorrect.simulators.compare.comparison import measure_correction
+from selfcorrect.simulators.results.comparison import measure_correction
 from selfcorrect.simulators.results.results import CorrectedMotion, Note
 
 from .options import CorrectionOptions

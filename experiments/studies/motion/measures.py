@@ -11,12 +11,8 @@ from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.loop.run import correct_real_data
 from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, find_metric
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.compare.feasibility import (
-    compute_contact_residual,
-    select_evaluation_engine,
-    simulate_residual,
-)
+from selfcorrect.simulators.clean import CleanupSettings
+from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
 
 from ..arm_curves import MEMORISER, REAL_AGAINST_REAL
 from .correctors.own import CorrectorInputs, build_corrector
@@ -27,7 +23,7 @@ CORRECTED_REAL = "real, corrected by physics"
 
 
 def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
-    """Measure the root residual of motions in the two ways of `simulators.compare.feasibility`.
+    """Measure the root residual of motions in the two ways of `simulators.feasibility`.
 
     Args:
         made_by: Engine of the loop's correctors. The residual is simulated in another engine; if none is installed, the

@@ -357,7 +357,7 @@ RULES = (
     ),
 )
 """All rules by group: F floor, S smoothness, B body, R reading, P pace, X physics. The forces for X come from
-`simulators.compare.feasibility`."""
+`simulators.feasibility`."""
 
 RULE_TABLE = Registry("rule", [Row(rule.code, "", rule.summary) for rule in RULES], group="selfcorrect.rules")
 """Rules by code. Another package adds a rule with an entry point, whose name is the code and which refers to a `Rule`.

@@ -18,8 +18,8 @@ from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.measures.physical import ERRORS, is_worse
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES
-from selfcorrect.simulators.compare.comparison import MotionComparison, measure_correction
 from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.results.comparison import MotionComparison, measure_correction
 from selfcorrect.simulators.results.motion_world import FloorDecision
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.results.timeline import Timeline

@@ -11,7 +11,7 @@ from turned_joints import pose_joint
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, clean_motions
+from selfcorrect.simulators.clean import CleanupSettings, LevelFloor, clean_motions
 from selfcorrect.simulators.compare.evaluate import (
     LARGE_MOVE_M,
     explain_large_move,

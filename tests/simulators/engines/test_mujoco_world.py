@@ -17,7 +17,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor, StabilizeFloor
+from selfcorrect.simulators.clean import CleanupSettings, FitSoles, LevelFloor, StabilizeFloor
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.simulator_frame import orientations_to_simulator
 from selfcorrect.simulators.engines.support_colliders import SupportColliders

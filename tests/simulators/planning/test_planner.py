@@ -16,7 +16,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.contact_points import find_carried_points
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
+from selfcorrect.simulators.clean import CleanupSettings, FitSoles, clean_motions
 from selfcorrect.simulators.planning.contact_plan import inset_soles, plan_contacts
 from selfcorrect.simulators.planning.planner import (
     CUSHION_M,

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
 
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.cleanup.levelling import FitSoles
-from selfcorrect.simulators.cleanup.splices import JoinSplices
+from selfcorrect.simulators.clean import CleanupSettings
+from selfcorrect.simulators.core.levelling import FitSoles
+from selfcorrect.simulators.hypotheses.splices import JoinSplices
 from selfcorrect.simulators.results.motion_world import MotionWorld, Ride, TPoses
 from selfcorrect.simulators.results.view import Part
-from selfcorrect.simulators.views.world import perceive_world
+from selfcorrect.simulators.world import perceive_world
 
 FRAMES = 60
 WALK = made_motion("walk", frames=FRAMES)

@@ -14,7 +14,7 @@ from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.results.results import CorrectedMotion

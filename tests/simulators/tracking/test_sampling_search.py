@@ -17,11 +17,11 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.dynamics import compute_joint_torques
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
-from selfcorrect.simulators.compare.comparison import MotionComparison
+from selfcorrect.simulators.clean import CleanupSettings, LevelFloor
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.simulator_frame import to_simulator
 from selfcorrect.simulators.engines.world import RootState
+from selfcorrect.simulators.results.comparison import MotionComparison
 from selfcorrect.simulators.results.results import FailureKind
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, TrackerSettings

@@ -21,10 +21,10 @@ from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.views import Z_UP, TurnedWorld, to_y_up
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.results.results import CorrectedMotion
-from selfcorrect.simulators.views.world import MotionOnFloor, perceive_world
+from selfcorrect.simulators.world import MotionOnFloor, perceive_world
 
 
 def resize(motion: Motion, ratio: float) -> Motion:

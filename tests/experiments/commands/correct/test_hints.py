@@ -17,8 +17,9 @@ from selfcorrect.experiments.commands.correct import batch_report, describe
 from selfcorrect.experiments.commands.correct.describe import describe_correction
 from selfcorrect.experiments.commands.correct.file_result import FileResult
 from selfcorrect.motion.checks import walking
-from selfcorrect.simulators.compare import comparison, evaluate
+from selfcorrect.simulators.compare import evaluate
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.results import comparison
 
 
 def fails(*_: object, **__: object) -> None:

@@ -12,7 +12,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.correct.command import CorrectCommand
 from selfcorrect.experiments.commands.correct.in_python import correct_files, correct_motions
 from selfcorrect.experiments.commands.correct.options import CorrectionOptions
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.pipeline import Pipeline
 from selfcorrect.simulators.presets import SAMPLES
 from selfcorrect.simulators.settings.tracker import TrackerSettings

@@ -21,8 +21,8 @@ from selfcorrect.motion.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
-from selfcorrect.simulators.compare.feasibility import infer_surroundings
 from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.feasibility import infer_surroundings
 
 RULES = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "B5", "S4")
 UP = np.array([0.0, 1.0, 0.0])

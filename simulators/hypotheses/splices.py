@@ -1,0 +1,279 @@
+"""Remove splices, after which a motion continues elsewhere.
+
+Clips were joined, or a tracker failed. No body moves most of its joints by so much more in one frame than in the frames
+around it. If takes are joined, the frames after a splice are moved and turned to where the motion was going, and the
+remaining change of pose is spread over the frames around. Otherwise, only splices that hardly move the body are
+repaired, and at the others, takes begin.
+
+No body turns over and back within some frames, either. If a root does so, by whatever angle, its orientation is
+interpolated between the frames before and after.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from selfcorrect.motion.geometry.curves import smoothstep
+from selfcorrect.motion.geometry.filters import FRAME_S
+from selfcorrect.motion.geometry.rotations import (
+    compose,
+    invert,
+    quaternions,
+    rotate,
+    rotation_vectors,
+    slerp,
+    steps_between,
+    turn_angles,
+)
+from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+
+from ..core.cleaning import CleanupState, repair_each
+from ..core.stretches import MIN_JUMP_RATIO
+from ..results.results import Repair
+
+_MIN_JUMP_M = 0.065
+"""Minimum horizontal jump per 1/30 s of the root and half of the joints, in m. For longer frames, it grows with the
+square of their duration."""
+_NEIGHBOURS = 4
+"""Number of neighbouring steps on either side. Motions with fewer frames show no splice."""
+_MIN_TURN_RAD = 0.1
+"""Minimum rotation at a splice, in rad."""
+_SPREAD_S = 0.25
+"""Time before and after a splice over which a pose change is spread, in s."""
+_MIN_SPIKE_RAD = float(np.radians(30.0))
+"""Minimum rotation of the root away from the frames before and after a spike, in rad."""
+_MIN_CUT_RAD = float(np.radians(60.0))
+"""Minimum lasting rotation that starts a take, in rad."""
+_MAX_END_SHIFT_M = 0.1
+"""Maximum displacement of the motion's end by an error, in m. Larger ones may be cuts between takes."""
+_MAX_END_TURN_RAD = float(np.radians(5.0))
+"""Maximum rotation of the motion's end by an error, in rad."""
+
+
+@dataclass(frozen=True)
+class JoinSplices:
+    """Join splices so that the motion continues.
+
+    The frames after a splice are moved and turned to where the motion was going, if its end stays near. The parameters
+    were set by hand on original CMU clips, and on pairs of them that were joined.
+    """
+
+    join_takes: bool = False
+    """Also remove cuts between takes, which changes the path over the floor."""
+
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
+        motions = cleaning.motions
+        joined = replace(cleaning, motions=repair_each(motions, range(len(motions)), self.repair))
+        return replace(joined, repairs_m=joined.record_repair(Repair.SPLICES, motions))
+
+    def repair(self, motion: Motion) -> Motion:
+        """Repair spikes of the root and splices."""
+        return remove_splices(remove_root_spikes(motion), join_takes=self.join_takes)
+
+
+def remove_root_spikes(motion: Motion) -> Motion:
+    """Interpolate the root's rotation over its spikes.
+
+    A motion without spikes is returned unchanged.
+    """
+    spikes = find_root_spikes(motion)
+    if not spikes:
+        return motion
+    rotations = motion.rotations.copy()
+    for before, after in spikes:
+        count = after - before
+        shares = np.arange(1, count)[:, None] / count
+        start = np.tile(rotations[before, 0], (count - 1, 1))
+        end = np.tile(rotations[after, 0], (count - 1, 1))
+        rotations[before + 1 : after, 0] = slerp(start, end, shares)
+    return replace(motion, rotations=rotations)
+
+
+def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
+    """Find spikes of the root's rotation, as the frames before and after each.
+
+    In a spike, the root turns away suddenly and back suddenly: by more than in all of the steps around, and further
+    from the frames before and after than these are from each other.
+    """
+    orientations = motion.rotations[:, 0]
+    if len(motion) < 2 * _NEIGHBOURS:
+        return []
+    steps_rad = turn_angles(orientations[:-1], orientations[1:])
+    longest = max(3, round(3 * FRAME_S * motion.fps))
+    spikes: list[tuple[int, int]] = []
+    frame = 0
+    while frame < len(steps_rad) - 1:
+        after = _find_end_of_spike(orientations, steps_rad, frame, longest)
+        if after:
+            spikes.append((frame, after))
+        frame = after or frame + 1
+    return spikes
+
+
+def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: int, longest: int) -> int:
+    """Find the frame after a spike that follows the frame `before`; 0 if there is none."""
+    if steps_rad[before] < _MIN_SPIKE_RAD:
+        return 0
+    for after in range(before + 2, min(before + longest + 2, len(orientations))):
+        if steps_rad[after - 1] < _MIN_SPIKE_RAD:
+            continue
+        inside = orientations[before + 1 : after]
+        away_rad = np.minimum(turn_angles(inside, orientations[before]), turn_angles(inside, orientations[after]))
+        around_rad = np.concatenate([
+            steps_rad[max(before - _NEIGHBOURS, 0) : before],
+            steps_rad[before + 1 : after - 1],
+            steps_rad[after : after + _NEIGHBOURS],
+        ])  # fmt: skip
+        through_rad = float(turn_angles(orientations[before], orientations[after]))
+        is_back = through_rad < away_rad.min() / MIN_JUMP_RATIO
+        if is_back and steps_rad[before] > MIN_JUMP_RATIO * around_rad.max(initial=0.0):
+            return after
+    return 0
+
+
+def remove_splices(motion: Motion, *, join_takes: bool) -> Motion:
+    """Remove splices from a motion, which is unchanged up to the first.
+
+    Cuts between takes are left unless takes are joined.
+    """
+    joined = _remove_steps(motion, find_splices(motion))
+    return joined if join_takes or _is_end_near(motion, joined) else motion
+
+
+def find_splices(motion: Motion) -> list[int]:
+    """Find the frames after which the motion continues elsewhere."""
+    if len(motion) < 2 * _NEIGHBOURS:
+        return []
+    if not _detect_splices(motion.root_m[:, None], motion.fps).any():
+        return []
+    return np.flatnonzero(_detect_splices(joint_positions(motion), motion.fps)).tolist()
+
+
+def find_takes(motion: Motion) -> list[int]:
+    """Find the first frames of the takes joined in a motion, frame 0 first."""
+    turns = _find_cuts_by_turn(motion)
+    steps = find_splices(motion)
+    if not steps or _is_end_near(motion, _remove_steps(motion, steps)):
+        steps = []
+    return [0, *(step + 1 for step in sorted({*steps, *turns}))]
+
+
+def _find_cuts_by_turn(motion: Motion) -> list[int]:
+    """Find the frames after which the heading changes for good.
+
+    Clips with different headings were joined there.
+    """
+    if len(motion) < 2 * _NEIGHBOURS:
+        return []
+    steps_rad = turn_angles(motion.rotations[:-1, 0], motion.rotations[1:, 0])
+    spikes = find_root_spikes(motion)
+    cuts = []
+    for step in np.flatnonzero(steps_rad > _MIN_CUT_RAD).tolist():
+        before = steps_rad[max(step - _NEIGHBOURS, 0) : step]
+        after = steps_rad[step + 1 : step + 1 + _NEIGHBOURS]
+        is_sudden = steps_rad[step] > MIN_JUMP_RATIO * np.concatenate([before, after]).max(initial=0.0)
+        if is_sudden and not any(first <= step < last for first, last in spikes):
+            cuts.append(step)
+    return cuts
+
+
+def _remove_steps(motion: Motion, steps: Sequence[int]) -> Motion:
+    """Return the motion without the splices after some frames."""
+    for step in steps:
+        motion = spread_step(_join_step(motion, step), step, _SPREAD_S)
+    return motion
+
+
+def _is_end_near(motion: Motion, joined: Motion) -> bool:
+    """Return whether a joined motion ends near the original end, with about the same heading."""
+    away_m = np.linalg.norm((joined.root_m[-1] - motion.root_m[-1])[[0, 2]])
+    turn_rad = turn_angles(motion.rotations[-1, 0], joined.rotations[-1, 0])
+    return bool(away_m <= _MAX_END_SHIFT_M and turn_rad <= _MAX_END_TURN_RAD)
+
+
+def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
+    """Detect splices (T − 1,) between frames of joints (T, J, 3).
+
+    A joint's jump is the difference between its step and the median of the steps around. A jump counts as far as it
+    lasts: a spike soon returns, and frames after frozen ones only catch up.
+    """
+    steps_m = np.diff(positions_m[..., [0, 2]], axis=0)
+    enough_m = _MIN_JUMP_M * max(1.0, (30 / fps) ** 2)
+    if norms(np.ptp(steps_m[:, 0], axis=0)) <= enough_m:
+        return np.zeros(len(steps_m), dtype=bool)
+    shifts = [*range(-_NEIGHBOURS, 0), *range(1, _NEIGHBOURS + 1)]
+    neighbours_m = np.stack([np.roll(steps_m, shift, axis=0) for shift in shifts])
+    around_m = median(neighbours_m, axis=0)
+    jumps_m = _body_displacement_m(steps_m - around_m)
+    stays_m = _body_displacement_m(steps_m + neighbours_m.sum(0) - (len(shifts) + 1) * around_m)
+    jumps_around_m = np.max([np.roll(jumps_m, shift) for shift in shifts], axis=0)
+    splices = (jumps_m > np.maximum(enough_m, MIN_JUMP_RATIO * jumps_around_m)) & (stays_m > enough_m)
+    splices[:2] = False
+    splices[-2:] = False
+    return splices
+
+
+def _body_displacement_m(joints_m: np.ndarray) -> np.ndarray:
+    """Return displacements (S,) of the body, from those of joints (S, J, 2).
+
+    The root and half of the joints move at least that far.
+    """
+    distances_m = norms(joints_m)
+    return np.minimum(distances_m[:, 0], median(distances_m, axis=-1))
+
+
+def _join_step(motion: Motion, step: int) -> Motion:
+    """Move and turn the frames after a step so that the motion continues.
+
+    The frames move over the floor, and turn about the root.
+    """
+    around = motion.frames(step - 1, step + 3)
+    before_m, last_m, first_m, after_m = joint_positions(around).mean(1)
+    turn = _heading_turn(motion.rotations[step - 1 : step + 3, 0])
+    target_m = last_m + 0.5 * (last_m - before_m + rotate(turn, after_m - first_m))
+    target_m[1] = first_m[1]
+    root_m = motion.root_m.copy()
+    root_m[step + 1 :] = rotate(turn, root_m[step + 1 :] - first_m) + target_m
+    rotations = motion.rotations.copy()
+    rotations[step + 1 :, 0] = compose(turn, rotations[step + 1 :, 0])
+    return replace(motion, root_m=root_m, rotations=rotations)
+
+
+def _heading_turn(orientations: np.ndarray) -> np.ndarray:
+    """Return the rotation (4,) about the vertical that continues a motion.
+
+    After it, the third of four orientations (4, 4) is as expected from the others.
+    """
+    turns_rad = steps_between(orientations)
+    expected = quaternions(_mean_of_neighbours(turns_rad, 1))
+    _, y, _, w = compose(expected, quaternions(-turns_rad[1]))
+    angle_rad = (2 * np.arctan2(y, w) + np.pi) % (2 * np.pi) - np.pi
+    if abs(angle_rad) <= _MIN_TURN_RAD:
+        angle_rad = 0.0
+    return quaternions(np.array([0.0, angle_rad, 0.0]))
+
+
+def spread_step(motion: Motion, step: int, within_s: float) -> Motion:
+    """Spread the remaining change of position and pose at a step over the frames around."""
+    frames = np.arange(len(motion))
+    is_before = frames <= step
+    distance = np.where(is_before, step - frames, frames - step - 1)
+    share = 0.5 * smoothstep(1 - distance / (within_s * motion.fps)) * np.where(is_before, 1.0, -1.0)
+    poses = motion.rotations
+    turns = rotation_vectors(compose(invert(poses[:-1]), poses[1:]))
+    expected = quaternions(-_mean_of_neighbours(turns, step))
+    jump = compose(expected, quaternions(turns[step]))
+    steps_m = np.diff(motion.root_m, axis=0)
+    jump_m = steps_m[step] - _mean_of_neighbours(steps_m, step)
+    root_m = motion.root_m + share[:, None] * jump_m
+    spread = quaternions(share[:, None, None] * rotation_vectors(jump))
+    rotations = compose(poses, spread)
+    return replace(motion, root_m=root_m, rotations=rotations)
+
+
+def _mean_of_neighbours(steps: np.ndarray, step: int) -> np.ndarray:
+    """Return the mean of the steps before and after a step."""
+    return 0.5 * (steps[step - 1] + steps[step + 1])

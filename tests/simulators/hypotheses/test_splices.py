@@ -1,0 +1,175 @@
+"""Jumps at splices, also of some frames, are mended; other motion stays."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import mean_distance_m
+from made_rigs import base_walk
+from posed_motions import cartwheeling, crawling, jumping, lying
+from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
+
+import selfcorrect as sc
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.clean import CleanupSettings, JoinSplices
+from selfcorrect.simulators.core.cleaning import CleanupState
+from selfcorrect.simulators.core.stretches import RepairStretches
+from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.hypotheses.splices import find_root_spikes, find_takes, remove_root_spikes, remove_splices
+
+JOIN = JoinSplices(join_takes=True)
+
+
+def mend_splices(motion: Motion) -> Motion:
+    return remove_splices(motion, join_takes=True)
+
+
+def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
+    """Move the later frames by half a metre, and rotate them."""
+    turn = Rotation.from_rotvec([0.0, turn_rad, 0.0])
+    root_m = motion.root_m.copy()
+    root_m[frame:] = turn.apply(root_m[frame:] - root_m[frame]) + root_m[frame] + [0.3, 0.0, -0.4]
+    return replace(turn_joint(motion, 0, turn, slice(frame, None), outside=True), root_m=root_m)
+
+
+@pytest.mark.parametrize("label", ["walk", "dance_b", "crawl", "cartwheel"])
+@pytest.mark.parametrize("turn_rad", [0.0, 1.0, -2.5])
+def test_splice_is_joined(clips, label, turn_rad):
+    clean = clips[label]
+    spliced = elsewhere(clean, len(clean) // 2, turn_rad)
+    assert mean_distance_m(spliced, clean) > 0.2
+    assert mean_distance_m(mend_splices(spliced), clean) < 0.025
+
+
+LABELS = ["walk", "jump", "kick", "spinkick", "backflip", "roll", "punch", "dance_a", "dance_b", "getup_faceup"]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_unspliced_motion_stays(clips, label):
+    clip = clips[label]
+    assert np.array_equal(mend_splices(clip).root_m, clip.root_m)
+    assert np.array_equal(mend_splices(clip).rotations, clip.rotations)
+
+
+def test_splice_pose_is_spread(walk):
+    middle = len(walk) // 2
+    knee = walk.skeleton.joint("left_knee")
+    bent = turn_joint(walk, knee, Rotation.from_rotvec([0.6, 0.0, 0.0]), slice(middle, None))
+    spliced = elsewhere(bent, middle, 0.5)
+    turns = Rotation.from_quat(mend_splices(spliced).rotations[:, knee])
+    before = Rotation.from_quat(walk.rotations[:, knee])
+    steps_rad = (turns[:-1].inv() * turns[1:]).magnitude()
+    assert steps_rad.max() < 0.25 + (before[:-1].inv() * before[1:]).magnitude().max()
+    assert np.allclose(mend_splices(spliced).rotations[:2], spliced.rotations[:2])
+
+
+def test_only_spliced_motions_change(walk):
+    batch = MotionBatch.stack([walk, elsewhere(walk, 20, 1.0)])
+    cleaning = CleanupState.from_motions(batch, (JOIN,), CleanupSettings().mode)
+    together = JOIN(cleaning).motions
+    assert np.array_equal(together.root_m[0], walk.root_m)
+    assert np.allclose(together.root_m[1], mend_splices(elsewhere(walk, 20, 1.0)).root_m)
+
+
+def test_moments_have_no_splices(walk):
+    short = elsewhere(walk, 3, 1.0).frames(0, 6)
+    assert np.array_equal(mend_splices(short).root_m, short.root_m)
+
+
+JOINING = KinematicCorrector(CleanupSettings().with_steps(JOIN))
+
+
+def test_jump_is_undone_on_request(clips):
+    clean = clips["walk"]
+    halfway = np.arange(len(clean))[:, None] >= len(clean) // 2
+    jumping = replace(clean, root_m=clean.root_m + halfway * [0.3, 0.0, 0.0])
+    mended, expected = [correction.motion for correction in JOINING([jumping, clean])]
+    assert np.linalg.norm(mended.root_m - expected.root_m, axis=1).mean() < 0.03
+
+
+def test_small_jump_is_undone(clips):
+    clean = clips["dance_b"]
+    halfway = np.arange(len(clean))[:, None] >= len(clean) // 2
+    jumping = replace(clean, root_m=clean.root_m + halfway * [0.08, 0.0, 0.0])
+    assert find_takes(jumping) == [0]
+    mended, expected = [correction.motion for correction in KinematicCorrector()([jumping, clean])]
+    assert np.linalg.norm(mended.root_m - expected.root_m, axis=1).mean() < 0.03
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("axis", ["x", "y", "z"])
+@pytest.mark.parametrize("angle_deg", [35, 180])
+def test_brief_turn_is_undone(frames: int, axis: str, angle_deg: float) -> None:
+    walk = base_walk()
+    turn = Rotation.from_euler(axis, angle_deg, degrees=True)
+    repaired = remove_root_spikes(turn_joint(walk, 0, turn, slice(40, 40 + frames), outside=True))
+    distances_m = np.linalg.norm(sc.joint_positions(repaired) - sc.joint_positions(walk), axis=-1)
+    assert distances_m.max() < 0.05
+    assert not distances_m[:40].any()
+    assert not distances_m[40 + frames :].any()
+
+
+@pytest.mark.parametrize("pose", [base_walk, cartwheeling, crawling, jumping, lying])
+def test_motion_has_no_spikes(pose) -> None:
+    assert find_root_spikes(pose()) == []
+
+
+@pytest.mark.parametrize("angle_deg", [70, 140, -170])
+def test_lasting_heading_jump_is_take(angle_deg: float) -> None:
+    walk = base_walk()
+    turn = Rotation.from_euler("y", angle_deg, degrees=True)
+    root_m = walk.root_m.copy()
+    root_m[60:] = root_m[60] + turn.apply(root_m[60:] - root_m[60])
+    cut = replace(turn_joint(walk, 0, turn, slice(60, None), outside=True), root_m=root_m)
+    assert find_takes(cut) == [0, 60]
+    assert find_takes(walk) == [0]
+
+
+@pytest.mark.parametrize("speed_deg_s", [360, 1500])
+def test_spins_are_motion(speed_deg_s: float) -> None:
+    walk = base_walk()
+    angles = np.arange(len(walk)) * speed_deg_s / walk.fps
+    for degrees in (angles, np.where(np.arange(len(walk)) > 40, 140.0, 0.0)):
+        turns = Rotation.from_euler("y", degrees[:, None], degrees=True)
+        assert find_root_spikes(turn_joint(walk, 0, turns, outside=True)) == []
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("angle_deg", [10, 20, 30])
+def test_compensating_trunk_is_not_bridged(frames: int, angle_deg: float) -> None:
+    walk = base_walk()
+    spine = walk.skeleton.path_between(0, walk.skeleton.parts.index("spine3"))[0]
+    turn = Rotation.from_euler("x", angle_deg, degrees=True)
+    jerks = slice(40, 40 + frames)
+    jerking = turn_joint(turn_joint(walk, 0, turn, jerks), spine, turn.inv(), jerks, outside=True)
+    repaired = RepairStretches().repair(jerking)
+    assert measure_mean_jerk(repaired) <= measure_mean_jerk(jerking)
+
+
+@pytest.mark.parametrize("axis", ["x", "y", "z"])
+@pytest.mark.parametrize("angles_deg", [(60, -50), (40, -40, 40, -40), (90, -60, 80)])
+@pytest.mark.parametrize("share", [0.8, 0.0])
+def test_compensating_limbs_are_bridged(axis: str, angles_deg: tuple[int, ...], share: float) -> None:
+    """Thighs and spine undo the root's turns.
+
+    They undo a share of it, and all of every second turn.
+    """
+    walk = base_walk()
+    rotations = walk.rotations.copy()
+    branches = [joint for joint, parent in enumerate(walk.skeleton.parents) if parent == 0]
+    stop = 40 + len(angles_deg)
+    for frame, angle_deg in enumerate(angles_deg, start=40):
+        turn = Rotation.from_euler(axis, angle_deg, degrees=True)
+        undone = Rotation.from_euler(axis, -angle_deg * (1.0 if frame % 2 else share), degrees=True)
+        rotations[frame, 0] = (Rotation.from_quat(rotations[frame, 0]) * turn).as_quat()
+        rotations[frame, branches] = (undone * Rotation.from_quat(rotations[frame, branches])).as_quat()
+    repaired = RepairStretches().repair(replace(walk, rotations=rotations))
+    distances_m = np.linalg.norm(sc.joint_positions(repaired) - sc.joint_positions(walk), axis=-1)
+    assert distances_m[39 : stop + 1].max() < 0.05
+    assert not distances_m[:39].any()
+    assert not distances_m[stop + 1 :].any()
+
+
+def measure_mean_jerk(motion: sc.Motion) -> float:
+    return float(np.linalg.norm(np.diff(sc.joint_positions(motion), 3, axis=0), axis=-1).mean())
