@@ -29,7 +29,7 @@ def found(artefacts) -> Directions:
 
 def test_measures_see_artefacts(artefacts, found: Directions) -> None:
     for artefact in artefacts.ARTEFACTS:
-        for key in ("fid_ground", "slide_m_s", "jerk_m_s3", "float_mm"):
+        for key in ("energy_ankles", "fid_ground", "slide_m_s", "jerk_m_s3", "float_mm"):
             assert found[artefact.name][key] == artefact.find_direction(key), (artefact.name, key)
 
 
@@ -52,4 +52,4 @@ def test_wrong_direction_is_bold(artefacts) -> None:
     scores = artefacts.np.ones((len(artefacts.ARTEFACTS), len(artefacts.KEYS)))
     rows = artefacts.make_artefact_table(scores).splitlines()[2:]
     assert "**" not in rows[0]
-    assert rows[1].count("**") == 2 * 6
+    assert rows[1].count("**") == 2 * 7

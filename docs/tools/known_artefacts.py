@@ -22,10 +22,11 @@ from selfcorrect.motion.motion import MotionBatch
 Direction = Literal["rises", "falls", "stays"]
 
 KEYS = (
-    "fid_kinematic", "fid_geometric", "fid_ground", "precision", "coverage", "penetration_mm", "float_mm", "skate_m_s",
-    "slide_m_s", "jerk_m_s3",
+    "energy_ankles", "fid_kinematic", "fid_geometric", "fid_ground", "precision", "coverage", "penetration_mm",
+    "float_mm", "skate_m_s", "slide_m_s", "jerk_m_s3",
 )  # fmt: skip
 UNREAL: Mapping[str, Direction] = {
+    "energy_ankles": "rises",
     "fid_kinematic": "rises",
     "fid_geometric": "rises",
     "fid_ground": "rises",

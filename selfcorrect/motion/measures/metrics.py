@@ -21,6 +21,7 @@ from ...statistics.frechet import frechet_distance
 from ...statistics.neighbours import neighbour_metrics
 from ...statistics.spread import trace_ratio, within_label_ratio
 from ..motion import MotionBatch
+from .ankles import ankle_distance, ankle_statistics
 from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErrors, Unit
 from .sliding import measure_slide_m_s
 
@@ -49,6 +50,11 @@ class MotionDescription:
     labels: np.ndarray
     """(N,) int64 classes."""
     physical: PhysicalErrors
+
+    @cached_property
+    def ankles(self) -> np.ndarray:
+        """(N, 24) statistics of ankle paths, not standardised."""
+        return ankle_statistics(self.motions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +131,8 @@ SHARE = (0.0, 1.0)
 """Bounds of shares."""
 
 METRICS = (
+    Metric("energy_ankles", "Energy distance, ankle paths", "realism", "lower",
+           measure=lambda sets: ankle_distance(sets.reference.ankles, sets.candidate.ankles)),
     Metric("fid_kinematic", "Fréchet distance, kinematic", "realism", "lower", 1,
            measure=lambda sets: frechet_distance(sets.reference.kinematic, sets.candidate.kinematic)),
     Metric("fid_geometric", "Fréchet distance, geometric", "realism", "lower", 1,

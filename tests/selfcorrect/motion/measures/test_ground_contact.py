@@ -1,4 +1,4 @@
-"""Ground distance and slide see sinking, floating and sliding of known size."""
+"""Ground distance, ankle distance and slide see sinking, floating and sliding of known size."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.task import MotionData, motion_data
 from selfcorrect.motion.editing.artefacts import jitter_joints, jitter_roots, offset_heights, raise_bodies, slide_bodies
+from selfcorrect.motion.measures.ankles import ankle_distance, ankle_statistics
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.sliding import find_footing, measure_slide_m_s
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -50,11 +51,11 @@ MOVES_SLIDE = {"sliding", "jitter of the root", "jitter of joints"}
 
 
 @pytest.mark.parametrize("artefact", LADDERS)
-def test_ground_distance_grows_with_artefact(artefact: str, score: Callable):
+def test_distances_grow_with_artefact(artefact: str, score: Callable):
     real = score(lambda batch: batch)
     scores = [real, *map(score, LADDERS[artefact])]
-    distances = [values["fid_ground"] for values in scores]
-    assert all(np.diff(distances) > 0)
+    for key in ("fid_ground", "energy_ankles"):
+        assert all(np.diff([values[key] for values in scores]) > 0), key
     slides = [values["slide_m_s"] for values in scores]
     if artefact in MOVES_SLIDE:
         assert all(np.diff(slides) > 0)
@@ -67,6 +68,18 @@ def test_small_faults_are_far_from_real(score: Callable):
     assert score(LADDERS["sunk"][1])["fid_ground"] > 3 * real["fid_ground"]
     assert score(LADDERS["sunk"][1])["fid_kinematic"] == pytest.approx(real["fid_kinematic"])
     assert score(LADDERS["sliding"][1])["fid_ground"] > 1.2 * real["fid_ground"]
+
+
+def test_real_ankles_are_near_sampling_floor(data: MotionData, score: Callable):
+    """Fresh real windows are about as far as other samples of the same size from the reference itself."""
+    rng_of = np.random.default_rng(0)
+    reference = ankle_statistics(data.reference.batch)
+    floors = []
+    for _ in range(20):
+        rows = rng_of.permutation(len(reference))
+        some, others = np.split(reference[rows], [len(data.fresh)])
+        floors.append(ankle_distance(others, some))
+    assert score(lambda batch: batch)["energy_ankles"] < 1.5 * np.max(floors)
 
 
 def test_slide_equals_carried_speed(walk: Motion):

@@ -50,13 +50,14 @@ def unit_said(key: str) -> str:
 def make_description(points: np.ndarray, labels: np.ndarray, error_m: float = 0.0) -> MotionDescription:
     errors = np.linspace(0, 2 * error_m, len(points))
     physical = PhysicalErrors(*(errors for _ in fields(PhysicalErrors)))
-    return MotionDescription(make_still_motions(len(points)), points, points, points, labels, physical)
+    return MotionDescription(make_still_motions(points), points, points, points, labels, physical)
 
 
-def make_still_motions(count: int) -> MotionBatch:
+def make_still_motions(points: np.ndarray) -> MotionBatch:
+    """Return motions that stand still at points (N, 3)."""
     skeleton = SMPL_BODY.average()
-    rotations = identity_rotations(count, 10, len(skeleton))
-    return MotionBatch(skeleton, np.zeros((count, 10, 3)), rotations, np.full(count, 10), 30.0)
+    rotations = identity_rotations(len(points), 10, len(skeleton))
+    return MotionBatch(skeleton, np.repeat(points[:, None], 10, axis=1), rotations, np.full(len(points), 10), 30.0)
 
 
 def draw_description(
@@ -113,7 +114,7 @@ def test_directions_are_right() -> None:
     good = compute_metrics(MetricInputs(real, draw_description(rng, 200)))
     bad = compute_metrics(MetricInputs(real, draw_description(rng, 200, 0.05, 8.0)))
     judged = [metric for metric in MEASURED if metric.better in ("lower", "higher")]
-    assert len(judged) == 7
+    assert len(judged) == 8
     for metric in judged:
         assert (bad[metric.key] > good[metric.key]) == (metric.better == "lower"), metric.key
 
