@@ -243,7 +243,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
         jobs += [first, *arm_jobs.values()]
         for measure in study.measures:
             if measure.when == "seed" and run.task == first_task:
-                jobs.append(Job(f"{measure.name} seed {run.seed}", run_measure, (study, run, None, measure), 1))
+                jobs.append(Job(f"{measure.name} seed {run.seed}", run_measure, (study, run, None, measure), 0))
             if measure.when == "arm":
                 for arm, job in arm_jobs.items():
                     name = f"{job.name} {measure.name}"
@@ -333,8 +333,6 @@ def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Me
         warnings.warn(
             f"the {measure.name} of {describe_arm(arm)}, seed {run.seed}, was not measured: {error}", stacklevel=2
         )
-    if arm is None:
-        progress("generation", 0, study.generations)
 
 
 def write_measure(

@@ -192,6 +192,7 @@ def _write_running_report(study: Study, page: Page, folder: Path, command: str) 
     measured = list_measured(study, folder)
     metrics = [make_metric(key) for key in page.early or measured if key in measured]
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {task: {} for task in study.tasks}
+    first_count = sum(FolderReader(run.first_folder).latest >= 0 for run in runs)
     done_count = 0
     for task, curves in curves_by_task.items():
         task_runs = [run for run in runs if run.task == task]
@@ -201,8 +202,8 @@ def _write_running_report(study: Study, page: Page, folder: Path, command: str) 
             if max(reached) >= 0:
                 furthest = [run for run, latest in zip(task_runs, reached, strict=True) if latest == max(reached)]
                 curves[arm] = collect_arm(study, arm, furthest, whole=False)
-    total = sum(study.tasks[run.task].generations * len(study.arms(run.task)) for run in runs)
-    answer = f"Under way: {done_count} of {total} generations are done. This page reloads itself."
+    total = sum(1 + study.tasks[run.task].generations * len(study.arms(run.task)) for run in runs)  # as the bar counts
+    answer = f"Under way: {first_count + done_count} of {total} generations are done. This page reloads itself."
     sections = [Section(text=answer, id="verdict", style="answer")]
     if done_count and metrics:
         svg = curve_grid(Outcome(curves_by_task, study.titles).columns(), metrics, {})

@@ -8,7 +8,7 @@ from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion.motion_page import make_motion_page
 from selfcorrect.experiments.studies.motion.settings import MotionSettings
 from selfcorrect.experiments.studies.motion.study import make_motion_study
-from selfcorrect.experiments.studies.study import run_arm, run_first_generation
+from selfcorrect.experiments.studies.study import jobs_of, run_arm, run_first_generation
 from selfcorrect.experiments.studies.study_report import RunningReport
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.digests import SUMS
@@ -41,12 +41,13 @@ def test_report_grows_with_run(tmp_path: Path) -> None:
     assert "<svg" not in page_after(tmp_path)
     run_first_generation(STUDY, run, False, silent)
     begun = page_after(tmp_path)
-    assert "Under way: 0 of 4 generations are done." in begun
+    assert sum(job.generations for job in jobs_of(STUDY, tmp_path)) == 6  # as many as the progress bar counts
+    assert "Under way: 1 of 6 generations are done." in begun
     assert '<meta http-equiv="refresh" content="15">' in begun
     assert "<svg" not in begun
     run_arm(STUDY, run, PLAIN, silent)
     grown = page_after(tmp_path)
-    assert "Under way: 1 of 4 generations are done." in grown
+    assert "Under way: 2 of 6 generations are done." in grown
     assert "<svg" in grown
     (tmp_path / SUMS).write_text("")
     (tmp_path / "report.html").write_text("finished")
