@@ -15,6 +15,7 @@ import numpy as np
 from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames, find_ends_in_t_pose
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.vectors import UP, median, normalize_safely
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, replace_keeping_stances
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
@@ -98,12 +99,14 @@ def _estimate_floor(motion: Motion, cleanup: CleanupSettings) -> MotionWorld:
 
 
 def _turn_level(motion: Motion, plane: GroundPlane) -> TurnedWorld:
-    """Return the rotation that turns a tilted floor level, about the middle of the body's path up or down the slope.
+    """Return the rotation that turns a tilted floor level, about the middle of the feet's path up or down the slope.
 
-    About the origin, a floor would be moved by as much as it climbs from there to the body.
+    About the origin, a floor would be moved by as much as it climbs from there to the body. About the middle of the
+    feet, the height of a body that stays in one place hardly depends on the tilt.
     """
     uphill = normalize_safely(np.array(plane.normal)[[0, 2]])
-    middle_m = median(motion.root_m[:, [0, 2]] @ uphill)
+    feet_m = joint_positions(motion, motion.skeleton.pair("ankle")).mean(axis=1)
+    middle_m = median(feet_m[:, [0, 2]] @ uphill)
     x_m, z_m = (middle_m * uphill).tolist()
     return TurnedWorld(plane.to_level, (x_m, 0.0, z_m))
 
