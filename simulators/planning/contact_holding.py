@@ -11,9 +11,9 @@ and vertically by the distance of the sole from the ground. Outside the contact,
 the ground (d = 0). A foot that rides is held in the same way relative to what carries it, whose path is the foot's own,
 smoothed. A hand is moved to its position, towards which the body moves by the length of a leg at most.
 
-`place_feet` holds contacts in a motion before the correction, so that body and plan follow. `hold_contacts` holds them
-in the corrected motion. `find_missed` measures which contacts are still missed, for example because legs do not reach
-them.
+`place_feet` and `move_into_contacts` hold contacts in a motion before the correction, so that body and plan follow.
+`hold_contacts` holds them in the corrected motion. `find_missed` measures which contacts are still missed, for example
+because legs do not reach them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ from selfcorrect.motion.perception.observation import find_feet_m
 from ..body.leg_ik import Legs, move_joints_to, solve_leg_ik
 from ..core.stance import PosedMotions
 from ..results.results import CorrectMotions
-from .edited_contacts import FEET, HAND_NAMES, ContactKind, Contacts, LimbContact, StandingFoot, pose_level
+from .edited_contacts import FEET, HAND_NAMES, Contacts, LimbContact, StandingFoot, pose_level
 
 _RIDE_S = 0.1
 """Smoothing time of the velocity of what carries feet, in s."""
@@ -92,36 +92,52 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
     seen = _shift_root(motion, -ride_m)
     (corrected,) = correct([seen])
     in_world = _shift_root(corrected.motion, ride_m)
-    _check_reach(in_world, contacts)
+    check_reach(in_world, contacts)
+    labelled = label_contacts(seen, contacts)
+    return move_into_contacts(labelled, in_world, contacts) if corrected.accepted else labelled
+
+
+def move_into_contacts(motion: Motion, corrected: Motion, contacts: Contacts) -> Motion:
+    """Move feet before a correction by what its result without contacts lacks."""
+    standing = [contact for contact in contacts.contacts if not contact.is_hand and contact.kind == "stands"]
+    displacements_m = _foot_displacements_m(pose_level(corrected), contacts, _MIN_PLACEMENT_M, standing)
+    return _displace_feet(motion, displacements_m, Legs.from_skeleton(motion.skeleton))
+
+
+def label_contacts(motion: Motion, contacts: Contacts) -> Motion:
+    """Label a motion with contacts, so that a correction plants feet there and only there."""
     rides = contacts.mask("rides")
     stands = rides | (contacts.mask("stands") & ~rides.any(axis=1, keepdims=True))  # in what carries the body
-    labelled = replace(seen, contacts=np.where(stands, np.inf, -np.inf))
-    if not corrected.accepted:
-        return labelled
-    displacements_m = _foot_displacements_m(pose_level(in_world), contacts, _MIN_PLACEMENT_M, "stands")
-    return _displace_feet(labelled, displacements_m, Legs.from_skeleton(motion.skeleton))
+    return replace(motion, contacts=np.where(stands, np.inf, -np.inf))
 
 
-def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tuple[Motion, float]:
-    """Hold feet and hands of a corrected motion in their contacts.
+def hold_contacts(
+    motion: Motion, contacts: Contacts, ride_m: np.ndarray, chosen: Sequence[LimbContact]
+) -> tuple[Motion, float]:
+    """Hold feet and hands of a corrected motion in chosen contacts.
 
     Contacts that are already held within `HOLDING_TOLERANCE_M` are left unchanged.
 
     Args:
-        motion: The correction of a motion that `place_feet` has returned.
+        motion: The correction of a motion with these contacts as labels.
+        contacts: All contacts of the motion.
         ride_m: (T, 3) path of what carries feet that ride. The motion gets it back.
+        chosen: The contacts to hold.
 
     Returns:
         The motion, and the largest distance in m by which the body moved so that hands reach.
     """
-    motion = _hold_feet(motion, contacts, "rides")
-    motion = _hold_feet(_shift_root(motion, ride_m), contacts, "stands", "slides")
+    motion = _hold_feet(motion, contacts, [contact for contact in chosen if contact.kind == "rides"])
+    others = [contact for contact in chosen if contact.kind != "rides"]
+    motion = _hold_feet(_shift_root(motion, ride_m), contacts, others)
     largest_move_m = 0.0
     for hand in HAND_NAMES:
         if held := contacts.of_part(hand):
             joint = _find_wrist(motion, hand)
             wrist_m = joint_positions(motion, [joint])[:, 0]
             for contact, window, shares in _fade(held, contacts):
+                if contact not in chosen:
+                    continue
                 target_m = contact.position_m or wrist_m[contact.frames].mean(axis=0)
                 steps = np.clip(np.arange(window.start, window.stop), contact.first_frame, contact.last_frame)
                 wrist_m[window] += shares[:, None] * (target_m - wrist_m[steps])
@@ -131,8 +147,8 @@ def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tup
     return motion, largest_move_m
 
 
-def _hold_feet(motion: Motion, contacts: Contacts, *kinds: ContactKind) -> Motion:
-    displacements_m = _foot_displacements_m(pose_level(motion), contacts, HOLDING_TOLERANCE_M, *kinds)
+def _hold_feet(motion: Motion, contacts: Contacts, chosen: Sequence[LimbContact]) -> Motion:
+    displacements_m = _foot_displacements_m(pose_level(motion), contacts, HOLDING_TOLERANCE_M, chosen)
     legs = replace(Legs.from_skeleton(motion.skeleton), soft=False)
     return _displace_feet(motion, displacements_m, legs)
 
@@ -210,19 +226,21 @@ def _displacements_m(foot: StandingFoot, contact: LimbContact) -> np.ndarray:
 
 
 def _foot_displacements_m(
-    posed: PosedMotions, contacts: Contacts, deadband_m: float, *kinds: ContactKind
+    posed: PosedMotions, contacts: Contacts, deadband_m: float, chosen: Sequence[LimbContact]
 ) -> np.ndarray:
-    """Return displacements (T, 2, 3) that bring feet into contacts of some kinds.
+    """Return displacements (T, 2, 3) that bring feet into chosen contacts.
 
     Args:
         posed: A corrected motion.
+        contacts: All contacts of the motion.
         deadband_m: Feet that are at most this far off in all frames of a contact are left unchanged.
+        chosen: The contacts to hold.
     """
     moves_m = np.zeros((contacts.frames, len(FEET), 3))
     for foot in range(len(FEET)):
         stances = []
         for stance in _find_stances(posed, foot, contacts):
-            if stance.contact.kind in kinds and _distances_m(posed, stance.contact).max() > deadband_m:
+            if stance.contact in chosen and _distances_m(posed, stance.contact).max() > deadband_m:
                 stances.append(stance)
         for stance in stances:
             moves_m[stance.window, foot, ::2] += stance.fade(_displacements_m(stance.foot, stance.contact))
@@ -328,7 +346,7 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
     return replace(motion, rotations=rotations)
 
 
-def _check_reach(motion: Motion, contacts: Contacts) -> None:
+def check_reach(motion: Motion, contacts: Contacts) -> None:
     """Check that limbs reach their contacts.
 
     Raises:

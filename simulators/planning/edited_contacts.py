@@ -6,7 +6,7 @@ Users read and edit the part, kind, first and last frame, and position of each c
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
@@ -187,6 +187,39 @@ class Contacts:
             for contact in self.of_part(part, kind):
                 is_in_contact[contact.frames, foot] = True
         return is_in_contact
+
+    def has_kinds(self, *kinds: ContactKind) -> bool:
+        """Return whether any contact is of one of these kinds."""
+        return any(contact.kind in kinds for contact in self.contacts)
+
+    def is_in_contact(self, part: str) -> np.ndarray:
+        """Return the frames (T,) in which a part is in contact."""
+        is_in_contact = np.zeros(self.frames, dtype=bool)
+        for contact in self.of_part(part):
+            is_in_contact[contact.frames] = True
+        return is_in_contact
+
+    def positions_m(self, part: str) -> np.ndarray:
+        """Return a part's positions (T, 3) in contact.
+
+        They are NaN in frames without contact, or without a position.
+        """
+        positions_m = np.full((self.frames, 3), np.nan)
+        for contact in self.of_part(part):
+            if contact.position_m is not None:
+                positions_m[contact.frames] = contact.position_m
+        return positions_m
+
+    def cut(self, frames: slice) -> Contacts:
+        """Return the contacts within a piece of the motion, in frames that count from its first one."""
+        start, stop, _ = frames.indices(self.frames)
+        inside = []
+        for contact in self.contacts:
+            first = max(contact.first_frame, start)
+            last = min(contact.last_frame, stop - 1)
+            if first <= last:
+                inside.append(replace(contact, first_frame=first - start, last_frame=last - start))
+        return Contacts(stop - start, self.fps, tuple(inside))
 
     def check_times(self, motion: Motion) -> None:
         """Check that a motion has the same times as the contacts.

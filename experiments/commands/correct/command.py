@@ -20,7 +20,7 @@ from ...jobs.runner_choice import RunnerChoice
 from ...jobs.targets import check_output, check_replaceable, check_separate
 from ..command_line.help_page import HelpPage
 from ..command_line.inputs import READING_OPTIONS, must_be_one_file, must_be_readable, must_exist, names_file
-from .options import CorrectionOptions
+from .options import CorrectionOptions, read_contacts
 
 if TYPE_CHECKING:
     from .file_result import FileResult
@@ -72,7 +72,8 @@ class CorrectCommand:
     json: bool = False
     """Print the report as JSON instead of the table and the summary."""
     contacts_out: Path | None = None
-    """Write the contacts of a single motion to this JSON file, which you may edit and pass to --contacts."""
+    """Write the contacts of a single motion to this JSON file, which you may edit and pass to --contacts. Contacts that
+    --contacts gave are written as they are."""
     delta: Path | None = None
     """Write the correction of a single BVH file as an additive layer: a BVH file with channels to add to the
     input's."""
@@ -179,9 +180,11 @@ class CorrectCommand:
                 print(f"{path}: not written, because the motion was not corrected")
             return
         if self.contacts_out is not None:
-            reading = replace(self.options.reading, floor=None, drop=False)  # the output's floor is at zero
-            motion = open_motion(target, reading).motion
-            _write_new(self.contacts_out, Contacts.from_motion(motion).text())
+            contacts = read_contacts(self.options.contacts)
+            if contacts is None:
+                reading = replace(self.options.reading, floor=None, drop=False)  # the output's floor is at zero
+                contacts = Contacts.from_motion(open_motion(target, reading).motion)
+            _write_new(self.contacts_out, contacts.text())
         if self.delta is not None:
             before, _ = read_bvh_text(source)
             after, _ = read_bvh_text(target)

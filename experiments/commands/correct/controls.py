@@ -8,7 +8,7 @@ import numpy as np
 
 from selfcorrect.core.errors import CorrectorError, InputError
 from selfcorrect.motion.checks.floor import find_level_under
-from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.editing.blending import blend_motions
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
@@ -18,7 +18,8 @@ from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.leg_ik import move_joints_to
 from selfcorrect.simulators.corrector import correct_through_views
-from selfcorrect.simulators.planning.contact_holding import find_missed, find_ride_m, hold_contacts, place_feet
+from selfcorrect.simulators.planning.contact_edits import apply_contact_edits
+from selfcorrect.simulators.planning.contact_holding import find_missed
 from selfcorrect.simulators.results.comparison import measure_correction
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, Note
 
@@ -34,17 +35,6 @@ _ON_FLOOR_M = 0.02
 """Largest height of a level that is the floor itself, in m, so that the option `floor` does not help."""
 _DROPPED_M = 0.05
 """Largest distance between the level and the inferred floor, in m, at which the option `drop` helps."""
-
-
-def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
-    """Place the feet in the contacts that the options give, on the ground that a kinematic correction finds.
-
-    Raises InputError if the feet are missing.
-    """
-    contacts = read_contacts(options.contacts)
-    if contacts is None:
-        return motion
-    return place_feet(motion, contacts, partial(correct_through_views, pipeline=options.kinematic_pipeline))
 
 
 def finish_correction(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
@@ -79,7 +69,7 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
 
     Args:
         motion: The input.
-        correction: Correction of the motion after `prepare_motion`.
+        correction: Correction of the motion without these controls.
         options: Options of the correction.
 
     Raises:
@@ -88,20 +78,22 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
     _check_finite(correction.motion)
     if options.contacts is None and not (options.frames or options.amount or options.keep):
         return correction
+    contacts = read_contacts(options.contacts)
+    ride_m = np.zeros_like(motion.root_m)
+    gave_way_m = 0.0
+    if contacts is not None:
+        correction, ride_m, gave_way_m = apply_contact_edits(
+            motion,
+            correction,
+            contacts,
+            correct=partial(correct_through_views, pipeline=options.pipeline),
+            find_ground=partial(correct_through_views, pipeline=options.kinematic_pipeline),
+        )
     if not correction.accepted:
         return replace(correction, motion=motion)
-    contacts = read_contacts(options.contacts)
     corrected = correction.motion
-    supports = correction.supports
-    remarks = correction.remarks
+    remarks = (*correction.remarks, *_note_cost_of_keeping(gave_way_m, 0.0))
     missed_contacts = correction.missed_contacts
-    ride_m = np.zeros_like(motion.root_m)
-    if contacts is not None:
-        ride_m = find_ride_m(motion, contacts)
-        held, gave_way_m = hold_contacts(corrected, contacts, ride_m)
-        corrected = replace(held, contacts=motion.contacts)
-        supports = tuple(support.shift(ride_m[support.first]) for support in supports)
-        remarks += _note_cost_of_keeping(gave_way_m, 0.0)
     corrected = blend_motions(motion, corrected, _compute_shares(motion, options))
     joints = [joint for name in options.keep if name != PATH for joint in _find_joints(motion.skeleton, name)]
     if joints:
@@ -115,7 +107,6 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
         correction,
         motion=corrected,
         added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected),
-        supports=supports,
         remarks=remarks,
         missed_contacts=missed_contacts,
     )
@@ -172,24 +163,6 @@ def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
     if not joints:
         raise InputError(f"no joint is named {name!r}; joints: {', '.join(skeleton.names)}")
     return joints
-
-
-def blend_motions(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
-    """Blend two motions of the same skeleton.
-
-    Args:
-        before: Motion for shares of 0, which give it bit for bit.
-        after: Motion for shares of 1, which give it bit for bit.
-        shares: (T, J) shares of the joints' rotations. The root's share also applies to its position.
-    """
-    share = shares[..., None]
-    root_share = share[:, 0]
-    root_m = before.root_m + root_share * (after.root_m - before.root_m)
-    root_m = np.where(root_share == 1, after.root_m, root_m)
-    rotations = slerp(before.rotations, after.rotations, share)
-    rotations = np.where(share == 0, before.rotations, rotations)
-    rotations = np.where(share == 1, after.rotations, rotations)
-    return replace(after, root_m=root_m, rotations=rotations)
 
 
 def interpolate_keyframes(keyframes: Sequence[tuple[int, float]], frames: int) -> np.ndarray:

@@ -33,7 +33,7 @@ from selfcorrect.storage.files.writing import append_suffix, explain_write_error
 
 from ...jobs.input_keys import are_unchanged, digest_sidecars, make_input_key
 from ...jobs.targets import FOREIGN
-from .controls import finish_correction, prepare_motion
+from .controls import finish_correction
 from .describe import describe_correction
 from .file_result import WRITTEN, FileContent, FileFigures, FileResult, FileState, merge_results
 from .options import CorrectionOptions
@@ -228,8 +228,7 @@ def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[
         The correction of each motion, or its error.
     """
     try:
-        prepared = [prepare_motion(motion, options) for motion in motions]
-        corrections = correct_through_views(prepared, options.pipeline)
+        corrections = correct_through_views(motions, options.pipeline)
     except Exception as error:
         if len(motions) == 1:
             return [error]

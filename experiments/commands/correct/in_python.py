@@ -15,7 +15,7 @@ from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from ...jobs.targets import place_of
 from .batch import correct_into
-from .controls import finish_correction, prepare_motion
+from .controls import finish_correction
 from .correct_file import find_wrong_pace, open_input, play_at_gravity
 from .file_result import FileResult
 from .options import DEFAULT_OPTIONS, CorrectionOptions
@@ -80,10 +80,9 @@ def correct_motions(
 def _correct_and_finish(
     motions: Sequence[Motion], options: CorrectionOptions, workers: int | None
 ) -> list[CorrectedMotion]:
-    """Correct motions, with the contacts of the options applied before the correction and all other controls after."""
-    prepared = [prepare_motion(motion, options) for motion in motions]
+    """Correct motions, and apply the controls of the options."""
     workers = _count_workers(motions, options) if workers is None else workers
-    corrections = correct_through_views(prepared, options.pipeline, workers)
+    corrections = correct_through_views(motions, options.pipeline, workers)
     pairs = zip(motions, corrections, strict=True)
     return [finish_correction(motion, correction, options) for motion, correction in pairs]
 

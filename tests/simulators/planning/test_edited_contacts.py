@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import load_clips
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_motions import made_motion
 
 import selfcorrect as sc
@@ -14,6 +16,7 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
+from selfcorrect.motion.geometry.curves import FADING_S
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.simulators.planning.contact_holding import HOLDING_TOLERANCE_M, find_missed
@@ -126,12 +129,58 @@ def test_file_round_trip(contacts: Contacts, tmp_path: Path) -> None:
     assert Contacts.load(tmp_path / "walk.contacts.json") == contacts
 
 
+def draw_edit(data: st.DataObject, contacts: Contacts) -> Contacts:
+    """Delete, split, move, shorten or lengthen a contact."""
+    index = data.draw(st.integers(0, len(contacts.contacts) - 1))
+    contact = contacts.contacts[index]
+    middle = (contact.first_frame + contact.last_frame) // 2
+    earlier = replace(contact, last_frame=middle - 1)
+    later = replace(contact, first_frame=middle + 1)
+    aside = move_contact(contact, data.draw(st.sampled_from([-0.05, 0.05])))
+    edits = {"delete": (), "split": (earlier, later), "shorten": (later,), "move": (aside,)}
+    return with_contact(contacts, index, *edits[data.draw(st.sampled_from(sorted(edits)))])
+
+
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_edits_change_nothing_elsewhere(
+    motion: sc.Motion, corrected_motion: sc.Motion, contacts: Contacts, data: st.DataObject
+) -> None:
+    """An edit changes its own contact, and frames near it; without an edit, nothing changes."""
+    edited = draw_edit(data, contacts)
+    shown = contacts if data.draw(st.booleans(), label="unedited") else edited
+    result = correct(motion, contacts=shown).motion
+    is_near = np.zeros(len(motion), dtype=bool)
+    reach = 2 * round(FADING_S * motion.fps)
+    for changed in set(contacts.contacts) ^ set(shown.contacts):
+        is_near[max(changed.first_frame - reach, 0) : changed.last_frame + reach + 1] = True
+    for neighbour in shown.contacts:
+        if is_near[neighbour.frames].any():
+            is_near[max(neighbour.first_frame - reach, 0) : neighbour.last_frame + reach + 1] = True
+    assert np.array_equal(result.rotations[~is_near], corrected_motion.rotations[~is_near])
+    assert np.array_equal(result.root_m[~is_near], corrected_motion.root_m[~is_near])
+
+
 @pytest.mark.parametrize(("fps", "pace"), [(30.0, 1.0), (60.0, 0.7), (120.0, 1.3)])
-def test_own_contacts_change_little(fps: float, pace: float) -> None:
-    motion = make_sunk_motion(fps, pace)
-    once = correct(motion).motion
-    repeated = correct(motion, contacts=Contacts.from_motion(once)).motion
-    assert np.abs(sc.joint_positions(repeated) - sc.joint_positions(once)).mean() < 0.003
+@pytest.mark.parametrize("engine", [("--kinematic",), pytest.param((), marks=pytest.mark.slow)])
+def test_own_contacts_change_nothing(fps: float, pace: float, engine: tuple[str, ...], tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "walk.bvh", make_sunk_motion(fps, pace))
+    words = ["correct", str(tmp_path / "walk.bvh"), *engine, "--workers", "1", "-q"]
+    once, repeated = tmp_path / "once.bvh", tmp_path / "repeated.bvh"
+    own, own_again = tmp_path / "own.json", tmp_path / "again.json"
+    main([*words, "-o", str(once), "--contacts-out", str(own)])
+    main([*words, "-o", str(repeated), "--contacts", str(own), "--contacts-out", str(own_again)])
+    assert Contacts.load(own).contacts
+    assert repeated.read_bytes() == once.read_bytes()
+    assert own_again.read_bytes() == own.read_bytes()
+
+
+def test_edited_contacts_are_written_as_given(edited_contacts: Contacts, motion: sc.Motion, tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "walk.bvh", motion)
+    edited_contacts.save(tmp_path / "c.json")
+    words = ["correct", str(tmp_path / "walk.bvh"), "--kinematic", "-q", "-o", str(tmp_path / "out.bvh")]
+    main([*words, "--contacts", str(tmp_path / "c.json"), "--contacts-out", str(tmp_path / "again.json")])
+    assert Contacts.load(tmp_path / "again.json") == edited_contacts
 
 
 def test_removed_contact_lets_foot_swing() -> None:

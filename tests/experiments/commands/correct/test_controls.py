@@ -15,7 +15,8 @@ from turned_joints import pose_joint
 
 import selfcorrect as sc
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.commands.correct.controls import blend_motions, interpolate_keyframes
+from selfcorrect.experiments.commands.correct.controls import interpolate_keyframes
+from selfcorrect.motion.editing.blending import blend_motions
 from selfcorrect.motion.geometry.rotations import turn_angles
 
 
