@@ -16,7 +16,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.perception.frame_times import FrameTimes
 
-from .core.cleaning import CleanupState, CleanupStep, Kind, find_step
+from .core.cleaning import CleanupState, CleanupStep, Kind, find_step, list_changed_motions, name_hypothesis
 from .core.drift import StabilizeFloor
 from .core.levelling import FitSoles, LevelFloor
 from .core.lifting import LiftLimbs, LiftTrunk
@@ -83,6 +83,8 @@ class CleanupSettings:
     """Treatment of frames that repeat others: see `FrameRepeats`."""
     close_loops: bool = True
     """Close motions that end in their first pose, and correct them as cycles."""
+    without: tuple[str, ...] = ()
+    """Names of hypotheses that are left out: see `hypotheses.table`."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:
@@ -106,11 +108,17 @@ class CleanupSettings:
         """The steps that `support` allows, in order."""
         moving_kinds = (LevelFloor, SettleBody, LiftTrunk, LiftLimbs)
         for step in self.steps:
+            if not self.considers(name_hypothesis(step)):
+                continue
             if isinstance(step, moving_kinds) and not self.mode.moves_to_floor:
                 continue
             if isinstance(step, FindSupports) and not self.mode.finds_supports:
                 continue
             yield step
+
+    def considers(self, name: str) -> bool:
+        """Return whether a hypothesis is not left out."""
+        return name not in self.without
 
     def find_step(self, kind: type[Kind]) -> Kind | None:
         """Return the enabled step of a kind, or None."""
@@ -134,8 +142,13 @@ def clean_motions(motions: MotionBatch, settings: CleanupSettings) -> CleanedMot
     """
     steps = tuple(settings.enabled_steps)
     cleaning = CleanupState.from_motions(motions, steps, settings.mode)
+    believed: list[tuple[str, ...]] = [()] * len(motions)
     for step in steps:
+        before = cleaning
         cleaning = step(cleaning)
+        if name := name_hypothesis(step):
+            for index in list_changed_motions(before, cleaning):
+                believed[index] = (*believed[index], name)
     return CleanedMotions(
         original=motions,
         motions=cleaning.motions,
@@ -145,4 +158,5 @@ def clean_motions(motions: MotionBatch, settings: CleanupSettings) -> CleanedMot
         raised_m=cleaning.raised_m,
         repairs_m=dict(cleaning.repairs_m),
         floor=cleaning.floor,
+        believed=believed,
     )

@@ -1,20 +1,17 @@
 """The views of every motion, outermost first.
 
-Each view in `VIEWS` hides something that the clean-up should not have to know: unrelated poses, bodies carried by
-something unseen, repeated frames, exchanged legs, held channels, a lost path, a lift, a tilt, T-poses, cuts, the ends
-of loops, and the order of joints. `see_from_ride` perceives the world of the motion once, and later views read it.
+Each view in `VIEWS` hides something that the clean-up should not have to know: the special cases of
+`hypotheses.table`, the place of the floor, cuts, and the order of joints. `see_from_ride` perceives the world of the
+motion once, and later views read it.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.editing.loops import match_loop_ends
 from selfcorrect.motion.motion import replace_keeping_stances
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
-from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.views import JointOrder, LevelFeet
 
@@ -23,16 +20,11 @@ from .clean import CleanupSettings
 from .core.drift import StabilizeFloor
 from .core.levelling import FitSoles, LevelFloor
 from .core.pieces import is_one_piece, split_into_pieces
-from .hypotheses.carried import skip_carried
-from .hypotheses.exchanged_legs import restore_exchanged_legs
-from .hypotheses.lost_path import restore_path
-from .hypotheses.repeated_frames import skip_repeated_frames
 from .hypotheses.segments import skip_t_poses, split_into_takes
 from .hypotheses.splices import JoinSplices
-from .hypotheses.unrelated_poses import skip_unrelated_poses
+from .hypotheses.table import Believed, ViewPart, list_added_views
 from .pipeline import Pipeline
-from .results.comparison import include_repair
-from .results.results import CorrectedMotion, Note, NoteKind
+from .results.results import CorrectedMotion
 from .results.view import CorrectionView, Part
 from .results.way_back import map_skeleton
 from .stages.staging import place_on_slope
@@ -47,19 +39,6 @@ def _see_on_level_scene(part: Part, pipeline: Pipeline) -> CorrectionView:
     if not pipeline.scene.is_plain and part.motion.ground:
         raise SettingError("a scene has its own floor; leave out the ground")
     return CorrectionView.from_part(part, partial(place_on_slope, pipeline.scene))
-
-
-def _even_out_channels(part: Part, pipeline: Pipeline) -> CorrectionView:
-    """Hide that channels have a lower rate than the pose.
-
-    Such channels are interpolated, unless all frame times are kept.
-    """
-    motion = part.motion
-    held = HeldChannels(motion) if pipeline.cleanup.frame_times == "keep" else HeldChannels.from_motion(motion)
-    if not held:
-        return CorrectionView.from_part(part)
-    note = Note(NoteKind.CHANNELS_HELD, held.spacing, held.list_names())
-    return CorrectionView.from_motion(held.motion, partial(include_repair, motion, note))
 
 
 def _see_on_floor(part: Part, pipeline: Pipeline) -> CorrectionView:
@@ -128,20 +107,18 @@ def _see_in_anatomical_order(part: Part, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.from_part(seen, partial(map_skeleton, motion=motion, change=order))
 
 
-ViewPart: TypeAlias = Callable[[Part, Pipeline], CorrectionView]
-"""Function that returns the view of a motion, or of a part, in a pipeline."""
-
 SAMPLE_VIEWS: tuple[ViewPart, ...] = (_see_on_level_scene, _see_in_anatomical_order)
 """Views of a model's samples."""
 
 VIEWS: tuple[ViewPart, ...] = (
     _see_on_level_scene,
-    skip_unrelated_poses,
-    skip_carried,
-    skip_repeated_frames,
-    restore_exchanged_legs,
-    _even_out_channels,
-    restore_path,
+    Believed("unrelated-poses"),
+    Believed("carried"),
+    Believed("repeated-frames"),
+    Believed("exchanged-legs"),
+    Believed("held-channels"),
+    Believed("lost-path"),
+    *list_added_views(),
     see_from_ride,
     _see_on_floor,
     _keep_failed_pieces,

@@ -19,7 +19,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, replace_keeping_stances
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
-from selfcorrect.motion.perception.ground_plane import GroundPlane
+from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.perception.stances import SAME_LEVEL_M
 from selfcorrect.motion.views import TurnedWorld
@@ -74,16 +74,16 @@ def perceive_world(motion: Motion, cleanup: CleanupSettings) -> Part:
         given = motion
         world = MotionWorld(floor_frame=FloorFrame.from_ground(motion))
     else:
-        ride = find_ride(motion)
+        ride = find_ride(motion) if cleanup.considers("moving-ground") else None
         given = raise_motion(motion, -ride.rises_m) if ride else motion
         world = replace(_estimate_floor(given, cleanup), ride=ride)
     world = replace(world, is_height_kept=not cleanup.mode.moves_to_floor)
     seen = world.floor_frame.view(given)
-    if cleanup.find_step(FitSoles) is not None:
+    if cleanup.find_step(FitSoles) is not None and cleanup.considers("t-poses"):
         world = replace(world, t_poses=find_t_poses(seen))
     first, last = world.find_frames_between_t_poses(motion)
     splicing = cleanup.find_step(JoinSplices)
-    if splicing is None or splicing.join_takes or last - first < SHORTEST_FRAMES:
+    if splicing is None or splicing.join_takes or not cleanup.considers("takes") or last - first < SHORTEST_FRAMES:
         return Part(given, world)
     takes = find_takes(seen.frames(first, last))[1:]
     return Part(given, replace(world, takes=tuple(first + frame for frame in takes)))
@@ -91,7 +91,8 @@ def perceive_world(motion: Motion, cleanup: CleanupSettings) -> Part:
 
 def _estimate_floor(motion: Motion, cleanup: CleanupSettings) -> MotionWorld:
     """Estimate the plane under the feet, and whether its height stays."""
-    world = MotionWorld(estimated_plane=observe_ground(motion).plane, levels=cleanup.level)
+    plane = observe_ground(motion).plane if cleanup.considers("tilted-floor") else LEVEL
+    world = MotionWorld(estimated_plane=plane, levels=cleanup.level)
     turned = _turn_level(motion, world.plane) if world.plane.is_tilted else None
     kept_m = observe_ground(turned.view(motion) if turned else motion).kept_m or 0.0
     moves_floor = not (cleanup.keep_level or kept_m)

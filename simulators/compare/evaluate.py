@@ -109,6 +109,7 @@ def _build_results(
             motion=corrected[index],
             figures={"moved_m": float(moved_m[index])},
             supports=cleaned.supports[index],
+            believed=cleaned.believed[index],
             is_carried=bool(cleaned.floor.is_in_place[index]),
             removed_glide_m_s=float(cleaned.floor.removed_glides_m_s[index]),
             large_moves=explain_large_move(float(furthest_m[index]), repairs_of_motion_m),

@@ -28,6 +28,21 @@ def find_step(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
     return next((step for step in steps if isinstance(step, kind)), None)
 
 
+def name_hypothesis(step: CleanupStep) -> str:
+    """Return the name of the hypothesis that a step is, or ""."""
+    return getattr(step, "hypothesis", "")
+
+
+def list_changed_motions(before: CleanupState, after: CleanupState) -> list[int]:
+    """Find the motions that a step changed, or for which it found supports."""
+    is_moved = np.zeros(len(before.motions), dtype=bool)
+    if after.motions is not before.motions:
+        for values in ("root_m", "rotations"):
+            is_different = getattr(before.motions, values) != getattr(after.motions, values)
+            is_moved |= is_different.reshape(len(is_moved), -1).any(axis=1)
+    return [index for index, moved in enumerate(is_moved) if moved or after.supports[index] != before.supports[index]]
+
+
 def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[Motion], Motion]) -> MotionBatch:
     """Repair the motions of a batch that have the given indices.
 
@@ -45,7 +60,10 @@ def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[
 
 
 class CleanupStep(Protocol):
-    """A clean-up step: parameters, and a call that returns the next state."""
+    """A clean-up step: parameters, and a call that returns the next state.
+
+    A step that is a special case has its name in `hypotheses.table` as the class attribute `hypothesis`.
+    """
 
     def __call__(self, cleaning: CleanupState, /) -> CleanupState: ...
 

@@ -6,6 +6,7 @@ frame, and back, while the ankle swings on.
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class TurnKnees:
     Ankles stay in place. A turn is accepted only if the knee's jumps shrink enough at the ends of the flip: ‖Δ²p after‖
     < `_MAX_ACCELERATION_RATIO` ‖Δ²p before‖. The parameters were set by hand on CMU clips of dancers.
     """
+
+    hypothesis: ClassVar[str] = "turned-knees"
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         return replace(cleaning, motions=unflip_knees(cleaning.motions))

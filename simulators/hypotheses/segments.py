@@ -144,7 +144,8 @@ def split_into_takes(part: Part, settings: ViewSettings) -> CorrectionView:
     else:
         takes = [motion]
     margin = round(MARGIN_S * motion.fps)
-    may_close = cleanup.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat
+    has_boxes = bool(motion.ground and motion.ground.boxes)  # boxes do not repeat
+    may_close = cleanup.close_loops and cleanup.considers("loops") and not has_boxes
     segments = []
     for start, take in zip(starts, takes, strict=True):
         segments.append(Segment(start, take, margin if may_close and is_loop(take) else 0))

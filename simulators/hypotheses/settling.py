@@ -6,6 +6,7 @@ retargeted to another body. Then the root is lowered by the height of the lowest
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class SettleBody:
     Bodies that something at rest could carry are left unchanged. The parameters were set by hand on CMU clips, which
     hardly change, and on walks that bounce.
     """
+
+    hypothesis: ClassVar[str] = "displaced-body"
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed

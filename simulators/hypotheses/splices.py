@@ -11,6 +11,7 @@ interpolated between the frames before and after.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -60,6 +61,8 @@ class JoinSplices:
     The frames after a splice are moved and turned to where the motion was going, if its end stays near. The parameters
     were set by hand on original CMU clips, and on pairs of them that were joined.
     """
+
+    hypothesis: ClassVar[str] = "splices"
 
     join_takes: bool = False
     """Also remove cuts between takes, which changes the path over the floor."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
+from typing import ClassVar
 
 import numpy as np
 
@@ -94,6 +95,8 @@ class FindSupports(Positive):
     The parameters were set by hand on CMU clips: those with stairs, ladders and stools, and all others as negative
     controls.
     """
+
+    hypothesis: ClassVar[str] = "supports"
 
     lowest_m: float = 0.07
     """Minimum height of a support, in m."""

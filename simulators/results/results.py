@@ -307,6 +307,8 @@ class CorrectedMotion:
     slide."""
     loops_s: tuple[float, ...] = ()
     """Duration of each loop that still closes: of the motion, or of its takes."""
+    believed: tuple[str, ...] = ()
+    """Names of the views and steps whose hypotheses were believed: see `hypotheses`."""
 
     def __repr__(self) -> str:
         outcome = "rejected" if self.failure else self.stage.value if self.stage else "corrected"
@@ -337,6 +339,19 @@ class CorrectedMotion:
         turned = self.world.floor_frame.turned
         is_level = self.world.is_levelled and self.accepted  # a rejected motion is not levelled yet
         return turned.view(motion), self.motion if is_level else turned.view(self.motion)
+
+    @property
+    def hypotheses(self) -> tuple[str, ...]:
+        """Names of all hypotheses that were believed, of those in `hypotheses.table`."""
+        world = self.world
+        about_world = {
+            "moving-ground": world.ride is not None,
+            "tilted-floor": world.plane.is_tilted,
+            "t-poses": bool(world.t_poses),
+            "takes": bool(world.takes),
+            "loops": bool(self.loops_s),
+        }
+        return (*(name for name, is_believed in about_world.items() if is_believed), *self.believed)
 
     @property
     def notes(self) -> tuple[Note, ...]:

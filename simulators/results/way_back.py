@@ -123,6 +123,7 @@ def join(
         missed_contacts=tuple(words for correction in corrections for words in correction.missed_contacts),
         kept_stretches=tuple(stretch for correction in corrections for stretch in correction.kept_stretches),
         loops_s=tuple(seconds for correction in corrections for seconds in correction.loops_s),
+        believed=tuple(dict.fromkeys(name for correction in corrections for name in correction.believed)),
         is_carried=any(correction.is_carried for correction in corrections),
         removed_glide_m_s=max((correction.removed_glide_m_s for correction in corrections), default=0.0),
         is_simulation_dropped=any(correction.is_simulation_dropped for correction in corrections),

@@ -53,6 +53,8 @@ class CleanedMotions:
     """(N,) largest root displacement by each kind of repair, in m."""
     floor: Floor
     """Movement of the floor beneath the motions, which is restored in the end."""
+    believed: list[tuple[str, ...]]
+    """Names of the hypotheses that changed each motion."""
 
     @property
     def on_floor(self) -> ShiftedWorld:

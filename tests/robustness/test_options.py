@@ -198,6 +198,7 @@ OTHERS = {
         ("correct tilted.bvh --out out --kinematic", "--level"),
         ("correct drifting.bvh --out out --kinematic", "--remove-drift"),
         ("correct takes.bvh --out out --kinematic", "--join-takes"),
+        ("correct takes.bvh --out out --kinematic", "--without takes"),
         ("correct repeated.bvh --out out --kinematic", "--frame-times even"),
         ("correct short.bvh --out out --kinematic", "--keep-failed"),
         ("correct a.bvh --out out --kinematic", "--contacts contacts.json"),

@@ -109,6 +109,7 @@ def describe_correction(
         damage=blank.content.damage,
         notes=tuple(all_notes),
         failed_checks=tuple(finding.code for finding in input_check.findings),
+        hypotheses=correction.hypotheses if correction.accepted else (),
         faults_left=faults_left,
         text=motion.text,
         frames=len(motion),

@@ -54,6 +54,8 @@ class FileContent:
     """Sentences on assumptions and observations."""
     failed_checks: tuple[str, ...] = ()
     """Rules of `check` on file, floor and time that the input breaks."""
+    hypotheses: tuple[str, ...] = ()
+    """Special cases that were believed, by name."""
     faults_left: tuple[str, ...] = ()
     """Findings on feet that still rise or slide while bearing weight after the correction."""
     text: str = ""
@@ -303,8 +305,8 @@ def _from_values(record: Mapping[str, Any]) -> FileResult:
 
 
 _MOTION_KEYS = (
-    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "faults_left", "frames", "fps",
-    "worse", "before", "after", "lost_contacts", "lost_contacts_height_m",
+    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "hypotheses", "faults_left",
+    "frames", "fps", "worse", "before", "after", "lost_contacts", "lost_contacts_height_m",
     "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
 )  # fmt: skip
 """Values reported for each motion of a file that holds several."""
@@ -345,6 +347,7 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         damage=first.content.damage,
         notes=tuple(notes),
         failed_checks=tuple(failed_checks),
+        hypotheses=tuple(dict.fromkeys(name for result in results for name in result.content.hypotheses)),
         faults_left=tuple(dict.fromkeys(fault for result in results for fault in result.content.faults_left)),
         frames=sum(result.content.frames for result in results),
         fps=first.content.fps,

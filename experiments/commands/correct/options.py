@@ -101,6 +101,8 @@ class CorrectionOptions:
     """How to treat duplicated or interpolated frames. keep: they stay duplicated or interpolated. even: in-between
     frames replace them, evenly spaced in time. auto: keep if all frames are repeated equally often, as in animation
     on twos, otherwise even."""
+    without: tuple[str, ...] = ()
+    """Special cases not to consider, such as repeated-frames or supports: a hypothesis by its name."""
     retime: bool = False
     """Change the speed of a motion whose flights or steps are over 15 % faster or slower than gravity allows. The
     poses stay."""
@@ -138,7 +140,7 @@ class CorrectionOptions:
             raise SettingError("a scene has its own floor; leave out ground")
         if self.strength == SIMULATED:
             self.refuse(
-                ("support", "keep_level", "level", "remove_drift", "join_takes"),
+                ("support", "keep_level", "level", "remove_drift", "join_takes", "without"),
                 "cannot be used with strength simulated, whose floor is known",
             )
         if self.level:
@@ -177,13 +179,18 @@ class CorrectionOptions:
             if not isinstance(value, kind):
                 expected = "a string such as '40:120'" if kind is str else f"a {kind.__name__}"
                 raise SettingError(f"{name} must be {expected}, got {describe_value(value)}")
-        for name, example in (("amount", "legs=0.5"), ("keep", "hands")):
+        for name, example in (("amount", "legs=0.5"), ("keep", "hands"), ("without", "supports")):
             value = getattr(self, name)
             if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
                 raise SettingError(
                     f"{name} must be a list of strings such as [{example!r}], got {describe_value(value)}"
                 )
             object.__setattr__(self, name, tuple(value))
+        if self.without:
+            from selfcorrect.simulators.hypotheses.table import HYPOTHESES
+
+            for name in self.without:
+                HYPOTHESES.row(name)  # raises SettingError for an unknown name
         if self.contacts is not None and not hasattr(self.contacts, "of_part"):
             object.__setattr__(
                 self, "contacts", check_file_name("contacts, unless they are sc.Contacts,", self.contacts)
@@ -260,7 +267,12 @@ class CorrectionOptions:
         if self.strength == SIMULATED:
             return cleanup
         cleanup = replace(
-            cleanup, support=self.support, keep_level=self.keep_level, level=self.level, frame_times=self.frame_times
+            cleanup,
+            support=self.support,
+            keep_level=self.keep_level,
+            level=self.level,
+            frame_times=self.frame_times,
+            without=self.without,
         )
         stabilize = StabilizeFloor(remove=self.remove_drift, keep_path=self.keeps_path)
         cleanup = cleanup.with_steps(stabilize, JoinSplices(join_takes=self.join_takes))

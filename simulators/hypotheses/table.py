@@ -1,0 +1,175 @@
+"""The table of special cases: what each believes about a motion, and what shows that motions like this exist.
+
+The core corrects every motion in the same way. A hypothesis believes something about a motion that the core does not
+know, and shows the core another motion, with a way back. It acts in one of three places:
+
+- A *view* is a function of a part and settings (`ViewPart`). It hides what it believes, and restores it in the end.
+- A hypothesis about the *world* is read by `world.perceive_world`, once for each motion.
+- A *step* is a `CleanupStep` between two steps of the core.
+
+`--without NAME` leaves a hypothesis out, and `CorrectedMotion.hypotheses` lists those that were believed. Another
+package adds a view through an entry point in the group "selfcorrect.hypotheses"; such views see the motion before its
+world is perceived. What each hypothesis gains is measured by `benchmarks.ablation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from selfcorrect.runtime.registry import Registry, Row
+
+from ..core.settings import ViewSettings
+from ..results.results import CorrectedMotion
+from ..results.view import CorrectionView, Part
+
+ViewPart: TypeAlias = Callable[[Part, ViewSettings], CorrectionView]
+"""Function that returns the view of a motion, or of a part."""
+
+HypothesisPlace: TypeAlias = Literal["view", "world", "step"]
+"""Where a hypothesis acts."""
+
+
+@dataclass(frozen=True)
+class Hypothesis(Row):
+    """A row of the table. Its summary says what is believed."""
+
+    place: HypothesisPlace = "view"
+    evidence: str = ""
+    """What shows that such motions exist."""
+
+
+_ROOM = "selfcorrect.simulators.hypotheses"
+
+HYPOTHESES = Registry(
+    "hypothesis",
+    (
+        Hypothesis(
+            name="unrelated-poses",
+            reference=f"{_ROOM}.unrelated_poses:skip_unrelated_poses",
+            summary="Poses have nothing to do with each other, as in a pose library.",
+            evidence="pose libraries as BVH",
+        ),
+        Hypothesis(
+            name="carried",
+            reference=f"{_ROOM}.carried:skip_carried",
+            summary="Something unseen carries the body: a seat, a board, water, a bar.",
+            evidence="CMU subjects on bars, swings and stools",
+        ),
+        Hypothesis(
+            name="repeated-frames",
+            reference=f"{_ROOM}.repeated_frames:skip_repeated_frames",
+            summary="Frames repeat or interpolate others, because the motion had another frame rate.",
+            evidence="captures retimed to 30 fps, animation on twos",
+        ),
+        Hypothesis(
+            name="exchanged-legs",
+            reference=f"{_ROOM}.exchanged_legs:restore_exchanged_legs",
+            summary="For some frames, the left leg is taken for the right one.",
+            evidence="pose estimators that swap sides",
+        ),
+        Hypothesis(
+            name="held-channels",
+            reference=f"{_ROOM}.held_channels:even_out_channels",
+            summary="The root, or some joints, have a lower rate than the pose.",
+            evidence="trackers that update the root slowly",
+        ),
+        Hypothesis(
+            name="lost-path",
+            reference=f"{_ROOM}.lost_path:restore_path",
+            summary="The root is held in place for some strides while the feet step on.",
+            evidence="trackers that lose a body",
+        ),
+        Hypothesis(
+            name="moving-ground",
+            reference="selfcorrect.simulators.world:find_ride",
+            summary="The ground rises or sinks with the body, as a lift does, or steadily, as drifting captures do.",
+            place="world",
+            evidence="captures whose floor sinks; CMU 13_33",
+        ),
+        Hypothesis(
+            name="tilted-floor",
+            reference="selfcorrect.simulators.world:perceive_world",
+            summary="The floor is tilted.",
+            place="world",
+            evidence="motion from video with a tilted camera",
+        ),
+        Hypothesis(
+            name="t-poses",
+            reference="selfcorrect.simulators.world:find_t_poses",
+            summary="The motion begins or ends with a T-pose of the rig.",
+            place="world",
+            evidence="CMU's conversion to BVH",
+        ),
+        Hypothesis(
+            name="takes",
+            reference=f"{_ROOM}.splices:find_takes",
+            summary="The file holds several takes, one after the other.",
+            place="world",
+            evidence="CMU clips that jump to another take",
+        ),
+        Hypothesis(
+            name="loops",
+            reference=f"{_ROOM}.segments:split_into_takes",
+            summary="The motion is a cycle that ends in its first pose.",
+            place="world",
+            evidence="game animations",
+        ),
+        Hypothesis(
+            name="turned-knees",
+            reference=f"{_ROOM}.knees:TurnKnees",
+            summary="A knee turns over for some frames.",
+            place="step",
+            evidence="CMU subject 05",
+        ),
+        Hypothesis(
+            name="splices",
+            reference=f"{_ROOM}.splices:JoinSplices",
+            summary="The body jumps where two motions were joined.",
+            place="step",
+            evidence="motions that were cut and joined, CMU clips with gaps",
+        ),
+        Hypothesis(
+            name="displaced-body",
+            reference=f"{_ROOM}.settling:SettleBody",
+            summary="The body leaves the floor or sinks into it without falling.",
+            place="step",
+            evidence="retargeted squats, samples of motion models",
+        ),
+        Hypothesis(
+            name="supports",
+            reference=f"{_ROOM}.supports:FindSupports",
+            summary="Steps, rungs or seats above the floor carry the body.",
+            place="step",
+            evidence="CMU clips on ladders, stairs and stools",
+        ),
+    ),
+    group="selfcorrect.hypotheses",
+    row_type=Hypothesis,
+)
+
+
+@dataclass(frozen=True)
+class Believed:
+    """A view that is left out if users do not want its hypothesis, and that notes if it was believed."""
+
+    name: str
+
+    def __call__(self, part: Part, settings: ViewSettings) -> CorrectionView:
+        if not settings.cleanup.considers(self.name):
+            return CorrectionView.from_part(part)
+        view = HYPOTHESES.call(self.name, CorrectionView, part, settings)
+        if len(view.parts) == 1 and view.parts[0].motion is part.motion:
+            return view
+        return replace(view, restore=lambda corrections: believe(view.restore(corrections), self.name))
+
+
+def believe(correction: CorrectedMotion, *names: str) -> CorrectedMotion:
+    """Return a correction with further hypotheses that were believed."""
+    return replace(correction, believed=tuple(dict.fromkeys((*correction.believed, *names))))
+
+
+def list_added_views() -> tuple[ViewPart, ...]:
+    """List the views of other packages."""
+    return tuple(Believed(row.name) for row in HYPOTHESES if HYPOTHESES.is_added(row.name))

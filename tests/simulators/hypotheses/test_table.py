@@ -1,0 +1,70 @@
+"""Each special case can be left out, is reported if it is believed, and is one file."""
+
+from dataclasses import replace
+from importlib.metadata import EntryPoint, EntryPoints
+
+import numpy as np
+import pytest
+
+import selfcorrect as sc
+from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime import registry
+from selfcorrect.simulators.clean import FILE_STEPS, CleanupSettings
+from selfcorrect.simulators.core.cleaning import name_hypothesis
+from selfcorrect.simulators.hypotheses.table import HYPOTHESES, Believed, list_added_views
+from selfcorrect.simulators.presets import FILES
+from selfcorrect.simulators.results.view import CorrectionView, Part
+from selfcorrect.simulators.view_table import VIEWS
+
+
+def test_every_place_is_filled() -> None:
+    by_place = {place: [row.name for row in HYPOTHESES if row.place == place] for place in ("view", "world", "step")}
+    assert [view.name for view in VIEWS if isinstance(view, Believed)] == by_place["view"]
+    assert sorted(filter(None, map(name_hypothesis, FILE_STEPS))) == sorted(by_place["step"])
+    assert all(callable(HYPOTHESES.load(row.name)) and row.evidence for row in HYPOTHESES)
+
+
+def test_hypothesis_can_be_left_out(walk: Motion) -> None:
+    shaking = replace(walk, root_m=walk.root_m + np.random.default_rng(0).normal(0.0, 0.01, walk.root_m.shape))
+    motion = shaking.select_frames(np.arange(len(walk)).repeat(2))
+    believing = sc.correct(motion, kinematic=True)
+    doubting = sc.correct(motion, kinematic=True, without=("repeated-frames",))
+    assert "repeated-frames" in believing.hypotheses
+    assert "repeated-frames" not in doubting.hypotheses
+    assert not np.array_equal(believing.motion.root_m, doubting.motion.root_m)
+
+
+def test_unknown_name_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"unknown hypothesis 'suports'.*did you mean 'supports'"):
+        sc.CorrectionOptions(without=("suports",))
+
+
+def test_plain_walk_needs_no_hypothesis(walk: Motion) -> None:
+    everything = tuple(row.name for row in HYPOTHESES)
+    assert sc.correct(walk, kinematic=True).hypotheses == ()
+    believing, doubting = (sc.correct(walk, kinematic=True, without=names) for names in ((), everything))
+    np.testing.assert_array_equal(believing.motion.rotations, doubting.motion.rotations)
+
+
+def show_backwards(part: Part, settings: object) -> CorrectionView:
+    """Believe that time runs backwards."""
+
+    def turn(motion: Motion) -> Motion:
+        return replace(motion, root_m=motion.root_m[::-1], rotations=motion.rotations[::-1])
+
+    return CorrectionView.from_part(
+        Part(turn(part.motion)), lambda correction: replace(correction, motion=turn(correction.motion))
+    )
+
+
+def test_other_packages_add_views(monkeypatch: pytest.MonkeyPatch, walk: Motion) -> None:
+    point = EntryPoint("backwards", f"{__name__}:show_backwards", "selfcorrect.hypotheses")
+    monkeypatch.setattr(registry, "_read_entry_points", lambda path: EntryPoints([point]))
+    monkeypatch.setattr(registry, "import_object", lambda reference: show_backwards)
+    (added,) = list_added_views()
+    pipeline = FILES
+    view = added(Part(walk), pipeline)
+    assert np.array_equal(view.parts[0].motion.root_m, walk.root_m[::-1])
+    without = replace(pipeline, cleanup=replace(CleanupSettings(), without=("backwards",)))
+    assert added(Part(walk), without).parts[0].motion is walk
