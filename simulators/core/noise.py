@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.geometry.curves import scale_smoothness, smooth_whittaker
-from selfcorrect.motion.geometry.vectors import median, norms, standard_lengths
+from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.geometry.white_noise import noise_level, shrink_noise
 from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.joint_noise import JointNoise
@@ -22,22 +22,15 @@ _NOISY_ROOT_M = 0.002
 """Noise of the root above which it is smoothed, in m."""
 _NOISY_JOINT_RAD = 0.04
 """Noise of a single joint, beyond the body's common motion, above which it is smoothed, in rad."""
-_SEGMENT_S = 3.0
-"""Time in which a body moves in few ways, in s."""
-_WINDOW_S = 8 / 30
-"""Length of the windows, in s."""
-_NOISE_MARGIN = 1.1
-"""Safety factor on the estimated noise, because overlapping windows spread its singular values."""
 
 
 @dataclass(frozen=True)
 class Denoise:
     """Remove white noise from joints.
 
-    The singular values of short windows over all channels are shrunk. A value s, in units of the noise, becomes √((s² −
-    β − 1)² − 4β) / s, or 0 below 1 + √β, where β is the windows' aspect ratio. Noise is estimated from the lengths of
-    fourth differences of vectors, so that it does not depend on the heading. The parameters were set by hand on CMU
-    clips, clean and with noise added to every joint.
+    See `white_noise` for the method. Noise is estimated from the lengths of fourth differences of vectors, so that it
+    does not depend on the heading. The parameters were set by hand on CMU clips, clean and with noise added to every
+    joint.
     """
 
     must_calm: bool = True
@@ -74,21 +67,6 @@ _MAX_HIDDEN_NOISE = 0.5
 """Maximum noise of interpolated frames, relative to that of their keys. White noise is the same at all frame rates."""
 _MIN_FRAMES = 8
 """Minimum number of frames that show noise."""
-
-
-_MAX_WINDOW_FRAMES = 16
-"""Maximum number of frames of a window."""
-
-
-def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
-    """Return the standard deviation (N, ...) of white noise on smooth curves.
-
-    Args:
-        curves: (N, T, ..., C) curves in C coordinates.
-        directions: Number of directions, at most C, that have noise. It is the same in all of them.
-    """
-    # a fourth difference of white noise has 70 times its variance
-    return median(standard_lengths(np.diff(curves, 4, axis=1), directions), axis=1) / np.sqrt(70.0)
 
 
 def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
@@ -266,60 +244,3 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionB
         root_m[motion, :, axis] = smooth_m[:, 0]
     rotations[is_noisy_body] /= norms(rotations[is_noisy_body])[..., None]
     return replace(motions, root_m=root_m, rotations=rotations)
-
-
-def shrink_noise(values: np.ndarray, fps: float) -> np.ndarray:
-    """Remove unit white noise from channels.
-
-    Segments of a few seconds are blended.
-
-    Args:
-        values: (T, K) channels, in units of their noise.
-
-    Returns:
-        (T, K) channels with less noise.
-    """
-    frames = round(_SEGMENT_S * fps)
-    window = min(max(round(_WINDOW_S * fps), 2), _MAX_WINDOW_FRAMES)
-    if len(values) <= 1.5 * frames:
-        return _project_onto_subspace(values, window)
-    segments = int(np.ceil(2 * len(values) / frames)) - 1
-    starts = np.linspace(0, len(values) - frames, segments).round().astype(int)
-    share = np.hanning(frames + 2)[1:-1, None]
-    calm = np.zeros_like(values)
-    total = np.zeros((len(values), 1))
-    for start in starts:
-        segment = slice(start, start + frames)
-        calm[segment] += share * _project_onto_subspace(values[segment], window)
-        total[segment] += share
-    return calm / total
-
-
-def _project_onto_subspace(values: np.ndarray, window: int) -> np.ndarray:
-    """Shrink channels (T, K) towards the subspace in which their windows lie."""
-    window = min(window, len(values) // 3)
-    mean = values.mean(0)
-    windows = sliding_window_view(values - mean, window, axis=0)
-    rows = windows.reshape(len(windows), -1)
-    powers, directions = np.linalg.eigh(rows @ rows.T)
-    singular_values = np.sqrt(np.maximum(powers, 0.0))
-    shares = _signal_shares(singular_values, rows.shape)
-    shrunk = ((directions * shares) @ (directions.T @ rows)).reshape(windows.shape)
-    total = np.zeros_like(values)
-    count = np.zeros((len(values), 1))
-    for frame in range(window):
-        total[frame : frame + len(windows)] += shrunk[..., frame]
-        count[frame : frame + len(windows)] += 1
-    return mean + total / count
-
-
-def _signal_shares(singular: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the signal share of each singular value of a matrix.
-
-    The noise in the matrix has unit variance.
-    """
-    small, large = sorted(shape)
-    ratio = small / large
-    scaled = np.maximum(singular, 1e-9) / (_NOISE_MARGIN * np.sqrt(large))
-    signal = np.maximum((scaled**2 - ratio - 1) ** 2 - 4 * ratio, 0.0)
-    return np.where(scaled > 1 + np.sqrt(ratio), np.sqrt(signal) / scaled**2, 0.0)

@@ -12,11 +12,12 @@ from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation, Slerp
 from turned_joints import pose_joint, turn_joint
 
+from selfcorrect.motion.geometry.white_noise import noise_level, shrink_noise
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
-from selfcorrect.simulators.core.noise import denoise, is_noisy, joint_noise_rad, noise_level, shrink_noise
+from selfcorrect.simulators.core.noise import denoise, is_noisy, joint_noise_rad
 from selfcorrect.simulators.core.stretches import RepairStretches, find_parts
 
 
