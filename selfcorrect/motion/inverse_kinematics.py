@@ -1,7 +1,7 @@
 """Inverse kinematics: a skeleton and rotations from joint positions.
 
-Bone directions are matched in closed form, joint by joint from the root. Where bones of constant length miss a wrist or
-an ankle, the two bones above it are bent until it is met.
+Bone directions are matched in closed form, joint by joint from the root. Joints that bones of constant length cannot
+meet are approached by least squares, and the two bones above a wrist or an ankle are bent until its position is met.
 """
 
 from dataclasses import replace
@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.errors import InputError
-from .geometry.rotations import from_matrices, identity_rotations, invert, rotate, to_matrices
+from .geometry.rotations import compose, from_matrices, identity_rotations, invert, quaternions, rotate, to_matrices
 from .geometry.vectors import dot, normalize_safely, norms
 from .kinematics import local_rotations, pose_joints
 from .motion import Motion
+from .position_noise import remove_position_noise
 from .skeleton import Skeleton
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
@@ -20,6 +21,8 @@ _MAX_ITERATIONS = 20
 """Maximum number of iterations for a mean shape."""
 _CONVERGED_M = 1e-6
 _FRAMES_TO_FIT = 256
+_DAMPING_M2 = 1e-6
+"""Damping of least squares, in m². It is small compared with the squared length of a bone."""
 _LIMB_ENDS = {"left_ankle": 1.0, "right_ankle": 1.0, "left_wrist": -1.0, "right_wrist": -1.0}
 """Ends of two-bone limbs, with the usual bend direction of the middle joint: the sign of its z seen from the trunk."""
 _EXACT_M = 1e-4
@@ -56,11 +59,13 @@ def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
 
 
 def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
-    """Fit a motion with constant bone lengths that meets wrists and ankles.
+    """Fit a motion with constant bone lengths to joint positions, which may be noisy.
 
-    The skeleton is that of `fit_skeleton`, and rotations are those of `fit_motion`. Then the two bones above each wrist
-    and ankle are bent so that the end meets its position, as far as the limb can reach. Knees and elbows stay as close
-    as possible to their positions, and hands and feet keep their directions.
+    White noise is removed first, see `position_noise`. The skeleton is that of `fit_skeleton`. Root and rotations
+    minimise the sum of squared distances between joints and their positions, from the rotations of `fit_motion` on.
+    Unless there was noise, the two bones above each wrist and ankle are then bent so that the end meets its position,
+    as far as the limb can reach. Knees and elbows stay as close as possible to their positions, and hands and feet keep
+    their directions.
 
     Args:
         joints_m: (T, J, 3) joint positions in the world, y up, in m.
@@ -69,7 +74,69 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
     Raises:
         InputError: The joints have another shape or are not finite.
     """
-    motion = fit_motion(joints_m, fps, fit_skeleton(joints_m, template))
+    _check(joints_m, template)
+    calm_m = remove_position_noise(joints_m, template.parents, fps)
+    motion = _minimize_distances(fit_motion(calm_m, fps, fit_skeleton(calm_m, template)), calm_m)
+    return motion if calm_m is not joints_m else _bend_limbs(motion, joints_m)
+
+
+def _minimize_distances(motion: Motion, joints_m: np.ndarray) -> Motion:
+    """Move root and joints of a motion so that it is as close as possible to joint positions (T, J, 3).
+
+    The sum of squared distances is minimised by a Gauss–Newton step, after which further ones change little.
+    """
+    skeleton = motion.skeleton
+    positions_m, orientations = pose_joints(motion)
+    errors_m = joints_m - positions_m
+    if norms(errors_m).max() < _EXACT_M:
+        return motion
+    root_m = motion.root_m.copy()
+    for start in range(0, len(motion), _FRAMES_TO_FIT):
+        frames = slice(start, start + _FRAMES_TO_FIT)
+        moves_m, turns = _solve_least_squares(skeleton, orientations[frames], errors_m[frames])
+        root_m[frames] += moves_m
+        orientations[frames] = compose(quaternions(turns), orientations[frames])
+    return replace(motion, root_m=root_m, rotations=local_rotations(skeleton, orientations))
+
+
+def _solve_least_squares(
+    skeleton: Skeleton, orientations: np.ndarray, errors_m: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the root's moves (T, 3) and the joints' turns (T, J, 3) that reduce position errors (T, J, 3) most.
+
+    A joint's position changes by the root's move and by ω × b for each bone b from the root to the joint, where ω is
+    the turn of the bone's parent. Damping keeps turns about single bones at 0.
+
+    Args:
+        orientations: (T, J, 4) orientations of the joints in the world. Turns are in the world as well, in rad.
+    """
+    frames = len(errors_m)
+    turning = [joint for joint, children in enumerate(skeleton.children) if children]
+    bones = np.zeros(
+        (len(skeleton), len(turning)), dtype=int
+    )  # at the start of each path; 0 for turns that do not count
+    for joint, parent in enumerate(skeleton.parents[1:], start=1):
+        bones[joint] = bones[parent]
+        bones[joint, turning.index(parent)] = joint
+    bones_m = rotate(orientations[:, skeleton.parents], skeleton.offsets_m)
+    effects = np.cross(np.eye(3), bones_m[:, :, None])  # row i: effect of a turn about axis i
+    jacobian = np.empty((frames, 1 + len(turning), 3, len(skeleton), 3))
+    jacobian[:, 0] = np.eye(3)[:, None]
+    jacobian[:, 1:] = np.moveaxis(effects[:, bones.T], 3, 2)
+    transposed = jacobian.reshape(frames, 3 + 3 * len(turning), -1)
+    normal = transposed @ transposed.swapaxes(1, 2) + _DAMPING_M2 * np.eye(transposed.shape[1])
+    solution = np.linalg.solve(normal, transposed @ errors_m.reshape(frames, -1, 1)).reshape(frames, -1, 3)
+    turns = np.zeros_like(errors_m)
+    turns[:, turning] = solution[:, 1:]
+    return solution[:, 0], turns
+
+
+def _bend_limbs(motion: Motion, joints_m: np.ndarray) -> Motion:
+    """Bend the limbs of a motion so that wrists and ankles meet their positions, as far as limbs can reach.
+
+    Args:
+        joints_m: (T, J, 3) positions of all joints.
+    """
     skeleton = motion.skeleton
     positions_m, orientations = pose_joints(motion)
     is_bent = False

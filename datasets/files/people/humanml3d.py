@@ -81,7 +81,7 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     def write(target: Path, changed: Motion) -> None:
         write_npy(target, encode(body_joints(changed)).astype(array.dtype))
 
-    return MotionFile((motion,), (*notes, *fit_notes([(joints_m, body_joints(motion))])), write)
+    return MotionFile((motion,), (*notes, *fit_notes([(joints_m, body_joints(motion))], SMPL_BODY.parents)), write)
 
 
 def _open_kit_rows(path: Path, array: np.ndarray, reading: Reading) -> MotionFile:
@@ -226,7 +226,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
             written[index, :, :, : len(motion)] = np.moveaxis(frames, 0, -1)
         write_npy(target, np.array({**content, "motion": written}, dtype=object))
 
-    return MotionFile(tuple(motions), (*notes, *fit_notes(fits)), write)
+    return MotionFile(tuple(motions), (*notes, *fit_notes(fits, SMPL_BODY.parents)), write)
 
 
 def _check_mdm(path: Path, content: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.inverse_kinematics import fit_body, fit_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.position_noise import MIN_NOISE_M, measure_position_noise
 from selfcorrect.motion.skeleton import ADULT_LEG_M, SIDES, SMPL_22, Skeleton, swap_sides
 from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.arrays import write_npy
@@ -405,7 +406,7 @@ def open_joints(
         notes = (*notes, SWAPPED_NOTE)
     if not joints.is_humanml3d:
         notes = (f"joints taken for {joints.name}", *notes)
-    notes = (*notes, *fit_notes([(joints_m, joint_positions(fitted))]))
+    notes = (*notes, *fit_notes([(joints_m, joint_positions(fitted))], fitted.skeleton.parents))
     if joints.has_joints_on_floor:
         fitted = replace(fitted, skeleton=replace(fitted.skeleton, usual_sole_m=0.0))
 
@@ -435,16 +436,21 @@ def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Rea
     return (1.0, ()) if is_in_metres else (unit_m, (note,))
 
 
-def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
-    """Report how far joints moved when bones were made rigid.
+def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]], parents: tuple[int, ...]) -> tuple[str, ...]:
+    """Report noise that was removed, and how far joints moved when bones were made rigid.
 
-    There is no note if all joints moved by less than 0.5 mm. `fits` has the joints (T, J, 3) of each motion, in m in
-    the world, as in the file and as fitted.
+    There is no note if all joints moved by less than 0.5 mm.
+
+    Args:
+        fits: Joints (T, J, 3) of each motion, in m in the world, as in the file and as fitted.
+        parents: J parent indices.
     """
+    noise_mm = 0.0
     most_mm = 0.0
     total_mm = 0.0
     count = 0
     for before_m, after_m in fits:
+        noise_mm = max(noise_mm, 1000 * float(measure_position_noise(before_m, parents).max()))
         distances_mm = 1000 * norms(after_m - before_m)
         most_mm = max(most_mm, float(distances_mm.max()))
         total_mm += float(distances_mm.sum())
@@ -452,7 +458,9 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
     if most_mm < _MIN_REPORTED_MM:
         return ()
     mean_mm = total_mm / count
-    words = f"bones made rigid: joints moved by {mean_mm:.1f} mm on average and {most_mm:.0f} mm at most"
+    is_noisy = noise_mm > 1000 * MIN_NOISE_M
+    noise = f"noise of up to {noise_mm:.0f} mm per coordinate removed, " if is_noisy else ""
+    words = f"{noise}bones made rigid: joints moved by {mean_mm:.1f} mm on average and {most_mm:.0f} mm at most"
     return (FileNote(words, topic="bones"),)
 
 
