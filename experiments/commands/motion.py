@@ -55,7 +55,7 @@ class MotionCommand:
 
     HELP: ClassVar[HelpPage] = HelpPage(
         {
-            "selfcorrect motion": "Ten generations without correction, with a low-pass filter and with physics.",
+            "selfcorrect motion": "Ten generations without correction, with a low-pass filter, clean-up and physics.",
             "selfcorrect motion --preset split --seeds 3 --out runs/mine": "Another preset, with three seeds.",
         },
         common=(

@@ -1,7 +1,7 @@
 """The answer of the motion experiment: the question, the tested differences, and sentences about them."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +17,17 @@ from ..effects import ONE_SEED, Effect, format_headline
 from ..outcome import Outcome, Pair
 from .correctors.table import corrector_row, is_own
 
-JUDGED = ("fid_kinematic", *KEPT_DIVERSITY)
-"""Realism and diversity: the first measures that the answer rests on."""
-FOOT_METRICS = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
-"""Measures of the feet and of the force on the root, judged as higher or lower: less than real motion is not better."""
+NAMED_DISTANCES = {"energy_ankles": "ankle paths", "fid_ground": "ground contact"}
+"""Distances to real motion that the conclusion names, in words. The first one is the independent judge, which shares
+nothing with the corrector."""
+REALISM = ("energy_ankles", "fid_kinematic", "fid_ground")
+JUDGED = (*REALISM, *KEPT_DIVERSITY)
+"""Realism and diversity: the first measures that the answer rests on. Runs of earlier versions may lack some."""
+FOOT_METRICS = ("slide_m_s", "penetration_mm", "needed_force_bodyweights")
+"""Measures of the feet and of the force on the root, judged as higher or lower: less than real motion is not better.
+Sliding is measured at any depth, because the published foot skate rises with the depth of the feet."""
 
-ARTEFACTS = {"penetration_mm": "sink {:.0f} mm into the floor", "skate_m_s": "slide at {:.2f} m/s"}
+ARTEFACTS = {"penetration_mm": "sink {:.0f} mm into the floor", "slide_m_s": "slide at {:.2f} m/s"}
 """What feet do in each measure, with its value."""
 
 MAX_ARMS = 6
@@ -87,10 +92,13 @@ def judge_outcome(outcome: Outcome) -> Outcome:
 def select_questions(outcome: Outcome) -> list[list[Metric]]:
     """Select the measured metrics that answer the question: realism and diversity, and those of the feet."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
-    feet = [replace(find_metric(key), better="neutral") for key in FOOT_METRICS]
-    measured = [metric for metric in feet if all(metric.key in curves.values for curves in all_curves)]
+
+    def select_measured(keys: Iterable[str]) -> list[Metric]:
+        return [find_metric(key) for key in keys if all(key in curves.values for curves in all_curves)]
+
+    feet = [replace(metric, better="neutral") for metric in select_measured(FOOT_METRICS)]
     diversity = [replace(find_metric(key), better="higher") for key in KEPT_DIVERSITY]  # only less is a loss
-    return [[find_metric(JUDGED[0]), *diversity], measured]
+    return [[*select_measured(REALISM), *diversity], feet]
 
 
 def _pair_loops(outcome: Outcome) -> list[Pair]:
@@ -159,9 +167,46 @@ def conclude(outcome: Outcome) -> list[str]:
             f"After {generations} generations without correction, feet {without}; {name}, they {corrected}."
         )
         arms = outcome.curves[pair.task]
+        sentences += _describe_distances(name, arms, pair)
+        sentences += _describe_clean_up(arms, pair)
         if BASELINE in arms and all(_loses_coverage(arms[arm], arms[BASELINE]) for arm in (pair.arm, pair.plain)):
             sentences.append("Neither stops the loss of diversity.")
     return sentences
+
+
+def _describe_distances(name: str, arms: Mapping[ArmSettings, ArmCurves], pair: Pair) -> list[str]:
+    """Compare distances to real motion with those of the uncorrected loop and of the baseline.
+
+    Args:
+        name: Name of the corrected loop, such as "with physics".
+    """
+    sentences = []
+    for key, words in NAMED_DISTANCES.items():
+        if BASELINE not in arms or any(key not in arms[arm].values for arm in (pair.arm, pair.plain, BASELINE)):
+            continue
+        of_arms = [arms[arm].last(key) for arm in (pair.arm, pair.plain, BASELINE)]
+        corrected, plain, baseline = (f"{values.mean():.{find_metric(key).digits}f}" for values in of_arms)
+        change = mean_interval(of_arms[0] - of_arms[2])
+        ending = f"it is {baseline}, and we found no difference"
+        if change.is_above(0.0) or change.is_below(0.0):
+            ending = f"it is {'lower' if change.is_above(0.0) else 'higher'}, {baseline}"
+        start = f"{name[0].upper()}{name[1:]}, the distance of {words} to real motion is {corrected}"
+        sentences.append(f"{start} instead of {plain}; with real data only, {ending}.")
+    return sentences
+
+
+def _describe_clean_up(arms: Mapping[ArmSettings, ArmCurves], pair: Pair) -> list[str]:
+    """State the same measures of the loop with clean-up, which shows what simulation adds."""
+    arm = replace(pair.arm, corrector="kinematic")
+    if arm == pair.arm or arm not in arms:
+        return []
+    last = {key: float(values[:, -1].mean()) for key, values in arms[arm].values.items()}
+    feet = _join([words.format(last[key]) for key, words in ARTEFACTS.items() if key in last])
+    parts = [
+        f"of {words} {last[key]:.{find_metric(key).digits}f}" for key, words in NAMED_DISTANCES.items() if key in last
+    ]
+    distances = f"; the distance {_join(parts)}" if parts else ""
+    return [f"With clean-up instead, without simulation, feet {feet}{distances}."]
 
 
 def _average_last(curves: ArmCurves, effect: Effect) -> float:
@@ -212,7 +257,7 @@ def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[Effect]) -> l
     lead = f"{lead[0].upper()}{lead[1:]}"
     reference = "in the real-data baseline" if pair.plain == BASELINE else "without"
     words = {effect.metric.key: effect.word for effect in effects}
-    if pair.plain == BASELINE and all(words[key] == "worse" for key in JUDGED):
+    if pair.plain == BASELINE and all(words[key] == "worse" for key in JUDGED if key in words):
         lead += f", the loop degrades: after {len(effects[0].arm.values[effects[0].metric.key][0]) - 1} generations"
     elif pair.plain != BASELINE and all(words[key] == "better" for key in KEPT_DIVERSITY):
         lead += ", less diversity is lost:"
@@ -262,7 +307,8 @@ def _format_interval(effect: Effect) -> str:
 
 def _name_metric(effect: Effect) -> str:
     """Return the metric's name within a sentence."""
-    name = effect.metric.name.partition(",")[0]
+    name, _, rest = effect.metric.name.partition(", ")
+    name = f"{name} ({rest})" if name.endswith("distance") else name
     return name if name.startswith("Fréchet") else f"{name[0].lower()}{name[1:]}"
 
 

@@ -49,12 +49,13 @@ from .settings import DEFAULTS, MotionSettings, RunOptions
 from .split import describe_parts
 from .task import MotionData, motion_data
 
-OPENING = ("coverage", "within_label_ratio", "precision", "skate_m_s")
+OPENING = ("coverage", "within_label_ratio", "precision", "slide_m_s")
 """Metrics of the large curves of the first picture: diversity by both measures, realism and sliding."""
 PICTURED = ("fid_kinematic", "coverage", "penetration_mm", "unsupported_percent")
 """Metrics of the picture by synthetic share: realism, diversity, artefacts and feasibility."""
 
 DRAWN = (
+    "energy_ankles",
     "fid_kinematic",
     "fid_geometric",
     "fid_ground",
@@ -78,6 +79,8 @@ NOTES = (
     "λ is the number of synthetic samples per real sample; fully synthetic means that no real sample trains the model "
     "after generation 0. γ is the correction strength: each sample is replaced by its corrected form with probability"
     " γ/(1+γ), so that γ = ∞, the default, corrects every sample.",
+    "The energy distance of ankle paths compares statistics of the two ankle joints and uses no soles, no floor and no "
+    "stances, which other measures share with correctors. "
     "A Fréchet distance compares means and covariances of fixed motion features; no network is trained for it. "
     "Precision and density say how many samples look real, and recall and coverage say how much of the real variety "
     "the samples reach. Penetration, floating and skate count what exceeds 5 mm. Real motion has some of each, so "

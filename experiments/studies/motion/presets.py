@@ -70,7 +70,7 @@ def drop_controls(settings: MotionSettings) -> MotionSettings:
     return replace(settings, arms=arms)
 
 
-_SHORT = (BASELINE, *_loop("replace", "low-pass", "physics"))
+_SHORT = (BASELINE, *_loop("replace", "low-pass", "kinematic", "physics"))
 _SPLIT = (BASELINE, *_loop("replace", "physics", remedies=["lineages"]))
 _DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "physics"))
 _DEMO_SMOOTH = (
@@ -287,9 +287,12 @@ def _paper_row(real_count: int) -> PresetRow:
 
 PRESET_ROWS = {
     "short": PresetRow(
-        summary="does physics keep a loop stable? ten generations without correction, with a filter and with physics",
+        summary=(
+            "does physics keep a loop stable? ten generations without correction, with a filter, with clean-up and "
+            "with physics"
+        ),
         settings=_small_loop(_SHORT, generations=10),
-        cost="6 minutes, 0.2 GB",
+        cost="8 minutes, 0.2 GB",
         keep="sampling",
         closing=(
             "This loop is fully synthetic. `selfcorrect motion --preset ratios-quick` compares ratios from λ = 0.25 "

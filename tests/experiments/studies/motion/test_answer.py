@@ -11,6 +11,7 @@ from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion.answer import (
     JUDGED,
     MAX_ARMS,
+    NAMED_DISTANCES,
     conclude,
     format_answer,
     format_question,
@@ -21,7 +22,7 @@ from selfcorrect.experiments.studies.motion.answer import (
 )
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.tables import differences_table
-from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
+from selfcorrect.motion.measures.metrics import EXPLAINED, KEPT_DIVERSITY, MEASURED
 
 OWN = "my.module:fix"
 GOOD = 0.2
@@ -95,7 +96,7 @@ def test_diversity_needs_both_metrics():
     measured = outcome(*arms("kinematic"), good=("kinematic",))
     assert "less diversity is lost" in format_answer(judge_outcome(measured))
     curves = measured.curves["patch-mixer"]
-    for key in JUDGED[1:]:
+    for key in KEPT_DIVERSITY:
         lost = {**curves[arm].values, key: curves_of(ArmSettings("replace"), BAD).values[key]}
         changed = {**curves, arm: replace(curves[arm], values=lost)}
         assert "less diversity is lost" not in format_answer(
@@ -118,13 +119,13 @@ def test_question_is_own_family():
     )
     assert [pair.arm.corrector for pair in verdict.asked] == ["none", "none", OWN, OWN]
     assert [pair.arm.policy for pair in verdict.asked if pair.plain == BASELINE] == ["replace", "augment:1"]
-    realism_and_diversity = [[effect.word for effect in effects[:3]] for effects in verdict.effects[:4]]
-    assert realism_and_diversity == [["worse"] * 3, ["worse"] * 3, ["better"] * 3, ["better"] * 3]
+    realism_and_diversity = [{effect.word for effect in effects[: len(JUDGED)]} for effects in verdict.effects[:4]]
+    assert realism_and_diversity == [{"worse"}, {"worse"}, {"better"}, {"better"}]
 
 
 def test_first_table_stays_small():
     measured = judge_outcome(outcome(*arms("kinematic", "low-pass", OWN, "physics", "anchored", "filter")))
-    assert len(differences_table(measured).columns) <= 6
+    assert len(differences_table(measured).columns) <= 8
     (pictured,) = select_pictured_arms(measured).values()
     assert len(pictured) <= MAX_ARMS
     assert pictured[0] == BASELINE
@@ -142,19 +143,38 @@ def test_conclusion_names_gains_and_losses():
     curves = measured.curves["patch-mixer"]
     halved = {**curves[physics].values, "penetration_mm": curves[plain].values["penetration_mm"] / 2}
     changed = replace(measured, curves={"patch-mixer": {**curves, physics: replace(curves[physics], values=halved)}})
-    sunk, diversity = conclude(judge_outcome(changed))
+    sunk, ankles, ground, diversity = conclude(judge_outcome(changed))
     assert "1 mm" in sunk  # 0.8 rounds to 1; half of it to 0
     assert "0 mm" in sunk
+    assert "is 0.80 instead of 0.80; with real data only, it is lower, 0.20" in ankles
+    assert "ground contact" in ground
     assert "diversity" in diversity
     assert conclude(judge_outcome(measured)) == []
+
+
+def test_conclusion_compares_with_baseline_and_clean_up():
+    """Physics brings ankle paths to the baseline in the mean, and clean-up is named with its values."""
+    plain, clean_up, physics = (ArmSettings("replace", corrector) for corrector in ("none", "kinematic", "physics"))
+    measured = outcome(BASELINE, plain, clean_up, physics, good=("physics",))
+    curves = measured.curves["patch-mixer"]
+    sentences = conclude(judge_outcome(measured))
+    assert any("ankle paths" in sentence and "we found no difference" in sentence for sentence in sentences)
+    (cleaned,) = [sentence for sentence in sentences if "clean-up" in sentence]
+    assert "slide at 0.80 m/s" in cleaned
+    assert "ankle paths 0.80" in cleaned
+    older = {
+        arm: replace(of_arm, values={key: of_arm.values[key] for key in KEYS if key not in NAMED_DISTANCES})
+        for arm, of_arm in curves.items()
+    }
+    assert len(conclude(judge_outcome(replace(measured, curves={"patch-mixer": older})))) == len(sentences) - 2
 
 
 def test_conclusion_omits_kept_diversity():
     plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
     judged = judge_outcome(outcome(BASELINE, plain, physics, good=("physics",)))
     sentences = conclude(judged)
-    assert len(sentences) == 1
-    assert "diversity" not in sentences[0]
+    assert sentences
+    assert not any("diversity" in sentence for sentence in sentences)
 
 
 def test_insignificant_interval_is_explained():
