@@ -10,6 +10,11 @@ DENOISERS = Registry(
         Row("patch-mixer", f"{_NETWORKS}:PatchMixer", "MLP-Mixer on patches of frames: quick to train, jittery."),
         Row("dct-mixer", f"{_NETWORKS}:DctMixer", "MLP-Mixer on cosine frequencies: quick to train, no jitter."),
         Row("dct-mlp", f"{_NETWORKS}:DctMlp", "MLP on the lowest cosine frequencies: smooth by construction."),
+        Row(
+            "dct-transformer",
+            f"{_NETWORKS}:DctTransformer",
+            "Transformer with a token per cosine frequency: near real motion in minutes.",
+        ),
         Row("temporal-conv", f"{_NETWORKS}:TemporalConvolutions", "Dilated convolutions along time: smooth."),
         Row(
             "transformer",

@@ -10,10 +10,15 @@ import torch
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
+from selfcorrect.datasets.load import load_motions
+from selfcorrect.datasets.window_settings import WindowSettings
+from selfcorrect.datasets.windows import cut_windows
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig
 from selfcorrect.loop.models.diffusion.denoiser_table import DENOISERS
+from selfcorrect.loop.models.diffusion.denoisers import motion_spectrum
 from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, preset, preset_names
+from selfcorrect.motion.encodings.features import FeatureCodec
 
 FRAMES = 24
 FEATURES = 7
@@ -71,11 +76,13 @@ def predict_spectrum(name: str, noisy: torch.Tensor) -> np.ndarray:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_denoiser(DENOISER_PRESETS[name].config, noisy.shape[1], noisy.shape[2], CLASSES)
+        for parameter in network.parameters():  # output layers may start at zero
+            parameter.data += 0.02 * torch.randn(parameter.shape)
         predicted = network(noisy, torch.arange(len(noisy)), torch.arange(len(noisy))).detach()
     return scipy.fft.dct(predicted.numpy(), axis=1, norm="ortho")
 
 
-@pytest.mark.parametrize(("name", "kept_frequencies"), [("dct-mlp", 16), ("dct-mixer", 20)])
+@pytest.mark.parametrize(("name", "kept_frequencies"), [("dct-mlp", 16), ("dct-mixer", 20), ("dct-transformer", 16)])
 def test_cosine_network_stays_low(name: str, kept_frequencies: int):
     spectrum = predict_spectrum(name, torch.randn(2, 48, FEATURES))
     assert abs(spectrum[:, kept_frequencies:]).max() < 1e-5
@@ -108,6 +115,18 @@ def test_dct_mixer_beats_mean():
     noisy = model.schedule.add_noise(waves, torch.randn(waves.shape, generator=generator), times)
     loss = model.loss(trained.average(noisy, times, torch.zeros(256, dtype=torch.int64)), waves)
     assert loss.item() < 0.5 * waves.var().item()
+
+
+def test_motion_spectrum_matches_windows():
+    """Coefficients of real windows have the size of `motion_spectrum`, within a factor of two at each frequency."""
+    batch = cut_windows(load_motions("deepmimic"), WindowSettings()).batch
+    values = FeatureCodec.fit(batch).encode(batch).numpy()
+    coefficients = scipy.fft.dct(values, axis=1, norm="ortho")
+    deviations = np.sqrt(np.square(coefficients).mean(axis=(0, 2)))[:16]
+    ratios = deviations / motion_spectrum(values.shape[1]).numpy()[:16]
+    assert 0.5 < ratios.min() < ratios.max() < 2
+    for frames in (10, 48, 196):
+        assert motion_spectrum(frames).square().sum().item() == pytest.approx(frames)
 
 
 def test_broken_patch_raises():

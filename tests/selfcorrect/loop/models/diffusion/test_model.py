@@ -80,6 +80,12 @@ def test_every_denoiser_learns(preset: str, data: Samples):
     assert torch.equal(means > 0, labels == 0)
 
 
+def test_loss_of_dct_transformer_falls(data: Samples):
+    config = replace(TINY, denoiser="dct-transformer", width=32, learning_rate=3e-3)
+    losses = [model(config).fit(data, steps, STREAM.child("train")).training_loss for steps in (4, 80)]
+    assert losses[1] < 0.5 * losses[0]
+
+
 @pytest.mark.parametrize("config", [TINY, replace(TINY, denoiser="transformer", dropout=0.2)])
 def test_keeps_model_contract(config: DiffusionConfig, data: Samples):
     trained = assert_is_a_model_for_loops(model(config), data, 5)
@@ -103,7 +109,7 @@ def test_guidance_interpolates(trained_model: MotionDiffusion):
     torch.testing.assert_close(prediction(1.0 + 1e-6), conditional, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("denoiser", ["dct-mlp", "dct-mixer"])
+@pytest.mark.parametrize("denoiser", ["dct-mlp", "dct-mixer", "dct-transformer"])
 def test_coefficients_match_frames(denoiser: str):
     generator = STREAM.child("coefficients").generator()
     values = torch.randn(32, 24, FEATURES, generator=generator)
