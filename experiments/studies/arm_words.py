@@ -5,15 +5,16 @@ from selfcorrect.loop.arm_name import format_title
 from .arms import STATIC, ArmSettings, name_policy
 
 POLICY_WORDS = {
-    "real": "real data only",
-    "replace": "fully synthetic",
-    "freeze": "fully synthetic",
-    "renew": "fully synthetic, {} renewed",
-    "augment": "λ = {}",
-    "augment_once": "λ = {}",
-    "accumulate": "accumulate, λ = {}",
+    "real": ("real data only", "real data only, {} n drawn"),
+    "replace": ("fully synthetic", "fully synthetic, {} n"),
+    "freeze": ("fully synthetic", "fully synthetic, {} n"),
+    "union": ("fully synthetic, all sets", "fully synthetic, last {} sets"),
+    "renew": ("fully synthetic, renewed", "fully synthetic, {} renewed"),
+    "augment": ("augment", "λ = {}"),
+    "augment_once": ("augment_once", "λ = {}"),
+    "accumulate": ("accumulate, λ = 1", "accumulate, λ = {}"),
 }
-"""Data policies in words, with {} for the policy's number."""
+"""Data policies in words, without a number and with {} for the policy's number."""
 PLACE_WORDS = {
     "sampler": "in the sampler",
     "filter": "as a filter",
@@ -36,8 +37,11 @@ def describe_policy(arm: ArmSettings) -> str:
     """
     if arm.name:
         return ""
-    words = POLICY_WORDS.get(arm.kind, name_policy(arm.policy))
-    return words.replace("{}", arm.policy.partition(":")[2])
+    numbers = arm.policy.split(":")[1:]
+    if arm.kind not in POLICY_WORDS or len(numbers) > 1:
+        return name_policy(arm.policy)
+    without, with_number = POLICY_WORDS[arm.kind]
+    return with_number.replace("{}", numbers[0]) if numbers else without
 
 
 def describe_treatment(arm: ArmSettings) -> str:

@@ -32,6 +32,7 @@ POLICY_RATIOS = {
     "real": 0.0,
     "replace": math.inf,
     "freeze": math.inf,
+    "union": math.inf,
     "renew": math.inf,
     "augment": None,
     "augment_once": None,

@@ -59,6 +59,7 @@ def run_study(
     """
     use_one_thread()
     require_runner(where)
+    jobs = jobs_of(study, folder, accept_changed=accept_changed)  # before the folder records a study that cannot start
     ledger = IdentityFile(folder / IDENTITIES_FILE)
     if unrecorded := ledger.list_unrecorded(study.code):
         study.try_code(unrecorded)
@@ -66,7 +67,6 @@ def run_study(
     with claim_folder(folder, study.config, study.extends), WandbLog(folder, wandb) as log:
         ledger.record(study.code, accept_changed=accept_changed)
         study.check_folder(folder, accept_changed=accept_changed)
-        jobs = jobs_of(study, folder, accept_changed=accept_changed)
         arms = {job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm}
         running_report = RunningReport(study, page, folder, command)
         observer = _Observer(study, observe)

@@ -7,6 +7,7 @@ same generation 0. A study defines the methods of a `StudyTask` and of each `Mea
 
 import warnings
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -236,10 +237,13 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
         label = f"{study.tasks[run.task].title or run.task} seed {run.seed}"
         length = study.tasks[run.task].generations
         first = Job(f"{label} generation 0", run_first_generation, (study, run, accept_changed), 1)
-        arm_jobs = {
-            arm: Job(f"{label} {describe_arm(arm)}", run_arm, (study, run, arm), length, (first.name,))
-            for arm in study.arms(run.task)
-        }
+        arms = study.arms(run.task)
+        titles = Counter(map(describe_arm, arms))
+        arm_jobs = {}
+        for arm in arms:
+            title = describe_arm(arm)
+            name = title if titles[title] == 1 else f"{title} ({arm.key})"  # jobs need different names
+            arm_jobs[arm] = Job(f"{label} {name}", run_arm, (study, run, arm), length, (first.name,))
         jobs += [first, *arm_jobs.values()]
         for measure in study.measures:
             if measure.when == "seed" and run.task == first_task:

@@ -104,16 +104,45 @@ class Replace:
 
 @dataclass(frozen=True)
 class Freeze:
-    """The first synthetic set in every generation.
+    """The first synthetic set in every generation, `size` samples per real sample.
 
     This is the control of every remedy that stores nothing.
     """
 
+    size: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("size of freeze", self.size, MIN_RATIO, MAX_SETTING)
+
     def count(self, real_count: int, generation: int) -> int:
-        return real_count if generation == 1 else 0
+        return round(self.size * real_count) if generation == 1 else 0
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         return history.batch(1)
+
+
+@dataclass(frozen=True)
+class Union:
+    """The synthetic samples of all generations so far, or of the `last` ones: `Accumulate` without real data.
+
+    Each generation adds `size` samples per real sample. Training on several generations averages their errors.
+    """
+
+    last: float = math.inf
+    size: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("number of generations of union", self.last, 1, math.inf)
+        if self.last != math.inf:
+            check_count("number of generations of union", self.last, 1)
+        check_number("size of union", self.size, MIN_RATIO, MAX_SETTING)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.size * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        first = max(1, generation + 1 - int(min(self.last, generation)))
+        return concatenate([history.batch(past) for past in range(first, generation + 1)])
 
 
 @dataclass(frozen=True)
@@ -402,8 +431,11 @@ def format_policy(policy: Policy, digits: int = 6) -> str:
     target = f"{__name__}:{type(policy).__name__}"
     name = next((row.name for row in POLICIES if row.reference == target), type(policy).__name__)
     numbers = []
+    changed = 0
     for field in fields(policy) if is_dataclass(policy) else ():
         value = getattr(policy, field.name)
-        if isinstance(value, int | float) and value != field.default:
+        if isinstance(value, int | float):
             numbers.append(value)
+            changed = len(numbers) if value != field.default else changed
+    numbers = numbers[:changed]  # a number at its default is needed only before another number
     return ":".join([name, *(f"{number:.{digits}g}" for number in numbers)])

@@ -22,7 +22,18 @@ POLICIES = Registry(
     [
         _row("real", "RealOnly", "Only real data, in every generation.", "real or real:DRAWN"),
         _row("replace", "Replace", "Only synthetic samples: a fully synthetic loop.", "replace or replace:SIZE"),
-        _row("freeze", "Freeze", "The synthetic samples of generation 1, also in every later generation.", "freeze"),
+        _row(
+            "freeze",
+            "Freeze",
+            "The synthetic samples of generation 1, also in every later generation.",
+            "freeze or freeze:SIZE",
+        ),
+        _row(
+            "union",
+            "Union",
+            "The synthetic samples of all generations so far, or of the last ones, without real data.",
+            "union or union:LAST or union:LAST:SIZE",
+        ),
         _row(
             "renew",
             "Renew",

@@ -17,7 +17,9 @@ from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.loop.remedies.table import PLACES, REMEDIES
 from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, METRICS, TRAINED
 
-POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
+POLICY_TEXTS = (
+    "real replace freeze union renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
+)
 REMEDY_NAMES = (
     "none copying matched extrapolated lineages lineages-quarter lineages-reworked sims rescaled-score "
     "annealed-truncation farthest-points self-verified likelihood-rank latent-filter truncated-loss ecosystem "
@@ -29,7 +31,7 @@ CORRECTOR_NAMES = (
     "anchored-real centroids-only centroids-only-real random-perturbation filter random-verifier re-encoded floor "
     "low-pass sunk sliding jittery uneven"
 )
-DENOISER_NAMES = "patch-mixer dct-mixer dct-mlp temporal-conv transformer"
+DENOISER_NAMES = "patch-mixer dct-mixer dct-mlp dct-transformer temporal-conv transformer"
 PAPER = "motion --preset paper-2794 --data HumanML3D --generator mdm checkpoint=mdm/args.json evaluator=t2m"
 
 

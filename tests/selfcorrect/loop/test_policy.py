@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 from helpers import load_loop
+from hypothesis import given
+from hypothesis import strategies as st
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import (
@@ -19,6 +22,7 @@ from selfcorrect.loop.policy import (
     Policy,
     RealOnly,
     Replace,
+    format_policy,
     fresh_blocks,
     measure_mixture,
     overlapping,
@@ -71,6 +75,12 @@ def test_static_set_is_drawn_once():
         ("real", 0, 40, 0),
         ("replace", 40, 0, 40),
         ("replace:2.5", 100, 0, 100),
+        ("freeze", 0, 0, 40),
+        ("freeze:2.5", 0, 0, 100),
+        ("union", 40, 0, 120),
+        ("union:2", 40, 0, 80),
+        ("union:9", 40, 0, 120),
+        ("union:inf:0.5", 20, 0, 60),
         ("augment:0.5", 20, 40, 20),
         ("augment:0", 0, 40, 0),
         ("augment:1.5", 60, 40, 60),
@@ -91,6 +101,36 @@ def test_counts_and_realised_ratios(text, count, real, synthetic):
         assert (realised["real_count"], realised["synthetic_count"]) == (real, synthetic)
         assert realised["synthetic_ratio"] == (synthetic / real if real else math.inf)
         assert realised["synthetic_share"] == realised["synthetic_weight_share"] == synthetic / (real + synthetic)
+
+
+def test_union_of_last_sets():
+    """A union of one set is `replace`; a union of all sets is `accumulate` without its real samples."""
+    for generations in (1, 2, 5):
+        assert torch.equal(mix(parse_policy("union:1"), generations)[0].values, mix(Replace(), generations)[0].values)
+        synthetic = mix(Accumulate(), generations)[0].values[len(REAL) :]
+        assert torch.equal(mix(parse_policy("union"), generations)[0].values, synthetic)
+    assert mix(parse_policy("union:2"), 5)[1].read == [4, 5]
+
+
+@pytest.mark.parametrize("text", ["union:0", "union:1.5", "union:nan", "union:2:0", "freeze:0", "freeze:-1"])
+def test_size_out_of_bounds_raises(text: str):
+    with pytest.raises(SettingError):
+        parse_policy(text)
+
+
+@given(
+    st.sampled_from(["replace", "freeze", "union", "accumulate", "accumulate_subsample"]),
+    st.integers(1, 40),
+    st.floats(0.1, 40.0),
+)
+def test_format_round_trip(kind: str, whole: int, number: float):
+    texts = {"union": f"union:{whole}:{number!r}", "accumulate_subsample": f"accumulate_subsample:{whole}:{number!r}"}
+    for text in (kind, texts.get(kind, f"{kind}:{number!r}")):
+        if text != "accumulate_subsample":
+            policy = parse_policy(text)
+            assert parse_policy(format_policy(policy, digits=17)) == policy
+    size = parse_policy(f"union:inf:{number!r}")
+    assert parse_policy(format_policy(size, digits=17)) == size
 
 
 def test_renew_replaces_oldest():

@@ -182,7 +182,8 @@ def test_refined_presets_keep_controls(name: str, axes: dict):
     ("policy", "ratio", "share"),
     [("real", 0, 0), ("augment:0.25", 0.25, 0.2), ("augment:1", 1, 0.5), ("accumulate:4", 4, 0.8),
      ("augment_once:1", 1, 0.5),
-     ("replace", math.inf, 1), ("freeze", math.inf, 1), ("keep:0.5", math.nan, math.nan)],
+     ("replace", math.inf, 1), ("freeze", math.inf, 1),
+     ("freeze:10", math.inf, 1), ("union:2", math.inf, 1), ("keep:0.5", math.nan, math.nan)],
 )  # fmt: skip
 def test_arms_know_their_ratio(policy: str, ratio: float, share: float):
     arm = ArmSettings(policy)

@@ -11,13 +11,16 @@ from helpers import SHORT_WINDOWS
 
 from selfcorrect.core.errors import TrainingDivergedError
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.studies.arm_words import describe_arm
 from selfcorrect.experiments.studies.motion import study as motion_study
 from selfcorrect.experiments.studies.motion.axes import Axes
 from selfcorrect.experiments.studies.motion.correctors.table import CORRECTORS
+from selfcorrect.experiments.studies.motion.motion_page import make_motion_page
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.settings import MotionSettings
 from selfcorrect.experiments.studies.motion.study import make_motion_study
+from selfcorrect.experiments.studies.run import run_study
 from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.experiments.studies.study_rows import group_of
 from selfcorrect.experiments.studies.summary import read_summary
@@ -27,16 +30,25 @@ from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.loop.store.run_folder import claim_folder
 
-NUMBERS = {"SIZE": "16", "SHARE": "0.5", "RATIO": "1", "BUDGET": "16", "COUNT": "4", "FRACTION": "0.5"}
+NUMBERS = {
+    "LAST": "2",
+    "DRAWN": "1",
+    "SIZE": "16",
+    "SHARE": "0.5",
+    "RATIO": "1",
+    "BUDGET": "16",
+    "COUNT": "4",
+    "FRACTION": "0.5",
+}
 
 
-def shortest_form(form: str) -> str:
-    """A policy as it is written, with numbers."""
-    words = form.split(" or ")[0].split(":")
-    return ":".join(NUMBERS.get(word, word) for word in words)
+def list_forms(form: str) -> list[str]:
+    """A policy as it may be written, with numbers; the shortest form first."""
+    return [":".join(NUMBERS.get(word, word) for word in text.split(":")) for text in form.split(" or ")]
 
 
-POLICY_FORMS = [shortest_form(row.form) for row in POLICIES if row.name != "fresh"]
+FORMS = [list_forms(row.form) for row in POLICIES if row.name != "fresh"]
+POLICY_FORMS = [forms[0] for forms in FORMS]
 """All but the one that needs a source of fresh data, which options of a motion experiment do not give."""
 QUICK = PRESETS["quick"]
 ROWS: dict[str, tuple[list[str], Callable[..., MotionSettings]]] = {
@@ -73,6 +85,27 @@ def test_rows_have_unique_keys(kind: str, tmp_path: Path) -> None:
                 [f"{group_of(study, run.task, arm)}, {describe_arm(arm)}" for run, arm in first_seed], "curves"
             )
             assert_unique([task.title for task in study.tasks.values()], "titles")
+
+
+def test_all_forms_of_policies_have_unique_names(tmp_path: Path) -> None:
+    """Sizes of one policy can be compared in a run, with one job and one folder each."""
+    texts = dict.fromkeys(form for forms in FORMS for form in forms)
+    settings = Axes(arms=(*texts, "replace:4", "union:3,physics", "replace,physics")).refine(QUICK)
+    study = make_motion_study(settings, "quick")
+    assert_unique([job.name for job in jobs_of(study, tmp_path)], "jobs")
+    assert_unique([arm.key for arm in settings.all_arms], "keys")
+    sizes = [arm for arm in settings.all_arms if arm.kind in ("replace", "freeze", "union")]
+    assert_unique([describe_arm(arm) for arm in sizes], "titles")
+
+
+def test_failed_start_keeps_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise ArithmeticError("job names must be unique")
+
+    monkeypatch.setattr("selfcorrect.experiments.studies.run.jobs_of", fail)
+    with pytest.raises(ArithmeticError, match="unique"):
+        run_study(make_motion_study(QUICK, "quick"), make_motion_page(QUICK, "quick"), tmp_path / "run", Where())
+    assert not (tmp_path / "run").exists()
 
 
 # --- in runs ---------------------------------------------------------------------------------------------------------
