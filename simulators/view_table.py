@@ -113,10 +113,10 @@ SAMPLE_VIEWS: tuple[ViewPart, ...] = (_see_on_level_scene, _see_in_anatomical_or
 VIEWS: tuple[ViewPart, ...] = (
     _see_on_level_scene,
     Believed("unrelated-poses"),
-    Believed("carried"),
     Believed("repeated-frames"),
     Believed("exchanged-legs"),
     Believed("held-channels"),
+    Believed("carried"),
     Believed("lost-path"),
     *list_added_views(),
     see_from_ride,

@@ -52,12 +52,6 @@ HYPOTHESES = Registry(
             evidence="pose libraries as BVH",
         ),
         Hypothesis(
-            name="carried",
-            reference=f"{_ROOM}.carried:skip_carried",
-            summary="Something unseen carries the body: a seat, a board, water, a bar.",
-            evidence="CMU subjects on bars, swings and stools",
-        ),
-        Hypothesis(
             name="repeated-frames",
             reference=f"{_ROOM}.repeated_frames:skip_repeated_frames",
             summary="Frames repeat or interpolate others, because the motion had another frame rate.",
@@ -74,6 +68,12 @@ HYPOTHESES = Registry(
             reference=f"{_ROOM}.held_channels:even_out_channels",
             summary="The root, or some joints, have a lower rate than the pose.",
             evidence="trackers that update the root slowly",
+        ),
+        Hypothesis(
+            name="carried",
+            reference=f"{_ROOM}.carried:doubt_floor",
+            summary="The body is off the floor: it hangs, swings, swims, falls in a loop or is upside down.",
+            evidence="CMU 49_21, loops of games",
         ),
         Hypothesis(
             name="lost-path",
