@@ -25,13 +25,12 @@ from selfcorrect.motion.perception.lifts import RIDE_S
 from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
 from selfcorrect.motion.perception.observation import observe
 
-from ..clean import CleanupSettings, clean_motions
-from ..compare.evaluate import evaluate_kinematic
+from ..core.cleaning import CleanupState
 from ..core.levelling import LevelFloor
 from ..core.noise import Denoise
-from ..core.settings import ViewSettings
+from ..core.settings import CleanupChoices, ViewSettings
 from ..core.stretches import RepairStretches
-from ..results.results import CorrectedMotion, Note, NoteKind
+from ..results.results import CorrectedMotion, Note, NoteKind, Stage
 from ..results.timeline import list_standing_feet
 from ..results.view import CorrectionView, Part
 from .splices import JoinSplices
@@ -210,17 +209,21 @@ def doubt_floor(part: Part, settings: ViewSettings) -> CorrectionView:
     )
 
 
-def _correct_in_the_air(motion: Motion, cleanup: CleanupSettings, note: Note) -> CorrectedMotion:
+def _correct_in_the_air(motion: Motion, cleanup: CleanupChoices, note: Note) -> CorrectedMotion:
     """Correct what needs no floor: noise, splices and stretches of impossible motion."""
-    steps = tuple(step for step in cleanup.enabled_steps if isinstance(step, (Denoise, JoinSplices, RepairStretches)))
-    cleaned = clean_motions(MotionBatch.stack([motion]), replace(cleanup, steps=steps))
-    (correction,) = evaluate_kinematic(cleaned, cleaned.motions)
-    moves = JointMoves.from_motions(motion, correction.motion)
-    return replace(
-        correction,
-        motion=correction.motion if moves.figures["furthest_m"] else motion,
+    kinds = (Denoise, JoinSplices, RepairStretches)
+    steps = [step for kind in kinds if (step := cleanup.find_step(kind)) is not None]
+    cleaning = CleanupState.from_motions(MotionBatch.stack([replace(motion, feet=None)]), steps, cleanup.mode)
+    for step in steps:
+        cleaning = step(cleaning)
+    cleaned = cleaning.motions[0]
+    moves = JointMoves.from_motions(motion, cleaned)
+    corrected = replace(motion, root_m=cleaned.root_m, rotations=cleaned.rotations)
+    return CorrectedMotion(
+        corrected if moves.figures["furthest_m"] else motion,
+        stage=Stage.CLEANED,
         figures=moves.figures,
         standing_feet=list_standing_feet(observe(motion).stands),
-        remarks=(note, *correction.remarks),
+        remarks=(note,),
         is_carried=True,
     )
