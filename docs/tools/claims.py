@@ -1,4 +1,4 @@
-"""Compare published claims about loops with a corrector with the runs in docs/results.
+"""Compare published claims about loops with a corrector with the runs and the long loops in docs/results.
 
 A claim names an arm and the arm that it is compared with, paired by seed, mostly the arm that trains on real data only
 with as many steps. The claim is *reproduced* if the 95 % interval lies on the claimed side (of zero, or of a margin if
@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from evidence import arms_by_name, average_late, format_interval
+from physics_page import Scores
 from tables import SUMMARIES, make_table
 
 from selfcorrect.experiments.studies.arm_curves import ArmCurves
@@ -48,6 +49,7 @@ TITLES = {"dct-mixer": "DCT mixer", "temporal-conv": "temporal convolutions"}
 
 _SMALL = ("small DCT MLP", "ratios-quick-pybullet", "small-dct-mlp")
 _TEN = ("small DCT MLP, ten generations", "split-ten", "small-dct-mlp")
+_LONG = ("small DCT MLP, ten generations", "physics", "small-dct-mlp")
 _HELD_OUT = ("small DCT MLP, held-out subjects", "split-cmu", "small-dct-mlp")
 _JITTERY = ("patch mixer", "own-corrector", "patch-mixer")
 _MIXER = ("DCT mixer, held-out subjects, ancestral steps", "recipe-1", "dct-mixer")
@@ -100,13 +102,23 @@ CLAIMS = (
         )
         for model, summary, denoiser in runs
     ),
+    *(
+        Claim(_GILLMAN, words, f"{_LONG[0]}, {where}", *_LONG[1:], arm, metric, way, than, 10)  # type: ignore[arg-type]
+        for words, where, arm, way, than in (
+            (_DRIFTS, "λ = 1", "augment-1+none", "rises", _REAL_ONLY),
+            (_STAYS, "λ = 1", "augment-1+physics", "stays", _REAL_ONLY),
+            (_BETTER, "λ = 1", "augment-1+physics", "falls", "augment-1+none"),
+            (_BETTER, "fully synthetic", "replace+physics", "falls", "replace+none"),
+        )
+        for metric in ("fid_kinematic", "fid_ground")
+    ),
 )  # fmt: skip
 
 
 def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> str:
     """Return the claims as table rows; words that repeat from row to row stand once."""
     rows = []
-    summaries = {**summaries, **{f"recipe-{number}": join_stage(number) for number in _STAGES}}
+    summaries = {**summaries, **{f"recipe-{number}": join_stage(number) for number in _STAGES}, _LONG[1]: read_long()}
     groups: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
         groups.setdefault((claim.source, claim.words), []).append(claim)
@@ -123,6 +135,24 @@ def join_stage(number: int) -> Summary:
     seeds = [read_summary(path) for path in sorted(SUMMARIES.glob(f"recipe/stage-{number}-seed-*.json"))]
     pooled = {"data": [], "reference": []}
     return join_summaries([replace(seed, settings={**seed.settings, **pooled}) for seed in seeds])
+
+
+@cache
+def read_long() -> Summary:
+    """Return the long loops of physics.csv at λ = 1 and fully synthetic, for the seeds that both have."""
+    scores = Scores()
+    seeds = scores.seeds("ratios")
+    blocks = {"real": "ratios", "augment:1 none": "ratios", "augment:1 physics": "ratios", "replace none": "main",
+              "replace physics": "main"}  # fmt: skip
+    arms = []
+    for arm, block in blocks.items():
+        name = _REAL_ONLY if arm == "real" else arm.replace(":", "-").replace(" ", "+")
+        values = {
+            key: np.stack([scores.values(block, arm, key, str(number), seeds) for number in range(11)], axis=1)
+            for key in ("fid_kinematic", "fid_ground")
+        }
+        arms.append(ArmCurves(name, "", name, values))
+    return Summary("", {}, {}, {_LONG[2]: tuple(arms)}, {})
 
 
 def judge_claim(claim: Claim, summary: Summary) -> tuple[str, str]:

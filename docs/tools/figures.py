@@ -33,17 +33,18 @@ from tables import SUMMARIES
 from selfcorrect.experiments.studies.motion.presets import select_controls
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.runtime.stopwatch import PROCESSOR
-from selfcorrect.statistics import Interval, holm, jackknife_ratio, mean_interval
+from selfcorrect.statistics import Interval, holm, jackknife_ratio, mean_interval, student_p
 
 FIGURE = re.compile(r"([+−]?)(\d+(?:\.(\d+))?)( %)?( \[[^]<]*\]| ± [\d.]+)?<!-- (\w[^>]*: [^>]*) -->")
 ANCESTRAL = select_controls()["ancestral"][0].key.removeprefix("replace+none+")
 FRESH = ("first", "fresh real", "calibrated")
 STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
     "p": sign_flip_p,
+    "student": student_p,
     "above": lambda values: (values > 0).sum(),
     "welch": lambda values: ttest_ind(*np.split(values, 2), equal_var=False)[1],
 }
-"""The exact test's p; how many values lie above 0; p of the two halves of the values by Welch's test."""
+"""The exact test's p; Student's p; how many values lie above 0; p of the two halves of the values by Welch's test."""
 
 
 def fill_figures(page: str, summaries: Mapping[str, Summary]) -> str:

@@ -32,10 +32,14 @@ ARMS = {
     "replace physics": "physics",
 }
 """Arms of the main row, as `Scores` names them, and their titles."""
+FIRST = "generation 0"
+"""Title of the generation that all arms of a seed share."""
 FEET = ("penetration_mm", "skate_m_s")
 CONTROLS = ("replace none", "replace re-encoded", "replace floor", "replace low-pass", "replace kinematic")
 TESTED = ("fid_kinematic", "fid_geometric", "fid_ground", "penetration_mm", "skate_m_s", "slide_m_s", "coverage")
 SHOWN = (*TESTED[:4], "float_mm", *TESTED[4:6], "jerk_m_s3", "precision", "coverage", "within_label_ratio")
+REAL_KEYS = (*SHOWN[:5], "skate_m_s", "slide_m_s", "jerk_m_s3")
+"""Measures of corrected real windows: all in which an artefact shows."""
 RATIOS = {"augment:0.25": "λ = 0.25", "augment:0.5": "λ = 0.5", "augment:1": "λ = 1", "replace": "fully synthetic"}
 ROWS = {
     "main": "main",
@@ -94,6 +98,10 @@ class Scores:
         seeds = self.seeds(block) if seeds is None else seeds
         return np.array([float(rows[seed][generation].get(key) or np.nan) for seed in seeds])
 
+    def first(self, block: str, key: str, seeds: Sequence[int] | None = None) -> np.ndarray:
+        """Return the score (seeds,) of generation 0, which all arms share."""
+        return self.values(block, "real", key, "0", seeds)
+
     def real(self, block: str, key: str, corrector: str = "") -> np.ndarray:
         """Return the score (seeds,) of fresh real windows, as they are or corrected."""
         return self.values(block, "first", key, f"real, {corrector}" if corrector else "real")
@@ -121,15 +129,15 @@ def title_of(key: str) -> str:
 
 
 def make_main_table(scores: Scores, block: str = "main", keys: Sequence[str] = SHOWN) -> str:
-    """Tabulate means over seeds of a row's arms at generation 10, and of real windows."""
-    heads = ["measure", "real windows"]
+    """Tabulate means over seeds of a row's arms at generation 10, of real windows and of generation 0."""
+    heads = ["measure", "real windows", FIRST]
     policies = [arm.partition(" ")[0] for arm in scores.arms(block) if arm not in ("first", "real")]
     arms = {arm.replace("replace", policies[0]): title for arm, title in ARMS.items()}
     arms = {arm: title for arm, title in arms.items() if arm in scores.arms(block)}
     rows = []
     for key in keys:
         form = f".{digits_of(key)}f"
-        cells = [f"{scores.real(block, key).mean():{form}}"]
+        cells = [f"{scores.real(block, key).mean():{form}}", f"{scores.first(block, key).mean():{form}}"]
         cells += [f"{scores.values(block, arm, key).mean():{form}}" for arm in arms]
         rows.append([title_of(key), *cells])
     return make_table([*heads, *arms.values()], rows)
@@ -151,10 +159,10 @@ def make_short_table(scores: Scores) -> str:
     rows = []
     for key, words in SHORT_ROWS.items():
         form = ".2f" if key == "coverage" else f".{digits_of(key)}f"
-        cells = [f"{scores.real('main', key).mean():{form}}"]
+        cells = [f"{scores.real('main', key).mean():{form}}", f"{scores.first('main', key).mean():{form}}"]
         cells += [f"{scores.values('main', arm, key).mean():{form}}" for arm in SHORT_ARMS]
         rows.append([words, *cells])
-    return make_table(["after ten generations", "real motion", *(ARMS[arm] for arm in SHORT_ARMS)], rows)
+    return make_table(["after ten generations", "real motion", FIRST, *(ARMS[arm] for arm in SHORT_ARMS)], rows)
 
 
 def compare(
@@ -200,23 +208,45 @@ def make_split_table(scores: Scores, block: str = "main") -> str:
 
 
 def make_ratio_table(scores: Scores, titles: Mapping[str, str] | None = None) -> str:
-    """Tabulate corrected and uncorrected loops after ten generations, by ratio.
+    """Tabulate corrected and uncorrected loops after ten generations, by ratio, for the seeds that all rows have.
 
     Args:
         titles: Measure → words in place of its title.
     """
+    seeds = scores.seeds("ratios")
+
+    def format_means(key: str, *arms: np.ndarray) -> str:
+        return " / ".join(f"{values.mean():.{digits_of(key)}f}" for values in arms)
+
+    rows = [
+        [FIRST, *(format_means(key, scores.first("ratios", key, seeds)) for key in SHORT_ROWS)],
+        ["real data only", *(format_means(key, scores.values("ratios", "real", key)) for key in SHORT_ROWS)],
+    ]
+    for policy, title in RATIOS.items():
+        block = "main" if policy == "replace" else "ratios"
+        cells = []
+        for key in SHORT_ROWS:
+            pair = (scores.values(block, f"{policy} {name}", key, seeds=seeds) for name in ("none", "physics"))
+            cells.append(format_means(key, *pair))
+        rows.append([title, *cells])
+    names = titles or {key: title_of(key) for key in SHORT_ROWS}
+    return make_table(["training set", *(names[key] for key in SHORT_ROWS)], rows)
+
+
+def make_baseline_table(scores: Scores) -> str:
+    """Tabulate loops less the real-data baseline after ten generations, by ratio and corrector."""
     rows = []
     for policy, title in RATIOS.items():
         block = "main" if policy == "replace" else "ratios"
-        cells = [str(len(scores.seeds(block)))]
-        for key in SHORT_ROWS:
-            pair = [scores.values(block, f"{policy} {corrector}", key).mean() for corrector in ("none", "physics")]
-            cells.append(" / ".join(f"{value:.{digits_of(key)}f}" for value in pair))
-        rows.append([title, *cells])
-    baseline = [f"{scores.values('main', 'real', key).mean():.{digits_of(key)}f}" for key in SHORT_ROWS]
-    rows.insert(0, ["real data only", str(len(scores.seeds("main"))), *baseline])
-    names = titles or {key: title_of(key) for key in SHORT_ROWS}
-    return make_table(["training set", "seeds", *(names[key] for key in SHORT_ROWS)], rows)
+        for corrector in ("none", "kinematic", "physics"):
+            arm = f"{policy} {corrector}"
+            if arm not in scores.arms(block):
+                continue
+            differences = compare(scores, block, arm, "real", SHORT_ROWS)
+            cells = [format_interval(mean_interval(differences[key]), digits_of(key)) for key in SHORT_ROWS]
+            corrector_title = ARMS[f"replace {corrector}"]
+            rows.append([title, corrector_title, str(len(scores.seeds(block))), *cells])
+    return make_table(["training set", "correction", "seeds", *map(title_of, SHORT_ROWS)], rows)
 
 
 def make_primary(scores: Scores) -> str:
@@ -251,12 +281,11 @@ def make_real_table(scores: Scores) -> str:
             continue
         for corrector in ("floor", "low-pass", "kinematic", "physics"):
             cells = []
-            for key in ("fid_kinematic", "fid_geometric", "penetration_mm", "skate_m_s"):
+            for key in REAL_KEYS:
                 change = scores.real(block, key, corrector) - scores.real(block, key)
                 cells.append(format_interval(mean_interval(change), digits_of(key)))
             rows.append([block, corrector, *cells])
-    heads = [title_of(key) for key in ("fid_kinematic", "fid_geometric", "penetration_mm", "skate_m_s")]
-    return make_table(["row", "corrector", *heads], rows)
+    return make_table(["row", "corrector", *map(title_of, REAL_KEYS)], rows)
 
 
 @dataclass(frozen=True)
@@ -506,6 +535,7 @@ def fill_physics(page: str) -> str:
         "columns_split": partial(make_split_table, block="columns"),
         "ratios": make_ratio_table,
         "short_ratios": partial(make_ratio_table, titles=SHORT_ROWS),
+        "baseline": make_baseline_table,
         "rows": make_other_table,
         "real": make_real_table,
     }
