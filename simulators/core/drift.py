@@ -2,9 +2,9 @@
 
 In motions from video, the floor may slide under all standing feet alike, steadily or not. This drift is estimated and
 removed. A body that walks or runs in place on a treadmill moves in the same way, with the belt as the floor, and only
-the root's travel distinguishes a treadmill from drift. The root therefore ends in the same place unless the removal of
-drift is requested. Feet are planted on the belt of a treadmill. Otherwise, they are planted on a floor that stands
-still, if no stance slides too far for that.
+the root's travel distinguishes a treadmill from drift. The root therefore ends in the same place unless a slow drift is
+certain, or the removal of drift is requested. Feet are planted on the belt of a treadmill. Otherwise, they are planted
+on a floor that stands still, if no stance slides too far for that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 from ..results.results import Note, NoteKind, Repair
 from ..stages.values import Floor
 from .cleaning import CleanupState
-from .drift_estimate import IN_PLACE_SHARE, estimate_floor_drift, is_in_place
+from .drift_estimate import IN_PLACE_SHARE, estimate_floor_drift, find_certain_drift, is_in_place
 from .soft_planting import DRAG_LIMIT_M
 from .stance import label_stances
 
@@ -190,8 +190,8 @@ class FloorMotion:
 def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, noisy: bool) -> FloorMotion:
     """Estimate how the floor moves beneath one body, and what to remove.
 
-    Without `remove`, only swings are removed, as far as they move the body by at most `_MAX_SWING_M`, so that it ends
-    in the same place.
+    A slow drift that is certain is removed. Otherwise, without `remove`, only swings are removed, as far as they move
+    the body by at most `_MAX_SWING_M`, so that it ends in the same place.
 
     Args:
         motion: Motion of T frames.
@@ -203,6 +203,9 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
     root_m = motion.root_m
     fps = motion.fps
     zero_m_s = np.zeros_like(drift_m_s)
+    certain_m_s = find_certain_drift(motion, feet_m)
+    if certain_m_s.any():
+        return FloorMotion(drift_m_s if drift_m_s.any() else certain_m_s, zero_m_s)
     if remove:
         return FloorMotion(drift_m_s, zero_m_s)
     if is_in_place(drift_m_s, root_m, fps, IN_PLACE_SHARE):

@@ -12,6 +12,7 @@ from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.floor_speeds import floor_velocities_between_m_s
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.gliding import TRAVEL_M_S
 from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 
 from .drift_evidence import (
@@ -20,6 +21,7 @@ from .drift_evidence import (
     NOISY,
     RUNNING,
     TREADMILL,
+    SharedVelocity,
     StanceEvidence,
     find_confidence,
     fit_drift,
@@ -94,8 +96,7 @@ def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = Fa
         return no_drift_m_s
 
     travel_m_s = _travel_velocity(drift_m_s, root_m, fps)
-    is_airborne = lowest_m > percentile(lowest_m, 20) + _LEAPING_M
-    leaps = np.mean(is_airborne) > _LEAPING_SHARE
+    leaps = _leaps(lowest_m)
     runs = norms(travel_m_s).mean() > _RUNNING_M_S
     is_fast = runs or leaps
     if is_fast:
@@ -118,6 +119,42 @@ def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = Fa
     unbiased_m_s = drift_m_s - _rolling_bias(travel_m_s)
     drift_m_s = confidence * (swing_share * swing_m_s + (1 - swing_share) * is_aside * unbiased_m_s)
     return drift_m_s if is_steady else drift_m_s - _ambiguous_drift(drift_m_s, fps)
+
+
+def find_certain_drift(motion: Motion, feet_m: np.ndarray) -> np.ndarray:
+    """Find a slow, steady drift that is certain; zero if there is none.
+
+    Feet that stand in successive seconds share it, and the body neither runs, leaps nor walks in place. A faster drift
+    may be intended: people ride, skate, or are pulled along.
+
+    Args:
+        motion: Motion of T frames.
+        feet_m: (T, 2, K, 3) sole corners.
+
+    Returns:
+        (T − 1, 2) in m/s, along x and z.
+    """
+    root_m = motion.root_m
+    lowest_m = feet_m[..., 1].min((1, 2))
+    is_upright = root_m[:, 1] - lowest_m > _UPRIGHT_M
+    no_drift_m_s = np.zeros((len(root_m) - 1, 2))
+    if len(root_m) < _MIN_FRAMES or is_upright.mean() < _MIN_UPRIGHT_IF_CHANGING or _leaps(lowest_m):
+        return no_drift_m_s
+    shared = SharedVelocity.from_stances(StanceEvidence.from_motion(motion, feet_m, is_upright), motion.fps)
+    if not shared.is_certain:
+        return no_drift_m_s
+    drift_m_s = np.broadcast_to(shared.velocity_m_s, no_drift_m_s.shape)
+    travel_m_s = _travel_velocity(drift_m_s, root_m, motion.fps)
+    unbiased_m_s = drift_m_s - _rolling_bias(travel_m_s).mean(0)
+    is_slow = norms(unbiased_m_s).max() < TRAVEL_M_S and norms(travel_m_s).mean() < _RUNNING_M_S
+    is_drift = is_slow and not is_in_place(unbiased_m_s, root_m, motion.fps, IN_PLACE_SHARE)
+    return unbiased_m_s if is_drift else no_drift_m_s
+
+
+def _leaps(lowest_m: np.ndarray) -> bool:
+    """Return whether a body is often in the air, given the height (T,) of its lowest sole corner."""
+    is_airborne = lowest_m > percentile(lowest_m, 20) + _LEAPING_M
+    return bool(np.mean(is_airborne) > _LEAPING_SHARE)
 
 
 def is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, share: float) -> bool:

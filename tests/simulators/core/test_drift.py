@@ -4,6 +4,7 @@ Those that glide or sink are, too, and floors that stand still are left alone.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from turned_joints import pose_joint, turn_joint
 
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
+from selfcorrect.datasets.load import load_motion
 from selfcorrect.motion.body.surface import sole_points
+from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.gliding import estimate_standing_glide
@@ -23,7 +26,7 @@ from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.core import drift_estimate
 from selfcorrect.simulators.core.drift import _is_root_swinging
 from selfcorrect.simulators.core.drift_estimate import _remove_mean_along_travel, estimate_floor_drift
-from selfcorrect.simulators.core.drift_evidence import StanceEvidence
+from selfcorrect.simulators.core.drift_evidence import SharedVelocity, StanceEvidence
 from selfcorrect.simulators.core.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.results.results import NoteKind
@@ -137,6 +140,42 @@ def test_swaying_legs_do_not_move_root(kind: Kind, period_s: float) -> None:
     (correction,) = KinematicCorrector()([swaying])
     moved_m = (correction.motion.root_m - motion.root_m)[:, [0, 2]]
     assert np.linalg.norm(moved_m - moved_m.mean(axis=0), axis=1).max() < 0.005
+
+
+def shared_velocity(motion: Motion) -> SharedVelocity:
+    feet_m = PosedMotions.from_motions(MotionBatch.stack([motion]), sole_points(motion.skeleton)).feet_m[0]
+    standing = StanceEvidence.from_motion(motion, feet_m, np.ones(len(motion), dtype=bool))
+    return SharedVelocity.from_stances(standing, motion.fps)
+
+
+@pytest.mark.parametrize("speed_m_s", [0.15, 0.25])
+def test_certain_drift_is_removed(walk: Motion, speed_m_s: float) -> None:
+    steps = repeat_motion(walk, 3)
+    drifting = sliding(steps, np.tile(speed_m_s * across(steps), (len(steps) - 1, 1)))
+    corrected = KinematicCorrector()([drifting])[0].motion
+    added_m, left_m = (np.linalg.norm((other.root_m - steps.root_m)[-1, [0, 2]]) for other in (drifting, corrected))
+    assert left_m < 0.25 * added_m
+    kept = sc.correct(drifting, kinematic=True, keep=["path"]).motion
+    assert np.linalg.norm((kept.root_m - drifting.root_m)[-1, [0, 2]]) < 0.05
+
+
+def test_shared_velocity_is_of_the_floor(walk: Motion) -> None:
+    steps = repeat_motion(walk, 3)
+    velocity_m_s = 0.15 * across(steps)
+    drifting = sliding(steps, np.tile(velocity_m_s, (len(steps) - 1, 1)))
+    seen = shared_velocity(drifting)
+    assert seen.is_certain
+    assert not shared_velocity(steps).is_certain
+    np.testing.assert_allclose(seen.velocity_m_s, velocity_m_s, atol=0.05)
+    turned = shared_velocity(turn(drifting, 1.0))
+    assert turned.log_odds == pytest.approx(seen.log_odds, rel=0.05)
+    assert np.linalg.norm(turned.velocity_m_s) == pytest.approx(np.linalg.norm(seen.velocity_m_s), rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["05_10", "06_14", "13_18", "35_09", "49_11", "60_15"])
+def test_captures_share_no_velocity(cmu: Path, name: str) -> None:
+    assert shared_velocity(load_motion(cmu / "train" / f"{name}.bvh")).log_odds < 1.0
 
 
 LEVELLER = KinematicCorrector(CleanupSettings(level=True))
