@@ -28,7 +28,7 @@ _OPTIONS = {
     r"(?:[;,] [^;,()`]*| ?\([^()`]*)--[a-z-]+[^;,()`]*\)?": "",  # Blender has no such option
 }
 """Options as the program's sentences name them, and as the extension shows them."""
-_ERRORS = (("penetration_m", "penetration", "mm"), ("skate_m_s", "skating", "mm/s"))
+_ERRORS = (("penetration_m", "penetration", "mm"), ("slip_m", "slip", "mm per stance"))
 """Errors to show before and after the correction: key, title and unit."""
 _GROUND = "on ground.json"
 """Beginning of the note on a given ground, which users of the extension know."""

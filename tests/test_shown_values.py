@@ -13,5 +13,5 @@ def test_values_print_in_one_line() -> None:
     shown = [repr(value) for value in (motion.skeleton, motion, sc.measure(motion), correction)]
     assert all("\n" not in line and len(line) < 250 for line in shown)
     assert f"{len(motion)} frames" in shown[1]
-    assert f"skating {1000 * sc.measure(motion).skate_m_s:.1f} mm/s" in shown[2]
-    assert f"skating {1000 * correction.after['skate_m_s']:.1f} mm/s" in shown[3]
+    assert f"slip {1000 * sc.measure(motion).slip_m:.1f} mm per stance" in shown[2]
+    assert f"slip {1000 * correction.after['slip_m']:.1f} mm per stance" in shown[3]

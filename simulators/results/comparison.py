@@ -22,6 +22,7 @@ from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.measures.physical import ERRORS, TOLERANCE_M
 from selfcorrect.motion.measures.skating import find_belts_m_s
+from selfcorrect.motion.measures.slip import measure_slip
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import IN_AIR_M, get_foot_frames
 from selfcorrect.motion.perception.motion_features import MotionFeatures
@@ -230,6 +231,22 @@ class MeasuredCorrection:
 def measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
     """Measure a correction: see `MeasuredCorrection.from_correction`."""
     return MeasuredCorrection.from_correction(motion, correction).correction
+
+
+def include_slip(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    """Add the slip of a motion and of its accepted correction to the errors, each measured on its own."""
+    if not correction.accepted or len(motion) < 2:
+        return correction
+    unmeasured: tuple[dict[str, float], ...] = ({}, {})
+    slips, note = try_optional("slip is not reported", partial(_measure_slips, motion, correction.motion), unmeasured)
+    before, after = slips
+    remarks = (*correction.remarks, Note(words=note)) if note else correction.remarks
+    errors = {**correction.before, **before}
+    return replace(correction, before=errors, after={**correction.after, **after}, remarks=remarks)
+
+
+def _measure_slips(before: Motion, after: Motion) -> tuple[dict[str, float], ...]:
+    return measure_slip(before).figures, measure_slip(after).figures
 
 
 def include_repair(motion: Motion, note: Note, correction: CorrectedMotion) -> CorrectedMotion:

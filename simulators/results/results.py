@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Self, TypeAlias
 
 from selfcorrect.motion.measures.moves import UNCHANGED_M
-from selfcorrect.motion.measures.physical import ERRORS
+from selfcorrect.motion.measures.physical import SHOWN_ERRORS
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.ground_plane import LEVEL, TILTED_DEG, GroundPlane
 from selfcorrect.motion.support import Support
@@ -312,7 +312,7 @@ class CorrectedMotion:
 
     def __repr__(self) -> str:
         outcome = "rejected" if self.failure else self.stage.value if self.stage else "corrected"
-        after = [error.format(self.after[error.key]) for error in ERRORS if error.key in self.after]
+        after = [error.format(self.after[error.key]) for error in SHOWN_ERRORS if error.key in self.after]
         return f"CorrectedMotion({', '.join([outcome, repr(self.motion), *after])})"
 
     @property

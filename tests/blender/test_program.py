@@ -123,9 +123,9 @@ FINDING = {
     "code": "F3", "name": "sliding", "start": 2, "stop": 9, "frame": 4, "value": 0.2229, "threshold": 0.16,
     "unit": "m/s", "things": ["left foot", "right foot"], "says": "slides",
 }  # fmt: skip
-SCORES = {"penetration_m": 0.0289, "skate_m_s": 2.1}
+SCORES = {"penetration_m": 0.0289, "slip_m": 2.1}
 MOTION = {
-    "verdict": "accepted", "before": SCORES, "after": {"penetration_m": 0.0, "skate_m_s": 0.2}, "moved_m": 0.03,
+    "verdict": "accepted", "before": SCORES, "after": {"penetration_m": 0.0, "slip_m": 0.2}, "moved_m": 0.03,
     "parts": {"left_knee": "LeftLeg"}, "assumed": ["30 fps"],
     "notes": ["far: frames 0–11, 20 [F5 wandering]", "a loop of 1 s, which closes"],
 }  # fmt: skip
@@ -149,7 +149,7 @@ def test_reports_are_understood(tmp_path: Path) -> None:
     path.write_text(json.dumps({"motions": [motion]}))
     correction = report.read_report(path, FROM_101)
     assert correction.parts == {"LeftLeg"}
-    assert correction.summary.startswith("penetration 29 → 0 mm, skating 2100 → 200 mm/s; joints moved by 30 mm")
+    assert correction.summary.startswith("penetration 29 → 0 mm, slip 2100 → 200 mm per stance; joints moved by 30 mm")
     assert correction.warnings == (
         "moved by up to 1.13 m: floor",
         "far: frames 101–112, 121 [F5 wandering]",

@@ -25,6 +25,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.measure import measure_errors
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.measures.slip import measure_slip
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.strict_json import to_json
@@ -91,7 +92,8 @@ class Difference:
     """Frame of the largest distance, in the earlier file."""
     penetration_mm: tuple[float, float]
     floating_mm: tuple[float, float]
-    skating_mm_s: tuple[float, float]
+    slip_mm: tuple[float, float]
+    """Slip per stance."""
 
     def exceeds(self, tolerance_mm: float) -> bool:
         """Return whether the motions differ.
@@ -138,7 +140,7 @@ class Difference:
         yield (
             f"penetration {self.penetration_mm[0]:.0f} → {self.penetration_mm[1]:.0f} mm, "
             f"floating {self.floating_mm[0]:.0f} → {self.floating_mm[1]:.0f} mm, "
-            f"skating {self.skating_mm_s[0]:.0f} → {self.skating_mm_s[1]:.0f} mm/s"
+            f"slip {self.slip_mm[0]:.0f} → {self.slip_mm[1]:.0f} mm per stance"
         )
 
     def to_values(self, tolerance_mm: float) -> dict[str, Any]:
@@ -247,7 +249,7 @@ def compare_motions(
         worst_frame=round(float(at_s[is_shared][frame] * before.fps)),
         penetration_mm=pair("penetration_m"),
         floating_mm=pair("floating_m"),
-        skating_mm_s=pair("skate_m_s"),
+        slip_mm=(1000 * measure_slip(before).per_stance_m, 1000 * measure_slip(after).per_stance_m),
     )
 
 

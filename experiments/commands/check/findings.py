@@ -183,7 +183,7 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
         title = f"{checked_path.stem}, frame {frame}: {codes}"
         strip = film_strip([PicturePanel(motion.select_frames(frames), title)], pictures=MOMENTS, size_px=_SIZE_PX)
         around = round(_TRACKS_S * motion.fps)
-        track = FootTracks.from_motion(motion.frames(max(0, frame - around), frame + around + 1))
+        track = FootTracks.from_motion(motion, "", max(0, frame - around), frame + around + 1)
         tracks = [] if track is None else [track]
         beside = draw_tracks(tracks, width_px=2 * _SIZE_PX, height_px=_SIZE_PX)
         pictures.append(np.concatenate([strip, beside], axis=1))

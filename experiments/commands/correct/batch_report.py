@@ -9,7 +9,7 @@ from statistics import median, pstdev
 from typing import get_args
 
 from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.motion.measures.physical import ERRORS, FIGURES, MotionFigure, is_worse
+from selfcorrect.motion.measures.physical import FIGURES, SHOWN_ERRORS, MotionFigure, is_worse
 from selfcorrect.runtime.bugs import remove_path, try_optional
 from selfcorrect.simulators.compare.evaluate import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.simulators.results.results import NOTED_M, Stage
@@ -107,7 +107,7 @@ def _describe_faults(result: FileResult) -> str:
     faults = []
     if abs(figures.floor_m) > NOTED_M:
         faults.append(f"floor {abs(1000 * figures.floor_m):.0f} mm too {'low' if figures.floor_m < 0 else 'high'}")
-    for figure in ERRORS:
+    for figure in SHOWN_ERRORS:
         if is_worse(figure, figures.after, figures.before):
             values = [figure.unit.convert(source[figure.key]) for source in (figures.before, figures.after)]
             faults.append(f"{figure.title} {values[0]:.0f} → {values[1]:.0f} {figure.unit.symbol}")
@@ -151,7 +151,7 @@ def _format_figures(result: FileResult) -> str:
 
 def _column_width(figure: MotionFigure) -> int:
     """Return the width of a column, including two spaces."""
-    return 2 + len(figure.heading) if figure.of_correction else 16
+    return 2 + len(figure.heading) if figure.of_correction else max(16, 2 + len(figure.heading))
 
 
 def print_results(

@@ -20,7 +20,7 @@ from selfcorrect.simulators.body.leg_ik import move_joints_to
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.planning.contact_edits import apply_contact_edits
 from selfcorrect.simulators.planning.contact_holding import find_missed
-from selfcorrect.simulators.results.comparison import measure_correction
+from selfcorrect.simulators.results.comparison import include_slip, measure_correction
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, Note
 
 from .options import LIMB_PARTS, PATH, CorrectionOptions, parse_amounts, parse_span, read_contacts
@@ -38,10 +38,10 @@ _DROPPED_M = 0.05
 
 
 def finish_correction(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
-    """Apply the options to a finished correction, and add advice if it failed."""
+    """Apply the options to a finished correction, measure its slip, and add advice if it failed."""
     if correction.failure is not None:
         correction = replace(correction, failure=_advise(motion, correction.failure, options))
-    return apply_controls(motion, correction, options)
+    return include_slip(motion, apply_controls(motion, correction, options))
 
 
 def _advise(motion: Motion, failure: Failure, options: CorrectionOptions) -> Failure:

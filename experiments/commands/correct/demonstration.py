@@ -7,9 +7,8 @@ import numpy as np
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.rotations import compose, quaternions
-from selfcorrect.motion.measures.physical import JERK, MILLIMETRES, MILLIMETRES_PER_SECOND, MotionFigure
+from selfcorrect.motion.measures.physical import SHOWN_ERRORS
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.results.comparison import MotionComparison
 from selfcorrect.simulators.results.results import CorrectedMotion
 
 from .in_python import correct
@@ -51,22 +50,12 @@ class Demonstration:
 
     def lines(self) -> list[str]:
         """Return a line for each of four figures before and after the correction, as `correct` measures them."""
-        before, after = MotionComparison.from_correction(self.before, self.after).errors
         lines = []
-        for figure in DEMO_FIGURES:
-            value_before = figure.unit.convert(before[figure.key])
-            value_after = figure.unit.convert(after[figure.key])
-            values = f"{value_before:8.{figure.digits}f} → {value_after:.{figure.digits}f}"
-            lines.append(f"{figure.title:<16}{values} {figure.unit.symbol}")
+        for figure in SHOWN_ERRORS:
+            value_before = figure.unit.convert(self.after.before[figure.key])
+            value_after = figure.unit.convert(self.after.after[figure.key])
+            lines.append(f"{figure.title:<16}{value_before:8.0f} → {value_after:.0f} {figure.unit.symbol}")
         return lines
-
-
-DEMO_FIGURES = (
-    MotionFigure(key="penetration_m", title="penetration", unit=MILLIMETRES, digits=0),
-    MotionFigure(key="skate_m_s", title="skating", unit=MILLIMETRES_PER_SECOND, digits=0),
-    MotionFigure(key="jerk_m_s3", title="jerk", unit=JERK, digits=0),
-    MotionFigure(key="floating_m", title="floating", unit=MILLIMETRES, digits=0),
-)
 
 
 def spoiled_walk() -> Motion:

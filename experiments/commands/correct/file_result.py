@@ -36,7 +36,7 @@ or an error."""
 WRITTEN: tuple[FileVerdict, ...] = ("accepted", "unchanged", "partly")
 """Verdicts with an output."""
 
-FAULTY_FROM = {"penetration_m": 0.04, "floating_m": 0.04, "skate_m_s": 0.2}
+FAULTY_FROM = {"penetration_m": 0.04, "floating_m": 0.04, "slip_m_s": 0.2}
 """Figures from which on an unchanged motion counts as faulty, above those of most clean captures."""
 LOST_CONTACTS = 0.08
 """Largest share of contacts that may be lost, because feet that roll seem to stand for a while."""

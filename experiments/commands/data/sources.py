@@ -18,7 +18,8 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.checks.measure import measure_errors
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.measures.physical import ERRORS
+from selfcorrect.motion.measures.physical import SHOWN_ERRORS
+from selfcorrect.motion.measures.slip import measure_slip
 from selfcorrect.motion.motion import Motion, captions
 from selfcorrect.runtime.bugs import describe_failure
 
@@ -186,9 +187,9 @@ def summarise(clips: Sequence[Clip]) -> DataSummary:
 def measure_motion(motion: Motion) -> dict[str, float]:
     """Measure a motion's length, root speed over the floor, and physical errors."""
     path_m = norms(np.diff(motion.root_m[:, [0, 2]], axis=0)).sum()
-    errors = measure_errors(motion).errors
+    errors = {**measure_errors(motion).errors, **measure_slip(motion).figures}
     return {
         "seconds": len(motion) / motion.fps,
         "speed m/s": float(path_m) / max(motion.seconds, 1 / motion.fps),
-        **{error.heading: error.unit.convert(errors[error.key]) for error in ERRORS},
+        **{error.heading: error.unit.convert(errors[error.key]) for error in SHOWN_ERRORS},
     }

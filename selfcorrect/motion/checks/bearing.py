@@ -6,15 +6,15 @@ and sink with the root, the whole body did. Feet on steps do not, because each o
 stretch is judged by its own stances, whatever the rest of the motion does.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from ..geometry.filters import uniform_filter1d
-from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms
+from ..measures.slip import measure_slip
 from ..perception.motion_features import FALLING, MotionFeatures
-from ..perception.stance_model import LIKELY
-from ..perception.stances import SHORTEST_STANCE_S
+from .findings import Measurement
 from .pace import find_gravity_m_s2
 
 _IN_PLACE_FACTOR = 2.5
@@ -38,8 +38,7 @@ _MAX_RISE_M_S = 1.0
 """Maximum speed of a rise, in m/s. A faster body jumps to another position, as between takes."""
 
 _SLIDE_M_S = 0.2
-"""Minimum speed of a sliding foot or hand, in m/s. All low points of a foot that slides under weight are faster, and
-hands that grip are slower."""
+"""Minimum speed of a sliding foot or hand, in m/s. Hands that grip are slower."""
 
 
 def estimate_body_rise_m(
@@ -144,32 +143,20 @@ def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
     return np.abs(estimate_body_rise_m(features, heights_m - floor_m, highest_m - floor_m))
 
 
-def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Measure how far feet slide under weight without a pause, (T,) in m.
+def slide_in_stance_m(features: MotionFeatures) -> Measurement:
+    """Measure how far feet slip in a stance while they slide, (T, 2) in m.
 
-    While feet slide, no low point of a sole stands still.
+    Only steps of a stance in which the foot slides count, so that slow slips of feet that stand for long do not add up.
+    Feet of a body that rests on other parts do not bear its weight.
     """
-    speeds_m_s = estimate_stance_speeds_m_s(features)
-    slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDE_M_S)
-    slides_m = np.zeros(len(features))
-    for first, last in spans(slides, round(SHORTEST_STANCE_S * features.fps)):
-        stretch = slice(first, last + 1)
-        slides_m[stretch] = np.where(np.isfinite(speeds_m_s[stretch]), speeds_m_s[stretch], 0.0).sum() / features.fps
-    return slides_m
-
-
-def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
-    """Estimate the speed (T,) of bearing feet along the floor.
-
-    It is the speed of their slowest low point, or infinite if no foot bears weight. Stances are those that slides do
-    not change (`resting` of the observation). A body that rests on other parts has none.
-    """
-    heights_m = features.sole_heights_m
-    is_lowest = heights_m < heights_m.min(axis=1)[:, None] + AS_LOW_M
-    bears = (features.observation.resting > LIKELY) & is_lowest & (features.lowest_surface_m > AS_LOW_M)[:, None]
-    points_m = np.concatenate([features.feet_m, features.middle_lines_m], axis=2)
-    is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + AS_LOW_M
-    window = max(1, round(SHORTEST_STANCE_S * features.fps))
-    points_m = uniform_filter1d(points_m, window, axis=0, mode="nearest")
-    speeds_m_s = floor_speeds_m_s(points_m, features.fps)
-    return np.where(bears[..., None] & is_low, speeds_m_s, np.inf).min(axis=(1, 2))
+    motion = features.given
+    if features.around.belt_m is not None:
+        motion = replace(motion, root_m=motion.root_m - features.around.belt_m)
+    slip = measure_slip(motion)
+    rests_elsewhere = features.lowest_surface_m < AS_LOW_M
+    slides_m = np.zeros((len(features), 2))
+    for stance in slip.stances:
+        speeds_m_s = slip.speeds_m_s[stance.first : stance.last, stance.foot]
+        slides = (speeds_m_s > _SLIDE_M_S) & ~rests_elsewhere[stance.first : stance.last]
+        slides_m[stance.first : stance.last + 1, stance.foot] = speeds_m_s[slides].sum() / features.fps
+    return Measurement(slides_m, ("left foot", "right foot"))

@@ -9,12 +9,13 @@ import numpy as np
 from ...core.checks import check_kind, count_noun
 from ...core.errors import SettingError
 from ..kinematics import in_chunks
-from ..measures.physical import ERRORS, TOLERANCE_M
+from ..measures.physical import ERRORS, SHOWN_ERRORS, TOLERANCE_M
 from ..measures.roughness import joint_jerks_m_s3
 from ..measures.skating import measure_skating_by_frame_m_s
+from ..measures.slip import NO_SLIP, Slip, measure_slip
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
-from ..support import gripping
+from ..support import Support, Surroundings, gripping
 from .check import check
 from .findings import Finding
 
@@ -31,9 +32,12 @@ class Measures:
     floating_by_frame_m: np.ndarray
     """(T, 2) height of standing soles above the floor, or 0 up to 5 mm."""
     skate_by_frame_m_s: np.ndarray
-    """(T − 1, 2) speed of standing feet along the ground, from the frame before."""
+    """(T − 1, 2) speed along the ground, from the frame before, of feet that stand in the motion before a correction.
+    Corrections are chosen by it; `slip` is what is reported."""
     jerk_by_frame_m_s3: np.ndarray
     """(T − 3, J) jerk of each joint: the magnitude of its third derivative."""
+    slip: Slip = NO_SLIP
+    """Stances from touch-down to lift-off, how far each slips, and the speed of each foot by frame."""
     slips: tuple[Finding, ...] = ()
     """Findings of rule F3, slides under weight: no point of the bearing soles stands still."""
 
@@ -53,6 +57,16 @@ class Measures:
         return _mean(self.skate_by_frame_m_s[np.isfinite(self.skate_by_frame_m_s)])
 
     @property
+    def slip_m(self) -> float:
+        """Mean slip per stance."""
+        return self.slip.per_stance_m
+
+    @property
+    def slip_m_s(self) -> float:
+        """Mean slip speed over the time of all stances."""
+        return self.slip.mean_m_s
+
+    @property
     def jerk_m_s3(self) -> float:
         """Mean jerk over joints and frames."""
         return _mean(self.jerk_by_frame_m_s3)
@@ -63,7 +77,7 @@ class Measures:
         return {error.key: getattr(self, error.key) for error in ERRORS}
 
     def __repr__(self) -> str:
-        means = ", ".join(error.format(self.errors[error.key]) for error in ERRORS)
+        means = ", ".join(error.format(getattr(self, error.key)) for error in SHOWN_ERRORS)
         return f"Measures({means}; {len(self.penetration_by_frame_m)} frames, {count_noun(len(self.slips), 'slip')})"
 
     def by_frame(self, key: str) -> np.ndarray:
@@ -84,20 +98,21 @@ def measure(motion: Motion, before: Motion | None = None) -> Measures:
 
     Args:
         motion: The motion.
-        before: The motion before a correction, with the same frames. Its feet then decide which foot stands when, as in
-            the figures of `correct`; otherwise a foot that was lifted would not count as sliding. None for the motion
-            itself.
+        before: The motion before a correction, with the same frames. Its feet then decide which foot floats, and in
+            which frames `skate_m_s` counts; otherwise a foot that was lifted would not count. None for the motion
+            itself. Slip does not depend on it.
 
     Raises:
         SettingError: `motion` or `before` is not a Motion, or their numbers of frames differ.
     """
     check_kind("motion", motion, Motion)
-    return replace(measure_errors(motion, before), slips=tuple(check(motion, ("F3",))))
+    measures = measure_errors(motion, before)
+    return replace(measures, slip=measure_slip(motion), slips=tuple(check(motion, ("F3",))))
 
 
-def measure_errors(motion: Motion, before: Motion | None = None) -> Measures:
-    """Measure physical errors as `measure` does, but without slips."""
-    features = reference = MotionFeatures(motion)
+def measure_errors(motion: Motion, before: Motion | None = None, supports: Sequence[Support] = ()) -> Measures:
+    """Measure physical errors as `measure` does, but without slip and slips, and on known supports."""
+    features = reference = MotionFeatures(motion, Surroundings(tuple(supports)))
     if before is not None:
         check_kind("before", before, Motion)
         if len(before) != len(motion):

@@ -7,12 +7,13 @@ observation tells which foot stands, and how high the floor is.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from ..geometry.runs import find_runs
-from ..measures.physical import MILLIMETRES, MILLIMETRES_PER_SECOND, MotionFigure, Unit
-from ..measures.skating import measure_skating_m_s
+from ..measures.physical import MILLIMETRES, SLIP, SLIP_SPEED, MotionFigure, Unit
+from ..measures.slip import measure_slip
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
 from .findings import deviation_factor
@@ -22,7 +23,8 @@ from .smoothness import noise_m
 
 REFERENCE_FIGURES = (
     MotionFigure("stance_height_m", "stance feet", MILLIMETRES, digits=0, is_signed=True),
-    MotionFigure("skate_m_s", "skating", MILLIMETRES_PER_SECOND, digits=0),
+    replace(SLIP, digits=0),
+    replace(SLIP_SPEED, digits=0),
     MotionFigure("noise_m", "jitter", MILLIMETRES),
     MotionFigure("flicker_hz", "label flicker", Unit("/s"), digits=1),
     MotionFigure("first_frame_m", "first frame in air", MILLIMETRES, digits=0),
@@ -35,7 +37,7 @@ REFERENCE_FIGURES = (
 _THRESHOLDS = {rule.code: rule.threshold for rule in RULES}
 LIMITS = {
     "stance_height_m": _THRESHOLDS["F4"],
-    "skate_m_s": 0.2,
+    "slip_m_s": 0.2,
     "noise_m": _THRESHOLDS["S1"],
     "flicker_hz": 1.0,
     "first_frame_m": 0.05,
@@ -54,7 +56,7 @@ def measure_reference(motion: Motion) -> dict[str, float]:
     A figure that cannot be measured is NaN.
 
     * `stance_height_m`: height of standing soles above y = 0.
-    * `skate_m_s`: mean speed of standing feet along the ground (`measure_skating_m_s`).
+    * `slip_m`, `slip_m_s`: mean slip per stance, and its speed (`measure_slip`).
     * `noise_m`: noise of the median joint in the noisiest half second.
     * `flicker_hz`: how often, per second of stance, a contact label is lost and comes back.
     * `first_frame_m`: height of the body's lowest point above the floor in the first frame.
@@ -68,7 +70,7 @@ def measure_reference(motion: Motion) -> dict[str, float]:
     figures["pace"] = np.nan if (speed := pace(features)) is None else speed
     if not features.has_feet or not features.observation.stands.any():
         return figures
-    figures["skate_m_s"] = measure_skating_m_s(motion)
+    figures |= measure_slip(motion).figures
     floor_m = features.ground.near_m
     if floor_m is None:
         return figures

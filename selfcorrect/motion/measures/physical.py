@@ -164,6 +164,7 @@ MILLIMETRES = Unit("mm", "m", 1000.0)
 METRES_PER_SECOND = Unit("m/s", "m/s")
 MILLIMETRES_PER_SECOND = Unit("mm/s", "m/s", 1000.0)
 JERK = Unit("m/s³", "m/s³")
+MILLIMETRES_PER_STANCE = Unit("mm per stance", "m", 1000.0)
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,8 @@ class MotionFigure:
     is_signed: bool = False
     repeatability: float = inf
     """Smallest meaningful difference, in SI units, or infinite for figures without a better direction."""
+    compared: str = ""
+    """Key of the figure that tells whether this one grew, if not its own."""
 
     @property
     def heading(self) -> str:
@@ -196,10 +199,22 @@ ERRORS = (
     MotionFigure("skate_m_s", "skating", MILLIMETRES_PER_SECOND, repeatability=0.01),
     MotionFigure("jerk_m_s3", "jerk", JERK, repeatability=20.0),
 )
-"""Errors of single motions: those of `PhysicalErrors`, but with skating from `measure_skating_m_s`."""
+"""Errors by which corrections are chosen: those of `PhysicalErrors`, but with skating from `measure_skating_m_s`."""
+
+_PENETRATION, _FLOATING, _, _JERK = ERRORS
+SLIP_SPEED = MotionFigure("slip_m_s", "slip speed", MILLIMETRES_PER_SECOND)
+SLIP = MotionFigure("slip_m", "slip", MILLIMETRES_PER_STANCE, repeatability=0.01, compared=SLIP_SPEED.key)
+"""Mean slip per stance (`slip.measure_slip`). Its speed tells whether it grew, because stances may merge or split."""
+
+SHOWN_ERRORS = (_PENETRATION, _FLOATING, SLIP, _JERK)
+"""Errors of single motions that commands, pages and Python show."""
 
 FIGURES = (
-    *ERRORS,
+    _PENETRATION,
+    _FLOATING,
+    SLIP,
+    SLIP_SPEED,
+    _JERK,
     MotionFigure("moved_m", "moved", MILLIMETRES, of_correction=True),
     MotionFigure("raised_m", "raised", MILLIMETRES, of_correction=True, is_signed=True),
     MotionFigure("residual_force_bodyweights", "residual", Unit("bw"), 2, of_correction=True),
@@ -217,7 +232,7 @@ def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[s
 
     Penetration may grow if it is because a floating body was put down.
     """
-    key = figure.key
+    key = figure.compared or figure.key
     if key == "floating_m" or key not in before or key not in after:
         return False
     growth = after[key] - before[key]

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from ..body.surface import HEAD_RADIUS_M, head_point, sole_points
 from ..kinematics import forward_kinematics, in_chunks
+from ..measures.slip import find_bearing_feet
 from ..motion import Motion
 from ..perception.foot_frames import level_feet
 from ..perception.observation import observe
@@ -98,7 +99,7 @@ def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
 def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
     """Return when each foot stands, (T, 2), or all false for a figure without feet."""
     has_feet = (figure.feet >= 0).any()
-    return observe(motion).touches if has_feet else np.zeros((len(motion), 2), dtype=bool)
+    return find_bearing_feet(observe(motion)) if has_feet else np.zeros((len(motion), 2), dtype=bool)
 
 
 def make_figure(skeleton: Skeleton) -> Figure:

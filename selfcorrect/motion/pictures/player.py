@@ -13,11 +13,10 @@ import numpy as np
 from PIL import Image
 
 from ...core.errors import SettingError
+from ..checks.measure import measure_errors
 from ..editing.transforms import resample
-from ..measures.physical import penetration_by_frame_m, physical_errors
-from ..measures.skating import measure_skating_by_frame_m_s, measure_skating_m_s
-from ..motion import Motion, MotionBatch
-from ..perception.foot_frames import level_feet
+from ..measures.slip import measure_slip
+from ..motion import Motion
 from .figure import GHOST, PLANTED, SUNK, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, is_unchanged, make_panels
 from .tracks import FootTracks, draw_tracks
@@ -139,15 +138,15 @@ def _describe_panel(
     steps = ((points_m - root_m[:, None]) / STEP_M).clip(-32767, 32767).round()
     rate = original.motion.fps / panel.motion.fps
     depth = None
-    skate = None
+    slides = None
     means = None
     if marked and (figure.feet >= 0).any():
-        batch = MotionBatch.stack([level_feet(original.motion)])
-        depth = _encode_at_frames(penetration_by_frame_m(batch)[0], rate, len(points_m))
-        fastest_m_s = np.nan_to_num(measure_skating_by_frame_m_s(original.motion, before)).max(axis=1, initial=0.0)
-        skate = _encode_at_frames(np.pad(fastest_m_s, (1, 0)), rate, len(points_m))
-        (penetration_m,) = physical_errors(batch, [panel.supports]).penetration_m
-        means = [float(penetration_m), measure_skating_m_s(original.motion, before)]
+        measures = measure_errors(original.motion, before, original.supports)
+        depth = _encode_at_frames(measures.penetration_by_frame_m, rate, len(points_m))
+        slip = measure_slip(original.motion)
+        fastest_m_s = np.nan_to_num(slip.speeds_m_s).max(axis=1, initial=0.0)
+        slides = _encode_at_frames(np.pad(fastest_m_s, (1, 0)), rate, len(points_m))
+        means = [measures.penetration_m, slip.per_stance_m]
     return {
         "frames": len(points_m),
         "bones": _list_bones(figure),
@@ -156,7 +155,7 @@ def _describe_panel(
         "step": STEP_M,
         "stands": _encode_numbers(detect_standing(panel.motion, figure) @ [1, 2], "u1"),
         "depth": depth,
-        "skate": skate,
+        "slip": slides,
         "means": means,
         "residual": _encode_at_frames(original.residual_bodyweights, rate, len(points_m)) if marked else None,
         "supports": [_box_below(corners_m) for corners_m in panel.tops_m],

@@ -1,19 +1,20 @@
 """Foot tracks seen from above.
 
-A foot that stands still leaves a dot. A foot that slides leaves a streak, labelled with its length.
+A foot that stands still leaves a dot. A foot that slips leaves a streak, labelled with the slip of its stance.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
+from ..measures.slip import measure_slip
 from ..motion import Motion
-from .figure import INK, LEFT, PAPER, RIGHT, Colour, detect_standing, pose_figure
+from .figure import INK, LEFT, PAPER, RIGHT, Colour, pose_figure
 
 GRID: Colour = (226, 227, 224)
 SWING: Colour = (196, 197, 195)
@@ -21,7 +22,7 @@ SWING: Colour = (196, 197, 195)
 GRID_M = 0.5
 _EDGE_M = 0.25
 _LABELLED_M = 0.01
-"""Shortest streak that is labelled with its length, in m."""
+"""Shortest slip that is labelled with its length, in m."""
 SUPERSAMPLING = 2
 """Factor by which pictures are drawn larger, then averaged down for smooth edges."""
 
@@ -34,29 +35,30 @@ class FootTracks:
     paths_m: np.ndarray
     """(T, 2, 2) centres of the left and the right sole, x and z in the world."""
     streaks: tuple[tuple[int, np.ndarray], ...]
-    """Foot and slide (K, 2) of each stance, x and z in world metres, around the stance's mean position. In each frame
-    the sole's slowest point counts, so that a rolling foot leaves a dot."""
+    """Foot and slip (K, 2) of each stance, x and z in world metres, around the stance's mean position. The point that
+    bears weight counts, so that a rolling foot leaves a dot."""
 
     @classmethod
-    def from_motion(cls, motion: Motion, title: str = "") -> "FootTracks | None":
-        """Return a motion's tracks, or None without two feet."""
+    def from_motion(cls, motion: Motion, title: str = "", first: int = 0, last: int | None = None) -> Self | None:
+        """Return a motion's tracks in frames `first` to `last` (exclusive), or None without two feet.
+
+        Stances and slips are those of the whole motion.
+        """
+        frames = slice(first, last)
         figure, points_m = pose_figure(motion)
         soles_m = [points_m[:, np.unique(figure.bones[figure.feet == foot])][..., [0, 2]] for foot in (0, 1)]
         if not all(sole_m.size for sole_m in soles_m):
             return None
         streaks = []
-        for foot, (sole_m, stands) in enumerate(zip(soles_m, detect_standing(motion, figure).T, strict=True)):
-            steps_m = np.diff(sole_m, axis=0)
-            slowest = norms(steps_m).argmin(axis=1)
-            slides_m = np.take_along_axis(steps_m, slowest[:, None, None], axis=1)[:, 0]
-            for start, stop in find_runs(stands):
-                path_m = np.concatenate([np.zeros((1, 2)), np.cumsum(slides_m[start : stop - 1], axis=0)])
-                streaks.append((foot, sole_m[start:stop].mean(axis=(0, 1)) + path_m - path_m.mean(axis=0)))
-        return cls(title, np.stack([sole_m.mean(axis=1) for sole_m in soles_m], axis=1), tuple(streaks))
+        for stance in measure_slip(motion).stances:
+            if stance.last >= first and (last is None or stance.first < last):
+                middle_m = soles_m[stance.foot][stance.first : stance.last + 1].mean(axis=(0, 1))
+                streaks.append((stance.foot, middle_m + stance.path_m - stance.path_m.mean(axis=0)))
+        return cls(title, np.stack([sole_m[frames].mean(axis=1) for sole_m in soles_m], axis=1), tuple(streaks))
 
     def lengths_m(self) -> list[float]:
-        """Return each streak's length: the largest distance from its first position, in m."""
-        return [float(norms(path_m - path_m[0]).max()) for _, path_m in self.streaks]
+        """Return each stance's slip: the length of its streak, in m."""
+        return [float(norms(np.diff(path_m, axis=0)).sum()) for _, path_m in self.streaks]
 
 
 def draw_tracks(tracks: Sequence[FootTracks], *, width_px: int, height_px: int) -> np.ndarray:

@@ -74,13 +74,15 @@ def test_unwritten_file_uses_input_name() -> None:
 def test_worse_motion_is_not_counted(after_m_s: float) -> None:
     """Without residual force, a body may stray, slide and end far from the motion."""
     (followed,) = results(1)
-    figures = FileFigures(before={"skate_m_s": 0.027}, after={"skate_m_s": after_m_s})
+    figures = FileFigures(
+        before={"slip_m": 0.014, "slip_m_s": 0.027}, after={"slip_m": after_m_s / 2, "slip_m_s": after_m_s}
+    )
     followed = replace(followed, stage="simulated", figures=figures)
     summary = summarize_results([followed], "out/")
     is_worse = after_m_s > 0.027
     assert summary[0].startswith("Corrected 0 of 1" if is_worse else "Corrected 1 of 1")
     assert summary[1].startswith("1 motion became worse in a figure: 0.bvh (") == is_worse
-    assert ("27.0 → 198.0 mm/s" in summary[1]) == is_worse
+    assert ("slip 14.0 → 99.0 mm per stance" in summary[1]) == is_worse
 
 
 def test_non_finite_figures_keep_json(tmp_path: Path) -> None:
@@ -99,9 +101,9 @@ def make_corrected(before: dict[str, float], after: dict[str, float]) -> FileRes
 @pytest.mark.parametrize(
     ("before", "after", "is_worse"),
     [
-        ({"skate_m_s": 0.134, "floating_m": 0.001}, {"skate_m_s": 0.199, "floating_m": 0.001}, True),
-        ({"skate_m_s": 0.134, "floating_m": 0.001}, {"skate_m_s": 0.140, "floating_m": 0.001}, False),
-        ({"skate_m_s": 0.0, "floating_m": 0.060}, {"skate_m_s": 0.050, "floating_m": 0.001}, True),
+        ({"slip_m_s": 0.134, "floating_m": 0.001}, {"slip_m_s": 0.199, "floating_m": 0.001}, True),
+        ({"slip_m_s": 0.134, "floating_m": 0.001}, {"slip_m_s": 0.140, "floating_m": 0.001}, False),
+        ({"slip_m_s": 0.0, "floating_m": 0.060}, {"slip_m_s": 0.050, "floating_m": 0.001}, True),
         ({"penetration_m": 0.0, "floating_m": 0.680}, {"penetration_m": 0.0066, "floating_m": 0.001}, False),
         ({"penetration_m": 0.0, "floating_m": 0.020}, {"penetration_m": 0.020, "floating_m": 0.001}, True),
         ({"penetration_m": 0.0, "floating_m": 0.0}, {"penetration_m": 0.005, "floating_m": 0.0}, True),
@@ -114,7 +116,7 @@ def test_growing_figures_are_worse(before: dict[str, float], after: dict[str, fl
 @pytest.mark.parametrize("count", [1, 2])
 def test_scenes_are_never_worse(count: int) -> None:
     """A loaded body that climbs a slope follows the level walk, but slides more."""
-    plain = replace(make_corrected({"skate_m_s": 0.02}, {"skate_m_s": 0.64}), stage="simulated")
+    plain = replace(make_corrected({"slip_m_s": 0.02}, {"slip_m_s": 0.64}), stage="simulated")
     in_scene = replace(plain, figures=replace(plain.figures, in_scene=True, lost_contacts=0.4))
     file = merge_results([in_scene] * count)
     summary = summarize_results([file], "out/")
@@ -125,7 +127,7 @@ def test_scenes_are_never_worse(count: int) -> None:
 
 
 def test_worse_motion_in_set_counts() -> None:
-    good = make_corrected({"skate_m_s": 0.1}, {"skate_m_s": 0.0})
+    good = make_corrected({"slip_m_s": 0.1}, {"slip_m_s": 0.0})
     lifted = replace(good, figures=replace(good.figures, lost_contacts=0.4, lost_contacts_height_m=0.085))
     file = merge_results([good, lifted])
     assert file.worse == ["motion 1: 40% of contacts lost: feet float 85 mm above the floor"]
@@ -154,7 +156,7 @@ def test_pose_beside_walk_is_ignored(names: tuple[str, ...], suffix: str, is_rig
 @pytest.mark.parametrize("verdict", ["accepted", "partly", "rejected"])
 def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", "partly", "rejected"]) -> None:
     """Lines stay short whatever the names and figures; the report holds what is cut."""
-    worse = {"penetration_m": 0.3, "skate_m_s": 2.0, "jerk_m_s3": 9e4}
+    worse = {"penetration_m": 0.3, "slip_m": 1.0, "slip_m_s": 2.0, "jerk_m_s3": 9e4}
     before = dict.fromkeys(worse, 0.0)
     drifts = FileFigures(
         before, worse, lost_contacts=0.5, large_move_reason="spikes", not_corrected="it drifts " * 20, supports=[{}]
@@ -185,13 +187,13 @@ def test_equal_suffixes_write_both(tmp_path: Path, as_folder: bool) -> None:
 
 
 def test_table_shows_faults_only() -> None:
-    before = {"penetration_m": 0.026, "floating_m": 0.0, "skate_m_s": 1.758, "jerk_m_s3": 100.0}
-    after = {"penetration_m": 0.0, "floating_m": 0.001, "skate_m_s": 0.081, "jerk_m_s3": 95.0}
+    before = {"penetration_m": 0.026, "floating_m": 0.0, "slip_m": 0.423, "slip_m_s": 0.746, "jerk_m_s3": 100.0}
+    after = {"penetration_m": 0.0, "floating_m": 0.001, "slip_m": 0.055, "slip_m_s": 0.089, "jerk_m_s3": 95.0}
     mended = replace(make_corrected(before, after), figures=FileFigures(before, after, moved_m=0.054, floor_m=-0.045))
     clean = replace(make_corrected(after, after), verdict="unchanged")
     head, first, second = format_table([mended, clean])
     assert re.split(r"\s{2,}", head) == ["file", "result", "moved", "what was wrong"]
-    faults = "floor 45 mm too low, penetration 26 → 0 mm, skating 1758 → 81 mm/s"
+    faults = "floor 45 mm too low, penetration 26 → 0 mm, slip 423 → 55 mm per stance"
     assert re.split(r"\s{2,}", first) == ["0.bvh", "corrected", "54 mm", faults]
     assert re.split(r"\s{2,}", second) == ["0.bvh", "unchanged", "0 mm", "nothing found"]
 

@@ -21,6 +21,7 @@ from selfcorrect.motion.body.smpl import average_body
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, retime
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures import moves
+from selfcorrect.motion.measures.physical import ERRORS, SLIP, SLIP_SPEED
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.body.humanoid import build_humanoid, estimate_mass_kg
@@ -56,7 +57,7 @@ def test_lost_path_is_restored_or_reported(folder: Path, says: Says) -> None:
     assert report_of(folder / "restored")["lost.bvh"]["faults_left"] == []
     keep_path = "-o out --keep path --kinematic"
     says(f"correct walk.bvh {keep_path}")
-    assert "Faults remain in 1 corrected motion: lost.bvh (the feet slide" in says(
+    assert "Faults remain in 1 corrected motion: lost.bvh (a foot slips" in says(
         f"correct walk.bvh lost.bvh {keep_path}", code=1
     )
     entries = report_of(folder / "out")
@@ -107,7 +108,7 @@ def test_formats_round_trip(folder: Path, says: Says) -> None:
         old = open_motion(folder / "clips" / name).motion
         new = open_motion(folder / "corrected" / name).motion
         assert (len(new), new.fps, new.skeleton.names) == (len(old), old.fps, old.skeleton.names)
-        assert re.search(rf"^{re.escape(name)} .*→", output, re.MULTILINE)
+        assert re.search(rf"^{re.escape(name)} +corrected ", output, re.MULTILINE)
     assert "Corrected 4 of 4 motions; written to corrected/" in output
     np.testing.assert_allclose(new.skeleton.offsets_m, old.skeleton.offsets_m, atol=0.01)
 
@@ -120,7 +121,7 @@ def test_report_states_repairs(folder: Path, slab: int, monkeypatch: pytest.Monk
     assert (motion["verdict"], motion["output"], motion["frames"], motion["fps"]) == ("accepted", "corrected", 45, 30.0)
     assert motion["before"]["penetration_m"] == pytest.approx(0.065, abs=0.005)
     assert motion["after"]["penetration_m"] < 0.1 * motion["before"]["penetration_m"]
-    assert set(motion["after"]) == {"penetration_m", "floating_m", "skate_m_s", "jerk_m_s3"}
+    assert set(motion["after"]) == {figure.key for figure in (*ERRORS, SLIP, SLIP_SPEED)}
     assert motion["notes"][0] == "unit 0.01 m inferred (--metres-per-unit)"
     assert motion["residual"]["residual_force_bodyweights"] > 0
     assert {contact["part"] for contact in motion["contacts"]} == {"left foot", "right foot"}

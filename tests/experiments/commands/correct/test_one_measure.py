@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import Says
 
@@ -11,32 +12,37 @@ import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.commands.correct.demonstration import Demonstration, spoiled_walk
 from selfcorrect.experiments.commands.data.sources import measure_motion
-from selfcorrect.motion.measures.physical import ERRORS
+from selfcorrect.motion.measures.physical import SHOWN_ERRORS
+from selfcorrect.motion.pictures.tracks import FootTracks
 
 SLIDING = {"F3", "F8", "F11"}
 """Rules of `check` on feet that slide."""
 
 
 @pytest.mark.slow
-def test_skating_is_equal_everywhere(tmp_path: Path, says: Says) -> None:
+def test_slip_is_equal_everywhere(tmp_path: Path, says: Says) -> None:
     path, corrected, table = tmp_path / "walk.bvh", tmp_path / "out" / "walk.bvh", tmp_path / "table.csv"
     save_motion(path, spoiled_walk())
     says("correct", path, "-o", tmp_path / "out", "-q")
     (record,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
     says("check --references --csv", table, path, corrected, code=1)
     with table.open() as file:
-        ranked = {Path(row["path"]): float(row["skate_m_s"]) for row in csv.DictReader(file)}
-    before, after = open_motion(path).motion, open_motion(corrected).motion
-
-    assert record["before"]["skate_m_s"] == pytest.approx(sc.measure(before).skate_m_s, rel=1e-6)
-    assert ranked[path] == pytest.approx(sc.measure(before).skate_m_s, rel=1e-5)
-    assert ranked[corrected] == pytest.approx(sc.measure(after).skate_m_s, rel=1e-5)
-    assert record["after"]["skate_m_s"] == pytest.approx(sc.measure(after, before).skate_m_s, rel=1e-3)
-    correction = sc.correct(before)
-    lines = Demonstration(before, correction).lines()
-    (shown,) = [line for line in lines if "skating" in line]
-    values = [1000 * sc.measure(before).skate_m_s, 1000 * sc.measure(correction.motion, before).skate_m_s]
-    assert shown.split()[1:4:2] == [f"{value:.0f}" for value in values]
+        ranked = {Path(row["path"]): row for row in csv.DictReader(file)}
+    motions = {"before": open_motion(path).motion, "after": open_motion(corrected).motion}
+    correction = sc.correct(motions["before"])
+    for key in ("slip_m", "slip_m_s"):
+        for (when, motion), name in zip(motions.items(), (path, corrected), strict=True):
+            expected = getattr(sc.measure(motion), key)
+            assert record[when][key] == pytest.approx(expected, rel=1e-6)
+            assert float(ranked[name][key]) == pytest.approx(expected, rel=1e-4)
+        assert correction.after[key] == pytest.approx(getattr(sc.measure(correction.motion), key), rel=1e-9)
+    (shown,) = [line for line in Demonstration(motions["before"], correction).lines() if "slip" in line]
+    assert shown.split()[1:4:2] == [
+        f"{1000 * errors['slip_m']:.0f}" for errors in (correction.before, correction.after)
+    ]
+    tracks = FootTracks.from_motion(motions["after"])
+    assert tracks is not None
+    assert np.mean(tracks.lengths_m()) == pytest.approx(record["after"]["slip_m"], rel=1e-6)
     (checked, _) = json.loads(says("check --format json", path, corrected, code=1))
     assert SLIDING & {finding["code"] for motion in checked["motions"] for finding in motion}
 
@@ -51,8 +57,8 @@ def test_penetration_and_floating_are_equal_everywhere(tmp_path: Path, says: Say
     for index, errors in enumerate((record["before"], record["after"])):
         assert difference["penetration_mm"][index] == pytest.approx(1000 * errors["penetration_m"], abs=0.1)
         assert difference["floating_mm"][index] == pytest.approx(1000 * errors["floating_m"], abs=0.1)
-        assert difference["skating_mm_s"][index] == pytest.approx(1000 * errors["skate_m_s"], abs=0.5)
-    (shown,) = (measure_motion(open_motion(path).motion)[error.heading] for error in ERRORS[:1])
+        assert difference["slip_mm"][index] == pytest.approx(1000 * errors["slip_m"], abs=0.1)
+    (shown,) = (measure_motion(open_motion(path).motion)[error.heading] for error in SHOWN_ERRORS[:1])
     assert shown == pytest.approx(difference["penetration_mm"][0], rel=1e-6)
 
 

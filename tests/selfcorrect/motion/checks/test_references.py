@@ -23,7 +23,7 @@ def stutter(motion: Motion) -> Motion:
 
 FAULTS: dict[str, Callable[[Motion], Motion]] = {
     "stance_height_m": lambda motion: raise_motion(motion, 0.1),
-    "skate_m_s": lambda motion: shift(motion, np.outer(np.arange(len(motion)) / motion.fps, [0.0, 0.0, 0.4])),
+    "slip_m_s": lambda motion: shift(motion, np.outer(np.arange(len(motion)) / motion.fps, [0.0, 0.0, 0.4])),
     "noise_m": lambda motion: shift(motion, np.random.default_rng(0).normal(0.0, 0.02, motion.root_m.shape)),
     "flicker_hz": stutter,
     "first_frame_m": lambda motion: raise_motion(motion, np.maximum(0.2 - 0.1 * np.arange(len(motion)), 0.0)),

@@ -24,7 +24,7 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
-from selfcorrect.motion.measures.skating import measure_skating_m_s
+from selfcorrect.motion.measures.slip import measure_slip
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.figure import pose_figure
 from selfcorrect.motion.pictures.player import PlayerPage
@@ -78,7 +78,7 @@ def test_page_marks_errors_and_stances(motion: Motion) -> None:
     assert (numbers(shown["stands"], "u1") == contacts[:, 0] + 2 * contacts[:, 1]).mean() > 0.95
     errors = physical_errors(MotionBatch.stack([sunk]))
     assert numbers(below["depth"], "<f4").mean() == pytest.approx(errors.penetration_m[0], rel=1e-4)
-    assert below["means"][1] == measure_skating_m_s(sunk, motion)
+    assert below["means"][1] == measure_slip(sunk).per_stance_m
     assert numbers(below["depth"], "<f4").max() > 0.04 > numbers(shown["depth"], "<f4").max()
 
 

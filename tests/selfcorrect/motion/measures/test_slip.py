@@ -1,0 +1,80 @@
+"""Slip is the path of bearing feet from touch-down to lift-off, wherever the motion is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_motions import made_motion, walk_with_stances
+from turned_joints import shift
+
+from selfcorrect.motion.editing.transforms import turn
+from selfcorrect.motion.measures.slip import measure_slip
+from selfcorrect.motion.motion import Motion
+
+
+def slide(motion: Motion, speed_m_s: float, first: int = 0) -> Motion:
+    """Slide along the floor from a frame on."""
+    frames = np.maximum(np.arange(len(motion)) - first, 0)
+    return shift(motion, np.outer(frames / motion.fps * speed_m_s, (0.6, 0.0, 0.8)))
+
+
+@pytest.mark.parametrize("fps", [30.0, 120.0])
+@pytest.mark.parametrize("speed_m_s", [0.1, 0.3, 0.7])
+def test_sliding_stand_slips_by_path(fps: float, speed_m_s: float) -> None:
+    stand = made_motion("idle", fps=fps)
+    assert measure_slip(stand).mean_m_s < 0.01
+    slip = measure_slip(slide(stand, speed_m_s))
+    assert slip.mean_m_s == pytest.approx(speed_m_s, abs=0.01)
+    assert sum(stance.slip_m for stance in slip.stances) == pytest.approx(2 * speed_m_s * stand.seconds, rel=0.1)
+
+
+@settings(max_examples=8, deadline=None)
+@given(place_m=st.tuples(*[st.floats(-50, 50)] * 3), turn_rad=st.floats(-3, 3), speed_m_s=st.floats(0, 1))
+def test_place_and_heading_do_not_matter(place_m: tuple[float, ...], turn_rad: float, speed_m_s: float) -> None:
+    walk, _ = walk_with_stances()
+    slides = slide(walk, speed_m_s, 40)
+    seen = shift(turn(slides, turn_rad), place_m)
+    given_slip, seen_slip = measure_slip(slides), measure_slip(seen)
+    assert len(given_slip.stances) == len(seen_slip.stances)
+    assert seen_slip.figures == pytest.approx(given_slip.figures, rel=1e-4, abs=1e-6)
+
+
+@settings(max_examples=8, deadline=None)
+@given(slower_m_s=st.floats(0, 1.2), added_m_s=st.floats(0.1, 0.5), first=st.integers(5, 20))
+def test_faster_slides_slip_more(walk: Motion, slower_m_s: float, added_m_s: float, first: int) -> None:
+    """Stances do not end where feet slide."""
+    slips = [measure_slip(slide(walk, speed_m_s, first)) for speed_m_s in (slower_m_s, slower_m_s + added_m_s)]
+    assert slips[1].mean_m_s > slips[0].mean_m_s
+
+
+def test_speeds_add_up_to_slip(walk: Motion) -> None:
+    slip = measure_slip(slide(walk, 0.3))
+    total_m = sum(stance.slip_m for stance in slip.stances)
+    assert np.nansum(slip.speeds_m_s) / walk.fps == pytest.approx(total_m)
+    for stance in slip.stances:
+        assert np.isfinite(slip.speeds_m_s[stance.first : stance.last, stance.foot]).all()
+
+
+def test_rolling_feet_hardly_slip(walk: Motion) -> None:
+    assert measure_slip(walk).per_stance_m < 0.03
+
+
+def test_jitter_is_not_slip() -> None:
+    stand = made_motion("idle", fps=120.0)
+    shaken = shift(stand, np.random.default_rng(0).normal(0, 0.002, (len(stand), 3)))
+    assert measure_slip(shaken).mean_m_s < 0.1
+
+
+def test_cut_is_not_slip(walk: Motion) -> None:
+    at_cut = np.arange(len(walk)) >= len(walk) // 2
+    cut = shift(walk, np.outer(at_cut, (2.0, 0.0, 0.0)))
+    assert measure_slip(cut).mean_m_s == pytest.approx(measure_slip(walk).mean_m_s, abs=0.03)
+
+
+def test_footless_body_has_no_stances(walk: Motion) -> None:
+    parts = tuple("" if part.endswith(("ankle", "foot")) else part for part in walk.skeleton.parts)
+    slip = measure_slip(replace(walk, skeleton=replace(walk.skeleton, parts=parts)))
+    assert not slip.stances
+    assert slip.figures == {"slip_m": 0.0, "slip_m_s": 0.0}
