@@ -184,6 +184,7 @@ _DAMAGED_LEARNED = (
         *("uneven", "uneven+floor", "uneven+physics"),
     ),
 )
+_REPETITION = (BASELINE, *_loops(("replace", "augment:1"), "re-encoded", "low-pass", "ground+kinematic", "physics"))
 PROTOCOL_STEPS = {
     64: {"scripts": (5_000, 1_000), "text": (78, 16)},
     128: {"scripts": (10_000, 1_000), "text": (156, 16)},
@@ -298,6 +299,13 @@ PRESET_ROWS = {
             "This loop is fully synthetic. `selfcorrect motion --preset ratios-quick` compares ratios from λ = 0.25 "
             "on, and `--preset split` takes the loss of diversity apart."
         ),
+        has_controls=False,
+    ),
+    "repetition": PresetRow(
+        summary="a registered repetition of the main result, see docs/results/repetition-plan.txt",
+        settings=replace(_small_loop(_REPETITION, generations=10), seeds=16, first_seed=205),
+        cost="about 2 hours, not timed yet, 1 GB",
+        keep="sampling",
         has_controls=False,
     ),
     "split": PresetRow(

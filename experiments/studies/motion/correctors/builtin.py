@@ -23,10 +23,12 @@ from selfcorrect.loop.correctors.contract import (
     random_perturbation,
 )
 from selfcorrect.loop.policy import sampling_labels
+from selfcorrect.motion.body.surface import sole_corners_m
 from selfcorrect.motion.editing.artefacts import jitter_roots, offset_heights, raise_bodies, slide_bodies
 from selfcorrect.motion.editing.transforms import put_on_floor
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.corrector import correct_samples
 from selfcorrect.simulators.pipeline import Pipeline, release_simulator
@@ -119,6 +121,26 @@ def re_encoded(inputs: CorrectorInputs) -> Corrector:
 def floor(inputs: CorrectorInputs) -> Corrector:
     """Make the control that puts the lowest point of each window on the floor."""
     return Reencoder(put_on_floor, inputs.codec, "floor")
+
+
+def ground(inputs: CorrectorInputs) -> Corrector:
+    """Make the control that puts the ground of each window on the floor; before another one, it finds its floor."""
+    return Reencoder(put_ground_on_floor, inputs.codec, "ground")
+
+
+def put_ground_on_floor(batch: MotionBatch) -> MotionBatch:
+    """Move the ground that each motion's standing feet show to y = 0.
+
+    A motion that shows no ground stays where it is.
+    """
+    corners_m = sole_corners_m(batch)
+    soles_m = corners_m.reshape(*corners_m.shape[:2], 2, -1, 3)
+    heights_m = np.zeros(len(batch))
+    for index in range(len(batch)):
+        motion = batch[index]
+        height_m = observe_ground(motion).find_height_below_m(soles_m[index, : len(motion)], lowest=False)
+        heights_m[index] = height_m or 0.0
+    return raise_bodies(batch, -heights_m)
 
 
 @dataclass(frozen=True)

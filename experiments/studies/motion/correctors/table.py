@@ -124,6 +124,14 @@ CORRECTORS = Registry(
             control=True,
         ),
         CorrectorRow(
+            "ground",
+            f"{_BUILT}:ground",
+            "Control: puts the ground that standing feet show on the floor. ground+kinematic is clean-up that finds "
+            "its floor.",
+            knows="none: the height of the floor",
+            control=True,
+        ),
+        CorrectorRow(
             "low-pass",
             f"{_BUILT}:low_pass",
             "Control: a low-pass filter that makes samples as smooth as physics does.",

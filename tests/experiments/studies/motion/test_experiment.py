@@ -123,6 +123,26 @@ def test_seed_is_independent(tmp_path: Path):
     assert (measured[-1][0]["fid_kinematic"][0] != measured[-1][0]["fid_kinematic"][1]).all()
 
 
+@pytest.mark.nightly
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize("preset", ["short", "repetition"])
+def test_published_seed_is_made_again(preset: str, tmp_path: Path):
+    """One command makes any seed of a published comparison, and what it keeps gives its scores again, here in small."""
+    small = ("--generations", "1", *SMALL[4:], "--seeds", "1", "--first-seed", "207", "--wandb", "off")
+    process = run("--preset", preset, *small, "--out", "seed", cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    summary = read_summary(tmp_path / "seed" / "summary.json")
+    (arms,) = summary.arms.values()
+    assert [arm.name for arm in arms] == [arm.key for arm in PRESETS[preset].all_arms]
+    assert summary.made.keys() >= {"date", "processor", "core_hours", "git_commit", "packages"}
+    last = {arm.name: arm.values for arm in arms}
+    again = [kept for kept in rescore_folder(tmp_path / "seed") if kept.generation == 1]
+    assert {kept.arm for kept in again} == set(last)
+    for kept in again:
+        for key, value in kept.scores.items():
+            assert value == pytest.approx(last[kept.arm][key][0, 1]), (kept.arm, key)
+
+
 @pytest.mark.slow
 def test_rows_have_realised_ratios(finished_run: Path):
     for row in rows_of(finished_run):

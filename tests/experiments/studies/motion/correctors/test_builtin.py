@@ -10,7 +10,11 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.studies.motion.correctors import own
 from selfcorrect.experiments.studies.motion.correctors import table as corrector_table
-from selfcorrect.experiments.studies.motion.correctors.builtin import RandomVerifier, SampleCorrector
+from selfcorrect.experiments.studies.motion.correctors.builtin import (
+    RandomVerifier,
+    SampleCorrector,
+    put_ground_on_floor,
+)
 from selfcorrect.experiments.studies.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.studies.motion.correctors.table import CorrectorRow
 from selfcorrect.experiments.studies.motion.presets import PRESETS
@@ -21,9 +25,11 @@ from selfcorrect.loop.models.resampling import Copying
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, run_loop, train_first_generation
 from selfcorrect.loop.store.memory import MemoryStore
+from selfcorrect.motion.editing.artefacts import raise_bodies
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.physical import physical_errors
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.measures.sliding import find_footing
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.progress import silent
 from selfcorrect.runtime.registry import Registry
 from selfcorrect.simulators.presets import find_simulation
@@ -135,6 +141,16 @@ def test_damage_has_stated_size(clips, name: str):
         assert np.allclose(moved_m, moved_m[:, :1], atol=1e-5)
         assert moved_m[:, 0, 1].std() == pytest.approx(0.05, rel=0.3)
         assert np.allclose(moved_m[..., [0, 2]], 0, atol=1e-5)
+
+
+def test_ground_control_finds_floor(clips: dict[str, Motion]):
+    """Walks at any height end at the same one, with their feet near the floor, and nothing else changes."""
+    walk = clips["walk"]
+    heights_m = np.array([-0.3, -0.05, 0.0, 0.05])
+    moved = put_ground_on_floor(raise_bodies(MotionBatch.stack([walk] * 4), heights_m))
+    np.testing.assert_allclose(moved.root_m[1:3], moved.root_m[[0, 0]], atol=1e-6)
+    np.testing.assert_allclose(moved.root_m[..., [0, 2]], np.repeat(walk.root_m[None, :, [0, 2]], 4, axis=0))
+    assert abs(np.median(find_footing(moved).lowest_m)) < 0.01
 
 
 @pytest.mark.slow
