@@ -140,7 +140,8 @@ def test_published_seed_is_made_again(preset: str, tmp_path: Path):
     assert {kept.arm for kept in again} == set(last)
     for kept in again:
         for key, value in kept.scores.items():
-            assert value == pytest.approx(last[kept.arm][key][0, 1]), (kept.arm, key)
+            rounded = last[kept.arm][key][0, 1]  # summaries have four digits
+            assert value == pytest.approx(rounded, rel=1e-3, abs=1e-3, nan_ok=True), (kept.arm, key)
 
 
 @pytest.mark.slow
