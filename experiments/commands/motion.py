@@ -63,7 +63,7 @@ class MotionCommand:
             *("dry_run", "wandb"),
         ),
         groups={
-            "data": ("data", "reference", "real_count", "evaluated_count", "start_from", "labels"),
+            "data": ("data", "reference", "real_count", "evaluated_count", "start_from", "labels", "metric"),
             "model": (
                 *("generator", "denoiser", "representation", "training", "steps", "initial_steps", "sampler", "eta"),
                 *("sampling_steps", "guidance", "temperature", "device"),

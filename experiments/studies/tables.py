@@ -1,4 +1,4 @@
-"""Tables of all reports, and CSV files of tables."""
+"""Tables of all reports, as CSV and LaTeX files, too."""
 
 import csv
 import io
@@ -178,12 +178,13 @@ def loop_cells(curves: ArmCurves) -> list[Cell]:
 
 
 def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
-    """Write each table as CSV below `folder`, and return the files."""
+    """Write each table as CSV and as LaTeX below `folder`, and return the files."""
     (folder / FOLDER).mkdir(exist_ok=True)
     written = []
     for table in tables:
-        written.append(folder / FOLDER / f"{table.id}.csv")
-        write_atomically(written[-1], csv_of(table))
+        for suffix, text in ((".csv", csv_of(table)), (".tex", latex_of(table))):
+            written.append(folder / FOLDER / f"{table.id}{suffix}")
+            write_atomically(written[-1], text)
     return written
 
 
@@ -255,3 +256,53 @@ def csv_of(table: Table) -> str:
         texts = [(cell.value, cell.interval)[: 1 + has] for cell, has in zip(row.cells, bounded, strict=True)]
         writer.writerow([group, row.title, *chain.from_iterable(texts)])
     return text.getvalue()
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "λ": r"$\lambda$",
+    "γ": r"$\gamma$",
+    "∞": r"$\infty$",
+    "−": "$-$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "×": r"$\times$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "·": r"$\cdot$",
+    "…": r"\ldots{}",
+    "³": r"$^3$",
+    "²": r"$^2$",
+    "°": r"$^{\circ}$",
+    "–": "--",
+}
+"""Character → LaTeX. Other characters stay; LaTeX reads UTF-8."""
+
+
+def latex_of(table: Table) -> str:
+    """Return a table as a LaTeX tabular, which needs the package booktabs; intervals stand behind values."""
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        f"\\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        "\\toprule",
+        _latex_row([table.corner, *table.columns]),
+        "\\midrule",
+    ]
+    for row in table.rows:
+        if not row.cells:
+            lines.append(f"\\multicolumn{{{1 + len(table.columns)}}}{{l}}{{\\emph{{{_escape_latex(row.title)}}}}} \\\\")
+            continue
+        cells = [f"{cell.value} ({cell.interval})" if cell.interval else cell.value for cell in row.cells]
+        lines.append(_latex_row([row.title, *cells]))
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(map(_escape_latex, cells)) + " \\\\"
+
+
+def _escape_latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -8,14 +8,23 @@ import numpy as np
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
 from selfcorrect.loop.store.run_folder import REFERENCES_FILE
-from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, TRAINED, added_metrics, find_metric
+from selfcorrect.motion.measures.metrics import (
+    DESCENT,
+    EXPLAINED,
+    FIELD,
+    MEASURED,
+    TRAINED,
+    added_metrics,
+    find_metric,
+    name_metric,
+)
 from selfcorrect.storage.files.strict_json import as_json
 
 from ..arm_curves import MEMORISER, REAL_AGAINST_REAL
 from ..arm_words import describe_arm, describe_treatment
 from ..arms import BASELINE, ArmSettings
 from ..figures import SHARE_CAPTION, looks, opening_curves, share_picture
-from ..outcome import Outcome
+from ..outcome import Outcome, make_metric
 from ..page import (
     Page,
     Section,
@@ -135,7 +144,7 @@ class MotionPage(Page):
             curves_section(outcome, drawn),
             media.clips_section,
             Section("Tables"),
-            table_section("Last generation", LAST_GENERATION_TEXT, all_metrics_table(outcome)),
+            table_section("Last generation", LAST_GENERATION_TEXT, all_metrics_table(outcome, self.experiment)),
             table_section("What each arm was given", BUDGET_TEXT, budgets_table(study, outcome)),
             made_section(outcome.command, {**count_runs(study), **_list_facts(self.experiment, outcome)}),
             notes_section([*NOTES, *notes]),
@@ -213,11 +222,12 @@ def _list_measured_keys(outcome: Outcome) -> set[str]:
     return {key for arms in outcome.curves.values() for curves in arms.values() for key in curves.values}
 
 
-def all_metrics_table(outcome: Outcome) -> Table:
+def all_metrics_table(outcome: Outcome, settings: MotionSettings) -> Table:
     """Tabulate all metrics of all arms at the last generation, with real data on top."""
     evaluated = [*added_metrics(), *map(find_metric, (*DESCENT, *TRAINED)), *FIELD]
     measured = _list_measured_keys(outcome)
     explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
+    evaluated += [make_metric(name_metric(reference)) for reference in settings.metric]
     shown = [metric for metric in (*MEASURED, *evaluated) if metric.key in measured]
     return last_generation_table(outcome, [*shown, *explained])
 

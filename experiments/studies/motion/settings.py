@@ -60,6 +60,7 @@ USUAL = {
     "feasibility_count": FEASIBILITY_COUNT,
     "simulation": "fine",
     "training": "plain",
+    "metric": (),
 }
 """Settings that a config leaves out, with the values in that case: those of runs before there was a choice."""
 SAMPLER_KEY = "sampler"
@@ -110,6 +111,9 @@ class MotionSettings:
     labels: Labels = "data"
     """What conditions the model: data (the labels of the data), or window (a label for each training window, as if
     each had its own caption)."""
+    metric: tuple[str, ...] = ()
+    """Your own metrics, as FILE.py:function or package.module:function: a function of MetricInputs that returns a
+    number, or one for each sample."""
     evaluate_corrected: bool = False
     """Also evaluate samples after correction, against corrected real windows, as users see them who correct a
     model's output."""
@@ -338,7 +342,7 @@ def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     values: dict[str, Any] = {**USUAL, **config}
     arms = {comparison["denoiser"]: arms_from_config(comparison) for comparison in values.pop("comparisons")}
     values.pop(SAMPLER_KEY, None)
-    for name in ("data", "reference", "generator", "start_from"):
+    for name in ("data", "reference", "generator", "start_from", "metric"):
         values[name] = tuple(values.get(name, getattr(MotionSettings, name)))
     return MotionSettings(arms, **values)
 

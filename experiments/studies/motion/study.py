@@ -25,7 +25,7 @@ from selfcorrect.loop.run import Arm, Task
 from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics
+from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics, load_metric
 from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.registry import import_callable
@@ -310,6 +310,8 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
             identities[f"policy {policy!r}"] = identity_of(import_callable(policy, "policy", may_be_class=True))
         else:
             policies.add(policy)
+    for reference in settings.metric:
+        identities[f"metric {reference!r}"] = identity_of(load_metric(reference).measure)
     chosen = ((DENOISERS, denoisers), (REMEDIES, remedies), (POLICIES, policies), (ENGINES, {settings.engine}))
     added = (METRIC_TABLE, [metric.key for metric in added_metrics()])
     for registry, names in (*chosen, added):

@@ -29,7 +29,7 @@ from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
-from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY
+from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY, load_metric
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.supervision import call_fenced
@@ -200,7 +200,8 @@ class MotionParts:
     @cached_property
     def evaluator(self) -> MotionEvaluator:
         """The evaluator that compares with the reference."""
-        return MotionEvaluator.fit(self.data.reference.batch, self.data.reference.labels)
+        evaluator = MotionEvaluator.fit(self.data.reference.batch, self.data.reference.labels)
+        return replace(evaluator, own=tuple(map(load_metric, self.settings.metric)))
 
     def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
         """Return the task of a denoiser's arms."""

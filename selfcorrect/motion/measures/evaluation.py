@@ -1,13 +1,13 @@
 """Realism and diversity of motions relative to real motions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
 from ..motion import MotionBatch
 from .embedding import MotionEmbedding, geometric_features, ground_features, kinematic_features
-from .metrics import MetricInputs, MotionDescription, compute_metrics
+from .metrics import Metric, MetricInputs, MotionDescription, compute_metrics
 from .physical import physical_errors
 
 
@@ -22,6 +22,8 @@ class MotionEvaluator:
     geometric: MotionEmbedding
     ground: MotionEmbedding
     reference: MotionDescription
+    own: tuple[Metric, ...] = field(default=(), kw_only=True)
+    """Further metrics, of a user."""
 
     @classmethod
     def fit(cls, reference: MotionBatch, labels: np.ndarray) -> Self:
@@ -35,9 +37,9 @@ class MotionEvaluator:
         return cls(kinematic, geometric, ground, describe(kinematic, geometric, ground, reference, labels))
 
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Return the `MEASURED` metrics of canonical motions with labels (M,) int64, by key."""
+        """Return the `MEASURED` and own metrics of canonical motions with labels (M,) int64, by key."""
         candidate = describe(self.kinematic, self.geometric, self.ground, batch, labels)
-        return compute_metrics(MetricInputs(self.reference, candidate))
+        return compute_metrics(MetricInputs(self.reference, candidate), self.own)
 
 
 def describe(

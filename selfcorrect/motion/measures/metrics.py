@@ -5,7 +5,7 @@ figures of single motions. A new metric is a function and a row. Functions retur
 converts them to the units that are stored and shown.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isfinite, isnan
@@ -15,7 +15,8 @@ import numpy as np
 
 from ...core.checks import check_choice
 from ...core.errors import SettingError
-from ...runtime.registry import Registry, Row
+from ...runtime.registry import Registry, Row, import_callable
+from ...runtime.supervision import fence
 from ...statistics import ROUNDING, UNMEASURED, Interval, mean_interval
 from ...statistics.frechet import frechet_distance
 from ...statistics.neighbours import neighbour_metrics
@@ -208,10 +209,36 @@ def added_metrics() -> tuple[Metric, ...]:
     return tuple(replace(metric, key=key) for key, metric in added.items() if metric.measure)
 
 
-def compute_metrics(sets: MetricInputs) -> dict[str, float]:
+def load_metric(reference: str) -> Metric:
+    """Return the metric of a user's function of `MetricInputs`, which returns a number or one per candidate (N,).
+
+    The key is the function's name, and neither direction counts as better.
+
+    Args:
+        reference: "FILE.py:function" or "package.module:function".
+
+    Raises:
+        SettingError: There is no such function, or a metric has its name.
+    """
+    measure = import_callable(reference, "metric")
+    key = name_metric(reference)
+    if any(metric.key == key for metric in (*METRICS, *added_metrics())):
+        raise SettingError(f"metric {reference!r}: there is a metric {key} already; rename the function")
+    return Metric(key, key.replace("_", " "), "", "neutral", 3, bounds=(-inf, inf), measure=measure)
+
+
+def name_metric(reference: str) -> str:
+    """Return the key of a user's metric, the name of its function."""
+    return reference.rpartition(":")[2]
+
+
+def compute_metrics(sets: MetricInputs, own: Sequence[Metric] = ()) -> dict[str, float]:
     """Compute the metrics of loops by key, in the units shown.
 
     A metric with one value per candidate is averaged.
+
+    Args:
+        own: Further metrics, of a user.
     """
     means = {}
     for metric in (*MEASURED, *added_metrics()):
@@ -222,6 +249,11 @@ def compute_metrics(sets: MetricInputs) -> dict[str, float]:
             if METRIC_TABLE.is_added(metric.key):
                 _check_mean(metric, mean)
         means[metric.key] = mean
+    for metric in own:
+        assert metric.measure is not None
+        with fence(f"metric {metric.key!r}"):
+            means[metric.key] = _average_answer(metric, metric.measure(sets), len(sets.candidate.motions))
+            _check_mean(metric, means[metric.key])
     return means
 
 

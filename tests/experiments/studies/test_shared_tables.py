@@ -21,6 +21,7 @@ from selfcorrect.experiments.studies.tables import (
     csv_of,
     fit_screen,
     format_text,
+    latex_of,
     loop_cells,
 )
 
@@ -42,6 +43,21 @@ def test_csv_has_groups_and_intervals() -> None:
         ["group", "Arm", "Recall (%)", "Recall (%), 95 %", "Distance"],
         ["λ = 1", "a_b & c", "0.40", "0.30 … 0.50", "∞"],
         ["λ = 1", '"d", e', "1", "", "2"],
+    ]
+
+
+def test_latex_is_escaped() -> None:
+    rows = [line for line in latex_of(TABLE).splitlines() if not line.startswith("%")]
+    assert rows == [
+        r"\begin{tabular}{lrr}",
+        r"\toprule",
+        r"Arm & Recall (\%) & Distance \\",
+        r"\midrule",
+        r"\multicolumn{3}{l}{\emph{$\lambda$ = 1}} \\",
+        r"a\_b \& c & 0.40 (0.30 \ldots{} 0.50) & $\infty$ \\",
+        r'"d", e & 1 & 2 \\',
+        r"\bottomrule",
+        r"\end{tabular}",
     ]
 
 
