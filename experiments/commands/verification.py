@@ -3,22 +3,32 @@
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.loop.store.origin import BELONGS_TO, FIRST_FOLDER, LATEST, ORIGIN, PUT_BACK, describe_wrong_place
 from selfcorrect.loop.store.run_folder import (
     CONFIG,
     ENVIRONMENT,
     FEASIBILITY_FILE,
     IDENTITIES_FILE,
+    PARTS_FILE,
     REFERENCES_FILE,
     SUMMARY_FILE,
 )
-from selfcorrect.storage.files.digests import DIGESTS, NO_CHECKSUM, SUMS, check_listing, describe_damage, has_digest
+from selfcorrect.storage.files.digests import (
+    DIGESTS,
+    NO_CHECKSUM,
+    SUMS,
+    check_listing,
+    describe_damage,
+    has_digest,
+    read_with_digest,
+)
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import Place, is_address
@@ -29,6 +39,9 @@ from .correct.file_result import read_record
 
 _OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, SUMMARY_FILE, REPORT)
 """Names of JSON files of this package that contain their digest."""
+
+_GENERATIONS = "generations"
+"""Kind of the listings of generations."""
 
 FileCheck: TypeAlias = tuple[str, str, str]
 """Path of a file, its fault ("" for none), and its kind in the summary ("" for other files)."""
@@ -44,6 +57,8 @@ class Verification:
     damage: tuple[str, ...]
     unread: tuple[str, ...]
     """Files without a digest."""
+    unplaced: tuple[str, ...] = ()
+    """Generations of an older version, which do not record the arm and seed to which they belong."""
 
     @property
     def summary(self) -> str:
@@ -51,6 +66,9 @@ class Verification:
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
         damaged = len(self.damage) or "none"
         lines = [f"{self.files} files looked at{f' ({counts})' if counts else ''}; {damaged} of them damaged"]
+        if self.unplaced:
+            count = count_noun(len(self.unplaced), "generation")
+            lines.append(f"{count} of an older version: whether they are in the right folder was not checked")
         if self.unread:
             lines += ["not checked, because no digest is recorded:", *self._list_unread()]
         return "\n".join(lines)
@@ -76,6 +94,7 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
     folder = Path(address)
     paths = sorted(path for path in _files_below(folder) if path.name != LOCK)
     checks = [*_check_generations(folder), *(check for path in paths for check in _check_file(path))]
+    checks += _check_places(folder, paths)
     if not checks:
         raise InputError(f"{shown_as or folder}: no run, corrected motions or shards found: no file has a digest")
     faults: dict[str, str] = {}
@@ -83,7 +102,9 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
         faults[path] = faults.get(path) or fault
     counts = Counter(kind for _, _, kind in checks if kind)
     unread = tuple(path.relative_to(folder).as_posix() for path in paths if str(path) not in faults)
-    return Verification(len(faults), dict(counts), tuple(filter(None, faults.values())), unread)
+    unplaced = tuple(path for path, _, kind in checks if kind == _GENERATIONS and not _has_origin(Path(path)))
+    damage = tuple(dict.fromkeys(filter(None, faults.values())))
+    return Verification(len(faults), dict(counts), damage, unread, unplaced)
 
 
 def _wandb_folder(name: str) -> str:
@@ -100,17 +121,64 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _check_generations(folder: Path) -> Iterator[FileCheck]:
-    runs = sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()})
+    folders = {path.parent for path in folder.rglob("generation-*") if path.is_dir()}
+    runs = sorted(folders | {path.parent for path in folder.rglob(LATEST)})
     if not runs:
         return
-    from selfcorrect.loop.store.folder_store import find_missing, generation_folders
-    from selfcorrect.loop.store.generation_files import check_generation_files
+    from selfcorrect.loop.store.folder_store import FolderReader, find_missing, find_other_latest, generation_folders
+    from selfcorrect.loop.store.generation_files import TIMINGS_FILE, check_generation_files
 
     for run in runs:
-        for _, generation in generation_folders(run):
+        first = FolderReader(run.parent / FIRST_FOLDER)
+        has_first = first.latest == 0
+        reader = FolderReader(run, first=first if has_first else None)
+        if not has_first and reader.latest > 0 and run != folder and reader.continues_another:
+            yield str(first.folder), f"{first.folder} is missing", ""
+        for number, generation in generation_folders(run):
             yield from ((str(path), fault, "") for path, fault in check_generation_files(generation))
-            yield str(generation / DIGESTS), "", "generations"
+            yield str(generation / DIGESTS), "", _GENERATIONS
+            try:
+                reader.timings(number)
+            except DamagedError as error:
+                yield str(generation / TIMINGS_FILE), str(error), ""
         yield from ((str(path), f"{path} is missing", "") for path in find_missing(run).values())
+        yield from ((str(run / LATEST), fault, "") for fault in find_other_latest(run).values())
+
+
+def _has_origin(listing: Path) -> bool:
+    try:
+        return ORIGIN in read_with_digest(listing)
+    except DamagedError:
+        return True  # which is said already
+
+
+def _check_places(folder: Path, paths: Sequence[Path]) -> Iterator[FileCheck]:
+    """Yield faults of generations and measurements that are not where they belong, and of parts that are missing."""
+    study_of: dict[Path, tuple[str, Path]] = {}
+    for path in paths:
+        if path.suffix != ".json" or not path.is_file() or not has_digest(read_bytes(path)):
+            continue
+        try:
+            if path.name == PARTS_FILE:
+                from ..studies.parts import find_lost_parts
+
+                yield from ((str(path), fault, "") for fault in find_lost_parts(path.parent)[:LISTED])
+            values = read_with_digest(path)
+        except DamagedError:
+            continue
+        owner = values if path.name == ORIGIN else values.get(BELONGS_TO)
+        if not isinstance(owner, dict) or not owner.get("place"):
+            continue
+        place = PurePosixPath(owner["place"])
+        if path.name == ORIGIN:
+            place = place / path.parent.name / ORIGIN
+        if fault := describe_wrong_place(path, str(place), folder):
+            yield str(path), fault, ""
+            continue
+        root = Path(*path.parts[: -len(place.parts)])
+        study, example = study_of.setdefault(root, (owner["study"], path))
+        if study != owner["study"]:
+            yield str(path), f"{path} belongs to a run with other settings than {example}; {PUT_BACK}", ""
 
 
 def _check_file(path: Path) -> Iterator[FileCheck]:
@@ -135,6 +203,8 @@ def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
         return
     yield str(path), "", "corrected motions"
     task = FileTask(Path(result.source), result.name, out)
+    if task.record != path:
+        yield str(path), f"{path} is the record of {result.name}; {PUT_BACK}", ""
     if result.state.output_hash:
         yield str(task.target), describe_damage(task.target, result.state.output_hash), ""
 

@@ -17,8 +17,9 @@ from .command_line.inputs import must_exist
 class VerifyCommand:
     """Find damaged files in a run, in corrected motions or in shards, by the digests that were recorded with them.
 
-    Changes nothing, and names files without a digest. `motion --repair` makes damaged generations again. `correct`
-    corrects motions again after you have moved the damaged files away.
+    Changes nothing, and names files without a digest. Parts of a run that are missing or in the wrong folder count as
+    damaged. `motion --repair` makes damaged generations again. `correct` corrects motions again after you have moved
+    the damaged files away.
 
     Exit code 0: all files that have a digest are as they were written. 1: some are damaged.
     """

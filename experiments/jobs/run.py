@@ -107,6 +107,7 @@ def run_jobs(
     unit: str = "gen",
     folder: Path | None = None,
     observe: Show = lambda event: None,
+    record: Callable[[str, Machine], object] = lambda name, machine: None,
     each_alone: bool = False,
 ) -> dict[str, Machine]:
     """Run all jobs in the order of their dependencies.
@@ -120,6 +121,7 @@ def run_jobs(
         unit: Unit of the overall progress bar.
         folder: Folder into which all jobs write, and which other machines must reach.
         observe: Called with the progress of all jobs, from any thread.
+        record: Called with the name and the machine of each job that had something to do, as soon as it ends.
         each_alone: Whether a failed job ends only the jobs that depend on it.
 
     Returns:
@@ -144,7 +146,7 @@ def run_jobs(
             observe(event)
 
         with start(where, folder, show) as submit:
-            return _Schedule(jobs, submit, RUNNERS.row(where.chosen), where.workers, bars, each_alone).run()
+            return _Schedule(jobs, submit, RUNNERS.row(where.chosen), where.workers, bars, record, each_alone).run()
 
 
 def require_runner(where: Where) -> None:
@@ -206,8 +208,16 @@ class _Schedule:
     """The waiting, running and failed jobs."""
 
     def __init__(
-        self, jobs: Sequence[Job], submit: Submit, runner: RunnerRow, workers: int, bars: Bars, each_alone: bool
+        self,
+        jobs: Sequence[Job],
+        submit: Submit,
+        runner: RunnerRow,
+        workers: int,
+        bars: Bars,
+        record: Callable[[str, Machine], object],
+        each_alone: bool,
     ) -> None:
+        self._record = record
         self._jobs = {job.name: job for job in jobs}
         assert len(self._jobs) == len(jobs), "job names must be unique"
         assert all(name in self._jobs for job in jobs for name in job.after), "a job waits for no job"
@@ -247,6 +257,7 @@ class _Schedule:
         else:
             if machine is not None:
                 self._machines[name] = machine
+                self._record(name, machine)
             self._bars.finish(name)
             self._graph.done(name)
 

@@ -4,9 +4,11 @@ Their generations take milliseconds, so committing one would take longer than do
 """
 
 from pathlib import Path
+from typing import Any
 
 from selfcorrect.core.errors import DamagedError
 from selfcorrect.loop.store.memory import MemoryStore
+from selfcorrect.loop.store.origin import BELONGS_TO, Owner
 from selfcorrect.loop.store.protocol import Generation
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
@@ -18,14 +20,17 @@ MEASURED_FILE = "measured.json"
 class MeasuredStore(MemoryStore):
     """Generations in memory; once all are done, a file keeps what was measured of them."""
 
-    def __init__(self, path: Path, generations: int) -> None:
+    def __init__(self, path: Path, generations: int, owner: Owner) -> None:
         super().__init__()
         self._path = path
         self._length = generations
+        self._owner = owner
         try:
-            content = read_with_digest(path) if path.exists() else {"generations": []}
+            content: dict[str, Any] = read_with_digest(path) if path.exists() else {"generations": []}
         except DamagedError:
             return  # it is done again
+        if owner.describe_conflict(content.get(BELONGS_TO, {})):
+            return
         if len(content["generations"]) == generations:
             for number, metrics in enumerate(from_json(content["generations"]), start=1):
                 self.commit(Generation(number, {}, None, metrics, {}))
@@ -36,4 +41,7 @@ class MeasuredStore(MemoryStore):
         metrics = [self.metrics(number) for number in numbers]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with explain_write_error(self._path.parent):
-            write_with_digest(self._path, {"generations": to_json(metrics)})
+            write_with_digest(self._path, {BELONGS_TO: self._owner.to_json(), "generations": to_json(metrics)})
+
+    def check_complete(self) -> None:
+        """Do nothing: what is missing, damaged or of another arm is done again."""

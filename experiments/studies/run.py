@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from selfcorrect.core.checks import count_noun
-from selfcorrect.core.errors import InUseError, JobsError, RunFolderError
+from selfcorrect.core.errors import DamagedError, InUseError, JobsError, RunFolderError
 from selfcorrect.loop.store.run_folder import IDENTITIES_FILE, claim_folder
 from selfcorrect.loop.store.tracking import MetricRow, WandbLog
 from selfcorrect.loop.store.wandb_options import OFF, WandbOptions
 from selfcorrect.runtime.bugs import describe_in_a_line
+from selfcorrect.runtime.machine import Machine
 
 from ..jobs.identities import IdentityFile
 from ..jobs.machines import record_machines
@@ -24,6 +25,7 @@ from ..jobs.run import Job, require_runner, run_jobs, summarise_names, use_one_t
 from ..jobs.where import Where
 from .arms import ArmSettings
 from .page import Page
+from .parts import find_lost_parts
 from .study import SeedRun, Study, jobs_of, run_arm, run_first_generation
 from .study_report import REPORT, Comparison, RunningReport, write_report
 from .study_rows import make_rows
@@ -67,6 +69,8 @@ def run_study(
     with claim_folder(folder, study.config, study.extends), WandbLog(folder, wandb) as log:
         ledger.record(study.code, accept_changed=accept_changed)
         study.check_folder(folder, accept_changed=accept_changed)
+        if study.keep != "measured" and not study.repair and (lost := find_lost_parts(folder)):
+            raise DamagedError(f"{lost[0]}; put it back, or --repair runs it again")
         arms = {job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm}
         running_report = RunningReport(study, page, folder, command)
         observer = _Observer(study, observe)
@@ -79,6 +83,9 @@ def run_study(
                 log_arm(log, study, *arms[event.job], last=is_last)
                 observer(*arms[event.job], event.done)
 
+        def record(name: str, machine: Machine) -> None:
+            record_machines(folder, {name: machine})
+
         if kept:
             print(
                 f"Open {folder / REPORT} to watch the run; it shows each generation as soon as it is done.",
@@ -86,9 +93,8 @@ def run_study(
             )
         failed: Mapping[str, Exception] = {}
         try:
-            record_machines(folder, run_jobs(jobs, where, study.name, folder=folder, observe=show, each_alone=True))
+            run_jobs(jobs, where, study.name, folder=folder, observe=show, record=record, each_alone=True)
         except JobsError as error:
-            record_machines(folder, error.machines)
             failed = _require_some(jobs, error)
         for run, arm in arms.values():  # what events did not report in time
             log_arm(log, study, run, arm, last=True)

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from selfcorrect.core.errors import RunFolderError
+from selfcorrect.core.errors import DamagedError, RunFolderError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.loop.store.folder_store import FolderReader, FolderStore
-from selfcorrect.loop.store.protocol import Generation, Record
+from selfcorrect.loop.store.origin import BELONGS_TO, FIRST_FOLDER, PUT_BACK, Owner, digest_settings
+from selfcorrect.loop.store.protocol import Generation
 from selfcorrect.loop.store.run_folder import IDENTITIES_FILE
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress
@@ -52,6 +53,8 @@ class SeedRun:
     """Root stream if not the seed's."""
     own_folder: str = ""
     """Folder of the task below the root if not the task's name."""
+    study: str = ""
+    """Digest of the study's settings, which stored parts record; "" if it is not known."""
 
     @property
     def stream(self) -> Stream:
@@ -66,7 +69,7 @@ class SeedRun:
     @property
     def first_folder(self) -> Path:
         """Folder of the generation 0 of all arms."""
-        return self.folder / "first-generation"
+        return self.folder / FIRST_FOLDER
 
     @property
     def data_folder(self) -> Path:
@@ -76,6 +79,20 @@ class SeedRun:
     def arm_folder(self, arm: ArmSettings) -> Path:
         """Return the folder of an arm's other generations."""
         return self.folder / folder_name(arm.key)
+
+    def own(self, path: Path, arm: ArmSettings | None = None) -> Owner:
+        """Return what a path below the run folder belongs to; without an arm, to what all arms share."""
+        key = "" if arm is None else arm.key
+        return Owner(self.task, key, self.seed, self.study, path.relative_to(self.root).as_posix())
+
+    def first(self) -> FolderReader:
+        """Return a reader of generation 0."""
+        return FolderReader(self.first_folder, self.own(self.first_folder))
+
+    def generations(self, arm: ArmSettings) -> FolderReader:
+        """Return a reader of an arm's other generations."""
+        folder = self.arm_folder(arm)
+        return FolderReader(folder, self.own(folder, arm), self.first())
 
 
 TaskType = TypeVar("TaskType", bound=Task)
@@ -140,6 +157,36 @@ class Measure(ABC, Generic[TaskType]):
             return run.arm_folder(arm) / self.file
         return (run.data_folder if self.when == "seed" else run.folder) / self.file
 
+    def write(self, run: SeedRun, arm: ArmSettings | None, values: Mapping[str, object]) -> None:
+        """Write the result with what it belongs to."""
+        path = self.path(run, arm)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_with_digest(path, {BELONGS_TO: self._own(run, arm).to_json(), **values})
+
+    def read(self, run: SeedRun, arm: ArmSettings | None = None) -> dict[str, Any]:
+        """Read the result.
+
+        Returns:
+            The result; empty if there is no file.
+
+        Raises:
+            DamagedError: The file is damaged, or belongs to another arm, seed or run.
+        """
+        path = self.path(run, arm)
+        if not path.exists():
+            return {}
+        values = read_with_digest(path)
+        recorded = values.pop(BELONGS_TO, None)
+        if recorded is None:  # of an older version
+            return values
+        if conflict := self._own(run, arm).describe_conflict(recorded):
+            raise DamagedError(f"{path} {conflict}; {PUT_BACK}")
+        return values
+
+    def _own(self, run: SeedRun, arm: ArmSettings | None) -> Owner:
+        owner = run.own(self.path(run, arm), arm)
+        return replace(owner, task="") if self.when == "seed" else owner
+
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
@@ -175,9 +222,15 @@ class Study:
     def check_folder(self, root: Path, *, accept_changed: bool) -> None:
         """Raise RunFolderError if a run folder has results that this study would leave out."""
 
+    @property
+    def fixed(self) -> Mapping[str, object]:
+        """The part of the config that stays when a study is extended."""
+        return self.config
+
     def runs(self, root: Path) -> list[SeedRun]:
         """Return all tasks and seeds below a run folder."""
-        return [replace(run, root=root) for run in self.seeds]
+        digest = digest_settings(self.fixed)
+        return [replace(run, root=root, study=digest) for run in self.seeds]
 
     def arms(self, task: str) -> list[ArmSettings]:
         """Return the arms of a task."""
@@ -196,6 +249,10 @@ class Study:
             titles[key] = task.title if key in task.title or not task.title else f"{task.title} ({key})"
         return titles
 
+    def measure(self, file: str) -> Measure[Any]:
+        """Return the measurement with a file."""
+        return next(measure for measure in self.measures if measure.file == file)
+
     def is_done(self, run: SeedRun, arm: ArmSettings | None = None) -> bool:
         """Return True if an arm, by default generation 0, is done and needs no preparation."""
         if self.keep != "measured":
@@ -203,13 +260,14 @@ class Study:
         if arm is not None:
             return self.latest(run, arm) > 0
         files = [measure.path(run) for measure in self.measures if measure.when == "first"]
-        return FolderReader(run.first_folder).latest >= 0 and all(path.exists() for path in files)
+        return run.first().latest >= 0 and all(path.exists() for path in files)
 
-    def record(self, run: SeedRun, arm: ArmSettings) -> Record:
+    def record(self, run: SeedRun, arm: ArmSettings) -> FolderReader | MeasuredStore:
         """Return the generations of an arm that are committed."""
         if self.keep == "measured":
-            return MeasuredStore(run.arm_folder(arm) / MEASURED_FILE, self.tasks[run.task].generations)
-        return FolderReader(run.arm_folder(arm))
+            path = run.arm_folder(arm) / MEASURED_FILE
+            return MeasuredStore(path, self.tasks[run.task].generations, run.own(path, arm))
+        return run.generations(arm)
 
     def latest(self, run: SeedRun, arm: ArmSettings) -> int:
         """Return an arm's last committed generation, −1 for none."""
@@ -268,7 +326,8 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
     data = study_task.identify_data(run, task)
     IdentityFile(run.folder / IDENTITIES_FILE).record(data, accept_changed=accept_changed)
     config = study_task.describe(run, None, task, None)
-    with FolderStore(run.first_folder, config, keep_models=False, repair=study.repair) as store:
+    owner = run.own(run.first_folder)
+    with FolderStore(run.first_folder, config, keep_models=False, repair=study.repair, owner=owner) as store:
         if store.latest < 0:
             train_first_generation(task, store, run.stream)
         else:
@@ -299,15 +358,15 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
             values = measure.measure(run, arm, replace(loop_task, model=model), progress)
             results[measure.file] += [values] if values else []
 
-    first = FolderReader(run.first_folder)
+    first = run.first()
     if is_measured:
         _report_earlier(progress, 0, length)
-        measured = MeasuredStore(run.arm_folder(arm) / MEASURED_FILE, loop_arm.generations)
+        path = run.arm_folder(arm) / MEASURED_FILE
+        measured = MeasuredStore(path, loop_arm.generations, run.own(path, arm))
         run_loop(loop_task, loop_arm, measured, first, run.stream, observe)
-        run.arm_folder(arm).mkdir(parents=True, exist_ok=True)
-        for file, values in results.items():
-            if values:
-                write_with_digest(run.arm_folder(arm) / file, {"generations": values})
+        for measure in rows:
+            if values := results[measure.file]:
+                measure.write(run, arm, {"generations": values})
         measured.write()
         return
     config = study_task.describe(run, arm, task, loop_arm)
@@ -318,6 +377,8 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
         keep_models=study.keep == "all",
         keep_samples=not keeps_sampler or reads_past(loop_arm.policy),
         repair=study.repair,
+        owner=run.own(run.arm_folder(arm), arm),
+        first=first,
     ) as store:
         _require_kept(store, loop_arm)
         _report_earlier(progress, store.latest, length)
@@ -349,16 +410,14 @@ def write_measure(
         task: The task of the seed, None if it is not made yet.
 
     Raises:
-        DamagedError: The file is damaged.
+        DamagedError: The file is damaged, or belongs elsewhere.
     """
-    path = measure.path(run, arm)
     of_generation = {} if arm is None else {"generation": study.tasks[run.task].generations}
-    if path.exists() and not study.repair and of_generation.items() <= read_with_digest(path).items():
+    if measure.path(run, arm).exists() and not study.repair and of_generation.items() <= measure.read(run, arm).items():
         return
     measured_task = study.tasks[run.task].make_task(run, progress) if task is None else task
     values = measure.measure(run, arm, measured_task, progress)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_with_digest(path, {**of_generation, **values})
+    measure.write(run, arm, {**of_generation, **values})
 
 
 def _report_earlier(progress: Progress, latest: int, length: int) -> None:

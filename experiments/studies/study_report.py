@@ -11,21 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.run_folder import SUMMARY_FILE
 from selfcorrect.loop.store.tracking import write_json_lines
 from selfcorrect.runtime.software import describe_environment
 from selfcorrect.storage.files.digests import check_listing, find_listing, write_listing
 from selfcorrect.storage.files.writing import write_atomically
 
-from ..jobs.machines import count_machines, describe_mixture, read_machines
+from ..jobs.machines import count_machines, describe_mixture, read_machines, record_machines
 from .arm_curves import ArmCurves
 from .arms import ArmSettings
 from .effects import tabulate_effects
 from .figures import curve_grid
 from .outcome import Outcome, make_metric
 from .page import Page, Section, made_section, render_page
-from .study import Study
+from .parts import write_parts
+from .study import Study, jobs_of, run_arm, run_first_generation
 from .study_rows import collect_arm, collect_curves, list_measured, make_rows
 from .summary import Summary, machine, write_summary
 from .tables import MARKS_LEGEND, Table, format_text, write_tables
@@ -95,6 +95,7 @@ def write_report(
     curves = collect_curves(study, runs)
     measured = Outcome(curves, titles=study.titles, gaps=failed, folder=folder, command=command, seconds=seconds)
     outcome = page.judge(study, measured)
+    _record_machines_of_generations(study, folder)
     machines = [machine for of_job in read_machines(folder).values() for machine in of_job]
     if mixture := describe_mixture(machines):
         outcome = replace(outcome, remarks=(*outcome.remarks, mixture))
@@ -111,6 +112,7 @@ def write_report(
     written = [*files, *(file for section in sections for file in section.files)]
     for path in earlier_media - {*written}:  # of a study that was extended since
         path.unlink(missing_ok=True)
+    write_parts(study, folder)
     write_listing(folder, written)
     gaps = (*outcome.gaps, *(section.gap for section in sections if section.gap))
     answers = [line for section in sections if section.style == "answer" for line in section.text.splitlines()]
@@ -123,6 +125,21 @@ def write_report(
         differences=tabulate_effects(effect for effects in outcome.effects for effect in effects),
         final=page.list_final(outcome),
     )
+
+
+def _record_machines_of_generations(study: Study, folder: Path) -> None:
+    """Record the machines of all generations, also of jobs that were killed before they ended."""
+    recorded = read_machines(folder)
+    for job in jobs_of(study, folder):
+        if job.function is run_first_generation:
+            reader = job.arguments[1].first()
+        elif job.function is run_arm and study.keep != "measured":
+            reader = job.arguments[1].generations(job.arguments[2])
+        else:
+            continue
+        for used in reader.list_machines():
+            if used not in recorded.get(job.name, ()):
+                record_machines(folder, {job.name: used})
 
 
 def _write_figures(folder: Path, sections: Sequence[Section]) -> list[Path]:
@@ -197,7 +214,7 @@ def _write_running_report(study: Study, page: Page, folder: Path, command: str) 
     for task, curves in curves_by_task.items():
         task_runs = [run for run in runs if run.task == task]
         for arm in study.arms(task):
-            reached = [max(study.latest(run, arm), FolderReader(run.first_folder).latest) for run in task_runs]
+            reached = [max(study.latest(run, arm), run.first().latest) for run in task_runs]
             done_count += sum(min(max(generation, 0), study.tasks[task].generations) for generation in reached)
             if max(reached) >= 0:
                 furthest = [run for run, latest in zip(task_runs, reached, strict=True) if latest == max(reached)]

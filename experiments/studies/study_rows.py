@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.core.errors import DamagedError
 from selfcorrect.loop.store.tracking import list_metrics
-from selfcorrect.storage.files.digests import read_with_digest
 
 from .arm_curves import ArmCurves
 from .arm_words import describe_policy, describe_treatment, list_axes
@@ -18,20 +17,27 @@ from .study import SeedRun, Study
 
 def list_measured(study: Study, root: Path) -> list[str]:
     """List what generation 0 measured, in the evaluation's order; empty before there is a generation 0."""
-    firsts = [FolderReader(run.first_folder) for run in study.runs(root)]
+    firsts = [run.first() for run in study.runs(root)]
     return [*next((first.metrics(0) for first in firsts if first.latest >= 0), ())]
 
 
 def make_rows(study: Study, run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:
     """Make a row per committed generation, with arm, seed and metrics (of replicates the mean).
 
-    There are no rows if generation 0 is missing, on which the others rest. All arms share generation 0, whose seconds
-    only the first arm has, so that seconds can be summed.
+    There are no rows before generation 0, on which the others rest. All arms share generation 0, whose seconds only the
+    first arm has, so that seconds can be summed.
+
+    Raises:
+        DamagedError: A generation is damaged, missing, or belongs to another arm, seed or run.
     """
-    first = FolderReader(run.first_folder)
-    if first.latest < 0:
-        return []
+    first = run.first()
     record = study.record(run, arm)
+    for reader in (first, record):
+        reader.check_complete()
+    if first.latest < 0:
+        if record.latest > 0:
+            raise DamagedError(f"{first.folder} is missing")
+        return []
     figures = _read_figures(study, run, arm)
     who = {study.task_word: run.task, "arm": arm.key, "seed": run.seed}
     rows = []
@@ -52,18 +58,15 @@ def _read_figures(study: Study, run: SeedRun, arm: ArmSettings) -> dict[int, dic
     """Read figures measured beside the loop, as generation → figures."""
     figures: dict[int, dict[str, Any]] = {}
     for measure in study.measures:
-        path = measure.path(run, arm)
-        if measure.when == "arm" and path.is_file():
-            content = read_with_digest(path)
+        if measure.when == "arm" and (content := measure.read(run, arm)):
             figures.setdefault(content.pop("generation"), {}).update(content)
     return figures
 
 
 def read_measures(study: Study, file: str, task: str, root: Path) -> list[dict[str, Any]]:
     """Read a `Measure`'s result for each seed of a task; a seed without the file has none."""
-    measure = next(measure for measure in study.measures if measure.file == file)
-    paths = [measure.path(run) for run in study.runs(root) if run.task == task]
-    return [read_with_digest(path) if path.exists() else {} for path in paths]
+    measure = study.measure(file)
+    return [measure.read(run) for run in study.runs(root) if run.task == task]
 
 
 def collect_curves(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[ArmSettings, ArmCurves]]:
@@ -71,7 +74,7 @@ def collect_curves(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[ArmS
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {}
     for task in dict.fromkeys(run.task for run in runs):
         task_runs = [run for run in runs if run.task == task]
-        if any(FolderReader(run.first_folder).latest >= 0 for run in task_runs):
+        if any(run.first().latest >= 0 for run in task_runs):
             curves_by_task[task] = {arm: collect_arm(study, arm, task_runs) for arm in study.arms(task)}
     return curves_by_task
 

@@ -76,6 +76,8 @@ class ComparisonOptions(RunnerChoice, WandbOptions):
     the aim. Only qualities named here are compared."""
     title: str = ""
     """Title of the report."""
+    repair: bool = False
+    """Run damaged, missing and misplaced generations again."""
     accept_changed: bool = False
     """Resume although code or data changed since the run began. The run folder records both versions."""
     primary: str = ""

@@ -19,7 +19,6 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.calibration import calibrate_sampler
 from selfcorrect.loop.models.resampling import RealDraws
 from selfcorrect.loop.run import Arm, Candidate, Task
-from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.loop.trial import try_correction, try_model
 from selfcorrect.runtime import global_generators
@@ -97,6 +96,7 @@ def compare(
         tasks=study_tasks,
         seeds=seed_runs(first, options.first_seed, options.seeds),
         config={"comparison": 1, "tasks": [*first]},
+        repair=options.repair,
         code=inputs.identities(first),
         measures=[
             RealScores("scores of real data", "first", REAL_SCORES_FILE),
@@ -265,7 +265,7 @@ class Calibration(Measure[Task]):
             return {}
         try:
             with global_generators.use_seed(stream.seed):
-                model = task.model.load_state(FolderReader(run.first_folder).state(0))
+                model = task.model.load_state(run.first().state(0))
                 calibration = calibrate_sampler(model, task.real, stream, draws=1)
         except Exception:  # values of users may be of any shape; the figures are not worth the run
             return {}

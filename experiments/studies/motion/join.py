@@ -8,18 +8,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import DamagedError, InputError, SettingError
+from selfcorrect.loop.store.generation_files import METRICS_FILE
+from selfcorrect.loop.store.origin import LATEST, read_origin
 from selfcorrect.loop.store.run_folder import CONFIG, ENVIRONMENT, IDENTITIES_FILE, claim_folder, config_differences
-from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
-from selfcorrect.storage.files.locks import FolderLock
+from selfcorrect.storage.files.digests import DIGESTS, compute_file_digest, read_with_digest, write_with_digest
+from selfcorrect.storage.files.locks import LOCK, FolderLock
 from selfcorrect.storage.files.writing import explain_write_error
 
 from ...jobs.machines import read_machines, record_machines
+from ..parts import find_lost_parts
 from ..study_report import Comparison, write_report
 from .motion_page import make_motion_page
 from .settings import MotionSettings, extends, settings_from_config
 from .study import make_motion_study, motion_runs
 
+GENERATION = "generation-"
+_OF_THE_STORE = (LOCK, LATEST, CONFIG, ENVIRONMENT, IDENTITIES_FILE)
 _COPYING = ".joining"
 """Ending of a folder that is being copied."""
 
@@ -37,7 +42,9 @@ def join_runs(parts: Sequence[Path], out: Path) -> tuple[Comparison, list[str]]:
     Raises:
         InputError: A part is not such a run.
         InUseError: A part, or the folder, is in use.
-        SettingError: The parts differ in more than the seeds, or their seeds do not follow each other.
+        DamagedError: A part lacks generations, or has those of another arm, seed or run.
+        SettingError: The parts differ in more than the seeds, their seeds do not follow each other, or a part changed
+            after it was joined.
     """
     configs = {part: _read_config(part) for part in parts}
     ordered = sorted(parts, key=lambda part: configs[part]["first_seed"])
@@ -47,7 +54,9 @@ def join_runs(parts: Sequence[Path], out: Path) -> tuple[Comparison, list[str]]:
     with claim_folder(out, study.config, extends), explain_write_error(out):
         for part in ordered:
             with FolderLock(part):
-                _copy_seeds(part, settings_from_config(configs[part]), out)
+                own_settings = settings_from_config(configs[part])
+                _check_part(part, own_settings)
+                _copy_seeds(part, own_settings, out)
         command = shlex.join(["selfcorrect", "join", *map(str, parts), "--out", str(out)])
         comparison = write_report(study, make_motion_page(settings), out, command=command)
     return comparison, remarks
@@ -94,12 +103,55 @@ def _check_software(parts: Sequence[Path]) -> list[str]:
     return remarks
 
 
+def _check_part(part: Path, settings: MotionSettings) -> None:
+    """Raise DamagedError if a part lacks generations, or has those of another arm, seed or run."""
+    for fault in find_lost_parts(part):
+        raise DamagedError(fault)
+    for run in motion_runs(settings, part):
+        run.first().check_complete()
+        for arm in settings.arms[run.task]:
+            run.generations(arm).check_complete()
+
+
+def _check_copy(source: Path, target: Path) -> None:
+    """Raise SettingError if a folder changed after it was copied.
+
+    The copy may have more generations, and then other figures of the last one.
+    """
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        folders = [folder for folder in path.parents if folder.name.startswith(GENERATION)]
+        if path.name.startswith(GENERATION) and path.is_dir():
+            is_same = copy.is_dir() and _digest_generation(copy) == _digest_generation(path)
+        elif folders or path.name in _OF_THE_STORE or not path.is_file():
+            continue
+        else:
+            was_extended = _count(copy.parent) > _count(path.parent)
+            is_same = was_extended or compute_file_digest(copy) == compute_file_digest(path)
+        if not is_same:
+            raise SettingError(
+                f"{path} changed after {target} was copied from there; choose another --out to join it again"
+            )
+
+
+def _digest_generation(folder: Path) -> str:
+    """Return what identifies a generation; in an older version, the digest of its metrics."""
+    return read_origin(folder)[1] or read_with_digest(folder / DIGESTS).get(METRICS_FILE, "")
+
+
+def _count(folder: Path) -> int:
+    return sum(path.name.startswith(GENERATION) for path in folder.iterdir()) if folder.is_dir() else 0
+
+
 def _copy_seeds(part: Path, settings: MotionSettings, out: Path) -> None:
     """Copy a part's seed folders, identities and machines."""
     runs = motion_runs(settings, part)
     for source in dict.fromkeys(folder for run in runs for folder in (run.folder, run.data_folder)):
         target = out / source.relative_to(part)
-        if not source.is_dir() or target.exists():
+        if not source.is_dir():
+            continue
+        if target.exists():
+            _check_copy(source, target)
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         copy = target.with_name(f".{target.name}{_COPYING}")

@@ -89,8 +89,8 @@ class _Showcase:
 
     def draw_samples(self, labels: torch.Tensor, arm: ArmSettings, generation: int) -> list[Motion]:
         """Sample a generation's model with fixed noise."""
-        folder = self.run.arm_folder(arm) if generation else self.run.first_folder
-        model = trained_model(self.task, arm if generation else BASELINE, folder, generation)
+        record = self.run.generations(arm) if generation else self.run.first()
+        model = trained_model(self.task, arm if generation else BASELINE, record, generation)
         batch: MotionBatch = self.task.codec.decode(model.sample(labels, self.run.stream.child("media")))
         return [batch[index] for index in range(len(batch))]
 
@@ -119,7 +119,7 @@ class _Showcase:
         """Add samples beside their correction."""
         labels = self.labels[: SHOWN // 2]
         before = self.draw_samples(labels, arm, generation)
-        first = trained_model(self.task, BASELINE, self.run.first_folder, 0)
+        first = trained_model(self.task, BASELINE, self.run.first(), 0)
         inputs = corrector_inputs(self.settings, self.options, self.run, self.task, first, silent)
         corrector = build_corrector(arm.corrector, inputs)
         assert corrector is not None, "an arm with a corrector"

@@ -54,12 +54,12 @@ def rescore_folder(root: Path) -> Iterator[KeptScores]:
     settings = settings_from_config(config)
     for run in motion_runs(settings, root):
         task = motion_task(settings, run.task, run.stream)
-        first = FolderReader(run.first_folder)
+        first = run.first()
         if first.latest == 0:
             scores = _evaluate_again(task, BASELINE, first, 0, run.stream)
             yield KeptScores(run.task, run.seed, "", 0, settings.evaluated_count, True, scores)
         for arm in settings.arms[run.task]:
-            kept = FolderReader(run.arm_folder(arm))
+            kept = run.generations(arm)
             for generation in range(1, kept.latest + 1):
                 if generation == kept.latest or kept.has_whole_model(generation):
                     scores = _evaluate_again(task, arm, kept, generation, run.stream)
@@ -73,7 +73,7 @@ def _evaluate_again(
     task: MotionTask, arm: ArmSettings, kept: FolderReader, generation: int, stream: Stream
 ) -> dict[str, float]:
     """Score the samples of a generation's evaluation, drawn again."""
-    model = trained_model(task, arm, kept.folder, generation)
+    model = trained_model(task, arm, kept, generation)
     own_stream = stream.child("generation", generation, "evaluate")
     scores = task.evaluate(Candidate(generation, model, None, task.real, own_stream))
     return {key: float(np.asarray(value)) for key, value in scores.items()}

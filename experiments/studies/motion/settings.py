@@ -251,13 +251,13 @@ class MotionSettings:
                 del values[name]
         return spell_infinity(values)
 
+    def fixed(self) -> dict[str, object]:
+        """Return the settings that stay when an experiment is extended, as JSON values."""
+        return _list_fixed_settings(self.config())
+
     def arm_settings(self, denoiser: str) -> dict[str, object]:
         """Return the settings an arm depends on as JSON values, beside the arm and the seed."""
-        return {
-            **_list_fixed_settings(self.config()),
-            "steps": self.steps[denoiser],
-            "initial_steps": self.initial_steps[denoiser],
-        }
+        return {**self.fixed(), "steps": self.steps[denoiser], "initial_steps": self.initial_steps[denoiser]}
 
 
 def _check_arms(arms: tuple[ArmSettings, ...], config: DiffusionConfig | None) -> None:

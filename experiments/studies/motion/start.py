@@ -1,15 +1,15 @@
 """Start a loop from the samples of a finished motion run, which become its training data."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.samples import Samples
-from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.loop.store.origin import digest_settings
 from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.storage.files.digests import read_with_digest
 
-from ..arms import folder_name
 from ..study import seed_runs
 from .settings import MotionSettings, settings_from_config
 
@@ -37,7 +37,9 @@ def read_start(start_from: Sequence[str], seed: int) -> tuple[MotionSettings, Sa
     if arm_key not in keys:
         raise SettingError(f"{run} has no arm {arm_key!r}, there are {', '.join(keys)}")
     (seed_run,) = seed_runs(finished.arms, seed, 1, folder)
-    reader = FolderReader(seed_run.folder / folder_name(arm_key))
+    arm = finished.all_arms[keys.index(arm_key)]
+    reader = replace(seed_run, study=digest_settings(finished.fixed())).generations(arm)
+    reader.check_complete()
     if reader.latest < 1 or not reader.has_samples(reader.latest):
         raise SettingError(
             f"{reader.folder} holds no samples; the run needs seed {seed} and --keep samples to start from"

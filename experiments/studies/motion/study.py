@@ -22,7 +22,7 @@ from selfcorrect.loop.remedies.remedies import RemedyInputs, with_place, with_re
 from selfcorrect.loop.remedies.spectrum import restore_energy
 from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.loop.store.origin import digest_settings
 from selfcorrect.loop.store.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics, load_metric
@@ -60,7 +60,7 @@ class MotionStudyTask(StudyTask[MotionTask]):
     def make_task(self, run: SeedRun, progress: Progress = silent) -> MotionTask:
         """Return the task of a denoiser and seed."""
         experiment = self.experiment
-        has_first = FolderReader(run.first_folder).latest >= 0
+        has_first = run.first().latest >= 0
         sharing = Sharing(
             device=self.device or self.options.device,
             progress=progress,
@@ -71,7 +71,7 @@ class MotionStudyTask(StudyTask[MotionTask]):
     def make_arm(self, arm: ArmSettings, task: MotionTask, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
         """Make the loop's task, and its arm with corrector, place and remedy."""
         experiment = self.experiment
-        first_model = task.model.load_state(FolderReader(run.first_folder).state(0))
+        first_model = task.model.load_state(run.first().state(0))
         inputs = corrector_inputs(experiment, self.options, run, task, first_model, progress)
         corrector = build_corrector(arm.corrector, inputs)
         correction = None
@@ -127,7 +127,7 @@ class LastModelFigures(Measure[MotionTask]):
         """Return the figures by key."""
         assert arm is not None
         experiment = self.experiment
-        model = trained_model(task, arm, run.arm_folder(arm), experiment.generations)
+        model = trained_model(task, arm, run.generations(arm), experiment.generations)
         return measure_model(task, model, run.stream, experiment.feasibility_count, experiment.engine)
 
 
@@ -141,6 +141,10 @@ class MotionStudy(Study):
     def extends(self, recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
         """Return True if a config has all arms, seeds and generations of the recorded config."""
         return extends(recorded, requested)
+
+    @property
+    def fixed(self) -> Mapping[str, object]:
+        return self.experiment.fixed()
 
     def try_code(self, names: Sequence[str]) -> None:
         """Try the users' correctors of these names."""
@@ -169,7 +173,9 @@ def make_motion_study(settings: MotionSettings, name: str = "", options: RunOpti
 
 def motion_runs(settings: MotionSettings, root: Path = Path()) -> list[SeedRun]:
     """Return all seeds and denoisers of an experiment."""
-    return seed_runs(settings.arms, settings.first_seed, settings.seeds, root)
+    runs = seed_runs(settings.arms, settings.first_seed, settings.seeds, root)
+    digest = digest_settings(settings.fixed())
+    return [replace(run, study=digest) for run in runs]
 
 
 def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: str) -> MotionStudyTask:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -25,7 +24,7 @@ from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.policy import FreshSource, fresh_blocks, parse_policy
 from selfcorrect.loop.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.loop.run import Arm, Candidate, Task
-from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.loop.store.protocol import Record
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
@@ -349,8 +348,8 @@ def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent
     return replace(task, model=model)
 
 
-def trained_model(task: MotionTask, arm: ArmSettings, folder: Path, generation: int) -> GenerativeModel:
-    """Return the model of a committed generation in a run folder, with the arm's sampling and members."""
+def trained_model(task: MotionTask, arm: ArmSettings, record: Record, generation: int) -> GenerativeModel:
+    """Return the model of a committed generation, with the arm's sampling and members."""
     loop_arm = Arm(parse_policy(arm.policy, task.fresh_source), generations=1)
     loop_task, _ = with_remedy(sampled_task(task, arm), loop_arm, arm.remedy, RemedyInputs())
-    return loop_task.model.load_state(FolderReader(folder).state(generation))
+    return loop_task.model.load_state(record.state(generation))

@@ -16,11 +16,10 @@ import numpy as np
 from selfcorrect.core.errors import SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.protocol import Record
 from selfcorrect.runtime.identity import identity_of
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import compute_digest, read_with_digest
+from selfcorrect.storage.files.digests import compute_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
 
 from ...jobs.input_keys import digest_software
@@ -210,10 +209,10 @@ def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str,
     """Load the curves (S, T + 1) of a toy for every arm, with the seeds of one arm stacked."""
     parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for run in toy.runs(root):
-        first = FolderReader(run.first_folder)
+        first = run.first()
         curves = {arm.key: _read_curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
         shape = (1, study.tasks[run.task].generations + 1)
-        for name, floor in from_json(read_with_digest(run.folder / FLOORS)["floors"]).items():
+        for name, floor in from_json(study.measure(FLOORS).read(run)["floors"]).items():
             curves[name] = {key: np.full(shape, value) for key, value in floor.items()}
         for arm, table in curves.items():
             for key, values in table.items():
@@ -226,10 +225,9 @@ def load_drawings(study: Study, toy: LoadedToy, root: Path) -> Drawings:
     drawings: dict[str, np.ndarray] = {}
     for run in toy.runs(root):
         for arm in study.arms(run.task):
-            path = run.arm_folder(arm) / DRAWINGS
-            if path.exists() and arm.key not in drawings:
-                generations = read_with_digest(path)["generations"]
-                drawings[arm.key] = np.array([generation["shown"] for generation in generations])
+            content = study.measure(DRAWINGS).read(run, arm)
+            if content and arm.key not in drawings:
+                drawings[arm.key] = np.array([generation["shown"] for generation in content["generations"]])
     return drawings
 
 

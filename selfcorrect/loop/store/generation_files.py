@@ -1,13 +1,14 @@
 """The files of a generation.
 
-Tensors are stored as safetensors, provenance as parquet, metrics and timings as JSON. `digests.json` has the digests of
-all other files except the timings, which differ between runs and contain their own digest.
+Tensors are stored as safetensors, provenance as parquet, metrics and timings as JSON. `origin.json` says what the
+generation belongs to. `digests.json` has the digests of all other files except the timings, which differ between runs
+and contain their own digest.
 """
 
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from ...core.errors import DamagedError, RunFolderError
 from ...core.provenance import Provenance
+from ...runtime.machine import find_machine
 from ...storage.files.digests import (
     DIGESTS,
     check_listing,
@@ -33,6 +35,7 @@ from ...storage.files.digests import (
 from ...storage.files.strict_json import to_json
 from ...storage.files.writing import write_atomically
 from ..correctors.loop_correction import CorrectedBatch
+from .origin import BELONGS_TO, ORIGIN, Owner, encode_origin
 from .protocol import Generation
 
 MODEL = "model.safetensors"
@@ -42,10 +45,20 @@ SAMPLES_FILE = "synthetic.safetensors"
 _PROVENANCE = "provenance.parquet"
 METRICS_FILE = "metrics.json"
 TIMINGS_FILE = "timings.json"
+MACHINE = "machine"
+"""Member of the timings with the processor and GPU that made the generation."""
 
 
-def encode_generation(generation: Generation) -> dict[str, bytes]:
-    """Encode a generation's files by name. Equal generations give equal bytes."""
+def encode_generation(
+    generation: Generation, owner: Owner | None = None, settings: str = "", parent: str = ""
+) -> dict[str, bytes]:
+    """Encode a generation's files by name. Equal generations give equal bytes.
+
+    Args:
+        owner: Run, arm and seed to which it belongs; None for none.
+        settings: Digest of the settings of its folder.
+        parent: Digest of the origin of the generation before.
+    """
     files = {
         MODEL: _tensor_bytes(generation.state),
         METRICS_FILE: (json.dumps(to_json(generation.metrics), indent=1, allow_nan=False) + "\n").encode(),
@@ -55,8 +68,11 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
     if generation.batch is not None:
         files[SAMPLES_FILE] = _tensor_bytes(_synthetic_tensors(generation.batch))
         files[_PROVENANCE] = _provenance_bytes(generation.batch)
-    digests = {name: compute_digest(content) for name, content in files.items()}
-    return {**files, TIMINGS_FILE: encode_with_digest(dict(generation.timings)), DIGESTS: encode_with_digest(digests)}
+    contents = {name: compute_digest(content) for name, content in files.items()}
+    files[ORIGIN] = encode_origin(owner, generation.number, settings, parent, contents)
+    digests = {**contents, ORIGIN: compute_digest(files[ORIGIN])}
+    timings = {**generation.timings, BELONGS_TO: digests[ORIGIN], MACHINE: asdict(find_machine())}
+    return {**files, TIMINGS_FILE: encode_with_digest(timings), DIGESTS: encode_with_digest(digests)}
 
 
 def drop_samples(folder: Path) -> None:

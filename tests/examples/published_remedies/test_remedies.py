@@ -38,7 +38,7 @@ from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
-from selfcorrect.loop.store.folder_store import FolderStore
+from selfcorrect.loop.store.folder_store import FolderReader, FolderStore
 from selfcorrect.loop.store.memory import MemoryStore
 
 CONFIG = DiffusionConfig(width=32, depth=1, diffusion_steps=100, sampling_steps=100, batch_size=16)
@@ -232,7 +232,7 @@ def test_arm_ecosystem_round_trips(tmp_path: Path) -> None:
     task = motion_task(settings, "dct-mlp", streams(0))
     with FolderStore(tmp_path / "first", {}) as store:
         train_first_generation(task, store, streams(0))
-    model = trained_model(task, arm, tmp_path / "first", 0)
+    model = trained_model(task, arm, FolderReader(tmp_path / "first"), 0)
     assert isinstance(model, Ecosystem)
     grown = Ecosystem.replicate(task.model, 4).load_state(model.state())
     labels = torch.zeros(5, dtype=torch.long)

@@ -43,7 +43,7 @@ def sound(tmp_path: Path) -> Path:
 
 
 def test_sound_folder_and_json(sound: Path, says: Says) -> None:
-    line = "13 files looked at (2 generations, 1 corrected motions); none of them damaged"
+    line = "16 files looked at (2 generations, 1 corrected motions); none of them damaged"
     assert says("verify", sound) == f"{line}\n"
     assert json.loads(says("verify --json", sound))["damage"] == []
     (sound / "out" / "a.bvh").write_text("hierarchy")

@@ -22,7 +22,6 @@ from selfcorrect.experiments.studies.study import KeepLevel, Measure, SeedRun, S
 from selfcorrect.experiments.studies.study_rows import make_rows
 from selfcorrect.experiments.studies.toy.study import load_settings, load_toys, make_toy_study
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import read_with_digest
 
 REAL, LOOP = ArmSettings("real"), ArmSettings("replace")
 CALLS: list[str] = []
@@ -118,7 +117,7 @@ def test_a_damaged_measure_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"count\.json"):
         run_here(study, tmp_path)
     run_here(replace(study, repair=True), tmp_path)
-    assert read_with_digest(path) == {"count": 20}
+    assert measure.read(study.runs(tmp_path)[0]) == {"count": 20}
 
 
 def test_drawings_per_generation(tmp_path: Path) -> None:
@@ -128,7 +127,7 @@ def test_drawings_per_generation(tmp_path: Path) -> None:
     for run in study.runs(tmp_path):
         path = measure.path(run, LOOP)
         assert path.exists() == (run.seed == 4)
-        assert run.seed != 4 or read_with_digest(path) == {"generations": [{"drawn": 3}, {"drawn": 3}]}
+        assert run.seed != 4 or measure.read(run, LOOP) == {"generations": [{"drawn": 3}, {"drawn": 3}]}
 
 
 def test_studies_can_be_pickled() -> None:

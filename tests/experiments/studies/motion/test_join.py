@@ -1,6 +1,7 @@
 """Runs made apart join into the results of one command."""
 
 import json
+import shutil
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -45,3 +46,25 @@ def test_joined_runs_equal_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert main(words) == 2
         assert fault in capsys.readouterr().err
     assert not Path("x").exists()
+
+
+@pytest.mark.long
+def test_changed_and_misplaced_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed in ("0", "1"):
+        assert main([*SMALL, "--first-seed", seed, "--keep", "samples", "--out", seed]) == 0
+    join = ["join", "0", "1", "--out", "joined"]
+    assert main(join) == 0
+    assert main(join) == 0, "nothing changed"
+    seed = Path("1", "patch-mixer", "seed-1")
+    arm = next(folder for folder in sorted(seed.iterdir()) if folder.name.startswith("replace"))
+    shutil.rmtree(arm / "generation-0001")
+    capsys.readouterr()
+    assert main(join) == 2
+    assert "generation-0001 is missing" in capsys.readouterr().err
+    assert main([*SMALL, "--first-seed", "1", "--keep", "samples", "--repair", "--out", "1"]) == 0
+    assert main(join) == 0, "the repair gave the same bytes"
+    shutil.rmtree(seed)
+    shutil.copytree(Path("0", "patch-mixer", "seed-0"), seed)
+    assert main([*join[:-1], "other"]) == 2
+    assert "belongs to" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from selfcorrect.experiments.studies.motion.task import MotionTask, motion_task,
 from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 from selfcorrect.loop.models.resampling import RealDraws
 from selfcorrect.loop.run import Candidate, train_first_generation
-from selfcorrect.loop.store.folder_store import FolderStore
+from selfcorrect.loop.store.folder_store import FolderReader, FolderStore
 
 ANCESTRAL = ArmSettings("replace", sampler="ddim", eta=1.0)
 
@@ -33,8 +33,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
 
 
 def test_arm_sampling_is_used(first: tuple[MotionTask, Path]) -> None:
-    usual = trained_model(first[0], BASELINE, first[1], 0)
-    ancestral = trained_model(first[0], ANCESTRAL, first[1], 0)
+    usual = trained_model(first[0], BASELINE, FolderReader(first[1]), 0)
+    ancestral = trained_model(first[0], ANCESTRAL, FolderReader(first[1]), 0)
     assert isinstance(usual, MotionDiffusion)
     assert isinstance(ancestral, MotionDiffusion)
     assert (usual.config.sampler, usual.config.eta) == ("multistep", 0.0)

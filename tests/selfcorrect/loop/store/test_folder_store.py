@@ -220,7 +220,7 @@ def test_old_samples_are_dropped(tmp_path: Path):
         assert store.metrics(1) == {"fid": 1.5}
     assert not find_damage(tmp_path / "run")
     names = {path.name for path in (tmp_path / "run" / "generation-0002").iterdir()}
-    assert names == {"metrics.json", "timings.json", "digests.json"}
+    assert names == {"metrics.json", "timings.json", "origin.json", "digests.json"}
     (tmp_path / "run" / "generation-0004" / "synthetic.safetensors").unlink()
     assert list(find_damage(tmp_path / "run")) == [4]
 
