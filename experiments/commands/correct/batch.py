@@ -62,7 +62,7 @@ def correct_into(
         runner: Runner of the jobs.
 
     Returns:
-        The result of each file, also of those finished earlier.
+        The result of each file, also of those finished earlier. A file whose record vanished meanwhile is failed.
 
     Raises:
         InputError: There are no motion files.
@@ -90,15 +90,26 @@ def correct_into(
             _run_jobs(waiting, out, options, where, _count_files_per_job(waiting, options, where))
         results = []
         are_whole = True
-        for result in filter(None, (FileResult.load(task.record) for task in tasks)):
+        for result in map(_load_result, tasks):
             are_whole &= not result.figures.over_time
             results.append(replace(result, figures=replace(result.figures, over_time={})))
         verdicts = [result.verdict for result in results]
         with explain_write_error(report), replacing(place_of(report), overwrite=report.exists()) as temporary:
-            loaded = results if are_whole else filter(None, (FileResult.load(task.record) for task in tasks))
+            loaded = results if are_whole else map(_load_result, tasks)
             write_correction_report(temporary, asdict(options), verdicts, loaded)
             _check_report(report, tasks)  # another file may have appeared in the meantime
     return results
+
+
+def _load_result(task: FileTask) -> FileResult:
+    """Read the result of a task that was done, so that every file that was asked for is counted."""
+    result = FileResult.load(task.record)
+    is_there = result is not None and (not result.state.output_hash or task.target.is_file())
+    if result is not None and result.name == task.name and is_there:
+        return result
+    vanished = task.record if result is None or is_there else task.target
+    reason = f"{vanished}: vanished or was exchanged while the command ran; run the command again"
+    return FileResult(str(task.source), task.name, "failed", reason=reason)
 
 
 def correct_to_file(

@@ -47,6 +47,32 @@ def test_second_run_does_missing_files(folder: Path, says: Says) -> None:
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
 
 
+@pytest.mark.parametrize("lost", [".", ".records", "rows.npy", ".records/rows.npy.json"])
+def test_vanished_results_are_counted(folder: Path, says: Says, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+    """Whatever is moved away while the command works, each file that was asked for is in the report."""
+    out = folder / "corrected"
+    deliver = correct_file._deliver
+    done: list[str] = []
+
+    def deliver_and_lose(task: correct_file.FileTask, *arguments: Any) -> None:
+        deliver(task, *arguments)
+        done.append(task.name)
+        if len(done) == 4:
+            (out / lost).rename(folder / "elsewhere")
+            out.mkdir(exist_ok=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(correct_file, "_deliver", deliver_and_lose)
+        says("correct clips --kinematic", code=1 if "rows" in lost else 2)
+    report = report_of(out)
+    assert sorted(report) == sorted(done)
+    vanished = [name for name, motion in report.items() if "vanished" in motion["reason"]]
+    assert "rows.npy" in vanished
+    assert len(vanished) == (1 if "rows" in lost else 4)
+    if "records" not in lost:  # else the files are of an unknown command
+        says("correct clips --kinematic")
+
+
 def test_workers_start_for_long_work(tmp_path: Path) -> None:
     tasks = []
     for size in (1_000, 1_500_000, 50_000_000):
