@@ -105,12 +105,12 @@ def _check_software(parts: Sequence[Path]) -> list[str]:
 
 def _check_part(part: Path, settings: MotionSettings) -> None:
     """Raise DamagedError if a part lacks generations, or has those of another arm, seed or run."""
-    for fault in find_lost_parts(part):
-        raise DamagedError(fault)
     for run in motion_runs(settings, part):
         run.first().check_complete()
         for arm in settings.arms[run.task]:
             run.generations(arm).check_complete()
+    for fault in find_lost_parts(part):
+        raise DamagedError(fault)
 
 
 def _check_copy(source: Path, target: Path) -> None:
