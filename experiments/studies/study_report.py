@@ -209,7 +209,7 @@ def _write_running_report(study: Study, page: Page, folder: Path, command: str) 
     measured = list_measured(study, folder)
     metrics = [make_metric(key) for key in page.early or measured if key in measured]
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {task: {} for task in study.tasks}
-    first_count = sum(FolderReader(run.first_folder).latest >= 0 for run in runs)
+    first_count = sum(run.first().latest >= 0 for run in runs)
     done_count = 0
     for task, curves in curves_by_task.items():
         task_runs = [run for run in runs if run.task == task]
