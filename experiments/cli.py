@@ -57,6 +57,7 @@ COMMANDS = {
     "check": "selfcorrect.experiments.commands.check.command:CheckCommand",
     "data": "selfcorrect.experiments.commands.data.command:DataCommand",
     "view": "selfcorrect.experiments.commands.view:ViewCommand",
+    "edit": "selfcorrect.experiments.commands.edit.command:EditCommand",
     "verify": "selfcorrect.experiments.commands.verify:VerifyCommand",
 }
 """Dataclass of each command; only that of the command that runs is imported."""

@@ -51,7 +51,8 @@ HEAVY = {"numpy", "torch", "scipy", "pyarrow", "wandb", "matplotlib", "pybullet"
 """Libraries that a command imports once it runs."""
 
 COMMANDS = (
-    "demo", "motion", "compare", "toy", "join", "correct.command", "check.command", "data.command", "view", "verify",
+    "demo", "motion", "compare", "toy", "join", "correct.command", "check.command", "data.command", "edit.command",
+    "view", "verify",
 )  # fmt: skip
 """Modules of `experiments.commands` with the options of the commands."""
 

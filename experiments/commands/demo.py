@@ -73,8 +73,13 @@ def _is_demo_page(path: Path) -> bool:
 
 
 def open_page(page: Path) -> None:
-    """Open a page in the browser, unless output goes to a pipe or there is no screen, as in CI."""
+    """Open a page in the browser; see `open_address`."""
+    open_address(page.as_uri())
+
+
+def open_address(address: str) -> None:
+    """Open an address in the browser, unless output goes to a pipe or there is no screen, as in CI."""
     has_display = any(os.environ.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
     has_screen = has_display or sys.platform in ("darwin", "win32")
     if has_screen and sys.stdout.isatty():
-        webbrowser.open(page.as_uri())
+        webbrowser.open(address)

@@ -64,13 +64,16 @@ def _advise(motion: Motion, failure: Failure, options: CorrectionOptions) -> Fai
     return replace(failure, tried=tuple(remedy for remedy, is_used in is_tried.items() if is_used))
 
 
-def apply_controls(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
+def apply_controls(
+    motion: Motion, correction: CorrectedMotion, options: CorrectionOptions, *, is_measured: bool = True
+) -> CorrectedMotion:
     """Apply contacts, frames, shares and kept joints of the options, and measure the result again.
 
     Args:
         motion: The input.
         correction: Correction of the motion without these controls.
         options: Options of the correction.
+        is_measured: Whether to measure the result and find contacts that are missed, which takes longer than an edit.
 
     Raises:
         CorrectorError: The corrected motion is not finite.
@@ -101,6 +104,8 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
         corrected, body_moved_m = move_joints_to(corrected, joints, places_m)
         off_m = norms(joint_positions(corrected, joints) - places_m)
         remarks += _note_cost_of_keeping(float(body_moved_m.max()), float(off_m.max()))
+    if not is_measured:
+        return replace(correction, motion=corrected, remarks=remarks)
     if contacts is not None:
         missed_contacts += tuple(map(str, find_missed(corrected, contacts, ride_m)))
     changed = replace(

@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -15,14 +15,18 @@ from PIL import Image
 from ...core.errors import SettingError
 from ..checks.measure import measure_errors
 from ..editing.transforms import resample
+from ..measures.physical import penetration_by_frame_m
 from ..measures.slip import measure_slip
-from ..motion import Motion
+from ..motion import Motion, MotionBatch
+from ..perception.foot_frames import level_feet
 from .figure import GHOST, PLANTED, SUNK, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, is_unchanged, make_panels
+from .timeline import TIMELINE_SCRIPT, ContactTimeline
 from .tracks import FootTracks, draw_tracks
 
 TEMPLATE = Path(__file__).with_name("player.html")
 SCENE_MARK = '"{{ scene }}"'
+_SCRIPTS_MARK = "/* {{ scripts }} */"
 
 RESIDUAL = (132, 60, 200)
 """Colour of the trunk where residual force holds at least half of the body's weight."""
@@ -51,8 +55,13 @@ class PlayerPage:
         return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="600" style="border: 0"></iframe>'
 
 
-def show_panels(panels: Sequence[PicturePanel], titles: Sequence[str] = ()) -> PlayerPage:
+def show_panels(
+    panels: Sequence[PicturePanel], titles: Sequence[str] = (), timeline: ContactTimeline | None = None
+) -> PlayerPage:
     """Show motions side by side as a page.
+
+    Args:
+        timeline: Contacts of the last motion, which readers can edit and export.
 
     Raises:
         SettingError: There are no motions.
@@ -60,9 +69,17 @@ def show_panels(panels: Sequence[PicturePanel], titles: Sequence[str] = ()) -> P
     if not panels:
         raise SettingError("there is nothing to show: no motions were given")
     titles = titles or [""] * len(panels)
-    scene = encode_scene(panels, titles, together=True)
+    scene = encode_scene(panels, titles, together=True, timeline=timeline)
+    title = ", ".join(filter(None, titles)) or "motion"
+    return render_player(title, scene, [] if timeline is None else [TIMELINE_SCRIPT])
+
+
+def render_player(title: str, scene: str, scripts: Sequence[Path]) -> PlayerPage:
+    """Render a page from an encoded scene and files of further scripts."""
     page = TEMPLATE.read_text(encoding="utf-8")
-    page = page.replace("{{ title }}", escape(", ".join(filter(None, titles)) or "motion"))
+    page = page.replace("{{ title }}", escape(title))
+    block = "".join(script.read_text(encoding="utf-8") for script in scripts)
+    page = page.replace(_SCRIPTS_MARK, f"{{\n{block}}}" if block else "")  # a block, for its own names
     return PlayerPage(page.replace(SCENE_MARK, scene))
 
 
@@ -73,6 +90,8 @@ def encode_scene(
     together: bool = False,
     marked: bool = True,
     scheme: Literal["light", "auto"] = "light",
+    timeline: ContactTimeline | None = None,
+    editing: Mapping[str, Any] | None = None,
 ) -> str:
     """Encode the page's content as JSON to replace `SCENE_MARK` in `TEMPLATE`.
 
@@ -82,6 +101,9 @@ def encode_scene(
         together: Use one camera for all panels if any of them may be a correction of the first.
         marked: Colour and measure faults, and make the floor transparent. Otherwise, show motions as they look.
         scheme: "auto" is dark if the reader's system is.
+        timeline: Contacts of the last motion, for the script `timeline.js`.
+        editing: Values for the script of a page on which motions change. Slips and tracks, which would not change
+            with them, are left out.
     """
     fps = min(panels[0].motion.fps, FASTEST_FPS)
     shown = [replace(panel, motion=resample(panel.motion, fps)) for panel in panels]
@@ -92,16 +114,24 @@ def encode_scene(
         path = _encode_numbers(camera_path_m(shown if has_one_camera else [panel]), "<f4")
         shown_title = f"{version.title} (unchanged)".strip() if is_unchanged(version) else version.title
         motions.append(
-            {"title": shown_title, "path": path, **_describe_panel(panel, original, version.before, marked=marked)}
+            {
+                "title": shown_title,
+                "path": path,
+                **_describe_panel(panel, original, version.before, marked=marked, is_still=editing is None),
+            }
         )
-    scene = {
+    scene: dict[str, Any] = {
         "fps": fps,
         "marked": marked,
         "scheme": scheme,
         "motions": motions,
-        "tracks": _draw_tracks(panels, titles) if marked else [],
+        "tracks": _draw_tracks(panels, titles) if marked and editing is None else [],
         "colours": {"planted": _share(PLANTED), "sunk": _share(SUNK), "ghost": _share(GHOST), "held": _share(RESIDUAL)},
     }
+    if timeline is not None:
+        scene["timeline"] = timeline.to_json()
+    if editing is not None:
+        scene["editing"] = editing
     return json.dumps(scene).replace("<", "\\u003c")  # nothing may close the script element
 
 
@@ -123,7 +153,7 @@ def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[
 
 
 def _describe_panel(
-    panel: PicturePanel, original: PicturePanel, before: Motion | None, *, marked: bool
+    panel: PicturePanel, original: PicturePanel, before: Motion | None, *, marked: bool, is_still: bool
 ) -> dict[str, Any]:
     """Describe what the page draws of a panel.
 
@@ -132,10 +162,9 @@ def _describe_panel(
         original: The panel before resampling, from which faults are measured.
         before: The motion that this one may be a correction of. Its feet decide which foot stands when.
         marked: Include faults.
+        is_still: Include slips, which would have to change with the motion.
     """
     figure, points_m = pose_figure(panel.motion)
-    root_m = panel.motion.root_m
-    steps = ((points_m - root_m[:, None]) / STEP_M).clip(-32767, 32767).round()
     rate = original.motion.fps / panel.motion.fps
     depth = None
     slides = None
@@ -143,15 +172,16 @@ def _describe_panel(
     if marked and (figure.feet >= 0).any():
         measures = measure_errors(original.motion, before, original.supports)
         depth = _encode_at_frames(measures.penetration_by_frame_m, rate, len(points_m))
-        slip = measure_slip(original.motion)
-        fastest_m_s = np.nan_to_num(slip.speeds_m_s).max(axis=1, initial=0.0)
-        slides = _encode_at_frames(np.pad(fastest_m_s, (1, 0)), rate, len(points_m))
-        means = [measures.penetration_m, slip.per_stance_m]
+        means = [measures.penetration_m]
+        if is_still:
+            slip = measure_slip(original.motion)
+            fastest_m_s = np.nan_to_num(slip.speeds_m_s).max(axis=1, initial=0.0)
+            slides = _encode_at_frames(np.pad(fastest_m_s, (1, 0)), rate, len(points_m))
+            means.append(slip.per_stance_m)
     return {
         "frames": len(points_m),
         "bones": _list_bones(figure),
-        "root": _encode_numbers(root_m, "<f4"),
-        "points": _encode_numbers(steps, "<i2"),
+        **_encode_points(panel.motion, points_m),
         "step": STEP_M,
         "stands": _encode_numbers(detect_standing(panel.motion, figure) @ [1, 2], "u1"),
         "depth": depth,
@@ -160,6 +190,25 @@ def _describe_panel(
         "residual": _encode_at_frames(original.residual_bodyweights, rate, len(points_m)) if marked else None,
         "supports": [_box_below(corners_m) for corners_m in panel.tops_m],
     }
+
+
+def encode_piece(motion: Motion, frames: slice) -> dict[str, Any]:
+    """Encode some frames of a motion, to replace those of a page that shows another version of it.
+
+    Args:
+        motion: The motion at the page's frame rate, with known feet.
+    """
+    piece = motion.select_frames(frames)
+    _, points_m = pose_figure(piece)
+    depths_m = penetration_by_frame_m(MotionBatch.stack([level_feet(piece)]))[0]
+    first = frames.indices(len(motion))[0]
+    return {"first": first, **_encode_points(piece, points_m), "depth": _encode_numbers(depths_m, "<f4")}
+
+
+def _encode_points(motion: Motion, points_m: np.ndarray) -> dict[str, str]:
+    """Encode root positions, and points relative to them."""
+    steps = ((points_m - motion.root_m[:, None]) / STEP_M).clip(-32767, 32767).round()
+    return {"root": _encode_numbers(motion.root_m, "<f4"), "points": _encode_numbers(steps, "<i2")}
 
 
 def _box_below(corners_m: np.ndarray) -> list[list[float]]:

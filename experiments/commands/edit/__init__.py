@@ -1,0 +1,1 @@
+"""`selfcorrect edit`: change contacts by eye in the browser, and correct again."""
