@@ -15,7 +15,7 @@ from ..skeletons.vertical import Upright, turn_upright
 from .bvh import write_motion
 from .bvh_body import extract_body
 from .rig import Rig, RiggedMotion, Tracks, make_rigged_clip, make_unique
-from .stretching import check_bones
+from .stretching import check_bones, hold_shaking_bones
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def read_animation(
     """
     clip = make_rigged_clip(rig, motion, tracks, metres_per_unit)
     try:
-        clip = replace(clip, notes=(*clip.notes, *check_bones(clip)))
+        clip = hold_shaking_bones(replace(clip, notes=(*clip.notes, *check_bones(clip))))
         body = turn_upright(extract_body(clip), reading.up, Y_UP)
         check_units_agree(body.motion, clip.metres_per_unit, reading)
         return Animation(clip, body, refusal="")

@@ -33,6 +33,7 @@ from .stretching import (
     check_bones,
     compute_world_poses,
     find_stretching_legs,
+    hold_shaking_bones,
     match_ankles_to_body,
     match_ankles_to_file,
 )
@@ -64,7 +65,9 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
         f"{path}: {recorded.motion.fps:.3g} frames per second are too few to detect foot contacts; export at least "
         f"{KEY_POSES_FPS:g}, or pass the real frame rate with --fps"
     )
-    notes = (*clip.notes, *check_bones(clip))
+    bone_notes = check_bones(clip)
+    clip = hold_shaking_bones(clip)
+    notes = (*clip.notes, *bone_notes)
     body = extract_body(clip)
     upright = turn_upright(body, reading.up, format_axis)
     check_units_agree(upright.motion, clip.metres_per_unit, reading)

@@ -83,6 +83,56 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
     return (FileNote(words, topic="bones"),) if most_m > _SOCKET_M else ()
 
 
+def hold_shaking_bones(clip: RiggedMotion) -> RiggedMotion:
+    """Give bones a constant length if their changes are noise.
+
+    Programs that estimate each joint by itself, such as those of inertial suits, write positions of all joints that
+    shake by some millimetres. Such changes are noise if most bones of the body change by little, and the ankles
+    rest at least as well without. Bones then get the lengths of the rest pose if the noise includes them, and
+    otherwise keep their median.
+    """
+    skeleton = clip.motion.skeleton
+    frames = len(clip.motion)
+    ankles = skeleton.pair("ankle")
+    shakes_m = {}
+    for joint, track_m in clip.stretches_m.items():
+        shake_m = _measure_shake_m(track_m - skeleton.offsets_m[joint])
+        if len(track_m) == frames and _MOVES_M < shake_m < _MIN_STRETCH_M:
+            shakes_m[joint] = shake_m
+    body = _list_body_joints(skeleton)
+    if ankles is None or frames < 2 or 2 * len(shakes_m.keys() & body) <= len(body):
+        return clip
+    head = skeleton.joint("head")
+    face = np.flatnonzero(skeleton.descendants[head]).tolist()[1:] if head else []
+    below = np.flatnonzero(skeleton.descendants[skeleton.joint("pelvis") or 0]).tolist()[1:]
+    offsets_m = skeleton.offsets_m.copy()
+    tracks_m = dict(clip.stretches_m)
+    held = [joint for joint in below if joint in shakes_m and joint not in face]
+    for joint in held:
+        rest_m = clip.offsets[joint] * clip.metres_per_unit
+        if np.linalg.norm(rest_m - offsets_m[joint]) < shakes_m[joint]:
+            offsets_m[joint] = rest_m
+        tracks_m[joint] = np.broadcast_to(offsets_m[joint], (frames, 3))
+    motion = replace(clip.motion, skeleton=replace(skeleton, offsets_m=offsets_m))
+    still = replace(clip, motion=motion, stretches_m=tracks_m)
+    if _measure_rest(still, ankles) > _measure_rest(clip, ankles):
+        return clip
+    words = f"bones made rigid: their ends shake by {1000 * max(shakes_m[joint] for joint in held):.0f} mm"
+    return replace(still, notes=(*clip.notes, FileNote(words, topic="bones")))
+
+
+def _measure_shake_m(changes_m: np.ndarray) -> float:
+    """Return the root mean square length of vectors (T, 3)."""
+    return float(np.sqrt(np.square(changes_m).sum(axis=1).mean()))
+
+
+def _measure_rest(clip: RiggedMotion, joints: tuple[int, int]) -> float:
+    """Return the mean logarithm of the joints' moves per frame, in which moves at rest count as much as fast ones."""
+    positions_m, _ = compute_world_poses(clip)
+    moves_m = norms(np.diff(positions_m[:, list(joints)], axis=0))
+    return float(np.log(np.maximum(moves_m, _MOVES_M)).mean())
+
+
 def _list_body_joints(skeleton: Skeleton) -> list[int]:
     """List the joints below the top of the body that are body parts or lead to one.
 
