@@ -26,7 +26,7 @@ from ..skeletons.reading import Reading
 from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
-from .followers import Following, find_followers, note_lone_helpers, put_followers
+from .followers import Following, find_followers, note_lone_helpers
 from .rig import RiggedMotion
 from .stretching import (
     StretchedLeg,
@@ -34,7 +34,6 @@ from .stretching import (
     compute_world_poses,
     find_stretching_legs,
     hold_shaking_bones,
-    match_ankles_to_body,
     match_ankles_to_file,
 )
 
@@ -176,8 +175,9 @@ def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
     stretching_legs = find_stretching_legs(clip)
     if not stretching_legs:
         return followers
-    written = with_body(clip, extract_body(clip), ())
-    return (*(StretchedLeg.from_clips(leg, clip, written) for leg in stretching_legs), *followers)
+    body = extract_body(clip)
+    rigid = _with_rigid_body(clip, body)
+    return (*(StretchedLeg.from_clips(leg, clip, rigid, body) for leg in stretching_legs), *followers)
 
 
 def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Following]) -> RiggedMotion:
@@ -185,8 +185,10 @@ def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Following]) 
 
     The feet are where `body` has them, and followers move along.
     """
-    changed = match_ankles_to_body(_with_rigid_body(clip, body), body)
-    return put_followers(changed, followers)
+    clip = _with_rigid_body(clip, body)
+    for follower in followers:
+        clip = follower.match_ankle(clip, body) if isinstance(follower, StretchedLeg) else follower.apply(clip)
+    return clip
 
 
 def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:

@@ -308,13 +308,6 @@ def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tup
     return (f"joints that follow no body part keep their own paths: {', '.join(names[:3])}{more}",)
 
 
-def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedMotion:
-    """After a change of the body, put followers back to their old poses relative to their leaders."""
-    for follower in followers:
-        clip = follower.apply(clip)
-    return clip
-
-
 def _set_rotations(clip: RiggedMotion, joint: int, local_rotations: np.ndarray) -> RiggedMotion:
     """Replace a joint's local rotations (T, 4)."""
     rotations = clip.motion.rotations.copy()

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors, shortest_turn
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, shortest_turn
 from selfcorrect.motion.geometry.vectors import cross, dot, median, normalize_safely, norms
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
@@ -26,12 +26,15 @@ from .rig import RiggedMotion
 _LIMB_STRETCH = 0.1
 """Largest relative stretch of an arm or leg bone."""
 _MIN_STRETCH_M = 0.015
+"""Change of a bone's length, in m, below which it may be noise and is always accepted."""
 _SOCKET_M = 0.04
 """Largest length change of other bones, in m, because hip sockets, collars and spines of game characters slide."""
 _FREE_STRETCH = {"head": 1.0, "neck": 0.5, "spine1": 0.5, "spine2": 0.5, "spine3": 0.5}
 """Largest relative stretch of bones on which no contact depends, because heads and trunks of cartoons stretch."""
 _MOVES_M = 1e-4
 """Displacement relative to its parent above which a joint counts as moving, in m."""
+_RESTS = 0.01
+"""Relative change of speed above which ankles rest better."""
 _BENDS_M = 0.01
 """Shortening by a correction at which a leg counts as bent, in m, so that it is no longer stretched."""
 _MIN_SINE = 0.02
@@ -88,8 +91,8 @@ def hold_shaking_bones(clip: RiggedMotion) -> RiggedMotion:
 
     Programs that estimate each joint by itself, such as those of inertial suits, write positions of all joints that
     shake by some millimetres. Such changes are noise if most bones of the body change by little, and the ankles
-    rest at least as well without. Bones then get the lengths of the rest pose if the noise includes them, and
-    otherwise keep their median.
+    rest better without. Bones then get the lengths of the rest pose if the noise includes them, and otherwise keep
+    their median.
     """
     skeleton = clip.motion.skeleton
     frames = len(clip.motion)
@@ -115,7 +118,7 @@ def hold_shaking_bones(clip: RiggedMotion) -> RiggedMotion:
         tracks_m[joint] = np.broadcast_to(offsets_m[joint], (frames, 3))
     motion = replace(clip.motion, skeleton=replace(skeleton, offsets_m=offsets_m))
     still = replace(clip, motion=motion, stretches_m=tracks_m)
-    if _measure_rest(still, ankles) > _measure_rest(clip, ankles):
+    if _measure_rest(still, ankles) > _measure_rest(clip, ankles) - _RESTS:
         return clip
     words = f"bones made rigid: their ends shake by {1000 * max(shakes_m[joint] for joint in held):.0f} mm"
     return replace(still, notes=(*clip.notes, FileNote(words, topic="bones")))
@@ -191,36 +194,55 @@ class _Leg(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StretchedLeg:
-    """A leg that, in some of T frames, reaches further in the file than rigid bones can."""
+    """A leg in T frames of a file that stretches, compared with the rigid leg of the motion that was read."""
 
     leg: _Leg
-    rotvecs_rad: np.ndarray
-    """(T, 3, 3) rotation vectors of hip, knee and ankle from the rigid leg to the file's leg, in the rigid frames."""
+    turns: np.ndarray
+    """(T, 3, 4) rotations of hip, knee and ankle from the rigid leg to the file's leg, in the rigid joints' frames."""
+    beyond_m: np.ndarray
+    """(T, 3) vector from the rigid ankle to the file's, which may be out of reach, in the frame of the hip's parent."""
     reach_m: np.ndarray
     """(T,) reach of the rigid leg, from hip to ankle."""
 
     @classmethod
-    def from_clips(cls, leg: _Leg, original: RiggedMotion, written: RiggedMotion) -> Self:
-        """Compare the original leg with `written`, which has the unchanged motion of the rigid body."""
+    def from_clips(cls, leg: _Leg, original: RiggedMotion, rigid: RiggedMotion, body: Motion) -> Self:
+        """Compare the original leg with that of `rigid`, which has the rotations of the rigid body `body`."""
         joints = list(leg)
-        changes = compose(invert(written.motion.rotations[:, joints]), original.motion.rotations[:, joints])
-        return cls(leg, rotation_vectors(changes), _measure_reach_m(leg, written))
+        turns = compose(invert(rigid.motion.rotations[:, joints]), original.motion.rotations[:, joints])
+        positions_m, orientations = compute_world_poses(original)
+        above = orientations[:, original.motion.skeleton.parents[leg.hip]]
+        rigid_m = _place_in_body(leg, original, body)
+        beyond_m = rotate(invert(above), positions_m[:, leg.ankle] - rigid_m[2])
+        return cls(leg, turns, beyond_m, norms(rigid_m[2] - rigid_m[0]))
 
-    def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Stretch the leg as in the file, unless the correction bends it."""
-        if len(clip.motion) != len(self.reach_m):
-            return clip
-        share = np.clip(1 - (self.reach_m - _measure_reach_m(self.leg, clip)) / _BENDS_M, 0, 1)
-        joints = list(self.leg)
-        rotations = clip.motion.rotations.copy()
-        rotations[:, joints] = compose(rotations[:, joints], quaternions(share[:, None, None] * self.rotvecs_rad))
+    def match_ankle(self, clip: RiggedMotion, body: Motion) -> RiggedMotion:
+        """Move the ankle of a clip with the rotations of `body` to the body's ankle.
+
+        The leg is posed as in the file, and stretched as far, unless the correction bends it.
+        """
+        leg = self.leg
+        rigid_m = _place_in_body(leg, clip, body)
+        target_m = rigid_m[2]
+        has_same_frames = len(clip.motion) == len(self.reach_m)
+        if has_same_frames:
+            joints = list(leg)
+            rotations = clip.motion.rotations.copy()
+            rotations[:, joints] = compose(rotations[:, joints], self.turns)
+            clip = replace(clip, motion=replace(clip.motion, rotations=rotations))
+        positions_m, orientations = compute_world_poses(clip)
+        if has_same_frames:
+            bent_m = self.reach_m - norms(rigid_m[2] - rigid_m[0])
+            share = np.clip(1 - bent_m / _BENDS_M, 0, 1)[:, None]
+            target_m = target_m + share * rotate(orientations[:, clip.motion.skeleton.parents[leg.hip]], self.beyond_m)
+        rotations = _solve_leg_ik(clip.motion, leg, positions_m, orientations, target_m)
         return replace(clip, motion=replace(clip.motion, rotations=rotations))
 
 
-def _measure_reach_m(leg: _Leg, clip: RiggedMotion) -> np.ndarray:
-    """Return a leg's reach (T,) from hip to ankle."""
-    positions_m, _ = compute_world_poses(clip)
-    return norms(positions_m[:, leg.ankle] - positions_m[:, leg.hip])
+def _place_in_body(leg: _Leg, clip: RiggedMotion, body: Motion) -> tuple[np.ndarray, ...]:
+    """Return the positions (T, 3) of a leg's joints in `body`, a motion that has joints with the clip's names."""
+    joints = [body.skeleton.names.index(clip.motion.skeleton.names[joint]) for joint in leg]
+    positions_m = forward_kinematics(body.skeleton, body.root_m, body.rotations, joints)[0]
+    return tuple(np.moveaxis(positions_m, 1, 0))
 
 
 def compute_world_poses(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
@@ -252,20 +274,6 @@ def match_ankles_to_file(body: Motion, clip: RiggedMotion) -> Motion:
         rotations = _solve_leg_ik(body, moved, rigid_m, orientations, positions_m[:, leg.ankle])
         body = replace(body, rotations=rotations)
     return body
-
-
-def match_ankles_to_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
-    """Move a clip's ankles to those of `body`, which is another motion of the clip's body on rigid bones."""
-    legs = find_stretching_legs(clip)
-    if not legs:
-        return clip
-    rigid_m, _ = forward_kinematics(body.skeleton, body.root_m, body.rotations)
-    for leg in legs:
-        positions_m, orientations = compute_world_poses(clip)
-        ankle = body.skeleton.names.index(clip.motion.skeleton.names[leg.ankle])
-        rotations = _solve_leg_ik(clip.motion, leg, positions_m, orientations, rigid_m[:, ankle])
-        clip = replace(clip, motion=replace(clip.motion, rotations=rotations))
-    return clip
 
 
 def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
@@ -307,8 +315,9 @@ def _solve_leg_ik(
     cosine = (reach_m**2 - thigh_length_m**2 - shank_length_m**2) / (2 * thigh_length_m * shank_length_m)
     bend_rad = np.arccos(np.clip(cosine, -1, 1))
     own_cosine = dot(thigh_m, shank_m) / (thigh_length_m * shank_length_m)
-    own_bend_rad = np.arccos(np.clip(own_cosine, -1, 1))
     axis = _compute_knee_axes(thigh_m, shank_m, orientations[:, leg.hip])
+    own_sign = np.where(dot(cross(thigh_m, shank_m), axis) < 0, -1.0, 1.0)
+    own_bend_rad = own_sign * np.arccos(np.clip(own_cosine, -1, 1))
     knee_rotation = quaternions(axis * (bend_rad - own_bend_rad)[:, None])
     bent_m = thigh_m + rotate(knee_rotation, shank_m)
     hip_rotation = shortest_turn(bent_m, target_m - hip_m)

@@ -12,14 +12,18 @@ import numpy as np
 import pytest
 from helpers import smpl_joints_m
 from made_motions import made_motion
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.bvh_text import parse_text
 from selfcorrect.datasets.files.rigs.gltf_document import numbers, read_document, with_tracks, write_document
+from selfcorrect.datasets.files.rigs.stretching import hold_shaking_bones
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.correct.demonstration import walk
-from selfcorrect.motion.geometry.rotations import rotate
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import SIDES
 
@@ -328,3 +332,68 @@ def test_two_skins_are_two_motions(tmp_path: Path) -> None:
     first, second = open_motion(tmp_path / "c.glb").motions
     np.testing.assert_allclose(first.root_m, file.motions[0].root_m, atol=1e-5)
     np.testing.assert_allclose(second.root_m, lifted.root_m, atol=1e-5)
+
+
+def write_moving_bvh(path: Path, motion: sc.Motion, moved_m: np.ndarray) -> None:
+    """Write BVH with six channels a joint, whose joints move by (T, J, 3) in their parents."""
+    clip = clip_of(motion)
+    joints = range(1, len(motion.skeleton))
+    tracks_m = {joint: motion.skeleton.offsets_m[joint] + moved_m[:, joint] for joint in joints}
+    write_bvh(path, replace(clip, channels=(clip.channels[0],) * len(motion.skeleton), stretches_m=tracks_m))
+
+
+def make_shakes_m(motion: sc.Motion, size_m: float) -> np.ndarray:
+    """Return noise (T, J, 3) of about 2 Hz."""
+    white = np.random.default_rng(1).normal(size=(len(motion), len(motion.skeleton), 3))
+    smooth = gaussian_filter1d(white, motion.fps / 15, axis=0)
+    return size_m * smooth / smooth.std()
+
+
+def test_shaking_bones_are_held(tmp_path: Path) -> None:
+    """If the lengths of all bones shake, the file is read and written as if they did not."""
+    base = walk()
+    write_moving_bvh(tmp_path / "still.bvh", base, np.zeros((len(base), len(base.skeleton), 3)))
+    write_moving_bvh(tmp_path / "shaking.bvh", base, make_shakes_m(base, 0.003))
+    still, shaking = (open_motion(tmp_path / f"{name}.bvh") for name in ("still", "shaking"))
+    np.testing.assert_allclose(joint_positions(shaking.motion), joint_positions(still.motion), atol=1e-5)
+    assert "bones" in {note.topic for note in shaking.assumed}
+    for name, file in (("a", still), ("b", shaking)):
+        file.write(tmp_path / f"{name}.bvh", file.motion)
+    before, after = (parse_text((tmp_path / f"{name}.bvh").read_text(), "").values for name in ("a", "b"))
+    np.testing.assert_allclose(after, before, atol=1e-4)
+
+
+def test_moving_bones_that_rest_feet_are_kept(tmp_path: Path) -> None:
+    """Bones that make up for a shaking pelvis do not shake by themselves."""
+    base = made_motion("idle", frames=60)
+    shakes_m = make_shakes_m(base, 0.003)
+    moved_m = 0.1 * shakes_m
+    for side in SIDES:
+        moved_m[:, joint_of(base, f"{side}_hip")] = -rotate(invert(base.rotations[:, 0]), shakes_m[:, 0])
+    shaken = replace(base, root_m=base.root_m + shakes_m[:, 0])
+    write_moving_bvh(tmp_path / "a.bvh", shaken, moved_m)
+    clip = read_bvh(tmp_path / "a.bvh")
+    assert hold_shaking_bones(clip) is clip
+    write_moving_bvh(tmp_path / "b.bvh", base, moved_m)
+    clip = read_bvh(tmp_path / "b.bvh")
+    assert hold_shaking_bones(clip) is not clip
+
+
+def test_stretched_legs_do_not_jump(tmp_path: Path) -> None:
+    """A small, smooth correction moves knees smoothly, even where a rigid leg cannot reach as far as the file's."""
+    motion = walk()
+    knees = {motion.skeleton.names[joint_of(motion, f"{side}_knee")]: sway(motion, 1, 0.005) for side in SIDES}
+    write_moving(tmp_path / "a.glb", motion, knees)
+    file = open_motion(tmp_path / "a.glb")
+    wave_rad = np.radians(4) * (1 + np.sin(np.arange(len(motion)) / motion.fps * 5))
+    for axis in np.eye(3):
+        rotations = file.motion.rotations.copy()
+        for part in ("hip", "knee"):
+            joints = [joint_of(file.motion, f"{side}_{part}") for side in SIDES]
+            turns = quaternions(wave_rad[:, None] * axis * (-1 if part == "hip" else 2))
+            rotations[:, joints] = compose(rotations[:, joints], turns[:, None])
+        file.write(tmp_path / "b.glb", replace(file.motion, rotations=rotations))
+        for side in SIDES:
+            places_m = [placed_m(tmp_path / name, knees, f"{side}_knee") for name in ("b.glb", "a.glb")]
+            changes_m = np.linalg.norm(np.diff(places_m[0] - places_m[1], axis=0), axis=1)
+            assert changes_m.max() < 0.02
