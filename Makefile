@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALL := $(PIP) install --constraint constraints.txt --editable
+INSTALL := $(PIP) install --quiet --constraint constraints.txt --editable
 INSTALLED := .venv/.installed
 INSTALLED_FOR_LOOPS := .venv/.installed-for-loops
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
@@ -18,18 +18,21 @@ MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml setup.py selfcorrect/motion/geometry/_kernels.c constraints.txt
-	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"selfcorrect needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}; try: make PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv .venv
-	$(INSTALL) .
-	touch $@
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"selfcorrect needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}; try: make PYTHON=/path/to/python3.11")'
+	@echo "Installing selfcorrect and what it needs into .venv …"
+	@$(PYTHON) -m venv .venv
+	@$(INSTALL) .
+	@touch $@
 
 $(INSTALLED_FOR_LOOPS): $(INSTALLED)
-	$(INSTALL) '.[loops]'
-	touch $@
+	@echo "Installing what loops need, with PyTorch and W&B, into .venv; the first time takes some minutes …"
+	@$(INSTALL) '.[loops]'
+	@touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(INSTALL) '.[all,dev]'
-	$(BIN)/python -m compileall -q selfcorrect simulators datasets experiments
+	@echo "Installing what tests need into .venv …"
+	@$(INSTALL) '.[all,dev]'
+	@$(BIN)/python -m compileall -q selfcorrect simulators datasets experiments
 	touch $@
 
 # Ray, Slurm's submitit and a server of S3: 100 MB that the tests of each change do without.

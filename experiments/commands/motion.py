@@ -149,6 +149,7 @@ class MotionCommand:
         study = make_motion_study(settings, self.preset, options)
         is_local = RUNNERS.row(where.chosen).is_local
         study = check_motion_study(study, where)
+        print(f"selfcorrect: {self._describe_time(settings)}", file=sys.stderr)
         if is_local and self.workers is None:
             where = replace(where, workers=limit_processes(where.workers, options.device))
         result = run_study(
@@ -179,10 +180,17 @@ class MotionCommand:
             for arm in arms:
                 print(f"{denoiser}: {describe_arm(arm)}")
         print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
-        share = _count_generations(settings) / _count_generations(PRESETS[self.preset])
-        print(f"{share:.2g} × the generations that the preset trains (preset: {PRESET_ROWS[self.preset].cost})")
+        print(self._describe_time(settings))
         if cost := describe_cost(settings):
             print(cost)
+
+    def _describe_time(self, settings: MotionSettings) -> str:
+        """Say what the preset takes, and how many of its generations these settings train."""
+        cost = PRESET_ROWS[self.preset].cost
+        share = _count_generations(settings) / _count_generations(PRESETS[self.preset])
+        if share == 1:
+            return f"the preset {self.preset} takes {cost}, timed on two cores"
+        return f"{share:.2g} × the generations that the preset trains (preset: {cost})"
 
 
 def _count_generations(settings: MotionSettings) -> int:

@@ -9,6 +9,7 @@ from statistics import median, pstdev
 from typing import get_args
 
 from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.motion.checks.rules import all_rules
 from selfcorrect.motion.measures.physical import FIGURES, SHOWN_ERRORS, MotionFigure, is_worse
 from selfcorrect.runtime.bugs import remove_path, try_optional
 from selfcorrect.simulators.compare.evaluate import UNEXPLAINED_BODYWEIGHTS
@@ -302,11 +303,13 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     for kind in remarks:
         lines += _list_by_line([f"{name}: {remark}" for name, remark in kind if remark])
     failing = []
+    names_by_code = {rule.code: rule.name for rule in all_rules()}
     for result in results:
         if result.content.failed_checks:
-            failing.append(f"{result.input_name} ({', '.join(result.content.failed_checks)})")
-    rules = "rules of `selfcorrect check`"
-    lines += _list_counted(f"1 input breaks {rules}", f"{{}} inputs break {rules}", failing, "; ")
+            faults = ", ".join(f"{names_by_code.get(code, '')} {code}".strip() for code in result.content.failed_checks)
+            failing.append(f"{result.input_name} ({faults})")
+    found = "that `selfcorrect check` finds"
+    lines += _list_counted(f"1 input has faults {found}", f"{{}} inputs have faults {found}", failing, "; ")
     names = [result.shown_name for result in others]
     lines += _list_counted("1 motion was not corrected", "{} motions were not corrected", names)
     kept = [result.name for result in others if result.output == "earlier"]
