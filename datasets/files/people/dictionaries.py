@@ -5,6 +5,7 @@ program wrote a file, and the program's reader opens the motions.
 """
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.motion import FURTHEST_READ_M
 from selfcorrect.storage.files.arrays import read_npz, skip_to_objects
 from selfcorrect.storage.files.limits import list_files, open_file, read_bytes
-from selfcorrect.storage.pickles.json_results import JsonResults
+from selfcorrect.storage.pickles.json_results import JsonResults, parse_json_results
 from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
 from . import humanml3d, kimodo, named_bones, sam3d, smpl_tools
-from .frames import stack_frames
+from .frames import note_spacing, stack_frames
 from .joint_sets import open_joints
 from .omomo import open_omomo, recognises_omomo
 
@@ -111,21 +112,25 @@ def _join_frames(path: Path, frames: list[Path]) -> Results:
     Raises:
         InputError: A frame is missing, holds no person, or cannot be read.
     """
-    numbers = [int(_NUMBERED.fullmatch(frame.name)["number"]) for frame in frames]  # pyright: ignore[reportOptionalSubscript]
+    numbers = [_number_of(frame) for frame in frames]
     spacing = numbers[1] - numbers[0]
     for frame, following, step in zip(frames, frames[1:], np.diff(numbers), strict=False):
+        if step == 0:
+            raise InputError(f"{frame.name} and {following.name} are the same frame; remove one of them")
         if step != spacing:
             raise InputError(f"frames are missing between {frame.name} and {following.name}")
+    folder = os.path.dirname(os.path.realpath(path))
+    for frame in frames:
+        if frame != path and os.path.dirname(os.path.realpath(frame)) != folder:
+            raise InputError(f"{frame.name} is a link to a file outside of the folder; copy the file there")
     contents = [read_bytes(frame) for frame in frames]
     for frame, content in zip(frames, contents, strict=True):
+        parse_json_results(frame, content)  # each by itself: texts that are no JSON can be JSON when they are joined
         if content.split() in ([b"[]"], [b"[", b"]"]):
             raise InputError(f"{frame.name} holds no person; remove all frames before it or all frames from it on")
-    try:
-        return JsonResults(path, b"[" + b",".join(contents) + b"]")
-    except InputError:
-        for frame, content in zip(frames, contents, strict=True):
-            JsonResults(frame, content)  # raises for the damaged file
-        raise
+    results = JsonResults(path, b"[" + b",".join(contents) + b"]")
+    results.notes = tuple(filter(None, [note_spacing(numbers)]))
+    return results
 
 
 def find_frame_files(path: Path) -> list[Path]:
@@ -142,11 +147,17 @@ def find_frame_files(path: Path) -> list[Path]:
 
 def _sort_by_number(files: Iterable[Path]) -> dict[str, list[Path]]:
     """Group files by the name before the number, and sort each group by number."""
-    numbered: dict[str, dict[int, Path]] = {}
+    numbered: dict[str, list[Path]] = {}
     for file in files:
         if name := _NUMBERED.fullmatch(file.name):
-            numbered.setdefault(name["before"], {})[int(name["number"])] = file
-    return {before: [files[number] for number in sorted(files)] for before, files in numbered.items()}
+            numbered.setdefault(name["before"], []).append(file)
+    return {before: sorted(group, key=_number_of) for before, group in numbered.items()}
+
+
+def _number_of(frame: Path) -> int:
+    name = _NUMBERED.fullmatch(frame.name)
+    assert name is not None, "a single-frame file"
+    return int(name["number"])
 
 
 @lru_cache(maxsize=1)

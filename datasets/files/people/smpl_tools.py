@@ -192,7 +192,7 @@ def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequ
     if path.exists():  # arrays in memory are not a file
         check_size(path, sizes)
     fps, assumed = rate_of(path, _find_numbers(results), reading, tool.fps, tool.name, results.others)
-    notes: dict[str, None] = {}
+    notes = dict.fromkeys(results.notes)
     read = [_person(results, tool, prefix, fps, reading, notes) for prefix in people]
     notes |= dict.fromkeys((f"{tool.kind} of {tool.name}", *assumed))
 

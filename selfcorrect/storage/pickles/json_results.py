@@ -12,6 +12,8 @@ from ..files.limits import Budget
 from ..files.writing import replacing
 from .results import HeldResults
 
+IDENTITIES = ("id", "track_id", "person_id", "pid")
+"""Names of values that identify people; different texts count as different numbers."""
 _BYTES_PER_CHARACTER = 8
 """Maximum memory of a parsed file relative to its size. Numbers with one or two digits become objects."""
 
@@ -27,6 +29,7 @@ class JsonResults(HeldResults):
         self._budget.take(_BYTES_PER_CHARACTER * len(content))
         self._arrays: dict[str, np.ndarray] = {}
         self._keys: dict[str, tuple[str | int, ...]] = {}
+        self._identities: dict[str, int] = {}
         others: set[str] = set()
         try:
             self._note(self._parse(), (), others)
@@ -36,10 +39,7 @@ class JsonResults(HeldResults):
         self.others = frozenset(others)
 
     def _parse(self) -> Any:
-        try:
-            return json.loads(self._content)
-        except ValueError as error:  # also of bytes that are no text
-            raise InputError(f"{self.path}: not a JSON file ({shorten_message(error)})") from error
+        return parse_json_results(self.path, self._content)
 
     def _note(self, value: Any, keys: tuple[str | int, ...], others: set[str]) -> None:
         """Record the arrays and numbers in a value.
@@ -57,6 +57,8 @@ class JsonResults(HeldResults):
         elif isinstance(value, list):
             for index, below in enumerate(value):
                 self._note(below, (*keys, index), others)
+        elif isinstance(value, str) and keys and keys[-1] in IDENTITIES:
+            self.numbers[name] = float(self._identities.setdefault(value, len(self._identities)))
         elif isinstance(value, int | float) and not isinstance(value, bool):
             self.numbers[name] = float(value) if abs(value) < 1e300 else np.inf
         else:
@@ -79,6 +81,20 @@ class JsonResults(HeldResults):
             parent[last] = array.astype(float).tolist()
         with replacing(target) as temporary:
             temporary.write_text(json.dumps(tree), encoding="utf-8")
+
+
+def parse_json_results(path: Path, content: bytes) -> Any:
+    """Parse the content of a file.
+
+    Raises:
+        InputError: The content is not JSON.
+    """
+    try:
+        return json.loads(content)
+    except ValueError as error:  # also of bytes that are no text
+        raise InputError(f"{path}: not a JSON file ({shorten_message(error)})") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: its lists are nested too deeply") from error
 
 
 def _to_array(value: Any) -> np.ndarray | None:

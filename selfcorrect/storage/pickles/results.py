@@ -44,6 +44,8 @@ class Results(ABC):
     """Single numbers by name."""
     others: frozenset[str]
     """Names of other values."""
+    notes: tuple[str, ...] = ()
+    """Notes on how the file was read."""
 
     @abstractmethod
     def array(self, name: str) -> np.ndarray:

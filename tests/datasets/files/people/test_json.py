@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from made_rigs import base_walk
 from program_files import Z_UP, parameters
 from scipy.spatial.transform import Rotation
@@ -138,3 +140,95 @@ def test_damaged_frame_is_named(tmp_path: Path, content: str | None, named: str)
     assert first in motion_files(tmp_path)
     with pytest.raises(sc.InputError, match=named):
         open_motion(first, FPS)
+
+
+@pytest.mark.parametrize("as_files", [False, True])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_people_are_followed_by_identity(as_files: bool, tmp_path: Path, data: st.DataObject) -> None:
+    """People are listed in any order, come, leave and return; each motion is of one person."""
+    count, length = 3, 7
+    poses, trans = poses_and_places()
+    names = data.draw(st.sampled_from([[4, 0, 7], ["b", "a", "c"], [2.0, 1.0, 3.0]]))
+    seen = data.draw(st.lists(st.sets(st.integers(0, count - 1), min_size=1), min_size=length, max_size=length))
+    frames = []
+    for number, people in enumerate(seen):
+        rows = []
+        for person in data.draw(st.permutations(sorted(people))):
+            place = trans[number] + [0, 3.0 * person, 0]
+            row = {"id": names[person], "Rh": [poses[number, :3].tolist()], "Th": [place.tolist()]}
+            rows.append({**row, "poses": [[0.0, 0.0, 0.0, *poses[number, 3:].tolist()]]})
+        frames.append(rows)
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    folder.mkdir()
+    if as_files:
+        for number, rows in enumerate(frames):
+            folder.joinpath(f"{number}.json").write_text(json.dumps(rows))
+    else:
+        folder.joinpath("0.json").write_text(json.dumps(frames))
+    file = open_motion(folder / "0.json", sc.Reading(fps=30.0, up="z"))
+    expected = []
+    for person in range(count):
+        frames_of = [number for number in range(length) if person in seen[number]]
+        for stretch in np.split(frames_of, np.flatnonzero(np.diff(frames_of) > 1) + 1) if frames_of else ():
+            expected.append((person, [*map(int, stretch)]))
+    assert len(file.motions) == len(expected)
+    for person, stretch in expected:
+        assert any(is_at(motion, poses, trans, person, stretch) for motion in file.motions)
+    file.write(folder / "written.json", *file.motions)
+    again = open_motion(folder / "written.json", sc.Reading(fps=30.0, up="z"))
+    assert [len(motion) for motion in again.motions] == [len(motion) for motion in file.motions]
+    has_part = any(len(stretch) < length for _, stretch in expected)
+    assert any("a motion of its own" in note for note in file.notes) == has_part
+
+
+def is_at(motion: Any, poses: np.ndarray, trans: np.ndarray, person: int, stretch: list[int]) -> bool:
+    """Return whether the root of a motion, y up, is where a person is in these frames."""
+    turned_m = Rotation.from_rotvec(poses[stretch, :3]).apply(average_body().pelvis_m)
+    x_m, y_m, z_m = (trans[stretch] + [0, 3.0 * person, 0] + turned_m).T
+    expected_m = np.stack([x_m, z_m, -y_m], axis=-1)
+    return len(motion) == len(stretch) and np.allclose(motion.root_m, expected_m, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: (folder / "5.json").write_text("[]"), "the same frame"),
+        (
+            lambda folder: (folder / "000003.json").write_text('[{"id": 0}], [{"id": 1}]'),
+            "000003.json: not a JSON file",
+        ),
+        (lambda folder: link_elsewhere(folder / "000004.json"), "000004.json is a link"),
+    ],
+)
+def test_frames_that_cannot_be_joined_are_refused(tmp_path: Path, change: Any, message: str) -> None:
+    (tmp_path / "in").mkdir()
+    write_easymocap(tmp_path / "in")
+    change(tmp_path / "in")
+    with pytest.raises(sc.InputError, match=message):
+        open_motion(tmp_path / "in" / "000000.json", FPS)
+
+
+def link_elsewhere(path: Path) -> None:
+    path.rename(path.parents[1] / path.name)
+    path.symlink_to(path.parents[1] / path.name)
+
+
+@pytest.mark.parametrize("identity", [{}, {"id": 3}])
+def test_unknown_people_are_refused(tmp_path: Path, identity: dict[str, int]) -> None:
+    """The first of two people leaves, and nothing tells who stays; or both have one number."""
+    people = [[{**frame, **identity}, {**frame, **identity}] for frame in make_frames()]
+    (tmp_path / "a.json").write_text(json.dumps([*people[:9], *([second] for _, second in people[9:])]))
+    with pytest.raises(sc.InputError, match="who is who" if not identity else "two people of frame 0"):
+        open_motion(tmp_path / "a.json", FPS)
+
+
+def test_gaps_between_frames_are_named(tmp_path: Path) -> None:
+    write_easymocap(tmp_path)
+    for path in sorted(tmp_path.glob("*.json"), reverse=True):
+        path.rename(path.with_name(f"{3 * int(path.stem):06}.json"))
+    file = open_motion(tmp_path / "000000.json", FPS)
+    assert any("3 times too fast" in note for note in file.notes)
+    frames = [{**frame, "frame": 2 * frame["frame"]} for frame in make_frames()]
+    (tmp_path / "list.json").write_text(json.dumps(frames))
+    assert any("2 times too fast" in note for note in open_motion(tmp_path / "list.json", FPS).notes)
