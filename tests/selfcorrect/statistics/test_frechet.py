@@ -55,6 +55,12 @@ def test_grows_with_shift():
     assert frechet_distance(samples, samples + 2.0) == pytest.approx(3 * 2.0**2)
 
 
+def test_known_value_has_unbiased_covariances():
+    """Standard deviations are √2 and 2 √2, with N − 1 as the divisor, and means are 1 and 2."""
+    distance = frechet_distance(np.array([[0.0], [2.0]]), np.array([[0.0], [4.0]]))
+    assert distance == pytest.approx((2 - 1) ** 2 + (2 * 2**0.5 - 2**0.5) ** 2)
+
+
 def test_few_samples_are_finite():
     generator = np.random.default_rng(0)
     assert 0 < frechet_distance(generator.normal(size=(5, 20)), generator.normal(size=(6, 20))) < 100

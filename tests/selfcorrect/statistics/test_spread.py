@@ -41,6 +41,17 @@ def test_label_frequencies_are_ignored(clusters):
     assert within_label_ratio(samples, labels, samples[fewer], labels[fewer]) == pytest.approx(1.0, abs=0.15)
 
 
+def test_known_value_weighs_labels_as_the_reference():
+    """Label 0 is twice as frequent in the reference as label 1, and its variance is four times as large in samples."""
+    reference = np.array([[0.0], [2.0], [0.0], [2.0], [0.0], [2.0]])
+    candidate = np.array([[0.0], [4.0], [0.0], [4.0], [0.0], [2.0]])
+    labels = np.array([0, 0, 0, 0, 1, 1])
+    first, second = 4 / 3, 2.0  # variances with N − 1 as the divisor
+    expected = (4 * 4 * first + 2 * second) / (4 * first + 2 * second)
+    assert within_label_ratio(reference, labels, candidate, labels) == pytest.approx(expected)
+    assert trace_ratio(reference[:2], candidate[:4]) == pytest.approx((16 / 3) / 2)
+
+
 def test_no_shared_label_raises(clusters):
     samples, labels = clusters
     with pytest.raises(ValueError, match="no label"):

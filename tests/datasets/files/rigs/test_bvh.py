@@ -125,6 +125,27 @@ def test_stretching_bones_round_trip(bvh_text: str):
     assert len(parse_bvh(format_bvh(faster), "made").motion) == 5
 
 
+@given(order=st.permutations("XYZ"), count=st.integers(1, 3))
+def test_position_channels_have_names(order: list[str], count: int):
+    """Positions belong to the axes that the channels name, in whatever order; missing ones are the offset's."""
+    place = {"X": 1.0, "Y": 2.0, "Z": 3.0}
+    named = order[:count]
+    channels = " ".join(f"{axis}position" for axis in named)
+    text = f"""HIERARCHY
+ROOT a
+{{
+OFFSET 7 8 9
+CHANNELS {count + 3} {channels} Zrotation Xrotation Yrotation
+}}
+MOTION
+Frames: 1
+Frame Time: 0.01
+{" ".join(str(place[axis]) for axis in named)} 0 0 0"""
+    offset = {"X": 7.0, "Y": 8.0, "Z": 9.0}
+    expected = [place[axis] if axis in named else offset[axis] for axis in "XYZ"]
+    np.testing.assert_allclose(parse_bvh(text, "made", 1.0).motion.root_m, [expected])
+
+
 @given(
     order=st.permutations("XYZ").map("".join),
     angles=st.lists(st.floats(-360, 360, allow_nan=False), min_size=3, max_size=3),

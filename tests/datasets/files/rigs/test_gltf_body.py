@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.rigs.gltf_body import _sample_channel
 from selfcorrect.datasets.files.rigs.gltf_document import Document, numbers, read_document, write_document
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -164,6 +165,22 @@ def test_step_and_spline_keys(walker: sc.Motion, tmp_path: Path, way: str) -> No
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=atol)
     file.write(tmp_path / "c.glb", file.motion)
     np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "c.glb").motion), smpl_joints_m(walker), atol=atol)
+
+
+def test_spline_slopes_bend_tracks() -> None:
+    """Halfway between keys, a spline is at the mean of their values plus an eighth of the change of slope.
+
+    Slopes are per second, so the keys' distance counts. The key in the middle has another slope before and after.
+    """
+    keys_s = np.array([0.0, 2.0, 3.0])
+    values = np.array([[0.0, 1, 2], [4.0, 1, 0], [5.0, 3, 1]])
+    incoming = np.array([[9.0, 9, 9], [-1.0, 2, 0], [3.0, 0, 1]])
+    outgoing = np.array([[2.0, 0, -4], [0.5, 1, 6], [9.0, 9, 9]])
+    tracks = np.stack([incoming, values, outgoing], axis=1).reshape(9, 3)
+    found = _sample_channel(keys_s, tracks, "CUBICSPLINE", np.array([0.0, 1.0, 2.0, 2.5, 3.0]), "translation")
+    np.testing.assert_allclose(found[[0, 2, 4]], values)
+    np.testing.assert_allclose(found[1], (values[0] + values[1]) / 2 + 2.0 * (outgoing[0] - incoming[1]) / 8)
+    np.testing.assert_allclose(found[3], (values[1] + values[2]) / 2 + 1.0 * (outgoing[1] - incoming[2]) / 8)
 
 
 def test_uneven_keys_are_resampled(walker: sc.Motion, tmp_path: Path) -> None:

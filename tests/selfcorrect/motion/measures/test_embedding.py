@@ -57,6 +57,21 @@ def test_kinematic_features_know_the_speed(skeleton: Skeleton):
     assert all(np.all(group == 0) for group in kinematic_features(rest))
 
 
+def test_geometric_features_know_poses(skeleton: Skeleton):
+    """A body in its rest pose glides: positions are relative to the root's place, and the path to its start."""
+    path_m = np.outer(np.arange(48) / 30, [0.0, 0.0, 1.5]) + np.array([4.0, 0.9, 0.0])
+    walk = Motion(skeleton, path_m, np.tile([0.0, 0, 0, 1], (48, 22, 1)), 30.0)
+    joints_m, between_ends_m, path = geometric_features(MotionBatch.stack([walk]))
+    rest_m = skeleton.rest_positions_m - skeleton.rest_positions_m[0]
+    raised_m = rest_m + np.array([0, 0.9, 0])
+    np.testing.assert_allclose(joints_m.reshape(TIME_BLOCKS, 22, 3), np.tile(raised_m, (TIME_BLOCKS, 1, 1)), atol=1e-9)
+    ends_m = rest_m[limb_ends(skeleton)]
+    expected = [np.linalg.norm(ends_m[i] - ends_m[j]) for i in range(5) for j in range(i + 1, 5)]
+    np.testing.assert_allclose(between_ends_m.reshape(TIME_BLOCKS, -1), np.tile(expected, (TIME_BLOCKS, 1)))
+    middles_s = (np.arange(TIME_BLOCKS) * 6 + 2.5) / 30
+    np.testing.assert_allclose(path.reshape(TIME_BLOCKS, 3), np.outer(1.5 * middles_s, [0, 0, 1]), atol=1e-9)
+
+
 def test_geometry_ignores_start(batch: MotionBatch):
     moved = replace(batch, root_m=batch.root_m + np.array([3.0, 0.0, -2.0]))
     for feature, there in zip(geometric_features(batch), geometric_features(moved), strict=True):

@@ -1,15 +1,20 @@
 """Ground distance, ankle distance and slide see sinking, floating and sliding of known size."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.task import MotionData, motion_data
+from selfcorrect.motion.body.surface import find_sole_middles_m, world_sole_points
 from selfcorrect.motion.editing.artefacts import jitter_joints, jitter_roots, offset_heights, raise_bodies, slide_bodies
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.measures.ankles import ankle_distance, ankle_statistics
+from selfcorrect.motion.measures.embedding import TIME_BLOCKS, ground_features
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.sliding import find_footing, measure_slide_m_s
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -80,6 +85,33 @@ def test_real_ankles_are_near_sampling_floor(data: MotionData, score: Callable):
         some, others = np.split(reference[rows], [len(data.fresh)])
         floors.append(ankle_distance(others, some))
     assert score(lambda batch: batch)["energy_ankles"] < 1.5 * np.max(floors)
+
+
+def test_slide_is_of_slowest_point(stand: Motion):
+    """A body that turns on its left heel slides on each foot as its point nearest to that heel does."""
+    positions_m, orientations = forward_kinematics(stand.skeleton, stand.root_m, stand.rotations)
+    soles_m = world_sole_points(stand.skeleton, positions_m, orientations)[0]
+    points_m = find_sole_middles_m(soles_m.reshape(2, -1, 3))
+    heel_m = points_m[0, 0] * (1, 0, 1)
+    turns = Rotation.from_rotvec(np.outer(np.arange(len(stand)) / 30, [0, 2.0, 0]))
+    root_m = heel_m + turns.apply(stand.root_m - heel_m)
+    rotations = stand.rotations.copy()
+    rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
+    distances_m = np.linalg.norm((points_m - heel_m)[..., [0, 2]], axis=-1)
+    chord = 2 * np.sin(1.0 / 30) * 30  # in a frame, the body turns by 2/30 rad
+    turned = MotionBatch.stack([replace(stand, root_m=root_m, rotations=rotations)])
+    assert measure_slide_m_s(turned)[0] == pytest.approx(chord * distances_m.min(axis=1).mean())
+
+
+def test_ground_features_have_known_values(stand: Motion):
+    """A body 3 cm above the floor glides at 0.5 m/s: its feet stand, but not on the floor."""
+    path_m = np.outer(np.arange(len(stand)) / 30, [0.5, 0, 0]) + np.array([0, 0.03, 0])
+    floating = replace(stand, root_m=stand.root_m + path_m)
+    heights, contacts, slides = ground_features(MotionBatch.stack([floating, stand]))
+    np.testing.assert_allclose(heights, np.repeat([[np.arcsinh(3.0)], [0.0]], TIME_BLOCKS, axis=1), atol=1e-9)
+    np.testing.assert_allclose(contacts[0], 0)
+    np.testing.assert_allclose(contacts[1], 1)
+    np.testing.assert_allclose(slides, np.repeat([[np.log1p(5.0)], [0.0]], TIME_BLOCKS, axis=1), atol=1e-9)
 
 
 def test_slide_equals_carried_speed(walk: Motion):
