@@ -21,7 +21,8 @@ from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
 from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.perception.observed_ground import observe_ground
-from selfcorrect.motion.perception.stances import SAME_LEVEL_M
+from selfcorrect.motion.perception.sinking import find_steady_rise
+from selfcorrect.motion.perception.stances import RISES_FAR_M, SAME_LEVEL_M
 from selfcorrect.motion.views import TurnedWorld
 
 from .clean import CleanupSettings
@@ -38,13 +39,17 @@ def find_ride(motion: Motion) -> Ride | None:
     """Find the ride of a motion on unknown ground.
 
     A body that rises or sinks evenly for longer than any flight is carried by a lift. Its feet do not travel, and move
-    up or down together. Without a lift, it is the steady rise of the ground under all steps, unless that is a tilted
-    plane. Seen from the ride, the motion stands on a single level, and at a constant speed forces are the same.
+    up or down together. Without a lift, it is the steady rise of the ground under all steps, if that is certain or no
+    tilted plane. Seen from the ride, the motion stands on a single level, and at a constant speed forces are the same.
     """
     ground = observe_ground(motion)
     seen = ground.feet_seen
     if seen.lift_m.any():
         return Ride(seen.lift_m, is_lift=True)
+    steady = find_steady_rise(seen)
+    if steady.is_certain and abs(steady.rate_m_s) * len(motion) / motion.fps < RISES_FAR_M:
+        frames = np.arange(len(motion))
+        return Ride(steady.rate_m_s * (frames - frames.mean()) / motion.fps, is_lift=False, is_certain=True)
     rises = seen.rise_m.any() and (seen.rises_underfoot or not ground.plane.is_tilted)
     return Ride(seen.rise_m, is_lift=False) if rises else None
 

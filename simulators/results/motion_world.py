@@ -25,6 +25,8 @@ class Ride:
     """(T,) ground height relative to the first frame of a lift, or to the middle of ground that rises steadily."""
     is_lift: bool
     """Whether a lift carries the body. Otherwise, the ground rises or sinks steadily, as captured floors do."""
+    is_certain: bool = False
+    """Whether a steady rise is certain, so that it is removed."""
 
     @property
     def extent_m(self) -> float:
@@ -88,7 +90,8 @@ class MotionWorld:
     @property
     def is_rise_removed(self) -> bool:
         """Whether a steady rise of the ground was removed."""
-        return self.levels and self.ride is not None and not self.ride.is_lift
+        ride = self.ride
+        return ride is not None and not ride.is_lift and (self.levels or (ride.is_certain and self.moves_floor))
 
     def on_level_floor(self) -> MotionWorld:
         """Return the world as if its estimated floor were level."""
@@ -109,7 +112,7 @@ class MotionWorld:
         if opening + closing < stop - start:
             fades_in = bool(opening) and self.t_poses.fades_in
             t_poses = TPoses(opening, closing, fades_in, fades_out=bool(closing) and self.t_poses.fades_out)
-        ride = self.ride and Ride(self.ride.rises_m[start:stop], self.ride.is_lift)
+        ride = self.ride and replace(self.ride, rises_m=self.ride.rises_m[start:stop])
         takes = tuple(frame - start for frame in self.takes if start < frame < stop)
         return replace(self, ride=ride, t_poses=t_poses, takes=takes)
 
@@ -121,7 +124,7 @@ class MotionWorld:
         ride = self.ride
         if ride is not None:
             counts = [stop - start for start, stop in pairwise(bounds)]
-            ride = Ride(np.repeat(ride.rises_m, counts), ride.is_lift)
+            ride = replace(ride, rises_m=np.repeat(ride.rises_m, counts))
         t_poses = replace(self.t_poses, opening=opening, closing=closing)
         return replace(self, ride=ride, t_poses=t_poses, takes=tuple(bounds[frame] for frame in self.takes))
 

@@ -22,6 +22,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.gliding import estimate_standing_glide
 from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.sinking import find_steady_rise
 from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.core import drift_estimate
 from selfcorrect.simulators.core.drift import _is_root_swinging
@@ -205,6 +206,33 @@ def test_rise_is_measured_and_levelled(rise_m: float) -> None:
     assert abs(np.median(off_m)) < 0.02
 
 
+@pytest.mark.parametrize("rise_m", [-0.1, 0.1])
+def test_certain_rise_is_removed(rise_m: float) -> None:
+    """Feet that stay in place show that the floor rises and does not slope."""
+    level = made_motion("idle", frames=180)
+    (corrected,) = KinematicCorrector()([rising(level, rise_m)])
+    assert [note.kind for note in corrected.notes if note.kind.name.startswith("RISE")] == [NoteKind.RISE_REMOVED]
+    off_m = corrected.motion.root_m[:, 1] - KinematicCorrector()([level])[0].motion.root_m[:, 1]
+    assert np.ptp(off_m) < 0.4 * abs(rise_m)
+    (kept,) = KinematicCorrector(CleanupSettings(keep_level=True))([rising(level, rise_m)])
+    assert NoteKind.RISE_REMOVED not in [note.kind for note in kept.notes]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("slope", [-0.1, 0.0, 0.1])
+def test_slopes_do_not_rise(kind: Kind, slope: float) -> None:
+    motion = made_motion(kind, frames=150)
+    uphill_m = slope * (motion.root_m[:, 2] - motion.root_m[0, 2])
+    on_slope = replace(motion, root_m=motion.root_m + uphill_m[:, None] * np.array([0, 1, 0]))
+    assert not find_steady_rise(observe(on_slope)).is_certain
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["05_04", "05_10", "07_11", "35_09", "49_11", "60_15"])
+def test_floors_of_captures_do_not_rise(cmu: Path, name: str) -> None:
+    assert not find_steady_rise(observe(load_motion(cmu / "train" / f"{name}.bvh"))).is_certain
+
+
 @pytest.mark.parametrize("rise_m", [0.0, 0.02])
 def test_level_walks_do_not_rise(rise_m: float) -> None:
     walk, _ = walk_with_stances(frames=180)
@@ -220,6 +248,7 @@ def test_stairs_are_no_rising_floor() -> None:
     steps = np.cumsum(np.diff(stands.any(1).astype(int), prepend=0) > 0)
     climb = replace(walk, root_m=walk.root_m + 0.17 * steps[:, None] * np.array([0, 1, 0]))
     assert not observe(climb).rise_m.any()
+    assert not find_steady_rise(observe(climb)).is_certain
 
 
 def test_standing_points_on_sliding_floor(walk: Motion) -> None:
