@@ -306,10 +306,9 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     names_by_code = {rule.code: rule.name for rule in all_rules()}
     for result in results:
         if result.content.failed_checks:
-            faults = ", ".join(f"{names_by_code.get(code, '')} {code}".strip() for code in result.content.failed_checks)
+            faults = ", ".join(names_by_code.get(code, code) for code in result.content.failed_checks)
             failing.append(f"{result.input_name} ({faults})")
-    found = "that `selfcorrect check` finds"
-    lines += _list_counted(f"1 input has faults {found}", f"{{}} inputs have faults {found}", failing, "; ")
+    lines += _list_counted("`check` finds faults in 1 input", "`check` finds faults in {} inputs", failing, "; ")
     names = [result.shown_name for result in others]
     lines += _list_counted("1 motion was not corrected", "{} motions were not corrected", names)
     kept = [result.name for result in others if result.output == "earlier"]
