@@ -12,7 +12,7 @@ INSTALLED_FOR_NIGHTS := .venv/.installed-for-nights
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test test-base test-all test-nightly campaign test-fast lint types docs results bench blender blender-platform wheels release-check clean
+.PHONY: setup motion test test-base test-all test-nightly campaign test-fast lint types docs results bench blender blender-platform wheels release release-check clean
 
 # Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
@@ -133,6 +133,14 @@ release-check:
 	$(PYTHON) -m venv build/release/.venv
 	build/release/.venv/bin/python -m pip install --quiet --disable-pip-version-check 'build>=1.2' 'twine>=6'
 	build/release/.venv/bin/python tools/check_release.py build/release $(if $(MOTION),--motion)
+
+# What a release offers for download, into build/release-files: wheels, sdist, the extension for Blender, digests and
+# notes. docs/releasing.md has the steps before and after.
+release:
+	rm -rf build/release-files
+	test -d build/release-tools || $(PYTHON) -m venv build/release-tools
+	build/release-tools/bin/python -m pip install --quiet --disable-pip-version-check 'build>=1.2' 'setuptools>=77' wheel
+	build/release-tools/bin/python tools/make_release.py build/release-files
 
 clean:
 	rm -rf .venv build

@@ -3,6 +3,7 @@
 What the tools for releases find wrong is tested, too.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -145,3 +146,15 @@ def test_clone_python_finds_packages() -> None:
     assert [Path(line).parent for line in done.stdout.split()] == [
         REPOSITORY / name for name in ("datasets", "simulators", "experiments")
     ]
+
+
+def test_release_has_digests_and_notes(tmp_path: Path) -> None:
+    release = tool("make_release")
+    version = release.tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    notes = release.read_notes(version)
+    assert notes.startswith("* ")
+    assert "\n## " not in notes
+    (tmp_path / "a.whl").write_bytes(b"abc")
+    (tmp_path / release.DIGESTS).write_text("old")
+    assert release.list_digests(tmp_path) == f"{hashlib.sha256(b'abc').hexdigest()}  a.whl\n"
+    assert release.main(tmp_path) == 1, "an existing folder is left as it is"
