@@ -6,17 +6,19 @@ ending, because the runner repeats the job.
 
 from __future__ import annotations
 
+import builtins
 import os
 import pickle
 import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from selfcorrect.core.errors import InputError, InUseError, NodeError
+from selfcorrect.core import errors
+from selfcorrect.core.errors import DamagedError, InputError, InUseError, NodeError
 from selfcorrect.loop.store.run_folder import config_differences
 from selfcorrect.runtime.bugs import describe_error, internal_error_traceback
 from selfcorrect.runtime.machine import Machine
@@ -115,6 +117,53 @@ def _pack_error(error: Exception) -> Exception:
     error.bug = bug  # type: ignore[attr-defined]
     error.place = place  # type: ignore[attr-defined]
     return error
+
+
+def encode_ending(ending: Ending) -> dict[str, Any]:
+    """Encode how a job ended as JSON values, which hold no code."""
+    if not isinstance(ending, Exception):
+        return {"machine": None if ending is None else asdict(ending)}
+    known = ending
+    kind = _find_error(type(ending).__name__)
+    if kind is not type(ending) or str(_make_error(kind, str(ending))) != str(ending):
+        known = InputError(describe_error(ending))
+    return {
+        "error": type(known).__name__,
+        "message": str(known),
+        "bug": str(getattr(ending, "bug", "")),
+        "place": str(getattr(ending, "place", "")),
+    }
+
+
+def decode_ending(values: Mapping[str, Any]) -> Ending:
+    """Decode what `encode_ending` returned.
+
+    Raises:
+        DamagedError: The values are not those of an ending.
+    """
+    try:
+        if "machine" in values:
+            return None if values["machine"] is None else Machine(**values["machine"])
+        kind = _find_error(values["error"]) or InputError
+        error = _make_error(kind, str(values["message"]))
+        error.bug = str(values["bug"])  # type: ignore[attr-defined]
+        error.place = str(values["place"])  # type: ignore[attr-defined]
+    except (LookupError, TypeError) as fault:
+        raise DamagedError(f"the answer of a job has no result: {fault}") from fault
+    return error
+
+
+def _make_error(kind: type[Exception], message: str) -> Exception:
+    """Make an error with a message, whatever its constructor takes."""
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    return error
+
+
+def _find_error(name: str) -> type[Exception] | None:
+    """Return the error of this package or of Python with a name, None for no such error."""
+    kind = getattr(errors, name, None) or getattr(builtins, name, None)
+    return kind if isinstance(kind, type) and issubclass(kind, Exception) else None
 
 
 class Losses:

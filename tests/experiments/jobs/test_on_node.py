@@ -5,15 +5,16 @@ import pickle
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cluster_jobs
 import pytest
 import yaml
 from helpers import REPOSITORY
 
-from selfcorrect.core.errors import NodeError, SettingError
+from selfcorrect.core.errors import DamagedError, LoopError, NodeError, SampleError, SelfcorrectError, SettingError
 from selfcorrect.experiments.jobs.machines import describe_mixture, read_machines, record_machines
-from selfcorrect.experiments.jobs.on_node import TRIES, Losses, RemoteJob
+from selfcorrect.experiments.jobs.on_node import TRIES, Losses, RemoteJob, decode_ending, encode_ending
 from selfcorrect.experiments.jobs.progress_bars import Event
 from selfcorrect.experiments.jobs.run import Job
 from selfcorrect.experiments.jobs.runner_choice import RunnerChoice
@@ -122,3 +123,39 @@ def test_kubernetes_versions_are_pinned() -> None:
     assert f"rayproject/ray:{pins['ray']}-py311-cpu" in text
     assert project["requires-python"] == ">=3.11"
     assert f"selfcorrect[ray]=={project['version']}" in text
+
+
+ENDINGS = (
+    None,
+    Machine("one"),
+    Machine("one", "a card"),
+    LoopError("generation 3 stopped"),
+    NodeError("no such node"),
+    SampleError(3, "too tall"),
+    ZeroDivisionError("division by zero"),
+    KeyError("name"),
+    UnicodeDecodeError("utf-8", b"x", 0, 1, "why"),
+    type("OwnError", (Exception,), {})("of a user"),
+)
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=repr)
+def test_endings_travel_as_data(ending: Any) -> None:
+    """What a job returns is JSON; errors keep their message, and known errors their type."""
+    if isinstance(ending, Exception):
+        ending.bug = "a trace"  # type: ignore[attr-defined]
+    decoded = decode_ending(json.loads(json.dumps(encode_ending(ending))))
+    if not isinstance(ending, Exception):
+        assert decoded == ending
+        return
+    assert str(ending) in str(decoded)
+    assert getattr(decoded, "bug", "") == "a trace"
+    if isinstance(ending, SelfcorrectError | ZeroDivisionError):
+        assert type(decoded) is type(ending)
+        assert str(decoded) == str(ending)
+
+
+@pytest.mark.parametrize("values", [{}, {"machine": 3}, {"machine": {"host": "x"}}, {"error": "InputError"}])
+def test_other_answers_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(DamagedError):
+        decode_ending(values)

@@ -1,6 +1,7 @@
 """A real Slurm of two nodes, both on this machine, leaves what one process leaves."""
 
 import os
+import pickle
 import platform
 import re
 import shutil
@@ -24,6 +25,7 @@ from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.runner_choice import RunnerChoice
 from selfcorrect.experiments.jobs.where import Resources, Where
+from selfcorrect.storage.files.digests import write_with_digest
 from selfcorrect.storage.files.locks import read_identity
 
 pytest.importorskip("submitit")
@@ -126,6 +128,37 @@ def test_orphaned_jobs_are_adopted(slurm: None, tmp_path: Path) -> None:
     _, errors = again.communicate(timeout=200)
     assert again.returncode == 0, errors
     assert [len(lines_of(tmp_path / f"{name}.txt")) for name in ("a", "b")] == [20, 20]
+
+
+class _Code:
+    """A value whose pickle runs code when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_contents_of_folder_are_not_trusted(run: Callable[..., Any], tmp_path: Path) -> None:
+    """Pickles that lie in the folder are not loaded, and jobs of others are not cancelled."""
+    words = ["sbatch", "--parsable", "--output=/dev/null", "--wrap=sleep 300"]
+    foreign = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    records = tmp_path / ".slurm"
+    commands = ("0" * 32, "1" * 32)
+    for command in commands:
+        (records / command).mkdir(parents=True)
+        for name in (f"{foreign}_0_result.pkl", f"{foreign}_result.pkl", f"{command}.json"):
+            (records / command / name).write_bytes(pickle.dumps(("success", _Code(tmp_path / "ran"))))
+    entry = {"id": foreign, "digest": "", "token": commands[0]}
+    entries = {"a": {**entry, "command": commands[0]}, "other": {**entry, "command": commands[1]}}
+    write_with_digest(records / "jobs.json", {"jobs": entries})
+    wait_until(lambda: foreign in list_jobs("RUNNING,PENDING"))
+    assert [*run([Job("a", cluster_jobs.note, (tmp_path, "a"), 1)])] == ["a"]
+    assert (tmp_path / "a").exists()
+    assert not (tmp_path / "ran").exists()
+    assert foreign in list_jobs("RUNNING,PENDING")
+    subprocess.run(["scancel", foreign], check=True)
 
 
 def test_requeued_job_resumes(slurm: None, tmp_path: Path) -> None:
