@@ -2,8 +2,8 @@
 
 submitit submits them from a machine that has Slurm's commands and the run folder. Jobs that are ready at the same time
 become an array. They report in files of the run folder how they go on and how they ended. A thread of this command
-reads these files and calls `squeue`. If the command dies, its jobs continue, and the same command waits for them instead of
-submitting them again.
+reads these files and calls `squeue`. If the command dies, its jobs continue, and the same command waits for them
+instead of submitting them again.
 
 What lies in the run folder is not trusted. Each command writes into a new folder of its own, whose name is a random
 token, and its jobs have the token in their names. Jobs are adopted or cancelled only if Slurm lists them under such a
