@@ -26,7 +26,6 @@ from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.observed_ground import STAIR_STEP_M
 
 from .compare.evaluate import explain_large_move
-from .feasibility import LONGEST_INFERRED, measure_missing_bodyweights
 from .results.comparison import MeasuredCorrection, find_clear_gains, measure_correction
 from .results.results import NOTED_M, CorrectedMotion, Failure, FailureKind, Note, NoteKind, Repair, Stage
 from .results.view import CorrectParts, Part
@@ -51,8 +50,6 @@ _HEIGHT_ERRORS = ("penetration_m", "floating_m")
 """Errors in a body's height."""
 _MIN_SIMULATED_SHARE = 0.01
 """Minimum share of simulated states in a correction that counts as simulated."""
-_MIN_GAIN_BODYWEIGHTS = 0.05
-"""Minimum clear gain in unexplained force, in body weights. Of 20 second corrections of captures, 19 gain less."""
 _MAX_DEPTH_M = 0.5
 """Mean depth in the ground above which a motion is rejected, in m: about the length of a shank."""
 _MAX_JERK_RATIO = 0.8
@@ -361,7 +358,7 @@ def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> Co
     """Discard a correction without a clear gain.
 
     The given motion is returned with its floor at 0. The correction is returned after all if it clearly lowers any
-    error, or, if it was planned, the force that contacts leave unexplained. In that case, a note says so.
+    error.
     """
     correction = candidate.correction
     kept = _keep_motion(view, correction)
@@ -375,13 +372,6 @@ def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> Co
         gains = {name: gain for name, gain in gains.items() if name not in _HEIGHT_ERRORS}
     if max(gains.values()) >= 1.0:
         return correction
-    if correction.stage is not Stage.CLEANED:
-        if len(kept.motion) > LONGEST_INFERRED:
-            return correction
-        before_bodyweights = measure_missing_bodyweights(kept.motion)
-        after_bodyweights = measure_missing_bodyweights(correction.motion)
-        if before_bodyweights - after_bodyweights >= _MIN_GAIN_BODYWEIGHTS:
-            return replace(correction, explained_bodyweights=(before_bodyweights, after_bodyweights))
     kept = replace(kept, stage=Stage.CLEANED, supports=correction.supports, timeline=correction.timeline)
     return measure_on_floor(view, replace(kept, residual=correction.residual)).correction
 

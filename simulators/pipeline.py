@@ -23,9 +23,9 @@ from .body.humanoid import Humanoid, build_humanoid
 from .clean import CleanupSettings, clean_motions
 from .compare.evaluate import drop_failed_tracks, evaluate, evaluate_kinematic
 from .engines.world import World
-from .planning.planner import plan_motions
+from .planning.planner import observe_contacts, plan_motions
 from .postprocess.state import PostprocessState, PostprocessStep
-from .postprocess.steps import BLEND_SIMULATION
+from .postprocess.steps import BLEND_SIMULATION, KINEMATIC_POSTPROCESS
 from .results.results import CorrectedMotion
 from .settings.engine_table import ENGINES
 from .settings.tracker import DriveSettings, EngineSettings, SimulateChoice, TrackerSettings
@@ -116,7 +116,10 @@ def _finish_cleaned(pipeline: Pipeline, cleaned: CleanedMotions) -> list[Correct
 def track_plans(
     pipeline: Pipeline, simulator: Simulator, cleaned: Sequence[CleanedMotions], plans: Sequence[MotionPlan]
 ) -> list[TrackingResult]:
-    """Simulate the plans that need it, all together."""
+    """Simulate the plans that need it, all together.
+
+    Motions that need no simulation stay as they were cleaned, with the contact forces that explain them.
+    """
     selections = [_select_for_simulation(pipeline, plan) for plan in plans]
     selected_plans = []
     for plan, indices in zip(plans, selections, strict=True):
@@ -125,7 +128,12 @@ def track_plans(
     with ENGINES.fence(simulator.tracker.engine.name):
         simulated = iter(_simulate(pipeline, simulator, selected_plans))
     results = []
-    for motions, plan, indices in zip(cleaned, plans, selections, strict=True):
+    for motions, planned, indices in zip(cleaned, plans, selections, strict=True):
+        others = [index for index in range(len(planned)) if index not in indices]
+        plan = planned
+        if others:
+            observed = observe_contacts(motions, planned, simulator.tracker)
+            plan = planned.replace_rows(observed, others) if indices else observed
         results.append(_make_tracking_result(motions, plan, indices, next(simulated) if indices else []))
     return results
 
@@ -162,12 +170,14 @@ def _make_tracking_result(
 def postprocess(pipeline: Pipeline, tracker: TrackerSettings, tracked: TrackingResult) -> list[CorrectedMotion]:
     """Postprocess and evaluate tracked motions.
 
-    Plan and simulation are blended, or simulated states are taken unchanged.
+    Plan and simulation are blended, or simulated states are taken unchanged. If nothing was simulated, motions pass the
+    steps that follow a clean-up.
     """
     mode = pipeline.cleanup.mode
     if pipeline.postprocess:
+        steps = pipeline.postprocess if tracked.simulated else KINEMATIC_POSTPROCESS
         tracked, failed = drop_failed_tracks(tracked, tracker)
-        state = PostprocessState.from_stages(tracked.cleaned, tracked).apply_steps(pipeline.postprocess)
+        state = PostprocessState.from_stages(tracked.cleaned, tracked).apply_steps(steps)
         return evaluate(tracked, state.motions, state.shares, tracker, mode, failed)
     assert tracked.states is not None
     full_share = np.ones(tracked.states.root_m.shape[:2])

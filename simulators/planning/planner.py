@@ -65,6 +65,17 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
     return MotionPlan(body, links, contacts, supports, friction)
 
 
+def observe_contacts(cleaned: CleanedMotions, plan: MotionPlan, settings: TrackerSettings) -> MotionPlan:
+    """Return cleaned motions as they are, with the contact forces that explain them best.
+
+    A plan brings forces closer to those that the simulated body needs, but motions further from captures: see
+    docs/correct.md. It is worth that only if the body is simulated.
+    """
+    links = plan.body.select_links(cleaned.motions)
+    contacts = plan_contacts(plan.body, links, plan.friction, plan.supports, settings.plan.contacts)
+    return replace(plan, motions=links, contacts=contacts)
+
+
 @dataclass(frozen=True, eq=False)
 class Planner:
     """Planner that changes motions until contacts explain them.

@@ -14,6 +14,11 @@ from ..stages.values import CleanedMotions, TrackingResult
 from .jerk_bounds import JerkBounds
 
 
+def is_same_motion(first: MotionBatch, second: MotionBatch) -> bool:
+    """Return whether two batches have the same bytes."""
+    return np.array_equal(first.root_m, second.root_m) and np.array_equal(first.rotations, second.rotations)
+
+
 class PostprocessStep(Protocol):
     """A post-processing step: parameters, and a call that returns the next state."""
 
@@ -45,7 +50,9 @@ class PostprocessState:
         motions = cleaned.motions
         if tracked is not None:
             plan = tracked.plan
-            motions = plan.body.link_view(cleaned.motions).restore(plan.motions)
+            view = plan.body.link_view(cleaned.motions)
+            if not is_same_motion(view.view(cleaned.motions), plan.motions):  # else not even rounding changes it
+                motions = view.restore(plan.motions)
         return cls(
             tracked=tracked,
             cleaned=cleaned.motions,

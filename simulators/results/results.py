@@ -188,7 +188,6 @@ class NoteKind(Enum):
     UNEXPLAINED = (
         "unexplained force of {value:.1f} body weights: the motion plays too fast or too slow, or the feet glide"
     )
-    EXPLAINED = "contacts explain more of the motion: unexplained force {words} body weights"
     CONTACT_MISSED = "a contact is not held: {words}"
     OTHER = "{words}"
 
@@ -294,8 +293,6 @@ class CorrectedMotion:
     """Mean speed of a standing glide that was removed, in m/s; 0 without one."""
     is_simulation_dropped: bool = False
     """Whether the simulated body could not follow the motion, so that the plan was taken instead."""
-    explained_bodyweights: tuple[float, float] | None = None
-    """Unexplained force before and after, if only that is better, in body weights."""
     large_moves: tuple[LargeMove, ...] = ()
     """Joint moves that may undo what was intended, one for each part that was corrected."""
     missed_contacts: tuple[str, ...] = ()
@@ -407,9 +404,6 @@ def _note_changes(correction: CorrectedMotion) -> Iterator[Note]:
         yield Note(NoteKind.STRETCH_KEPT, frames=frames)
     if correction.is_simulation_dropped:
         yield Note(NoteKind.NOT_FOLLOWED)
-    if correction.explained_bodyweights is not None:
-        before, after = correction.explained_bodyweights
-        yield Note(NoteKind.EXPLAINED, words=f"{before:.2f} → {after:.2f}")
     for seconds in correction.loops_s:
         yield Note(NoteKind.LOOP, seconds)
 

@@ -127,9 +127,6 @@ def join(
         is_carried=any(correction.is_carried for correction in corrections),
         removed_glide_m_s=max((correction.removed_glide_m_s for correction in corrections), default=0.0),
         is_simulation_dropped=any(correction.is_simulation_dropped for correction in corrections),
-        explained_bodyweights=next(
-            (found for correction in corrections if (found := correction.explained_bodyweights)), None
-        ),
         world=MotionWorld.join([correction.world for correction in corrections]),
         floor=FloorDecision.join([correction.floor for correction in corrections]),
     )

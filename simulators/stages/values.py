@@ -3,7 +3,7 @@
 Each value is a batch of N motions of equal skeleton, frame rate and length.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
@@ -77,6 +77,18 @@ class ContactPlan:
     unexplained: np.ndarray
     """(N, T, 6) force, and moment about the centre of mass, that contacts cannot explain."""
 
+    def map(self, change: Callable[..., np.ndarray], *others: Self) -> Self:
+        """Return the plan with each array changed, given the arrays of other plans."""
+
+        def changed(name: str, *holders: object) -> np.ndarray:
+            return change(*(getattr(holder, name) for holder in holders))
+
+        plans = (self, *others)
+        demands = [plan.demand for plan in plans]
+        demand = Demand(*(changed(field.name, *demands) for field in fields(Demand)))
+        arrays = (field.name for field in fields(self) if field.name != "demand")
+        return replace(self, demand=demand, **{name: changed(name, *plans) for name in arrays})
+
 
 @dataclass(frozen=True, eq=False)
 class MotionPlan:
@@ -105,17 +117,25 @@ class MotionPlan:
         if len(motions) == len(self):
             return self
         rows = list(motions)
-        demand = self.contacts.demand
-        columns = {field.name: getattr(self.contacts, field.name) for field in fields(ContactPlan)}
-        columns["demand"] = Demand(*(getattr(demand, field.name)[rows] for field in fields(Demand)))
-        for name in columns.keys() - {"demand"}:
-            columns[name] = columns[name][rows]
         return replace(
             self,
             motions=select_motions(self.motions, rows),
-            contacts=ContactPlan(**columns),
+            contacts=self.contacts.map(lambda values: values[rows]),
             supports=[self.supports[index] for index in rows],
         )
+
+    def replace_rows(self, other: Self, rows: Sequence[int]) -> Self:
+        """Return the plan with some motions, and their contacts, from another plan of the same motions."""
+
+        def merge(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+            merged = mine.copy()
+            merged[list(rows)] = theirs[list(rows)]
+            return merged
+
+        root_m = merge(self.motions.root_m, other.motions.root_m)
+        rotations = merge(self.motions.rotations, other.motions.rotations)
+        motions = replace(self.motions, root_m=root_m, rotations=rotations)
+        return replace(self, motions=motions, contacts=self.contacts.map(merge, other.contacts))
 
 
 @dataclass(frozen=True, eq=False)

@@ -198,18 +198,20 @@ def test_equal_float_is_no_gain(raised_m: float, *, is_better: bool) -> None:
     assert chosen.is_unchanged != is_better
 
 
-def test_explaining_plan_is_kept() -> None:
-    """Plans that explain forces are kept.
+def test_plans_alone_move_nothing() -> None:
+    """Without a simulation, forces are reported, and the motion is that of the clean-up.
 
-    Hips that sway by a centimetre four times a second demand more than contacts give; hips at rest do not.
+    Hips that sway by a centimetre four times a second demand more than contacts give.
     """
     stand = made_motion("idle", frames=90)
     sway_m = 0.01 * np.sin(2 * np.pi * 4.0 * np.arange(len(stand)) / stand.fps)
     swaying = replace(stand, root_m=stand.root_m + np.outer(sway_m, [1.0, 0.0, 0.0]))
     corrector = PhysicsCorrector(simulate="auto")
-    (still,) = corrector([stand])
-    (correction,) = corrector([swaying])
-    assert still.notes == ()
-    assert [note.kind for note in correction.notes] == [NoteKind.EXPLAINED]
-    (again,) = corrector([correction.motion])
-    assert again.is_unchanged
+    planned = corrector([stand, swaying])
+    for motion, planned_correction in zip((stand, swaying), planned, strict=True):
+        (cleaned,) = KinematicCorrector()([motion])
+        assert planned_correction.residual["simulated_share"] == 0.0
+        np.testing.assert_array_equal(planned_correction.motion.root_m, cleaned.motion.root_m)
+        np.testing.assert_array_equal(planned_correction.motion.rotations, cleaned.motion.rotations)
+    unexplained = [correction.residual["unexplained_force_bodyweights"] for correction in planned]
+    assert unexplained[1] > unexplained[0]

@@ -98,7 +98,6 @@ def test_a_correction_that_is_dropped_says_nothing_of_its_changes() -> None:
         removed_glide_m_s=0.1,
         kept_stretches=((3, 9),),
         is_simulation_dropped=True,
-        explained_bodyweights=(0.5, 0.1),
         is_carried=True,
     )
     kept = keep_feet_from_worsening(view, MeasuredCorrection(sliding), lambda parts: [sliding for _ in parts])

@@ -321,8 +321,8 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
 _STAGES = {
     Stage.CLEANED: ("1 motion was cleaned up by kinematics only.", "{} motions were cleaned up by kinematics only."),
     Stage.PLANNED: (
-        "Contact forces were planned for 1 motion, which needed no simulation.",
-        "Contact forces were planned for {} motions, which needed no simulation.",
+        "Contact forces explain 1 motion, which needed no simulation.",
+        "Contact forces explain {} motions, which needed no simulation.",
     ),
     Stage.SIMULATED: (
         "Some or all frames of 1 motion were simulated.",

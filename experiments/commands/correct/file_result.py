@@ -171,7 +171,7 @@ class FileResult:
     """Path of the output within the output folder."""
     verdict: FileVerdict
     stage: str = ""
-    """Stage whose motion is the result: "cleaned" by kinematics, "planned" contact forces, or "simulated" states."""
+    """Stage of the result: "cleaned" by kinematics, "planned" if contact forces explain it, or "simulated" states."""
     reason: str = ""
     """Reason why the motion was not corrected."""
     frame: int | None = None
