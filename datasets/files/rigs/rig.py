@@ -129,10 +129,10 @@ class Rig:
 
     @cached_property
     def scales(self) -> np.ndarray:
-        """(J,) scale from each node's frame to the world."""
+        """(J,) scale from each node's frame to the world, negative if the frame is reflected through its origin."""
         scales = np.ones(len(self.nodes))
         for joint, parent in enumerate(self.parents):
-            scale = np.abs(self.rest[joint]["scale"]).mean()
+            scale = np.abs(self.rest[joint]["scale"]).mean() * _find_sign(self.rest[joint]["scale"])
             scales[joint] = scale * (scales[parent] if parent >= 0 else 1.0)
         return scales
 
@@ -160,6 +160,8 @@ class Rig:
     def check_scales(self, parts: Sequence[str], tracks: Tracks) -> None:
         """Refuse a body whose scales differ much by axis, which deforms all nodes below, or change much over time.
 
+        A node that mirrors the nodes below along some of its axes is read without the mirror, with a warning.
+
         Args:
             parts: Body part of each node; "" for none.
             tracks: Animated tracks.
@@ -170,6 +172,11 @@ class Rig:
         paths = [list(_walk_up(self.parents, joint)) for joint, part in enumerate(parts) if part]
         for joint in sorted(set(chain(*paths))):
             scale = np.abs(self.rest[joint]["scale"])
+            signs = np.sign(self.rest[joint]["scale"])
+            if np.ptp(signs) > 1:
+                axes = "".join(axis for axis, sign in zip("xyz", signs, strict=True) if sign < 0)
+                sentence = f"the node {self.names[joint]} mirrors {axes} by a negative scale; the mirror is ignored"
+                warnings.warn(sentence, stacklevel=2)
             if np.ptp(scale) > _STRETCHED * scale.max():
                 raise InputError(f"the node {self.names[joint]} has an uneven scale: {scale.round(3).tolist()}")
         for joint in sorted(set(chain(*(path[1:] for path in paths)))):
@@ -208,12 +215,18 @@ class Rig:
             above = frames.get(parent, self.offset_scales[joint] * np.eye(3))
             rotation_matrices = to_matrices(rotations[:, joint])
             frames[joint] = (rotation_matrices.swapaxes(1, 2) @ above @ rotation_matrices) * scales[:, None]
+            frames[joint] *= _find_sign(self.rest[joint]["scale"])
         return bends
 
     @property
     def offset_scales(self) -> np.ndarray:
         """(J,) scale of each node's translation to the world."""
         return np.array([1.0 if parent < 0 else self.scales[parent] for parent in self.parents])
+
+
+def _find_sign(scale: np.ndarray) -> float:
+    """Return −1.0 if a scale (3,) is negative along all axes, so that it reflects through the origin, else 1.0."""
+    return -1.0 if (scale < 0).all() else 1.0
 
 
 def find_tree(joints: Iterable[int], parents: Sequence[int]) -> list[int]:

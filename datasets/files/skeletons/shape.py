@@ -71,6 +71,8 @@ _HOLDS_SOMETHING = -3.0
 """Score of an arm that ends at the wrist, from where another object hangs."""
 _UNHEARD_OF = -10.0
 """Lowest score of a proportion."""
+_NARROW_SHOULDERS = -2.0
+"""Lowest score of the distance between the shoulders. Rigs whose arms turn near the spine are people if the rest is."""
 _ON_ALL_FOURS = -4.0
 """Score of a body on all fours: its trunk rises from the legs neither at rest nor in half of the motion."""
 _GOOD_ENOUGH = -9.0
@@ -501,7 +503,8 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
     }
     for proportion, vectors in widths.items():
         lengths = norms(vectors[1:])
-        score += _rarity(proportion, float(lengths.mean()) / legs.length)
+        rarity = _rarity(proportion, float(lengths.mean()) / legs.length)
+        score += max(rarity, _NARROW_SHOULDERS) if proportion == "shoulders over leg" else rarity
     return score
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 
 import numpy as np
 
-from selfcorrect.motion.geometry.vectors import cosines, median, norms
+from selfcorrect.motion.geometry.vectors import cosines, median, normalize_safely, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
@@ -112,6 +112,16 @@ def _find_directions(positions_m: Mapping[str, np.ndarray]) -> list[tuple[np.nda
     for forwards, limb in _LIMBS.items():
         if set(limb) <= positions_m.keys():
             start, middle, end = limb
-            bulge_m = (positions_m[middle] - (positions_m[start] + positions_m[end]) / 2).sum(axis=1)
+            bulge_m = _find_bulge_m(positions_m[start], positions_m[middle], positions_m[end]).sum(axis=1)
             directions.append((forwards * bulge_m, norms(bulge_m) > 2 * BENT * leg_m))
     return directions
+
+
+def _find_bulge_m(starts_m: np.ndarray, middles_m: np.ndarray, ends_m: np.ndarray) -> np.ndarray:
+    """Return how far (..., 3) the middles of limbs are beside the lines from their starts to their ends.
+
+    The part along the line only shows that both bones have different lengths.
+    """
+    line = normalize_safely(ends_m - starts_m)
+    from_start_m = middles_m - starts_m
+    return from_start_m - np.sum(from_start_m * line, axis=-1, keepdims=True) * line

@@ -18,7 +18,7 @@ from .samples import sample_frames
 INCH_M = 0.0254
 _CMU_UNIT_M = INCH_M / 0.45
 _CMU_NAMES = {"LHipJoint", "RHipJoint", "LowerBack"}
-_SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, INCH_M: 0.05, 12 * INCH_M: 0.002, _CMU_UNIT_M: 0.001}
+_SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, INCH_M: 0.05, 12 * INCH_M: 0.002, _CMU_UNIT_M: 0.005}
 """Prior share of files with each unit: centimetres, metres, millimetres, inches, feet, and CMU's unit."""
 
 _CMU_SHARE = 0.05

@@ -66,7 +66,13 @@ def find_missing_body(motion: Motion) -> str:
     skeleton = motion.skeleton
     missing = [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]
     if not missing:
-        return "it walks on all fours, with a trunk as long as its legs" if is_quadruped(motion) else ""
+        if is_quadruped(motion):
+            return "it walks on all fours, with a trunk as long as its legs"
+        extra = find_extra_leg_joints(motion)
+        names = " and ".join(skeleton.names[joint] for joint in extra)
+        return (
+            f"its legs have three segments, as those of birds and dinosaurs: they also bend at {names}" if extra else ""
+        )
     shown = ", ".join(skeleton.names[:12]) + (", …" if len(skeleton) > 12 else "")
     if len(missing) == len(REQUIRED_PARTS):
         return f"its joints are {shown}"
@@ -123,3 +129,37 @@ def is_quadruped(motion: Motion) -> bool:
         return False
     trunk_per_leg = norms(trunk) / np.maximum(leg_m, _SHORTEST_BONE_M)
     return bool(median(trunk_per_leg) > _TRUNK_PER_LEG and median(cosines(trunk, legs)) < UPRIGHT_COSINE)
+
+
+_MIN_SEGMENT = 0.15
+"""Minimum length of a leg segment, relative to the leg. People have two of about 0.5; feet begin at the ankle."""
+_BENT_COSINE = 0.94
+"""Maximum cosine of the angle at which two segments meet, 20°. Twist joints within a bone are straight."""
+
+
+def find_extra_leg_joints(motion: Motion) -> list[int]:
+    """Find the joints at which both legs bend between hip and ankle, besides the knees.
+
+    Returns [] if a leg has none, as in people.
+    """
+    skeleton = motion.skeleton
+    extra: list[int] = []
+    for side in SIDES:
+        hip, knee, ankle = (skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle"))
+        if hip is None or knee is None or ankle is None:
+            return []
+        path = [hip, *skeleton.path_between(hip, ankle)]
+        positions_m = joint_positions(motion, path)
+        leg_m = float(median(norms(np.diff(positions_m, axis=1)).sum(axis=1)))
+        bent = []
+        for index in range(1, len(path) - 1):
+            above_m = positions_m[:, index] - positions_m[:, index - 1]
+            below_m = positions_m[:, index + 1] - positions_m[:, index]
+            shortest_m = min(float(median(norms(above_m))), float(median(norms(below_m))))
+            is_bent = shortest_m > _MIN_SEGMENT * leg_m and float(median(cosines(above_m, below_m))) < _BENT_COSINE
+            if is_bent and path[index] != knee:
+                bent.append(path[index])
+        if not bent:
+            return []
+        extra += bent
+    return extra

@@ -21,6 +21,7 @@ from selfcorrect.datasets.files.rigs.gltf_body import _sample_channel
 from selfcorrect.datasets.files.rigs.gltf_document import Document, numbers, read_document, write_document
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.editing.transforms import raise_motion
 
 
 def below_an_armature(document: Document) -> Document:
@@ -65,6 +66,41 @@ def test_scaled_parent_gives_metres(walker: sc.Motion, tmp_path: Path) -> None:
     new = read_document(tmp_path / "b.glb")
     assert old.content == new.content  # values are replaced in place, the file does not grow
     assert len(old.buffers[0]) == len(new.buffers[0])
+
+
+@pytest.mark.parametrize("names", [["left_hip"], ["left_hip", "right_hip"], ["left_hip", "left_knee"], ["pelvis"]])
+def test_reflected_joints_show_the_same_body(walker: sc.Motion, tmp_path: Path, names: list[str]) -> None:
+    """A scale of −1 turns the signs of all translations below, which is what viewers show."""
+
+    def reflect(content: dict[str, Any]) -> None:
+        nodes = content["nodes"]
+
+        def turn_signs(node: dict[str, Any], sign: float) -> None:
+            below = -sign if node["name"] in names else sign
+            if node["name"] in names:
+                node["scale"] = [-1.0] * 3
+            for child in node.get("children", []):
+                nodes[child]["translation"] = [below * value for value in nodes[child]["translation"]]
+                turn_signs(nodes[child], below)
+
+        turn_signs(nodes[0], 1.0)
+
+    path = tmp_path / "a.glb"
+    save_motion(path, walker)
+    edit_file(path, reflect)
+    file = open_motion(path)
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
+    file.write(tmp_path / "b.glb", raise_motion(file.motion, 0.1))
+    reread = open_motion(tmp_path / "b.glb").motion
+    np.testing.assert_allclose(smpl_joints_m(reread), smpl_joints_m(walker) + np.array([0, 0.1, 0]), atol=2e-5)
+
+
+def test_mirrors_are_named(walker: sc.Motion, tmp_path: Path) -> None:
+    path = tmp_path / "a.glb"
+    save_motion(path, walker)
+    edit_file(path, lambda content: content["nodes"][0].update(scale=[-1.0, 1.0, 1.0]))
+    with pytest.warns(UserWarning, match="mirrors x"):
+        open_motion(path)
 
 
 def edit_file(path: Path, change: Any) -> None:

@@ -10,7 +10,7 @@ from made_rigs import base_walk, remove_parts, rename_joints, resting
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.datasets.files.skeletons.sides import ARMS_NOTE, SWAPPED_NOTE, has_swapped_sides
+from selfcorrect.datasets.files.skeletons.sides import ARMS_NOTE, SWAPPED_NOTE, has_swapped_sides, measure_sides
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
@@ -40,6 +40,18 @@ def test_swapped_names_are_noted(parts: tuple[str, ...], pose: str, tmp_path: Pa
     first, second = corrections
     assert second.after == pytest.approx(first.after)
     np.testing.assert_allclose(joint_positions(second.motion), joint_positions(first.motion), atol=1e-6)
+
+
+def test_straight_knees_show_no_side() -> None:
+    """Shanks that are longer than thighs put the knee above the middle of the leg, not ahead of it."""
+    motion = base_walk(1)
+    still = replace(motion, rotations=np.zeros_like(motion.rotations) + np.array([0.0, 0.0, 0.0, 1.0]))
+    cues = len(measure_sides(still))
+    offsets_m = still.skeleton.offsets_m.copy()
+    for side in ("left", "right"):
+        offsets_m[still.skeleton.parts.index(f"{side}_ankle")] *= 1.2
+    longer = replace(still, skeleton=replace(still.skeleton, offsets_m=offsets_m))
+    assert len(measure_sides(longer)) == cues
 
 
 def test_swapped_arms_follow_hips(tmp_path: Path) -> None:
