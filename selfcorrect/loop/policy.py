@@ -6,6 +6,7 @@ is a pure function of the real data, the history of synthetic batches, the gener
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import ClassVar, Protocol, TypeAlias
 
@@ -13,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checks import MAX_SETTING, MIN_RATIO, check_count, check_number, explain_arguments
+from ..core.checks import MAX_SETTING, MIN_RATIO, check_count, check_number, describe_value, explain_arguments
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
 from ..runtime.registry import import_callable
+from ..runtime.user_code import is_of_users, name_of
 from .policy_table import POLICIES, split_policy
 
 _explained = explain_arguments(lam="synthetic_ratio", lambda_="synthetic_ratio", ratio="synthetic_ratio")
@@ -333,6 +335,66 @@ class ModifiedPolicy:
     def change(self, mixed: Samples, stream: Stream) -> Samples:
         """Return the training set to use in place of the wrapped policy's."""
         raise NotImplementedError
+
+
+def count_draws(policy: Policy, real_count: int, generation: int) -> int:
+    """Return how many samples a generation draws.
+
+    Raises:
+        SettingError: The policy does not return such a number.
+    """
+    label = f"`count` of the policy {name_of(policy)} for {real_count} real samples in generation {generation}"
+    count: object = policy.count(real_count, generation)
+    check_count(label, count, 0, MAX_SETTING * max(real_count, 1))
+    return int(count)  # type: ignore[call-overload]
+
+
+def mix_samples(policy: Policy, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+    """Return the training set of a generation.
+
+    A policy of users gets copies of real and synthetic samples, so that it cannot change what is stored.
+
+    Raises:
+        InputError: The policy does not return samples of the real data's shape.
+    """
+    if is_of_users(policy):
+        real, history = copy_samples(real), _CopiedHistory(history)
+    mixed: object = policy.mix(real, history, generation, stream)
+    title = f"`mix` of the policy {name_of(policy)} in generation {generation}"
+    if not isinstance(mixed, Samples):
+        raise InputError(f"{title} must return Samples, got {describe_value(mixed)}")
+    if not len(mixed):
+        raise InputError(f"{title} returned no samples; the training set is empty")
+    if mixed.event_shape != real.event_shape:
+        raise InputError(
+            f"{title} returned values of shape {mixed.event_shape}, expected {real.event_shape} as in the real data"
+        )
+    is_good = mixed.values.isfinite().flatten(1).all(dim=1) & mixed.weights.isfinite() & (mixed.weights >= 0)
+    if not is_good.all():
+        row = int((~is_good).nonzero()[0])
+        raise InputError(f"{title}: sample {row} has values or a weight that are not finite, or a negative weight")
+    return mixed
+
+
+def copy_samples(samples: Samples) -> Samples:
+    """Return samples that share no memory with others."""
+    return Samples(
+        samples.values.clone(), samples.labels.clone(), deepcopy(samples.provenance), samples.weights.clone()
+    )
+
+
+@dataclass(frozen=True)
+class _CopiedHistory:
+    """A history of which policies get copies."""
+
+    history: History
+
+    @property
+    def latest(self) -> int:
+        return self.history.latest
+
+    def batch(self, generation: int) -> Samples:
+        return copy_samples(self.history.batch(generation))
 
 
 def reads_past(policy: Policy) -> bool:

@@ -8,6 +8,7 @@ that they differ only in their settings (common random numbers).
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from torch import Tensor
 from ..core.checks import check_callable, check_count, check_methods, describe_value, explain_arguments
 from ..core.errors import InputError, LoopError, SelfcorrectError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
-from ..core.samples import Samples, check_drawn
+from ..core.samples import Samples, check_drawn, digest_tensors
 from ..runtime import global_generators
 from ..runtime.bugs import describe_with_location, internal_error_traceback
 from ..runtime.stopwatch import Stopwatch
@@ -32,10 +33,10 @@ from .correctors.contract import load_state, state_of
 from .correctors.loop_correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from .fitting import Fitting, PairFitting, fit_plainly
 from .models.protocol import GenerativeModel
-from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
+from .policy import Policy, count_draws, format_policy, measure_mixture, mix_samples, overlapping, sampling_labels
 from .store.memory import MemoryStore
 from .store.protocol import Generation, Metrics, Record, Store
-from .trial import DataGuard, try_correction
+from .trial import DataGuard, digest_state, try_correction, try_policy
 
 TRAINING_LOSS = "training_loss"
 """Key of the last fit's loss, and attribute of models that report it."""
@@ -179,11 +180,13 @@ def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
     if store.latest >= 0:
         return
     _try_shape(task, stream.child("trial", "shape"))
+    guard = DataGuard(task.real, None)
     watch = Stopwatch()
     with _phase(watch, "train", 0, store):
         model = _fit(task.model, task.real, task.initial_steps, stream.child("generation", 0, "train"))
     with _phase(watch, "evaluate", 0, store):
         scores = _evaluate(task, model, None, 0, stream)
+        guard.check_real()
     store.commit(Generation(0, model.state(), None, {**scores, **_training_loss(model)}, watch.lap()))
 
 
@@ -222,6 +225,8 @@ def run_loop(
     if not latest and arm.correction is not None and is_of_users(arm.correction.corrector):
         with watch.phase("correct"):
             try_correction(arm.correction, model, task.real, stream)
+    if not latest and is_of_users(arm.policy):
+        try_policy(arm.policy, task.real, stream)
     with _phase(watch, "correct", latest + 1, store):
         real = task.real
         if arm.correction is not None and arm.correct_real:
@@ -235,13 +240,13 @@ def run_loop(
         training = task.real
         if latest:
             history = _make_history(arm, store, latest, batch)
-            training = arm.policy.mix(real, history, latest, stream.child("generation", latest, "mix"))
+            training = mix_samples(arm.policy, real, history, latest, stream.child("generation", latest, "mix"))
     for generation in range(latest + 1, arm.generations + 1):
         generation_stream = stream.child("generation", generation)
         with _phase(watch, "sample", generation, store):
             sampler = arm.bias(model, _find_parents(arm, training, batch, store))
             draw = _Drawer(model, sampler, generation - 1, real)
-            count = arm.policy.count(len(real), generation)
+            count = count_draws(arm.policy, len(real), generation)
             labels = sampling_labels(real.labels, count, generation_stream.child("label"))
             raw = draw(labels, generation_stream.child("sample")) if len(labels) else real.take(labels)
         with _phase(watch, "correct", generation, store):
@@ -257,7 +262,7 @@ def run_loop(
                     batch, ancestry = genealogy.trace(batch, training)
         with _phase(watch, "mix", generation, store):
             history = _make_history(arm, store, generation, batch)
-            training = arm.policy.mix(real, history, generation, generation_stream.child("mix"))
+            training = mix_samples(arm.policy, real, history, generation, generation_stream.child("mix"))
             if genealogy is not None:
                 with watch.phase("trace"):
                     ancestry |= genealogy.measure_training(training, has_overlap=overlapping(arm.policy))
@@ -439,13 +444,60 @@ def _evaluate(
     task: Task, model: GenerativeModel, correction: Correction | None, generation: int, stream: Stream
 ) -> Metrics:
     evaluation_stream = stream.child("generation", generation, "evaluate")
+    is_watched = is_of_users(task.evaluate)
+    state = digest_state(model) if is_watched else {}
     with global_generators.use_seed(evaluation_stream.child("global generators").seed):
         scores: object = task.evaluate(Candidate(generation, model, correction, task.real, evaluation_stream))
+    if is_watched and digest_state(model) != state:
+        raise SettingError(f"`evaluate` of the task ({name_of(task.evaluate)}) changed the model; work on a copy")
+    return read_scores(scores)
+
+
+def read_scores(scores: object) -> Metrics:
+    """Return what an evaluation returned as numbers by name.
+
+    Raises:
+        SettingError: It is something else. The message names the score.
+    """
     if not isinstance(scores, Mapping):
         example = '{"distance": 0.1}'
         returned = describe_value(scores)
         raise SettingError(f"`evaluate` of the task returned {returned}, expected numbers by name such as {example}")
-    return {name: np.asarray(value, dtype=np.float64).tolist() for name, value in scores.items()}
+    metrics: dict[str, float | list[float]] = {}
+    for name, value in scores.items():
+        is_real = isinstance(value, Tensor) and not value.is_complex()
+        array = value.detach().cpu().double().numpy() if is_real else np.asarray(value)
+        if not isinstance(name, str) or array.dtype.kind not in "biuf" or array.ndim > 1:
+            got = describe_value(value) if not array.ndim else f"an array of type {array.dtype} and shape {array.shape}"
+            raise SettingError(
+                f"`evaluate` of the task returned {got} as {name!r}, expected a number or one per replicate"
+            )
+        metrics[name] = array.astype(np.float64).tolist()
+    return metrics
+
+
+def try_evaluation(task: Task, model: GenerativeModel, stream: Stream) -> None:
+    """Try a user's evaluation on a model before training.
+
+    Raises:
+        SettingError: The evaluation fails, changes the model, or does not return numbers by name.
+    """
+    real = digest_tensors(task.real.values, task.real.labels)
+    title = f"`evaluate` of the task ({name_of(task.evaluate)})"
+    try:
+        scores = _evaluate(task, model, None, 0, stream)
+    except SettingError:
+        raise
+    except (ArithmeticError, np.linalg.LinAlgError):  # numbers of a model that has hardly been trained
+        return
+    except Exception as error:
+        raise SettingError(f"{title} failed in a trial before training: {describe_with_location(error)}") from error
+    if not scores:
+        raise SettingError(f"{title} measures nothing, expected numbers by name")
+    if digest_tensors(task.real.values, task.real.labels) != real:
+        raise SettingError(f"{title} changed the real training data; work on a copy (`values.clone()`)")
+    if missing := [name for name, value in scores.items() if not np.isfinite(value).all()]:
+        warnings.warn(f"{title} gave no finite number for {missing[0]!r} in a trial before training", stacklevel=2)
 
 
 def _training_loss(model: GenerativeModel) -> Metrics:

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import numpy as np
 import torch
 
-from ..core.errors import CorrectorError, SettingError
+from ..core.checks import describe_value
+from ..core.errors import CorrectorError, InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn, concatenate, digest_tensors
 from ..runtime import global_generators
+from ..runtime.bugs import describe_with_location
 from ..runtime.supervision import EndedError
 from ..runtime.user_code import locate_code, name_of
 from .correctors.contract import Corrector, load_state, state_of
 from .correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
+from .policy import Policy, count_draws, mix_samples
 
 if TYPE_CHECKING:
     from .models.protocol import GenerativeModel
@@ -154,11 +159,68 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
     Raises:
         SettingError: The results differ. The message names the method and the global generator that it used.
     """
-    fitted = _call_twice(model, "fit", lambda: model.fit(real, 2, stream.child("train")), _digest_model)
+    fitted = _call_twice(model, "fit", lambda: model.fit(real, 2, stream.child("train")), digest_state)
     labels = real.labels[:2]
     draws = _call_twice(model, "sample", lambda: fitted.sample(labels, stream.child("sample")), digest_tensors)
     check_drawn(draws, len(labels), real)
     return fitted
+
+
+def try_policy(policy: Policy, real: Samples, stream: Stream) -> None:
+    """Try a copy of a user's policy twice, on real data and as many stand-ins for synthetic ones as it asks for.
+
+    Raises:
+        SettingError: The policy fails, or gives another training set for the same samples and stream and does not
+            declare so. The message names the policy.
+    """
+    title = _with_location(f"policy {name_of(policy)}", locate_code(type(policy)))
+    with suppress(Exception):  # whatever a user's object raises, e.g. for an open file
+        policy = cloudpickle.loads(cloudpickle.dumps(policy))
+    digests = []
+    generators: list[str] = []
+    for seed in (1, 2):
+        with global_generators.use_seed(seed):
+            start = global_generators.get_state()
+            try:
+                count = count_draws(policy, len(real), 1)
+                rows = torch.arange(min(count, _MOST_STAND_INS)) % max(len(real), 1)
+                drawn = Samples.synthetic(real.values[rows], real.labels[rows], 0)
+                mixed = mix_samples(policy, real, _FirstBatch(drawn), 1, stream.child("trial", "mix"))
+            except Exception as error:
+                where = describe_with_location(error)
+                raise SettingError(f"{title} failed in a trial before training: {where}") from error
+            digests.append((count, _digest(mixed)))
+            generators = global_generators.find_changed(start)
+    if digests[0] == digests[1]:
+        return
+    if not getattr(policy, "repeatable", True):
+        warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=2)
+        return
+    cause = f"draws from the global generator of {' and '.join(generators)}" if generators else "keeps state or draws"
+    raise SettingError(
+        f"{title} gave different training sets for the same samples and stream: it {cause}, so a resumed run would "
+        f"differ from an uninterrupted one; draw from `stream.generator()`, {_DECLARATION}"
+    )
+
+
+_MOST_STAND_INS = 100_000
+"""Most synthetic samples in the trial of a policy."""
+
+
+@dataclass(frozen=True)
+class _FirstBatch:
+    """The history in generation 1."""
+
+    samples: Samples
+
+    @property
+    def latest(self) -> int:
+        return 1
+
+    def batch(self, generation: int) -> Samples:
+        if generation != 1:
+            raise InputError(f"expected generation 1, the only one so far, got {generation}")
+        return self.samples
 
 
 def _call_twice(
@@ -176,7 +238,8 @@ def _call_twice(
             start = global_generators.get_state()
             results.append(call())
             generators = global_generators.find_changed(start)
-    if compute_digest(results[0]) == compute_digest(results[1]):
+    digests = [_compute(compute_digest, result, model, method) for result in results]
+    if digests[0] == digests[1]:
         return results[0]
     title = _with_location(f"model {name_of(model)}", locate_code(type(model)))
     if not getattr(model, "repeatable", True):
@@ -190,7 +253,17 @@ def _call_twice(
     )
 
 
-def _digest_model(model: GenerativeModel) -> dict[str, str]:
+def _compute(compute_digest: Callable[[Any], object], result: Any, model: GenerativeModel, method: str) -> object:
+    """Return the digest of a method's result. Raises SettingError if it is not what the method should return."""
+    expected = "a tensor" if method == "sample" else "a model with `fit`, `sample` and `state`"
+    has_methods = all(callable(getattr(result, name, None)) for name in ("fit", "sample", "state"))
+    if not (isinstance(result, torch.Tensor) if method == "sample" else has_methods):
+        title = _with_location(f"model {name_of(model)}", locate_code(type(model)))
+        raise SettingError(f"{title}: `{method}` returned {describe_value(result)}, expected {expected}")
+    return compute_digest(result)
+
+
+def digest_state(model: GenerativeModel) -> dict[str, str]:
     """Return a digest of each tensor in a model's state, by name.
 
     NaN equals NaN here, because divergence is reported elsewhere.

@@ -18,9 +18,9 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.calibration import calibrate_sampler
 from selfcorrect.loop.models.resampling import RealDraws
-from selfcorrect.loop.run import Arm, Candidate, Task
+from selfcorrect.loop.run import Arm, Candidate, Task, try_evaluation
 from selfcorrect.loop.store.run_folder import CONFIG
-from selfcorrect.loop.trial import try_correction, try_model
+from selfcorrect.loop.trial import try_correction, try_model, try_policy
 from selfcorrect.runtime import global_generators
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress
@@ -197,15 +197,20 @@ class ComparisonStudy(Study):
     tasks: Mapping[str, ComparedTask]
 
     def try_code(self, names: Sequence[str]) -> None:
-        """Try all user models and correctors on two real and two generated samples."""
+        """Try all user models, evaluations, policies and correctors before anything is trained."""
         seed_stream = self.seeds[0].stream
         stream = seed_stream.child("trial")
         inputs = next(iter(self.tasks.values())).inputs
         for task_entry in inputs.tasks.values():
             task = task_entry.make(seed_stream)
             model = try_model(task.model, task.real, stream) if is_of_users(task.model) else None
+            if is_of_users(task.evaluate):
+                model = model or task.model.fit(task.real, 1, stream.child("train"))
+                try_evaluation(replace(task, model=model), model, stream)
             for arm_entry in inputs.arms.values():
                 _, loop_arm = arm_entry.make(task, seed_stream)
+                if is_of_users(loop_arm.policy):
+                    try_policy(loop_arm.policy, task.real, stream)
                 if loop_arm.correction is not None and is_of_users(loop_arm.correction.corrector):
                     model = model or task.model.fit(task.real, 1, stream.child("train"))
                     try_correction(loop_arm.correction, model, task.real, stream)

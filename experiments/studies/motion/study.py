@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from selfcorrect.core.randomness import streams
@@ -24,6 +25,7 @@ from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.loop.store.origin import digest_settings
 from selfcorrect.loop.store.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
+from selfcorrect.loop.trial import try_policy
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics, load_metric
 from selfcorrect.runtime.identity import Identity, identity_of
@@ -147,7 +149,8 @@ class MotionStudy(Study):
         return self.experiment.fixed()
 
     def try_code(self, names: Sequence[str]) -> None:
-        """Try the users' correctors of these names."""
+        """Try the users' policies, metrics and correctors of these names."""
+        try_policies_and_metrics(self.experiment, names)
         try_correctors(self.experiment, names, limit_s=self.options.corrector_timeout_s)
 
 
@@ -329,6 +332,28 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
 def _describe_corrector(corrector: str) -> str:
     """A corrector in messages."""
     return f"corrector {corrector!r}"
+
+
+def try_policies_and_metrics(settings: MotionSettings, unknown: Sequence[str]) -> None:
+    """Try users' policies, and the metrics of users and other packages, on a few real samples.
+
+    Raises:
+        SettingError: One of them fails, or a policy gives another training set each time.
+    """
+    has_metrics = any(name.startswith(("metric ", f"{METRIC_TABLE.kind} ")) for name in unknown)
+    policies = dict.fromkeys(arm.policy for arm in settings.all_arms if ":" in split_policy(arm.policy)[0])
+    if not has_metrics and not policies:
+        return
+    stream = streams(settings.first_seed)
+    task = motion_task(settings, next(iter(settings.arms)), stream)
+    for policy in policies:
+        try_policy(parse_policy(policy, task.fresh_source), task.real, stream)
+    if has_metrics:
+        task.score_samples(task.real.take(torch.arange(min(len(task.real), _TRIED))))
+
+
+_TRIED = 64
+"""Most real samples on which metrics are tried."""
 
 
 def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: float | None = None) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...core.checks import check_choice
 from ...core.errors import SettingError
+from ...runtime.read_only import make_read_only
 from ...runtime.registry import Registry, Row, import_callable
 from ...runtime.supervision import fence
 from ...statistics import ROUNDING, UNMEASURED, Interval, mean_interval
@@ -241,10 +242,11 @@ def compute_metrics(sets: MetricInputs, own: Sequence[Metric] = ()) -> dict[str,
         own: Further metrics, of a user.
     """
     means = {}
+    read_only = make_read_only(sets)  # a metric of others that wrote into its inputs would change all other metrics
     for metric in (*MEASURED, *added_metrics()):
         assert metric.measure is not None
         with METRIC_TABLE.fence(metric.key):
-            answer = metric.measure(sets)
+            answer = metric.measure(read_only if METRIC_TABLE.is_added(metric.key) else sets)
             mean = _average_answer(metric, answer, len(sets.candidate.motions))
             if METRIC_TABLE.is_added(metric.key):
                 _check_mean(metric, mean)
@@ -252,7 +254,7 @@ def compute_metrics(sets: MetricInputs, own: Sequence[Metric] = ()) -> dict[str,
     for metric in own:
         assert metric.measure is not None
         with fence(f"metric {metric.key!r}"):
-            means[metric.key] = _average_answer(metric, metric.measure(sets), len(sets.candidate.motions))
+            means[metric.key] = _average_answer(metric, metric.measure(read_only), len(sets.candidate.motions))
             _check_mean(metric, means[metric.key])
     return means
 
