@@ -9,6 +9,7 @@ from math import inf
 from types import MappingProxyType
 from typing import Self, TypeAlias
 
+from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.measures.physical import SHOWN_ERRORS
 from selfcorrect.motion.motion import Motion
@@ -156,8 +157,8 @@ class NoteKind(Enum):
     NOT_LEVELLED = "the floor was not levelled: {words}", True
     TILT_CHANGES = "the tilt of the floor changes; it is {value:.1f} degrees on average (--level removes it)", True
     TILT_IGNORED = "the floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor"
-    FEET_KEPT = "corrected feet would slide faster by {value:.3f} m/s, so the motion was left unchanged", True
-    CONTACTS_KEPT = "corrected feet would lose {value:.0%} of their contacts, so the motion was left unchanged", True
+    FEET_KEPT = "corrected feet would slide faster by {value:.3f} m/s, so this correction was dropped", True
+    CONTACTS_KEPT = "corrected feet would lose {value:.0%} of their contacts, so this correction was dropped", True
     PATH_RESTORED = "frames {frames}: the path was lost and is restored from the feet (--keep path keeps the root's)"
     FEET_GLIDE = (
         "the feet glide at {value:.1f} m/s, as on skates, and are not planted (--contacts says where they stand)",
@@ -295,6 +296,8 @@ class CorrectedMotion:
     """Whether the simulated body could not follow the motion, so that the plan was taken instead."""
     large_moves: tuple[LargeMove, ...] = ()
     """Joint moves that may undo what was intended, one for each part that was corrected."""
+    findings_left: tuple[Finding, ...] = ()
+    """Findings of `check` in the written file; () if nothing was written or checked."""
     missed_contacts: tuple[str, ...] = ()
     """A sentence for each requested contact that is not held."""
     remarks: tuple[Note, ...] = ()
@@ -361,7 +364,25 @@ class CorrectedMotion:
             *(move.note for move in large_moves),
             *(Note(NoteKind.CONTACT_MISSED, words=words) for words in self.missed_contacts),
         ]
-        return tuple(dict.fromkeys(notes))
+        return tuple(note for note in dict.fromkeys(notes) if self._shows(note))
+
+    def _shows(self, note: Note) -> bool:
+        """Return whether the figures of the corrected motion show what a note says.
+
+        Facts of stages are about candidates, of which another may have been chosen, and later steps may undo a change.
+        """
+        if self.is_unchanged and note.kind in _CHANGES:
+            return False
+        if note.value is None:
+            return True
+        if note.kind is NoteKind.MOVED_FAR:
+            return note.value <= self.figures.get("furthest_m", inf) + NOTED_M
+        if note.kind is NoteKind.FLOOR_MOVED:
+            raised_m = self.figures.get("raised_m", -note.value)
+            return raised_m * -note.value >= _SHOWN_SHARE * note.value**2
+        if note.kind is NoteKind.FEET_GLIDE:
+            return self.after.get("slip_m_s", inf) >= _SHOWN_SHARE * note.value
+        return True
 
     @property
     def diagnostics(self) -> dict[str, float]:
@@ -413,6 +434,26 @@ def _explain_level_floor(plane: GroundPlane) -> str:
     if not plane.stances:
         return "its stances and posture do not show a tilted plane"
     return f"it seems tilted by {plane.tilt_deg:.1f} degrees, and less than {TILTED_DEG:g} count as level"
+
+
+_SHOWN_SHARE = 0.5
+"""Minimum share of a note's value that the corrected motion must show."""
+_CHANGES = (
+    NoteKind.FLOOR_MOVED,
+    NoteKind.MOVED_FAR,
+    NoteKind.LEVELLED,
+    NoteKind.PATH_RESTORED,
+    NoteKind.GLIDE_REMOVED,
+    NoteKind.RISE_REMOVED,
+    NoteKind.REPEATED_FRAMES,
+    NoteKind.COPIES_REPLACED,
+    NoteKind.COPIES_KEPT,
+    NoteKind.LINEAR_FRAMES,
+    NoteKind.LEGS_RESTORED,
+    NoteKind.CHANNELS_HELD,
+    NoteKind.EXPLAINED,
+)
+"""Kinds of notes on a change, which an unchanged motion does not show."""
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]

@@ -48,6 +48,7 @@ from ..skeletons.reading import Reading
 from ..skeletons.vertical import UpAxis
 from . import motionstreamer, rows
 from .joint_sets import fit_notes, open_joints
+from .several import open_people
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
@@ -58,6 +59,8 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     """
     array = _floats(path)
     check_workable(path, 8 * array.size, stored=array.nbytes)
+    if array.ndim == 4 and array.shape[-1] == 3 and array.size:
+        return open_people(path, array, reading, open_joints)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
         return motionstreamer.open_motionstreamer(path, array, reading)
     if array.ndim == 2 and array.shape[1] in rows.ROWS:
@@ -171,7 +174,8 @@ def _decode(path: Path, array: np.ndarray) -> np.ndarray:
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
         known = (_COLUMNS, _KIT_COLUMNS, motionstreamer.COLUMNS, *sorted(rows.ROWS))
         widths = ", ".join(f"(frames, {width})" for width in known)
-        raise InputError(f"{path}: expected rows {widths}, or joints (frames, 22, 3), got shape {array.shape}")
+        joints = "joints (frames, 22, 3), or several people (people, frames, 22, 3)"
+        raise InputError(f"{path}: expected rows {widths}, {joints}, got shape {array.shape}")
     check_within(f"{path}:", array, FURTHEST_READ_M)
     return array
 

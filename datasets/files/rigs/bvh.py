@@ -24,7 +24,7 @@ from selfcorrect.motion.body.surface import (
     HEAD_RADIUS_M,
     TOE_TIP_BEYOND_TOE_JOINT_M,
 )
-from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, rotate, to_euler_angles
+from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, rotate, slerp, to_euler_angles
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.inverse_kinematics import aligning_turns
 from selfcorrect.motion.kinematics import make_continuous
@@ -100,6 +100,8 @@ def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> 
     parents = tuple(joint.parent for joint in content.joints)
     offsets = np.array([joint.offset for joint in content.joints], dtype=float)
     positions, rotations = _split_channels(content.values, content.channels, offsets)
+    if content.damaged_rows:
+        positions, rotations = _fill_rows(positions, rotations, list(content.damaged_rows))
     usual_offsets, relative = _place_joints(positions, offsets)
     end_sites = frozenset(index for index, joint in enumerate(content.joints) if joint.is_end)
     end_names = frozenset(content.names[joint] for joint in end_sites)
@@ -180,6 +182,23 @@ def _split_channels(
             rotations[rows, joints] = from_euler_angles(axes, values[rows][:, columns])
     make_continuous(rotations, out=rotations)
     return positions, rotations
+
+
+def _fill_rows(
+    positions: dict[int, np.ndarray], rotations: np.ndarray, rows: list[int]
+) -> tuple[dict[int, np.ndarray], np.ndarray]:
+    """Interpolate positions and rotations of damaged rows, which have sound rows before and after."""
+    sound = np.setdiff1d(np.arange(len(rotations)), rows)
+    after = np.searchsorted(sound, rows)
+    first, last = sound[after - 1], sound[after]
+    share = (np.array(rows) - first) / (last - first)
+    filled = {}
+    for joint, track in positions.items():
+        filled[joint] = track.copy()
+        filled[joint][rows] = track[first] + share[:, None] * (track[last] - track[first])
+    rotations = rotations.copy()
+    rotations[rows] = slerp(rotations[first], rotations[last], share[:, None, None])
+    return filled, make_continuous(rotations)
 
 
 def _list_columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[int, list[int], str]]:

@@ -80,6 +80,8 @@ class BvhText:
     """Notes on assumptions made in reading."""
     size: int
     """Number of characters of the text."""
+    damaged_rows: tuple[int, ...] = ()
+    """Rows without valid numbers, which have those of the row before and are to be filled."""
     placeholder_rate: FileNote | None = None
     """Note on a frame time of 1 s, which is usually a placeholder; None for other frame times."""
 
@@ -154,7 +156,8 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         after_hierarchy, joints = _scan_hierarchy(text[: max(text.find("\nMOTION"), 0)])
-        scanner = replace(after_hierarchy, text=text, source=source, notes=dict(after_hierarchy.notes))
+        notes = dict(after_hierarchy.notes)
+        scanner = replace(after_hierarchy, text=text, source=source, notes=notes, damaged_rows=[])
     except InputError:  # a keyword may be spelled differently: parse the whole text
         scanner = _Scanner(text, source)
         joints = _parse_hierarchy(scanner)
@@ -162,7 +165,16 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
     frames, fps = _parse_motion_head(scanner, fps)
     channels = sum(len(joint.channels or ()) for joint in joints)
     values = _parse_rows(scanner, frames, channels)
-    return BvhText(joints, names, values, fps, tuple(scanner.notes), len(text), scanner.placeholder_rate)
+    return BvhText(
+        joints=joints,
+        names=names,
+        values=values,
+        fps=fps,
+        notes=tuple(scanner.notes),
+        size=len(text),
+        damaged_rows=tuple(scanner.damaged_rows),
+        placeholder_rate=scanner.placeholder_rate,
+    )
 
 
 @dataclass
@@ -176,6 +188,8 @@ class _Scanner:
     """Start of the last word."""
     notes: dict[str, None] = field(default_factory=dict)
     """Unique notes, in order."""
+    damaged_rows: list[int] = field(default_factory=list)
+    """As in `BvhText`."""
     placeholder_rate: FileNote | None = None
     """As in `BvhText`."""
 
@@ -266,6 +280,12 @@ class _Scanner:
         match = _WORD.match(self.text, self.at)
         assert match is not None, "the pattern also matches the empty string"
         return match
+
+
+_MAX_DAMAGED = 0.1
+"""Maximum share of damaged rows that are filled."""
+_LISTED_ROWS = 5
+"""Maximum number of damaged rows whose lines are named."""
 
 
 def _parse_number(word: str) -> float:
@@ -468,6 +488,8 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
         values = _load_even_rows(lines, channels)
         scanner.notes[_TOUCHING_NOTE] = None
     if values is None:
+        values = _load_damaged_rows(scanner, lines, frames, channels)
+    if values is None:
         values = _load_uneven_rows(scanner, lines, frames, channels)
     if not has_end and len(values) > 1 and not is_end_sound([line for _, line in lines], channels):
         values = values[:-1]
@@ -526,6 +548,36 @@ def _load_even_rows(lines: Sequence[tuple[int, str]], channels: int) -> np.ndarr
         return None
     is_sound = values.shape[1] == channels and bool(np.all(np.abs(values) <= LARGEST))
     return values if is_sound else None
+
+
+def _load_damaged_rows(
+    scanner: _Scanner, lines: Sequence[tuple[int, str]], frames: int, channels: int
+) -> np.ndarray | None:
+    """Load lines that hold one row each, of which few are damaged; None for other lines.
+
+    A damaged row between sound rows gets the numbers of the row before, and is named.
+    """
+    if len(lines) != frames or frames < 3:
+        return None
+    rows: list[list[float]] = []
+    damaged: list[int] = []
+    for index, (_, line) in enumerate(lines):
+        words = line.split()
+        values = [_parse_number(word) for word in words] if len(words) == channels else []
+        if not values or not all(abs(value) <= LARGEST for value in values):
+            damaged.append(index)
+            if index in (0, frames - 1) or len(damaged) > _MAX_DAMAGED * frames:
+                return None
+            values = rows[-1]
+        rows.append(values)
+    scanner.damaged_rows += damaged
+    numbers = ", ".join(str(lines[index][0]) for index in damaged[:_LISTED_ROWS])
+    more = f" and {len(damaged) - _LISTED_ROWS} more" if len(damaged) > _LISTED_ROWS else ""
+    rows_in = "row in line" if len(damaged) == 1 else "rows in lines"
+    scanner.note_damage(
+        f"the {rows_in} {numbers}{more} were filled from the rows around, without {channels} numbers each"
+    )
+    return np.array(rows)
 
 
 def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frames: int, channels: int) -> np.ndarray:

@@ -127,7 +127,7 @@ def _check_file(
     needed = []
     notes = [*filter(None, [note])]
     for motion in file.motions:
-        result = _check_motion(motion, choice, engine)
+        result = check_motion(motion, choice, engine)
         findings.append(result.findings)
         notes += result.notes
         if engine is not None:
@@ -146,7 +146,14 @@ def _check_file(
     )
 
 
-def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:
+def check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:
+    """Check a motion as `selfcorrect check` does: without repeated frames, in the surroundings that it shows.
+
+    Args:
+        motion: The motion.
+        choice: Rules to check.
+        engine: Engine for the rules of physics, or None to skip them.
+    """
     repeats = FrameRepeats.from_motion(motion)
     result = check_samples(motion, lambda samples: check_with(samples, choice, _infer_surroundings))
     if repeats.has_repeats:

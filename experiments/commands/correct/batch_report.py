@@ -2,11 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median, pstdev
-from typing import get_args
+from typing import Any, get_args
 
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.checks.rules import all_rules
@@ -106,13 +106,26 @@ def _describe_faults(result: FileResult) -> str:
         return _describe_refusal(result)
     figures = result.figures
     faults = []
-    if abs(figures.floor_m) > NOTED_M:
+    if abs(figures.floor_m) > NOTED_M and result.is_floor_moved:
         faults.append(f"floor {abs(1000 * figures.floor_m):.0f} mm too {'low' if figures.floor_m < 0 else 'high'}")
     for figure in SHOWN_ERRORS:
         if is_worse(figure, figures.after, figures.before):
             values = [figure.unit.convert(source[figure.key]) for source in (figures.before, figures.after)]
             faults.append(f"{figure.title} {values[0]:.0f} → {values[1]:.0f} {figure.unit.symbol}")
-    return ", ".join(faults) or ("nothing found" if result.verdict == "unchanged" else "only small faults")
+    small = "nothing found" if result.verdict == "unchanged" else "only small faults"
+    found = ", ".join(faults) or ("" if result.content.findings_left else small)
+    left = list_findings([finding for finding in result.content.findings_left if not finding.get("reason")])
+    return "; ".join(filter(None, (found, f"left: {left}" if left else "")))
+
+
+def list_findings(findings: Sequence[Mapping[str, Any]]) -> str:
+    """List findings in words, each rule once with its first frames, as "sliding in frames 40 to 55"."""
+    texts = {}
+    for finding in findings:
+        last = finding["stop"] - 1
+        where = f"frame {last}" if last == finding["start"] else f"frames {finding['start']} to {last}"
+        texts.setdefault(finding["code"], f"{finding['name'].replace('-', ' ')} in {where}")
+    return ", ".join(texts.values())
 
 
 def _describe_refusal(result: FileResult) -> str:
@@ -202,7 +215,7 @@ def find_exit_code(results: Sequence[FileResult]) -> int:
 
     Returns:
         0 if all files were undamaged and were corrected or needed no correction. 1 if some were damaged, were not
-        corrected, became worse in a figure or still have faults.
+        corrected, became worse in a figure, do not hold a contact, or if `check` finds faults in a written file.
 
     Raises:
         InputError: None of the files could be read.
@@ -210,7 +223,10 @@ def find_exit_code(results: Sequence[FileResult]) -> int:
     if all(result.verdict == "failed" for result in results):
         raise InputError(f"{NOTHING_READ} {results[0].reason}" if len(results) > 1 else results[0].reason)
     is_done = [result.verdict in ("accepted", "unchanged") for result in results]
-    has_faults = any(result.content.damage or result.worse or result.remaining_faults for result in results)
+    has_faults = any(
+        result.content.damage or result.worse or result.remaining_faults or result.figures.contacts_missed
+        for result in results
+    )
     return 0 if all(is_done) and not has_faults else 1
 
 
@@ -264,10 +280,12 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     unchanged = [result for result in results if result.verdict == "unchanged"]
     written = [*accepted, *unchanged, *partly]
     counts = Counter(verdict for result in results for verdict in _list_verdicts(result))
-    clean = f" ({counts['unchanged']} needed no correction)" if counts["unchanged"] else ""
+    groups = {"unchanged": "needed no correction", "faulty": "left unchanged"}
+    parts = [f"{counts[verdict]} {words}" for verdict, words in groups.items() if counts[verdict]]
+    clean = f" ({', '.join(parts)})" if parts else ""
     place = f"; written to {written_to}" if written_to else ""
     head = f"Corrected {counts['accepted']} of {counts.total()} motions{clean}{place}"
-    lines = [head + _describe_floors([result.figures.floor_m for result in written])]
+    lines = [head + _describe_floors([result.figures.floor_m for result in written if result.is_floor_moved])]
     damaged = []
     for result in results:
         if result.content.damage:
@@ -280,11 +298,19 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
             f"{result.name} ({'; '.join(result.remaining_faults)})" for result in kinds if result.remaining_faults
         ]
         lines += _list_counted(f"Faults remain in 1 {kind} motion", f"Faults remain in {{}} {kind} motions", faulty)
+    purposes = []
+    for result in written:
+        if explained := [finding for finding in result.content.findings_left if finding.get("reason")]:
+            reasons = dict.fromkeys(
+                f"{finding['name'].replace('-', ' ')}: {finding['reason']}" for finding in explained
+            )
+            purposes.append(f"{result.name} ({'; '.join(reasons)})")
+    lines += _list_counted("Left on purpose in 1 motion", "Left on purpose in {} motions", purposes)
     figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
     lines += _list_counted("1 motion became worse in a figure", "{} motions became worse in a figure", figures)
     scenes = [result.name for result in [*accepted, *partly] if result.figures.in_scene]
     lines += _list_counted("1 motion followed a scene, not its input", "{} motions followed a scene", scenes)
-    stages = Counter(result.stage for result in written if result.stage)
+    stages = Counter(result.stage for result in changed if result.stage)
     for stage, (one, several) in _STAGES.items():
         if stages[stage]:
             lines.append(one if stages[stage] == 1 else several.format(stages[stage]))
@@ -306,7 +332,7 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     names_by_code = {rule.code: rule.name for rule in all_rules()}
     for result in results:
         if result.content.failed_checks:
-            faults = ", ".join(names_by_code.get(code, code) for code in result.content.failed_checks)
+            faults = ", ".join(names_by_code.get(code, code).replace("-", " ") for code in result.content.failed_checks)
             failing.append(f"{result.input_name} ({faults})")
     lines += _list_counted("`check` finds faults in 1 input", "`check` finds faults in {} inputs", failing, "; ")
     names = [result.shown_name for result in others]
@@ -333,14 +359,23 @@ _STAGES = {
 
 
 def _list_verdicts(result: FileResult) -> list[str]:
-    """Return the verdict on a file, or on each motion of a set; "worse" if accepted with a worse figure."""
+    """Return the verdict on a file, or on each motion of a set.
+
+    It is "worse" if accepted with a worse figure, and "faulty" if unchanged with faults.
+    """
     if not result.name.endswith(".parquet") or not result.motions:
-        return ["worse" if result.verdict == "accepted" and result.worse else result.verdict]
+        return [_refine_verdict(result.verdict, bool(result.worse), bool(result.remaining_faults))]
     verdicts = []
     for motion in result.motions:
-        is_worse = motion.get("verdict") == "accepted" and motion.get("worse")
-        verdicts.append("worse" if is_worse else str(motion.get("verdict")))
+        has_faults = bool(motion.get("faults_left"))
+        verdicts.append(_refine_verdict(str(motion.get("verdict")), bool(motion.get("worse")), has_faults))
     return verdicts
+
+
+def _refine_verdict(verdict: str, is_worse: bool, has_faults: bool) -> str:
+    if verdict == "accepted" and is_worse:
+        return "worse"
+    return "faulty" if verdict == "unchanged" and has_faults else verdict
 
 
 def _describe_floors(heights_m: Sequence[float]) -> str:

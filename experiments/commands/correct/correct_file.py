@@ -37,7 +37,7 @@ from .controls import finish_correction
 from .describe import describe_correction
 from .file_result import WRITTEN, FileContent, FileFigures, FileResult, FileState, merge_results
 from .options import CorrectionOptions
-from .written_motion import measure_written
+from .written_motion import verify_written
 
 _SUFFIXES = (".bvh", ".npz", ".npy")
 """Suffixes of files that can be written with another number of frames."""
@@ -273,13 +273,15 @@ def _write_product(
         return blank
     try:
         outcomes = _refuse(file, corrections)
-        accepted = [outcome for outcome in outcomes if not isinstance(outcome, Exception) and outcome.accepted]
+        accepted = any(map(_is_accepted, outcomes))
         has_other_format = task.target.suffix != task.source.suffix  # so the input cannot be copied
         if accepted or (options.keep_failed and (has_other_format or file.names)):
-            file.write(product, *_choose_written(file, outcomes, options))
-            if not file.names:
-                corrected = [outcome for outcome in outcomes if isinstance(outcome, CorrectedMotion)]
-                outcomes = measure_written(product, file.motions, corrected, options)
+            written = [*_choose_written(file, outcomes, options)]
+            file.write(product, *written)
+            if options.verify:
+                outcomes = verify_written(product, file, outcomes, written, options)
+                if accepted and not any(map(_is_accepted, outcomes)):
+                    product.unlink()
         if not options.kinematic:
             mass_kg = options.mass_kg or estimate_mass_kg(file.motions[0].skeleton)
             blank = replace(blank, figures=FileFigures(mass_kg=mass_kg, in_scene=not options.scene.is_plain))
@@ -290,12 +292,16 @@ def _write_product(
                 content = replace(blank.content, frames=len(motion), fps=motion.fps)
                 results.append(replace(blank, reason=reason, content=content))
             else:
-                results.append(describe_correction(blank, file.notes, motion, outcome))
+                results.append(describe_correction(blank, file.notes, motion, outcome, options))
         return merge_results(results, file.names)
     except Exception as error:  # a bad file must not stop the others
         if is_machine_failure(error):
             raise
         return replace(blank, reason=describe_failure(task.source, error))
+
+
+def _is_accepted(outcome: CorrectedMotion | Exception) -> bool:
+    return isinstance(outcome, CorrectedMotion) and outcome.accepted
 
 
 def _refuse(
@@ -337,8 +343,8 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
     if result.verdict in WRITTEN:
         result = replace(result, output="corrected")
     elif result.verdict == "rejected" and options.keep_failed:
-        result = replace(result, output="original")
         product = task.source if task.target.suffix == task.source.suffix else product
+        result = replace(result, output="original" if product.is_file() else "")
     earlier = FileResult.load(task.record)
     has_earlier = task.has_earlier_output
     if result.output and os.path.lexists(task.target) and not has_earlier:

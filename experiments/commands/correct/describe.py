@@ -1,27 +1,26 @@
 """Describe a motion and its correction for records and reports."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features, check_samples
-from selfcorrect.motion.checks.findings import Finding
+from selfcorrect.motion.checks.check import CheckResult, RuleChoice
 from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.motion_features import MotionFeatures
-from selfcorrect.motion.perception.observed_ground import observe_ground
-from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.compare.evaluate import LARGE_MOVE_M
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.results.timeline import ResidualSpan, Timeline
 
+from ..check.check_files import check_motion
 from .body_moves import BodyMove, find_body_moves
 from .file_result import FileContent, FileFigures, FileResult, FileVerdict
+from .left_findings import LeftFinding, explain_findings
+from .options import CorrectionOptions
 
 _T = TypeVar("_T")
 
@@ -40,7 +39,7 @@ class _OptionalSteps:
 
 
 def describe_correction(
-    blank: FileResult, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion
+    blank: FileResult, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion, options: CorrectionOptions
 ) -> FileResult:
     """Describe the correction of a motion.
 
@@ -48,15 +47,20 @@ def describe_correction(
         blank: Result as it is before the correction.
         notes: Notes on how the file was read.
         motion: The input.
-        correction: Its correction.
+        correction: Its correction, with the motion of the written file.
+        options: Options of the correction.
 
     Returns:
         The result with figures, contacts, supports and notes. If a step of the description fails, a note says so.
     """
     failure = correction.failure
     steps = _OptionalSteps()
-    check_input = partial(_check_input, motion, correction)
-    input_check = steps.attempt("oddities are not reported", check_input, CheckResult())
+    check_input = partial(check_motion, motion, RuleChoice(), None)
+    input_check = CheckResult()
+    if options.verify:
+        input_check = steps.attempt("what is wrong in the input is not reported", check_input, input_check)
+    found = {finding.code: finding for finding in reversed(input_check.findings)}  # the first of each rule
+    found = dict(reversed(found.items()))
     list_residuals = partial(_list_residuals, correction.timeline)
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
     find_carried = partial(_find_residual_spans, correction.timeline)
@@ -82,10 +86,9 @@ def describe_correction(
         lost_contacts_height_m=correction.figures.get("lost_contacts_height_m", 0.0),
     )
     body_moves: list[BodyMove] = []
-    result_check = CheckResult()
-    if correction.accepted and not blank.figures.in_scene:
-        check_result = partial(_check_result, motion, correction)
-        result_check = steps.attempt("feet that still slide are not reported", check_result, CheckResult())
+    explain = partial(explain_findings, motion, correction, options)
+    nothing: tuple[LeftFinding, ...] = ()
+    left = steps.attempt("what is left is not reported", explain, nothing) if correction.accepted else nothing
     if correction.accepted:
         measure = partial(_with_distances, figures, *correction.see_level(motion))
         figures = steps.attempt("distances of joints are not reported", measure, figures)
@@ -96,10 +99,12 @@ def describe_correction(
         large = [str(move) for move in body_moves if move.size_m > LARGE_MOVE_M]
         if large and not figures.large_move_reason:
             figures = replace(figures, large_move_reason="; ".join(large))
-    faults_left = tuple(map(str, result_check.findings))
-    all_notes = [*notes, *map(str, input_check.findings), *map(str, correction.notes)]
+    faults_left = tuple(str(each) for each in left if not each.reason)
+    left_on_purpose = tuple(str(each) for each in left if each.reason)
+    all_notes = [*notes, *map(str, found.values()), *map(str, correction.notes)]
     all_notes += map(str, body_moves)
     all_notes += [f"after the correction: {fault}" for fault in faults_left]
+    all_notes += [f"left on purpose: {finding}" for finding in left_on_purpose]
     if carried:
         all_notes.append(f"residual force in frames {', '.join(map(str, carried))}")
     all_notes += [*input_check.notes, *steps.notes]
@@ -108,9 +113,12 @@ def describe_correction(
         assumed=blank.content.assumed,
         damage=blank.content.damage,
         notes=tuple(all_notes),
-        failed_checks=tuple(finding.code for finding in input_check.findings),
+        failed_checks=tuple(found),
         hypotheses=correction.hypotheses if correction.accepted else (),
         faults_left=faults_left,
+        left_on_purpose=left_on_purpose,
+        findings=[LeftFinding(finding).to_values() for finding in input_check.findings],
+        findings_left=[each.to_values() for each in left],
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,
@@ -132,71 +140,6 @@ def _describe_missed_contacts(correction: CorrectedMotion) -> str:
         return ""
     contacts = "1 contact is" if len(missed) == 1 else f"{len(missed)} contacts are"
     return f"{contacts} not held; {missed[0]}"
-
-
-_REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
-
-
-def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check an input for errors of the file, its reading, the floor or the time, with at most one finding per rule.
-
-    Frames that repeat other frames are skipped. Height and tilt of the floor are not checked if the motion stands on
-    several levels.
-    """
-    of_level_floor = () if correction.supports else ("F4", "F6")
-    choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
-
-    def check(samples: Motion) -> CheckResult:
-        ground = observe_ground(samples)
-        if correction.world.plane.stances:
-            ground = ground.on_plane(correction.world.plane)
-        return check_features(MotionFeatures(samples, ground=ground), choice)
-
-    checkup = check_samples(motion, check)
-    finding_by_code = {finding.code: finding for finding in checkup.findings}
-    return replace(checkup, findings=tuple(finding_by_code.values()))
-
-
-_SLIDING = ("F11", "F3")
-"""Rules for feet that slide far or fast while bearing weight. The second counts where the first finds nothing."""
-_RISING_STANCE = "F10"
-_NEARLY_ALL = 0.8
-"""Share of frames with sliding feet from which on the feet may glide on purpose."""
-_GLIDES_S = 4.0
-"""Minimum duration of a motion whose feet may glide on purpose, in s."""
-
-
-def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check whether feet still rise or slide while they bear weight.
-
-    Rising feet are accepted if supports were inferred or heights were kept. Feet that slide nearly all the time in a
-    long motion glide on purpose, as a skater's do. Repeated frames are searched only if the input has some.
-    """
-    if correction.is_carried:
-        return CheckResult()
-    may_rise = bool(correction.supports) or correction.world.is_height_kept
-    choice = RuleChoice(_SLIDING if may_rise else (*_SLIDING, _RISING_STANCE))
-    _, corrected = correction.see_level(motion)
-
-    def check(samples: Motion) -> CheckResult:
-        return check_features(MotionFeatures(samples), choice)
-
-    result = check_samples(corrected, check) if FrameRepeats.from_motion(motion).has_repeats else check(corrected)
-    far, fast = (tuple(finding for finding in result.findings if finding.code == code) for code in _SLIDING)
-    slides_far = _mark_frames(far, len(corrected))
-    fast = tuple(finding for finding in fast if not slides_far[finding.start : finding.stop].any())
-    slides = slides_far | _mark_frames(fast, len(corrected))
-    glides = slides.mean() > _NEARLY_ALL and len(corrected) >= _GLIDES_S * corrected.fps
-    rising = tuple(finding for finding in result.findings if finding.code == _RISING_STANCE)
-    return replace(result, findings=rising if glides else (*rising, *far, *fast))
-
-
-def _mark_frames(findings: Iterable[Finding], frames: int) -> np.ndarray:
-    """Return a mask (T,) of the frames with findings."""
-    is_broken = np.zeros(frames, dtype=bool)
-    for finding in findings:
-        is_broken[finding.start : finding.stop] = True
-    return is_broken
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:

@@ -38,6 +38,8 @@ WRITTEN: tuple[FileVerdict, ...] = ("accepted", "unchanged", "partly")
 
 FAULTY_FROM = {"penetration_m": 0.04, "floating_m": 0.04, "slip_m_s": 0.2}
 """Figures from which on an unchanged motion counts as faulty, above those of most clean captures."""
+_MOVED_SHARE = 0.5
+"""Minimum rise of the body, relative to that of its floor, at which the floor counts as moved."""
 LOST_CONTACTS = 0.08
 """Largest share of contacts that may be lost, because feet that roll seem to stand for a while."""
 
@@ -53,11 +55,17 @@ class FileContent:
     notes: tuple[str, ...] = ()
     """Sentences on assumptions and observations."""
     failed_checks: tuple[str, ...] = ()
-    """Rules of `check` on file, floor and time that the input breaks."""
+    """Rules of `check` that the input breaks, by code."""
     hypotheses: tuple[str, ...] = ()
     """Special cases that were believed, by name."""
     faults_left: tuple[str, ...] = ()
-    """Findings on feet that still rise or slide while bearing weight after the correction."""
+    """Findings of `check` in the written file that are faults, as sentences."""
+    left_on_purpose: tuple[str, ...] = ()
+    """Findings of `check` in the written file that the correction leaves on purpose, each with the reason."""
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    """Findings of `check` in the input, as `LeftFinding.to_values`."""
+    findings_left: list[dict[str, Any]] = field(default_factory=list)
+    """Findings of `check` in the written file; `reason` is "" for faults."""
     text: str = ""
     """Description of the motion in the file."""
     frames: int = 0
@@ -199,13 +207,18 @@ class FileResult:
 
     @property
     def remaining_faults(self) -> list[str]:
-        """Faults that remain: feet that still rise or slide, and large errors of an unchanged motion."""
+        """Faults that remain: what `check` finds in the written file, and large errors of an unchanged motion."""
         figures = [*self.content.faults_left]
         for figure in FIGURES if self.verdict == "unchanged" else ():
             if self.figures.after.get(figure.key, 0.0) > FAULTY_FROM.get(figure.key, inf):
                 value = figure.unit.convert(self.figures.after[figure.key])
                 figures.append(f"{figure.title} {value:.{figure.digits}f} {figure.unit.symbol}")
         return figures
+
+    @property
+    def is_floor_moved(self) -> bool:
+        """True if the written file shows that the floor was moved: the body rose or sank with it."""
+        return self.figures.raised_m * -self.figures.floor_m >= _MOVED_SHARE * self.figures.floor_m**2
 
     @property
     def worse(self) -> list[str]:
@@ -306,6 +319,7 @@ def _from_values(record: Mapping[str, Any]) -> FileResult:
 
 _MOTION_KEYS = (
     "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "hypotheses", "faults_left",
+    "left_on_purpose", "findings", "findings_left",
     "frames", "fps", "worse", "before", "after", "lost_contacts", "lost_contacts_height_m",
     "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
 )  # fmt: skip
@@ -349,6 +363,9 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         failed_checks=tuple(failed_checks),
         hypotheses=tuple(dict.fromkeys(name for result in results for name in result.content.hypotheses)),
         faults_left=tuple(dict.fromkeys(fault for result in results for fault in result.content.faults_left)),
+        left_on_purpose=tuple(dict.fromkeys(text for result in results for text in result.content.left_on_purpose)),
+        findings=[finding for result in results for finding in result.content.findings],
+        findings_left=[finding for result in results for finding in result.content.findings_left],
         frames=sum(result.content.frames for result in results),
         fps=first.content.fps,
     )

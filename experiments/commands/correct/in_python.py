@@ -1,6 +1,7 @@
 """Correct motions and files from Python: one motion, many motions, one file, or many files."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from selfcorrect.core.checks import check_kind
@@ -19,7 +20,7 @@ from .controls import finish_correction
 from .correct_file import find_wrong_pace, open_input, play_at_gravity
 from .file_result import FileResult
 from .options import DEFAULT_OPTIONS, CorrectionOptions
-from .written_motion import measure_written
+from .written_motion import verify_written
 
 
 def correct(motion: Motion, options: CorrectionOptions = DEFAULT_OPTIONS, **changes: object) -> CorrectedMotion:
@@ -67,7 +68,7 @@ def correct_motions(
     for motion in motions:
         check_kind("motion", motion, Motion)
     options = _choose_options(options, changes)
-    options.refuse(("reading", "keep_failed"), "is for motion files, and these motions are in memory")
+    options.refuse(("reading", "keep_failed", "verify"), "is for motion files, and these motions are in memory")
     if options.contacts is not None and len(motions) != 1:
         raise SettingError(f"contacts belong to one motion, got {len(motions)} motions")
     for motion in motions:
@@ -107,7 +108,8 @@ def correct_file(
         changes: Values of single options by name.
 
     Returns:
-        The result. Nothing is written unless it is `accepted`.
+        The result. Nothing is written unless it is `accepted`. The motion is that of the written file, and
+        `findings_left` is what `check` finds in it.
 
     Raises:
         InputError: `source` cannot be read, or holds several motions.
@@ -126,10 +128,19 @@ def correct_file(
         raise InputError(f"{source}: expected one motion, got {len(file.motions)}; use correct_files")
     (correction,) = _correct_and_finish(file.motions, options, None)
     if correction.accepted:
-        with replacing(target, overwrite=overwrite) as temporary:
+        with suppress(_UnverifiedError), replacing(target, overwrite=overwrite) as temporary:
             file.write(temporary, correction.motion)
-            (correction,) = measure_written(temporary, file.motions, [correction], options)
+            if options.verify:
+                (outcome,) = verify_written(temporary, file, [correction], [correction.motion], options)
+                assert isinstance(outcome, CorrectedMotion)
+                correction = outcome
+                if not correction.accepted:
+                    raise _UnverifiedError
     return correction
+
+
+class _UnverifiedError(Exception):
+    """The written file does not hold the corrected motion, so it must not be put in place."""
 
 
 def correct_files(

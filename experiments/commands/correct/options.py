@@ -40,7 +40,7 @@ MASS_KG = (1, 1000)
 """Smallest and largest mass of a body for which the simulation is stable, in kg."""
 PATH = "path"
 """Value of the option `keep` that keeps the body's path over the floor."""
-_SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed")
+_SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "verify", "keep_failed")
 """Options that are on or off."""
 _FRAME = re.compile("[0-9]{1,9}")
 """Pattern of a frame number."""
@@ -110,6 +110,9 @@ class CorrectionOptions:
     """Scene and body of the simulation: a push, a slope, a load."""
     raw: bool = False
     """Return the simulated states without post-processing, even if the simulation improves nothing."""
+    verify: bool = True
+    """Read the written file again, compare its joints with the result, and run the rules of `check` on it and on the
+    input. --no-verify saves this time for those who correct millions of clips; the report then lists no findings."""
     keep_failed: bool = False
     """Copy motions that cannot be corrected to the output folder as they are."""
     contacts: Path | None = None

@@ -1,7 +1,8 @@
-"""Measure corrected motions as they are read from the written file, because this is what the user gets.
+"""The last step of a correction: what was written is what is judged.
 
-BVH, glTF and Parquet return the rotations and bones that were written. For formats of joint positions or feature rows,
-the reader fits a body again, whose soles and bones differ by a few millimetres.
+The written file is read again by the reader that users have. Its joints must be those of the result, or the file is not
+put in place. All figures then describe what was read, and the rules of `check` run on it, so no writer, unit, retiming
+or note can be wrong unseen.
 """
 
 from collections.abc import Sequence
@@ -11,42 +12,132 @@ from pathlib import Path
 
 import numpy as np
 
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import try_optional
-from selfcorrect.simulators.results.comparison import measure_correction
-from selfcorrect.simulators.results.results import CorrectedMotion, Note
+from selfcorrect.motion.checks.check import CheckResult, RuleChoice
+from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.measures.moves import UNCHANGED_M
+from selfcorrect.motion.motion import SLAB, Motion
+from selfcorrect.runtime.bugs import describe_error, is_machine_failure, try_optional
+from selfcorrect.simulators.results.comparison import include_slip, measure_correction
+from selfcorrect.simulators.results.results import CorrectedMotion, Failure, Note
 
+from ..check.check_files import check_motion
 from .options import CorrectionOptions
 
-_EXACT = (".bvh", ".glb", ".gltf", ".vrma", ".parquet")
-"""Suffixes of files from which exactly the written motion is read."""
+TOLERANCES_M = {".npy": 0.01}
+"""Largest distance between joints of a result and of its file, by suffix; `UNCHANGED_M` for all others. Heights in
+feature rows depend on the soles that the reader estimates."""
 _SAME = 1e-5
 """Largest difference between equal motions, in m and in components of quaternions."""
 
+CorrectionOutcome = CorrectedMotion | Exception
+"""Correction of a motion, or the error that prevented it."""
 
-def measure_written(
-    path: Path, motions: Sequence[Motion], corrections: Sequence[CorrectedMotion], options: CorrectionOptions
-) -> list[CorrectedMotion]:
-    """Return the corrections with the motions and figures of the written file.
 
-    If the file cannot be read again, a note says so, and the figures describe the corrected motions.
+def verify_written(
+    path: Path,
+    file: MotionFile,
+    outcomes: Sequence[CorrectionOutcome],
+    written: Sequence[Motion | None],
+    options: CorrectionOptions,
+) -> list[CorrectionOutcome]:
+    """Read a written file again, compare it with the result, and check it.
+
+    Args:
+        path: The written file.
+        file: The file that was corrected.
+        outcomes: Correction of each motion of the file, or its error.
+        written: Motion that was written for each; None if it was dropped or left as it is.
+        options: Options of the correction.
+
+    Returns:
+        The outcomes, with motions, figures and findings of the written file. If the file does not hold what was
+            written, all corrections are rejected, and the caller must not put the file in place.
     """
-    if path.suffix.lower() in _EXACT:
-        return list(corrections)
+    try:
+        motions = _read_again(path, file, written, options)
+        for motion, expected in zip(motions, written, strict=True):
+            if motion is not None and expected is not None:
+                _compare(motion, expected, TOLERANCES_M.get(path.suffix.lower(), UNCHANGED_M))
+    except Exception as error:
+        if is_machine_failure(error):
+            raise
+        words = f"the written file was discarded, because it {_explain(path, error)}; please report this"
+        return [_reject(motion, outcome, words) for motion, outcome in zip(file.motions, outcomes, strict=True)]
+    verified = list[CorrectionOutcome]()
+    for given, outcome, motion in zip(file.motions, outcomes, motions, strict=True):
+        is_measured = isinstance(outcome, CorrectedMotion) and outcome.accepted and motion is not None
+        verified.append(_judge(given, outcome, motion, options) if is_measured else outcome)
+    return verified
+
+
+def _read_again(
+    path: Path, file: MotionFile, written: Sequence[Motion | None], options: CorrectionOptions
+) -> Sequence[Motion | None]:
+    """Read the motion that was written for each motion of a file; None for those that were dropped."""
     reading = replace(options.reading, floor=None, drop=False)  # the written floor is at zero
-    read_again = partial(open_motion, path, reading, any_body=True)
-    file, failure = try_optional("figures do not describe the written file", read_again, None)
-    if file is None or len(file.motions) != len(corrections):
-        note = Note(words=failure or "figures do not describe the written file: it holds other motions")
-        return [replace(correction, remarks=(*correction.remarks, note)) for correction in corrections]
-    measured = []
-    for motion, correction, written in zip(motions, corrections, file.motions, strict=True):
-        is_like = len(written) == len(motion) and len(written.skeleton) == len(motion.skeleton)
-        if correction.accepted and is_like and not _is_same(correction.motion, written):
-            correction = measure_correction(motion, replace(correction, motion=written))
-        measured.append(correction)
-    return measured
+    again = open_motion(path, reading, any_body=True)
+    if file.names:
+        by_name = dict(zip(again.names, again.motions, strict=True))
+        pairs = zip(file.names, written, strict=True)
+        return [None if expected is None else by_name[name] for name, expected in pairs]
+    if len(again.motions) != len(written):
+        raise InputError(f"holds {len(again.motions)} motions, expected {len(written)}")
+    return again.motions
+
+
+def _explain(path: Path, error: Exception) -> str:
+    """Say what is wrong with a written file, as the rest of a sentence."""
+    words = describe_error(error).removeprefix(f"{path}: ")
+    return words if isinstance(error, _DiffersError) else f"cannot be read again ({words})"
+
+
+class _DiffersError(InputError):
+    """The written file holds another motion than was written."""
+
+
+def _compare(motion: Motion, expected: Motion, tolerance_m: float) -> None:
+    """Raise _DiffersError if a motion that was read again differs from the one that was written."""
+    sizes = [(len(each), len(each.skeleton)) for each in (motion, expected)]
+    if sizes[0] != sizes[1]:
+        shapes = [f"{frames} frames of {joints} joints" for frames, joints in sizes]
+        raise _DiffersError(f"reads as {shapes[0]}, expected {shapes[1]}")
+    if abs(motion.fps / expected.fps - 1) > _SAME:
+        raise _DiffersError(f"reads as {motion.fps:g} frames per second, expected {expected.fps:g}")
+    for start in range(0, len(motion), SLAB):
+        parts = [joint_positions(each.frames(start, start + SLAB)) for each in (motion, expected)]
+        off_m = norms(parts[0] - parts[1])
+        if not off_m.max() <= tolerance_m:  # true for NaN
+            frame, joint = np.unravel_index(np.argmax(off_m), off_m.shape)
+            raise _DiffersError(
+                f"reads as another motion: {expected.skeleton.names[joint]} is {off_m[frame, joint]:.3f} m off in "
+                f"frame {start + frame}, and {tolerance_m:g} m are tolerated"
+            )
+
+
+def _reject(motion: Motion, outcome: CorrectionOutcome, words: str) -> CorrectionOutcome:
+    if isinstance(outcome, Exception) or not outcome.accepted:
+        return outcome
+    return replace(outcome, motion=motion, failure=Failure(words=words))
+
+
+def _judge(given: Motion, correction: CorrectedMotion, motion: Motion, options: CorrectionOptions) -> CorrectedMotion:
+    """Return a correction with the motion that was read again, its figures, and what `check` finds in it."""
+    is_same = _is_same(motion, correction.motion)
+    correction = replace(correction, motion=replace(motion, source=correction.motion.source))
+    if not is_same:
+        correction = measure_correction(given, correction)
+    correction = include_slip(given, correction)
+    if not options.scene.is_plain:  # in another scene, the floor and the load are not those of the file
+        return correction
+    unknown = CheckResult()
+    step = "what is left is not reported"
+    result, note = try_optional(step, partial(check_motion, correction.motion, RuleChoice(), None), unknown)
+    notes = [Note(words=words) for words in (note, *result.notes) if words]
+    return replace(correction, findings_left=result.findings, remarks=(*correction.remarks, *notes))
 
 
 def _is_same(motion: Motion, written: Motion) -> bool:

@@ -226,6 +226,27 @@ def test_malformed_file_names_line(bvh_text: str, old: str, new: str, message: s
     assert str(caught.value).startswith("made.bvh, line ")
 
 
+@settings(max_examples=15, deadline=None)
+@given(rows=st.sets(st.integers(1, 37), min_size=1, max_size=3), how=st.sampled_from(["nan", "short", "long", "text"]))
+def test_few_damaged_rows_are_filled(walk: Motion, rows: set[int], how: str) -> None:
+    """Damaged rows are named, and joints are interpolated between sound rows; all other frames stay."""
+    text = format_bvh(clip_of(walk))
+    head, frames = text.rstrip("\n").rsplit("Frame Time:", 1)
+    time, *lines = frames.split("\n")
+    for row in rows:
+        words = lines[row].split()
+        damaged = {"nan": ["nan", *words[1:]], "short": words[:-2], "long": [*words, "1"], "text": ["oops", *words[1:]]}
+        lines[row] = " ".join(damaged[how])
+    sound = parse_bvh(text, "sound").motion
+    read = parse_bvh("\n".join([f"{head}Frame Time:{time}", *lines, ""]), "damaged")
+    assert any("damaged file" in note for note in read.notes)
+    sound_m, read_m = joint_positions(sound), joint_positions(read.motion)
+    kept = sorted(set(range(len(walk))) - rows)
+    np.testing.assert_allclose(read_m[kept], sound_m[kept], atol=1e-9)
+    fastest_m = np.abs(np.diff(sound_m, axis=0)).max()
+    assert np.abs(read_m - sound_m).max() < len(rows) * fastest_m
+
+
 def test_other_motion_is_readable_by_bvhio(walk: Motion, tmp_path: Path):
     """Written motions are read by bvhio.
 

@@ -38,7 +38,7 @@ def test_few_files_are_all_named() -> None:
 
 def test_moved_floors_are_summarised() -> None:
     """Floors off by over a centimetre are summarised by median and standard deviation."""
-    figures = [FileFigures(floor_m=height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
+    figures = [FileFigures(floor_m=height_m, raised_m=-height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
     accepted = [replace(result, figures=figure) for result, figure in zip(results(4), figures, strict=True)]
     first = summarize_results(accepted, "out/")[0]
     assert "26 mm" in first
@@ -49,7 +49,7 @@ def test_moved_floors_are_summarised() -> None:
 
 def test_moved_clean_motion_is_announced() -> None:
     (clean,) = results(1)
-    moved = replace(clean, verdict="unchanged", figures=FileFigures(floor_m=0.035))
+    moved = replace(clean, verdict="unchanged", figures=FileFigures(floor_m=0.035, raised_m=-0.035))
     first = summarize_results([moved], "out/")[0]
     assert "1 needed no correction" in first
     assert "down by 35 mm" in first
@@ -189,7 +189,9 @@ def test_equal_suffixes_write_both(tmp_path: Path, as_folder: bool) -> None:
 def test_table_shows_faults_only() -> None:
     before = {"penetration_m": 0.026, "floating_m": 0.0, "slip_m": 0.423, "slip_m_s": 0.746, "jerk_m_s3": 100.0}
     after = {"penetration_m": 0.0, "floating_m": 0.001, "slip_m": 0.055, "slip_m_s": 0.089, "jerk_m_s3": 95.0}
-    mended = replace(make_corrected(before, after), figures=FileFigures(before, after, moved_m=0.054, floor_m=-0.045))
+    mended = replace(
+        make_corrected(before, after), figures=FileFigures(before, after, moved_m=0.054, raised_m=0.045, floor_m=-0.045)
+    )
     clean = replace(make_corrected(after, after), verdict="unchanged")
     head, first, second = format_table([mended, clean])
     assert re.split(r"\s{2,}", head) == ["file", "result", "moved", "what was wrong"]

@@ -74,7 +74,9 @@ def test_sliding_short_clip_is_fault(folder: Path, says: Says, seconds: float, r
     save_motion(folder / "slide.bvh", replace(stand, root_m=stand.root_m + way_m[:, None] * [1.0, 0.0, 0.0]))
     says("correct slide.bvh -o out --kinematic", code=len(rules))
     faults = report_of(folder / "out")["slide.bvh"]["faults_left"]
-    assert [re.findall(r"\[(F\d+)", fault)[0] for fault in faults] == rules
+    found = {re.findall(r"\[(F\d+)", fault)[0] for fault in faults}
+    assert bool(found) == bool(rules)
+    assert found >= set(rules)
 
 
 def _loads(out: Path) -> list[float]:
@@ -291,7 +293,7 @@ def test_retiming_fixes_gravity(
         notes = " ".join(report_of(out)[f"jump{suffix}"]["notes"])
         assert ("retimed" in notes) == asked
         assert ("[P1 pace]" in notes) == (speed != 1.0 and not option)
-        assert ("P1" in capsys.readouterr().out) == (speed != 1.0 and not option)
+        assert (", pace" in capsys.readouterr().out) == (speed != 1.0 and not option)
 
 
 def test_quiet_prints_problems_first(folder: Path, says: Says) -> None:

@@ -29,13 +29,15 @@ def test_file_equals_that_of_folder_and_python(folder: Path, options: list[str],
 
 def test_options_apply(folder: Path, says: Says) -> None:
     printed = says("correct", SOURCE, "-o", "fixed.bvh", "--kinematic", "--json", "--contacts-out", "c.json",
-                   "--delta", "d.bvh", "--frames", "5:30", "--workers", 2)  # fmt: skip
+                   "--delta", "d.bvh", "--frames", "5:30", "--workers", 2, code=1)  # fmt: skip
     report, _ = json.JSONDecoder().raw_decode(printed)
     (motion,) = report["motions"]
     assert (motion["name"], motion["verdict"], motion["output"]) == ("fixed.bvh", "accepted", "corrected")
     assert report["settings"]["frames"] == "5:30"
+    assert "[F9 low-hover]" in "".join(motion["faults_left"]), "the floor moves in these frames only"
     assert {"fixed.bvh", "c.json", "d.bvh"} < set(os.listdir(folder))
-    says("correct", SOURCE, "-o", "again.bvh", "--kinematic", "--contacts", "c.json", "--quiet")
+    held = says("correct", SOURCE, "-o", "again.bvh", "--kinematic", "--contacts", "c.json", "--quiet", code=1)
+    assert "contacts are not held" in held
 
 
 def test_existing_file_needs_overwrite(folder: Path, says: Says) -> None:
