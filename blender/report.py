@@ -182,7 +182,10 @@ def _read_correction(motion: Mapping[str, Any], clock: Clock, ignored_rules: tup
     all_notes = [note for note in all_notes if not _names_rule(note, ignored_rules)]
     warnings = [translate(warning, clock) for warning in _collect_warnings(motion)]
     failed_checks = tuple(motion.get("failed_checks", ()))
-    if failed_checks:
+    if "findings_left" in motion:  # what remains matters, not what was repaired
+        left = [translate(text, clock) for text in (*motion["faults_left"], *motion["left_on_purpose"])]
+        warnings[1:1] = [text for text in left if not _names_rule(text, ignored_rules)]
+    elif failed_checks:
         warnings[1:1] = [note for note in all_notes if _names_rule(note, failed_checks)]
     warnings = [warning for warning in dict.fromkeys(warnings) if warning]
     return Correction(

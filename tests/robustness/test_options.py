@@ -205,6 +205,7 @@ OTHERS = {
         ("correct a.bvh --out out --kinematic", "--frames 5:20"),
         ("correct noisy.bvh --out out --kinematic", "--amount legs=0.3"),
         ("correct a.bvh --out out --kinematic", "--keep hands"),
+        ("correct a.bvh --out out --kinematic", "--no-verify"),
         ("correct a.bvh --out out --kinematic", "--quiet"),
         ("correct a.bvh --out out --kinematic", "--json"),
         *(("correct a.bvh --out out --kinematic", f"--{name}-per-job 0.5") for name in ("cpus", "gpus", "memory")),

@@ -34,8 +34,9 @@ class CorrectCommand:
     (`selfcorrect data formats` lists all formats). Inputs never change. If you run the command again, it corrects only
     what is missing or changed. Pack millions of motions into sets first (`selfcorrect data shard`).
 
-    Exit code 0: all motions are correct now. 1: some were not corrected, became worse in a figure, keep faults, or come
-    from damaged files. 2: wrong arguments, or nothing could be read.
+    Each written file is read again and checked. Exit code 0: all motions are correct now. 1: some were not corrected,
+    became worse in a figure, keep faults of `check`, do not hold a contact, or come from damaged files. 2: wrong
+    arguments, or nothing could be read.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(

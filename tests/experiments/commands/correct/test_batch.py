@@ -33,7 +33,7 @@ def test_few_files_are_all_named() -> None:
     assert summary[LISTED] == f"{LISTED - 1}.bvh: moved by up to 0.42 m: spikes"
     assert summary[LISTED + 1].endswith(" more, in the report")
     few = summarize_results(results(3), "out/")
-    assert few[4].endswith("; ".join(f"{index}.bvh (floor-elsewhere)" for index in range(3)))
+    assert few[4].endswith("; ".join(f"{index}.bvh (floor elsewhere)" for index in range(3)))
 
 
 def test_moved_floors_are_summarised() -> None:
