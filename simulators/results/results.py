@@ -451,7 +451,6 @@ _CHANGES = (
     NoteKind.LINEAR_FRAMES,
     NoteKind.LEGS_RESTORED,
     NoteKind.CHANNELS_HELD,
-    NoteKind.EXPLAINED,
 )
 """Kinds of notes on a change, which an unchanged motion does not show."""
 
