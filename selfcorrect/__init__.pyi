@@ -36,6 +36,8 @@ from selfcorrect.experiments.studies.comparison.arguments import ComparisonOptio
 from selfcorrect.experiments.studies.comparison.compare import compare as compare
 from selfcorrect.experiments.studies.comparison.runs import compare_runs as compare_runs
 from selfcorrect.experiments.studies.motion.correctors.lifting import lift_motions as lift_motions
+from selfcorrect.experiments.studies.motion.pilot import motion_corrector as motion_corrector
+from selfcorrect.experiments.studies.motion.pilot import motion_task as motion_task
 from selfcorrect.experiments.studies.study_report import Comparison as Comparison
 from selfcorrect.experiments.studies.summary import read_summary as read_summary
 from selfcorrect.experiments.studies.toy import toys as toys
@@ -62,6 +64,7 @@ from selfcorrect.loop.policy import Keep as Keep
 from selfcorrect.loop.policy import RealOnly as RealOnly
 from selfcorrect.loop.policy import Renew as Renew
 from selfcorrect.loop.policy import Replace as Replace
+from selfcorrect.loop.policy import Union as Union
 from selfcorrect.loop.policy import parse_policy as parse_policy
 from selfcorrect.loop.remedies.remedies import RemedyInputs as RemedyInputs
 from selfcorrect.loop.remedies.remedies import with_remedy as with_remedy

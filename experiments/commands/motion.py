@@ -24,7 +24,7 @@ from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import place_of
 from ..studies.arm_words import describe_arm
 from ..studies.motion.axes import Axes, refuse_options
-from ..studies.motion.cost import describe_cost
+from ..studies.motion.cost import describe_cost, describe_plan
 from ..studies.motion.presets import PRESET_ROWS, PRESETS, drop_controls, follow_protocol, select_settings
 from ..studies.motion.settings import MotionSettings, RunOptions, find_engine, keep_methods
 from .command_line.help_page import HelpPage
@@ -66,7 +66,7 @@ class MotionCommand:
             "data": ("data", "reference", "real_count", "evaluated_count", "start_from", "labels", "metric"),
             "model": (
                 *("generator", "denoiser", "representation", "training", "steps", "initial_steps", "sampler", "eta"),
-                *("sampling_steps", "guidance", "temperature", "device"),
+                *("learning_rate", "batch_size", "width", "sampling_steps", "guidance", "temperature", "device"),
             ),
             "correction": (
                 *("engine", "simulation", "gamma", "physics_in", "evaluate_corrected", "corrector_timeout_s"),
@@ -180,6 +180,10 @@ class MotionCommand:
             for arm in arms:
                 print(f"{denoiser}: {describe_arm(arm)}")
         print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
+        if self.preset.startswith("paper-"):
+            print(f"protocol: {self.protocol or 'scripts'}")
+        for line in describe_plan(settings):
+            print(line)
         print(self._describe_time(settings))
         if cost := describe_cost(settings):
             print(cost)

@@ -45,7 +45,7 @@ STATIC = ("freeze", "augment_once")
 """Data policies that keep the synthetic samples of generation 1 for ever."""
 POSITIONS = ("policy", "corrector", "remedy")
 """Settings that need no name where a text names an arm, in this order."""
-TREATMENT = ("corrector", "remedy", "correct_real", "strength", "operator", "place")
+TREATMENT = ("corrector", "remedy", "correct_real", "strength", "operator", "place", "rejected")
 """Fields that an arm's reference has at their defaults; an arm that changes one of the first three is treated."""
 
 
@@ -89,6 +89,8 @@ class ArmSettings:
     """Optimiser steps per generation, None for the study's own."""
     place: Suppress[str] = "data"
     """Place of the corrector in the loop by name."""
+    rejected: Suppress[Literal["redraw", "drop", "keep"]] = "redraw"
+    """What happens to samples that the corrector rejects: they are drawn anew, left out, or kept uncorrected."""
     name: Suppress[str] = ""
     """A name that stands for all of this, "" for what the axes say."""
 
@@ -212,7 +214,7 @@ def read_value(text: str) -> object:
     return text
 
 
-NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "name", "sampler")
+NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "name", "sampler", "rejected")
 """Fields that runs of earlier versions did not record."""
 
 BASELINE = ArmSettings("real")

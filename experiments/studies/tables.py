@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from selfcorrect.loop.run import LOSS_ON_CORRECTED, LOSS_ON_RAW
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -22,6 +23,8 @@ from .effects import Effect, format_change
 from .outcome import Outcome
 
 FOLDER = "tables"
+FIRST_GENERATION = "generation 0, where all arms start"
+"""Title of the scores of generation 0, which no fully synthetic loop can be expected to beat."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,16 @@ def last_generation_table(outcome: Outcome, metrics: Sequence[Metric]) -> Table:
     def list_cells(arm: ArmCurves) -> list[Cell]:
         return [last_cell(arm.values.get(metric.key), metric) for metric in metrics]
 
+    def list_first_cells(arm: ArmCurves) -> list[Cell]:
+        known = {key: values[:, 0] for key, values in arm.values.items()}
+        return [last_cell(known.get(metric.key), metric) for metric in metrics]
+
     table = arm_table("arms", [metric.title for metric in metrics], outcome, list_cells)
-    return _add_floors(table, metrics, outcome.floors)
+    firsts = []
+    for task, arms in outcome.curves.items():
+        title = f"{FIRST_GENERATION}, {outcome.titles[task]}" if len(outcome.curves) > 1 else FIRST_GENERATION
+        firsts += [PageRow(title, list_first_cells(arm)) for arm in list(arms.values())[:1]]
+    return _add_floors(replace(table, rows=[*firsts, *table.rows]), metrics, outcome.floors)
 
 
 def differences_table(outcome: Outcome) -> Table:
@@ -146,11 +157,22 @@ CLAIMS_TEXT = (
 """Explanation of `claims_table`."""
 
 
+MOVED = "moved_mm"
+"""Key of the displacement of joints by a correction, root mean square, in mm."""
+MOVED_WITHIN = "moved_within_body_mm"
+"""Key of the same without the displacement of the root."""
+TURNED = "turned_deg"
+"""Key of the change of joint rotations by a correction, root mean square, in degrees."""
+
 LOOP_COLUMNS = (
     "λ realised",
     "synthetic share",
     "rejected of drawn",
     "moved (feature units)",
+    "joints moved (mm)",
+    "without the root (mm)",
+    "joints turned (°)",
+    "loss on corrected / raw samples",
     "corrector calls per sample",
 )
 
@@ -167,12 +189,16 @@ def loop_cells(curves: ArmCurves) -> list[Cell]:
     rejected = float(np.nansum(curves.values["rejected_count"]))
     ratio = last("synthetic_ratio")
     accepted = drawn - rejected
+    displacements = {MOVED: 0, MOVED_WITHIN: 0, TURNED: 1}
+    losses = (LOSS_ON_CORRECTED, LOSS_ON_RAW)
     calls = curves.values.get("corrector_calls")  # which earlier runs did not count
     return [
         Cell("∞" if not math.isfinite(ratio) else f"{ratio:.2f}"),
         Cell(f"{last('synthetic_share'):.2f}"),
         Cell(f"{rejected / drawn:.1%}" if drawn else "–"),
         Cell(f"{last('corrected_distance'):.2f}"),
+        *(Cell(f"{last(key):.{digits}f}" if key in curves.values else "–") for key, digits in displacements.items()),
+        Cell(" / ".join(f"{last(key):.3f}" for key in losses) if losses[0] in curves.values else "–"),
         Cell("–" if calls is None or not accepted else f"{float(np.nansum(calls)) / accepted:.2f}"),
     ]
 

@@ -41,6 +41,12 @@ from .trial import DataGuard, digest_state, try_correction, try_policy
 TRAINING_LOSS = "training_loss"
 """Key of the last fit's loss, and attribute of models that report it."""
 
+LOSS_ON_RAW = "loss_on_raw"
+"""Key of the trained model's loss on the samples before correction."""
+
+LOSS_ON_CORRECTED = "loss_on_corrected"
+"""Key of the trained model's loss on the samples after correction. If it is higher, corrections are hard to learn."""
+
 CORRECTOR_CALLS = "corrector_calls"
 """Key of the number of values passed to the corrector, and attribute of samplers that correct while drawing."""
 
@@ -64,6 +70,9 @@ class Task:
     """Optimiser steps of generation 0."""
     space: Space | None = None
     """Space in which ancestry is traced and measured; None for no ancestry."""
+    measure_correction: Callable[[Samples, Samples], Metrics] | None = None
+    """Function of raw samples and their corrections that returns how far these were moved, as numbers by name; None
+    for the distance of values alone."""
     held_out: Samples | None = None
     """Real data that no model is trained on. Their scores are the floor of comparisons, because no model can be
     expected to beat real data."""
@@ -286,6 +295,7 @@ def run_loop(
             "rejected_count": batch.rejected,
             "corrected_distance": float(distance.mean()) if len(distance) else 0.0,
             CORRECTOR_CALLS: calls,
+            **_measure_correction(task, model, batch, generation_stream.child("losses")),
             **ancestry,
         }
         finished = Generation(generation, model.state(), batch, measured, watch.lap(), corrector_state)
@@ -507,6 +517,21 @@ def _training_loss(model: GenerativeModel) -> Metrics:
     """
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
+
+
+def _measure_correction(task: Task, model: GenerativeModel, batch: CorrectedBatch, stream: Stream) -> Metrics:
+    """Measure how far a generation's samples were moved, and how well the model that saw them fits both sides.
+
+    The result is empty without a correction. The losses need a model with the method `mean_loss`.
+    """
+    if batch.samples is batch.drawn or not len(batch.samples):
+        return {}
+    raw = batch.raw
+    figures = dict(task.measure_correction(raw, batch.samples)) if task.measure_correction else {}
+    mean_loss: Callable[[Samples, Stream], float] | None = getattr(model, "mean_loss", None)
+    if mean_loss is not None:
+        figures |= {LOSS_ON_RAW: mean_loss(raw, stream), LOSS_ON_CORRECTED: mean_loss(batch.samples, stream)}
+    return figures
 
 
 @contextmanager

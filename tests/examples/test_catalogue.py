@@ -27,7 +27,7 @@ REMEDY_NAMES = (
 )
 PLACE_NAMES = "data sampler filter preference shuffled-preference"
 CORRECTOR_NAMES = (
-    "none kinematic physics residual-free residual-free-fallback residual-free-verifier anchored "
+    "none kinematic clean-up physics projection residual-free residual-free-fallback residual-free-verifier anchored "
     "anchored-real centroids-only centroids-only-real random-perturbation filter random-verifier re-encoded floor "
     "low-pass sunk sliding jittery uneven"
 )

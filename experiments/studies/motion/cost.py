@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass
 
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig
-from selfcorrect.loop.models.diffusion.presets import preset, preset_names
+from selfcorrect.loop.models.diffusion.presets import preset_names
 
+from ..arms import STATIC, ArmSettings
+from .correctors.table import corrector_row, is_own
 from .settings import MotionSettings
 
 SUSTAINED_PER_S = 2e13
@@ -52,22 +54,59 @@ class TransformerCost:
         return 4 * (5 * weights + self.config.batch_size * activations)
 
 
+def count_drawn(arm: ArmSettings, settings: MotionSettings) -> float:
+    """Count the samples that an arm draws for training, over all generations."""
+    words = arm.policy.split(":")[1:]
+    size = {"replace": words[:1], "freeze": words[:1], "union": words[1:]}.get(arm.kind)
+    is_finite = math.isfinite(arm.synthetic_ratio)
+    per_real = arm.synthetic_ratio if is_finite else float(size[0]) if size else 1.0  # of other policies, a guess
+    return per_real * settings.real_count * (1 if arm.kind in STATIC else settings.generations)
+
+
+def describe_plan(settings: MotionSettings) -> list[str]:
+    """Describe the training, the samples and the time of correctors, a line each."""
+    lines = []
+    for denoiser in settings.arms:
+        steps = f"{settings.initial_steps[denoiser]} steps in generation 0, then {settings.steps[denoiser]} in each"
+        if settings.generator and denoiser not in preset_names():
+            lines.append(f"{denoiser}: {steps}")
+            continue
+        config = settings.configure(denoiser)
+        lines.append(f"{denoiser}: {steps}, batch size {config.batch_size}, learning rate {config.learning_rate:g}")
+    lines.append(
+        f"{settings.frames} frames a sample at {settings.fps:g} per second, {settings.evaluated_count} samples "
+        "evaluated in each generation"
+    )
+    hours: dict[str, float] = {}
+    for arm in settings.all_arms:
+        if arm.corrector != "none":
+            seconds = 0.0 if is_own(arm.corrector) else corrector_row(arm.corrector).seconds
+            corrected = count_drawn(arm, settings) * settings.seeds
+            hours[arm.corrector] = hours.get(arm.corrector, 0.0) + corrected * seconds / 3600
+    if hours:
+        words = [f"{name} {value:.2g}" if value else f"{name} not known" for name, value in hours.items()]
+        lines.append(f"processor hours of correctors, about: {', '.join(words)}")
+    return lines
+
+
 def describe_cost(settings: MotionSettings) -> str:
     """State operations, memory and GPU hours; "" unless all networks are transformers."""
+    if settings.generator and ":" in settings.generator[0]:
+        return ""  # the network is the user's own
     operations = 0.0
     memory = 0.0
     for denoiser, arms in settings.arms.items():
         name = "paper" if settings.generator and denoiser not in preset_names() else denoiser
-        config = preset(name).config
+        config = settings.configure(name)
         if config.denoiser != "transformer":
             return ""
         cost = TransformerCost(config, settings.frames, _COLUMNS[settings.representation])
         operations += settings.initial_steps[denoiser] * cost.step
         for arm in arms:
             steps = settings.steps[denoiser] if arm.steps is None else arm.steps
-            ratio = 1.0 if math.isinf(arm.synthetic_ratio) or math.isnan(arm.synthetic_ratio) else arm.synthetic_ratio
-            drawn = settings.evaluated_count + ratio * settings.real_count
-            operations += settings.generations * (steps * cost.step + drawn * cost.sample)
+            evaluated = settings.generations * settings.evaluated_count
+            drawn = evaluated + count_drawn(arm, settings)
+            operations += settings.generations * steps * cost.step + drawn * cost.sample
         memory = max(memory, cost.training_bytes)
     operations *= settings.seeds
     hours = operations / SUSTAINED_PER_S / 3600

@@ -243,8 +243,9 @@ def budgets_table(study: Study, outcome: Outcome) -> Table:
 
 
 LAST_GENERATION_TEXT = (
-    "Means over seeds, with 95 % intervals below (Student's t, which assumes roughly normal seeds). Read realism and "
-    "diversity together, because a model can gain realism by losing diversity."
+    "Means over seeds, with 95 % intervals below (Student's t, which assumes roughly normal seeds). All arms start "
+    "from generation 0. The baseline trains on real data for as many steps as the loops. Read realism and diversity "
+    "together, because a model can gain realism by losing diversity."
 )
 DIFFERENCE_TEXT = (
     "Paired differences at the last generation: both arms start from the same generation 0 and draw the same noise. "

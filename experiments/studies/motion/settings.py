@@ -61,6 +61,9 @@ USUAL = {
     "simulation": "fine",
     "training": "plain",
     "metric": (),
+    "learning_rate": None,
+    "batch_size": None,
+    "width": None,
 }
 """Settings that a config leaves out, with the values in that case: those of runs before there was a choice."""
 SAMPLER_KEY = "sampler"
@@ -130,6 +133,12 @@ class MotionSettings:
     training: TrainingName = "fast"
     """Training of diffusion models: fast, or plain as in older runs. Both minimise the same loss, but draw other
     random numbers."""
+    learning_rate: float | None = None
+    """Peak learning rate of generation 0, None for the network's own. Later generations keep their share of it."""
+    batch_size: int | None = None
+    """Samples per optimiser step, None for the network's own."""
+    width: int | None = None
+    """Channels of the network's hidden layers, None for the network's own."""
     first_seed: int = 0
     """First seed. Several machines can share an experiment by its seeds."""
     steps: Suppress[Fixed[Mapping[str, int]]] = field(default_factory=dict, hash=False)
@@ -141,7 +150,10 @@ class MotionSettings:
         self._fill_in_steps()
         self._check_counts()
         for denoiser, arms in self.arms.items():
-            _check_arms(arms, None if self.generator else preset(denoiser).config)
+            _check_arms(arms, None if self.generator else self.configure(denoiser))
+        if self.generator and (changes := self.network_changes):
+            option = next(iter(changes)).replace("_", "-")
+            raise SettingError(f"--{option} changes a network, and --generator replaces it; leave one of them out")
         check_choice("labels", self.labels, get_args(Labels))
         if self.labels == "window" and self.start_from:
             raise SettingError("--labels window needs training windows, and --start-from replaces them; leave one out")
@@ -162,6 +174,21 @@ class MotionSettings:
         if self.generator and denoiser not in DENOISER_PRESETS:
             return DenoiserPreset(DiffusionConfig(), denoiser)
         return preset(denoiser)
+
+    @property
+    def network_changes(self) -> dict[str, Any]:
+        """Settings of the networks that differ from their presets', by name."""
+        values = {name: getattr(self, name) for name in ("learning_rate", "batch_size", "width")}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def configure(self, denoiser: str) -> DiffusionConfig:
+        """Return a network's settings: those of its preset with `network_changes`, and the training."""
+        config = replace(preset(denoiser).config, training=self.training)
+        changes = self.network_changes
+        if "learning_rate" in changes:
+            share = config.fine_tune_learning_rate / config.learning_rate
+            changes["fine_tune_learning_rate"] = share * changes["learning_rate"]
+        return replace(config, **changes)
 
     def _check_counts(self) -> None:
         """Raise SettingError for a count out of bounds."""

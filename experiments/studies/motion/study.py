@@ -79,7 +79,7 @@ class MotionStudyTask(StudyTask[MotionTask]):
         correction = None
         if corrector is not None:
             drops = not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free
-            on_rejection = "drop" if drops else "redraw"
+            on_rejection = "drop" if drops and arm.rejected == "redraw" else arm.rejected
             correction = Correction(corrector, arm.strength, arm.operator, on_rejection=on_rejection)
         loop_arm = make_loop_arm(arm, experiment.generations, experiment.steps[run.task], correction, task.fresh_source)
         placed_task, loop_arm = with_place(sampled_task(task, arm, progress), loop_arm, arm.place)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,7 +19,6 @@ from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
 from selfcorrect.loop.ancestry import novelty
 from selfcorrect.loop.models.diffusion.model import MotionDiffusion, choose_device
-from selfcorrect.loop.models.diffusion.presets import preset
 from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.policy import FreshSource, fresh_blocks, parse_policy
 from selfcorrect.loop.remedies.remedies import RemedyInputs, with_remedy
@@ -27,6 +26,8 @@ from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.loop.store.protocol import Record
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
+from selfcorrect.motion.geometry.rotations import turn_angles
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY, load_metric
 from selfcorrect.motion.motion import MotionBatch
@@ -35,6 +36,7 @@ from selfcorrect.runtime.supervision import call_fenced
 
 from ..arm_words import describe_arm
 from ..arms import ArmSettings
+from ..tables import MOVED, MOVED_WITHIN, TURNED
 from .own_generator import OwnModel, load_generator, name_in_messages, takes_settings
 from .settings import MotionSettings, set_sampling
 from .start import read_start
@@ -221,6 +223,7 @@ class MotionParts:
             evaluate=_make_evaluation(self.settings, codec, self.evaluator, data.training, data_labels),
             initial_steps=self.settings.initial_steps[denoiser],
             space=lambda values: self.evaluator.geometric(codec.decode(values)),
+            measure_correction=partial(measure_displacement, codec),
             codec=codec,
             data=data,
             fresh=fresh,
@@ -233,7 +236,7 @@ class MotionParts:
         device = choose_device(sharing.device)
         if self.own is not None:
             return self.own.make(real, classes, device)
-        config = replace(preset(denoiser).config, training=self.settings.training)
+        config = self.settings.configure(denoiser)
         return MotionDiffusion(
             config,
             frames=real.values.shape[1],
@@ -297,6 +300,24 @@ def novelty_of_samples(
 def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
     """Return real windows as normalised features."""
     return Samples.real(codec.encode(windows.batch), torch.from_numpy(windows.labels))
+
+
+def measure_displacement(codec: FeatureCodec, raw: Samples, corrected: Samples) -> dict[str, float]:
+    """Measure how far a correction moved motions.
+
+    Returns:
+        The root mean square over samples, frames and joints of the joints' displacement in the world, in mm, of the
+        same without the root's displacement, and of the change of local joint rotations, in degrees.
+    """
+    before, after = codec.decode(raw.values), codec.decode(corrected.values)
+    moved_m = joint_positions(after) - joint_positions(before)
+    within_m = moved_m - moved_m[..., :1, :]
+    turned_rad = turn_angles(before.rotations, after.rotations)
+    return {
+        MOVED: 1000 * float(np.sqrt(np.square(moved_m).sum(-1).mean())),
+        MOVED_WITHIN: 1000 * float(np.sqrt(np.square(within_m).sum(-1).mean())),
+        TURNED: float(np.degrees(np.sqrt(np.square(turned_rad).mean()))),
+    }
 
 
 def _find_nearest_windows(evaluator: MotionEvaluator, training: Windows, others: Windows) -> Tensor:

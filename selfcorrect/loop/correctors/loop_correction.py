@@ -20,7 +20,7 @@ from ...runtime.user_code import name_of
 from .contract import LIFTED, Corrected, Corrector, Info, call_corrector, merge_info, with_trailing_axes
 
 Operator: TypeAlias = Literal["mixture", "interpolation"]
-OnRejection: TypeAlias = Literal["redraw", "drop"]
+OnRejection: TypeAlias = Literal["redraw", "drop", "keep"]
 Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in the batch, stream) → M raw samples
 
 
@@ -39,7 +39,10 @@ class Correction:
     """"mixture" of distributions, (p + γ p*)/(1 + γ), or "interpolation" of samples, (x + γ c(x))/(1 + γ). In a
     mixture, each sample is replaced by its correction with probability γ/(1 + γ) (Gillman et al. 2024)."""
     on_rejection: OnRejection = "redraw"
-    """Whether to "redraw" rejected samples until there are as many as requested, or to "drop" them and use fewer."""
+    """Whether to "redraw" rejected samples until there are as many as requested, to "drop" them and use fewer, or to
+    "keep" them uncorrected with the weight `rejected_weight`. Redraws prefer what the corrector accepts."""
+    rejected_weight: float = 1.0
+    """Factor on the training weight of rejected samples that are kept: 1 for full weight, near 0 for almost none."""
     max_draws_per_sample: float = 20.0
     """Maximum number of raw draws per requested sample."""
     replicate_axes: int = 0
@@ -52,6 +55,7 @@ class Correction:
         check_number("max_draws_per_sample", self.max_draws_per_sample, 1, math.inf)
         check_choice("operator", self.operator, get_args(Operator))
         check_choice("on_rejection", self.on_rejection, get_args(OnRejection))
+        check_number("rejected_weight", self.rejected_weight, 0, 1)
         if not self.name:
             object.__setattr__(self, "name", name_of(self.corrector))
 
@@ -92,7 +96,7 @@ def apply_corrector(
         correction: Corrector and strength.
         stream: Random numbers.
         redraw: Function of the positions (M,) of rejected samples in `raw`, possibly repeated, and of a stream. It
-            returns new raw samples with the same labels. None to drop rejected samples.
+            returns new raw samples with the same labels. None to drop rejected samples, unless they are kept.
 
     Raises:
         CorrectorError: The corrector raised an exception, broke the contract, or rejected too many samples.
@@ -119,7 +123,7 @@ def apply_corrector(
         drawn_count += len(draw)
         attempts.append(attempt)
     is_filled = torch.ones(len(drawn_rows), dtype=torch.bool)
-    is_filled[slots] = False
+    is_filled[slots] = correction.on_rejection == "keep"
     return _assemble(attempts, drawn_rows[is_filled])
 
 
@@ -157,6 +161,9 @@ def _attempt(raw: Samples, coins: Tensor, correction: Correction, stream: Stream
     accepted = answer.accepted | ~takes_part
     provenance = raw.provenance.with_correction(correction.name, distance.cpu().numpy(), accepted.numpy())
     provenance = replace(provenance, draw=np.arange(first_row, first_row + len(raw)))
+    if correction.on_rejection == "keep":
+        weights = torch.where(accepted.to(corrected.weights.device), 1.0, correction.rejected_weight)
+        corrected = corrected.with_weights(corrected.weights * weights)
     raw = replace(raw, provenance=provenance)
     corrected = replace(corrected, provenance=provenance)
     return _Attempt(raw, corrected, accepted, answer.info)

@@ -32,13 +32,14 @@ from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.corrector import correct_samples
 from selfcorrect.simulators.pipeline import Pipeline, release_simulator
-from selfcorrect.simulators.presets import SAMPLES, find_simulation
+from selfcorrect.simulators.presets import FILES, SAMPLES, find_simulation
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, FallbackChoice, TrackerSettings
 
 from .lifting import encode_corrections
 from .low_pass import as_smooth_as
 from .own import CorrectorInputs
+from .projection import Projector
 
 ANCHOR_SOURCE_COUNT = 1024
 """Generation-0 samples that are clustered into anchors."""
@@ -98,6 +99,16 @@ class SampleCorrector:
 def kinematic(inputs: CorrectorInputs) -> Corrector:
     """Make the kinematic clean-up alone, which the physics corrector does before it simulates."""
     return SampleCorrector(Pipeline(SAMPLES.cleanup), inputs.codec, inputs.progress, "kinematic")
+
+
+def clean_up(inputs: CorrectorInputs) -> Corrector:
+    """Make the clean-up of files, which finds the floor of each sample; `kinematic` takes the floor as known."""
+    return SampleCorrector(Pipeline(FILES.cleanup), inputs.codec, inputs.progress, "clean-up")
+
+
+def project(inputs: CorrectorInputs) -> Corrector:
+    """Make the projection onto motions that stand and do not sink, in the units of the training windows' features."""
+    return Projector(inputs.codec, FeatureCodec.fit(inputs.codec.decode(inputs.real.values)))
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,26 @@ class MotionDiffusion(Saveable):
         return mse_loss(predicted, clean)
 
     @torch.no_grad()
+    def mean_loss(self, samples: Samples, stream: Stream) -> float:
+        """Return the running average's loss on samples, at times spread evenly over the noise levels.
+
+        With the same stream and number of samples, noise and times are the same.
+        """
+        generator = stream.generator()
+        count = len(samples)
+        times = torch.arange(count) * len(self.schedule) // count
+        times = times[torch.randperm(count, generator=generator)]
+        noise = torch.randn(samples.values.shape, generator=generator)
+        losses = []
+        for rows in self._split(count):
+            clean = samples.values[rows].float()
+            noisy = to_device(self.schedule.add_noise(clean, noise[rows], times[rows]), self.device)
+            labels = to_device(samples.labels[rows], self.device)
+            predicted = self.trained(noisy, to_device(times[rows], self.device), labels)
+            losses.append(self.loss(predicted, to_device(clean, self.device)) * len(clean))
+        return float(sum(losses) / count)
+
+    @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """Sample a sequence for each label.
 

@@ -6,15 +6,23 @@ from pathlib import Path
 import pytest
 import torch
 
+import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.settings import MotionSettings
-from selfcorrect.experiments.studies.motion.task import MotionTask, motion_task, trained_model
+from selfcorrect.experiments.studies.motion.task import (
+    MOVED,
+    MOVED_WITHIN,
+    TURNED,
+    MotionTask,
+    motion_task,
+    trained_model,
+)
 from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 from selfcorrect.loop.models.resampling import RealDraws
-from selfcorrect.loop.run import Candidate, train_first_generation
+from selfcorrect.loop.run import LOSS_ON_CORRECTED, LOSS_ON_RAW, Candidate, train_first_generation
 from selfcorrect.loop.store.folder_store import FolderReader, FolderStore
 
 ANCESTRAL = ArmSettings("replace", sampler="ddim", eta=1.0)
@@ -67,3 +75,45 @@ def test_labels_are_scored_by_data() -> None:
     assert scores["within_label_ratio"] == pytest.approx(expected["within_label_ratio"], rel=0.5)
     with pytest.raises(SettingError, match="start-from"):
         replace(settings, start_from=("runs/first", "replace+none"))
+
+
+def test_pilot_has_the_task_of_the_command(first: tuple[MotionTask, Path]) -> None:
+    changes = {"real_count": 64, "evaluated_count": 32, "initial_steps": 2}
+    task = sc.motion_task(0, "dct-mlp", settings=changes)
+    assert torch.equal(task.real.values, first[0].real.values)
+    assert task.initial_steps == 2
+    assert isinstance(first[0].model, MotionDiffusion)
+    assert task.model.config == first[0].model.config
+    changed = sc.motion_task(0, "dct-mlp", settings={**changes, "learning_rate": 4e-3, "batch_size": 8, "width": 64})
+    assert isinstance(changed.model, MotionDiffusion)
+    config = changed.model.config
+    assert (config.learning_rate, config.fine_tune_learning_rate, config.batch_size, config.width) == (
+        4e-3,
+        1e-3,
+        8,
+        64,
+    )
+    assert sc.motion_corrector("none", task) is None
+    with pytest.raises(SettingError, match=r"real_cuont.*real_count"):
+        sc.motion_task(settings={"real_cuont": 3})
+    with pytest.raises(SettingError, match="batch-size"):
+        MotionSettings({"x": (BASELINE,)}, 1, 1, generator=("FILE.py:make",), batch_size=3)
+
+
+def test_loop_reports_how_far_samples_were_moved(first: tuple[MotionTask, Path]) -> None:
+    """Each corrected generation has the displacement and the loss on both sides; uncorrected ones have neither."""
+    task = replace(first[0], evaluate=lambda candidate: {}, space=None)
+    keys = {MOVED, MOVED_WITHIN, TURNED, LOSS_ON_RAW, LOSS_ON_CORRECTED}
+    for name in ("none", "floor"):
+        corrector = sc.motion_corrector(name, task)
+        correction = None if corrector is None else sc.Correction(corrector)
+        store = sc.MemoryStore()
+        sc.run_loop(task, sc.Arm(sc.Replace(), 1, 2, correction=correction), store, FolderReader(first[1]), streams(0))
+        figures = store.metrics(1)
+        if name == "none":
+            assert keys.isdisjoint(figures)
+            continue
+        assert figures[MOVED] > 1
+        assert figures[MOVED_WITHIN] == pytest.approx(0, abs=0.1)
+        assert figures[TURNED] == pytest.approx(0, abs=0.1)
+        assert figures[LOSS_ON_RAW] != figures[LOSS_ON_CORRECTED]

@@ -139,3 +139,22 @@ def test_dry_run_states_cost(capsys: pytest.CaptureFixture[str]) -> None:
     assert words.startswith("operations")
     assert "GB of GPU memory" in last
     assert "GPU hours" in last
+
+
+def test_dry_run_states_training_and_corrections(capsys: pytest.CaptureFixture[str]) -> None:
+    """Plans of both protocols differ, and four times as many samples take four times the hours of a corrector."""
+    plans = []
+    for protocol in ("scripts", "text"):
+        assert cli.main(["motion", "--preset", "paper-64", "--protocol", protocol, "--dry-run"]) == 0
+        plans.append(capsys.readouterr().out)
+    assert "protocol: scripts" in plans[0]
+    assert "5000 steps in generation 0, then 1000 in each, batch size 64" in plans[0]
+    assert "78 steps in generation 0, then 16 in each" in plans[1]
+    assert "40 frames a sample at 20 per second, 546 samples evaluated" in plans[1]
+    hours = []
+    for size in ("replace:2", "replace:8", "union:inf:8"):
+        assert cli.main(["motion", "--arms", f"{size},physics", "--batch-size", "16", "--dry-run"]) == 0
+        plan = capsys.readouterr().out
+        assert "batch size 16" in plan
+        hours.append(float(plan.partition("about: physics ")[2].split()[0]))
+    assert hours == pytest.approx([hours[0], 4 * hours[0], 4 * hours[0]], rel=0.1)

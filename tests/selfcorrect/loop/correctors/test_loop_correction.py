@@ -61,6 +61,23 @@ def test_mixture_share_follows_gamma(strength):
     np.testing.assert_array_equal(result.samples.provenance.corrector == "zero", corrected.numpy())
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
+def test_rejected_samples_keep_weight(weight: float):
+    """Rejected samples stay as they were drawn, in their place, and weigh less."""
+
+    def refuse_even(samples: Samples) -> Corrected:
+        return Corrected(samples.with_values(torch.zeros_like(samples.values)), torch.arange(len(samples)) % 2 == 1)
+
+    samples = batch(40)
+    correction = Correction(refuse_even, on_rejection="keep", rejected_weight=weight)
+    result = apply_corrector(samples, correction, STREAM, redraw)
+    assert len(result.drawn) == 40
+    assert result.rejected == 20
+    assert torch.equal(result.samples.values[::2], samples.values[::2])
+    assert (result.samples.values[1::2] == 0).all()
+    assert result.samples.weights.tolist() == pytest.approx([weight, 1.0] * 20)
+
+
 def test_stronger_mixture_is_superset():
     weak = apply_corrector(batch(), Correction(ZERO, 0.5), STREAM).samples.values == 0
     strong = apply_corrector(batch(), Correction(ZERO, 2.0), STREAM).samples.values == 0
