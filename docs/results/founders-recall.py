@@ -36,7 +36,7 @@ from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion.report import make_motion_page
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import check_motion_study, make_motion_study
-from selfcorrect.experiments.motion.task import motion_task
+from selfcorrect.experiments.motion.task import make_motion_task
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.run import run_study
 from selfcorrect.experiments.studies.study import SeedRun, seed_runs
@@ -102,7 +102,7 @@ def compare_recall(
 
 def score_seed(run: SeedRun) -> Iterator[tuple[int | str, ...]]:
     """Yield a row for each arm and generation of a seed."""
-    task = motion_task(SETTINGS, DENOISER, run.stream)
+    task = make_motion_task(SETTINGS, DENOISER, run.stream)
     reference = task.evaluator.reference.geometric
     embed = task.evaluator.geometric
     training = embed(task.codec.decode(task.real.values))

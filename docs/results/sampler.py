@@ -20,7 +20,7 @@ from split_tables import COLUMNS, NETWORKS, NetworkRows
 
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.task import MotionTask, Sharing, motion_task
+from selfcorrect.experiments.motion.task import MotionTask, Sharing, make_motion_task
 from selfcorrect.loop.ancestry import nearest_of_label, offspring_variance
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.statistics.spread import within_label_ratio
@@ -59,7 +59,7 @@ def score_network(network: NetworkRows, seed: int, samplers: list[str]) -> Itera
     """Train generation 0 and yield a row for each sampler."""
     settings = replace(PRESETS["short"], **SOURCES[network.data])
     stream = streams(seed)
-    task = motion_task(settings, network.denoiser, stream, Sharing(device="cpu"))
+    task = make_motion_task(settings, network.denoiser, stream, Sharing(device="cpu"))
     assert isinstance(task.model, MotionDiffusion)
     untrained = replace(task.model, config=replace(task.model.config, diffusion_steps=network.levels))
     model = untrained.fit(task.real, task.initial_steps, stream.child("generation", 0, "train"))

@@ -157,11 +157,11 @@ CLAIMS_TEXT = (
 """Explanation of `claims_table`."""
 
 
-MOVED = "moved_mm"
+JOINTS_MOVED = "moved_mm"
 """Key of the displacement of joints by a correction, root mean square, in mm."""
-MOVED_WITHIN = "moved_within_body_mm"
+JOINTS_MOVED_WITHIN = "moved_within_body_mm"
 """Key of the same without the displacement of the root."""
-TURNED = "turned_deg"
+JOINTS_TURNED = "turned_deg"
 """Key of the change of joint rotations by a correction, root mean square, in degrees."""
 
 LOOP_COLUMNS = (
@@ -189,7 +189,7 @@ def loop_cells(curves: ArmCurves) -> list[Cell]:
     rejected = float(np.nansum(curves.values["rejected_count"]))
     ratio = last("synthetic_ratio")
     accepted = drawn - rejected
-    displacements = {MOVED: 0, MOVED_WITHIN: 0, TURNED: 1}
+    displacements = {JOINTS_MOVED: 0, JOINTS_MOVED_WITHIN: 0, JOINTS_TURNED: 1}
     losses = (LOSS_ON_CORRECTED, LOSS_ON_RAW)
     calls = curves.values.get("corrector_calls")  # which earlier runs did not count
     return [

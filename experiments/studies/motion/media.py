@@ -25,7 +25,7 @@ from ..study import SeedRun
 from .correctors.own import build_corrector
 from .settings import MotionSettings, RunOptions
 from .study import corrector_inputs, motion_runs
-from .task import MotionTask, motion_task, trained_model
+from .task import MotionTask, make_motion_task, trained_model
 
 SHOWN = 4
 """Motions in a clip, a label each."""
@@ -155,7 +155,7 @@ def show_motions(
     for run in motion_runs(settings, outcome.folder):
         if run.seed != settings.first_seed or run.task not in outcome.curves:
             continue
-        showcase = _Showcase(settings, options, run, motion_task(settings, run.task, run.stream), media)
+        showcase = _Showcase(settings, options, run, make_motion_task(settings, run.task, run.stream), media)
         showcase.folder.mkdir(parents=True, exist_ok=True)
         arms_beside = side_by_side.get(run.task, ())
         showcase.show_samples(BASELINE, 0, side_by_side=bool(arms_beside))

@@ -14,8 +14,7 @@ from selfcorrect.runtime.registry import describe_unknown
 from .correctors.own import CorrectorInputs, build_corrector
 from .presets import PRESETS, select_settings
 from .settings import MotionSettings
-from .task import MotionTask, Sharing
-from .task import motion_task as make_task
+from .task import MotionTask, Sharing, make_motion_task
 
 
 def motion_task(
@@ -60,7 +59,7 @@ def motion_task(
     base = select_settings(preset)
     arms = next(iter(base.arms.values()))
     complete = replace(base, **{"arms": {denoiser: arms}, "first_seed": seed, **changes})  # type: ignore[arg-type]
-    return make_task(complete, denoiser, streams(seed), Sharing(device))
+    return make_motion_task(complete, denoiser, streams(seed), Sharing(device))
 
 
 def motion_corrector(

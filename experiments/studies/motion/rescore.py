@@ -16,7 +16,7 @@ from selfcorrect.storage.files.digests import read_with_digest
 from ..arms import BASELINE, ArmSettings
 from .settings import settings_from_config
 from .study import motion_runs
-from .task import MotionTask, motion_task, trained_model
+from .task import MotionTask, make_motion_task, trained_model
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def rescore_folder(root: Path) -> Iterator[KeptScores]:
         raise RunFolderError(f"{root}: expected the run folder of a motion experiment, got no {CONFIG} of one")
     settings = settings_from_config(config)
     for run in motion_runs(settings, root):
-        task = motion_task(settings, run.task, run.stream)
+        task = make_motion_task(settings, run.task, run.stream)
         first = run.first()
         if first.latest == 0:
             scores = _evaluate_again(task, BASELINE, first, 0, run.stream)

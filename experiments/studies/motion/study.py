@@ -45,7 +45,7 @@ from .correctors.table import corrector_row, is_own
 from .measures import measure_model, score_references
 from .own_generator import identify_generator, try_own_model
 from .settings import DEFAULTS, MotionSettings, RunOptions, extends
-from .task import MotionTask, Sharing, as_samples, motion_data, motion_task, sampled_task, trained_model
+from .task import MotionTask, Sharing, as_samples, make_motion_task, motion_data, sampled_task, trained_model
 
 _HERE = Where()
 
@@ -68,7 +68,7 @@ class MotionStudyTask(StudyTask[MotionTask]):
             progress=progress,
             training_steps=(experiment.steps if has_first else experiment.initial_steps)[run.task],
         )
-        return motion_task(experiment, run.task, run.stream, sharing)
+        return make_motion_task(experiment, run.task, run.stream, sharing)
 
     def make_arm(self, arm: ArmSettings, task: MotionTask, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
         """Make the loop's task, and its arm with corrector, place and remedy."""
@@ -264,7 +264,7 @@ def _try_generator(settings: MotionSettings) -> None:
         SettingError: A change fails.
     """
     stream = streams(settings.first_seed)
-    task = motion_task(settings, next(iter(settings.arms)), stream)
+    task = make_motion_task(settings, next(iter(settings.arms)), stream)
     try_own_model(settings.generator[0], task.model, task.real, stream.child("trial"))
     for arm in settings.all_arms:
         loop_arm = Arm(parse_policy(arm.policy, task.fresh_source), generations=1)
@@ -345,7 +345,7 @@ def try_policies_and_metrics(settings: MotionSettings, unknown: Sequence[str]) -
     if not has_metrics and not policies:
         return
     stream = streams(settings.first_seed)
-    task = motion_task(settings, next(iter(settings.arms)), stream)
+    task = make_motion_task(settings, next(iter(settings.arms)), stream)
     for policy in policies:
         try_policy(parse_policy(policy, task.fresh_source), task.real, stream)
     if has_metrics:
@@ -366,7 +366,7 @@ def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: fl
     if not names:
         return
     stream = streams(settings.first_seed)
-    task = motion_task(settings, next(iter(settings.arms)), stream)
+    task = make_motion_task(settings, next(iter(settings.arms)), stream)
     real = task.real
     trial = stream.child("trial")
     model = task.model.fit(real, 1, trial.child("train"))

@@ -36,7 +36,7 @@ from selfcorrect.runtime.supervision import call_fenced
 
 from ..arm_words import describe_arm
 from ..arms import ArmSettings
-from ..tables import MOVED, MOVED_WITHIN, TURNED
+from ..tables import JOINTS_MOVED, JOINTS_MOVED_WITHIN, JOINTS_TURNED
 from .own_generator import OwnModel, load_generator, name_in_messages, takes_settings
 from .settings import MotionSettings, set_sampling
 from .start import read_start
@@ -281,7 +281,7 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     return load_parts(settings, stream).data
 
 
-def motion_task(
+def make_motion_task(
     settings: MotionSettings, denoiser: str, seed_stream: Stream, sharing: Sharing = Sharing()
 ) -> MotionTask:
     """Return the task of a denoiser and seed."""
@@ -314,9 +314,9 @@ def measure_displacement(codec: FeatureCodec, raw: Samples, corrected: Samples) 
     within_m = moved_m - moved_m[..., :1, :]
     turned_rad = turn_angles(before.rotations, after.rotations)
     return {
-        MOVED: 1000 * float(np.sqrt(np.square(moved_m).sum(-1).mean())),
-        MOVED_WITHIN: 1000 * float(np.sqrt(np.square(within_m).sum(-1).mean())),
-        TURNED: float(np.degrees(np.sqrt(np.square(turned_rad).mean()))),
+        JOINTS_MOVED: 1000 * float(np.sqrt(np.square(moved_m).sum(-1).mean())),
+        JOINTS_MOVED_WITHIN: 1000 * float(np.sqrt(np.square(within_m).sum(-1).mean())),
+        JOINTS_TURNED: float(np.degrees(np.sqrt(np.square(turned_rad).mean()))),
     }
 
 

@@ -27,7 +27,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion.settings import MotionSettings
-from selfcorrect.experiments.studies.motion.task import motion_task, trained_model
+from selfcorrect.experiments.studies.motion.task import make_motion_task, trained_model
 from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig
@@ -229,7 +229,7 @@ def test_arm_ecosystem_round_trips(tmp_path: Path) -> None:
     arm = ArmSettings("replace", remedy="ecosystem")
     arms = {"dct-mlp": (BASELINE, arm)}
     settings = MotionSettings(arms, 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
-    task = motion_task(settings, "dct-mlp", streams(0))
+    task = make_motion_task(settings, "dct-mlp", streams(0))
     with FolderStore(tmp_path / "first", {}) as store:
         train_first_generation(task, store, streams(0))
     model = trained_model(task, arm, FolderReader(tmp_path / "first"), 0)

@@ -13,11 +13,11 @@ from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.settings import MotionSettings
 from selfcorrect.experiments.studies.motion.task import (
-    MOVED,
-    MOVED_WITHIN,
-    TURNED,
+    JOINTS_MOVED,
+    JOINTS_MOVED_WITHIN,
+    JOINTS_TURNED,
     MotionTask,
-    motion_task,
+    make_motion_task,
     trained_model,
 )
 from selfcorrect.loop.models.diffusion.model import MotionDiffusion
@@ -33,7 +33,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     """Return a task and a hardly trained generation 0."""
     arms = {"dct-mlp": (BASELINE, ANCESTRAL)}
     settings = MotionSettings(arms, 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
-    task = motion_task(settings, "dct-mlp", streams(0))
+    task = make_motion_task(settings, "dct-mlp", streams(0))
     folder = tmp_path_factory.mktemp("run") / "first"
     with FolderStore(folder, {}) as store:
         train_first_generation(task, store, streams(0))
@@ -54,7 +54,7 @@ def test_arm_sampling_is_used(first: tuple[MotionTask, Path]) -> None:
 def test_a_label_for_each_window() -> None:
     settings = replace(PRESETS["quick"], real_count=32, evaluated_count=32)
     by_label, by_window = (
-        motion_task(replace(settings, labels=labels), "patch-mixer", streams(0)) for labels in ("data", "window")
+        make_motion_task(replace(settings, labels=labels), "patch-mixer", streams(0)) for labels in ("data", "window")
     )
     assert by_window.real.labels.tolist() == list(range(32))
     assert torch.equal(by_window.real.values, by_label.real.values)
@@ -67,7 +67,7 @@ def test_a_label_for_each_window() -> None:
 
 def test_labels_are_scored_by_data() -> None:
     settings = replace(PRESETS["quick"], labels="window", real_count=32, evaluated_count=32)
-    task = motion_task(settings, "patch-mixer", streams(0))
+    task = make_motion_task(settings, "patch-mixer", streams(0))
     real = Candidate(0, RealDraws(task.real), None, task.real, streams(0).child("evaluate"))
     scores = task.evaluate(real)
     windows = task.data.training
@@ -103,7 +103,7 @@ def test_pilot_has_the_task_of_the_command(first: tuple[MotionTask, Path]) -> No
 def test_loop_reports_how_far_samples_were_moved(first: tuple[MotionTask, Path]) -> None:
     """Each corrected generation has the displacement and the loss on both sides; uncorrected ones have neither."""
     task = replace(first[0], evaluate=lambda candidate: {}, space=None)
-    keys = {MOVED, MOVED_WITHIN, TURNED, LOSS_ON_RAW, LOSS_ON_CORRECTED}
+    keys = {JOINTS_MOVED, JOINTS_MOVED_WITHIN, JOINTS_TURNED, LOSS_ON_RAW, LOSS_ON_CORRECTED}
     for name in ("none", "floor"):
         corrector = sc.motion_corrector(name, task)
         correction = None if corrector is None else sc.Correction(corrector)
@@ -113,7 +113,7 @@ def test_loop_reports_how_far_samples_were_moved(first: tuple[MotionTask, Path])
         if name == "none":
             assert keys.isdisjoint(figures)
             continue
-        assert figures[MOVED] > 1
-        assert figures[MOVED_WITHIN] == pytest.approx(0, abs=0.1)
-        assert figures[TURNED] == pytest.approx(0, abs=0.1)
+        assert figures[JOINTS_MOVED] > 1
+        assert figures[JOINTS_MOVED_WITHIN] == pytest.approx(0, abs=0.1)
+        assert figures[JOINTS_TURNED] == pytest.approx(0, abs=0.1)
         assert figures[LOSS_ON_RAW] != figures[LOSS_ON_CORRECTED]

@@ -129,7 +129,7 @@ def test_guide_models_run_in_arms(says: Says, function: str):
 @pytest.mark.long
 def test_loop_starts_from_run(says: Says):
     from selfcorrect.experiments.studies.motion.study import make_motion_study
-    from selfcorrect.experiments.studies.motion.task import motion_task
+    from selfcorrect.experiments.studies.motion.task import make_motion_task
     from selfcorrect.loop.store.folder_store import FolderReader
 
     says(f"{SMALL} --denoiser small-dct-mlp --out first")
@@ -138,14 +138,14 @@ def test_loop_starts_from_run(says: Says):
     settings = MotionSettings(
         {"small-dct-mlp": (BASELINE,)}, 1, 1, real_count=24, evaluated_count=24, start_from=("first", "replace+none")
     )
-    task = motion_task(settings, "small-dct-mlp", streams(0))
+    task = make_motion_task(settings, "small-dct-mlp", streams(0))
     assert torch.equal(task.real.labels, samples.labels)
     again = task.codec.encode(task.codec.decode(samples.values))
     torch.testing.assert_close(task.real.values, again, atol=1e-4, rtol=0)
     assert make_motion_study(settings).config["start_from"] == ["first", "replace+none"]
     for start, message in {("first", "real+nothing"): "has no arm", ("nowhere", "replace+none"): "not a run"}.items():
         with pytest.raises(SettingError, match=message):
-            motion_task(_settings(start_from=start), "dct-mlp", streams(0))
+            make_motion_task(_settings(start_from=start), "dct-mlp", streams(0))
 
 
 def test_training_loss_may_be_negative() -> None:

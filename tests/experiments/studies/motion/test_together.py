@@ -145,7 +145,7 @@ def test_all_rows_run_together(words: tuple[str, ...], tmp_path: Path) -> None:
 def test_missing_rows_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    work = motion_study.motion_task
+    work = motion_study.make_motion_task
 
     def diverging(settings, denoiser, *others, **options):  # type: ignore[no-untyped-def]
         if denoiser == "dct-mlp":
@@ -154,7 +154,7 @@ def test_missing_rows_are_named(
 
     words = [*SMALL, *PLAIN, "--denoiser", "temporal-conv", "dct-mlp", "--out", str(tmp_path)]
     with monkeypatch.context() as patch:
-        patch.setattr(motion_study, "motion_task", diverging)
+        patch.setattr(motion_study, "make_motion_task", diverging)
         assert main(words) == 1
     reason = r"smooth \(dct-mlp\) seed 0 generation 0 stopped: the loss of step 3 is not finite.*; without it "
     assert re.search(reason, capsys.readouterr().out)

@@ -18,7 +18,7 @@ from selfcorrect.experiments.studies.motion.correctors.builtin import (
 from selfcorrect.experiments.studies.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.studies.motion.correctors.table import CorrectorRow
 from selfcorrect.experiments.studies.motion.presets import PRESETS
-from selfcorrect.experiments.studies.motion.task import motion_task
+from selfcorrect.experiments.studies.motion.task import make_motion_task
 from selfcorrect.loop.correctors.contract import call_corrector, lift, name_of
 from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.models.resampling import Copying
@@ -158,7 +158,7 @@ def test_ground_control_finds_floor(clips: dict[str, Motion]):
 def test_damage_accumulates_and_is_undone(damage: str, key: str):
     """Damage is carried on exactly in a copying loop, the small form of the preset `damage`."""
     settings = replace(PRESETS["damage"], real_count=32, evaluated_count=32, generations=3)
-    task = motion_task(settings, "small-dct-mlp", streams(0))
+    task = make_motion_task(settings, "small-dct-mlp", streams(0))
     copies = replace(task, model=Copying(task.real))
     inputs = CorrectorInputs(task.codec, task.real, task.model, streams(1), silent)
     scores = {}

@@ -8,7 +8,12 @@ import torch
 
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.studies.motion.correctors.projection import Projector, minimise_each
-from selfcorrect.experiments.studies.motion.task import MOVED, MOVED_WITHIN, TURNED, measure_displacement
+from selfcorrect.experiments.studies.motion.task import (
+    JOINTS_MOVED,
+    JOINTS_MOVED_WITHIN,
+    JOINTS_TURNED,
+    measure_displacement,
+)
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
@@ -82,7 +87,7 @@ def test_sliding_body_stands(walks: MotionBatch, projector: Projector) -> None:
     before, after = measure_slide_m_s(sliding), measure_slide_m_s(projected)
     assert (after < 0.5 * before).all()
     figures = measure_displacement(projector.codec, *(samples_of(projector, each) for each in (sliding, projected)))
-    assert figures[TURNED] < 3
+    assert figures[JOINTS_TURNED] < 3
 
 
 def test_rows_are_projected_by_themselves(walks: MotionBatch, projector: Projector) -> None:
@@ -99,14 +104,14 @@ def samples_of(projector: Projector, motions: MotionBatch) -> Samples:
 def test_displacement_of_known_moves(walks: MotionBatch, projector: Projector) -> None:
     raised = replace(walks, root_m=walks.root_m + np.array([0, 0.1, 0]))
     figures = measure_displacement(projector.codec, samples_of(projector, walks), samples_of(projector, raised))
-    assert figures[MOVED] == pytest.approx(100, abs=0.1)
-    assert figures[MOVED_WITHIN] == pytest.approx(0, abs=0.1)
-    assert figures[TURNED] == pytest.approx(0, abs=0.1)
+    assert figures[JOINTS_MOVED] == pytest.approx(100, abs=0.1)
+    assert figures[JOINTS_MOVED_WITHIN] == pytest.approx(0, abs=0.1)
+    assert figures[JOINTS_TURNED] == pytest.approx(0, abs=0.1)
     head = walks.skeleton.parts.index("neck")
     nodding = walks.rotations.copy()
     nodding[:, :, head] = np.array([np.sin(np.radians(5)), 0, 0, np.cos(np.radians(5))])
     still = walks.rotations.copy()
     still[:, :, head] = np.array([0, 0, 0, 1])
     pair = [samples_of(projector, replace(walks, rotations=rotations)) for rotations in (still, nodding)]
-    turned = measure_displacement(projector.codec, *pair)[TURNED]
+    turned = measure_displacement(projector.codec, *pair)[JOINTS_TURNED]
     assert turned == pytest.approx(10 / np.sqrt(len(walks.skeleton)), abs=0.05)
