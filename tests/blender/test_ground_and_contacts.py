@@ -1,6 +1,7 @@
 """Grounds and contacts pass from Blender to the program."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.ground import Ground
+from selfcorrect.simulators.planning.contact_edits import find_edits
 from selfcorrect.simulators.planning.edited_contacts import Contacts
 
 from .loading import load
@@ -56,6 +59,18 @@ def test_contacts_round_trip(tmp_path_factory: pytest.TempPathFactory, is_standi
     contacts.write_contacts(path, contacts.Contacts(is_standing, np.full_like(places, np.nan)), 30.0, TURNED)
     assert np.isnan(contacts.read_contacts(path, TURNED).places).all()
     assert Contacts.load(path).frames == len(is_standing)
+
+
+def test_unedited_contacts_are_no_edit(tmp_path: Path) -> None:
+    """Contacts that pass through a scene without a change are those of the correction."""
+    own = Contacts.from_motion(made_motion("walk", frames=120))
+    assert len(own.contacts) > 2
+    path = tmp_path / "contacts.json"
+    own.save(path)
+    contacts.write_contacts(path, contacts.read_contacts(path, TURNED), own.fps, TURNED)
+    assert not find_edits(own, Contacts.load(path)).any()
+    later = replace(own, contacts=own.contacts[1:])
+    assert find_edits(own, later)[own.contacts[0].frames].any()
 
 
 @given(st.integers(0, 39))
