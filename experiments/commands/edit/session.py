@@ -84,6 +84,11 @@ class EditSession:
 
     def render(self) -> PlayerPage:
         """Render the page, with the motion before and after a correction without edits."""
+        self._correct(EditState())  # from now on, answers are compared with this one
+        return self._page
+
+    @cached_property
+    def _page(self) -> PlayerPage:
         corrected, base = self._correct(EditState())
         timeline = self._describe(corrected, EditState(), base)
         panels = [PicturePanel(self._thin(self.before)), PicturePanel(self._thin(corrected.motion))]

@@ -12,7 +12,7 @@ import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.edit.session import EditSession
-from selfcorrect.experiments.commands.edit.state import EditState, UntouchedRange
+from selfcorrect.experiments.commands.edit.state import EditState, EditStrength, UntouchedRange
 from selfcorrect.motion.pictures.timeline import FrameErrors
 from selfcorrect.simulators.planning.edited_contacts import Contacts
 
@@ -27,10 +27,12 @@ def lengthen(session: EditSession, by: int = 6) -> Contacts:
     return replace(contacts, contacts=others)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strength", ["kinematic", "balanced"])
 def test_saved_file_is_that_of_the_command_line(
-    session: EditSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    session: EditSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, strength: EditStrength
 ) -> None:
-    state = EditState(amount=0.8, untouched=(UntouchedRange(80, 90),), contacts=lengthen(session), floor_m=-0.05)
+    state = EditState(strength, 0.8, untouched=(UntouchedRange(80, 90),), contacts=lengthen(session), floor_m=-0.05)
     session.correct(EditState())
     command = session.correct(state)["command"]
     saved, contacts_file = session.save(state)
