@@ -18,6 +18,7 @@ import selfcorrect as sc
 from selfcorrect.datasets.collections.cmu import list_cmu_clips
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.datasets.load import load_motion
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.geometry.rotations import from_euler_angles
 from selfcorrect.motion.kinematics import joint_positions
@@ -88,6 +89,61 @@ def test_slope_does_not_depend_on_the_place(walks: dict[str, Motion], change: st
     assert corrected.world.plane.is_tilted
     expected_m = joint_positions(corrected.motion)
     np.testing.assert_allclose(joint_positions(undo(correct(do(walks["real, uphill"])))), expected_m, atol=ALIKE_M)
+
+
+def list_captures() -> list[object]:
+    """Return twenty captures, of which one stands for all in quick runs."""
+    names = ("01_01", "05_06", "05_14", "06_02", "06_10", "07_03", "07_11", "13_13", "13_31", "13_39", "35_05", "35_13",
+             "35_21", "35_30", "49_04", "49_12", "49_20", "60_06", "60_15", "61_09")  # fmt: skip
+    quick = {"60_06"}
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.fixture
+def capture(cmu: Path, request: pytest.FixtureRequest) -> Motion:
+    """Four seconds of a capture."""
+    motion = load_motion(cmu / "train" / f"{request.param}.bvh")
+    return make_symmetric(motion.frames(0, min(len(motion), 120)))
+
+
+@pytest.mark.parametrize("capture", list_captures(), indirect=True)
+def test_captures_are_corrected_alike(capture: Motion) -> None:
+    """Place, heading, side, order and names of joints do not matter, on a level floor and up a slope."""
+    for motion in (capture, SLOPE.view(capture)):
+        corrected = correct(motion)
+        expected_m = joint_positions(corrected)
+        for do, undo in CHANGES.values():
+            np.testing.assert_allclose(joint_positions(undo(correct(do(motion)))), expected_m, atol=ALIKE_M)
+        order = depth_first(motion, last_first=True)
+        reordered = rename_joints(JointOrder(motion.skeleton, order).view(motion))
+        np.testing.assert_allclose(joint_positions(correct(reordered)), expected_m[:, order], atol=ALIKE_M)
+
+
+@pytest.mark.parametrize("capture", list_captures(), indirect=True)
+def test_second_corrections_of_captures_are_idle(capture: Motion) -> None:
+    first = correct(capture)
+    np.testing.assert_allclose(joint_positions(correct(first)), joint_positions(first), atol=ALIKE_M)
+
+
+@pytest.mark.parametrize("capture", list_captures(), indirect=True)
+def test_files_do_not_matter(capture: Motion, tmp_path: Path) -> None:
+    """A capture is corrected alike from metres, inches and another format, and in a folder with others."""
+    write_bvh(tmp_path / "in" / "metres.bvh", clip_of(capture, 1.0))
+    write_bvh(tmp_path / "in" / "inches.bvh", clip_of(capture, 0.0254))
+    save_motion(tmp_path / "in" / "a.glb", capture)
+    results_m = {}
+    for path in (tmp_path / "in").iterdir():
+        moved = correct(load_motion(path))
+        joints = [moved.skeleton.names.index(name) for name in capture.skeleton.names]
+        results_m[path.name] = joint_positions(moved, joints)
+    expected_m = results_m.pop("metres.bvh")
+    for result_m in results_m.values():
+        apart_m = np.linalg.norm(result_m - expected_m, axis=-1)
+        assert np.percentile(apart_m, 98) < ALIKE_M
+    sc.correct_files([tmp_path / "in"], tmp_path / "out", kinematic=True)
+    in_folder_m = joint_positions(load_motion(tmp_path / "out" / "metres.bvh"))
+    alone = correct(load_motion(tmp_path / "in" / "metres.bvh"))
+    np.testing.assert_allclose(in_folder_m, joint_positions(alone), atol=ALIKE_M)
 
 
 @pytest.mark.slow
