@@ -18,6 +18,7 @@ from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_samples, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.checks.references import measure_reference
+from selfcorrect.motion.measures.slip import NO_SLIP, measure_slip
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.repeats import FrameRepeats
@@ -57,6 +58,8 @@ class CheckedFile:
     """Root residual of each motion, None if it could not be measured; () if it was not asked for."""
     assumed: tuple[FileNote, ...] = ()
     """Assumptions made in reading the file: unit, frame rate, axis, body, profile."""
+    slips: tuple[dict[str, float], ...] = ()
+    """Slip of each motion per stance and its speed, as in `Slip.figures`."""
     references: tuple[dict[str, float], ...] = ()
     """Figures of each motion as a reference, by key; () if they were not asked for."""
     conclusions: tuple[Conclusion, ...] = ()
@@ -126,7 +129,11 @@ def _check_file(
     findings = []
     needed = []
     notes = [*filter(None, [note])]
+    slips = []
     for motion in file.motions:
+        slip, note = try_optional("slip was left out", partial(measure_slip, motion), NO_SLIP)
+        slips.append(slip.figures)
+        notes += filter(None, [note])
         result = check_motion(motion, choice, engine)
         findings.append(result.findings)
         notes += result.notes
@@ -139,6 +146,7 @@ def _check_file(
         findings=tuple(findings),
         needed=tuple(needed),
         assumed=file.assumed,
+        slips=tuple(slips),
         references=references,
         conclusions=conclusions,
         notes=tuple(dict.fromkeys(notes)),

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,6 +17,7 @@ from selfcorrect.core.checks import count_noun
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.findings import Finding
+from selfcorrect.motion.measures.physical import SLIP
 from selfcorrect.runtime.bugs import remove_path
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import replacing
@@ -52,6 +53,8 @@ def format_lines(checked: CheckedFile) -> Iterator[str]:
             where = f"motion {number}: " if len(checked.findings) > 1 else ""
             yield from (f"  {where}{finding}" for finding in findings)
     yield from (f"{checked.path}: {conclusion}" for conclusion in checked.conclusions)
+    for slip in checked.slips if checked.conclusions else ():
+        yield f"{checked.path}: {replace(SLIP, digits=0).format(slip[SLIP.key])}"
     yield from _format_needed(checked)
     yield from (f"{checked.path}: warning: {damage}" for damage in checked.damage)
     yield from (f"{checked.path}: note: {note}" for note in checked.notes)
@@ -113,6 +116,7 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
         "assumed": list(checked.assumed),
         "notes": list(checked.notes),
         "motions": motions,
+        "slips": list(checked.slips),
     }
     if checked.conclusions:
         values["reading"] = [asdict(conclusion) for conclusion in checked.conclusions]

@@ -43,7 +43,9 @@ def test_slip_is_equal_everywhere(tmp_path: Path, says: Says) -> None:
     tracks = FootTracks.from_motion(motions["after"])
     assert tracks is not None
     assert np.mean(tracks.lengths_m()) == pytest.approx(record["after"]["slip_m"], rel=1e-6)
-    (checked, _) = json.loads(says("check --format json", path, corrected, code=1))
+    (checked, after) = json.loads(says("check --format json", path, corrected, code=1))
+    for content, when in ((checked, "before"), (after, "after")):
+        assert content["slips"] == [{key: pytest.approx(record[when][key]) for key in ("slip_m", "slip_m_s")}]
     assert SLIDING & {finding["code"] for motion in checked["motions"] for finding in motion}
 
 
