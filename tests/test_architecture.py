@@ -194,6 +194,12 @@ def place_in_simulators(module: Module) -> str:
 
 def find_libraries(start: str, modules: Mapping[str, Module]) -> set[str]:
     """Return all libraries that importing a module loads, directly or not."""
+    imported = find_imports(start, modules)
+    return {name.partition(".")[0] for name in imported if name not in modules}
+
+
+def find_imports(start: str, modules: Mapping[str, Module]) -> set[str]:
+    """Return everything that importing a module loads, directly or not."""
     waiting = [start]
     seen = set[str]()
     while waiting:
@@ -201,7 +207,7 @@ def find_libraries(start: str, modules: Mapping[str, Module]) -> set[str]:
         if name not in seen:
             seen.add(name)
             waiting += modules[name].at_once if name in modules else ()
-    return {name.partition(".")[0] for name in seen if name not in modules}
+    return seen
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +218,17 @@ def package_modules() -> dict[str, Module]:
 @pytest.mark.slow
 def test_no_import_breaks_the_architecture(package_modules: dict[str, Module]) -> None:
     assert violations(package_modules) == []
+
+
+@pytest.mark.parametrize("room", ["selfcorrect/loop", "selfcorrect/statistics", "datasets/toy"])
+def test_loops_know_no_motion(room: str, package_modules: dict[str, Module]) -> None:
+    """Whoever studies loops of images reads and imports these rooms alone."""
+    names = [name for name, module in package_modules.items() if module.path.is_relative_to(room)]
+    imported = set().union(*(find_imports(name, package_modules) for name in names))
+    assert names
+    assert [
+        name for name in sorted(imported) if name.startswith(("selfcorrect.motion", "selfcorrect.simulators"))
+    ] == []
 
 
 def test_package_imports_are_relative(package_modules: dict[str, Module]) -> None:
