@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from _pytest.assertion.rewrite import AssertionRewritingHook
 from _pytest.mark.expression import Expression
-from helpers import load_clips
+from helpers import DEVELOPERS_ONLY, load_clips
 from hypothesis import settings
 from scipy.spatial.transform import Rotation
 
@@ -37,10 +37,6 @@ for finder in sys.meta_path:
 
 settings.register_profile("no deadline", settings.default, deadline=None)  # machines may be busy
 settings.load_profile("no deadline")
-
-
-DEVELOPERS_ONLY = ("bvhio", "pymotion", "prdc", "diffusers", "pygltflib", "pandas", "joblib", "setuptools")
-"""Packages that some tests need and no extra brings for users."""
 
 
 def find_missing_package(error: BaseException | None) -> str:

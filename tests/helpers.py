@@ -27,6 +27,9 @@ from selfcorrect.simulators.core.pieces import split_into_pieces
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.results.view import Part
 
+DEVELOPERS_ONLY = ("bvhio", "pymotion", "prdc", "diffusers", "pygltflib", "pandas", "joblib", "setuptools")
+"""Packages that some tests need and no extra brings for users."""
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 Says = Callable[..., str]

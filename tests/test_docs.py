@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import LOOPS, install_plugin, installed_plugins
+from helpers import DEVELOPERS_ONLY, LOOPS, install_plugin, installed_plugins
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -56,8 +56,9 @@ FIXTURES = {
 }
 """Those of pytest that the pages use, as `selfcorrect.pytest_plugin` makes them."""
 
-OPTIONAL = (*EXTRA_OF, "pandas")
+OPTIONAL = (*EXTRA_OF, *DEVELOPERS_ONLY)
 """Packages that the base does not bring."""
+IMPORTED = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 PRINTED = re.compile(r"\n\n```text\n(.*?)```", re.DOTALL)
 """What a block of code prints stands right below it."""
@@ -114,9 +115,16 @@ def list_missing(text: str) -> list[str]:
 def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide optional packages that a page does not install."""
     for package in list_missing(text):
-        assert not re.search(rf"^(?:import|from) {package}\b", text, re.MULTILINE), f"{package} is not installed"
         if package != "torch":  # SciPy looks for it among the imported modules; test_base.py hides it from the start
             monkeypatch.setitem(sys.modules, package, None)
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.stem)
+def test_page_installs_its_imports(page: Path) -> None:
+    """A page names the extras and packages that its code imports."""
+    text = page.read_text()
+    imported = {name for block in BLOCK.findall(text) for name in IMPORTED.findall(block)}
+    assert not imported & set(list_missing(text))
 
 
 @pytest.mark.slow

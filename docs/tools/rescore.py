@@ -1,10 +1,14 @@
-"""Score each generation that a motion experiment's run folder kept with today's metrics, as JSON lines.
+"""Score the generations that a motion experiment's run folder kept with today's metrics, as JSON lines.
 
-python docs/tools/rescore.py runs/motion-short rows.jsonl
+python docs/tools/rescore.py runs/motion-short rows.jsonl --generations 0 10
+
+Each row has the commit and the versions of the run. Score it on the machine and the day of the run, which each row has,
+too.
 """
 
 import json
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +16,30 @@ import torch
 import tyro
 
 from selfcorrect.experiments.studies.motion.rescore import rescore_folder
+from selfcorrect.runtime.machine import find_processor
+
+MADE = "environment.json"
+"""What a run folder keeps of the run."""
 
 
-def main(folder: Annotated[Path, tyro.conf.Positional], rows: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Write the scores of a run folder."""
+def main(
+    folder: Annotated[Path, tyro.conf.Positional],
+    rows: Annotated[Path, tyro.conf.Positional],
+    generations: tuple[int, ...] = (),
+) -> None:
+    """Write the scores of a run folder, which may be unfinished.
+
+    Args:
+        generations: Generations to score; all by default.
+    """
     torch.set_num_threads(1)
+    made = {"processor": find_processor(), "date": f"{date.today()}"}
+    made |= json.loads((folder / MADE).read_text(encoding="utf-8"))
+    made.pop("sha256", None)
     with rows.open("w", encoding="utf-8") as file:
-        for kept in rescore_folder(folder):
-            file.write(json.dumps(asdict(kept)) + "\n")
+        for kept in rescore_folder(folder, generations or None):
+            file.write(json.dumps({**asdict(kept), "made": made}) + "\n")
+            file.flush()
 
 
 if __name__ == "__main__":

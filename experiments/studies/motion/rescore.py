@@ -1,6 +1,6 @@
 """Score what a run folder keeps with new metrics, for runs that are older than a metric."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +38,16 @@ class KeptScores:
     """Metric → value, in the shown units."""
 
 
-def rescore_folder(root: Path) -> Iterator[KeptScores]:
+def rescore_folder(root: Path, generations: Collection[int] | None = None) -> Iterator[KeptScores]:
     """Score all generations whose model or samples the folder of a motion experiment keeps.
 
     A kept model draws the samples of its evaluation again, with the same random numbers: metrics that the run measured
     have their old values. For a generation without a model, the samples are scored that it drew as training data. They
     are other draws, and as many as the arm's policy asked for; compare Fréchet distances at equal numbers only.
+
+    Args:
+        root: Run folder, which may be unfinished.
+        generations: Generations to score; None for all.
 
     Raises:
         RunFolderError: The folder is not the run folder of a motion experiment.
@@ -55,12 +59,14 @@ def rescore_folder(root: Path) -> Iterator[KeptScores]:
     for run in motion_runs(settings, root):
         task = make_motion_task(settings, run.task, run.stream)
         first = run.first()
-        if first.latest == 0:
+        if first.latest == 0 and (generations is None or 0 in generations):
             scores = _evaluate_again(task, BASELINE, first, 0, run.stream)
             yield KeptScores(run.task, run.seed, "", 0, settings.evaluated_count, True, scores)
         for arm in settings.arms[run.task]:
             kept = run.generations(arm)
             for generation in range(1, kept.latest + 1):
+                if generations is not None and generation not in generations:
+                    continue
                 if generation == kept.latest or kept.has_whole_model(generation):
                     scores = _evaluate_again(task, arm, kept, generation, run.stream)
                     yield KeptScores(run.task, run.seed, arm.key, generation, settings.evaluated_count, True, scores)
