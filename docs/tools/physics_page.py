@@ -527,7 +527,6 @@ def fill_physics(page: str) -> str:
     scores = read_scores()
     makers = {
         "primary": make_primary,
-        "short": make_short_table,
         "predictions": make_prediction_table,
         "main": make_main_table,
         "split": make_split_table,

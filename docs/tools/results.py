@@ -23,6 +23,7 @@ from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
 from damage_table import damage_table
 from figures import fill_figures
+from judge_table import fill_judge
 from page_tables import arms_of, forces_table, recipe_table
 from physics_page import fill_physics
 from split_control import control_table
@@ -73,7 +74,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
         kind = match[1]
         return "\n".join([f"<!-- {kind} -->", "", MAKERS[kind](summaries), "", f"<!-- end of {kind} -->"])
 
-    return fill_physics(fill_conditioning(fill_figures(MARKED.sub(make_table, page), summaries)))
+    return fill_judge(fill_physics(fill_conditioning(fill_figures(MARKED.sub(make_table, page), summaries))))
 
 
 COLLAPSE = {"collapse-coverage": ("coverage",)}
