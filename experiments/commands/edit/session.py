@@ -51,6 +51,16 @@ class _Base:
     def motion(self) -> Motion:
         return self.file.motion
 
+    @cached_property
+    def contacts(self) -> Contacts:
+        """The contacts of the correction."""
+        return Contacts.from_motion(self.correction.motion)
+
+    @cached_property
+    def heel_and_toe(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """When heels and toes stand in the correction."""
+        return find_heel_and_toe(self.correction.motion)
+
 
 class EditSession:
     """Corrects one motion with edits that change.
@@ -183,7 +193,7 @@ class EditSession:
     def _describe(self, corrected: CorrectedMotion, state: EditState, base: _Base) -> ContactTimeline:
         if self._errors is None:
             raise InputError(f"{self.source}: has no feet whose contacts could be edited")
-        contacts = state.contacts or Contacts.from_motion(base.correction.motion)
+        contacts = state.contacts or base.contacts
         missed = list(map(_make_problem, self._find_missed(corrected.motion, state, base)))
         return ContactTimeline.from_errors(
             self._errors,
@@ -191,7 +201,7 @@ class EditSession:
             asdict(contacts),
             self.contacts_out.name,
             self._stride,
-            find_heel_and_toe(base.correction.motion),
+            base.heel_and_toe,
             missed,
         )
 
@@ -199,14 +209,17 @@ class EditSession:
         """Find edited contacts that are not held, outside of ranges to leave alone."""
         if state.contacts is None:
             return []
-        own = set(Contacts.from_motion(base.correction.motion).contacts)
-        missed = []
-        for miss in find_missed(motion, state.contacts, find_ride_m(base.motion, state.contacts)):
-            first, last = miss.contact.first_frame, miss.contact.last_frame
+        own = set(base.contacts.contacts)
+        edited = []
+        for contact in state.contacts.contacts:
+            first, last = contact.first_frame, contact.last_frame
             is_left = any(span.first_frame <= last and first <= span.last_frame for span in state.untouched)
-            if miss.contact not in own and not is_left:
-                missed.append(miss)
-        return missed
+            if contact not in own and not is_left:
+                edited.append(contact)
+        if not edited:
+            return []
+        ride_m = find_ride_m(base.motion, state.contacts)
+        return find_missed(motion, replace(state.contacts, contacts=tuple(edited)), ride_m)
 
     def _tell(self, corrected: CorrectedMotion, state: EditState, base: _Base) -> Mapping[str, Any]:
         """Return what the page says about a correction, besides its motion."""

@@ -5,7 +5,7 @@ in `measures.slip`, between the first and the last frame of a contact.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ class FrameErrors:
     """(T − 1, 2) angular speed of the knees; no columns without knees."""
     jerks_m_s3: np.ndarray
     """(T − 3,) mean jerk of the joints."""
+    _slips_m: dict[Bar, float] = field(default_factory=dict)
+    """Slips that are already known."""
 
     @classmethod
     def from_motion(cls, motion: Motion, belt_m_s: np.ndarray | None = None) -> "FrameErrors | None":
@@ -106,7 +108,9 @@ class FrameErrors:
 
     def slip_m(self, bar: Bar) -> float:
         """Return the slip of a foot in a contact, in m."""
-        return float(norms(self.steps_m(bar)).sum())
+        if bar not in self._slips_m:
+            self._slips_m[bar] = float(norms(self.steps_m(bar)).sum())
+        return self._slips_m[bar]
 
     def steps_m(self, bar: Bar) -> np.ndarray:
         """Return the displacements (F − 1, 2) of the point that bears weight in the F frames of a contact."""
@@ -129,6 +133,8 @@ class FrameErrors:
             joined[start : start + len(part)] = part
             return joined
 
+        stop = start + len(piece.heights_m)
+        slips_m = {bar: slip_m for bar, slip_m in self._slips_m.items() if bar.last < start or bar.first >= stop}
         return FrameErrors(
             self.fps,
             insert(self.midlines_m, piece.midlines_m),
@@ -136,6 +142,7 @@ class FrameErrors:
             insert(self.heights_m, piece.heights_m),
             insert(self.knee_speeds_deg_s, piece.knee_speeds_deg_s),
             insert(self.jerks_m_s3, piece.jerks_m_s3),
+            slips_m,
         )
 
     @property
