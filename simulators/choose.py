@@ -56,6 +56,10 @@ _MAX_JERK_RATIO = 0.8
 """Maximum ratio of jerk after to jerk before of a correction that removes noise."""
 
 
+_FLOOR_ERROR_M = 0.005
+"""Distance of an observed floor from y = 0 within which it stays if nothing else is corrected, in m. The heights of
+stances vary by as much, so that the floor that is observed a second time may be as far from the first."""
+
 SHORTEST_S = 1.0
 """Minimum duration of a corrected part beside a kept stretch, in s."""
 LOST_S = 0.4
@@ -343,25 +347,27 @@ def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     return is_asked_for or is_simulated or correction.figures.get("clear_gain", 1.0) >= 1.0
 
 
-def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Note) -> CorrectedMotion:
-    """Keep the given motion with its floor at 0 and the world of its correction.
+def _keep_motion(
+    view: MotionOnFloor, correction: CorrectedMotion, *reasons: Note, least_m: float = 0.0
+) -> CorrectedMotion:
+    """Keep the given motion with its floor at 0, if it is at least `least_m` away, and the world of its correction.
 
     If corrections are levelled, so is the motion.
     """
     motion = view.motion if view.world.is_levelled else view.given
     remarks = (*correction.remarks, *reasons)
     kept = CorrectedMotion(motion, remarks=remarks, world=correction.world, is_carried=correction.is_carried)
-    return view.decide_floor(kept)
+    return view.decide_floor(kept, least_m)
 
 
 def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> CorrectedMotion:
     """Discard a correction without a clear gain.
 
-    The given motion is returned with its floor at 0. The correction is returned after all if it clearly lowers any
+    The given motion is returned with its floor near 0. The correction is returned after all if it clearly lowers any
     error.
     """
     correction = candidate.correction
-    kept = _keep_motion(view, correction)
+    kept = _keep_motion(view, correction, least_m=_FLOOR_ERROR_M)
     if candidate.comparison is None:
         return correction
     on_same_floor = candidate.comparison.measure_other(kept.see_level(view.given)[1])

@@ -184,8 +184,8 @@ class MotionOnFloor:
         if self.given.ground is None and abs(world.floor_frame.lowest_m) > NOTED_M:
             yield Note(NoteKind.FLOOR_KEPT, world.floor_frame.lowest_m)
 
-    def decide_floor(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Decide the floor of a restored correction, and move it to y = 0.
+    def decide_floor(self, correction: CorrectedMotion, least_m: float = 0.0) -> CorrectedMotion:
+        """Decide the floor of a restored correction, and move it to y = 0 if it is at least `least_m` away.
 
         The feet of the correction show the floor. A tilted floor is moved vertically, too, so that the horizontal path
         does not change. With the given motion's feet, the floor of captures would be 1 mm more accurate, but that of
@@ -199,6 +199,8 @@ class MotionOnFloor:
         ground = observe_ground(level)
         shown_m = ground.floor_to_zero_m
         floor_m = shown_m or 0.0 if world.moves_floor else 0.0
+        if abs(floor_m) < least_m:
+            floor_m = 0.0
         lowest_level_m = float(ground.feet_seen.levels_m[0])
         lowest_m = lowest_level_m - floor_m
         has_lower_ground = ground.is_shown and ground.is_stood_on and abs(lowest_m) > SAME_LEVEL_M
