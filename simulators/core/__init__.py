@@ -5,8 +5,8 @@
 - Noise: `noise` (`Denoise`), `stretches` (`RepairStretches`).
 - Floor: `drift` (`StabilizeFloor`, with `drift_estimate` and `drift_evidence`), `levelling` (`LevelFloor`,
   `FitSoles`).
-- Feet: `stance` (when feet stand), `planting` (`PlantFeet`, with `soft_planting` or `frame_planting`; `foot_rotations`
-  turn feet, `solid_feet` measure their heights, and `planting_gain` decides what is kept), `lifting` (`LiftLimbs`,
+- Feet: `stance` (when feet stand), `planting` (`PlantFeet`, with `contact_solve` or `frame_planting`; `foot_rotations`
+  turn feet, and `solid_feet` measure their heights), `lifting` (`LiftLimbs`,
   `LiftTrunk`).
 
 Special cases are in `hypotheses`.

@@ -81,8 +81,6 @@ class CleanupState:
     """Soles of the motions. They are fitted only for a single motion."""
     noisy: np.ndarray
     """(N,) whether a motion is noisy throughout."""
-    smoothed: np.ndarray
-    """(N,) whether noise was removed from any joint of a motion."""
     floor: Floor
     """Movement of the floor beneath the bodies."""
     supports: list[tuple[Support, ...]]
@@ -114,7 +112,6 @@ class CleanupState:
             motions=motions,
             soles=sole_points(motions.skeleton),
             noisy=nobody,
-            smoothed=nobody,
             floor=Floor(np.zeros_like(motions.root_m), nobody, np.zeros(len(motions)), no_notes),
             supports=[()] * len(motions),
             repairs_m={},

@@ -26,8 +26,8 @@ from selfcorrect.motion.perception.stances import SHORTEST_STANCE_S
 from ..results.results import Note, NoteKind, Repair
 from ..stages.values import Floor
 from .cleaning import CleanupState
+from .contact_solve import DRAG_LIMIT_M
 from .drift_estimate import IN_PLACE_SHARE, estimate_floor_drift, find_certain_drift, is_in_place
-from .soft_planting import DRAG_LIMIT_M
 from .stance import label_stances
 
 _MIN_RESTING_WEIGHT = 0.5

@@ -10,8 +10,9 @@ import numpy as np
 
 from selfcorrect.motion.geometry.curves import blur, smooth_gaussian, smoothstep
 from selfcorrect.motion.geometry.filters import maximum_filter1d
-from selfcorrect.motion.geometry.rotations import compose, quaternions, rotation_vectors, slerp
+from selfcorrect.motion.geometry.rotations import compose, identity_rotations, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.geometry.vectors import UP, cross, norms
+from selfcorrect.motion.kinematics import local_rotations
 from selfcorrect.motion.perception.observation import observe_feet
 
 from ..body.leg_ik import Legs
@@ -44,6 +45,32 @@ _TOE_S = 0.08
 """Smoothing time of toe rotations, in s."""
 _TOE_BENDS = 3
 """Number of rounds in which toes are bent. A short bend that is spread over time falls short at first."""
+
+
+def settle_foot_joints(posed: PosedMotions, ground_m: np.ndarray) -> PosedMotions:
+    """Bend toes out of the ground, and roll standing feet back onto their soles.
+
+    Ankles and toe joints stay where they are. Motions in which no foot turns are returned as they are.
+
+    Args:
+        ground_m: (N, T, 2) height of the ground beneath each foot.
+    """
+    skeleton = posed.motions.skeleton
+    bent = bend_toes(posed, ground_m, is_soft=True)
+    stands = posed.stands_on(ground_m)
+    rolls = roll_feet_back(bent, identity_rotations(*stands.shape), stands)
+    orientations = bent.orientations.copy()
+    legs = Legs.from_skeleton(skeleton)
+    for side, with_foot in enumerate(legs.with_foot):
+        orientations[:, :, with_foot] = compose(rolls[:, :, [side]], orientations[:, :, with_foot])
+    is_turned = (orientations != posed.orientations).any(axis=-1)
+    if not is_turned.any():
+        return posed
+    is_turned[:, :, 1:] |= is_turned[:, :, skeleton.parents[1:]]
+    turned = np.where(is_turned[..., None], local_rotations(skeleton, orientations), posed.motions.rotations)
+    settled = PosedMotions.from_motions(replace(posed.motions, rotations=turned), posed.soles)
+    vars(settled)["standing"] = posed.standing  # points that stand stay
+    return settled
 
 
 def flattening_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -> np.ndarray:

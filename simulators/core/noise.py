@@ -45,12 +45,9 @@ class Denoise:
         calm = denoise(cleaning.motions, noise_rad, must_calm=self.must_calm)
         if self.each_joint:
             calm = repair_each(calm, np.flatnonzero(~noisy).tolist(), smooth_shaking_joints)
-        turned = np.abs(calm.rotations - cleaning.motions.rotations).max(axis=(1, 2, 3))
-        return replace(cleaning, motions=calm, noisy=noisy, smoothed=noisy | (turned > _MIN_CHANGE))
+        return replace(cleaning, motions=calm, noisy=noisy)
 
 
-_MIN_CHANGE = 2e-3
-"""Minimum change of a smoothed rotation, in quaternion components."""
 _STRIDES_S = (0.1, 0.2, 0.4)
 """Strides of the second differences that show how much a shaking joint really moves, in s."""
 _MAX_SMOOTHNESS = 1e3

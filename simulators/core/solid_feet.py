@@ -12,11 +12,11 @@ from selfcorrect.motion.geometry.vectors import sum_points
 from ..body.soles import corner_positions, split_by_foot
 from .stance import PosedMotions
 
-_TIPS_BELOW_BALL_M = 0.02
+TIPS_BELOW_BALL_M = 0.02
 """Depth below the ball from which on toe tips no longer lift the foot, in m."""
 HEEL_CORNERS = slice(0, 2)
 """Corners at the heel of a foot."""
-_BALL_CORNERS = slice(2, 4)
+BALL_CORNERS = slice(2, 4)
 """Corners at the ball of a foot with toes. The corners of the tip follow."""
 
 
@@ -34,7 +34,7 @@ def solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
 def solid_foot_heights_m(posed: PosedMotions, points_m: np.ndarray, ground_m: np.ndarray) -> np.ndarray:
     """Return the height (N, T, 2) of each foot's lowest solid point above the ground.
 
-    Heels are round. Sunken toe tips count as at most `_TIPS_BELOW_BALL_M` below the ball, as deep as toes that cannot
+    Heels are round. Sunken toe tips count as at most `TIPS_BELOW_BALL_M` below the ball, as deep as toes that cannot
     bend far enough. They never lift a foot whose ball is higher than that, because a foot that points down would then
     hang.
 
@@ -44,16 +44,16 @@ def solid_foot_heights_m(posed: PosedMotions, points_m: np.ndarray, ground_m: np
     """
     heights_m = posed.standing_m(points_m)[..., 1] - ground_m[..., None]
     corners = posed.feet_m.shape[-2]
-    if posed.motions.skeleton.soles_m is None or corners <= _BALL_CORNERS.stop:
+    if posed.motions.skeleton.soles_m is None or corners <= BALL_CORNERS.stop:
         return heights_m.min(-1)
     heels_m = sum_points(points_m[..., HEEL_CORNERS, :]) / 2
-    balls_m = sum_points(points_m[..., _BALL_CORNERS, :]) / 2
+    balls_m = sum_points(points_m[..., BALL_CORNERS, :]) / 2
     relief_m = heel_relief_m(heels_m, balls_m)
     for first in (0, corners):
         heights_m[..., first : first + HEEL_CORNERS.stop] += relief_m[..., None]
     lowest_m = heights_m.min(-1)
-    deepest_m = heights_m[..., _BALL_CORNERS].min(-1, keepdims=True) - _TIPS_BELOW_BALL_M
-    for first in (_BALL_CORNERS.stop, corners + _BALL_CORNERS.stop):
+    deepest_m = heights_m[..., BALL_CORNERS].min(-1, keepdims=True) - TIPS_BELOW_BALL_M
+    for first in (BALL_CORNERS.stop, corners + BALL_CORNERS.stop):
         tips = slice(first, first + 2)
         heights_m[..., tips] = np.maximum(heights_m[..., tips], deepest_m)
     return np.where(lowest_m < 0, np.minimum(heights_m.min(-1), 0.0), lowest_m)

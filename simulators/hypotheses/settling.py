@@ -18,8 +18,9 @@ from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.support import Surroundings
 
 from ..core.cleaning import CleanupState
-from ..core.soft_planting import HEIGHT_S
 
+_HEIGHT_S = 0.04
+"""Time in which a body's height may change, in s."""
 _FLOOR_AT_ZERO = Surroundings(ground_m=0.0)
 """Surroundings after the floor was levelled: the lowest ground is at y = 0."""
 
@@ -53,6 +54,6 @@ class SettleBody:
                     rise_m = estimate_body_rise_m(
                         features, sole_heights_m[index], highest_m[index], has_only_floor=has_only_floor
                     )
-                smooth_m = smooth_gaussian(rise_m[None], HEIGHT_S * features.fps)[0]
+                smooth_m = smooth_gaussian(rise_m[None], _HEIGHT_S * features.fps)[0]
                 shift_m[index, :, 1] = -(floor_m + smooth_m)
         return cleaning.with_posed_motions(posed.shift(shift_m))

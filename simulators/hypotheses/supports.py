@@ -124,7 +124,7 @@ class FindSupports(Positive):
         planting = cleaning.find_step(PlantFeet) or PlantFeet()
         frames = motions.root_m.shape[1]
         grounds_m = np.stack([ground_of_feet_m(motion_supports, frames) for motion_supports in supports])
-        planted = plant_feet(level, grounds_m, is_soft=planting.is_soft, reference=level, smoothed=cleaning.smoothed)
+        planted = plant_feet(level, grounds_m, is_soft=planting.is_soft)
         has_supports = np.array([bool(motion_supports) for motion_supports in supports])
         return replace(cleaning, supports=supports, motions=keep_changes(motions, planted, has_supports))
 

@@ -399,49 +399,71 @@ done:
 
 /* --- banded systems ------------------------------------------------------------------------------------------------ */
 
+/* Solves a positive definite system in place. Row j of the factor (size, kept) is what couples j with j, j + 1, …
+ * Returns 0, or the number of the leading minor that is not positive. */
+WIDE static Py_ssize_t solve_band_rows(double *factor, double *all, Py_ssize_t size, Py_ssize_t kept, Py_ssize_t columns) {
+    Py_ssize_t beside = kept - 1;
+    for (Py_ssize_t j = 0; j < size; j++) {
+        double *row = factor + j * kept;
+        if (!(row[0] > 0)) return j + 1;
+        row[0] = sqrt(row[0]);
+        double inverse = 1 / row[0];
+        Py_ssize_t last = size - 1 - j < beside ? size - 1 - j : beside;
+        for (Py_ssize_t k = 1; k <= last; k++) row[k] *= inverse;
+        for (Py_ssize_t p = 1; p <= last; p++) {
+            double share = row[p], *below = row + p * beside;
+            if (share != 0)
+                for (Py_ssize_t q = p; q <= last; q++) below[q] -= share * row[q];
+        }
+    }
+    for (Py_ssize_t j = 0; j < size; j++) {
+        double *target = all + j * columns, *row = factor + j * kept;
+        for (Py_ssize_t m = 0; m < columns; m++) target[m] /= row[0];
+        for (Py_ssize_t k = 1; k <= beside && j + k < size; k++)
+            for (Py_ssize_t m = 0; m < columns; m++) target[k * columns + m] -= row[k] * target[m];
+    }
+    for (Py_ssize_t j = size - 1; j >= 0; j--) {
+        double *target = all + j * columns, *row = factor + j * kept;
+        for (Py_ssize_t k = 1; k <= beside && j + k < size; k++)
+            for (Py_ssize_t m = 0; m < columns; m++) target[m] -= row[k] * target[k * columns + m];
+        for (Py_ssize_t m = 0; m < columns; m++) target[m] /= row[0];
+    }
+    return 0;
+}
+
+/* Arguments: the rows (T, K) of a symmetric matrix from the diagonal on, which are overwritten, and right sides (T, M),
+ * which become the solution. Returns 0, or the number of the leading minor that is not positive. */
+static PyObject *solve_banded_rows(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    if (!count_arguments(given, 2)) return NULL;
+    WRITE(rows, 0, 2);
+    WRITE(right, 1, 2);
+    REQUIRE(rows->shape[1] > 0 && right->shape[0] == rows->shape[0], "shapes of a banded system differ");
+    result = PyLong_FromSsize_t(
+        solve_band_rows(rows->buf, right->buf, rows->shape[0], rows->shape[1], right->shape[1]));
+done:
+    release(&arrays);
+    return result;
+}
+
 /* Arguments: the diagonals (K, T) of a symmetric matrix, the main one last, each ending in the last column, and right
  * sides (T, M), which become the solution. Returns 0, or the number of the leading minor that is not positive. */
 static PyObject *solve_banded(PyObject *module, PyObject *const *values, Py_ssize_t given) {
     Arrays arrays = {.count = 0};
     PyObject *result = NULL;
     double *factor = NULL;
-    Py_ssize_t failed = 0;
     if (!count_arguments(given, 2)) return NULL;
     READ(bands, 0, 2);
     WRITE(right, 1, 2);
-    Py_ssize_t kept = bands->shape[0], beside = kept - 1, size = bands->shape[1], columns = right->shape[1];
+    Py_ssize_t kept = bands->shape[0], beside = kept - 1, size = bands->shape[1];
     REQUIRE(kept > 0 && right->shape[0] == size, "shapes of a banded system differ");
-    factor = PyMem_Malloc((kept * size + 1) * sizeof(double)); /* row j: what couples j with j, j + 1, … */
+    factor = PyMem_Malloc((kept * size + 1) * sizeof(double));
     if (factor == NULL) { PyErr_NoMemory(); goto done; }
     for (Py_ssize_t j = 0; j < size; j++)
         for (Py_ssize_t k = 0; k < kept; k++)
             factor[j * kept + k] = j + k < size ? ((double *)bands->buf)[(beside - k) * size + j + k] : 0.0;
-    for (Py_ssize_t j = 0; j < size && !failed; j++) {
-        double *row = factor + j * kept;
-        if (!(row[0] > 0)) failed = j + 1;
-        row[0] = sqrt(row[0]);
-        double inverse = 1 / row[0];
-        Py_ssize_t last = size - 1 - j < beside ? size - 1 - j : beside;
-        for (Py_ssize_t k = 1; k <= last; k++) row[k] *= inverse;
-        for (Py_ssize_t p = 1; p <= last; p++)
-            for (Py_ssize_t q = p; q <= last; q++) row[p * kept + q - p] -= row[p] * row[q];
-    }
-    if (!failed) {
-        double *all = right->buf;
-        for (Py_ssize_t j = 0; j < size; j++) {
-            double *target = all + j * columns, *row = factor + j * kept;
-            for (Py_ssize_t m = 0; m < columns; m++) target[m] /= row[0];
-            for (Py_ssize_t k = 1; k <= beside && j + k < size; k++)
-                for (Py_ssize_t m = 0; m < columns; m++) target[k * columns + m] -= row[k] * target[m];
-        }
-        for (Py_ssize_t j = size - 1; j >= 0; j--) {
-            double *target = all + j * columns, *row = factor + j * kept;
-            for (Py_ssize_t k = 1; k <= beside && j + k < size; k++)
-                for (Py_ssize_t m = 0; m < columns; m++) target[m] -= row[k] * target[k * columns + m];
-            for (Py_ssize_t m = 0; m < columns; m++) target[m] /= row[0];
-        }
-    }
-    result = PyLong_FromSsize_t(failed);
+    result = PyLong_FromSsize_t(solve_band_rows(factor, right->buf, size, kept, right->shape[1]));
 done:
     PyMem_Free(factor);
     release(&arrays);
@@ -514,7 +536,7 @@ done:
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef METHODS[] = {
     METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(pose), METHOD(steer), METHOD(turn_legs),
-    METHOD(solve_banded), METHOD(read_rows),
+    METHOD(solve_banded), METHOD(solve_banded_rows), METHOD(read_rows),
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot SLOTS[] = {{0, NULL}};

@@ -146,6 +146,26 @@ def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
     return solveh_banded(bands, right.reshape(len(right), -1)).reshape(right.shape)
 
 
+def solve_banded_rows(rows: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve a positive definite banded system whose matrix is stored by rows.
+
+    Args:
+        rows: (T, K) each row of the matrix from its diagonal on, C-contiguous. It is overwritten.
+        right: (T,) right-hand side.
+
+    Raises:
+        LinAlgError: The matrix is not positive definite.
+    """
+    if kernel := find_kernel("solve_banded_rows", rows):
+        solution = np.array(right, dtype=float, order="C")
+        if failed := kernel(rows, solution.reshape(-1, 1)):
+            raise np.linalg.LinAlgError(f"leading minor {failed} is not positive")
+        return solution
+    from scipy.linalg import solveh_banded
+
+    return solveh_banded(rows.T, right, overwrite_ab=True, lower=True, check_finite=False)
+
+
 def _list_neighbours(
     values: np.ndarray, count: int, before: int, axis: int, mode: str, cval: float = 0.0
 ) -> list[np.ndarray]:

@@ -11,20 +11,15 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint, turn_joint
 
-from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.clean import CleanupSettings, clean_motions
-from selfcorrect.simulators.core import planting
 from selfcorrect.simulators.core.drift import furthest_in_stance_m, lock_share
 from selfcorrect.simulators.core.foot_rotations import flattening_rotations, share_above
 from selfcorrect.simulators.core.frame_planting import bridge_swings, lock_feet
 from selfcorrect.simulators.core.lifting import raise_limbs, trunk_lift
-from selfcorrect.simulators.core.planting import plant_feet
-from selfcorrect.simulators.core.soft_planting import DRAG_LIMIT_M
-from selfcorrect.simulators.core.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 
@@ -33,24 +28,6 @@ def test_bodies_do_not_sink(clips, label):
     batch = MotionBatch.stack([clips[label]])
     mended = clean_motions(batch, CleanupSettings()).motions
     assert physical_errors(mended).penetration_m[0] < 0.001 < physical_errors(batch).penetration_m[0]
-
-
-@pytest.mark.parametrize("slid_m", [1.0, 2.0])
-def test_second_planting_is_limited(stand, slid_m):
-    """A gliding body glides on without doing the splits.
-
-    Legs that followed all of it would.
-    """
-    frames = round(10 * stand.fps)
-    root_m = stand.root_m[0] + np.linspace(0.0, slid_m, frames)[:, None] * (0.0, 0.0, 1.0)
-    glide = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (frames, 1, 1)))
-    gliding = PosedMotions.from_motions(MotionBatch.stack([glide]), sole_points(stand.skeleton))
-    no_noise = np.zeros(1, dtype=bool)
-    planted = plant_feet(gliding, np.zeros((1, frames, 2)), is_soft=True, reference=gliding, smoothed=no_noise)
-    planted_m = joint_positions(planted)
-    ankles = [stand.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
-    dragged_m = np.abs(planted_m - gliding.positions_m)[0][:, ankles][..., 2]
-    assert 0.3 * DRAG_LIMIT_M < dragged_m.max() < DRAG_LIMIT_M
 
 
 def test_motions_above_floor_stay(walk, adult):
@@ -172,16 +149,6 @@ def knee_angles_deg(motion: Motion) -> np.ndarray:
     cosines = ((hips_m - knees_m) * (ankles_m - knees_m)).sum(axis=1)
     lengths_m2 = np.linalg.norm(hips_m - knees_m, axis=1) * np.linalg.norm(ankles_m - knees_m, axis=1)
     return np.degrees(np.arccos(cosines / lengths_m2))
-
-
-def test_long_slides_take_two_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    walk = made_motion("walk", frames=90)
-    sliding = replace(walk, root_m=walk.root_m * [2.0, 1.0, 2.0])
-    two_rounds = KinematicCorrector()([sliding, walk])
-    monkeypatch.setattr(planting, "STANDS_M_S", np.inf)
-    one_round = KinematicCorrector()([sliding, walk])
-    assert two_rounds[0].after["skate_m_s"] < 0.9 * one_round[0].after["skate_m_s"]
-    np.testing.assert_array_equal(two_rounds[1].motion.rotations, one_round[1].motion.rotations)
 
 
 def test_swings_are_bridged_smoothly():

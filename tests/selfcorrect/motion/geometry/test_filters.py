@@ -68,6 +68,27 @@ def test_banded_systems_are_solved(frames, bands, seed):
         filters.solve_banded(upper, right)
 
 
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 99), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_systems_stored_by_rows_are_solved(size: int, kept: int, seed: int, is_compiled: bool) -> None:
+    generator = np.random.default_rng(seed)
+    rows = generator.normal(size=(size, kept))
+    rows[:, 0] = 2 * kept + np.abs(rows[:, 0])
+    matrix = np.zeros((size, size))
+    for row, place in np.ndindex(size, kept):
+        if row + place < size:
+            matrix[row, row + place] = matrix[row + place, row] = rows[row, place]
+    right = generator.normal(size=size)
+    with pytest.MonkeyPatch.context() as patch:
+        if not is_compiled:
+            patch.setattr(compiled, "KERNELS", None)
+        solution = filters.solve_banded_rows(rows.copy(), right)
+        np.testing.assert_allclose(solution, np.linalg.solve(matrix, right), rtol=0, atol=1e-12)
+        rows[size // 2, 0] = -1
+        with pytest.raises(np.linalg.LinAlgError, match="minor"):
+            filters.solve_banded_rows(rows, right)
+
+
 @pytest.mark.skipif(compiled.KERNELS is None, reason="the kernels are not compiled here")
 def test_solver_equals_scipy(monkeypatch: pytest.MonkeyPatch):
     bands = np.stack([np.full(30, 0.5), np.full(30, 2.0)])

@@ -1,0 +1,383 @@
+"""Solve contacts: standing feet rest, none sinks, and root and legs share the change.
+
+Objective. The unknowns c are small corrections of a body in each frame t: of its root's position, and of the rotations
+of pelvis, hips, knees and ankles, as rotation vectors in the parents' frames. Foot points are at x_p(c) along the floor
+and h_p(c) above the ground beneath. The corrections minimise
+
+    Σ_k Σ_t  α_k (|c_kt|² + |D²c_kt|² / ω_k⁴)              corrections are small and slow
+  + Σ_p Σ_t  w_pt |D(x_p(c) − q_p)_t|² / rest²             a standing point follows its rest q
+  + Σ_p Σ_t  u_pt |h_p(c) − g_pt|² / height²               a standing point is near the ground, and none sinks
+
+where D are differences between frames. The first line is the prior: each unknown is noise of second order with a
+deviation and a corner frequency ω (`_ERRORS`), so knees stay calm wherever contacts do not ask for more. Its precision
+α follows from both. A rest q is the point's own path in a stance, drawn together around its median as far as it strays
+further than captured feet do. Feet that stand well thus have no error, and a motion without errors is returned as it
+is. Weights w are the probability that a point stands, reduced where a point moves too fast to be planted (Cauchy).
+
+Method. Gauss-Newton steps, which are exact but for the legs' rotations: the first step suffices unless legs turn far.
+Each frame has 24 unknowns and depends on the two frames before and after, so a step solves a banded system.
+
+The solve was compared with locks of each foot and inverse kinematics of each leg, on captures that were damaged and
+corrected: poses come closer to the truth, and knees are faster than in the capture by a third as much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from selfcorrect.motion.body.surface import HEEL_RADIUS_M, heel_relief_m, sole_points
+from selfcorrect.motion.geometry.curves import second_difference_bands, smoothstep
+from selfcorrect.motion.geometry.filters import solve_banded_rows
+from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, to_matrices
+from selfcorrect.motion.geometry.runs import find_runs
+from selfcorrect.motion.geometry.vectors import UP, norms, sum_points
+from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.perception.stance_model import LIKELY
+from selfcorrect.motion.skeleton import Skeleton
+
+from ..body.leg_ik import Legs
+from ..body.soles import corner_positions, split_by_foot
+from .solid_feet import BALL_CORNERS, HEEL_CORNERS, TIPS_BELOW_BALL_M
+from .stance import SOLE_NEAR_M, PosedMotions
+
+_ERRORS = {
+    "along": (0.002, 1.0),
+    "up": (0.004, 2.0),
+    "pelvis": (0.003, 1.0),
+    "hip": (0.015, 1.5),
+    "knee": (0.02, 1.5),
+    "ankle": (0.03, 1.5),
+}
+"""Deviation, in m or rad, and corner frequency, in Hz, of errors of the root along the floor and upwards, and of the
+rotations of parts. The body's height changes with each step."""
+_ROTATED = ("pelvis", *(2 * ("hip", "knee", "ankle")))
+"""Parts that rotate. The left leg comes first."""
+_KINDS = ("along", "up", "along", *(part for part in _ROTATED for _ in range(3)))
+"""Kinds of the unknowns."""
+_UNKNOWNS = len(_KINDS)
+_SHORTEST = 5
+"""Minimum number of frames that can be solved."""
+_CAPTURED_M = (0.004, 0.008)
+"""Distances from its place, in m, up to which a standing point of a capture strays, and from which on it slides."""
+_STILL_M = 0.001
+"""Distance from its place to which a sliding point is drawn, in m."""
+DRAG_LIMIT_M = 0.3
+"""Distance from its place up to which a sliding point is held, in m. From twice as far on, the body glides."""
+_REST_M_S = 0.03
+"""Deviation of the velocity of resting points, in m/s."""
+_OUTLIER_M_S = 0.4
+"""Speed of a point above its rest at which the weight of its stance is halved, in m/s."""
+_SUNK_M = 0.004
+"""Depth up to which feet may sink, in m."""
+_HOVER_M = 0.02
+"""Height up to which standing points may hover, in m."""
+_SUNK_DEVIATION_M = 0.003
+"""Deviation of the depth of sunken feet beyond that, in m."""
+_HOVER_DEVIATION_M = 0.08
+"""Deviation of the height of standing points beyond that, in m. Floors are hardly known to the centimetre."""
+_PER_FRAME_S = 1 / 30
+"""Duration of a frame whose height counts once, in s."""
+_FAR_RAD = 0.1
+"""Rotation from which on a second step is taken, in rad."""
+_STEPS = 4
+"""Maximum number of Gauss-Newton steps."""
+
+
+def solve_contacts(posed: PosedMotions, ground_m: np.ndarray, standing: np.ndarray | None = None) -> MotionBatch:
+    """Let standing feet rest and sunken feet rise.
+
+    Samples of a model on a known floor are projected like this, with `standing` from the model or from a rule, so that
+    nothing is estimated from the motions:
+
+        posed = PosedMotions.from_motions(batch, sole_points(batch.skeleton))
+        solve_contacts(posed, np.zeros((len(batch), frames, 2)), standing)
+
+    Args:
+        posed: N motions of up to T frames.
+        ground_m: (N, T, 2) height of the ground beneath each foot, above the known ground if there is one.
+        standing: (N, T, 2, K) probability that heel and toe joint (K = 2), or the whole foot (K = 1), stand still; by
+            default what the motions show.
+
+    Returns:
+        The motions. Those without errors are returned bit by bit.
+    """
+    motions = posed.motions
+    if standing is None:
+        standing = posed.standing
+        is_near = posed.stands_on(ground_m)
+    else:
+        is_near = posed.standing_m(posed.feet_m)[..., 1].min(-1) - ground_m < SOLE_NEAR_M
+    root_m = motions.root_m.copy()
+    rotations = motions.rotations.copy()
+    is_changed = False
+    for index, frames in enumerate(motions.lengths.tolist()):
+        if frames < _SHORTEST:
+            continue
+        feet = _Feet(posed, index, ground_m[index, :frames])
+        corrections = _solve(feet, standing[index, :frames], is_near[index, :frames])
+        if corrections is None:
+            continue
+        is_changed = True
+        root_m[index, :frames], rotations[index, :frames] = feet.body.correct(corrections)
+        root_m[index, frames:] = root_m[index, frames - 1]
+        rotations[index, frames:] = rotations[index, frames - 1]
+    return replace(motions, root_m=root_m, rotations=rotations) if is_changed else motions
+
+
+@dataclass(frozen=True, eq=False)
+class _Body:
+    """A motion of T frames whose pelvis and legs are corrected."""
+
+    skeleton: Skeleton
+    root_m: np.ndarray
+    rotations: np.ndarray
+    joints: tuple[int, ...]
+    """Pelvis, and hip, knee and ankle of the left and the right leg."""
+
+    def correct(self, corrections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the root (T, 3) and local rotations (T, J, 4) after corrections (T, U)."""
+        rotations = self.rotations.copy()
+        for place, joint in enumerate(self.joints):
+            turns = quaternions(corrections[:, 3 + 3 * place : 6 + 3 * place])
+            rotations[:, joint] = compose(turns, rotations[:, joint])
+        return self.root_m + corrections[:, :3], make_continuous(rotations)
+
+    def axes(self, orientations: np.ndarray, corrections: np.ndarray) -> np.ndarray:
+        """Return the axes (T, P, 3, 3) about which further corrections rotate the P parts, world, in columns.
+
+        Args:
+            orientations: (T, J, 4) joints after the corrections (T, U).
+        """
+        turns_rad = corrections[:, 3:].reshape(len(corrections), -1, 3)
+        axes = np.eye(3) + 0.5 * _cross_matrices(turns_rad)
+        above = np.array(self.skeleton.parents)[list(self.joints[1:])]
+        axes[:, 1:] = to_matrices(orientations[:, above]) @ axes[:, 1:]
+        return axes
+
+
+def _cross_matrices(vectors: np.ndarray) -> np.ndarray:
+    """Return matrices (..., 3, 3) that multiply like the cross product with vectors (..., 3) from the left."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    zero = np.zeros_like(x)
+    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Points of both feet in one pose per frame."""
+
+    along_m: np.ndarray
+    """(T, 2, 2, 3) centre of the heel and toe joint, or heel and tip of a foot without. They rest while standing."""
+    corners_m: np.ndarray
+    """(T, 2, C, 3) corners of the soles."""
+    heights_m: np.ndarray
+    """(T, 2, C) their heights above the ground. Heels are round, and tips that bend are not deep."""
+
+
+class _Feet:
+    """Foot points of a motion, and how they follow corrections."""
+
+    def __init__(self, posed: PosedMotions, index: int, ground_m: np.ndarray) -> None:
+        motions = posed.motions
+        frames = len(ground_m)
+        skeleton = motions.skeleton
+        legs = Legs.from_skeleton(skeleton)
+        joints = (0, *legs.joints.ravel().tolist())
+        self.body = _Body(skeleton, motions.root_m[index, :frames], motions.rotations[index, :frames], joints)
+        self.fps = motions.fps
+        self.posed = posed
+        self._ground_m = ground_m
+        self._ankles = legs.ankles
+        self._toes = skeleton.pair("foot")
+        self._default_soles = sole_points(skeleton)
+        self._poses = posed.positions_m[index, :frames], posed.orientations[index, :frames]
+
+    def linearize(self, corrections: np.ndarray) -> tuple[_Points, np.ndarray, np.ndarray]:
+        """Return the points after corrections (T, U), with derivatives by further ones.
+
+        Returns:
+            The points, derivatives (T, 2, 2, 2, U) of points along x and z, and (T, 2, C, U) of heights.
+        """
+        positions_m, orientations = self._poses
+        if corrections.any():
+            positions_m, orientations = forward_kinematics(self.body.skeleton, *self.body.correct(corrections))
+        points = self._find_points(positions_m, orientations)
+        axes = self.body.axes(orientations, corrections)
+        frames = len(corrections)
+        along = np.zeros((frames, 2, 2, 2, _UNKNOWNS))
+        along[..., 0, 0] = along[..., 1, 2] = 1.0
+        up = np.zeros((*points.heights_m.shape, _UNKNOWNS))
+        up[..., 1] = 1.0
+        for side in (0, 1):
+            for place in (0, *range(1 + 3 * side, 4 + 3 * side)):
+                centre_m = positions_m[:, None, self.body.joints[place]]
+                columns = slice(3 + 3 * place, 6 + 3 * place)
+                x, y, z = np.moveaxis(points.along_m[:, side] - centre_m, -1, 0)
+                levers_m = np.stack([np.zeros_like(x), z, -y, y, -x, np.zeros_like(x)], axis=-1)
+                along[:, side, ..., columns] = levers_m.reshape(frames, 2, 2, 3) @ axes[:, None, place]
+                x, y, z = np.moveaxis(points.corners_m[:, side] - centre_m, -1, 0)
+                up[:, side, :, columns] = np.stack([-z, np.zeros_like(x), x], axis=-1) @ axes[:, place]
+        return points, along, up
+
+    def _find_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> _Points:
+        feet_m = split_by_foot(corner_positions(self.posed.soles, positions_m, orientations))
+        pairs_m = feet_m.reshape(*feet_m.shape[:2], -1, 2, 3)
+        middles_m = 0.5 * sum_points(pairs_m)
+        size = self.body.skeleton.size
+        heels_m = middles_m[..., 0, :] + rotate(orientations[:, self._ankles], HEEL_RADIUS_M * size * UP)
+        fronts_m = middles_m[..., -1, :] if self._toes is None else positions_m[:, self._toes]
+        # Feet reach from their fitted soles up to default soles, which are lower in feet that point back.
+        above_m = split_by_foot(corner_positions(self._default_soles, positions_m, orientations))
+        points_back = rotate(orientations[:, self._ankles], UP)[..., None, [1]] < 0
+        corners_m = np.where(points_back & (above_m[..., [1]] < feet_m[..., [1]]), above_m, feet_m)
+        heights_m = self.posed.standing_m(corners_m)[..., 1] - self._ground_m[..., None]
+        if self._toes is not None:
+            heights_m[..., HEEL_CORNERS] += heel_relief_m(middles_m[..., 0, :], middles_m[..., 1, :])[..., None]
+            deepest_m = heights_m[..., BALL_CORNERS].min(-1, keepdims=True) - TIPS_BELOW_BALL_M
+            tips_m = heights_m[..., BALL_CORNERS.stop :]
+            tips_m[...] = np.where(tips_m < 0, np.minimum(np.maximum(tips_m, deepest_m), 0.0), tips_m)
+        return _Points(np.stack([heels_m, fronts_m], axis=-2), corners_m, heights_m)
+
+
+def _solve(feet: _Feet, standing: np.ndarray, is_near: np.ndarray) -> np.ndarray | None:
+    """Return the corrections (T, U) of a motion, or None if it has no errors.
+
+    Args:
+        standing: (T, 2, K) probability that points stand.
+        is_near: (T, 2) whether feet are near the ground.
+    """
+    frames = len(standing)
+    corrections = np.zeros((frames, _UNKNOWNS))
+    points, along, up = feet.linearize(corrections)
+    standing = np.broadcast_to(standing, points.along_m.shape[:3])
+    standing = np.where(standing > LIKELY, standing, 0.0)
+    rests_m = _find_rests(points.along_m[..., [0, 2]], standing)
+    bearing = (standing * is_near[..., None])[..., [0, 0, *[1] * (points.heights_m.shape[2] - 2)]]
+    if np.array_equal(rests_m, points.along_m[..., [0, 2]]) and points.heights_m.min() >= -_SUNK_M:
+        return None
+    depths_m = np.zeros_like(points.heights_m)
+    for step in range(_STEPS):
+        if step:
+            points, along, up = feet.linearize(corrections)
+        depths_m = np.maximum(depths_m, -points.heights_m - _SUNK_M)  # what has sunk keeps from sinking again
+        before = corrections
+        corrections = _step(feet.fps, corrections, points, along, up, rests_m, standing, bearing, depths_m)
+        rises_m = np.einsum("tspu,tu->tsp", up, corrections - before)
+        sinks = (points.heights_m + rises_m).min() < -2 * _SUNK_M
+        if not sinks and np.abs(corrections[:, 3:]).max() < _FAR_RAD:
+            break
+    return corrections
+
+
+def _find_rests(paths_m: np.ndarray, standing: np.ndarray) -> np.ndarray:
+    """Return the paths (T, 2, 2, 2) that points follow where they stand.
+
+    In each stance, the path is drawn together around its mean, unless the point hardly strays or glides far.
+
+    Args:
+        paths_m: (T, 2, 2, 2) paths of the points of both feet along the floor.
+        standing: (T, 2, 2) probability that they stand.
+    """
+    rests_m = paths_m.copy()
+    for foot, point in np.ndindex(2, 2):
+        for first, stop in find_runs(standing[:, foot, point] > LIKELY):
+            path_m = paths_m[first:stop, foot, point]
+            middle_m = path_m.mean(axis=0)
+            furthest_m = norms(path_m - middle_m).max()
+            slides = smoothstep((furthest_m - _CAPTURED_M[0]) / (_CAPTURED_M[1] - _CAPTURED_M[0]))
+            glides = smoothstep(furthest_m / DRAG_LIMIT_M - 1)
+            drawn = slides * (1 - glides) * (1 - _STILL_M / max(furthest_m, _STILL_M))
+            if drawn > 0:
+                rests_m[first:stop, foot, point] = path_m + drawn * (middle_m - path_m)
+    return rests_m
+
+
+def _step(
+    fps: float,
+    corrections: np.ndarray,
+    points: _Points,
+    along: np.ndarray,
+    up: np.ndarray,
+    rests_m: np.ndarray,
+    standing: np.ndarray,
+    bearing: np.ndarray,
+    depths_m: np.ndarray,
+) -> np.ndarray:
+    """Return the corrections (T, U) after a Gauss-Newton step."""
+    frames = len(corrections)
+    strays_m = points.along_m[..., [0, 2]] - rests_m
+    speeds_m_s = norms(np.diff(strays_m, axis=0)) * fps
+    heel_depths_m = depths_m[..., HEEL_CORNERS].max(-1)
+    front_depths_m = depths_m[..., HEEL_CORNERS.stop :].max(-1)
+    # What is lifted without standing rises along its own path.
+    is_lifted = (np.stack([heel_depths_m, front_depths_m], axis=-1) > 0) & (standing == 0)
+    held = np.maximum(np.minimum(standing[1:], standing[:-1]), is_lifted[1:] & is_lifted[:-1])
+    weights = held / (1 + (speeds_m_s / _OUTLIER_M_S) ** 2)
+    weights *= fps * _PER_FRAME_S / (_REST_M_S * _PER_FRAME_S) ** 2
+    weights = np.repeat(weights.reshape(frames - 1, -1), 2, axis=1)
+    along = along.reshape(frames, -1, _UNKNOWNS)
+    # The next points are x + J (next − now), whose differences should be those of the rests.
+    wanted_m = np.einsum("tru,tu->tr", along, corrections) - strays_m.reshape(frames, -1)
+    pull = weights * np.diff(wanted_m, axis=0)
+
+    heights_m = points.heights_m
+    lower_m = np.repeat(np.minimum(heights_m[..., ::2], heights_m[..., 1::2]), 2, axis=-1)
+    off_m = np.where(depths_m > 0, heights_m + _SUNK_M, np.maximum(lower_m - _HOVER_M, 0.0))
+    firmness = 1 + (depths_m / _SUNK_M) ** 2
+    lift_weights = np.where(depths_m > 0, firmness / _SUNK_DEVIATION_M**2, bearing / _HOVER_DEVIATION_M**2)
+    lift_weights /= fps * _PER_FRAME_S
+    lift_weights = lift_weights.reshape(frames, -1)
+    up = up.reshape(frames, -1, _UNKNOWNS)
+    wanted_up_m = np.einsum("tru,tu->tr", up, corrections) - off_m.reshape(frames, -1)
+
+    right = np.einsum("tr,tru->tu", lift_weights * wanted_up_m, up)
+    right[1:] += np.einsum("tr,tru->tu", pull, along[1:])
+    right[:-1] -= np.einsum("tr,tru->tu", pull, along[:-1])
+    both_weights = np.zeros((frames, weights.shape[1]))
+    both_weights[1:] += weights
+    both_weights[:-1] += weights
+    rows = np.concatenate([along, up], axis=1)
+    row_weights = np.concatenate([both_weights, lift_weights], axis=1)
+    within = (rows * row_weights[..., None]).swapaxes(1, 2) @ rows
+    between = -(along[:-1] * weights[..., None]).swapaxes(1, 2) @ along[1:]
+    return solve_banded_rows(_fill_bands(fps, within, between), right.ravel()).reshape(frames, _UNKNOWNS)
+
+
+def _fill_bands(fps: float, within: np.ndarray, between: np.ndarray) -> np.ndarray:
+    """Return the rows (T U, 2 U + 1) of the system from the diagonal on, with the prior.
+
+    Args:
+        within: (T, U, U) blocks on the diagonal.
+        between: (T − 1, U, U) blocks beside it.
+    """
+    frames = len(within)
+    kept = 2 * _UNKNOWNS + 1
+    level, bend = _prior_weights(fps)
+    # Each of the U rows of a frame begins one entry later, so the blocks are rectangles that overlap in zeros.
+    values = np.zeros((frames + 1) * _UNKNOWNS * kept)
+    shape = frames, _UNKNOWNS, 2 * _UNKNOWNS
+    blocks = np.lib.stride_tricks.as_strided(values, shape, [8 * step for step in (_UNKNOWNS * kept, kept - 1, 1)])
+    blocks[:, :, :_UNKNOWNS] = np.triu(within)
+    blocks[:-1, :, _UNKNOWNS:] = between
+    rows = values[: frames * _UNKNOWNS * kept].reshape(frames, _UNKNOWNS, kept)
+    diagonal, beside, beyond = second_difference_bands(np.ones(frames - 2))[::-1]
+    rows[..., 0] += level + np.outer(diagonal, bend)
+    rows[:-1, :, _UNKNOWNS] += np.outer(beside[1:], bend)
+    rows[:-2, :, 2 * _UNKNOWNS] = np.outer(beyond[2:], bend)
+    return rows.reshape(-1, kept)
+
+
+def _prior_weights(fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights (U,) of corrections and of their second differences.
+
+    Noise of second order with variance s² has the precision α (1 + (ω / ω_k)⁴), where α = ω_k / (√8 s²), ω_k is the
+    corner frequency in radians a frame.
+    """
+    deviations, corners_hz = np.array([_ERRORS[kind] for kind in _KINDS]).T
+    corners = 2 * np.pi * corners_hz / fps
+    level = corners / (np.sqrt(8) * deviations**2)
+    return level, level / corners**4
