@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import transformer_table
 import tyro
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
@@ -62,6 +63,8 @@ MAKERS: dict[str, Callable[[Mapping[str, Summary]], str]] = {
     "tracked": tracked_table,
     "forces": forces_table,
     "recipe": recipe_table,
+    "transformer": transformer_table.scores_table,
+    "transformer-moves": transformer_table.moves_table,
 }
 """Kind of a table → function that makes it."""
 MARKED = re.compile(rf"<!-- ({'|'.join(MAKERS)}) -->\n.*?<!-- end of \1 -->", re.DOTALL)
