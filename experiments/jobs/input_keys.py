@@ -80,6 +80,12 @@ def digest_sidecars(record: InputRecord, source: Path) -> dict[str, str]:
     return digests
 
 
+def list_sidecars(digests: Mapping[str, str], source: Path) -> list[Path]:
+    """List the other files that were opened with a source, by the digests of `digest_sidecars`."""
+    folder = source.resolve().parent
+    return [folder / name for name, digest in digests.items() if digest and not name.endswith(os.sep)]
+
+
 def are_unchanged(digests: Mapping[str, str], source: Path) -> bool:
     """Return whether all files that were opened or looked for with a source are unchanged."""
     folder = source.resolve().parent

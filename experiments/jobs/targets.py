@@ -77,6 +77,12 @@ def check_output(
         raise SettingError(f"{path}: exists; {ANOTHER}")
 
 
+def check_not_opened(target: Path, opened: Iterable[Path]) -> None:
+    """Raise SettingError if a file was opened while an input was read, such as its other frames, layers or buffers."""
+    if target.exists() and place_of(target) in map(place_of, opened):
+        raise SettingError(f"{target}: was read as a part of the input and would be overwritten; choose another file")
+
+
 def check_targets(
     pairs: Sequence[tuple[Path, Path]],
     may_replace: Callable[[Path], bool],

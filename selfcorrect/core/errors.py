@@ -11,12 +11,28 @@ from typing import Any
 class SelfcorrectError(Exception):
     """An error that the caller can fix. The message says how."""
 
+    def __str__(self) -> str:
+        """Return the message, in which lines are shortened that repeat much of a file."""
+        return "\n".join(map(_shorten_line, super().__str__().split("\n")))
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the error unchanged, whatever its constructor takes.
 
         Other processes return errors.
         """
         return _restore_error, (type(self), self.args, vars(self))
+
+
+_LONGEST_LINE = 2000
+"""Maximum number of characters in a line of a message. A path takes up to 4096 bytes on Linux, but hardly ever does."""
+_END = 400
+"""Number of characters that are shown of the end of a longer line, where messages say what is expected."""
+
+
+def _shorten_line(line: str) -> str:
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[: _LONGEST_LINE - _END - 3]} … {line[-_END:]}"
 
 
 def _restore_error(kind: type[SelfcorrectError], args: tuple[Any, ...], state: dict[str, Any]) -> SelfcorrectError:

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from made_motions import made_motion
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.correct.correct_file import FileTask, correct_tasks, is_finished
 from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.runtime.progress import silent
+from selfcorrect.storage.files.limits import record_inputs
 
 READING = Reading(fps=30.0)
 OPTIONS = CorrectionOptions(kinematic=True, reading=READING)
@@ -195,6 +198,21 @@ def test_copy_uses_own_sidecars(kind: str, tmp_path: Path) -> None:
     assert is_finished(tasks[1], OPTIONS)
     change()
     assert not is_finished(tasks[1], OPTIONS)
+
+
+@pytest.mark.parametrize("kind", [*map(slow_usd, BESIDE)])
+def test_opened_sidecars_are_never_overwritten(kind: str, tmp_path: Path) -> None:
+    """Whatever the command and the file beside the input."""
+    path, _ = BESIDE[kind](tmp_path)
+    with record_inputs() as record, suppress(InputError):
+        open_motion(path, READING)
+    others = [other for other in record.paths if other != path and other.is_file()]
+    assert others or "appears" in kind or "camera" in kind
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    for other in dict.fromkeys(others):
+        assert main(["correct", "--kinematic", str(path), "--fps", "30", "-o", str(other), "--overwrite"])
+        assert main(["data", "convert", str(path), "--fps", "30", "--out", str(other), "--overwrite"])
+    assert {file: file.read_bytes() for file in before} == before
 
 
 OUTSIDE = ["References", "Payloads", "sublayer", "variant", "clip", "template"]

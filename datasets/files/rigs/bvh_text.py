@@ -561,7 +561,8 @@ def _load_damaged_rows(
         return None
     rows: list[list[float]] = []
     damaged: list[int] = []
-    for index, (_, line) in enumerate(lines):
+    for index, (number, line) in enumerate(lines):
+        _check_size_of_line(scanner, number, line)
         words = line.split()
         values = [_parse_number(word) for word in words] if len(words) == channels else []
         if not values or not all(abs(value) <= LARGEST for value in values):
@@ -580,6 +581,16 @@ def _load_damaged_rows(
     return np.array(rows)
 
 
+_BYTES_PER_WORD = 100
+"""Memory of a word of a line and its number, in bytes."""
+
+
+def _check_size_of_line(scanner: _Scanner, number: int, line: str) -> None:
+    """Raise InputError for a line whose numbers would take more memory than the limit."""
+    size = _BYTES_PER_WORD * (line.count(" ") + line.count("\t") + 1)
+    check_unpacked(f"{scanner.source}, line {number}", size, stored=len(line))
+
+
 def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frames: int, channels: int) -> np.ndarray:
     """Load all complete rows from lines that hold parts of rows or several rows.
 
@@ -595,6 +606,7 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
         return InputError(f"{where}: expected {channels} finite numbers in frame {len(rows)}, got {got}")
 
     for number, line in lines:
+        _check_size_of_line(scanner, number, line)
         words = line.split()
         values = [_parse_number(word) for word in words]
         bad = next((index for index, value in enumerate(values) if not abs(value) <= LARGEST), None)
@@ -610,13 +622,13 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
         elif len(pending) > channels and (number != first_line or len(pending) % channels):
             raise complain(first_line, f"{first_count} numbers")
         is_wrapped |= number != first_line or len(pending) > channels
-        while len(pending) >= channels:
-            rows.append(pending[:channels])
-            pending = pending[channels:]
+        whole = len(pending) - len(pending) % channels
+        rows += [pending[start : start + channels] for start in range(0, whole, channels)]
+        pending = pending[whole:]
         if bad is not None:
             break
-    if pending and not rows:
-        raise complain(first_line, f"{first_count} numbers")
+    if not rows:
+        raise complain(first_line, f"{first_count} numbers" if pending else repr(lines[0][1].split()[0][:30]))
     if pending:
         scanner.note_damage(
             f"the last row, in line {first_line}, was dropped because it has {len(pending)} of {channels} numbers"

@@ -18,10 +18,11 @@ from selfcorrect.runtime.bugs import describe_error
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing, scratch_folder
 
+from ...jobs.input_keys import list_sidecars
 from ...jobs.machines import describe_mixture
 from ...jobs.run import RUNNERS, Job, run_jobs
 from ...jobs.runner_choice import RunnerChoice
-from ...jobs.targets import FOREIGN, check_no_link, check_targets, place_of
+from ...jobs.targets import FOREIGN, check_no_link, check_not_opened, check_targets, place_of
 from ...jobs.where import Where
 from .batch_report import REPORT, is_report, write_correction_report
 from .correct_file import FileTask, correct_tasks, is_finished, record_failure
@@ -132,7 +133,8 @@ def correct_to_file(
         overwrite: Whether to replace an existing file.
 
     Raises:
-        SettingError: Options exclude each other, or `target` exists and `overwrite` is false.
+        SettingError: Options exclude each other, `target` exists and `overwrite` is false, or `target` was read with
+            the source, such as another frame or layer.
     """
     where = runner.to_where(workers)
     options.check_files()
@@ -145,6 +147,7 @@ def correct_to_file(
             _run_jobs([task], folder, options, where, 1)
             result = read_record(task.record)
             if result.output:
+                check_not_opened(target, list_sidecars(result.state.sidecar_digests, source))
                 with replacing(target, overwrite=overwrite) as temporary:
                     shutil.copyfile(task.target, temporary)
     return result

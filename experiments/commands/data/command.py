@@ -20,13 +20,13 @@ from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
 from selfcorrect.runtime.registry import describe_unknown
-from selfcorrect.storage.files.limits import path_below
+from selfcorrect.storage.files.limits import path_below, record_inputs
 from selfcorrect.storage.files.places import is_address
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import write_atomically
 
 from ...jobs.runner_choice import RunnerChoice
-from ...jobs.targets import ANOTHER, check_output, check_targets
+from ...jobs.targets import ANOTHER, check_not_opened, check_output, check_targets
 from ..command_line.help_page import HelpPage
 from ..command_line.inputs import (
     READING_OPTIONS,
@@ -244,7 +244,8 @@ class Convert:
         from selfcorrect.datasets.files.open import open_motion, save_motion
 
         try:
-            motion_file = open_motion(file, self.reading, any_body=True)
+            with record_inputs() as opened:
+                motion_file = open_motion(file, self.reading, any_body=True)
             count = len(motion_file.motions)
             targets = [target]
             if file.suffix.lower() == ".parquet" and target != self.out:
@@ -257,6 +258,8 @@ class Convert:
                 others = [pair for other, pairs_of_file in pairs.items() if other != file for pair in pairs_of_file]
                 earlier = {path for _, path in others}
                 check_targets([*others, *pairs[file]], lambda path: self.overwrite or path in earlier, ANOTHER, [file])
+            for target_path in targets:
+                check_not_opened(target_path, opened.paths)
             for target_path, motion in zip(targets, motion_file.motions, strict=True):
                 save_motion(target_path, motion, kind.name, overwrite=self.overwrite)
         except Exception as error:  # a bad file must not stop the others

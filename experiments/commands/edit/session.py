@@ -25,8 +25,10 @@ from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.planning.contact_holding import MissedContact, find_missed, find_ride_m
 from selfcorrect.simulators.planning.edited_contacts import Contacts
 from selfcorrect.simulators.results.results import CorrectedMotion
+from selfcorrect.storage.files.limits import record_inputs
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing, write_atomically
 
+from ...jobs.targets import check_not_opened
 from ..correct.controls import apply_controls, finish_correction
 from ..correct.correct_file import open_input
 from ..correct.options import CorrectionOptions
@@ -76,6 +78,7 @@ class EditSession:
         self.contacts_out = contacts_out
         self._options = options
         self._overwrite = overwrite
+        self._opened: list[Path] = []
         self._bases: dict[CorrectionOptions, _Base] = {}
         self._shown: Motion | None = None
         self._errors: FrameErrors | None = None
@@ -139,6 +142,7 @@ class EditSession:
             raise InputError(f"{self.source}: not corrected: {corrected.reason}")
         for path in (self.out, self.contacts_out):
             refuse_to_replace(path, self._overwrite)
+            check_not_opened(path, self._opened)
         contacts = state.contacts or Contacts.from_motion(corrected.motion)
         with replacing(self.out, overwrite=self._overwrite) as temporary:
             base.file.write(temporary, corrected.motion)
@@ -159,7 +163,9 @@ class EditSession:
         plain = replace(state, contacts=None, untouched=(), amount=1.0)
         options = plain.to_options(self._options, self.before).resolve_engine()
         if options not in self._bases:
-            file = open_input(self.source, options)
+            with record_inputs() as opened:
+                file = open_input(self.source, options)
+            self._opened = opened.paths
             (correction,) = correct_through_views(file.motions, options.pipeline)
             self._bases[options] = _Base(file, correction)
         return self._bases[options]

@@ -14,6 +14,8 @@ from .results import HeldResults
 
 IDENTITIES = ("id", "track_id", "person_id", "pid")
 """Names of values that identify people; different texts count as different numbers."""
+MAX_NAME_LENGTH = 1000
+"""Maximum number of characters in the name of a value with the names of all that hold it."""
 _BYTES_PER_CHARACTER = 8
 """Maximum memory of a parsed file relative to its size. Numbers with one or two digits become objects."""
 
@@ -47,6 +49,8 @@ class JsonResults(HeldResults):
         The names of other values are added to `others`.
         """
         name = ".".join(map(str, keys))
+        if len(name) > MAX_NAME_LENGTH:
+            raise InputError(f"{self.path}: holds a name of {len(name)} characters, expected at most {MAX_NAME_LENGTH}")
         array = _to_array(value)
         if array is not None:
             self._arrays[name] = array

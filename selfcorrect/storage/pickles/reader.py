@@ -29,7 +29,7 @@ BYTES_PER_STEP = 256
 """Share of the memory limit that an opcode takes, in bytes: 512 MB allow 2,000,000 opcodes."""
 _MAX_DEPTH = 64
 _MAX_INDEX = 2**31
-_MAX_KEY_LENGTH = 1000
+MAX_KEY_LENGTH = 1000
 
 
 @contextmanager
@@ -237,7 +237,7 @@ class Reader(_UNPICKLER):
                 key = decode_scalar(key, self.budget).item()
             if not isinstance(key, str | float) and not (isinstance(key, int) and abs(key) < _MAX_INDEX):
                 raise Refused(f"a dictionary with a key of type {type(key).__name__}")
-            if isinstance(key, str) and len(key) > _MAX_KEY_LENGTH:
+            if isinstance(key, str) and len(key) > MAX_KEY_LENGTH:
                 raise Refused(f"a dictionary with a key of {len(key)} characters")
             target[key] = value
 
@@ -314,7 +314,19 @@ LeafFunction: TypeAlias = Callable[[str, Value], Value]
 """Function of a leaf's name and the leaf that returns its replacement."""
 
 
-def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _MAX_DEPTH, name: str = "") -> Value:
+_REPEATED = 16
+"""Weight of a step into a list or dictionary that was visited before. Programs share arrays, hardly ever other lists,
+and a file of shared lists costs more time than memory."""
+
+
+def map_leaves(
+    tree: Value,
+    act: LeafFunction,
+    budget: Budget,
+    deepest: int = _MAX_DEPTH,
+    name: str = "",
+    visited: set[int] | None = None,
+) -> Value:
     """Replace the leaves of a tree.
 
     A leaf's name consists of the keys on its path, joined by dots. A part that the file uses several times counts each
@@ -324,13 +336,18 @@ def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _M
         act: Function that replaces a leaf.
         budget: Memory limit. Each step counts.
         deepest: Remaining levels of nesting.
+        visited: Identities of the lists and dictionaries that were visited before.
     """
-    budget.take(BYTES_PER_STEP + len(name))
+    visited = set() if visited is None else visited
+    is_repeated = id(tree) in visited
+    if isinstance(tree, dict | list | tuple) and tree:
+        visited.add(id(tree))
+    budget.take((BYTES_PER_STEP + len(name)) * (_REPEATED if is_repeated else 1))
     if deepest < 0:
         raise Refused("too many nested values")
 
     def map_item(key: object, item: Value) -> Value:
-        return map_leaves(item, act, budget, deepest - 1, f"{name}.{key}" if name else str(key))
+        return map_leaves(item, act, budget, deepest - 1, f"{name}.{key}" if name else str(key), visited)
 
     if isinstance(tree, dict):
         return {key: map_item(key, item) for key, item in tree.items()}
@@ -338,5 +355,5 @@ def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _M
         return type(tree)(map_item(index, item) for index, item in enumerate(tree))
     leaf = decode_leaf(tree, budget)
     if isinstance(leaf, dict | list | tuple) or (isinstance(leaf, Call) and leaf is not tree):
-        return map_leaves(leaf, act, budget, deepest - 1, name)
+        return map_leaves(leaf, act, budget, deepest - 1, name, visited)
     return act(name, leaf)

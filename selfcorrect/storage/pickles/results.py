@@ -24,7 +24,7 @@ from ...core.errors import InputError, shorten_message
 from ..files.arrays import NUMERIC, read_npz, read_shapes, skip_to_objects, write_npz
 from ..files.limits import Budget, check_unpacked, open_file, read_bytes, unpack
 from ..files.writing import replacing
-from .reader import map_leaves, read_tree, refuse_damage
+from .reader import MAX_KEY_LENGTH, map_leaves, read_tree, refuse_damage
 from .values import Text, Value
 
 _COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {b"\x1f\x8b": gzip.compress, b"\x78": zlib.compress}
@@ -172,6 +172,8 @@ class _NpzResults(Results):
     def __init__(self, path: Path) -> None:
         self.path = path
         shapes = read_shapes(path)
+        if (longest := max(map(len, shapes), default=0)) > MAX_KEY_LENGTH:
+            raise InputError(f"{path}: holds a name of {longest} characters, expected at most {MAX_KEY_LENGTH}")
         self.shapes = {name: shape for name, shape in shapes.items() if shape is not None}
         self.others = frozenset(shapes) - self.shapes.keys()
         self._budget = Budget(path, stored=path.stat().st_size)
