@@ -103,16 +103,20 @@ class EditServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: EditServer
     server_version = "selfcorrect"
     sys_version = ""
     timeout = 60
     ACTIONS: ClassVar[tuple[str, ...]] = ("correct", "save")
 
+    @property
+    def _editing(self) -> EditServer:
+        assert isinstance(self.server, EditServer)
+        return self.server
+
     def do_GET(self) -> None:
         """Answer with the page."""
         if self._find_action() == "":
-            page = self.server.latest.finish(self.server.session.render).html
+            page = self._editing.latest.finish(self._editing.session.render).html
             self._answer(HTTPStatus.OK, "text/html; charset=utf-8", page.encode())
 
     def do_POST(self) -> None:
@@ -133,12 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _act(self, action: str, text: str) -> dict[str, Any]:
         """Do what the page asks for. Mistakes and failures become a sentence."""
-        session = self.server.session
+        session = self._editing.session
         try:
             state = read_as(EditState, parse_json(text, "the edits"), "the edits")
             if action == "correct":
-                return self.server.latest.run(lambda: session.correct(state))
-            paths = self.server.latest.finish(lambda: session.save(state))
+                return self._editing.latest.run(lambda: session.correct(state))
+            paths = self._editing.latest.finish(lambda: session.save(state))
         except _SupersededError:
             return {"superseded": True}
         except (SelfcorrectError, OSError) as error:
@@ -151,9 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Return what follows the token in the address, or refuse the request and return None."""
         _, token, action = [*self.path.split("/", 2), "", ""][:3]
         origin = self.headers.get("Origin")
-        is_here = self.headers.get("Host") in self.server.hosts
-        is_same_origin = origin is None or origin in [f"http://{host}" for host in self.server.hosts]
-        is_token = hmac.compare_digest(token.encode(), self.server.token.encode())
+        is_here = self.headers.get("Host") in self._editing.hosts
+        is_same_origin = origin is None or origin in [f"http://{host}" for host in self._editing.hosts]
+        is_token = hmac.compare_digest(token.encode(), self._editing.token.encode())
         if not (is_here and is_same_origin and is_token):
             self._refuse(HTTPStatus.FORBIDDEN)
             return None
