@@ -209,7 +209,8 @@ class FileResult:
     def remaining_faults(self) -> list[str]:
         """Faults that remain: what `check` finds in the written file, and large errors of an unchanged motion."""
         figures = [*self.content.faults_left]
-        for figure in FIGURES if self.verdict == "unchanged" else ():
+        is_explained = bool(self.content.left_on_purpose)  # such as by what carries the body
+        for figure in FIGURES if self.verdict == "unchanged" and not is_explained else ():
             if self.figures.after.get(figure.key, 0.0) > FAULTY_FROM.get(figure.key, inf):
                 value = figure.unit.convert(self.figures.after[figure.key])
                 figures.append(f"{figure.title} {value:.{figure.digits}f} {figure.unit.symbol}")

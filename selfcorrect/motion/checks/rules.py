@@ -22,7 +22,7 @@ RULES = (
         unit="m",
         message="the body reaches {value:.2f} m below the floor",
         measure=floor.depth_m,
-        least_s=0.2,
+        least_s=0.1,
         needs_feet=True,
     ),
     Rule(
