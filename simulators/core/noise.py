@@ -6,7 +6,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.curves import scale_smoothness, smooth_whittaker
 from selfcorrect.motion.geometry.vectors import median, norms
-from selfcorrect.motion.geometry.white_noise import noise_level, shrink_noise
+from selfcorrect.motion.geometry.white_noise import noise_level, shrink_noise, smooth_noise
 from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.joint_noise import JointNoise
@@ -48,10 +48,6 @@ class Denoise:
         return replace(cleaning, motions=calm, noisy=noisy)
 
 
-_STRIDES_S = (0.1, 0.2, 0.4)
-"""Strides of the second differences that show how much a shaking joint really moves, in s."""
-_MAX_SMOOTHNESS = 1e3
-"""Maximum weight of second differences at 30 fps, for a joint that hardly moves."""
 _MIN_MOVING_SHARE = 0.25
 """Minimum share of moving joints from which noise can be judged."""
 _ROUNDING_RAD = 1e-4
@@ -167,40 +163,26 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
 def smooth_shaking_joints(motion: Motion) -> Motion:
     """Smooth joints that shake, if that calms the motion.
 
-    Each curve u minimises Σ |u − x|² + r / q Σ |Δ²u|² for the joint's rotations x, its noise r, and the variance q of
-    the second differences that its motion needs: the Kalman smoother of a joint whose velocity changes by white noise.
-    If the motion does not get calmer, the same motion is returned.
+    If the joints together do not calm the motion, each is smoothed that does so alone. Captures have joints whose noise
+    makes up for that of others, and such joints must not keep the noise of an arm. If no joint calms the motion, the
+    same motion is returned.
     """
     noise_rad = JointNoise.from_motion(motion).rotations_rad
-    if not noise_rad.any():
-        return motion
-    rotations = make_continuous(motion.rotations)
-    smoothest = scale_smoothness(_MAX_SMOOTHNESS, motion.fps)
-    for joint in np.flatnonzero(noise_rad):
-        values = rotations[:, joint]
-        noise = float(noise_rad[joint] / 2) ** 2  # of all components of a quaternion
-        needed = max(_measure_needed_bends(values, noise, max(1, round(over_s * motion.fps))) for over_s in _STRIDES_S)
-        smooth = smooth_whittaker(values, min(noise / max(needed, 1e-12), smoothest))
-        rotations[:, joint] = smooth / norms(smooth)[:, None]
-    calm = replace(motion, rotations=rotations)
-    is_calm = is_calmer(MotionBatch.stack([motion]), MotionBatch.stack([calm]))[0]
-    return calm if is_calm else motion
-
-
-def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> float:
-    """Measure the variance of second differences that motion needs beside noise.
-
-    Over longer strides, a random walk of velocities bends by more, but noise does not.
-
-    Args:
-        values: (T, K).
-        noise: Variance of the noise.
-    """
-    bends = values[2 * stride :] - 2 * values[stride:-stride] + values[: -2 * stride]
-    if not len(bends):
-        return 0.0
-    moved = max(float(np.square(bends).sum(axis=-1).mean()) - 6 * noise, 0.0)
-    return 3 * moved / (2 * stride**3 + stride)
+    joints = np.flatnonzero(noise_rad).tolist()
+    for chosen in (joints, *([joint] for joint in joints)):
+        if not chosen:
+            continue
+        rotations = make_continuous(motion.rotations)
+        for joint in chosen:
+            noise = float(noise_rad[joint] / 2) ** 2  # of all components of a quaternion
+            smooth = smooth_noise(rotations[:, joint], noise, motion.fps)
+            rotations[:, joint] = smooth / norms(smooth)[:, None]
+        calm = replace(motion, rotations=rotations)
+        if is_calmer(MotionBatch.stack([motion]), MotionBatch.stack([calm]))[0]:
+            motion = calm
+            if chosen is joints:
+                break
+    return motion
 
 
 def is_calmer(before: MotionBatch, after: MotionBatch) -> np.ndarray:

@@ -16,6 +16,7 @@ import selfcorrect as sc
 from selfcorrect.datasets.collections.cmu import list_cmu_clips
 from selfcorrect.motion.body.surface import sole_corners_m
 from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.joint_noise import JointNoise
@@ -104,6 +105,21 @@ def test_noise_of_fast_captures_goes(cmu: Path, group: str) -> None:
     clean = clip.read()[0].frames(0, 300)
     noisy = shake_joints(clean, group, np.radians(1.5))
     assert mean_jerk(smooth_shaking_joints(noisy)) - mean_jerk(clean) < 0.35 * (mean_jerk(noisy) - mean_jerk(clean))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["05_04", "07_05", "35_15"])
+def test_noise_of_arms_goes_although_legs_compensate(cmu: Path, name: str) -> None:
+    """In these captures, joints of the legs are noisy and make up for each other."""
+    clip = next(clip for clip in list_cmu_clips(cmu, "train") if clip.name == name)
+    clean = clip.read()[0].frames(0, 150)
+    noisy = shake_joints(clean, "arms", np.radians(3))
+    arms = [clean.skeleton.joint(part) for part in JOINT_GROUPS["arms"]]
+    before_rad, after_rad = (
+        turn_angles(motion.rotations[:, arms], clean.rotations[:, arms]).mean()
+        for motion in (noisy, smooth_shaking_joints(noisy))
+    )
+    assert after_rad < 0.6 * before_rad
 
 
 @pytest.mark.parametrize("noise_deg", [0.4, 1.2, 2.0])
