@@ -6,6 +6,7 @@ FORMS = {
     "correct_real": ("real-corrected", "real data corrected too"),
     "remedy": ("{}", ""),
     "place": ("in-{}", "{}"),
+    "rejected": ("rejected-{}", "rejected samples: {}"),
     "from_scratch": ("from-scratch", "from scratch"),
     "steps": ("steps-{}", "{} steps"),
     "bias": ("{}", "{}"),

@@ -230,6 +230,13 @@ def test_defended_arms_say_so():
     assert describe_arm(ArmSettings("augment_once:1", remedy="matched")) == "λ = 1, static training set + matched"
 
 
+def test_rejections_make_other_arms():
+    kept = ArmSettings.from_text("replace,physics,rejected=keep")
+    assert (kept.key, describe_treatment(kept)) == ("replace+physics+rejected-keep", "physics, rejected samples: keep")
+    assert kept.plain == ArmSettings("replace")
+    assert "rejected" not in ArmSettings("replace", "physics").config()
+
+
 def test_samplings_have_baselines():
     usual = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
     guided = tuple(replace(arm, guidance=2.0) for arm in usual)
