@@ -16,7 +16,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.motion import SLAB, Motion
@@ -27,9 +27,13 @@ from selfcorrect.simulators.results.results import CorrectedMotion, Failure, Not
 from ..check.check_files import check_motion
 from .options import CorrectionOptions
 
-TOLERANCES_M = {".npy": 0.01}
-"""Largest distance between joints of a result and of its file, by suffix; `UNCHANGED_M` for all others. Heights in
-feature rows depend on the soles that the reader estimates."""
+_FITTED_SUFFIX = ".npy"
+"""Suffix of joint positions and feature rows, to which the reader fits a body."""
+FITTED_M = 0.01
+"""Largest distance between joints of a result and of such a file, in m; `UNCHANGED_M` for all others."""
+PLACED_M = 0.04
+"""Largest height by which such a file may raise or lower the whole result, in m, as feature rows put the lowest joint
+on the floor. It is the threshold of rule F4."""
 _SAME = 1e-5
 """Largest difference between equal motions, in m and in components of quaternions."""
 
@@ -61,7 +65,7 @@ def verify_written(
         motions = _read_again(path, file, written, options)
         for motion, expected in zip(motions, written, strict=True):
             if motion is not None and expected is not None:
-                _compare(motion, expected, TOLERANCES_M.get(path.suffix.lower(), UNCHANGED_M))
+                _compare(motion, expected, is_fitted=path.suffix.lower() == _FITTED_SUFFIX)
     except Exception as error:
         if is_machine_failure(error):
             raise
@@ -99,17 +103,21 @@ class _DiffersError(InputError):
     """The written file holds another motion than was written."""
 
 
-def _compare(motion: Motion, expected: Motion, tolerance_m: float) -> None:
+def _compare(motion: Motion, expected: Motion, *, is_fitted: bool) -> None:
     """Raise _DiffersError if a motion that was read again differs from the one that was written."""
+    tolerance_m = FITTED_M if is_fitted else UNCHANGED_M
     sizes = [(len(each), len(each.skeleton)) for each in (motion, expected)]
     if sizes[0] != sizes[1]:
         shapes = [f"{frames} frames of {joints} joints" for frames, joints in sizes]
         raise _DiffersError(f"reads as {shapes[0]}, expected {shapes[1]}")
     if abs(motion.fps / expected.fps - 1) > _SAME:
         raise _DiffersError(f"reads as {motion.fps:g} frames per second, expected {expected.fps:g}")
+    raised_m = np.zeros(3)
+    if is_fitted:
+        raised_m[1] = np.clip(median((motion.root_m - expected.root_m)[:, 1]), -PLACED_M, PLACED_M)
     for start in range(0, len(motion), SLAB):
         parts = [joint_positions(each.frames(start, start + SLAB)) for each in (motion, expected)]
-        off_m = norms(parts[0] - parts[1])
+        off_m = norms(parts[0] - parts[1] - raised_m)
         if not off_m.max() <= tolerance_m:  # true for NaN
             frame, joint = np.unravel_index(np.argmax(off_m), off_m.shape)
             raise _DiffersError(

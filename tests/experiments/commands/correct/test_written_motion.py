@@ -13,6 +13,7 @@ from turned_joints import shift
 import selfcorrect as sc
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.people.humanml3d import write_rows
 from selfcorrect.experiments.commands.correct import correct_file as module
 from selfcorrect.experiments.commands.correct import in_python
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
@@ -53,6 +54,13 @@ def test_wrong_file_is_not_put_in_place(
     assert "0.400 m off in frame" in report_of(tmp_path / "out")[f"walk{suffix}"]["reason"]
     says(*command, "--no-verify")
     assert (tmp_path / "out" / f"walk{suffix}").exists()
+
+
+def test_rows_that_place_the_body_are_accepted(tmp_path: Path, walk: Motion) -> None:
+    """HumanML3D's rows put the lowest joint on the floor, wherever it was."""
+    write_rows(tmp_path / "rows.npy", shift(walk, np.tile((0.0, 0.05, 0.0), (len(walk), 1))))
+    (result,) = sc.correct_files(tmp_path / "rows.npy", tmp_path / "out", kinematic=True)
+    assert result.verdict == "accepted", result.reason
 
 
 def test_existing_file_survives_wrong_writer(tmp_path: Path, walk: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
