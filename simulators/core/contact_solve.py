@@ -82,7 +82,7 @@ _PER_FRAME_S = 1 / 30
 """Duration of a frame whose height counts once, in s."""
 _FAR_RAD = 0.1
 """Rotation from which on a second step is taken, in rad."""
-_STEPS = 4
+_STEPS = 3
 """Maximum number of Gauss-Newton steps."""
 
 
@@ -327,6 +327,7 @@ def _step(
     heights_m = points.heights_m
     lower_m = np.repeat(np.minimum(heights_m[..., ::2], heights_m[..., 1::2]), 2, axis=-1)
     off_m = np.where(depths_m > 0, heights_m + _SUNK_M, np.maximum(lower_m - _HOVER_M, 0.0))
+    bearing = bearing * (lower_m < SOLE_NEAR_M)  # a lying foot stands on its heel, not on its toes
     firmness = 1 + (depths_m / _SUNK_M) ** 2
     lift_weights = np.where(depths_m > 0, firmness / _SUNK_DEVIATION_M**2, bearing / _HOVER_DEVIATION_M**2)
     lift_weights /= fps * _PER_FRAME_S

@@ -59,7 +59,7 @@ def test_lying_bodies_reach_floor(make):
     assert np.allclose((cleaned[1].root_m - motion.root_m)[[0, -1]][:, [0, 2]], 0.0, atol=0.01)
     poses_m = [joint_positions(motion) - motion.root_m[:, None] for motion in (motion, cleaned[1])]
     assert np.linalg.norm(poses_m[1] - poses_m[0], axis=-1).mean() < 0.01
-    assert physical_errors(MotionBatch.stack([cleaned[1]])).penetration_m[0] < 0.001
+    assert physical_errors(MotionBatch.stack([cleaned[1]])).penetration_m[0] < 0.003
     assert physical_errors(MotionBatch.stack([off_floor[0]])).penetration_m[0] > 0.03
 
 
