@@ -15,14 +15,15 @@ import selfcorrect as sc
 NAMES = """
     Accumulate AccumulateSubsample Arm Augment Candidate Clip Comparison ComparisonOptions Contacts Corrected
     CorrectedMotion Correction CorrectionOptions CorrectorError Dataset FolderReader FolderStore Format Freeze Fresh
-    Gaussian GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore MissingExtraError
-    Motion MotionFile NetworkModel PhysicsCorrector Reading RealOnly RemedyInputs Renew Replace RunFolderError
-    SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds TorchModel
-    TrainingDivergedError Trial WorkerError assert_loop_stable assert_plausible best_of calibrate_sampler chain
+    Gaussian GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore
+    MissingExtraError Motion MotionFile NetworkModel PhysicsCorrector Reading RealOnly RemedyInputs Renew Replace
+    RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds TorchModel
+    TrainingDivergedError Trial Union WorkerError assert_loop_stable assert_plausible best_of calibrate_sampler chain
     check claims compare compare_runs correct correct_file correct_files correct_motions draw_motions each_motion
     filter_of frechet_distance joint_positions lift lift_motions load_motion load_motions measure measure_stability
-    motion_from_joints motion_from_smpl neighbour_metrics open_motion parse_policy perceptron random_perturbation
-    read_summary run_loop save_motion show statistics streams toys train_first_generation verifier with_remedy
+    motion_corrector motion_from_joints motion_from_smpl motion_task neighbour_metrics open_motion parse_policy
+    perceptron random_perturbation read_summary run_loop save_motion show statistics streams toys
+    train_first_generation verifier with_remedy
 """
 """The public names. A change here needs a line in CHANGELOG.md: others' programs rely on them."""
 
