@@ -66,7 +66,7 @@ _STILL_M = 0.001
 """Distance from its place to which a sliding point is drawn, in m."""
 DRAG_LIMIT_M = 0.3
 """Distance from its place up to which a sliding point is held, in m. From twice as far on, the body glides."""
-_REST_M_S = 0.03
+_REST_M_S = 0.025
 """Deviation of the velocity of resting points, in m/s."""
 _OUTLIER_M_S = 0.4
 """Speed of a point above its rest at which the weight of its stance is halved, in m/s."""
