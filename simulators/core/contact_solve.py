@@ -45,7 +45,7 @@ from .stance import SOLE_NEAR_M, PosedMotions
 
 _ERRORS = {
     "along": (0.002, 1.0),
-    "up": (0.004, 2.0),
+    "up": (0.003, 2.0),
     "pelvis": (0.003, 1.0),
     "hip": (0.015, 1.5),
     "knee": (0.02, 1.5),
