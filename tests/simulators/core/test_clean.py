@@ -56,7 +56,7 @@ def test_lying_bodies_reach_floor(make):
     cleaned = [mend(motion) for motion in off_floor]
     assert mean_distance_m(cleaned[0], cleaned[1]) < 1e-9
     assert mean_distance_m(cleaned[1], cleaned[2]) < 1e-9
-    assert np.allclose((cleaned[1].root_m - motion.root_m)[[0, -1]][:, [0, 2]], 0.0, atol=0.01)
+    assert np.allclose((cleaned[1].root_m - motion.root_m)[[0, -1]][:, [0, 2]], 0.0, atol=0.015)
     poses_m = [joint_positions(motion) - motion.root_m[:, None] for motion in (motion, cleaned[1])]
     assert np.linalg.norm(poses_m[1] - poses_m[0], axis=-1).mean() < 0.01
     assert physical_errors(MotionBatch.stack([cleaned[1]])).penetration_m[0] < 0.003
