@@ -72,6 +72,8 @@ _OUTLIER_M_S = 0.4
 """Speed of a point above its rest at which the weight of its stance is halved, in m/s."""
 _SUNK_M = 0.004
 """Depth up to which feet may sink, in m."""
+_CLEAR_M = 0.008
+"""Height above which feet swing if labels say so, in m."""
 _HOVER_M = 0.02
 """Height up to which standing points may hover, in m."""
 _SUNK_DEVIATION_M = 0.003
@@ -110,6 +112,8 @@ def solve_contacts(posed: PosedMotions, ground_m: np.ndarray, standing: np.ndarr
         is_near = posed.stands_on(ground_m)
     else:
         is_near = posed.standing_m(posed.feet_m)[..., 1].min(-1) - ground_m < SOLE_NEAR_M
+    if motions.contacts is not None:  # feet that are said to swing keep clear
+        ground_m = ground_m + np.where(np.isneginf(motions.contacts), _CLEAR_M + _SUNK_M, 0.0)
     root_m = motions.root_m.copy()
     rotations = motions.rotations.copy()
     is_changed = False
@@ -257,15 +261,22 @@ def _solve(feet: _Feet, standing: np.ndarray, is_near: np.ndarray) -> np.ndarray
     standing = np.where(standing > LIKELY, standing, 0.0)
     rests_m = _find_rests(points.along_m[..., [0, 2]], standing)
     bearing = (standing * is_near[..., None])[..., [0, 0, *[1] * (points.heights_m.shape[2] - 2)]]
-    if np.array_equal(rests_m, points.along_m[..., [0, 2]]) and points.heights_m.min() >= -_SUNK_M:
+    if (
+        np.array_equal(rests_m, points.along_m[..., [0, 2]])
+        and points.heights_m.min() >= -_SUNK_M
+        and feet.posed.motions.ground is None
+    ):
         return None
     depths_m = np.zeros_like(points.heights_m)
+    is_known = feet.posed.motions.ground is not None
     for step in range(_STEPS):
         if step:
             points, along, up = feet.linearize(corrections)
         depths_m = np.maximum(depths_m, -points.heights_m - _SUNK_M)  # what has sunk keeps from sinking again
         before = corrections
-        corrections = _step(feet.fps, corrections, points, along, up, rests_m, standing, bearing, depths_m)
+        corrections = _step(
+            feet.fps, corrections, points, along, up, rests_m, standing, bearing, depths_m, is_known=is_known
+        )
         rises_m = np.einsum("tspu,tu->tsp", up, corrections - before)
         sinks = (points.heights_m + rises_m).min() < -2 * _SUNK_M
         if not sinks and np.abs(corrections[:, 3:]).max() < _FAR_RAD:
@@ -306,6 +317,8 @@ def _step(
     standing: np.ndarray,
     bearing: np.ndarray,
     depths_m: np.ndarray,
+    *,
+    is_known: bool,
 ) -> np.ndarray:
     """Return the corrections (T, U) after a Gauss-Newton step."""
     frames = len(corrections)
@@ -324,12 +337,13 @@ def _step(
     wanted_m = np.einsum("tru,tu->tr", along, corrections) - strays_m.reshape(frames, -1)
     pull = weights * np.diff(wanted_m, axis=0)
 
+    hover_m, hover_deviation_m = (_SUNK_M, _SUNK_DEVIATION_M) if is_known else (_HOVER_M, _HOVER_DEVIATION_M)
     heights_m = points.heights_m
     lower_m = np.repeat(np.minimum(heights_m[..., ::2], heights_m[..., 1::2]), 2, axis=-1)
-    off_m = np.where(depths_m > 0, heights_m + _SUNK_M, np.maximum(lower_m - _HOVER_M, 0.0))
+    off_m = np.where(depths_m > 0, heights_m + _SUNK_M, np.maximum(lower_m - hover_m, 0.0))
     bearing = bearing * (lower_m < SOLE_NEAR_M)  # a lying foot stands on its heel, not on its toes
     firmness = 1 + (depths_m / _SUNK_M) ** 2
-    lift_weights = np.where(depths_m > 0, firmness / _SUNK_DEVIATION_M**2, bearing / _HOVER_DEVIATION_M**2)
+    lift_weights = np.where(depths_m > 0, firmness / _SUNK_DEVIATION_M**2, bearing / hover_deviation_m**2)
     lift_weights /= fps * _PER_FRAME_S
     lift_weights = lift_weights.reshape(frames, -1)
     up = up.reshape(frames, -1, _UNKNOWNS)

@@ -55,7 +55,7 @@ def furthest_in_stance_m(motion: Motion) -> float:
 @given(speed_m_s=st.floats(0.02, 0.2), heading_rad=st.floats(0.0, 6.3), fps=st.sampled_from([24.0, 30.0, 60.0]))
 def test_sliding_feet_rest(speed_m_s: float, heading_rad: float, fps: float) -> None:
     sliding = slide(standing_body(fps), speed_m_s, heading_rad)
-    assert furthest_in_stance_m(solve(sliding)) < 0.005
+    assert furthest_in_stance_m(solve(sliding)) < 0.008
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
