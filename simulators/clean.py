@@ -48,7 +48,7 @@ FILE_STEPS: tuple[CleanupStep, ...] = (
 
 
 RESIDUAL_FREE_STEPS = tuple(
-    FindSupports(lowest_m=0.03) if isinstance(step, FindSupports) else step for step in FILE_STEPS
+    FindSupports(lowest_m=0.03, plants=True) if isinstance(step, FindSupports) else step for step in FILE_STEPS
 )
 """The same steps for bodies without residual force, which fall if a support is missed."""
 

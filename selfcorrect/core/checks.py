@@ -134,7 +134,8 @@ class Positive:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, (int, float)) and not value > 0 and field.name not in self.MAY_BE_ZERO:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if is_number and not value > 0 and field.name not in self.MAY_BE_ZERO:
                 raise SettingError(f"{field.name} must be positive, got {value}")
 
 

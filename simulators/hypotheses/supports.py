@@ -100,6 +100,9 @@ class FindSupports(Positive):
 
     lowest_m: float = 0.07
     """Minimum height of a support, in m."""
+    plants: bool = False
+    """Whether feet are planted on supports, as a simulated body without residual force needs it. Captured feet on
+    stairs and rungs are nearer to the capture without."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
@@ -119,7 +122,7 @@ class FindSupports(Positive):
                 under_feet=cleaning.supports[index] if boxes_are_known else None,
             )
             supports.append(motion_supports)
-        if boxes_are_known or not any(supports):
+        if boxes_are_known or not any(supports) or not self.plants:
             return replace(cleaning, supports=supports)
         planting = cleaning.find_step(PlantFeet) or PlantFeet()
         frames = motions.root_m.shape[1]
