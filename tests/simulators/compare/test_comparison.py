@@ -14,6 +14,7 @@ from turned_joints import bend_leg, turn_joint
 from selfcorrect.experiments.commands.correct.demonstration import walk as captured_walk
 from selfcorrect.experiments.commands.correct.describe import describe_correction
 from selfcorrect.experiments.commands.correct.file_result import FileResult
+from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.measures.physical import ERRORS, is_worse
 from selfcorrect.motion.motion import Motion
@@ -143,7 +144,7 @@ def test_lifted_walk_loses_contacts() -> None:
     correction = measure_correction(bouncing, CorrectedMotion(lifted))
     assert correction.figures["lost_contacts"] > 0.5
     assert 0.03 < correction.figures["lost_contacts_height_m"] < 0.09
-    result = describe_correction(FileResult("a", "a", "failed"), (), bouncing, correction)
+    result = describe_correction(FileResult("a", "a", "failed"), (), bouncing, correction, CorrectionOptions())
     assert any("contacts lost: feet float" in words for words in result.worse)
     assert result.figures.lost_contacts == correction.figures["lost_contacts"]
 

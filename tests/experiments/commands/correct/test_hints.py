@@ -16,6 +16,7 @@ from selfcorrect.experiments.commands.check import check_files
 from selfcorrect.experiments.commands.correct import batch_report, describe
 from selfcorrect.experiments.commands.correct.describe import describe_correction
 from selfcorrect.experiments.commands.correct.file_result import FileResult
+from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.motion.checks import walking
 from selfcorrect.simulators.compare import evaluate
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -36,11 +37,13 @@ def walker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 STEPS = [
     (walking, "find_longest_walk", "rule P1 was left out"),
-    (describe, "_check_input", "oddities are not reported"),
-    (describe, "_check_result", "feet that still slide are not reported"),
+    (describe, "check_motion", "what is wrong in the input is not reported"),
+    (describe, "explain_findings", "what is left is not reported"),
     (describe, "_list_residuals", "residual wrenches are not reported"),
+    (describe, "_find_residual_spans", "times of residual force are not reported"),
     (describe, "_list_contacts", "contacts are not reported"),
     (describe, "measure_travel", "distances of joints are not reported"),
+    (describe, "find_body_moves", "moves of the whole body are not reported"),
     (evaluate, "make_timeline", "no timeline"),
     (comparison, "measure_features", "errors are not reported"),
 ]
@@ -107,7 +110,7 @@ def test_random_motions_are_corrected_or_rejected(
     motion = made_motion(kind, pace, fps, min(frames, 120) if simulated else frames)
     correction = (PhysicsCorrector() if simulated else KinematicCorrector())([motion])[0]
     assert np.isfinite(correction.motion.root_m).all()
-    lines = describe_correction(FileResult("in.bvh", "in.bvh", "failed"), (), motion, correction)
+    lines = describe_correction(FileResult("in.bvh", "in.bvh", "failed"), (), motion, correction, CorrectionOptions())
     assert lines.verdict in (("accepted", "unchanged") if correction.accepted else ("rejected",))
     assert not any(
         "not reported" in note or "left out" in note or "no timeline" in note for note in lines.content.notes
