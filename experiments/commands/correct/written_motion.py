@@ -15,11 +15,13 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.rigs.bvh import make_bvh_names
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.motion import SLAB, Motion
+from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.runtime.bugs import describe_error, is_machine_failure, try_optional
 from selfcorrect.simulators.results.comparison import include_slip, measure_correction
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, Note
@@ -62,7 +64,10 @@ def verify_written(
             written, all corrections are rejected, and the caller must not put the file in place.
     """
     try:
-        motions = _read_again(path, file, written, options)
+        motions = [
+            None if motion is None else _align(motion, given.skeleton)
+            for motion, given in zip(_read_again(path, file, written, options), file.motions, strict=True)
+        ]
         for motion, expected in zip(motions, written, strict=True):
             if motion is not None and expected is not None:
                 _compare(motion, expected, is_fitted=path.suffix.lower() == _FITTED_SUFFIX)
@@ -91,6 +96,28 @@ def _read_again(
     if len(again.motions) != len(written):
         raise InputError(f"holds {len(again.motions)} motions, expected {len(written)}")
     return again.motions
+
+
+def _align(motion: Motion, wanted: Skeleton) -> Motion:
+    """Return a motion that was read again with the joints of the file that was corrected, in their order.
+
+    BVH lists joints limb by limb, may rename them, and gives a joint without children an end, which is read as one more
+    joint. A motion with other joints is returned as it is.
+    """
+    read = motion.skeleton
+    if read.names == wanted.names:
+        return motion
+    joints = {name: joint for joint, name in enumerate(read.names)}
+    names = wanted.names if joints.keys() >= set(wanted.names) else make_bvh_names(wanted.names)
+    if not joints.keys() >= set(names):
+        return motion
+    order = [joints[name] for name in names]
+    parents = tuple(order[parent] if parent >= 0 else -1 for parent in wanted.parents)
+    added = set(range(len(read))).difference(order)
+    if parents != tuple(read.parents[joint] for joint in order) or any(read.children[joint] for joint in added):
+        return motion
+    skeleton = replace(wanted, offsets_m=read.offsets_m[order])
+    return replace(motion, skeleton=skeleton, rotations=motion.rotations[:, order])
 
 
 def _explain(path: Path, error: Exception) -> str:
