@@ -90,9 +90,11 @@ def test_converted_to_file_per_motion(path: Path, tmp_path: Path) -> None:
 
 def test_corrected_as_one_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = path.parent / "out"
-    assert main(["correct", str(path), "--kinematic", "-o", str(out)]) == 0
+    assert main(["correct", str(path), "--kinematic", "-o", str(out)]) == 1
     assert "Corrected 1 of 1 motion" in capsys.readouterr().out
     (entry,) = json.loads((out / "report.json").read_text())["motions"]
+    faults = {finding["name"] for finding in entry["findings_left"] if not finding["reason"]}
+    assert faults == {"t-pose"}, "the bodies stand in a T-pose, which no correction changes"
     assert [(motion["text"], motion["verdict"]) for motion in entry["motions"]] == [
         (prompt, "accepted") for prompt in PROMPTS
     ]

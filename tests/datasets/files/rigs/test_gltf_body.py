@@ -260,7 +260,9 @@ def test_sparse_keys_are_interpolated(tmp_path: Path, step_s: float) -> None:
     assert (file.motion.fps, len(file.motion)) == (30, 8 * step_s * 30 + 1)
     assert file.notes == (f"key frames {step_s:g} s apart; sampled at 30 frames per second",)
     assert hand_range_m(file.motion) == pytest.approx(hand_range_m(posed), abs=0.02)
-    assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
+    assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 1
+    (entry,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
+    assert {finding["code"] for finding in entry["findings_left"]} == {"S5"}, "equal keys hold the pose, and stay"
     corrected = open_motion(tmp_path / "out" / "a.glb").motion
     assert hand_range_m(corrected) == pytest.approx(hand_range_m(posed), abs=0.02)
     assert len(corrected) == len(file.motion)
