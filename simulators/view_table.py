@@ -16,14 +16,13 @@ from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.views import JointOrder, LevelFeet
 
 from .choose import choose_on_floor, keep_failures
-from .clean import CleanupSettings
 from .core.drift import StabilizeFloor
 from .core.levelling import FitSoles, LevelFloor
 from .core.pieces import is_one_piece, split_into_pieces
+from .core.settings import CleanupChoices, ViewSettings
 from .hypotheses.segments import skip_t_poses, split_into_takes
 from .hypotheses.splices import JoinSplices
 from .hypotheses.table import Believed, ViewPart, list_added_views
-from .pipeline import Pipeline
 from .results.results import CorrectedMotion
 from .results.view import CorrectionView, Part
 from .results.way_back import map_skeleton
@@ -31,28 +30,28 @@ from .stages.staging import place_on_slope
 from .world import MotionOnFloor, see_from_ride
 
 
-def _see_on_level_scene(part: Part, pipeline: Pipeline) -> CorrectionView:
+def _see_on_level_scene(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide the slope of the scene.
 
     The correction is put onto the slope in the end.
     """
-    if not pipeline.scene.is_plain and part.motion.ground:
+    if not settings.scene.is_plain and part.motion.ground:
         raise SettingError("a scene has its own floor; leave out the ground")
-    return CorrectionView.from_part(part, partial(place_on_slope, pipeline.scene))
+    return CorrectionView.from_part(part, partial(place_on_slope, settings.scene))
 
 
-def _see_on_floor(part: Part, pipeline: Pipeline) -> CorrectionView:
+def _see_on_floor(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide that the floor is tilted, and where a known ground is.
 
     On the way back, the floor is decided, and the best correction is chosen.
     """
     view = MotionOnFloor(part.motion, part.world)
-    moves_feet = not pipeline.postprocess or _should_change_path(pipeline.cleanup)
+    moves_feet = not settings.postprocess or _should_change_path(settings.cleanup)
     choose = partial(choose_on_floor, view, moves_feet=moves_feet)
     return CorrectionView.from_part(view.part, view.restore, choose)
 
 
-def _should_change_path(settings: CleanupSettings) -> bool:
+def _should_change_path(settings: CleanupChoices) -> bool:
     """Return whether feet are moved on request.
 
     Takes are to be joined, or the root's drift is to be removed.
@@ -64,25 +63,25 @@ def _should_change_path(settings: CleanupSettings) -> bool:
     )
 
 
-def _keep_failed_stretches(part: Part, pipeline: Pipeline) -> CorrectionView:
+def _keep_failed_stretches(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide nothing, but keep a failed stretch if that saves most of a motion."""
     return CorrectionView.from_part(part, improve=partial(keep_failures, part))
 
 
-def _keep_failed_pieces(part: Part, pipeline: Pipeline) -> CorrectionView:
+def _keep_failed_pieces(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide nothing, but keep failed stretches of a motion in pieces.
 
     A stretch is kept if most of a piece cannot be corrected.
     """
-    return CorrectionView.from_part(part) if is_one_piece(part.motion) else _keep_failed_stretches(part, pipeline)
+    return CorrectionView.from_part(part) if is_one_piece(part.motion) else _keep_failed_stretches(part, settings)
 
 
-def _see_with_level_feet(part: Part, pipeline: Pipeline) -> CorrectionView:
+def _see_with_level_feet(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide how a rig's foot frames are tilted, if soles are fitted.
 
     Soles are as deep as feet show them, and do not depend on the height of an unknown floor.
     """
-    cleanup = pipeline.cleanup
+    cleanup = settings.cleanup
     motion = part.motion
     if cleanup.find_step(FitSoles) is None:
         return CorrectionView.from_part(part)
@@ -99,7 +98,7 @@ def _see_with_level_feet(part: Part, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.from_part(replace(part, motion=seen), restore)
 
 
-def _see_in_anatomical_order(part: Part, pipeline: Pipeline) -> CorrectionView:
+def _see_in_anatomical_order(part: Part, settings: ViewSettings) -> CorrectionView:
     """Hide the order of joints in the file."""
     motion = part.motion
     order = JointOrder.canonical(motion.skeleton)

@@ -25,9 +25,8 @@ from selfcorrect.motion.perception.sinking import find_steady_rise
 from selfcorrect.motion.perception.stances import RISES_FAR_M, SAME_LEVEL_M
 from selfcorrect.motion.views import TurnedWorld
 
-from .clean import CleanupSettings
 from .core.levelling import FitSoles, LevelFloor
-from .core.settings import ViewSettings
+from .core.settings import CleanupChoices, ViewSettings
 from .hypotheses.splices import JoinSplices, find_takes
 from .results.motion_world import FloorDecision, MotionWorld, Ride, TPoses
 from .results.results import NOTED_M, SHORTEST_FRAMES, CorrectedMotion, Note, NoteKind
@@ -68,7 +67,7 @@ def find_t_poses(motion: Motion) -> TPoses:
     return TPoses(opening, closing, fades_in, fades_out)
 
 
-def perceive_world(motion: Motion, cleanup: CleanupSettings) -> Part:
+def perceive_world(motion: Motion, cleanup: CleanupChoices) -> Part:
     """Perceive the world of a motion, and return the motion as seen from ground that moves.
 
     The floor is that of the known ground, or else the plane under the feet. If the ground is unknown and floors are not
@@ -94,7 +93,7 @@ def perceive_world(motion: Motion, cleanup: CleanupSettings) -> Part:
     return Part(given, replace(world, takes=tuple(first + frame for frame in takes)))
 
 
-def _estimate_floor(motion: Motion, cleanup: CleanupSettings) -> MotionWorld:
+def _estimate_floor(motion: Motion, cleanup: CleanupChoices) -> MotionWorld:
     """Estimate the plane under the feet, and whether its height stays."""
     plane = observe_ground(motion).plane if cleanup.considers("tilted-floor") else LEVEL
     world = MotionWorld(estimated_plane=plane, levels=cleanup.level)

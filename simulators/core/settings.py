@@ -1,5 +1,6 @@
 """Settings that views read."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from selfcorrect.motion.perception.frame_times import FrameTimes
@@ -40,3 +41,6 @@ class ViewSettings(Protocol):
 
     @property
     def scene(self) -> Scene: ...
+
+    @property
+    def postprocess(self) -> Sequence[object]: ...

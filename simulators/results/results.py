@@ -334,9 +334,9 @@ class CorrectedMotion:
         """Return the given and the corrected motion above a level floor."""
         if self.floor.slope != LEVEL:
             return motion, TurnedWorld(self.floor.slope.to_level).view(self.motion)
-        if not self.world.plane.is_tilted:
-            return motion, self.motion
         turned = self.world.floor_frame.turned
+        if turned is None or not self.world.plane.is_tilted:
+            return motion, self.motion
         is_level = self.world.is_levelled and self.accepted  # a rejected motion is not levelled yet
         return turned.view(motion), self.motion if is_level else turned.view(self.motion)
 

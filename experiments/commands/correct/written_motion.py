@@ -78,8 +78,9 @@ def verify_written(
         return [_reject(motion, outcome, words) for motion, outcome in zip(file.motions, outcomes, strict=True)]
     verified = list[CorrectionOutcome]()
     for given, outcome, motion in zip(file.motions, outcomes, motions, strict=True):
-        is_measured = isinstance(outcome, CorrectedMotion) and outcome.accepted and motion is not None
-        verified.append(_judge(given, outcome, motion, options) if is_measured else outcome)
+        if isinstance(outcome, CorrectedMotion) and outcome.accepted and motion is not None:
+            outcome = _judge(given, outcome, motion, options)
+        verified.append(outcome)
     return verified
 
 
