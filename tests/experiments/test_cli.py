@@ -150,7 +150,8 @@ def test_help_shows_every_option(command: list[str], capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         main([*command, "--help"])
     printed = capsys.readouterr().out
-    unnamed = {"--inputs", "--files", "--folder", "--parts", "--runs", "--arms" if command == ["compare"] else ""}
+    unnamed = {"--inputs", "--file", "--files", "--folder", "--parts", "--runs"}
+    unnamed |= {"--arms"} if command == ["compare"] else set()
     for name in list_option_names(cli.load_command(command[0])):
         other = name.replace("--no-", "--") if name.startswith("--no-") else name.replace("--", "--no-", 1)
         assert re.search(rf"({name}|{other})\b", printed) or name in unnamed, name

@@ -56,9 +56,11 @@ def test_penetration_and_floating_are_equal_everywhere(tmp_path: Path, says: Say
     (record,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
     text = says("check", tmp_path / "out" / "walk.bvh", "--against", path, "--format", "json", code=1)
     (difference,) = json.loads(text)
+    # Heights are compared on the ground that standing feet show. `check` finds it without what `correct` knows of the
+    # input, so figures agree to half a shown millimetre.
     for index, errors in enumerate((record["before"], record["after"])):
-        assert difference["penetration_mm"][index] == pytest.approx(1000 * errors["penetration_m"], abs=0.1)
-        assert difference["floating_mm"][index] == pytest.approx(1000 * errors["floating_m"], abs=0.1)
+        assert difference["penetration_mm"][index] == pytest.approx(1000 * errors["penetration_m"], abs=0.5)
+        assert difference["floating_mm"][index] == pytest.approx(1000 * errors["floating_m"], abs=0.5)
         assert difference["slip_mm"][index] == pytest.approx(1000 * errors["slip_m"], abs=0.1)
     (shown,) = (measure_motion(open_motion(path).motion)[error.heading] for error in SHOWN_ERRORS[:1])
     assert shown == pytest.approx(difference["penetration_mm"][0], rel=1e-6)

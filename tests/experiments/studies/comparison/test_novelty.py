@@ -95,7 +95,7 @@ def test_novelty_is_not_judged() -> None:
     arms = {"real": sc.Arm(sc.RealOnly(), 1), "loop": sc.Arm(sc.Replace(), 1)}
     comparison = sc.compare(task, arms, seeds=2, workers=1)
     assert comparison.tables["arms"].columns == ["spread", "novelty", "training loss"]
-    assert [row.cells[2].value for row in comparison.tables["arms"].rows] == ["–", "0.250", "0.250"]
+    assert [row.cells[2].value for row in comparison.tables["arms"].rows] == ["–", "0.250", "0.250", "0.250"]
     assert list(comparison.tables["differences"].columns) == ["spread"]
 
 
@@ -104,7 +104,7 @@ def test_entropy_is_reported() -> None:
     arms = {"real": sc.Arm(sc.RealOnly(), 2), "narrow": sc.Arm(sc.Replace(), 2, correction=sc.Correction(halve))}
     comparison = sc.compare(task, arms, seeds=2, workers=1)
     assert comparison.tables["arms"].columns == ["spread", "novelty", "training entropy"]
-    entropies = {row.title: float(row.cells[2].value.replace("−", "-")) for row in comparison.tables["arms"].rows[1:]}
+    entropies = {row.title: float(row.cells[2].value.replace("−", "-")) for row in comparison.tables["arms"].rows[2:]}
     assert entropies["real"] == 0.0
     assert entropies["narrow"] < -0.5  # samples are halved twice: −2 log 2, but for noise
     assert list(comparison.tables["differences"].columns) == ["spread"]
