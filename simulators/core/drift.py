@@ -209,7 +209,12 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
     if remove:
         return FloorMotion(drift_m_s, zero_m_s)
     if is_in_place(drift_m_s, root_m, fps, IN_PLACE_SHARE):
-        return FloorMotion(zero_m_s, drift_m_s, in_place=_steps_repeatedly(motion))
+        if not _steps_repeatedly(motion):
+            return FloorMotion(zero_m_s, drift_m_s)
+        belt_m_s = observe(motion).glide_m_s  # on which feet are seen to stand
+        if belt_m_s.any():
+            drift_m_s = np.tile(belt_m_s, (len(drift_m_s), 1))
+        return FloorMotion(zero_m_s, drift_m_s, in_place=True)
     is_slower_than_floor = is_in_place(drift_m_s, root_m, fps, 1.0)
     within_m = _MAX_SWING_IN_PLACE_M if is_slower_than_floor else _MAX_SWING_M
     swing_m_s = _extract_swing(drift_m_s, fps, within_m)
