@@ -19,16 +19,22 @@ from selfcorrect.runtime.bugs import try_optional
 
 from ..body.contact_points import above_ground_m
 from ..body.humanoid import Humanoid
-from ..results.results import CorrectedMotion, Failure, FailureKind, LargeMove, Note, NoteKind, Repair, Stage
+from ..results.results import (
+    LARGE_MOVE_M,
+    CorrectedMotion,
+    Failure,
+    FailureKind,
+    LargeMove,
+    Note,
+    NoteKind,
+    Repair,
+    Stage,
+)
 from ..results.timeline import Timeline
 from ..results.way_back import map_space
 from ..settings.plan import SupportMode
 from ..settings.tracker import AcceptanceSettings, TrackerSettings
 from ..stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
-
-LARGE_MOVE_M = 0.2
-"""Largest joint move that capture errors explain, in m. Larger moves may undo what was intended, and are reported."""
-
 
 UNEXPLAINED_BODYWEIGHTS = 0.4
 """Mean unexplained force above which a motion has an error, in body weights. One in 155 of CMU's training clips has

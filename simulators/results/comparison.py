@@ -8,6 +8,7 @@ fast as it moves, floats as high as it hangs, and has lost its contact.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -33,7 +34,7 @@ from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import try_optional
 
 from .motion_world import FloorDecision, MotionWorld
-from .results import NOTED_M, PIECE_FRAMES, CorrectedMotion, Note
+from .results import LARGE_MOVE_M, NOTED_M, PIECE_FRAMES, CorrectedMotion, LargeMove, Note
 from .timeline import Contact, Timeline, list_standing_feet
 
 _MIN_RISE_M = 0.02
@@ -274,10 +275,22 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Measured
         before=before,
         after=after,
         figures={**correction.figures, **moves.figures, **contacts, "clear_gain": clear_gain},
+        large_moves=tuple(_limit_moves(correction.large_moves, moves.figures["furthest_m"])),
         timeline=correction.timeline and comparison.unload_hanging_feet(correction.timeline),
         standing_feet=comparison.find_standing_feet(),
     )
     return MeasuredCorrection(measured, comparison)
+
+
+def _limit_moves(large_moves: Sequence[LargeMove], furthest_m: float) -> Iterator[LargeMove]:
+    """Limit large moves to the distance by which the motion has moved.
+
+    A loop is corrected in a longer row of its repetitions, of which the last move further than the loop.
+    """
+    for move in large_moves:
+        distance_m = min(move.distance_m, furthest_m)
+        if distance_m > LARGE_MOVE_M:
+            yield replace(move, distance_m=distance_m)
 
 
 def find_clear_gains(before: Measures, after: Measures, fps: float) -> dict[str, float]:

@@ -240,6 +240,9 @@ class LargeMove:
         return Note(NoteKind.MOVED_FAR, self.distance_m, repair=self.repair)
 
 
+LARGE_MOVE_M = 0.2
+"""Largest joint move that capture errors explain, in m. Larger moves may undo what was intended, and are reported."""
+
 SHORTEST_FRAMES = 4
 """Minimum number of frames of a motion that can be corrected."""
 

@@ -30,7 +30,7 @@ from selfcorrect.simulators.core.drift_estimate import _remove_mean_along_travel
 from selfcorrect.simulators.core.drift_evidence import SharedVelocity, StanceEvidence
 from selfcorrect.simulators.core.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.results.results import NoteKind
+from selfcorrect.simulators.results.results import LARGE_MOVE_M, NoteKind
 
 
 def drift_m_s(motion: Motion) -> np.ndarray:
@@ -301,8 +301,10 @@ def test_standing_glide_is_removed(speed_m_s: float, is_loop: bool) -> None:
     assert feet_m_s.mean() < 0.005
     hips_m = correction.motion.root_m - stand.root_m
     assert np.ptp(hips_m[:, [0, 2]], axis=0).max() < 0.01  # over the feet all the time
-    moved_far = [str(note) for note in correction.notes if note.kind is NoteKind.MOVED_FAR]
-    assert ["--keep path" in note for note in moved_far] == [True] * (speed_m_s > 0.03 or is_loop)
+    moved_far = [note for note in correction.notes if note.kind is NoteKind.MOVED_FAR]
+    furthest_m = speed_m_s * stand.seconds
+    assert ["--keep path" in str(note) for note in moved_far] == [True] * (furthest_m > LARGE_MOVE_M)
+    assert [note.value for note in moved_far] == [pytest.approx(furthest_m, rel=0.1)] * len(moved_far)
 
 
 @pytest.mark.parametrize(("speed_m_s", "is_removed"), [(0.0, False), (0.12, True), (0.2, True)])
