@@ -35,6 +35,7 @@ from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import UP, norms, sum_points
 from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.perception.stance_model import LIKELY
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -107,8 +108,11 @@ def solve_contacts(posed: PosedMotions, ground_m: np.ndarray, standing: np.ndarr
         The motions. Those without errors are returned bit by bit.
     """
     motions = posed.motions
+    never_stands = np.zeros(len(motions), dtype=bool)
     if standing is None:
         standing = posed.standing
+        if motions.ground is None:  # feet that only pass bound the floor, but do not show it
+            never_stands = (standing <= LIKELY).all((1, 2, 3))
         is_near = posed.stands_on(ground_m)
     else:
         is_near = posed.standing_m(posed.feet_m)[..., 1].min(-1) - ground_m < SOLE_NEAR_M
@@ -118,7 +122,8 @@ def solve_contacts(posed: PosedMotions, ground_m: np.ndarray, standing: np.ndarr
     rotations = motions.rotations.copy()
     is_changed = False
     for index, frames in enumerate(motions.lengths.tolist()):
-        if frames < _SHORTEST:
+        is_in_flight = never_stands[index] and observe_ground(motions[index]).lying_m is None
+        if frames < _SHORTEST or is_in_flight:
             continue
         feet = _Feet(posed, index, ground_m[index, :frames])
         corrections = _solve(feet, standing[index, :frames], is_near[index, :frames])
