@@ -71,6 +71,8 @@ class MotionFile:
     rests: tuple[Mapping[str, np.ndarray], ...] = ()
     """For each motion, the rest positions (3,) of the joints by name, in any world and unit; () if they are the
     skeleton's."""
+    has_stretching_legs: bool = False
+    """Whether legs of the file change their lengths, so that its motions, whose bones are rigid, only come near it."""
 
     @property
     def assumed(self) -> tuple[FileNote, ...]:

@@ -186,14 +186,14 @@ OTHERS = {
         ("correct a.bvh --out b.bvh --kinematic", "--overwrite"),
         ("correct a.bvh --out out --kinematic", "--contacts-out out/contacts.txt"),
         ("correct a.bvh --out out --kinematic", "--delta out/delta.bvh"),
-        ("correct a.bvh --out out --engine mujoco --simulate always", "--strength physical"),
-        ("correct a.bvh --out out --engine mujoco", "--simulate always"),
-        ("correct a.bvh --out out --engine mujoco", "--kinematic"),
+        ("correct noisy.bvh --out out --engine mujoco --simulate always", "--strength physical"),
+        ("correct noisy.bvh --out out --engine mujoco", "--simulate always"),
+        ("correct noisy.bvh --out out --engine mujoco", "--kinematic"),
         ("correct a.bvh --out out --kinematic", "--fallback balanced"),
         ("correct a.bvh --out out --kinematic", "--support off"),
-        ("correct a.bvh --out out --engine pybullet --simulate always", "--engine mujoco"),
-        ("correct a.bvh --out out --engine mujoco --simulate always", "--mass-kg 200"),
-        ("correct a.bvh --out out --engine mujoco --simulate always", "--raw"),
+        ("correct noisy.bvh --out out --engine pybullet --simulate always", "--engine mujoco"),
+        ("correct noisy.bvh --out out --engine mujoco --simulate always", "--mass-kg 200"),
+        ("correct noisy.bvh --out out --engine mujoco --simulate always", "--raw"),
         ("correct a.bvh --out out --kinematic", "--keep-level"),
         ("correct tilted.bvh --out out --kinematic", "--level"),
         ("correct drifting.bvh --out out --kinematic", "--remove-drift"),
@@ -210,7 +210,7 @@ OTHERS = {
         ("correct a.bvh --out out --kinematic", "--json"),
         *(("correct a.bvh --out out --kinematic", f"--{name}-per-job 0.5") for name in ("cpus", "gpus", "memory")),
         *(
-            (f"correct a.bvh --out out --engine mujoco {SCENE}", words)
+            (f"correct noisy.bvh --out out --engine mujoco {SCENE}", words)
             for words in (
                 "--scene.push-n 0 0 90", "--scene.push-from-s 0.4", "--scene.push-lasts-s 0.4", "--scene.slope-deg 9",
                 "--scene.uphill-deg 90", "--scene.friction 0.1", "--scene.load-kg 20", "--scene.mass 2",

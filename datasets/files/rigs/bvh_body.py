@@ -105,6 +105,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
         refusals=refusals,
         up=upright.up,
         rests=(clip.rest_positions,),
+        has_stretching_legs=bool(find_stretching_legs(clip)),
     )
 
 

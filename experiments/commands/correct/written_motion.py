@@ -32,7 +32,8 @@ from .options import CorrectionOptions
 _FITTED_SUFFIX = ".npy"
 """Suffix of joint positions and feature rows, to which the reader fits a body."""
 FITTED_M = 0.01
-"""Largest distance between joints of a result and of such a file, in m; `UNCHANGED_M` for all others."""
+"""Largest distance between joints of a result and of such a file, or of one whose legs stretch, as the reader fits
+rigid legs to it, in m; `UNCHANGED_M` for all others."""
 PLACED_M = 0.04
 """Largest height by which such a file may raise or lower the whole result, in m, as feature rows put the lowest joint
 on the floor. It is the threshold of rule F4."""
@@ -70,7 +71,8 @@ def verify_written(
         ]
         for motion, expected in zip(motions, written, strict=True):
             if motion is not None and expected is not None:
-                _compare(motion, expected, is_fitted=path.suffix.lower() == _FITTED_SUFFIX)
+                is_fitted = path.suffix.lower() == _FITTED_SUFFIX
+                _compare(motion, expected, is_fitted=is_fitted, stretches=file.has_stretching_legs)
     except Exception as error:
         if is_machine_failure(error):
             raise
@@ -131,9 +133,9 @@ class _DiffersError(InputError):
     """The written file holds another motion than was written."""
 
 
-def _compare(motion: Motion, expected: Motion, *, is_fitted: bool) -> None:
+def _compare(motion: Motion, expected: Motion, *, is_fitted: bool, stretches: bool) -> None:
     """Raise _DiffersError if a motion that was read again differs from the one that was written."""
-    tolerance_m = FITTED_M if is_fitted else UNCHANGED_M
+    tolerance_m = FITTED_M if is_fitted or stretches else UNCHANGED_M
     sizes = [(len(each), len(each.skeleton)) for each in (motion, expected)]
     if sizes[0] != sizes[1]:
         shapes = [f"{frames} frames of {joints} joints" for frames, joints in sizes]
