@@ -342,9 +342,11 @@ def _step(
     wanted_m = np.einsum("tru,tu->tr", along, corrections) - strays_m.reshape(frames, -1)
     pull = weights * np.diff(wanted_m, axis=0)
 
-    hover_m, hover_deviation_m = (_CLEAR_M, _SUNK_DEVIATION_M) if is_known else (_HOVER_M, _HOVER_DEVIATION_M)
+    hover_m, hover_deviation_m = (_SUNK_M, _SUNK_DEVIATION_M) if is_known else (_HOVER_M, _HOVER_DEVIATION_M)
     heights_m = points.heights_m
     lower_m = np.repeat(np.minimum(heights_m[..., ::2], heights_m[..., 1::2]), 2, axis=-1)
+    if is_known:  # a foot whose heel rises over its toes does not hover
+        lower_m = np.broadcast_to(heights_m.min(-1, keepdims=True), heights_m.shape)
     off_m = np.where(depths_m > 0, heights_m + _SUNK_M, np.maximum(lower_m - hover_m, 0.0))
     bearing = bearing * (lower_m < SOLE_NEAR_M)  # a lying foot stands on its heel, not on its toes
     firmness = 1 + (depths_m / _SUNK_M) ** 2

@@ -114,7 +114,8 @@ def test_feet_on_treads_stay(stairs: tuple[Motion, list[Support]]) -> None:
     moved_m = np.linalg.norm(sc.joint_positions(correction.motion, feet) - sc.joint_positions(motion, feet), axis=-1)
     for support in truth:
         middle = slice(support.first + 2, support.last - 1)
-        assert moved_m[middle, int(support.part.startswith("right"))].max() < 0.02
+        most_m = 0.004 if support is not truth[-1] else 0.015  # at the end, the other foot is deep in the stairs
+        assert moved_m[middle, int(support.part.startswith("right"))].max() < most_m
     assert {round(support.top_m[1], 2) for support in correction.supports} == {0.18, 0.36, 0.54, 0.72}
 
 
