@@ -16,6 +16,7 @@ from turned_joints import turn_joint
 from selfcorrect import correct_files, save_motion
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.geometry.rotations import quaternions
+from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.ground_plane import estimate_ground_plane
@@ -170,12 +171,17 @@ def test_tilted_motion_is_corrected_on_plane(tilt_deg: float) -> None:
 @settings(max_examples=8, deadline=None)
 @given(tilt_deg=st.floats(4.0, 15.0), direction_rad=st.floats(0.0, 6.28), heading_rad=st.floats(0.0, 6.28))
 def test_correction_commutes_with_tilt(tilt_deg: float, direction_rad: float, heading_rad: float) -> None:
+    """Only the height differs: a tilted floor is at y = 0 below the middle of the feet's path, not at the origin."""
     level = TurnedWorld(quaternions(np.array([0.0, heading_rad, 0.0]))).view(base_walk())
     (on_level,) = KinematicCorrector()([level])
     (on_plane,) = KinematicCorrector()([tilt_world(level, tilt_deg, direction_rad)])
     expected = tilt_world(on_level.motion, tilt_deg, direction_rad)
-    apart_m = np.linalg.norm(joint_positions(on_plane.motion) - joint_positions(expected), axis=-1)
-    assert apart_m.max() < 0.05
+    apart_m = joint_positions(on_plane.motion) - joint_positions(expected)
+    raised_m = np.median(apart_m[..., 1])
+    assert np.linalg.norm(apart_m - raised_m * UP, axis=-1).max() < 0.05
+    ankles = base_walk().skeleton.pair("ankle")
+    heights_m = [np.median(joint_positions(motion, ankles)[..., 1]) for motion in (on_plane.motion, on_level.motion)]
+    assert heights_m[0] == pytest.approx(heights_m[1], abs=0.05)
     assert notes_of(on_plane, NoteKind.TILTED) == [pytest.approx(tilt_deg, abs=1.5)]
 
 
