@@ -100,7 +100,8 @@ def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[
     simulator = _thread_simulator(pipeline.tracker, pipeline.scene)
     plans = []
     for motions in cleaned:
-        plans.append(plan_motions(motions, simulator.get_body(motions), pipeline.tracker))
+        body = simulator.get_body(motions)
+        plans.append(plan_motions(motions, body, pipeline.tracker, is_raw=not pipeline.postprocess))
     tracked = track_plans(pipeline, simulator, cleaned, plans)
     return [postprocess(pipeline, pipeline.tracker, results) for results in tracked]
 

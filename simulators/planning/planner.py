@@ -41,13 +41,20 @@ from ..settings.tracker import TrackerSettings
 from ..stages.values import CleanedMotions, ContactPlan, MotionPlan
 from .contact_plan import plan_contacts
 
+_LANDING_BEND_RAD = 0.25
+"""Minimum bend of a knee in raw simulations, in rad. Landing on straighter legs, bodies stumble: MuJoCo's, in a walk of
+DeepMimic, up to 0.15 rad, and not from 0.2 rad on."""
 
-def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSettings) -> MotionPlan:
+
+def plan_motions(
+    cleaned: CleanedMotions, body: Humanoid, settings: TrackerSettings, *, is_raw: bool = False
+) -> MotionPlan:
     """Plan motions that contacts explain as well as possible.
 
     Args:
         cleaned: N motions after the clean-up, with supports.
         settings: Settings of the plan, and the engine's friction.
+        is_raw: Whether simulated states are returned, for which bodies must land on bent knees.
     """
     supports: Sequence[Sequence[Support]] = cleaned.supports
     friction = settings.engine.friction
@@ -55,6 +62,8 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
     if settings.plan.has_cushions:
         supports = [add_cushions(body, links[index], supports[index]) for index in range(len(links))]
     planner = Planner(body, friction, supports, settings.plan)
+    if is_raw:
+        links = planner.bend_knees(links)
     links = planner.lift_above_floor(links)
     if settings.plan.placement.heel_s:
         # Feet come down from their heels first: where they are flat the filter shifts the body less.
@@ -130,6 +139,25 @@ class Planner:
             shifts_m.append(solve_centre_shift(unexplained, contact_n, mass_kg, motions.fps, self.settings.filter))
         return plan, np.stack(shifts_m)
 
+    def bend_knees(self, motions: MotionBatch) -> MotionBatch:
+        """Lower bodies over straight legs, while feet stay in place, until the knees are bent for a landing."""
+        legs = Legs.from_skeleton(self.body.tree)
+        positions_m, orientations = pose_joints(motions)
+        hips_m, knees_m, ankles_m = (positions_m[:, :, joints] for joints in (legs.hips, legs.knees, legs.ankles))
+        thighs_m, shanks_m = norms(knees_m - hips_m), norms(ankles_m - knees_m)
+        squared_m2 = thighs_m**2 + shanks_m**2 + 2.0 * thighs_m * shanks_m * np.cos(_LANDING_BEND_RAD)
+        excess_m = norms(ankles_m - hips_m) - np.sqrt(squared_m2)
+        is_under = hips_m[..., 1] - ankles_m[..., 1] > thighs_m
+        excess_m = np.where(is_under, np.maximum(excess_m, 0.0), 0.0).max(-1)
+        return self._shift_root(
+            motions, positions_m, orientations, -self._spread(excess_m, motions.fps)[..., None] * UP
+        )
+
+    def _spread(self, heights_m: np.ndarray, fps: float) -> np.ndarray:
+        """Spread maxima of heights (N, T) over the time in which bodies are lifted."""
+        window = 2 * round(self.settings.filter.lift_s * fps) + 1
+        return gaussian_filter1d(maximum_filter1d(heights_m, window, axis=1), window / 4, axis=1)
+
     def lift_above_floor(self, motions: MotionBatch) -> MotionBatch:
         """Lift bodies whose trunk or thighs are below the ground."""
         body = self.body
@@ -140,11 +168,7 @@ class Planner:
         points_m = above_ground_m(body, lowest_points_m, self.supports)
         lowest_m = points_m[:, :, is_bulky, 1].min(-1)
         depth_m = np.maximum(-lowest_m, 0.0)
-        half_window = round(self.settings.filter.lift_s * motions.fps)
-        window = 2 * half_window + 1
-        deepest_m = maximum_filter1d(depth_m, window, axis=1)
-        lift_m = gaussian_filter1d(deepest_m, window / 4, axis=1)
-        shift_m = lift_m[..., None] * UP
+        shift_m = self._spread(depth_m, motions.fps)[..., None] * UP
         return self._shift_root(motions, positions_m, orientations, shift_m)
 
     def _shift_root(

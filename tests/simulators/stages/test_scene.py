@@ -74,7 +74,7 @@ def test_push_displaces_as_predicted(engine):
     scene = Scene(push_n=(300.0, 0.0, 0.0), push_from_s=0.6)
     aside_m = (in_scene("walk", engine, scene).root_m - in_scene("walk", engine, NEARLY_PLAIN).root_m)[:, 0]
     speed_m_s = 300.0 * scene.push_lasts_s / build_humanoid(motion_of("walk").skeleton).total_mass_kg
-    assert 0.08 < aside_m.max() < speed_m_s * 0.5
+    assert 0.07 < aside_m.max() < speed_m_s * 0.5
     first = int(0.6 * motion_of("walk").fps)
     assert aside_m[first : first + 10].min() > -0.01
 
@@ -92,6 +92,13 @@ def test_a_push_is_no_help(engine):
     scene = Scene(push_n=(0.0, -300.0, 0.0), push_from_s=0.2, push_lasts_s=1.0)
     pressed = load(follow_clip("walk", engine, scene))[12:30].mean()
     assert pressed > load(follow_clip("walk", engine))[12:30].mean() + 0.2
+
+
+def test_body_lands_without_stumbling(engine):
+    """Straight legs would be hit by more than two body weights, and feet would slide."""
+    followed = follow_clip("walk", engine)
+    assert load(followed).max() < 2.0
+    assert followed.after["skate_m_s"] < followed.before["skate_m_s"]
 
 
 def test_feet_slip_on_ice(engine):
