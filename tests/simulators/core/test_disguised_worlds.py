@@ -181,7 +181,9 @@ def test_correction_commutes_with_tilt(tilt_deg: float, direction_rad: float, he
     assert np.linalg.norm(apart_m - raised_m * UP, axis=-1).max() < 0.05
     ankles = base_walk().skeleton.pair("ankle")
     heights_m = [np.median(joint_positions(motion, ankles)[..., 1]) for motion in (on_plane.motion, on_level.motion)]
-    assert heights_m[0] == pytest.approx(heights_m[1], abs=0.05)
+    away_m = 0.3  # of the ankles, half of the time, from the middle of the feet's path, which is 2 m long
+    off_m = away_m * np.tan(np.radians(tilt_deg)) + np.tan(np.radians(1.5))
+    assert heights_m[0] == pytest.approx(heights_m[1], abs=off_m)
     assert notes_of(on_plane, NoteKind.TILTED) == [pytest.approx(tilt_deg, abs=1.5)]
 
 
