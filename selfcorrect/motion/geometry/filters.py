@@ -163,7 +163,8 @@ def solve_banded_rows(rows: np.ndarray, right: np.ndarray) -> np.ndarray:
         return solution
     from scipy.linalg import solveh_banded
 
-    return solveh_banded(rows.T, right, overwrite_ab=True, lower=True, check_finite=False)
+    bands = rows.T[: len(rows)]  # diagonals beyond the last row are empty
+    return solveh_banded(bands, right, overwrite_ab=True, lower=True, check_finite=False)
 
 
 def _list_neighbours(

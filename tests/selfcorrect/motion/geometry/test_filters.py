@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.signal import savgol_coeffs, savgol_filter
@@ -69,6 +69,7 @@ def test_banded_systems_are_solved(frames, bands, seed):
 
 
 @given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 99), st.booleans())
+@example(1, 2, 0, False)
 @settings(max_examples=40, deadline=None)
 def test_systems_stored_by_rows_are_solved(size: int, kept: int, seed: int, is_compiled: bool) -> None:
     generator = np.random.default_rng(seed)
