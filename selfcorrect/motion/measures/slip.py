@@ -87,10 +87,14 @@ def find_bearing_feet(observation: Observation) -> np.ndarray:
     """Find when each foot bears weight, (T, 2).
 
     A foot bears weight while it probably touches the ground, also if it rolls. If neither foot seems to touch the
-    ground because both move, the one that rests on it bears weight and slides.
+    ground for the time of a stance, because both move, the one that rests on it bears weight and slides. Shorter times
+    are those in which one foot lands and the other one leaves.
     """
     touches = observation.touches
-    return touches | ((observation.resting > LIKELY) & ~touches.any(axis=1, keepdims=True))
+    is_unheld = np.zeros(len(touches), dtype=bool)
+    for start, stop in find_runs(~touches.any(axis=1), SHORTEST_STANCE_S * observation.fps):
+        is_unheld[start:stop] = True
+    return touches | ((observation.resting > LIKELY) & is_unheld[:, None])
 
 
 @remember_by_object

@@ -203,14 +203,13 @@ def test_path_is_kept_by_default(folder: Path, walk: Motion, says: Says) -> None
     away_m = np.where(np.arange(len(row)) < len(row) // 2, 0.0, 2.0)[:, None] * [1.0, 0.0, 0.0]
     save_motion(folder / "spot.bvh", remove_travel(row), "bvh")
     save_motion(folder / "takes.bvh", replace(row, root_m=row.root_m + away_m), "bvh")
-    # Slip gets worse: between steps, it counts two frames of a foot that lands, because no other foot touches by then.
-    output = says("correct spot.bvh takes.bvh -o kept --kinematic", code=1)
+    output = says("correct spot.bvh takes.bvh -o kept --kinematic")
     belt_m_s = re.search(r"^spot\.bvh: the body stays in place, as on a treadmill at (\d\.\d) m/s", output, re.M)
     assert belt_m_s
     assert float(belt_m_s[1]) == pytest.approx(np.linalg.norm(row.root_m[-1] - row.root_m[0]) / row.seconds, abs=0.1)
-    assert "1 motion became worse in a figure: spot.bvh (slip" in output
+    assert "became worse" not in output
     assert re.search(r"^takes\.bvh: cuts between takes at frames 5\d", output, re.M)
-    says("correct spot.bvh takes.bvh -o asked --kinematic --remove-drift --join-takes", code=1)
+    says("correct spot.bvh takes.bvh -o asked --kinematic --remove-drift --join-takes")
     entries = report_of(folder / "kept")
     asked = report_of(folder / "asked")
     for name, least_m in (("spot.bvh", 2.0), ("takes.bvh", 1.0)):
