@@ -112,7 +112,7 @@ def solve_contacts(posed: PosedMotions, ground_m: np.ndarray, standing: np.ndarr
     if standing is None:
         standing = posed.standing
         if motions.ground is None:  # feet that only pass bound the floor, but do not show it
-            never_stands = (standing <= LIKELY).all((1, 2, 3))
+            never_stands = np.asarray((standing <= LIKELY).all((1, 2, 3)))
         is_near = posed.stands_on(ground_m)
     else:
         is_near = posed.standing_m(posed.feet_m)[..., 1].min(-1) - ground_m < SOLE_NEAR_M

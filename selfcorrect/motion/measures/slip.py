@@ -92,7 +92,7 @@ def find_bearing_feet(observation: Observation) -> np.ndarray:
     """
     touches = observation.touches
     is_unheld = np.zeros(len(touches), dtype=bool)
-    for start, stop in find_runs(~touches.any(axis=1), SHORTEST_STANCE_S * observation.fps):
+    for start, stop in find_runs(np.asarray(~touches.any(axis=1)), SHORTEST_STANCE_S * observation.fps):
         is_unheld[start:stop] = True
     return touches | ((observation.resting > LIKELY) & is_unheld[:, None])
 
