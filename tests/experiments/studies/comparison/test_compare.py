@@ -125,7 +125,8 @@ def test_comparison_writes_all_results(tmp_path: Path) -> None:
     assert (comparison.summary.floors[MEMORISER]["novelty_of_samples"] < 1e-6).all()
     assert "<h2>Motions" not in page
     names = {"arms", "claims", "differences", "loop"}
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == {f"{name}.csv" for name in names}
+    files = {f"{name}.{suffix}" for name in names for suffix in ("csv", "tex")}
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == files
 
 
 def measure_generation(candidate: sc.Candidate) -> dict[str, float]:
