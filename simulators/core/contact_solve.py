@@ -18,7 +18,8 @@ Method. Gauss-Newton steps, which are exact but for the legs' rotations: the fir
 Each frame has 24 unknowns and depends on the two frames before and after, so a step solves a banded system.
 
 Compared with locks of each foot and inverse kinematics of each leg, on 12 captures that were corrected: standing feet
-slide at 20 instead of 28 mm/s, and knees exceed those of the capture by 15 instead of 36 °/s.
+slide at 20 instead of 28 mm/s, and knees exceed those of the capture by 15 instead of 36 °/s. In noisy captures, more
+contacts slip by over 20 mm: 34 instead of 31 %.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ SCRIPT = Path(__file__).with_name("edit.js")
 _MISSED_M = 0.01
 """Distance from a contact that has severity 1 among the problems, in m."""
 _SHOWN_FPS = 60.0
-"""Highest frame rate of the page, in frames per second. Of faster motions, every second or third frame is shown."""
+"""Highest frame rate of the page, in frames per second. Faster motions show every second or third frame."""
 
 
 @dataclass(frozen=True, eq=False)
