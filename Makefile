@@ -32,7 +32,7 @@ $(INSTALLED_FOR_LOOPS): $(INSTALLED)
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
 	@echo "Installing what tests need into .venv …"
 	@$(INSTALL) '.[all,dev]'
-	@$(BIN)/python -m compileall -q selfcorrect simulators datasets experiments
+	@$(BIN)/python -m compileall -q selfcorrect simulators datasets experiments commands
 	touch $@
 
 # Ray, Slurm's submitit and a server of S3: 100 MB that the tests of each change do without.

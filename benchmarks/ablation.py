@@ -30,8 +30,8 @@ import numpy as np
 import tyro
 
 from benchmarks import truth
+from selfcorrect.commands.correct.in_python import correct
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.experiments.commands.correct.in_python import correct
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe

@@ -22,8 +22,8 @@ import numpy as np
 import tyro
 from scipy.ndimage import gaussian_filter1d
 
+from selfcorrect.commands.correct.in_python import correct_motions
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.experiments.commands.correct.in_python import correct_motions
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 

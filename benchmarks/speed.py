@@ -80,7 +80,7 @@ from selfcorrect.datasets.files.open import open_motion
 open_motion(Path(sys.argv[1]))
 """
 COMMAND = """
-from selfcorrect.experiments.cli import main
+from selfcorrect.commands.cli import main
 
 main()
 """
@@ -190,7 +190,7 @@ def run_command(folder: Path, mode: str) -> None:
     """Correct a folder with the command in one worker."""
     with tempfile.TemporaryDirectory() as out:
         words = ("correct", str(folder), "-o", out, *list_options(mode), "--workers", "1", "--quiet")
-        run_python("-m", "selfcorrect.experiments.cli", *words, expected=(0, 1))
+        run_python("-m", "selfcorrect.commands.cli", *words, expected=(0, 1))
 
 
 def copy_clips(arguments: Arguments, folder: Path) -> list[Path]:
@@ -225,7 +225,7 @@ def _print_start(repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "short.bvh"
         save_motion(path, load_deepmimic()[0].frames(0, 60))
-        check = ("-m", "selfcorrect.experiments.cli", "check", str(path))
+        check = ("-m", "selfcorrect.commands.cli", "check", str(path))
         programs: dict[str, Callable[[], object]] = {
             "import": lambda: run_python("-c", "import scipy.stats"),
             "check": lambda: run_python(*check, expected=(0, 1)),
@@ -413,7 +413,7 @@ def get_tree_s(*words: str) -> float:
     """
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "SELFCORRECT_BENCHMARK": mark}
-    command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words]
+    command = [sys.executable, "-m", "selfcorrect.commands.cli", *words]
     spent_s: dict[psutil.Process, float] = {}
 
     def look() -> bool:

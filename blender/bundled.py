@@ -13,7 +13,7 @@ def main() -> None:
     place = sys.argv.index("--")
     sys.path[:0] = sys.argv[1:place]
     sys.argv[: place + 1] = ["selfcorrect"]
-    from selfcorrect.experiments.cli import main as run
+    from selfcorrect.commands.cli import main as run
 
     sys.exit(run())
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 import selfcorrect as sc
-from selfcorrect.experiments.cli import main
+from selfcorrect.commands.cli import main
 
 
 def above_the_floor(motion: sc.Motion) -> sc.Motion:

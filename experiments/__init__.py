@@ -1,1 +1,1 @@
-"""The command line, studies of loops, and the jobs that they run."""
+"""Studies of loops, and the jobs that they run."""

@@ -1,6 +1,12 @@
 from typing import Final
 
 from selfcorrect import statistics as statistics
+from selfcorrect.commands.correct.in_python import correct as correct
+from selfcorrect.commands.correct.in_python import correct_file as correct_file
+from selfcorrect.commands.correct.in_python import correct_files as correct_files
+from selfcorrect.commands.correct.in_python import correct_motions as correct_motions
+from selfcorrect.commands.correct.options import CorrectionOptions as CorrectionOptions
+from selfcorrect.commands.correct.show import show as show
 from selfcorrect.core.errors import CorrectorError as CorrectorError
 from selfcorrect.core.errors import InputError as InputError
 from selfcorrect.core.errors import LoopError as LoopError
@@ -25,12 +31,6 @@ from selfcorrect.datasets.files.open import save_motion as save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading as Reading
 from selfcorrect.datasets.load import load_motion as load_motion
 from selfcorrect.datasets.load import load_motions as load_motions
-from selfcorrect.experiments.commands.correct.in_python import correct as correct
-from selfcorrect.experiments.commands.correct.in_python import correct_file as correct_file
-from selfcorrect.experiments.commands.correct.in_python import correct_files as correct_files
-from selfcorrect.experiments.commands.correct.in_python import correct_motions as correct_motions
-from selfcorrect.experiments.commands.correct.options import CorrectionOptions as CorrectionOptions
-from selfcorrect.experiments.commands.correct.show import show as show
 from selfcorrect.experiments.studies import claims as claims
 from selfcorrect.experiments.studies.comparison.arguments import ComparisonOptions as ComparisonOptions
 from selfcorrect.experiments.studies.comparison.compare import compare as compare

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from _pytest.assertion.rewrite import AssertionRewritingHook
 from _pytest.mark.expression import Expression
-from helpers import DEVELOPERS_ONLY, load_clips
+from helpers import DEVELOPERS_ONLY, Says, load_clips
 from hypothesis import settings
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.commands.cli import main
 from selfcorrect.core.extras import EXTRA_OF
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
@@ -252,3 +253,19 @@ def stepping() -> Motion:
     skeleton = SMPL_BODY.average()
     height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum() - 0.06
     return Motion(skeleton, np.tile([0.0, height_m, 0.0], (45, 1)), rotations, 30.0)
+
+
+@pytest.fixture
+def says(capsys: pytest.CaptureFixture[str]) -> Says:
+    """Return `says("correct clips", *words, code=0)`, which runs a command and returns what it prints.
+
+    The command must end with exit code `code`. If this is 2 or more, what it prints to stderr is returned, too.
+    """
+
+    def run(line: str, *words: object, code: int = 0) -> str:
+        capsys.readouterr()
+        assert (main([*line.split(), *map(str, words)]) or 0) == code
+        printed = capsys.readouterr()
+        return printed.out if code < 2 else printed.out + printed.err
+
+    return run

@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 PACKAGES = (
     {"selfcorrect": "selfcorrect"}
-    | {f"selfcorrect.{name}": name for name in ("simulators", "datasets", "experiments")}
+    | {f"selfcorrect.{name}": name for name in ("simulators", "datasets", "experiments", "commands")}
     | {"benchmarks": "benchmarks"}
 )
 """Import name of each top-level folder."""
@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "simulators": {"selfcorrect"},
     "datasets": {"selfcorrect"},
     "experiments": {"selfcorrect", "simulators", "datasets"},
-    "benchmarks": {"selfcorrect", "simulators", "datasets", "experiments"},
+    "commands": {"selfcorrect", "simulators", "datasets", "experiments"},
+    "benchmarks": {"selfcorrect", "simulators", "datasets", "experiments", "commands"},
 }
 """Which other top-level folders each may import. The public names of `selfcorrect/__init__.py` come from everywhere."""
 
@@ -45,7 +46,7 @@ IN_EXTRAS = {
 BASE = (
     "correct.batch", "correct.in_python", "correct.demonstration", "check.check_files", "data.sources",
 )  # fmt: skip
-"""Modules of `experiments/commands` behind what the base does: correct, check, convert and show."""
+"""Modules of `commands` behind what the base does: correct, check, convert and show."""
 
 HEAVY = {"numpy", "torch", "scipy", "pyarrow", "wandb", "matplotlib", "pybullet", "mujoco"}
 """Libraries that a command imports once it runs."""
@@ -54,11 +55,11 @@ COMMANDS = (
     "demo", "motion", "compare", "toy", "join", "correct.command", "check.command", "data.command", "edit.command",
     "view", "verify",
 )  # fmt: skip
-"""Modules of `experiments.commands` with the options of the commands."""
+"""Modules of `commands` with the options of the commands."""
 
 IMPORTS_NONE_OF = {
-    **{f"selfcorrect.experiments.commands.{name}": IN_EXTRAS for name in BASE},
-    "selfcorrect.experiments.commands.correct.batch": {*IN_EXTRAS, "scipy"},  # whose import takes as long as some clips
+    **{f"selfcorrect.commands.{name}": IN_EXTRAS for name in BASE},
+    "selfcorrect.commands.correct.batch": {*IN_EXTRAS, "scipy"},  # whose import takes as long as some clips
     "selfcorrect.datasets.files.rigs.bvh_body": {"scipy"},
     "selfcorrect.simulators.pipeline": {"scipy"},
     "selfcorrect.simulators.engines.mujoco_world": {"scipy"},
@@ -69,8 +70,8 @@ IMPORTS_NONE_OF = {
     "selfcorrect.simulators.body.humanoid": {"pybullet", "mujoco"},
     "selfcorrect.loop.run": {"pyarrow", "safetensors", "wandb", "sklearn"},
     "selfcorrect.core.errors": {"numpy", "torch"},
-    "selfcorrect.experiments.cli": HEAVY,
-    **{f"selfcorrect.experiments.commands.{name}": HEAVY for name in COMMANDS},  # --help imports all of them
+    "selfcorrect.commands.cli": HEAVY,
+    **{f"selfcorrect.commands.{name}": HEAVY for name in COMMANDS},  # --help imports all of them
 }
 """Libraries that importing a module must not load, at any remove."""
 
@@ -243,7 +244,7 @@ def test_package_imports_are_relative(package_modules: dict[str, Module]) -> Non
 
 
 def test_public_name_has_one_module() -> None:
-    folders = ("selfcorrect", "simulators", "datasets", "experiments")
+    folders = ("selfcorrect", "simulators", "datasets", "experiments", "commands")
     paths = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.py")]
     sources = {path.relative_to(REPOSITORY): path.read_text(encoding="utf-8") for path in paths}
     assert double_names(sources) == []

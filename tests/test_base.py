@@ -23,7 +23,7 @@ BLOCKED = {sorted(EXTRA_OF)!r}
 find_installed, find_distribution = PathFinder.find_spec, metadata.distribution
 PathFinder.find_spec = lambda name, *args: None if name in BLOCKED else find_installed(name, *args)
 metadata.distribution = lambda name: find_distribution("missing " + name if name in BLOCKED else name)
-from selfcorrect.experiments.cli import main
+from selfcorrect.commands.cli import main
 """
 
 COMMANDS = (

@@ -25,11 +25,11 @@ from helpers import DEVELOPERS_ONLY, LOOPS, install_plugin, installed_plugins
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from selfcorrect.commands import cli
+from selfcorrect.commands.motion import MotionCommand
 from selfcorrect.core.extras import EXTRA_OF
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.experiments import cli
-from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.motion.presets import PRESET_ROWS
@@ -700,7 +700,7 @@ def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
         (tmp_path / "my_digits.py").write_text("\n\n".join(BLOCK.findall(text)) + SHARPEN, encoding="utf-8")
     for number, words in enumerate(list_experiments(page)):
         options = () if "--out" in words or words[0] != "motion" else ("--out", f"runs/{number}")
-        command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words, *options]
+        command = [sys.executable, "-m", "selfcorrect.commands.cli", *words, *options]
         process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
         assert process.returncode == 0, f"{shlex.join(words)}: {process.stderr}"
 

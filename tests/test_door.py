@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PACKAGES = ("selfcorrect", "simulators", "datasets", "experiments")
+PACKAGES = ("selfcorrect", "simulators", "datasets", "experiments", "commands")
 DOOR = ("selfcorrect/storage/files", "selfcorrect/storage/pickles")
 
 ALLOWED = {
     "datasets/files/native/fbx_child.py": "is a script that imports nothing else, and checks what it opens",
-    "experiments/cli.py": "the console's own streams",
+    "commands/cli.py": "the console's own streams",
     "experiments/studies/page.py": "pages of the package",
     "selfcorrect/runtime/machine.py": "what Linux tells of the processor",
     "selfcorrect/__init__.py": "the list of names, a file of the package",

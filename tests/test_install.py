@@ -23,7 +23,17 @@ from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.motion import Motion
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SOURCES = ("selfcorrect", "simulators", "datasets", "experiments", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+SOURCES = (
+    "selfcorrect",
+    "simulators",
+    "datasets",
+    "experiments",
+    "commands",
+    "pyproject.toml",
+    "setup.py",
+    "README.md",
+    "LICENSE",
+)
 """What an installation is built from."""
 LARGEST_MB = 400
 
@@ -60,7 +70,7 @@ def test_base_is_small_and_corrects(tmp_path: Path, stepping: Motion) -> None:
     assert there.stdout == "[]\n"
 
     save_motion(tmp_path / "steps.bvh", stepping)
-    command = [str(python), "-m", "selfcorrect.experiments.cli", "correct", "steps.bvh", "-o", "out", "--workers", "1"]
+    command = [str(python), "-m", "selfcorrect.commands.cli", "correct", "steps.bvh", "-o", "out", "--workers", "1"]
     process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "Corrected 1 of 1 motion" in process.stdout
@@ -130,7 +140,7 @@ WITHOUT_EDITABLE_INSTALL = """
 import importlib, sys
 
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in str(finder).lower()]
-for name in ("datasets", "simulators", "experiments"):
+for name in ("datasets", "simulators", "experiments", "commands"):
     print(importlib.import_module(f"selfcorrect.{name}").__file__)
 """
 
@@ -144,7 +154,7 @@ def test_clone_python_finds_packages() -> None:
         [sys.executable, "-c", WITHOUT_EDITABLE_INSTALL], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert [Path(line).parent for line in done.stdout.split()] == [
-        REPOSITORY / name for name in ("datasets", "simulators", "experiments")
+        REPOSITORY / name for name in ("datasets", "simulators", "experiments", "commands")
     ]
 
 

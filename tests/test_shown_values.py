@@ -3,7 +3,7 @@
 import pytest
 
 import selfcorrect as sc
-from selfcorrect.experiments.commands.correct.demonstration import spoiled_walk
+from selfcorrect.commands.correct.demonstration import spoiled_walk
 
 
 @pytest.mark.slow

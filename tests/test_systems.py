@@ -33,7 +33,8 @@ def modules(package):
         if module.ispkg:
             yield from modules(importlib.import_module(module.name))
 
-above = (importlib.import_module(f"selfcorrect.{name}") for name in ("simulators", "datasets", "experiments"))
+above_names = ("simulators", "datasets", "experiments", "commands")
+above = (importlib.import_module(f"selfcorrect.{name}") for name in above_names)
 packages = [selfcorrect, *above]
 names = {name for package in packages for name in modules(package)}
 for module, needed in (("on_ray", "ray"), ("on_slurm", "submitit")):  # extras that tests need not have
@@ -169,7 +170,7 @@ def test_correction_works_without_unix(tmp_path: Path, stepping: Motion) -> None
         "--engine",
         "mujoco",
     ]
-    program = f'windows_like["pretend"]()\nfrom selfcorrect.experiments.cli import main\nassert main({command!r}) == 0'
+    program = f'windows_like["pretend"]()\nfrom selfcorrect.commands.cli import main\nassert main({command!r}) == 0'
     run(program)
     assert (tmp_path / "out" / "steps.bvh").is_file()
     assert not list((tmp_path / "out").glob(".*.tmp"))

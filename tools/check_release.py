@@ -31,10 +31,10 @@ NEEDED = (
     "selfcorrect/__init__.pyi",
     "datasets/collections/deepmimic_clips.zip",
     "experiments/studies/page.html",
-    "experiments/commands/edit/edit.js",
+    "commands/edit/edit.js",
     "selfcorrect/motion/pictures/player.html",
     "selfcorrect/motion/pictures/timeline.js",
-    "experiments/cli.py",
+    "commands/cli.py",
 )
 """Files that both have, below `selfcorrect/` in the wheel."""
 NEEDED_IN_SDIST = (

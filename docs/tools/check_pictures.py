@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 import selfcorrect as sc
-from selfcorrect.experiments import cli
+from selfcorrect.commands import cli
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 KNEE_BENT_FORWARDS_RAD = 0.9

@@ -30,9 +30,9 @@ from tables import make_table
 from toys import MARKED, command_of
 
 import selfcorrect
-from selfcorrect.experiments.cli import COMMANDS, find_subcommands, load_command
-from selfcorrect.experiments.commands.correct.demonstration import demonstration
-from selfcorrect.experiments.commands.correct.show import show
+from selfcorrect.commands.cli import COMMANDS, find_subcommands, load_command
+from selfcorrect.commands.correct.demonstration import demonstration
+from selfcorrect.commands.correct.show import show
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -264,7 +264,7 @@ def _section(command: tuple[str, ...]) -> list[str]:
 def help_of(command: tuple[str, ...]) -> str:
     """Return the output of `selfcorrect COMMAND --help`, 88 columns wide."""
     environment = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1"}
-    call = [sys.executable, "-m", "selfcorrect.experiments.cli", *command, "--help"]
+    call = [sys.executable, "-m", "selfcorrect.commands.cli", *command, "--help"]
     return subprocess.run(call, env=environment, capture_output=True, text=True, check=True).stdout
 
 
@@ -274,7 +274,7 @@ def help_of(command: tuple[str, ...]) -> str:
 API_PAGES = {
     "Motion files": r"datasets\.",
     "Motions": r"motion\.(motion|skeleton|ground|geometry|kinematics|inverse_kinematics|views|pictures)",
-    "Correction of motion": r"simulators\.|experiments\.(commands\.correct|studies\.motion\.correctors)",
+    "Correction of motion": r"simulators\.|commands\.correct|experiments\.studies\.motion\.correctors",
     "Checks of motion": r"motion\.checks",
     "Correctors": r"loop\.correctors\.",
     "Loops": r"loop\.(run|bias|store)|core\.(randomness|samples)",

@@ -52,7 +52,11 @@ def digest_software() -> str:
 def list_code() -> dict[str, Path]:
     """List the source and compiled modules of the program, by their paths in the folder of its packages."""
     installed = Path(selfcorrect.__file__).parent
-    others = (Path(place, name) for place in selfcorrect.__path__ for name in ("simulators", "datasets", "experiments"))
+    others = (
+        Path(place, name)
+        for place in selfcorrect.__path__
+        for name in ("simulators", "datasets", "experiments", "commands")
+    )
     paths = {path for folder in (installed, *others) for path in folder.rglob("*") if path.suffix in _SUFFIXES}
     return {path.relative_to(installed.parent).as_posix(): path for path in paths}
 

@@ -48,7 +48,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             packed.write(file, file.name)
         packed.writestr(f"program/{WHEEL}", make_wheel())
     read = ("--up", "y!", "--metres-per-unit", "0.01")
-    selfcorrect = [sys.executable, "-m", "selfcorrect.experiments.cli"]
+    selfcorrect = [sys.executable, "-m", "selfcorrect.commands.cli"]
     for name in ("walk", "spoiled-walk", "jump"):
         subprocess.run([*selfcorrect, "data", "samples", "--clip", name, "--out", name], cwd=folder, check=True)
     (folder / "walk" / "bvh.bvh").rename(clip)

@@ -38,7 +38,7 @@ def test_installs_and_corrects_offline(tmp_path: Path) -> None:
     assert manifest.get("blender_version_max") == (None if is_new else "5.1.0")
     assert "network" not in manifest["permissions"]
     assert manifest["platforms"] == ["linux-x64"]
-    samples = [sys.executable, "-m", "selfcorrect.experiments.cli", "data", "samples", "--out", "samples"]
+    samples = [sys.executable, "-m", "selfcorrect.commands.cli", "data", "samples", "--out", "samples"]
     subprocess.run(samples, cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "user").mkdir()
     words = [str(ROOT / "tests/blender/inside_platform.py"), str(archive), "samples/bvh.bvh", "result.txt"]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import tyro
 
-from selfcorrect.experiments.commands.check.command import CheckCommand
-from selfcorrect.experiments.commands.correct.command import CorrectCommand
+from selfcorrect.commands.check.command import CheckCommand
+from selfcorrect.commands.correct.command import CorrectCommand
 from selfcorrect.simulators.results.results import Note, NoteKind
 
 from .loading import EXTENSION, load

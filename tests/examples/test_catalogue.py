@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from helpers import LOOPS, REPOSITORY, installed_plugins
 
-from selfcorrect.experiments import cli
-from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.commands import cli
+from selfcorrect.commands.motion import MotionCommand
 from selfcorrect.experiments.studies.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.studies.motion.settings import GENERATORS, MotionSettings
 from selfcorrect.experiments.studies.toy.files import select_toys

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from selfcorrect.commands.cli import main
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import all_formats, is_motion_file, readable_suffixes, written_suffix
 from selfcorrect.datasets.files.open import motion_files, open_motion, save_motion
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 

@@ -16,10 +16,10 @@ from toy_data.draws import eight_gaussians
 from toy_models.circle import draw_circle, measure_modes
 from toy_models.ways import make_arm
 
+from selfcorrect.commands.toy import ToyCommand
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.studies.toy.study import load_settings, load_toys
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import LoopHistory

@@ -11,8 +11,8 @@ import pytest
 from helpers import REPOSITORY
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.measures.metrics import METRICS, MetricInputs, MotionDescription, compute_metrics, find_metric
 from selfcorrect.motion.measures.physical import PhysicalErrors
 from selfcorrect.motion.motion import MotionBatch

@@ -24,7 +24,7 @@ SMALL_MOTION = f"""
 {SHORT_WINDOWS}
 {WITHOUT_FIGURES}
 import sys
-from selfcorrect.experiments.cli import main
+from selfcorrect.commands.cli import main
 
 sys.exit(main(["motion", *sys.argv[1:]]))
 """

@@ -24,11 +24,11 @@ from posed_motions import walking
 from scipy.spatial.transform import Rotation
 from smpl_files import OFFSET, model_numbers
 
+from selfcorrect.commands.check.against import Difference, compare_files
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.gltf_document import read_document, write_document
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.commands.check.against import Difference, compare_files
 from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.motion.kinematics import joint_positions
 

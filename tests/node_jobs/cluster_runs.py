@@ -37,7 +37,7 @@ def digest(folder: Path) -> dict[str, str]:
 
 def selfcorrect(line: str, cwd: Path) -> subprocess.Popen[str]:
     """Start a command with its output in a file, because Ray would fill a pipe that nobody reads."""
-    words = [sys.executable, "-m", "selfcorrect.experiments.cli", *line.split()]
+    words = [sys.executable, "-m", "selfcorrect.commands.cli", *line.split()]
     with (cwd / OUTPUT).open("w") as file:
         return subprocess.Popen(words, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, text=True)
 

@@ -19,8 +19,8 @@ import pytest
 from robustness.damage import Random, examples, reword, short_walk, sound
 from robustness.faults import in_a_fork
 
+from selfcorrect.commands.cli import main
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.experiments.cli import main
 from selfcorrect.storage.files.digests import DIGEST_KEY, encode_with_digest
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]

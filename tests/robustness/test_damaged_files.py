@@ -22,6 +22,7 @@ from robustness.faults import attempt
 from toy_data.digits import read_idx
 
 import selfcorrect as sc
+from selfcorrect.commands.data.sources import map_readable, measure_motion, open_source, summarise
 from selfcorrect.core.errors import InputError, SelfcorrectError
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.collections import catalog
@@ -29,7 +30,6 @@ from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.commands.data.sources import map_readable, measure_motion, open_source, summarise
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.numbers import read_pickled_numbers

@@ -18,8 +18,8 @@ from made_rigs import base_walk
 from program_files import Z_UP, parameters
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.experiments.cli import main
 
 FRAMES = 8
 

@@ -13,7 +13,7 @@ import pytest
 from robustness.damage import short_walk
 
 import selfcorrect as sc
-from selfcorrect.experiments.cli import main
+from selfcorrect.commands.cli import main
 
 DIGITS = "9" * 5000
 

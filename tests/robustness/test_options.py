@@ -20,10 +20,10 @@ from scipy.spatial.transform import Rotation
 from smpl_files import model_numbers
 from turned_joints import turn_joint
 
+from selfcorrect.commands.cli import main
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.storage.files.locks import LOCK
 

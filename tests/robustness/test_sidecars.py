@@ -17,12 +17,12 @@ from _pytest.mark import ParameterSet
 from acclaim_files import write_acclaim
 from made_motions import made_motion
 
+from selfcorrect.commands.cli import main
+from selfcorrect.commands.correct.correct_file import FileTask, correct_tasks, is_finished
+from selfcorrect.commands.correct.options import CorrectionOptions
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.commands.correct.correct_file import FileTask, correct_tasks, is_finished
-from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.limits import record_inputs
 

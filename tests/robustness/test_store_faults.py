@@ -16,11 +16,11 @@ from made_motions import made_motion
 from robustness.damage import SCALE
 from robustness.faults import DIED, attempt, die, faults, full_disk, in_a_fork
 
+from selfcorrect.commands.cli import main
 from selfcorrect.core.errors import SelfcorrectError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.experiments.cli import main
 from selfcorrect.loop.correctors.contract import Corrected
 from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.models.gaussian import Gaussian

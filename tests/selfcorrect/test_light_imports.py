@@ -21,16 +21,16 @@ BASE = {
         "selfcorrect.loop.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}
     ),
     "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
-    "import selfcorrect.simulators.corrector, selfcorrect.experiments.commands.correct.correct_file": (  # in workers
+    "import selfcorrect.simulators.corrector, selfcorrect.commands.correct.correct_file": (  # in workers
         "selfcorrect.simulators.corrector", {"tyro", "torch", "scipy.stats"}
     ),
-    "from selfcorrect.experiments.cli import main; main(['motion', '--corrector', 'none', '--dry-run'])": (
+    "from selfcorrect.commands.cli import main; main(['motion', '--corrector', 'none', '--dry-run'])": (
         "selfcorrect.experiments.studies.motion.presets", {"torch", "pybullet", "mujoco", "matplotlib"}
     ),
-    "import selfcorrect.experiments.commands.verification": (
-        "selfcorrect.experiments.commands.verification", {"torch", "pyarrow"}
+    "import selfcorrect.commands.verification": (
+        "selfcorrect.commands.verification", {"torch", "pyarrow"}
     ),
-    "import selfcorrect.experiments.commands.correct.batch": (
+    "import selfcorrect.commands.correct.batch": (
         "selfcorrect.simulators.batching", {"torch"}
     ),
 }
@@ -78,7 +78,7 @@ def test_options_are_parsed_without_their_source(stepping: Motion, tmp_path: Pat
     source = tmp_path / "steps.bvh"
     save_motion(source, stepping)
     words = ["correct", str(source), "--kinematic", "--out", str(tmp_path / "out"), "-q"]
-    main = "from selfcorrect.experiments.cli import main"
+    main = "from selfcorrect.commands.cli import main"
     assert modules_after(f"import inspect; inspect.getsource = None; {main}; assert main({words!r}) in (0, 1)")
 
 
@@ -87,7 +87,7 @@ def test_engine_loads_for_simulation_only(option: str, is_simulated: bool, stepp
     source = tmp_path / "steps.bvh"
     save_motion(source, stepping)
     words = ["correct", str(source), option, "--out", str(tmp_path / "out"), "-q"]
-    loaded = modules_after(f"from selfcorrect.experiments.cli import main; main({words!r})")
+    loaded = modules_after(f"from selfcorrect.commands.cli import main; main({words!r})")
     assert "selfcorrect.simulators.pipeline" in loaded
     assert bool(loaded & {"mujoco", "pybullet"}) == is_simulated
     assert "numpy.ma" not in loaded  # 13 ms, which `np.unique` and `np.median` take

@@ -11,8 +11,8 @@ from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.editing.transforms import raise_motion, turn
 from selfcorrect.motion.geometry.rotations import rotate

@@ -8,10 +8,10 @@ import pytest
 from made_rigs import base_walk, rename_joints, resting
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
 from selfcorrect.datasets.files.conclusions import Conclusion, draw_conclusions
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.files.skeletons.vertical import AxisEvidence, UpAxis
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, ScaledBody, to_y_up
 
 

@@ -12,14 +12,14 @@ from made_rigs import resting, with_chains
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
+from selfcorrect.commands.correct import correct_file
+from selfcorrect.commands.correct.options import CorrectionOptions
+from selfcorrect.commands.data.command import DataCommand, Source
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.commands.correct import correct_file
-from selfcorrect.experiments.commands.correct.options import CorrectionOptions
-from selfcorrect.experiments.commands.data.command import DataCommand, Source
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures import drawing

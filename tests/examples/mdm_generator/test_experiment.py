@@ -19,9 +19,9 @@ from mdm_generator.experiment import load_parts
 from mdm_generator.padding import measure_lengths
 from mdm_generator.protocol import Multimodality
 
+from selfcorrect.commands import cli
+from selfcorrect.commands.motion import MotionCommand
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments import cli
-from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.task import Sharing
 from selfcorrect.experiments.studies.summary import read_summary

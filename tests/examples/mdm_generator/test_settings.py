@@ -3,10 +3,10 @@
 import pytest
 from mdm_generator.experiment import PublishedFiles, load_parts
 
+from selfcorrect.commands import cli
+from selfcorrect.commands.motion import MotionCommand
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments import cli
-from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.studies.motion.settings import MotionSettings, settings_from_config
 
 PAPER = "--preset paper-2794 --data HumanML3D --generator mdm checkpoint=args.json evaluator=t2m"

@@ -36,7 +36,7 @@ def test_key_covers_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 LOADED = """
 import json, sys
-from selfcorrect.experiments.cli import main
+from selfcorrect.commands.cli import main
 assert main(["correct", "a.bvh", "-o", "out", "--engine", "mujoco", "--workers", "1"]) in (0, 1)
 files = {name: module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "selfcorrect"}
 print(json.dumps(files))

@@ -18,9 +18,9 @@ import pytest
 from cluster_runs import LIMIT_S, LOOP, assert_killer_is_isolated, digest, selfcorrect, succeed
 from helpers import write_walks
 
+from selfcorrect.commands.correct.batch import correct_into
+from selfcorrect.commands.correct.options import CorrectionOptions
 from selfcorrect.core.errors import NodeError, SettingError
-from selfcorrect.experiments.commands.correct.batch import correct_into
-from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.runner_choice import RunnerChoice
 from selfcorrect.experiments.jobs.where import Resources, Where

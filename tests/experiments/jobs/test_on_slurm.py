@@ -19,9 +19,9 @@ import pytest
 from cluster_runs import LIMIT_S, LOOP, assert_killer_is_isolated, digest, selfcorrect, succeed
 from helpers import write_walks
 
+from selfcorrect.commands.correct.batch import correct_into
+from selfcorrect.commands.correct.options import CorrectionOptions
 from selfcorrect.core.errors import JobsError, LostJobError, NodeError, SettingError
-from selfcorrect.experiments.commands.correct.batch import correct_into
-from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.runner_choice import RunnerChoice
 from selfcorrect.experiments.jobs.where import Resources, Where
@@ -201,7 +201,7 @@ def test_second_command_is_told(slurm: None, tmp_path: Path) -> None:
     """Each runs on a node of its own."""
 
     def submit(node: str) -> subprocess.Popen[str]:
-        line = f"{sys.executable} -m selfcorrect.experiments.cli {LOOP} --generations 1 --workers 1 --out shared"
+        line = f"{sys.executable} -m selfcorrect.commands.cli {LOOP} --generations 1 --workers 1 --out shared"
         words = ["sbatch", "--wait", f"--nodelist={node}", f"--output={node}.log", f"--wrap={line}"]
         return subprocess.Popen(words, cwd=tmp_path, text=True)
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import selfcorrect as sc
+from selfcorrect.commands.verification import verify
 from selfcorrect.core.errors import SelfcorrectError
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.commands.verification import verify
 from selfcorrect.loop.store.origin import LATEST, ORIGIN
 from selfcorrect.storage.files.digests import has_digest, read_with_digest, write_with_digest
 

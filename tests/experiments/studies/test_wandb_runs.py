@@ -7,7 +7,7 @@ import pytest
 import tyro
 import yaml
 
-from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.commands.motion import MotionCommand
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.study import make_motion_study

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from selfcorrect.commands.cli import main
 from selfcorrect.core.errors import CorrectorError, InputError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.cli import main
 from selfcorrect.loop.correctors.contract import call_corrector
 from selfcorrect.loop.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.runtime import global_generators

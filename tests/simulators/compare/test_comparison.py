@@ -11,10 +11,10 @@ from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation
 from turned_joints import bend_leg, turn_joint
 
-from selfcorrect.experiments.commands.correct.demonstration import walk as captured_walk
-from selfcorrect.experiments.commands.correct.describe import describe_correction
-from selfcorrect.experiments.commands.correct.file_result import FileResult
-from selfcorrect.experiments.commands.correct.options import CorrectionOptions
+from selfcorrect.commands.correct.demonstration import walk as captured_walk
+from selfcorrect.commands.correct.describe import describe_correction
+from selfcorrect.commands.correct.file_result import FileResult
+from selfcorrect.commands.correct.options import CorrectionOptions
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.measures.physical import ERRORS, is_worse
 from selfcorrect.motion.motion import Motion

@@ -12,8 +12,8 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation, Slerp
 from turned_joints import pose_joint, turn_joint
 
+from selfcorrect.commands.correct.in_python import correct
 from selfcorrect.datasets.collections.cmu import load_cmu
-from selfcorrect.experiments.commands.correct.in_python import correct
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint
 
-from selfcorrect.experiments.commands.correct.in_python import correct
+from selfcorrect.commands.correct.in_python import correct
 from selfcorrect.motion.geometry.curves import smoothstep
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.kinematics import joint_positions

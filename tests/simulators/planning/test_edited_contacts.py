@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from made_motions import made_motion
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
 from selfcorrect.motion.geometry.curves import FADING_S

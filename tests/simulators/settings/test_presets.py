@@ -9,8 +9,8 @@ from importlib import metadata
 
 import pytest
 
+from selfcorrect.commands.correct.options import CorrectionOptions
 from selfcorrect.core.errors import MissingExtraError, SettingError
-from selfcorrect.experiments.commands.correct.options import CorrectionOptions
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.settings import settings_from_config
 from selfcorrect.simulators import presets

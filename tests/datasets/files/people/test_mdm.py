@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_BODY
 
 PROMPTS = ["a person stands", "a person sways", "a person leans"]

@@ -28,9 +28,9 @@ from scipy.spatial.transform import Rotation
 from turned_joints import shift, turn_joint
 
 import selfcorrect as sc
+from selfcorrect.commands.check.check_files import check_files
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.experiments.commands.check.check_files import check_files
 from selfcorrect.motion.body.smpl import average_body
 from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.perception.observation import observe

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.commands.cli import main
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people.amass import put_on_average_body
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_H, to_smpl
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.editing.transforms import raise_motion

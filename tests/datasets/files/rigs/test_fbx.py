@@ -14,10 +14,10 @@ from fbx_text import _curve, write_fbx
 from helpers import smpl_joints_m
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
 from selfcorrect.datasets.files.native.child_process import ask_reader
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs import fbx
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.skeleton import MAX_JOINTS
 
 pytest.importorskip("ufbx", reason="needs the extra `fbx`")

@@ -16,10 +16,10 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.gltf_body import _sample_channel
 from selfcorrect.datasets.files.rigs.gltf_document import Document, numbers, read_document, write_document
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.editing.transforms import raise_motion
 

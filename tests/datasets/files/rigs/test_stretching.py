@@ -16,13 +16,13 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
+from selfcorrect.commands.cli import main
+from selfcorrect.commands.correct.demonstration import walk
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.bvh_text import parse_text
 from selfcorrect.datasets.files.rigs.gltf_document import numbers, read_document, with_tracks, write_document
 from selfcorrect.datasets.files.rigs.stretching import hold_shaking_bones
-from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.commands.correct.demonstration import walk
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import SIDES

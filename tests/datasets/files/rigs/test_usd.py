@@ -12,10 +12,10 @@ import pytest
 from helpers import load_script
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.commands.cli import main
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs import usd
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from selfcorrect.commands.cli import main
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.studies.arm_curves import HELD_OUT, ArmCurves
 from selfcorrect.experiments.studies.comparison.runs import compare_runs
 from selfcorrect.experiments.studies.outcome import Outcome, Pair, make_metric

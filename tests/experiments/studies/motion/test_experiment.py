@@ -17,8 +17,8 @@ import torch
 from helpers import SHORT_WINDOWS, killed_at_sync
 from safetensors.torch import load
 
+from selfcorrect.commands.cli import main
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
-from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.studies.motion.presets import PRESETS
 from selfcorrect.experiments.studies.motion.rescore import rescore_folder
 from selfcorrect.experiments.studies.summary import read_summary
@@ -39,7 +39,7 @@ def lift_up(motion):
 IN_A_PROCESS_OF_ITS_OWN = f"""
 {SHORT_WINDOWS}
 import sys
-from selfcorrect.experiments.cli import main
+from selfcorrect.commands.cli import main
 
 sys.exit(main(["motion", *sys.argv[1:]]))
 """

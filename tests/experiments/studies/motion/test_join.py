@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from selfcorrect.experiments.cli import main
+from selfcorrect.commands.cli import main
 
 SMALL = [
     "motion", "--preset", "quick", "--generations", "1", "--real-count", "24", "--evaluated-count", "24",

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from selfcorrect.commands import cli
+from selfcorrect.commands.motion import MotionCommand
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments import cli
-from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion import settings as motion_settings
 from selfcorrect.experiments.studies.motion.axes import Axes

@@ -6,8 +6,8 @@ import pytest
 import torch
 import tyro
 
+from selfcorrect.commands.motion import MotionCommand
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.studies.motion import study
 from selfcorrect.experiments.studies.motion.settings import RunOptions
 

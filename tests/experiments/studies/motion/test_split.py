@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.commands.motion import MotionCommand
 from selfcorrect.experiments.studies.arm_curves import ArmCurves
 from selfcorrect.experiments.studies.arm_words import describe_policy, describe_treatment
 from selfcorrect.experiments.studies.arms import ArmSettings

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from helpers import SHORT_WINDOWS
 
+from selfcorrect.commands.cli import main
 from selfcorrect.core.errors import TrainingDivergedError
-from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.studies.arm_words import describe_arm
 from selfcorrect.experiments.studies.motion import study as motion_study

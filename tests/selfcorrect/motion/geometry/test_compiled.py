@@ -108,7 +108,7 @@ def test_old_kernels_fall_back(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_kernels_are_found_by_name() -> None:
     names = set()
     root = Path(__file__).resolve().parents[4]
-    for package in ("selfcorrect", "datasets", "simulators", "experiments"):
+    for package in ("selfcorrect", "datasets", "simulators", "experiments", "commands"):
         for path in (root / package).rglob("*.py"):
             names |= set(re.findall(r'find_kernel\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
     assert names == {name for name in dir(compiled.KERNELS) if not name.startswith("__")}

@@ -16,10 +16,10 @@ from helpers import lifting_off
 from PIL import Image
 from plain_contacts import foot_contacts
 
+from selfcorrect.commands.correct.show import show
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motion
-from selfcorrect.experiments.commands.correct.show import show
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.kinematics import joint_positions

@@ -1,0 +1,1 @@
+"""The command line: one module per subcommand, or a folder with its options in `command`."""

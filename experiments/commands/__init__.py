@@ -1,1 +1,0 @@
-"""One module per subcommand, or a folder with its options in `command`."""

@@ -1,0 +1,121 @@
+"""A browser edits: drag an end, see the figures change, undo, save the file of the command line."""
+
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import Page, needs_browser, open_browser
+
+from selfcorrect.commands.cli import main
+from selfcorrect.commands.correct.show import show
+from selfcorrect.commands.edit.server import EditServer
+from selfcorrect.simulators.planning.edited_contacts import Contacts
+
+pytestmark = [needs_browser, pytest.mark.nightly]
+
+READY = "document.body.dataset.state === 'ready'"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    with open_browser(tmp_path / "profile") as page:
+        page.resize(1280, 800)
+        yield page
+        assert not page.errors
+
+
+def read_bars(page: Page) -> list[dict[str, float]]:
+    """Return edges and middle of each bar, in pixels."""
+    return page.run(
+        "[...document.querySelectorAll('.bar')].map(bar => { const box = bar.getBoundingClientRect();"
+        "return {left: box.left, right: box.right, middle: box.top + box.height / 2}; })"
+    )
+
+
+def texts(page: Page, choice: str) -> list[str]:
+    return page.run(f"[...document.querySelectorAll({choice!r})].map(shown => shown.textContent)")
+
+
+def wait_for_answer(page: Page, shown: list[str]) -> None:
+    deadline = time.monotonic() + 60
+    while texts(page, ".bar") == shown or not page.run(READY):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_drag_undo_save(page: Page, server: EditServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.open(server.address)
+    page.wait(READY)
+    page.press(" ")
+    figures, slips = texts(page, "#figures span"), texts(page, ".bar")
+    second = read_bars(page)[1]
+    page.drag((second["right"] - 2, second["middle"]), (second["right"] + 60, second["middle"]))
+    wait_for_answer(page, slips)
+    assert texts(page, "#figures span") != figures
+    assert "→" in texts(page, ".bar")[1]
+    page.press("z", ctrl=True)
+    page.wait(READY)
+    page.wait(f"document.querySelector('.bar').textContent === {slips[0]!r}")
+    assert texts(page, "#figures span") == figures
+    assert texts(page, ".bar") == slips
+    page.press("y", ctrl=True)
+    wait_for_answer(page, slips)
+    page.press("s", ctrl=True)
+    page.wait("document.body.dataset.saved === '1'")
+    (command,) = texts(page, "#command")
+    session = server.session
+    again = tmp_path / "again.bvh"
+    monkeypatch.chdir(tmp_path)
+    main([*shlex.split(command.replace(str(session.out), str(again)))[1:], "-q", "--workers", "1"])
+    assert again.read_bytes() == session.out.read_bytes()
+
+
+def test_keyboard_alone(page: Page, server: EditServer) -> None:
+    page.open(server.address)
+    page.wait(READY)
+    page.press(" ")
+    own = texts(page, ".bar")
+    page.run("(amount => { amount.value = 0; amount.onchange({target: amount}); })(document.querySelector('#amount'))")
+    wait_for_answer(page, own)  # the motion of the file, whose feet are in the floor
+    page.press("n")
+    assert texts(page, "#problem")[0].startswith("1 of ")
+    (time_of_problem,) = texts(page, "#time")
+    page.press("ArrowRight")
+    page.wait(f"document.querySelector('#time').textContent !== {time_of_problem!r}")
+    sunk = texts(page, ".bar")
+    page.press("z", ctrl=True)
+    wait_for_answer(page, sunk)
+    before = texts(page, ".bar")
+    assert before == own
+    page.run("document.querySelector('.bar').focus()")
+    page.press("Delete")
+    wait_for_answer(page, before)
+    assert len(texts(page, ".bar")) == len(before) - 1
+    page.press("x")
+    page.wait("document.querySelectorAll('.untouched .bar').length === 1")
+    for count in (len(before) - 1, len(before)):
+        page.press("z", ctrl=True)
+        page.wait(f"document.querySelectorAll('.bar').length === {count}")
+    page.wait(READY)
+    assert texts(page, ".bar") == before
+
+
+def test_static_page_exports_contacts(page: Page, server: EditServer, tmp_path: Path) -> None:
+    motion = server.session.before
+    shown = tmp_path / "view.html"
+    shown.write_text(show(motion, motion, titles=["a", "b"]).html)
+    page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.open(shown.as_uri())
+    page.press(" ")
+    page.press("l")
+    assert len(texts(page, ".bar")) >= 1
+    page.run("document.querySelector('#export').click()")
+    exported = tmp_path / "b.contacts.json"
+    deadline = time.monotonic() + 20
+    while not exported.is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    contacts = Contacts.load(exported)
+    assert (contacts.frames, len(contacts.contacts)) == (len(motion), len(texts(page, ".bar")))
