@@ -14,12 +14,13 @@ import numpy as np
 
 from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames, find_ends_in_t_pose
 from selfcorrect.motion.editing.transforms import raise_motion
-from selfcorrect.motion.geometry.vectors import UP, median, normalize_safely
+from selfcorrect.motion.geometry.vectors import UP, normalize_safely
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, replace_keeping_stances
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
 from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.perception.sinking import find_steady_rise
 from selfcorrect.motion.perception.stances import RISES_FAR_M, SAME_LEVEL_M
@@ -104,15 +105,19 @@ def _estimate_floor(motion: Motion, cleanup: CleanupChoices) -> MotionWorld:
 
 
 def _turn_level(motion: Motion, plane: GroundPlane) -> TurnedWorld:
-    """Return the rotation that turns a tilted floor level, about the middle of the feet's path up or down the slope.
+    """Return the rotation that turns a tilted floor level, about the first place where a foot stands.
 
-    About the origin, a floor would be moved by as much as it climbs from there to the body. About the middle of the
-    feet, the height of a body that stays in one place hardly depends on the tilt.
+    Any place on a slope could be the one at y = 0. About the first, the height at which a body starts is corrected as
+    on a level floor, wherever the body starts and goes. About the origin, a floor would be moved by as much as it
+    climbs from there to the body.
     """
     uphill = normalize_safely(np.array(plane.normal)[[0, 2]])
-    feet_m = joint_positions(motion, motion.skeleton.pair("ankle")).mean(axis=1)
-    middle_m = median(feet_m[:, [0, 2]] @ uphill)
-    x_m, z_m = (middle_m * uphill).tolist()
+    stances = observe(motion).stances
+    if stances:
+        start_m = min(stances, key=lambda stance: stance.first).place_m
+    else:
+        start_m = joint_positions(motion.frames(0, 1), motion.skeleton.pair("ankle"))[0].mean(axis=0)
+    x_m, z_m = ((start_m[[0, 2]] @ uphill) * uphill).tolist()
     return TurnedWorld(plane.to_level, (x_m, 0.0, z_m))
 
 

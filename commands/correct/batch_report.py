@@ -310,10 +310,11 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     lines += _list_counted("1 motion became worse in a figure", "{} motions became worse in a figure", figures)
     scenes = [result.name for result in [*accepted, *partly] if result.figures.in_scene]
     lines += _list_counted("1 motion followed a scene, not its input", "{} motions followed a scene", scenes)
-    stages = Counter(result.stage for result in changed if result.stage)
-    for stage, (one, several) in _STAGES.items():
-        if stages[stage]:
-            lines.append(one if stages[stage] == 1 else several.format(stages[stage]))
+    done = Counter(sentences for result in changed if (sentences := _describe_stage(result)) is not None)
+    for sentences in _STAGE_SENTENCES:
+        if count := done[sentences]:
+            one, several = sentences
+            lines.append(one if count == 1 else several.format(count))
     lines += [_summarize_motions(result) for result in partly]
     pushed = []
     for result in accepted:
@@ -344,18 +345,36 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     return lines + _list_counted(f"1 motion stands {supports}", f"{{}} motions stand {supports}", raised)
 
 
-_STAGES = {
-    Stage.CLEANED: ("1 motion was cleaned up by kinematics only.", "{} motions were cleaned up by kinematics only."),
-    Stage.PLANNED: (
-        "Contact forces explain 1 motion, which needed no simulation.",
-        "Contact forces explain {} motions, which needed no simulation.",
-    ),
-    Stage.SIMULATED: (
-        "Some or all frames of 1 motion were simulated.",
-        "Some or all frames of {} motions were simulated.",
-    ),
-}
-"""Sentences of the summary on one motion or several, by the stage of their result."""
+_CLEANED = ("1 motion was cleaned up by kinematics only.", "{} motions were cleaned up by kinematics only.")
+_FLOOR_MOVED = (
+    "Only the floor of 1 motion was moved; no other change would improve it clearly.",
+    "Only the floors of {} motions were moved; no other change would improve them clearly.",
+)
+_EXPLAINED = (
+    "Contact forces explain 1 motion, which needed no simulation.",
+    "Contact forces explain {} motions, which needed no simulation.",
+)
+_NOT_NEEDED = (
+    "1 motion was simulated, but needs no simulated frames: contact forces explain it.",
+    "{} motions were simulated, but need no simulated frames: contact forces explain them.",
+)
+_SIMULATED = ("Some or all frames of 1 motion were simulated.", "Some or all frames of {} motions were simulated.")
+_STAGE_SENTENCES = (_CLEANED, _FLOOR_MOVED, _EXPLAINED, _NOT_NEEDED, _SIMULATED)
+"""Sentences of the summary on what was done to one motion or several."""
+
+
+def _describe_stage(result: FileResult) -> tuple[str, str] | None:
+    """Return the sentences on what was done to a motion, or None if that is not known."""
+    residual = result.figures.residual
+    match result.stage:
+        case Stage.CLEANED:
+            is_floor_only = bool(residual) and result.is_floor_moved  # forces were planned, but the plan was dropped
+            return _FLOOR_MOVED if is_floor_only else _CLEANED
+        case Stage.PLANNED:
+            return _NOT_NEEDED if "polished_m" in residual else _EXPLAINED
+        case Stage.SIMULATED:
+            return _SIMULATED
+    return None
 
 
 def _list_verdicts(result: FileResult) -> list[str]:

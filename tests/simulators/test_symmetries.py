@@ -35,6 +35,8 @@ TURN = TurnedWorld(from_euler_angles("Y", np.array([137.0])))
 SLOPE = TurnedWorld(from_euler_angles("Z", np.array([6.0])))
 CLIPS = ("10_01", "16_22")
 """Walks of the test subjects."""
+SIBLINGS = ("01_01", "13_31", "49_12", "60_15", "61_09")
+"""Long captures of the training subjects on an even floor."""
 _AWAY_FRAMES = 15
 """Frames at both ends that two more frames may change."""
 
@@ -91,6 +93,16 @@ def test_slope_does_not_depend_on_the_place(walks: dict[str, Motion], change: st
     np.testing.assert_allclose(joint_positions(undo(correct(do(walks["real, uphill"])))), expected_m, atol=ALIKE_M)
 
 
+def test_slope_starts_as_a_level_floor(walks: dict[str, Motion]) -> None:
+    """On a slope, a body is moved as on a level floor, however far the slope takes it up or down."""
+    moved_m = []
+    for name in ("real", "real, uphill"):
+        rise_m = correct(walks[name]).root_m[:10, 1] - walks[name].root_m[:10, 1]
+        moved_m.append(float(np.median(rise_m)))
+    level_m, uphill_m = moved_m
+    assert abs(uphill_m - level_m) < 0.015
+
+
 def list_captures(**known_faults: str) -> list[object]:
     """Return twenty captures, of which one stands for all in quick runs."""
     names = ("01_01", "05_06", "05_14", "06_02", "06_10", "07_03", "07_11", "13_13", "13_31", "13_39", "35_05", "35_13",
@@ -129,6 +141,16 @@ def test_captures_are_corrected_alike(capture: Motion) -> None:
 def test_second_corrections_of_captures_are_idle(capture: Motion) -> None:
     first = correct(capture)
     np.testing.assert_allclose(joint_positions(correct(first)), joint_positions(first), atol=ALIKE_M)
+
+
+@pytest.mark.parametrize("name", ["60_06", *(pytest.param(name, marks=pytest.mark.slow) for name in SIBLINGS)])
+def test_siblings_get_one_level(cmu: Path, name: str) -> None:
+    """Clips of one recording, which has one floor, are moved to zero by the same height."""
+    motion = load_motion(cmu / "train" / f"{name}.bvh")
+    siblings = [motion.frames(start, start + 120) for start in range(0, min(len(motion), 480) - 119, 120)]
+    moved_m = [sc.correct(sibling, kinematic=True).floor.moved_m for sibling in siblings]
+    assert len(moved_m) > 1
+    assert np.ptp(moved_m) < 0.015
 
 
 @pytest.mark.parametrize("capture", list_captures(), indirect=True)

@@ -37,7 +37,7 @@ ALL_AXES = range(len(AXES))
 _RESTS = 0.85
 """Smallest cosine between an axis and the line from ankles to neck of a rest pose that stands along this axis."""
 
-_HABIT = np.array([0.0, 0.0, -2.0, -2.0, -1.5, -1.5])
+_USUAL_AXES = np.array([0.0, 0.0, -2.0, -2.0, -1.5, -1.5])
 """Prior log-odds of the axes for formats without a vertical axis."""
 _BY_FORMAT = 3.0
 """Log-odds of the format's axis."""
@@ -52,14 +52,14 @@ _STANDS_STRAINED = (3.0, 5.0)
 _SWIMS_SHARE = 0.25
 """Share of the log-odds by posture that remains for a swimming body, if format and rest pose favour another axis."""
 _BY_ZERO = 2.6
-"""Log-odds of an axis along which the body is on a floor at 0."""
+"""Log-odds of an axis along which the body is on a floor at 0 and never below it."""
 _BY_TRAVEL = 2.0
 """Log-odds against an axis of travel, because people rarely climb, and those who swim or crawl stay level."""
-_SURE = 0.5
+_LEAD_OF_AXIS = 0.5
 """Smallest lead of the chosen axis, in log-odds."""
-_SPEAKS = 0.5
+_LEAD_OF_CUE = 0.5
 """Smallest lead with which a cue favours an axis, in log-odds."""
-_AGAINST = 5.0
+_LEAD_AGAINST_OPTION = 5.0
 """Lead of another axis that contradicts the option, in log-odds, if no cue supports the option."""
 
 _LEVEL = 0.06
@@ -77,7 +77,7 @@ _MAX_STRAIN = 3.0
 """Largest strain that a single criterion adds."""
 _AT_ZERO = (-0.04, 0.15)
 """Height range of the lowest joint of a body on a floor at 0, in leg lengths."""
-_OFTEN = 0.2
+_SHARE_AT_ZERO = 0.2
 """Smallest share of frames in which the lowest joint is in this range."""
 _FAR = 1.0
 """Smallest travel along an axis that counts, in leg lengths."""
@@ -222,10 +222,10 @@ def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
     """
     axis = UpAxis.from_option(up).axis
     cues = [] if body is None else _find_cues(body)
-    log_odds = sum((cue.log_odds for cue in cues), _HABIT)
+    log_odds = sum((cue.log_odds for cue in cues), _USUAL_AXES)
     shown = int(log_odds.argmax())
-    is_supported = any(cue.find_lead(axis, ALL_AXES) > _SPEAKS for cue in cues)
-    if not is_supported and log_odds[shown] - log_odds[axis] > _AGAINST:
+    is_supported = any(cue.find_lead(axis, ALL_AXES) > _LEAD_OF_CUE for cue in cues)
+    if not is_supported and log_odds[shown] - log_odds[axis] > _LEAD_AGAINST_OPTION:
         option = OPTIONS[axis]
         raise InputError(
             f"{source}: --up {option} contradicts the motion, which is {WORDS[shown]} judging by how the body stands "
@@ -255,13 +255,13 @@ def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | Non
         return UpAxis(axis, notes=() if axis == format_axis else (FileNote(f"{WORDS[axis]} assumed", "--up"),))
     cues = _find_cues(body)
     among = _leave_out_upside_down(among, body, cues)
-    prior = _Cue("habit", _HABIT if format_axis is None else np.zeros(len(AXES)))
+    prior = _Cue("habit", _USUAL_AXES if format_axis is None else np.zeros(len(AXES)))
     total = _Cue("all", sum((cue.log_odds for cue in cues), prior.log_odds))
     axis, second, *_ = sorted(among, key=lambda candidate: -total.log_odds[candidate])
     shown = [(cue.name, cue.get_evidence(among)) for cue in cues]
     evidence = tuple(sign for _, sign in shown if sign is not None)
     unknown = tuple(name for name, sign in shown if sign is None)
-    if total.find_lead(axis, among) < _SURE:
+    if total.find_lead(axis, among) < _LEAD_OF_AXIS:
         either = " or ".join(f"--up {OPTIONS[candidate]}" for candidate in sorted((axis, second)))
         raise InputError(
             f"{source}: the vertical axis is ambiguous ({', '.join(map(str, evidence)) or 'no evidence'}); "
@@ -291,7 +291,7 @@ class _Cue:
         """Return the axis that the cue favours, with its lead, or None if it favours none."""
         axis = max(candidates, key=lambda candidate: self.log_odds[candidate])
         lead = self.find_lead(axis, candidates)
-        return AxisEvidence(f"by {self.name} (+{lead:.1f})", axis) if lead > _SPEAKS else None
+        return AxisEvidence(f"by {self.name} (+{lead:.1f})", axis) if lead > _LEAD_OF_CUE else None
 
 
 def _leave_out_upside_down(among: Sequence[int], body: TracedBody, cues: Sequence[_Cue]) -> Sequence[int]:
@@ -305,14 +305,17 @@ def _leave_out_upside_down(among: Sequence[int], body: TracedBody, cues: Sequenc
     opposite = int((AXES @ AXES[body.rest_axis]).argmin())
     others = [cue.log_odds for cue in cues if cue.name not in (_REST, _POSTURE)]
     lead = sum(log_odds[opposite] - log_odds[body.rest_axis] for log_odds in others)
-    return among if lead > _SPEAKS else [axis for axis in among if axis != opposite]
+    return among if lead > _LEAD_OF_CUE else [axis for axis in among if axis != opposite]
 
 
 def _find_cues(body: TracedBody) -> list[_Cue]:
     """Collect the cues to the vertical axis from format, rest pose and motion, in the file's world."""
     upwards = normalize_safely(body.upwards_m[body.moments])
     low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
-    is_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0) > _OFTEN
+    share_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0)
+    share_below = (low <= _AT_ZERO[0]).mean(axis=0)
+    is_often_at_zero = share_at_zero > _SHARE_AT_ZERO
+    stays_above = np.where(is_often_at_zero, share_at_zero / np.maximum(share_at_zero + share_below, 1e-9), 0.0)
     travel = (body.centre_m[-1] - body.centre_m[0]) / body.leg_m
     travels = np.abs(AXES @ travel) > max(_FAR, _STRAIGHT * float(np.linalg.norm(travel)))
     strains = _find_strains(body)
@@ -325,7 +328,7 @@ def _find_cues(body: TracedBody) -> list[_Cue]:
         _Cue(_REST, _BY_REST * _mark(body.rest_axis)),
         _Cue(_POSTURE, np.where(is_in_doubt, is_standing * posture, posture)),
         _Cue("what it stands on", -strains),
-        _Cue("a floor at 0", _BY_ZERO * is_at_zero),
+        _Cue("a floor at 0", _BY_ZERO * stays_above),
         _Cue("where it travels", -_BY_TRAVEL * travels),
         _Cue("flights", _BY_FLIGHT * _find_flights(body)),
     ]

@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 import numpy as np
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from posed_motions import MOTIONS, climbing, lying, standing, swimming, walking
 from scipy.ndimage import gaussian_filter1d
@@ -117,6 +117,7 @@ def test_lying_body_is_read(tmp_path: Path, world: World, seed: int) -> None:
     kick_rad=st.floats(0.1, 0.5),
     yaw_deg=st.floats(0, 360),
 )
+@example("z", 1.5, 1, 1.0, 0.75, 0.5, 109.0)  # passes through 0 sideways
 def test_swimmer_is_read_or_raises(
     world: World, pitch_rad: float, sign: int, height_m: float, speed_m_s: float, kick_rad: float, yaw_deg: float
 ) -> None:
