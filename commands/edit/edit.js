@@ -37,7 +37,7 @@ const standsOf = () => {
     if (foot >= 0) for (let frame = Math.ceil(first_frame / line.rate); frame <= last_frame / line.rate && frame < after.frames; frame++) after.stands[frame] |= 1 << foot;
   }
 };
-const FIGURES = { slip_mm: ["largest slip", "mm", 0], penetration_mm: ["penetration", "mm", 1], floating_mm: ["floating", "mm", 1], knee_deg_s: ["fastest knee", "°/s", 0], jerk_m_s3: ["jerk", "m/s³", 0] };
+const FIGURES = { slip_mm: ["slip", "mm per stance", 0], penetration_mm: ["penetration", "mm", 1], floating_mm: ["floating", "mm", 1], knee_deg_s: ["fastest knee", "°/s", 0], jerk_m_s3: ["jerk", "m/s³", 0] };
 function showFigures() {
   find("figures").replaceChildren(...Object.entries(FIGURES).map(([key, [name, unit, digits]]) => {
     const [first, last] = line.figures[key], shown = first === null ? "" : `${first.toFixed(digits)} → `, row = document.createElement("span");

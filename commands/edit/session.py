@@ -11,6 +11,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.experiments.jobs.targets import check_not_opened
+from selfcorrect.motion.measures.slip import measure_slip
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
 from selfcorrect.motion.pictures.panels import PicturePanel
@@ -186,14 +187,14 @@ class EditSession:
         return FrameErrors.from_motion(self.before)
 
     def _measure(self, motion: Motion) -> FrameErrors | None:
-        """Measure a motion, only where it differs from the one that was shown."""
+        """Measure a motion: stances as a whole, the rest only where it differs from the one that was shown."""
         changed = _find_changed(self._shown, motion)
         if self._errors is None or changed == slice(0, len(motion)):
             return FrameErrors.from_motion(motion)
         if changed is None:
             return self._errors
         around = slice(max(changed.start - 3, 0), changed.stop + 3)
-        piece = FrameErrors.from_motion(motion.select_frames(around), self._errors.belt_m_s)
+        piece = FrameErrors.from_motion(motion.select_frames(around), measure_slip(motion))
         return piece and self._errors.with_piece(around.start, piece)
 
     def _describe(self, corrected: CorrectedMotion, state: EditState, base: _Base) -> ContactTimeline:

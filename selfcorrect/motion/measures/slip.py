@@ -110,7 +110,7 @@ def measure_slip(motion: Motion) -> Slip:
     if not observation.has_feet or len(motion) < 2:
         return Slip((), speeds_m_s)
     belt_m_s, _ = find_belts_m_s(motion, motion)
-    middles_m = find_midlines_m(motion)
+    middles_m = _find_midlines_m(motion)
     middles_m[..., [0, 2]] -= (np.arange(len(motion)) / motion.fps)[:, None, None, None] * belt_m_s
     jumps = _find_jumps(middles_m)
     window = _count_averaged(motion.fps)
@@ -125,7 +125,7 @@ def measure_slip(motion: Motion) -> Slip:
     return Slip(tuple(stances), speeds_m_s)
 
 
-def find_midlines_m(motion: Motion) -> np.ndarray:
+def _find_midlines_m(motion: Motion) -> np.ndarray:
     """Return points (T, 2, K, 3) along the midline of each sole: heel, ball and tip."""
     level = LevelFeet(replace(get_foot_frames(motion), soles_m=None))
 
@@ -134,18 +134,6 @@ def find_midlines_m(motion: Motion) -> np.ndarray:
         return find_sole_middles_m(corners_m.reshape(len(frames), 2, -1, 3))
 
     return in_chunks(find_middles, np.arange(len(motion)))
-
-
-def measure_steps_m(midlines_m: np.ndarray, fps: float) -> np.ndarray:
-    """Measure the displacements (F − 1, 2) along x and z of the point that bears weight in given frames of a foot.
-
-    Args:
-        midlines_m: (F, K, 3) points of `find_midlines_m` of one foot, relative to a belt.
-        fps: Frames per second.
-    """
-    if len(midlines_m) < 2:
-        return np.zeros((0, 2))
-    return _find_bearing_steps_m(midlines_m, min(_count_averaged(fps), 2 * ((len(midlines_m) - 1) // 2) + 1))
 
 
 def _count_averaged(fps: float) -> int:

@@ -138,9 +138,9 @@ function drawLanes() {
       if (!isSeen(contact.first_frame, contact.last_frame)) return;
       const bar = Object.assign(document.createElement("div"), { className: "bar", tabIndex: 0, textContent: name === "untouched" ? "" : slipWords(contact) });
       bar.setAttribute("role", "button");
-      bar.setAttribute("aria-label", [describe(name, contact), name !== "untouched" && slipWords(contact) && `slip ${slipWords(contact)}`].filter(Boolean).join(", "));
+      bar.setAttribute("aria-label", [describe(name, contact), name !== "untouched" && slipWords(contact) && `slip of its stance ${slipWords(contact)}`].filter(Boolean).join(", "));
       bar.title = bar.getAttribute("aria-label");
-      bar.classList.toggle("slips", (contact.slip || [])[1] > 10);
+      bar.classList.toggle("slips", (contact.slip || [])[1] > line.slips_from_mm);
       bar.classList.toggle("other", Boolean(contact.kind) && contact.kind !== "stands");
       bar.classList.toggle("chosen", contact === item);
       Object.assign(bar.style, { left: percent(contact.first_frame), width: `${(100 * (contact.last_frame + 1 - contact.first_frame)) / view.count}%` });

@@ -1,11 +1,12 @@
-"""Timelines: when each foot is in contact, how far it slips there, and which problems are left.
+"""Timelines: when each foot is in contact, how far it slips in its stances, and which problems are left.
 
-Heights are those of the drawn shoes (see `figure`), so a page's figures describe what it shows. Slips are measured as
-in `measures.slip`, between the first and the last frame of a contact.
+Heights are those of the drawn shoes (see `figure`), so a page's figures describe what it shows. Slips and stances are
+those of `measures.slip`, from touch-down to lift-off. A contact, in which the foot should stand still, is mostly
+shorter than its stance.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from ..geometry.runs import find_runs, spans
 from ..geometry.vectors import norms
 from ..measures.physical import ERRORS, TOLERANCE_M
 from ..measures.roughness import angular_speeds_rad_s, joint_jerks_m_s3
-from ..measures.skating import find_belts_m_s
-from ..measures.slip import find_midlines_m, measure_steps_m
+from ..measures.slip import Slip, measure_slip
 from ..motion import Motion
 from ..perception.observation import observe
 from ..perception.stance_model import LIKELY
@@ -30,7 +30,9 @@ _FEET = ("left foot", "right foot")
 (_JERK_ERROR,) = (error for error in ERRORS if error.key == "jerk_m_s3")
 
 VISIBLE_M = 0.01
-"""Distance from which on a slip, a depth or a height is a problem, in m. Foot tracks label slips from it on, too."""
+"""Distance from which on a depth or a height is a problem, in m. Foot tracks label slips from it on."""
+SLIPS_M = 0.06
+"""Slip of a stance from which on it is a problem, in m: the median slip of the stances of 40 captures."""
 _POP_DEG_S = 100.0
 """Increase in a knee's angular speed by a correction from which on the knee pops, in °/s."""
 _JERKY = 4.0
@@ -71,24 +73,20 @@ class FrameErrors:
     """Errors of a motion in each of T frames, left foot first."""
 
     fps: float
-    midlines_m: np.ndarray
-    """(T, 2, K, 3) points along the midline of each sole."""
-    belt_m_s: np.ndarray
-    """(2,) velocity along x and z of the belt of a treadmill."""
+    slip: Slip
+    """Stances of the whole motion, and how far they slip."""
     heights_m: np.ndarray
     """(T, 2) height of each sole's lowest point above the ground."""
     knee_speeds_deg_s: np.ndarray
     """(T − 1, 2) angular speed of the knees; no columns without knees."""
     jerks_m_s3: np.ndarray
     """(T − 3,) mean jerk of the joints."""
-    _slips_m: dict[Bar, float] = field(default_factory=dict)
-    """Slips that are already known."""
 
     @classmethod
-    def from_motion(cls, motion: Motion, belt_m_s: np.ndarray | None = None) -> "FrameErrors | None":
+    def from_motion(cls, motion: Motion, slip: Slip | None = None) -> "FrameErrors | None":
         """Measure a motion, or return None without two feet.
 
-        Without `belt_m_s`, the belt of a treadmill is inferred.
+        Without `slip`, which is that of a motion of which this is a piece, it is measured.
         """
         figure, points_m = pose_figure(motion)
         soles_m = [points_m[:, np.unique(figure.bones[figure.feet == foot])] for foot in (0, 1)]
@@ -99,25 +97,22 @@ class FrameErrors:
         knees = list(motion.skeleton.pair("knee") or ())
         return cls(
             motion.fps,
-            find_midlines_m(motion),
-            find_belts_m_s(motion, motion)[0] if belt_m_s is None else belt_m_s,
+            measure_slip(motion) if slip is None else slip,
             heights_m,
             np.degrees(angular_speeds_rad_s(motion)[:, knees]),
             joint_jerks_m_s3(points_m[:, : len(motion.skeleton)], motion.fps).mean(axis=1),
         )
 
-    def slip_m(self, bar: Bar) -> float:
-        """Return the slip of a foot in a contact, in m."""
-        if bar not in self._slips_m:
-            self._slips_m[bar] = float(norms(self.steps_m(bar)).sum())
-        return self._slips_m[bar]
+    def find_slip_m(self, bar: Bar) -> float | None:
+        """Return the slip of the stance that a contact belongs to, in m.
 
-    def steps_m(self, bar: Bar) -> np.ndarray:
-        """Return the displacements (F − 1, 2) of the point that bears weight in the F frames of a contact."""
-        frames = slice(bar.first, bar.last + 1)
-        midlines_m = self.midlines_m[frames, bar.foot].copy()
-        midlines_m[..., [0, 2]] -= (np.arange(len(midlines_m)) / self.fps)[:, None, None] * self.belt_m_s
-        return measure_steps_m(midlines_m, self.fps)
+        Of several stances, the one that slips furthest counts. Without a stance, the result is None.
+        """
+        slips_m = []
+        for stance in self.slip.stances:
+            if stance.foot == bar.foot and stance.first <= bar.last and bar.first <= stance.last:
+                slips_m.append(stance.slip_m)
+        return max(slips_m, default=None)
 
     def with_piece(self, start: int, piece: "FrameErrors") -> "FrameErrors":
         """Return the errors with those of a piece that was measured again.
@@ -126,6 +121,7 @@ class FrameErrors:
 
         Args:
             start: First frame of the piece, which has at least four frames.
+            piece: Errors of the piece, with the slip of the whole motion.
         """
 
         def insert(whole: np.ndarray, part: np.ndarray) -> np.ndarray:
@@ -133,16 +129,12 @@ class FrameErrors:
             joined[start : start + len(part)] = part
             return joined
 
-        stop = start + len(piece.heights_m)
-        slips_m = {bar: slip_m for bar, slip_m in self._slips_m.items() if bar.last < start or bar.first >= stop}
         return FrameErrors(
             self.fps,
-            insert(self.midlines_m, piece.midlines_m),
-            self.belt_m_s,
+            piece.slip,
             insert(self.heights_m, piece.heights_m),
             insert(self.knee_speeds_deg_s, piece.knee_speeds_deg_s),
             insert(self.jerks_m_s3, piece.jerks_m_s3),
-            slips_m,
         )
 
     @property
@@ -159,10 +151,9 @@ class FrameErrors:
         return np.where(is_in_contact & (self.heights_m > TOLERANCE_M), self.heights_m, 0.0)
 
     def summarize(self, bars: Sequence[Bar]) -> dict[str, float]:
-        """Return the figures of a page: slips, mean depth and height, fastest knee, mean jerk."""
-        slips_m = [self.slip_m(bar) for bar in bars]
+        """Return the figures of a page: mean slip per stance, depth and height, fastest knee, mean jerk."""
         return {
-            "slip_mm": 1000 * max(slips_m, default=0.0),
+            "slip_mm": 1000 * self.slip.per_stance_m,
             "penetration_mm": 1000 * float(self.depths_m.mean()),
             "floating_mm": 1000 * float(self.floats_m(bars).max(axis=1, initial=0.0).mean()),
             "knee_deg_s": float(self.knee_speeds_deg_s.max(initial=0.0)),
@@ -182,20 +173,19 @@ def find_problems(
         before: Errors before the correction. Without them, no knee pops and jerks are found, because only a comparison
             tells them from quick knees and impacts.
     """
-    problems = [*_find_slips(errors, bars), *_find_heights(errors, bars, fps)]
+    problems = [*_find_slips(errors), *_find_heights(errors, bars, fps)]
     if before is not None:
         problems += [*_find_pops(errors, before, fps), *_find_jerks(errors, before, fps)]
     return sorted(problems, key=lambda problem: -problem.severity)[:_MOST_PROBLEMS]
 
 
-def _find_slips(errors: FrameErrors, bars: Sequence[Bar]) -> Iterator[Problem]:
-    for bar in bars:
-        slip_m = errors.slip_m(bar)
-        if slip_m <= VISIBLE_M:
+def _find_slips(errors: FrameErrors) -> Iterator[Problem]:
+    for stance in errors.slip.stances:
+        if stance.slip_m <= SLIPS_M:
             continue
-        frame = bar.first + 1 + int(norms(errors.steps_m(bar)).argmax())
-        words = f"The {_FEET[bar.foot]} slips by {1000 * slip_m:.0f} mm in its contact."
-        yield Problem("slip", frame, bar.first, bar.last, slip_m / VISIBLE_M, words)
+        frame = stance.first + 1 + int(norms(np.diff(stance.path_m, axis=0)).argmax())
+        words = f"The {_FEET[stance.foot]} slips by {1000 * stance.slip_m:.0f} mm in its stance."
+        yield Problem("slip", frame, stance.first, stance.last, stance.slip_m / SLIPS_M, words)
 
 
 def _find_heights(errors: FrameErrors, bars: Sequence[Bar], fps: float) -> Iterator[Problem]:
@@ -247,13 +237,17 @@ class ContactTimeline:
     rate: float
     """Number of the motion's frames per frame of the page."""
     slips_mm: tuple[tuple[float | None, float | None], ...]
-    """Slip before and after the correction in each contact of a foot, None for hands and if there is no motion
-    before."""
+    """Slip before and after the correction of the stance that each contact of a foot belongs to.
+
+    None for hands, without a stance, and if there is no motion before.
+    """
     problems: tuple[Problem, ...]
     figures: Mapping[str, tuple[float | None, float]]
     """Figures by name, before and after."""
     heel_and_toe: tuple[tuple[tuple[int, int], ...], ...] = ()
     """Start and stop of each contact of left heel, left toe, right heel and right toe, as the motion shows them."""
+    slips_from_mm: float = 1000 * SLIPS_M
+    """Slip of a stance from which on it is a problem."""
 
     @classmethod
     def from_errors(
@@ -296,7 +290,8 @@ def _read_bar(contact: Mapping[str, Any]) -> Bar | None:
 
 
 def _slip_mm(errors: FrameErrors | None, bar: Bar | None) -> float | None:
-    return None if errors is None or bar is None else round(1000 * errors.slip_m(bar), 1)
+    slip_m = None if errors is None or bar is None else errors.find_slip_m(bar)
+    return None if slip_m is None else round(1000 * slip_m, 1)
 
 
 def find_heel_and_toe(motion: Motion) -> tuple[tuple[tuple[int, int], ...], ...]:
