@@ -24,7 +24,7 @@ from selfcorrect.datasets.arrays import motion_from_joints as motion_from_joints
 from selfcorrect.datasets.arrays import motion_from_smpl as motion_from_smpl
 from selfcorrect.datasets.collections.dataset import Clip as Clip
 from selfcorrect.datasets.collections.dataset import Dataset as Dataset
-from selfcorrect.datasets.files.formats import Format as Format
+from selfcorrect.datasets.files.contract import Format as Format
 from selfcorrect.datasets.files.motion_file import MotionFile as MotionFile
 from selfcorrect.datasets.files.open import open_motion as open_motion
 from selfcorrect.datasets.files.open import save_motion as save_motion

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
-from selfcorrect.datasets.files.people.sam3d import _PARTS
 from selfcorrect.datasets.files.people.soma import SOMA_30, SOMA_77
+from selfcorrect.datasets.programs.sam_3d_body.reader import _PARTS
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_BODY
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.skeleton import Skeleton

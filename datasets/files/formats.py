@@ -1,121 +1,63 @@
 """Table of the motion file formats.
 
-A row defines what is read, written, offered, documented and named in errors. Readers and writers are imported only when
-they are used. Writing loses what a format cannot hold: AMASS has only SMPL's joints and no bone lengths, the .npy
-formats have the 22 body joints at 20 fps, and HumanML3D's rows have HumanML3D's standard bone lengths.
+A row defines what is read, written, offered, documented and named in errors. Writing loses what a format cannot hold:
+AMASS has only SMPL's joints and no bone lengths, the .npy formats have the 22 body joints at 20 fps, and HumanML3D's
+rows have HumanML3D's standard bone lengths.
 """
 
-import importlib
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from selfcorrect.core.errors import InputError, MissingExtraError, SelfcorrectError, SettingError
-from selfcorrect.core.extras import requires_extra
-from selfcorrect.runtime.identity import Identity, identity_of
-from selfcorrect.runtime.registry import Registry, Row, describe_unknown
-from selfcorrect.runtime.supervision import fence
+from selfcorrect.runtime.registry import Registry, Row, describe_unknown, load_folders
 from selfcorrect.storage.files.limits import open_file
 
+from .contract import READ_ARRAYS, READ_NPY, ArrayLayout, Format, import_part
 
-@dataclass(frozen=True)
-class Format:
-    """A motion file format.
-
-    Its reader maps (path, Reading) to a `MotionFile`, and its writer takes (path, motion).
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    """Suffixes in lower case, the usual one first."""
-    holds: str
-    """Description of the content, for help and docs."""
-    reader: str | None
-    """Reader as "package.module:function", or as ".module:function" within this package. None if the format is only
-    written."""
-    writer: str | None
-    """Writer of any motion, in the same form. None if such files are written only by changing a file that was read."""
-    written_as: str = ""
-    """Suffix of the files that are written instead, for a format that is only read; "" for the same suffix."""
-    recognises: str | None = None
-    """Function that recognises the format among files with the same suffix, or None if the suffix is enough."""
-    extra: str = ""
-    """Optional extra that the format needs; "" for none."""
-
-    origin: str = ""
-    """Name of the format and its package, for messages; "" for a format of this package."""
-
-    def fence(self) -> AbstractContextManager[None]:
-        """Return a context that reports failures of another package's code as that package's."""
-        return fence(self.origin) if self.origin else nullcontext()
-
-    def call(self, reference: str | None, *arguments: Any) -> Any:
-        """Call a function of this format, fenced if it is another package's."""
-        assert reference, f"{self.name} has no such function"
-        with self.fence():
-            return _import(reference)(*arguments)
-
-    def identify(self) -> list[Identity]:
-        """Return the identities of the functions of another package's format; none for this package's formats."""
-        references = [
-            reference for reference in (self.reader, self.writer, self.recognises) if reference and self.origin
-        ]
-        with self.fence():
-            return [identity_of(_import(reference)) for reference in references]
-
-
-DICTIONARY = ".people.dictionaries:open_dictionary"
-"""Reader of files of named arrays from any known program."""
-
-FORMATS = (
+_COMMON = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
            ".rigs.bvh_body:open_bvh", ".rigs.bvh:write_motion"),
-    Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", DICTIONARY, ".people.amass:write_amass"),
-    Format("gmr", (".npz",), "SMPL-X poses with the names that GMR reads, z up", DICTIONARY,
+    Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", READ_ARRAYS, ".people.amass:write_amass"),
+    Format("gmr", (".npz",), "SMPL-X poses with the names that GMR reads, z up", READ_ARRAYS,
            ".people.amass:write_gmr"),
-    Format("ai4animation", (".npz",), "AI4AnimationPy's named bones with positions and rotations", DICTIONARY,
-           ".people.named_bones:write_named_bones"),
-    Format("holosoma", (".npz",), "joint positions of holosoma and OmniRetarget", DICTIONARY, None),
-    Format("omomo", (".pt",), "OMOMO's rows (T, 591) as in InterMimic, z up, 30 fps", DICTIONARY, None),
-    Format("glamr", (".pkl",), "GLAMR's SMPL parameters", DICTIONARY, None),
-    Format("kimodo", (".npz",), "Kimodo's joints and rotations, y up, 30 fps",
-           DICTIONARY, ".people.kimodo:write_kimodo"),
-    Format("hy-motion", (".npz",), "HY-Motion's SMPL-H parameters, y up, 30 fps", DICTIONARY, None),
-    Format("gvhmr", (".pt", ".pth"), "GVHMR's SMPL-X parameters, y up, 30 fps", DICTIONARY, None),
-    Format("gem-x", (".pt",), "GEM-X's SOMA parameters, y up, 30 fps", DICTIONARY, None),
-    Format("wham", (".pkl", ".p"), "WHAM's SMPL parameters, y up", DICTIONARY, None),
-    Format("prompthmr", (".pkl",), "PromptHMR's SMPL-X parameters, y up", DICTIONARY, None),
-    Format("sam-3d-body", (".pkl",), "SAM 3D Body's joints per frame, in the camera's frame", DICTIONARY, None),
+    Format("holosoma", (".npz",), "joint positions of holosoma and OmniRetarget", READ_ARRAYS, None),
+    Format("glamr", (".pkl",), "GLAMR's SMPL parameters", READ_ARRAYS, None),
+    Format("hy-motion", (".npz",), "HY-Motion's SMPL-H parameters, y up, 30 fps", READ_ARRAYS, None),
+    Format("gvhmr", (".pt", ".pth"), "GVHMR's SMPL-X parameters, y up, 30 fps", READ_ARRAYS, None),
+    Format("gem-x", (".pt",), "GEM-X's SOMA parameters, y up, 30 fps", READ_ARRAYS, None),
+    Format("wham", (".pkl", ".p"), "WHAM's SMPL parameters, y up", READ_ARRAYS, None),
+    Format("prompthmr", (".pkl",), "PromptHMR's SMPL-X parameters, y up", READ_ARRAYS, None),
     Format("smpl-json", (".json",), "SMPL parameters by name, a list of frames of these, or EasyMocap's file per frame",
-           DICTIONARY, None),
+           READ_ARRAYS, None),
     Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps",
-           ".people.humanml3d:open_npy", ".people.humanml3d:write_rows"),
-    Format("kit-ml", (".npy",), "KIT-ML's rows (T − 1, 251), 12.5 fps", ".people.humanml3d:open_npy", None),
+           READ_NPY, ".people.humanml3d:write_rows"),
+    Format("kit-ml", (".npy",), "KIT-ML's rows (T − 1, 251), 12.5 fps", READ_NPY, None),
     Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps",
-           ".people.humanml3d:open_npy", ".people.humanml3d:write_joints"),
-    Format("motionstreamer", (".npy",), "rows (T, 272), 30 fps",
-           ".people.humanml3d:open_npy", ".people.motionstreamer:write_motionstreamer"),
+           READ_NPY, ".people.humanml3d:write_joints"),
     Format("mdm", (".npy",), "results.npy of a motion diffusion model: joints of many motions, and their prompts",
-           DICTIONARY, ".people.humanml3d:write_mdm", recognises=".people.dictionaries:holds_objects"),
-    Format("tram", (".npy",), "TRAM's SMPL parameters, in the camera's frame", DICTIONARY, None,
+           READ_ARRAYS, ".people.humanml3d:write_mdm", recognises=".people.dictionaries:holds_objects",
+           layout=ArrayLayout("MDM", ".people.humanml3d:open_mdm", ("motion", "lengths"), suffixes=(".npy",))),
+    Format("tram", (".npy",), "TRAM's SMPL parameters, in the camera's frame", READ_ARRAYS, None,
            recognises=".people.dictionaries:holds_objects"),
     Format("gltf", (".glb", ".gltf"), "animations for browsers, Blender and game engines",
            ".rigs.gltf_body:open_gltf", ".rigs.gltf:write_gltf"),
     Format("vrma", (".vrma",), "an animation for VRM avatars", ".rigs.gltf_body:open_gltf", ".rigs.gltf:write_vrma"),
     Format("fbx", (".fbx",), "animations of Maya, 3ds Max, MotionBuilder, Mixamo and Rokoko",
            ".rigs.fbx:open_fbx", None, written_as=".glb", extra="fbx"),
-    Format("amc", (".amc",), "a motion of CMU and Acclaim; its skeleton is the .asf file in the same folder",
-           ".rigs.acclaim:open_acclaim", None, written_as=".bvh"),
-    Format("mvnx", (".mvnx",), "segments of Xsens' suits, z up", ".people.mvnx:open_mvnx", None, written_as=".bvh"),
     Format("parquet", (".parquet",), "any number of motions on any skeletons, a row each, from `data shard`",
            ".parquet:open_parquet", ".parquet:write_parquet", extra="loops"),
     Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
            ".rigs.usd:open_usd", ".rigs.usd:write_usd", extra="usd"),
 )  # fmt: skip
+"""Formats that many programs write."""
+
+FORMATS: tuple[Format, ...] = (*_COMMON, *load_folders("selfcorrect.datasets.programs", Format))
+"""Formats of this package: the common ones, and a folder in `datasets/programs` for each that one program writes."""
 
 ADDED_FORMATS: Registry[Row] = Registry("format", [], group="selfcorrect.formats")
-"""Formats of other packages. Each entry refers to a `Format` with suffixes that `FORMATS` does not have."""
+"""Formats of other packages. Each entry refers to a `Format` with a layout, or with suffixes that `FORMATS` does not
+have."""
 
 _OTHERS_TOO = (".pt", ".pth", ".pkl", ".p")
 """Suffixes that models and other data also have."""
@@ -149,6 +91,32 @@ def all_formats() -> tuple[Format, ...]:
     return (*FORMATS, *(replace(kind, origin=ADDED_FORMATS.title(name)) for name, kind in added.items()))
 
 
+def find_layout(shapes: Mapping[str, tuple[int, ...]], names: Collection[str], suffix: str) -> Format | None:
+    """Find the format whose layout a file of arrays has.
+
+    Args:
+        shapes: Shapes of the arrays by name; "" for the only array of a .npy file.
+        names: Names of all values at the top level.
+        suffix: The file's suffix.
+
+    Returns:
+        The first format that fits, or None. Layouts that look at shapes come before those that are known by names.
+    """
+    kinds = [(kind, kind.layout) for kind in all_formats() if kind.layout]
+    fitting = [(kind, layout) for kind, layout in kinds if suffix.lower() in (layout.suffixes or (suffix.lower(),))]
+    for kind, layout in fitting:
+        if layout.recognises and kind.call(layout.recognises, shapes):
+            return kind
+    for kind, layout in fitting:
+        if layout.keys and set(layout.keys) <= set(names):
+            return kind
+    for kind, layout in fitting:
+        (only, *others) = shapes.values() or [()]
+        if layout.columns and not others and len(only) == 2 and only[1] == layout.columns:
+            return kind
+    return None
+
+
 def formats_of(suffix: str) -> list[Format]:
     """Return the formats with this suffix.
 
@@ -175,14 +143,14 @@ def is_motion_file(path: Path) -> bool:
     """
     if path.suffix.lower() == ".parquet":
         try:
-            return path.is_file() and _import(".parquet:holds_motions")(path)
+            return path.is_file() and import_part(".parquet:holds_motions")(path)
         except MissingExtraError:  # its reader explains what is missing
             return True
     if path.suffix.lower() == ".csv":
         return path.is_file() and bool(_describe_table(path))
     if path.suffix.lower() == ".json":
-        is_first = path.is_file() and not _import(".people.dictionaries:is_later_frame")(path)
-        return is_first and _import(".people.dictionaries:holds_people")(path)
+        is_first = path.is_file() and not import_part(".people.dictionaries:is_later_frame")(path)
+        return is_first and import_part(".people.dictionaries:holds_people")(path)
     readable = [kind for kind in formats_of(path.suffix) if kind.reader]
     if not readable or path.is_dir() or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
         return False
@@ -191,7 +159,7 @@ def is_motion_file(path: Path) -> bool:
             return bool(readable[0].call(readable[0].recognises, path))
         except SelfcorrectError:
             return True
-    return not may_hold_other_data(path) or _import(".people.dictionaries:recognises")(path)
+    return not may_hold_other_data(path) or import_part(".people.dictionaries:recognises")(path)
 
 
 _TABLE_START = 4096
@@ -225,7 +193,7 @@ def may_hold_other_data(path: Path) -> bool:
     if path.name in _NO_MOTIONS:
         return False
     suffix = path.suffix.lower()
-    return suffix in _OTHERS_TOO or (suffix == ".npy" and _import(".people.dictionaries:holds_objects")(path))
+    return suffix in _OTHERS_TOO or (suffix == ".npy" and import_part(".people.dictionaries:holds_objects")(path))
 
 
 def written_suffix(path: Path) -> str:
@@ -294,9 +262,3 @@ def advise(path: Path) -> str:
     """Return advice about a file that is not read, or "" for an unknown kind of file."""
     suffix = path.suffix.lower()
     return (_describe_table(path) if suffix == ".csv" else "") or _ADVICE.get(suffix, "")
-
-
-def _import(reference: str) -> Any:
-    module, _, function = reference.partition(":")
-    with requires_extra(f"the format of {module.lstrip('.')}"):
-        return getattr(importlib.import_module(module, __package__), function)

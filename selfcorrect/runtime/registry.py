@@ -21,6 +21,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
 from ..core.errors import MissingExtraError, SettingError, shorten_message
@@ -214,6 +215,20 @@ class Registry(Generic[RowType]):
     def _points(self) -> tuple[EntryPoint, ...]:
         points = _read_entry_points(tuple(sys.path)).select(group=self.group) if self.group else ()
         return tuple(sorted(points, key=attrgetter("name", "value")))
+
+
+def load_folders(package: str, kind: type[_Answer]) -> tuple[_Answer, ...]:
+    """Import all members of a kind from the folders of a package, in the order of the folders' names.
+
+    A new folder is a new member, and a deleted folder leaves no trace.
+
+    Args:
+        package: Import name of the package that holds the folders.
+        kind: Type of the members, which are values in a folder's `__init__.py`.
+    """
+    folders = sorted(module.name for module in iter_modules(import_module(package).__path__) if module.ispkg)
+    modules = [import_module(f"{package}.{folder}") for folder in folders]
+    return tuple(value for module in modules for value in vars(module).values() if isinstance(value, kind))
 
 
 def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import accumulate, product
 from pathlib import Path
@@ -22,12 +21,12 @@ from selfcorrect.storage.files.limits import list_files, open_file, read_bytes
 from selfcorrect.storage.pickles.json_results import JsonResults, parse_json_results
 from selfcorrect.storage.pickles.results import Results, open_results
 
+from ..formats import all_formats, find_layout
 from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
-from . import humanml3d, kimodo, named_bones, sam3d, smpl_tools
+from . import smpl_tools
 from .frames import note_spacing, stack_frames
 from .joint_sets import open_joints
-from .omomo import open_omomo, recognises_omomo
 
 _MAX_LISTED = 12
 """Maximum number of arrays listed in a message."""
@@ -42,29 +41,6 @@ _MAX_LAYOUTS = 3
 _MAX_NAME_LENGTH = 60
 """Maximum number of characters of a name in a message."""
 
-
-@dataclass(frozen=True)
-class NamedLayout:
-    """A layout of named arrays, as one program writes it."""
-
-    name: str
-    """Program that writes such files."""
-    keys: tuple[str, ...]
-    """Arrays at the top level of the program's files, by which they are recognised."""
-    reader: Callable[[Results, Reading], MotionFile]
-    suffix: str = ""
-    """Suffix of the program's files; "" for any suffix."""
-
-
-_LAYOUTS = (
-    NamedLayout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
-    NamedLayout("SAM 3D Body", (sam3d.JOINTS, sam3d.ROOT_POSITION), sam3d.open_sam3d),
-    NamedLayout("AI4AnimationPy", named_bones.KEYS, named_bones.open_named_bones, ".npz"),
-    NamedLayout(
-        "MDM", ("motion", "lengths"), lambda results, reading: humanml3d.open_mdm(results.path, reading), ".npy"
-    ),
-)
-"""Known layouts in addition to those of `smpl_tools`."""
 
 _POSITION_NAMES = ("global_joint_positions", "human_joints", "joint_positions", "joints")
 """Array names of joint positions (T, J, 3), as holosoma and OmniRetarget write them."""
@@ -199,7 +175,7 @@ def is_later_frame(path: Path) -> bool:
 
 def _stack_frames_of_people(results: Results) -> Results:
     """If a file is a list of frames, stack each person's arrays over the frames."""
-    if sam3d.recognises_sam3d(results.shapes):  # whose reader stacks them
+    if find_layout(results.shapes, _collect_names(results), results.path.suffix):  # whose reader knows what it reads
         return results
     stacked = stack_frames(results)
     program = smpl_tools.detect_program(stacked.shapes)
@@ -269,15 +245,12 @@ def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] |
 
     Raises InputError if the names fit a layout but one of the values is not an array.
     """
-    if sam3d.recognises_sam3d(results.shapes):
-        return sam3d.open_sam3d
     names = _collect_names(results)
-    for layout in _LAYOUTS:
-        if set(layout.keys) <= names.keys() and layout.suffix in ("", results.path.suffix.lower()):
-            _check_arrays(results, layout.keys)
-            return layout.reader
-    if recognises_omomo(results.shapes):
-        return open_omomo
+    if kind := find_layout(results.shapes, names, results.path.suffix):
+        assert kind.layout, "find_layout returns formats with a layout"
+        if not kind.layout.recognises:
+            _check_arrays(results, kind.layout.keys)
+        return partial(kind.call, kind.layout.reader)
     if (program := smpl_tools.detect_program(names)) is None:
         key = next((name for name in _POSITION_NAMES if len(results.shapes.get(name, ())) == 3), "")
         return partial(_open_joint_positions, key=key) if key else None
@@ -318,7 +291,8 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     names = ["".join(letter if letter.isprintable() else "?" for letter in name[:_MAX_NAME_LENGTH]) for name in shapes]
     contents = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
     more = f" and {len(contents) - _MAX_LISTED} more" if len(contents) > _MAX_LISTED else ""
-    programs = {layout.keys: layout.name for layout in _LAYOUTS}
+    layouts = [kind.layout for kind in all_formats() if kind.layout]
+    programs = {layout.keys: layout.program for layout in layouts if layout.keys}
     for tool in smpl_tools.TOOLS:
         programs.setdefault(tool.keys, tool.name)
     ends = {name.rpartition(".")[2] for name in shapes}
@@ -326,8 +300,8 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     def share_of_keys(keys: tuple[str, ...]) -> float:
         return sum(key.rpartition(".")[2] in ends for key in keys) / len(keys)
 
-    layouts = sorted(programs, key=share_of_keys, reverse=True)
-    nearest = "; ".join(f"{programs[keys]} ({', '.join(keys)})" for keys in layouts[:_MAX_LAYOUTS])
+    known = sorted(programs, key=share_of_keys, reverse=True)
+    nearest = "; ".join(f"{programs[keys]} ({', '.join(keys)})" for keys in known[:_MAX_LAYOUTS])
     return (
         f"{path}: unknown layout: it holds {', '.join(contents[:_MAX_LISTED]) or 'no arrays of numbers'}{more}; "
         f"the nearest known layouts are {nearest}"

@@ -42,12 +42,15 @@ from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.arrays import read_npy, write_npy
 from selfcorrect.storage.files.limits import check_workable
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
+from selfcorrect.storage.pickles.results import Results
 
+from ..formats import all_formats, find_layout
 from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_world
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import UpAxis
-from . import motionstreamer, rows
+from . import rows
 from .joint_sets import fit_notes, open_joints
+from .only_array import OnlyArray
 from .several import open_people
 
 
@@ -61,8 +64,9 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     check_workable(path, 8 * array.size, stored=array.nbytes)
     if array.ndim == 4 and array.shape[-1] == 3 and array.size:
         return open_people(path, array, reading, open_joints)
-    if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
-        return motionstreamer.open_motionstreamer(path, array, reading)
+    if kind := find_layout({"": array.shape}, (), path.suffix):
+        assert kind.layout, "find_layout returns formats with a layout"
+        return kind.call(kind.layout.reader, OnlyArray(path, array), reading)
     if array.ndim == 2 and array.shape[1] in rows.ROWS:
         return rows.open_rows(path, array, reading)
     if array.ndim == 2:
@@ -172,7 +176,8 @@ def _decode(path: Path, array: np.ndarray) -> np.ndarray:
     if array.ndim == 2 and len(array) and array.shape[1] > 12 and array.shape[1] % 12 == 11:
         array = decode_joints(array)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
-        known = (_COLUMNS, _KIT_COLUMNS, motionstreamer.COLUMNS, *sorted(rows.ROWS))
+        layouts = [kind.layout for kind in all_formats() if kind.layout]
+        known = (_COLUMNS, _KIT_COLUMNS, *(layout.columns for layout in layouts if layout.columns), *sorted(rows.ROWS))
         widths = ", ".join(f"(frames, {width})" for width in known)
         joints = "joints (frames, 22, 3), or several people (people, frames, 22, 3)"
         raise InputError(f"{path}: expected rows {widths}, {joints}, got shape {array.shape}")
@@ -197,11 +202,12 @@ def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
     return replace(fitted, skeleton=replace(fitted.skeleton, usual_sole_m=0.0), source=source)
 
 
-def open_mdm(path: Path, reading: Reading) -> MotionFile:
+def open_mdm(results: Results, reading: Reading) -> MotionFile:
     """Open the motions of an MDM file.
 
     The prompts become the motions' texts. Only the frames within the stated lengths are read; writing keeps the others.
     """
+    path = results.path
     content = _check_mdm(path, read_pickled_npy(path))
     joints = content["motion"]
     lengths = content["lengths"]

@@ -12,16 +12,12 @@ import numpy as np
 import pytest
 from helpers import smpl_joints_m
 from made_rigs import base_walk
-from scipy.spatial.transform import Rotation
-from turned_joints import turn_joint
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.formats import is_motion_file
 from selfcorrect.datasets.files.open import motion_files, open_motion, save_motion
-from selfcorrect.datasets.files.people import omomo
 from selfcorrect.datasets.files.people.joint_sets import JOINT_SETS
 from selfcorrect.motion.body.smpl import SMPL_H, SMPL_X, body_joints, to_smpl
-from selfcorrect.motion.views import Z_UP, to_y_up
 
 LIFT_M = np.array([0.0, 0.1, 0.0])
 
@@ -46,58 +42,6 @@ def test_joint_archives_round_trip(tmp_path: Path, key: str, count: int) -> None
     assert written[key].dtype == np.float32
     assert written["height"] == 1.7
     np.testing.assert_allclose(written[key] - z_up, np.tile([0, 0, 0.1], (*z_up.shape[:2], 1)), atol=6e-3)
-
-
-def test_named_bones_in_any_order(tmp_path: Path) -> None:
-    save_motion(tmp_path / "a.npz", base_walk(), "ai4animation")
-    arrays = dict(np.load(tmp_path / "a.npz"))
-    order = np.random.default_rng(0).permutation(22)
-    rank = np.argsort(order)
-    parents = arrays["parent_indices"][order]
-    arrays["parent_indices"] = np.where(parents < 0, -1, rank[parents])
-    for name in ("positions", "quaternions"):
-        arrays[name] = arrays[name][:, order]
-    arrays["bone_names"] = arrays["bone_names"][order]
-    np.savez(tmp_path / "b.npz", **arrays)
-    motions = [sc.load_motion(tmp_path / name) for name in ("a.npz", "b.npz")]
-    np.testing.assert_allclose(smpl_joints_m(motions[1]), smpl_joints_m(motions[0]), atol=1e-9)
-    arrays["parent_indices"] = arrays["parent_indices"] * 0 + 1
-    np.savez(tmp_path / "c.npz", **arrays)
-    with pytest.raises(sc.InputError, match=r"c\.npz:.*bone_names.*22"):
-        open_motion(tmp_path / "c.npz")
-
-
-def test_omomo_rows_round_trip(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    motion = to_smpl(base_walk(), SMPL_H)
-    z_up = to_y_up(Z_UP).restore(motion)
-    places_m = dict(zip(SMPL_H.names, np.moveaxis(sc.joint_positions(z_up), 1, 0), strict=True))
-    joints = next(joints for joints in JOINT_SETS if joints.name == "the simulators' 52")
-    places = np.stack([places_m[name] for name, _ in joints.joints], axis=1)
-    turns = omomo._find_orientations(places)
-    rows = np.zeros((len(places), 591), np.float32)
-    rows[:, :3] = places[:, 0]
-    rows[:, 3:7] = turns[:, 0]
-    rows[:, 9:162] = omomo._find_local_rotations(turns).as_rotvec().reshape(len(rows), -1)
-    rows[:, 162:318] = places.reshape(len(rows), -1)
-    rows[:, 318:321] = 0.5
-    rows[:, 383:] = turns.reshape(len(rows), -1)
-    torch.save(torch.tensor(rows), tmp_path / "a.pt")
-    file = open_motion(tmp_path / "a.pt")
-    np.testing.assert_allclose(smpl_joints_m(file.motion)[..., 1], body_joints(motion)[..., 1], atol=5e-3)
-    bent = turn_joint(file.motion, "left_knee", Rotation.from_euler("x", 20, degrees=True))
-    file.write(tmp_path / "b.pt", lift(bent))
-    written = torch.load(tmp_path / "b.pt").numpy()
-    moved = written - rows
-    np.testing.assert_allclose(moved[:, :3], np.tile([0, 0, 0.1], (len(rows), 1)), atol=5e-3)
-    np.testing.assert_array_equal(moved[:, 318:383], 0)
-    index = [name for name, _ in joints.joints].index("left_knee")
-    before = Rotation.from_quat(rows[:, 383:].reshape(len(rows), 52, 4)[:, index])
-    after = Rotation.from_quat(written[:, 383:].reshape(len(rows), 52, 4)[:, index])
-    assert np.degrees((after * before.inv()).magnitude()) == pytest.approx(20, abs=2)
-    vectors = [array[:, 9:162].reshape(len(rows), 51, 3) for array in (rows, written)]
-    turned_deg = np.degrees(np.linalg.norm(vectors[1] - vectors[0], axis=2))
-    assert turned_deg[:, index - 1].min() > 10
 
 
 def test_gmr_file_has_all_names(tmp_path: Path) -> None:

@@ -22,13 +22,14 @@ from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
 from selfcorrect.storage.files.arrays import write_npy
+from selfcorrect.storage.pickles.results import Results
 
-from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_world
-from ..skeletons.reading import Reading
-from .keeping import check_rotations, matrices_of_rows
-from .kimodo import motion_of_poses
+from ...files.motion_file import MotionFile, check_size, check_within, rate_of, refuse_world
+from ...files.people.keeping import check_rotations, matrices_of_rows
+from ...files.people.posed_bones import motion_of_poses
+from ...files.skeletons.reading import Reading
+from . import COLUMNS
 
-COLUMNS = 272
 _FPS = 30.0
 _STEP = slice(0, 2)
 _HEADING_CHANGE = slice(2, 8)
@@ -36,18 +37,21 @@ _POSITIONS = slice(8, 74)
 _ROTATIONS = slice(140, 272)
 
 
-def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
+def open_motionstreamer(results: Results, reading: Reading) -> MotionFile:
     """Open the motion in MotionStreamer rows, y up.
 
     Joint rotations are the file's, and bones get their mean lengths.
 
     Args:
-        rows: (T, 272) numbers of the file.
+        results: The file, whose only array is (T, 272).
         reading: Options. The vertical axis and the unit cannot be changed: the format is y up and in metres.
 
     Raises:
         InputError: The numbers are not MotionStreamer rows.
     """
+    path = results.path
+    (name,) = results.shapes
+    rows = results.array(name)
     refuse_world(path, reading, "MotionStreamer")
     if rows.dtype.kind != "f" or not len(rows):
         raise InputError(f"{path}: expected rows of {COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")

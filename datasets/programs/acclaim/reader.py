@@ -21,15 +21,15 @@ from selfcorrect.motion.skeleton import MAX_JOINTS, Skeleton
 from selfcorrect.motion.views import Y_UP
 from selfcorrect.storage.files.limits import list_files, path_below
 
-from ..motion_file import MotionFile, check_size, rate_of
-from ..skeletons.anatomy import recognize_parts
-from ..skeletons.file_note import FileNote
-from ..skeletons.reading import Reading
-from ..skeletons.units import INCH_M, infer_unit, measure_stature
-from .bvh import clip_of
-from .bvh_body import open_rigged
-from .bvh_text import ROWS_AT_END, is_end_sound, read_bvh_text
-from .rig import BODY_M, LARGEST, find_tree
+from ...files.motion_file import MotionFile, check_size, rate_of
+from ...files.rigs.bvh import clip_of
+from ...files.rigs.bvh_body import open_rigged
+from ...files.rigs.bvh_text import ROWS_AT_END, is_end_sound, read_bvh_text
+from ...files.rigs.rig import BODY_M, LARGEST, find_tree
+from ...files.skeletons.anatomy import recognize_parts
+from ...files.skeletons.file_note import FileNote
+from ...files.skeletons.reading import Reading
+from ...files.skeletons.units import INCH_M, infer_unit, measure_stature
 
 _CMU_FPS = 120.0
 _ROOT = "root"

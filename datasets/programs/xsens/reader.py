@@ -17,15 +17,15 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.views import Z_UP
 from selfcorrect.storage.files.limits import open_file
 
-from ..motion_file import MotionFile, check_size, check_within, rate_of
-from ..rigs.bvh import clip_of
-from ..rigs.bvh_body import open_rigged
-from ..rigs.rig import RiggedMotion, find_tree, make_unique
-from ..skeletons.anatomy import recognize_parts
-from ..skeletons.file_note import FileNote
-from ..skeletons.reading import Reading
-from .keeping import check_quaternions
-from .kimodo import motion_of_poses
+from ...files.motion_file import MotionFile, check_size, check_within, rate_of
+from ...files.people.keeping import check_quaternions
+from ...files.people.posed_bones import motion_of_poses
+from ...files.rigs.bvh import clip_of
+from ...files.rigs.bvh_body import open_rigged
+from ...files.rigs.rig import RiggedMotion, find_tree, make_unique
+from ...files.skeletons.anatomy import recognize_parts
+from ...files.skeletons.file_note import FileNote
+from ...files.skeletons.reading import Reading
 
 _CHUNK_BYTES = 2**20
 _SIZES = {"position": 3, "orientation": 4}

@@ -26,13 +26,12 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.views import Y_DOWN, to_y_up
 from selfcorrect.storage.pickles.results import Results
 
-from ..motion_file import MotionFile, check_size, check_within, rate_of
-from ..skeletons.reading import Reading
-from ..skeletons.vertical import up_of_motion
-from .frames import FramesOfPeople
+from ...files.motion_file import MotionFile, check_size, check_within, rate_of
+from ...files.people.frames import FramesOfPeople
+from ...files.skeletons.reading import Reading
+from ...files.skeletons.vertical import up_of_motion
+from . import JOINTS, ROOT_POSITION
 
-JOINTS = "pred_joint_coords"
-ROOT_POSITION = "pred_cam_t"
 ROTATIONS = "pred_global_rots"
 _POINTS = ("pred_keypoints_3d", "pred_vertices")
 _KEYS = (JOINTS, ROOT_POSITION, ROTATIONS, *_POINTS)

@@ -6,7 +6,6 @@ orientation of the root, 51 rotation vectors, 52 joint positions, the object, co
 world. The motion is read from the joint positions. On writing, orientations are rotated as the bones are.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,10 @@ from selfcorrect.motion.inverse_kinematics import fit_body
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.storage.pickles.results import Results
 
-from ..motion_file import MotionFile, check_size, check_within
-from ..skeletons.reading import Reading
-from .joint_sets import JOINT_SETS, open_joints
-from .keeping import SAME_RAD
+from ...files.motion_file import MotionFile, check_size, check_within
+from ...files.people.joint_sets import JOINT_SETS, open_joints
+from ...files.people.keeping import SAME_RAD
+from ...files.skeletons.reading import Reading
 
 _COLUMNS = 591
 _ROOT = slice(0, 3)
@@ -30,11 +29,6 @@ _VECTORS = slice(9, 162)
 _POSITIONS = slice(162, 318)
 _ROTATIONS = slice(383, 591)
 _JOINTS = next(joints for joints in JOINT_SETS if joints.name == "the simulators' 52")
-
-
-def recognises_omomo(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Return whether a file holds a single array, of rows of 591 numbers."""
-    return len(shapes) == 1 and all(len(shape) == 2 and shape[1] == _COLUMNS for shape in shapes.values())
 
 
 def open_omomo(results: Results, reading: Reading) -> MotionFile:

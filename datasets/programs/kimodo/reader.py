@@ -18,24 +18,22 @@ from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.kinematics import joint_positions, local_rotations, make_continuous, pose_joints
+from selfcorrect.motion.kinematics import joint_positions, make_continuous, pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.arrays import write_npz
 from selfcorrect.storage.pickles.results import Results
 
-from ..motion_file import MotionFile, check_size, check_within, rate_of
-from ..skeletons.reading import Reading
-from ..skeletons.vertical import up_of_motion
-from .keeping import check_rotations, keep_positions
-from .soma import SOMA_30, SOMA_77
+from ...files.motion_file import MotionFile, check_size, check_within, rate_of
+from ...files.people.keeping import keep_positions
+from ...files.people.posed_bones import motion_of_poses
+from ...files.people.soma import SOMA_30, SOMA_77
+from ...files.skeletons.reading import Reading
+from ...files.skeletons.vertical import up_of_motion
+from . import POSE_ARRAYS
 
 _FPS = 30.0
-_RIGID = 0.05
-"""Largest change of a rigid bone's length, relative to this length."""
-_RIGID_M = 0.015
-"""Change of length, in m, that is allowed for any rigid bone, however short."""
 
 _STILL_M_S = 0.15
 """Speed below which a foot joint is in contact if it is also low, in m/s, as in Kimodo."""
@@ -43,7 +41,6 @@ _LOW_M = 0.10
 """Height below which a foot joint is in contact if it is also slow, in m, as in Kimodo."""
 _SMOOTH_S = 0.25
 """Smoothing time of the root's path, in s."""
-_KEYS = ("posed_joints", "global_rot_mats")
 BODIES = {len(body): body for body in (SOMA_77, SOMA_30, SMPL_BODY.average())}
 """Kimodo's bodies, by number of joints."""
 
@@ -51,8 +48,8 @@ BODIES = {len(body): body for body in (SOMA_77, SOMA_30, SMPL_BODY.average())}
 def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     """Open a Kimodo motion, with bones of their mean length in the file."""
     path = results.path
-    positions = results.array(_KEYS[0])
-    matrices = results.array(_KEYS[1])
+    positions = results.array(POSE_ARRAYS[0])
+    matrices = results.array(POSE_ARRAYS[1])
     body = _find_body(path, positions, matrices)
     results.check_frames(_WRITTEN, len(positions))
     fps, notes = rate_of(path, results.numbers, reading, _FPS, "Kimodo")
@@ -80,7 +77,7 @@ def _find_body(path: Path, positions: np.ndarray, matrices: np.ndarray) -> Skele
         )
     if matrices.shape != (*positions.shape[:2], 3, 3):
         raise InputError(f"{path}: expected global_rot_mats {(*positions.shape[:2], 3, 3)}, got {matrices.shape}")
-    for name, array in zip(_KEYS, (positions, matrices), strict=True):
+    for name, array in zip(POSE_ARRAYS, (positions, matrices), strict=True):
         if array.dtype.kind != "f":
             raise InputError(f"{path}: expected {name} to be floating-point numbers, got {array.dtype}")
         check_within(f"{path}: {name} is", array)
@@ -98,45 +95,6 @@ def _feet(results: Results, frames: int) -> np.ndarray | None:
         return None
     labels = labels.astype(float).reshape(frames, 2, -1).max(axis=2)
     return labels if ((labels >= 0) & (labels <= 1)).all() else None
-
-
-def motion_of_poses(
-    label: str, body: Skeleton, positions_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
-) -> Motion:
-    """Build a motion from joint positions and orientations in the world.
-
-    Bones get their mean offsets over all frames.
-
-    Args:
-        label: Name of the motion in messages.
-        body: Skeleton with the names and parents of the J joints, in the file's order.
-        positions_m: (T, J, 3) positions in the world, in metres.
-        matrices: (T, J, 3, 3) orientations in the world.
-        rigid: Whether to refuse bones whose length changes.
-
-    Raises:
-        InputError: A matrix is not a rotation, or `rigid` is true and a bone changes its length.
-    """
-    matrices = matrices.astype(float)
-    positions_m = positions_m.astype(float)
-    check_rotations(f"{label}: a matrix is not a rotation", matrices)
-    orientations = Rotation.from_matrix(matrices).as_quat()
-    parents = list(body.parents[1:])
-    bones_m = positions_m[:, 1:] - positions_m[:, parents]
-    inverse = Rotation.from_quat(orientations[:, parents].reshape(-1, 4)).inv()
-    local_m = inverse.apply(bones_m.reshape(-1, 3)).reshape(bones_m.shape)
-    lengths_m = norms(bones_m)
-    low, usual, high = np.percentile(lengths_m, (2, 50, 98), axis=0)
-    off = (high - low) / np.maximum(_RIGID * usual, _RIGID_M)
-    if rigid and off.max() > 1:
-        worst = int(off.argmax())
-        raise InputError(
-            f"{label}: the bone to {body.names[worst + 1]} changes its length from {low[worst]:.3g} to "
-            f"{high[worst]:.3g} m; expected rigid bones"
-        )
-    skeleton = replace(body, offsets_m=np.vstack([np.zeros(3), local_m.mean(axis=0)]))
-    rotations = local_rotations(skeleton, orientations)
-    return Motion(skeleton, positions_m[:, 0], rotations, fps, source=label)
 
 
 _WRITTEN = ("posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts", "smooth_root_pos", "root_positions",

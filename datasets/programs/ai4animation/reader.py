@@ -18,18 +18,18 @@ from selfcorrect.motion.views import Y_UP
 from selfcorrect.storage.files.arrays import read_npz, write_npz
 from selfcorrect.storage.pickles.results import Results
 
-from ..motion_file import MotionFile, check_size, check_within, rate_of
-from ..rigs.bvh_body import extract_body, find_all_followers, with_body
-from ..rigs.rig import RiggedMotion, make_unique, order_below, warn_of_changed_names
-from ..rigs.stretching import compute_world_poses
-from ..skeletons.anatomy import recognize_parts
-from ..skeletons.reading import Reading
-from ..skeletons.vertical import turn_upright
-from .keeping import check_quaternions, keep_positions
-from .kimodo import motion_of_poses
+from ...files.motion_file import MotionFile, check_size, check_within, rate_of
+from ...files.people.keeping import check_quaternions, keep_positions
+from ...files.people.posed_bones import motion_of_poses
+from ...files.rigs.bvh_body import extract_body, find_all_followers, with_body
+from ...files.rigs.rig import RiggedMotion, make_unique, order_below, warn_of_changed_names
+from ...files.rigs.stretching import compute_world_poses
+from ...files.skeletons.anatomy import recognize_parts
+from ...files.skeletons.reading import Reading
+from ...files.skeletons.vertical import turn_upright
+from . import BONE_ARRAYS
 
-KEYS = ("positions", "quaternions", "parent_indices")
-_ARRAYS = KEYS[:2]
+_ARRAYS = BONE_ARRAYS[:2]
 _SAME_RAD = 1e-7
 _SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
 
