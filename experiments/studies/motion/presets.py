@@ -185,6 +185,7 @@ _DAMAGED_LEARNED = (
     ),
 )
 _REPETITION = (BASELINE, *_loops(("replace", "augment:1"), "re-encoded", "low-pass", "ground+kinematic", "physics"))
+_TRANSFORMER = (BASELINE, *_loops(("replace", "augment:1"), "re-encoded", "ground+kinematic", "physics", "projection"))
 PROTOCOL_STEPS = {
     64: {"scripts": (5_000, 1_000), "text": (78, 16)},
     128: {"scripts": (10_000, 1_000), "text": (156, 16)},
@@ -313,6 +314,15 @@ PRESET_ROWS = {
         settings=_small_loop(_SPLIT, generations=3),
         cost="3 minutes, 0.1 GB",
         keep="sampling",
+    ),
+    "transformer": PresetRow(
+        summary="a registered loop of a transformer, see docs/results/transformer-plan.txt",
+        settings=replace(
+            _small_loop((), generations=10), arms={"dct-transformer": _TRANSFORMER}, seeds=5, first_seed=200
+        ),
+        cost="about 75 minutes, not timed yet, 0.5 GB",
+        keep="sampling",
+        has_controls=False,
     ),
     "ratios-quick": PresetRow(
         summary="synthetic ratios in minutes, λ = 0.25 to fully synthetic",
