@@ -1,10 +1,9 @@
 """Verify the files of runs, corrected motions and shards against their recorded digests."""
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
@@ -31,7 +30,6 @@ from selfcorrect.storage.files.digests import (
 )
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.locks import LOCK
-from selfcorrect.storage.files.places import Place, is_address
 
 from .correct.batch_report import LISTED, REPORT
 from .correct.correct_file import RECORDS, FileTask
@@ -83,20 +81,18 @@ class Verification:
         return [*lines, *(f"  {folder}/ ({count_noun(n, 'file')} of W&B)" for folder, n in of_wandb.items() if folder)]
 
 
-def verify(address: str | Path, shown_as: str = "") -> Verification:
-    """Verify all files in a folder or at an address, except for locks, which hold no results.
+def verify(folder: str | Path) -> Verification:
+    """Verify all files in a folder, except for locks, which hold no results.
 
     Raises:
         InputError: No file has a digest.
     """
-    if is_address(address):
-        return _verify_address(Place(str(address).rstrip("/")))
-    folder = Path(address)
+    folder = Path(folder)
     paths = sorted(path for path in _files_below(folder) if path.name != LOCK)
     checks = [*_check_generations(folder), *(check for path in paths for check in _check_file(path))]
     checks += _check_places(folder, paths)
     if not checks:
-        raise InputError(f"{shown_as or folder}: no run, corrected motions or shards found: no file has a digest")
+        raise InputError(f"{folder}: no run, corrected motions or shards found: no file has a digest")
     faults: dict[str, str] = {}
     for path, fault, _ in checks:
         faults[path] = faults.get(path) or fault
@@ -207,13 +203,3 @@ def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
         yield str(path), f"{path} is the record of {result.name}; {PUT_BACK}", ""
     if result.state.output_hash:
         yield str(task.target), describe_damage(task.target, result.state.output_hash), ""
-
-
-def _verify_address(place: Place) -> Verification:
-    """Verify the files at an address in a temporary copy."""
-    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
-        for name in place.list_names():
-            place.fetch(name, Path(scratch) / name)
-        verification = verify(scratch, shown_as=place.address)
-    damage = tuple(sentence.replace(scratch, place.address) for sentence in verification.damage)
-    return replace(verification, damage=damage)

@@ -7,8 +7,6 @@ from typing import ClassVar
 
 import tyro
 
-from selfcorrect.storage.files.places import is_address
-
 from .command_line.help_page import HelpPage
 from .command_line.inputs import must_exist
 
@@ -31,16 +29,14 @@ class VerifyCommand:
         }
     )
 
-    folder: tyro.conf.Positional[str]
-    """Run folder, output folder of `correct`, or set of shards; shards also at an address such as
-    s3://bucket/folder."""
+    folder: tyro.conf.Positional[Path]
+    """Run folder, output folder of `correct`, or set of shards."""
     json: bool = False
     """Print the result as JSON: files, counts by kind, damage, and files without a digest."""
 
     def run(self) -> int:
         """Print the damaged files and a summary, and return the exit code."""
-        if not is_address(self.folder):
-            must_exist([Path(self.folder)])
+        must_exist([self.folder])
         from .verification import verify
 
         verification = verify(self.folder)

@@ -17,6 +17,13 @@ RUNNER_OPTIONS = ("workers", *(option.name for option in fields(RunnerChoice)))
 """Options for workers and runners, a group in the help of several commands."""
 
 
+def must_be_local(names: Iterable[str]) -> None:
+    """Raise SettingError for an address, such as s3://bucket/folder."""
+    for name in names:
+        if "://" in name:
+            raise SettingError(f"{name}: expected a path on this machine, got an address; copy the files first")
+
+
 def must_exist(paths: Iterable[Path | None]) -> None:
     """Raise InputError for the first missing path, skipping None, which stands for an option that was not given."""
     for path in paths:

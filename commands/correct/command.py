@@ -15,11 +15,17 @@ from selfcorrect.experiments.jobs.targets import check_output, check_replaceable
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.limits import read_bytes, read_text
 from selfcorrect.storage.files.locks import LOCK
-from selfcorrect.storage.files.places import Place, is_address
 from selfcorrect.storage.files.writing import is_stream, text_output, write_atomically
 
 from ..command_line.help_page import HelpPage
-from ..command_line.inputs import READING_OPTIONS, must_be_one_file, must_be_readable, must_exist, names_file
+from ..command_line.inputs import (
+    READING_OPTIONS,
+    must_be_local,
+    must_be_one_file,
+    must_be_readable,
+    must_exist,
+    names_file,
+)
 from .options import CorrectionOptions, read_contacts
 
 if TYPE_CHECKING:
@@ -54,11 +60,10 @@ class CorrectCommand:
     )
 
     inputs: tyro.conf.Positional[tuple[str, ...]]
-    """Motion files, and folders of motion files; or the address of a set of motions, such as s3://bucket/folder
-    (see `selfcorrect data shard`)."""
+    """Motion files, and folders of motion files."""
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))] = "corrected"
     """Output folder, in which files keep their names, and their paths below an input folder; or the output file, such
-    as fixed.bvh, for a single input file. Can be an address for a set of motions."""
+    as fixed.bvh, for a single input file."""
     overwrite: bool = False
     """Replace the output file if it exists. In an output folder, only results of earlier runs are replaced."""
     options: Annotated[CorrectionOptions, tyro.conf.arg(name="", help="")] = field(default_factory=CorrectionOptions)
@@ -84,8 +89,6 @@ class CorrectCommand:
         os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn, and a search for a display takes 0.1 s
         self._check()
         options = self.options.resolve_engine()
-        if is_address(self.out) or any(map(is_address, self.inputs)):
-            return self._correct_remote(options)
         out = Path(self.out)
         if names_file(out):
             return self._correct_to_file(out, options)
@@ -126,18 +129,7 @@ class CorrectCommand:
         self._write_extra_outputs(target.parent, [result])
         return exit_code
 
-    def _correct_remote(self, options: CorrectionOptions) -> int:
-        """Correct a set of motions at an address."""
-        if len(self.inputs) != 1:
-            raise SettingError(f"expected a single remote set of motions, got {len(self.inputs)}")
-        (source,) = self.inputs
-        from .correct_remote import correct_remote_set
-
-        where = self.runner.to_where(self.workers)
-        results = correct_remote_set(Place(source), Place(self.out), options, where)
-        return self._print(results, self.out, options)
-
-    def _print(self, results: "Sequence[FileResult]", out: Path | str, options: CorrectionOptions) -> int:
+    def _print(self, results: "Sequence[FileResult]", out: Path, options: CorrectionOptions) -> int:
         """Print the results in a folder, and return the exit code."""
         from .batch_report import REPORT, find_exit_code, print_results
 
@@ -195,9 +187,8 @@ class CorrectCommand:
         """Check inputs, options and the engine before the work begins."""
         if not self.inputs:
             raise SettingError("no input; name motion files or folders, as in `selfcorrect correct walk.bvh`")
-        if self.json and is_address(self.out):
-            raise SettingError(f"--json needs a folder as output, got the address {self.out}")
-        files = [Path(name) for name in self.inputs if not is_address(name)]
+        must_be_local((*self.inputs, self.out))
+        files = [Path(name) for name in self.inputs]
         must_exist((*files, *self.options.reading.files, self.options.contacts))
         if len(self.inputs) == 1:  # of several, the readable ones are corrected
             must_be_readable(files)

@@ -103,14 +103,11 @@ class FileTask:
         return bool(digest) and result is not None and digest in result.digests
 
 
-def make_task_key(source: Path, options: CorrectionOptions, digest: str = "") -> str:
-    """Return a key that identifies a file and the options of its correction.
-
-    `digest` is the digest of the file's content, if it is already known.
-    """
+def make_task_key(source: Path, options: CorrectionOptions) -> str:
+    """Return a key that identifies a file and the options of its correction."""
     contacts = options.contacts if isinstance(options.contacts, Path) else None
     plugins = _identify_plugins(source.suffix.lower(), options.engine)
-    return make_input_key(digest or source, asdict(options), (*options.reading.files, contacts), plugins)
+    return make_input_key(source, asdict(options), (*options.reading.files, contacts), plugins)
 
 
 @cache

@@ -156,12 +156,6 @@ class FileState:
     """Hash of the output."""
     earlier_hash: str = ""
     """Hash of an earlier run's file at the output's path, which remains if this run is killed."""
-    source_hash: str = ""
-    """Hash of the input, for remote datasets."""
-    source_facts: str = ""
-    """Size and time of the input, for remote datasets."""
-    output_facts: str = ""
-    """Size and time of the output, for remote datasets."""
     kept: dict[str, Any] = field(default_factory=dict)
     """Record of an earlier result whose file is still in place, because this attempt wrote none."""
 

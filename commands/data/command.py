@@ -23,7 +23,6 @@ from selfcorrect.experiments.jobs.targets import ANOTHER, check_not_opened, chec
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
 from selfcorrect.runtime.registry import describe_unknown
 from selfcorrect.storage.files.limits import path_below, record_inputs
-from selfcorrect.storage.files.places import is_address
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -31,6 +30,7 @@ from ..command_line.help_page import HelpPage
 from ..command_line.inputs import (
     READING_OPTIONS,
     RUNNER_OPTIONS,
+    must_be_local,
     must_be_one_file,
     must_be_usable,
     must_exist,
@@ -445,7 +445,7 @@ class MakeShards:
     sources: tyro.conf.Positional[tuple[str, ...]]
     """Folders of datasets, folders of motion files, and files; also shards, to pack them again."""
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
-    """Folder of the shards, or an address such as s3://bucket/folder."""
+    """Folder of the shards."""
     overwrite: bool = False
     """Replace a set that exists. An unfinished set is finished without it."""
     dataset: str | None = None
@@ -462,7 +462,8 @@ class MakeShards:
     def run(self) -> None:
         from .sharding import ShardTask, make_shards
 
-        must_exist([Path(source) for source in self.sources if not is_address(source)])
+        must_be_local((*self.sources, self.out))
+        must_exist([Path(source) for source in self.sources])
         must_be_usable(self.reading, without=("profile", "ground"))
         where = self.runner.to_where(self.workers)
         task = ShardTask(

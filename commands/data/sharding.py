@@ -42,10 +42,9 @@ from selfcorrect.storage.files.digests import (
     read_with_digest,
     write_with_digest,
 )
-from selfcorrect.storage.files.limits import is_file_name
+from selfcorrect.storage.files.limits import is_file_name, read_bytes
 from selfcorrect.storage.files.locks import LOCK, FolderLock
-from selfcorrect.storage.files.places import FileFacts, Place, is_address
-from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers
+from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, write_atomically
 
 from .sources import dataset_at, open_source
 
@@ -69,9 +68,9 @@ class ShardTask:
     """Sources to pack into a set of shards."""
 
     sources: tuple[str, ...]
-    """Paths and addresses of the sources."""
+    """Paths of the sources."""
     out: str
-    """Path or address of the set."""
+    """Path of the set."""
     motions_per_shard: int
     dataset: str | None = None
     split: str | None = None
@@ -123,9 +122,9 @@ class BatchRecord:
     unread: list[str]
     """Messages on the recordings that could not be read."""
 
-    def is_kept(self, key: str, files: Mapping[str, FileFacts]) -> bool:
-        """Return whether the batch is already done, given its key and the files of the set."""
-        return self.key == key and all(name in files and files[name].size == self.sizes[name] for name in self.sizes)
+    def is_kept(self, key: str, files: Mapping[str, int]) -> bool:
+        """Return whether the batch is already done, given its key and the sizes of the set's files."""
+        return self.key == key and all(files.get(name) == size for name, size in self.sizes.items())
 
 
 @dataclass(frozen=True)
@@ -151,33 +150,44 @@ def make_shards(task: ShardTask, where: Where) -> ShardSet:
         SettingError: The set exists, or is one of the sources.
     """
     require_runner(where)
-    place = Place(task.out)
-    with _claim(place, task):
+    out = Path(task.out)
+    with _claim(out, task):
         listing = Listing(task, Path.cwd(), secrets.token_hex(8))
         recordings = listing.recordings()
         batches = cut_batches(recordings)
         keys = {batch.number: listing.make_key(batch) for batch in batches}
-        kept = _find_kept(place, batches, keys)
+        kept = _find_kept(out, batches, keys)
         jobs = []
         for batch in batches:
             if batch.number not in kept:
                 name = f"{recordings[batch.recordings[0]].name} and {len(batch.recordings) - 1} more"
                 arguments = (listing, batch, keys[batch.number])
                 jobs.append(Job(f"batch {batch.number}: {name}", pack_batch, arguments, len(batch.recordings)))
-        folder = None if is_address(task.out) else place_of(Path(task.out))
         if jobs:
-            run_jobs(jobs, where, "shard", unit="file", folder=folder)
-        return _finish(place, [kept.get(batch.number) or read_batch_record(place, batch) for batch in batches])
+            run_jobs(jobs, where, "shard", unit="file", folder=place_of(out))
+        return _finish(out, [kept.get(batch.number) or read_batch_record(out, batch) for batch in batches])
 
 
-def _find_kept(place: Place, batches: Sequence[ShardBatch], keys: Mapping[int, str]) -> dict[int, BatchRecord]:
+def _list_files(folder: Path) -> dict[str, int]:
+    """Return the size of each file below a folder, by its name within the folder, in order."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def _send(content: bytes, target: Path) -> None:
+    """Write a file completely or not at all; a file with that name is replaced."""
+    with explain_write_error(target.parent):
+        write_atomically(target, content)
+
+
+def _find_kept(out: Path, batches: Sequence[ShardBatch], keys: Mapping[int, str]) -> dict[int, BatchRecord]:
     """Return the records of the batches that an earlier call finished, by number."""
-    files = place.list_files()
+    files = _list_files(out)
     kept = {}
     for batch in batches:
         if batch.record_name in files:
             try:
-                record = read_batch_record(place, batch)
+                record = read_batch_record(out, batch)
             except DamagedError:
                 continue
             if record.is_kept(keys[batch.number], files):
@@ -185,59 +195,44 @@ def _find_kept(place: Place, batches: Sequence[ShardBatch], keys: Mapping[int, s
     return kept
 
 
-def read_batch_record(place: Place, batch: ShardBatch) -> BatchRecord:
+def read_batch_record(out: Path, batch: ShardBatch) -> BatchRecord:
     """Read the record of a batch. Raises DamagedError if it is missing or damaged."""
-    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
-        path = Path(scratch, "record.json")
-        if not place.fetch(batch.record_name, path):
-            raise DamagedError(
-                f"{place.address}/{batch.record_name} is missing; check that all nodes reach this folder"
-            )
-        return BatchRecord(**read_with_digest(path))
+    path = out / batch.record_name
+    if not path.is_file():
+        raise DamagedError(f"{path} is missing; check that all nodes reach this folder")
+    return BatchRecord(**read_with_digest(path))
 
 
-def _finish(place: Place, records: Sequence[BatchRecord]) -> ShardSet:
+def _finish(out: Path, records: Sequence[BatchRecord]) -> ShardSet:
     """Write the digests, and remove stale shards and all records."""
     digests = {name: digest for record in records for name, digest in record.digests.items()}
     unread = tuple(sentence for record in records for sentence in record.unread)
-    names = place.list_names()
     if digests:
-        for name in names:
+        for name in _list_files(out):
             if name.startswith("shard-") and name not in digests:
-                place.remove(name)  # of the set that is replaced
-        with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
-            sums = Path(scratch, SUMS)
-            sums.write_bytes(format_sums(digests))
-            place.send(sums, SUMS)
-    for name in names:
-        if name.startswith(f"{_RECORDS}/"):
-            place.remove(name)
-    if not is_address(place.address):
-        shutil.rmtree(Path(place.address, _RECORDS), ignore_errors=True)
+                (out / name).unlink(missing_ok=True)  # of the set that is replaced
+        _send(format_sums(digests), out / SUMS)
+    shutil.rmtree(out / _RECORDS, ignore_errors=True)
     if not digests:
         raise InputError(f"no motion could be read; the first problem: {(unread or ('no motions found',))[0]}")
     return ShardSet(sum(record.motions for record in records), len(digests), unread)
 
 
 @contextmanager
-def _claim(place: Place, task: ShardTask) -> Iterator[None]:
-    """Claim the output of a set, and lock it if it is a local folder.
+def _claim(folder: Path, task: ShardTask) -> Iterator[None]:
+    """Claim and lock the output folder of a set.
 
     It may hold no files other than those of an unfinished set, or of a set that is to be replaced.
     """
-    names = place.list_names()
+    names = _list_files(folder)
     if foreign := [name for name in names if not _FILES_OF_SET.fullmatch(name)]:
         raise RunFolderError(f"{task.out}: holds other files ({', '.join(foreign[:3])}); choose another folder")
     if SUMS in names and not task.overwrite:
         raise SettingError(f"{task.out}: exists; {ANOTHER}")
-    folder = Path(task.out)
-    target = place_of(folder)  # addresses are also compared as paths
+    target = place_of(folder)
     for source in map(place_of, map(Path, task.sources)):
         if source == target or source in target.parents or target in source.parents:
             raise SettingError(f"{task.out}: a set cannot contain its sources or be inside them; choose another folder")
-    if is_address(task.out):
-        yield
-        return
     with explain_write_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(folder)
@@ -298,7 +293,7 @@ def pack_batch(listing: Listing, batch: ShardBatch, key: str, progress: Progress
     """
     if max(batch.recordings) >= len(listing.recordings()) or listing.make_key(batch) != key:
         raise InputError("the sources changed since the command listed them, or differ on this node")
-    place = Place(listing.task.out)
+    out = Path(listing.task.out)
     unread: list[str] = []
     digests = {}
     sizes = {}
@@ -310,12 +305,12 @@ def pack_batch(listing: Listing, batch: ShardBatch, key: str, progress: Progress
             write_named(path, shard)
             digests[path.name] = compute_file_digest(path)
             sizes[path.name] = path.stat().st_size
-            place.send(path, path.name)
+            _send(read_bytes(path), out / path.name)
             path.unlink()
             count += len(shard)
         path = Path(scratch, "record.json")
         write_with_digest(path, asdict(BatchRecord(key, count, digests, sizes, unread)))
-        place.send(path, batch.record_name)
+        _send(read_bytes(path), out / batch.record_name)
 
 
 def _read_batch(listing: Listing, batch: ShardBatch, unread: list[str], progress: Progress) -> Iterator[NamedMotion]:
@@ -340,36 +335,18 @@ def _read_recording(listing: Listing, number: int) -> list[NamedMotion] | str:
 
 
 def list_recordings(source: str, task: ShardTask) -> list[Recording]:
-    """List the recordings of a source: a dataset's folder, motion files, or a remote set."""
-    if is_address(source):
-        place = Place(source)
-        files = place.list_files()
-        recordings = []
-        for name in place.list_sets():
-            facts = files[name]
-            read = partial(_read_set, place, name)
-            recordings.append(Recording(f"{source}/{name}", facts.size, str(facts), read))
-        return recordings
+    """List the recordings of a source: a dataset's folder, or motion files."""
     path = Path(source)
     folder = None if dataset_at(path, task.dataset, task.reading) else path
     _, clips = open_source(path, task.dataset, task.split, task.reading)
     recordings = []
     for clip in clips:
-        facts = FileFacts(0)  # for a clip in an archive
+        size, version = 0, str(clip.path)  # of a clip in an archive
         if clip.path.is_file():
             state = clip.path.stat()
-            facts = FileFacts(state.st_size, state.st_mtime_ns)
-        recordings.append(Recording(clip.name, facts.size, f"{clip.path} {facts}", partial(_read_clip, clip, folder)))
+            size, version = state.st_size, f"{clip.path}, {state.st_size} bytes of {state.st_mtime_ns}"
+        recordings.append(Recording(clip.name, size, version, partial(_read_clip, clip, folder)))
     return recordings
-
-
-def _read_set(place: Place, name: str) -> list[NamedMotion]:
-    """Read the motions of a remote parquet file."""
-    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
-        path = Path(scratch, "set.parquet")
-        if not place.fetch(name, path):
-            raise InputError(f"{place.address}/{name}: is missing")
-        return read_named(path)
 
 
 def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:

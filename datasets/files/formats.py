@@ -120,10 +120,16 @@ def find_layout(shapes: Mapping[str, tuple[int, ...]], names: Collection[str], s
 def formats_of(suffix: str) -> list[Format]:
     """Return the formats with this suffix.
 
-    Formats of other packages are considered only for suffixes that are unknown here.
+    Formats of other packages are considered only for suffixes that are unknown here, or that files of arrays have.
     """
     fitting = [kind for kind in FORMATS if suffix.lower() in kind.suffixes]
-    return fitting or [kind for kind in all_formats() if suffix.lower() in kind.suffixes]
+    if fitting and all(kind.reader not in (READ_ARRAYS, READ_NPY) for kind in fitting):
+        return fitting
+    return [
+        kind
+        for kind in all_formats()
+        if suffix.lower() in kind.suffixes and (kind.layout or kind in fitting or not fitting)
+    ]
 
 
 def readable_suffixes() -> tuple[str, ...]:

@@ -152,17 +152,3 @@ def test_foreign_files_are_not_damaged(everything: Path, tmp_path: Path) -> None
     verification = verify(tmp_path / "out")
     assert not verification.damage
     assert set(verification.unread) == {"mine.json", "lock.json", "pipe.json", "gone"}
-
-
-def test_sets_are_verified_at_addresses(everything: Path, tmp_path: Path, says: Says) -> None:
-    pytest.importorskip("pyarrow")
-    shutil.copytree(everything / "corrected set", tmp_path / "set")
-    address = f"file://{tmp_path}/set"
-    assert "files looked at (1 corrected motions); none of them damaged" in says("verify", address)
-    for path in [path for path in _files(tmp_path / "set") if path.name != ".selfcorrect.lock"]:
-        data = path.read_bytes()
-        path.write_bytes(data[:-9])
-        assert path.name in says("verify", address, code=1)
-        path.write_bytes(data)
-    plain = f"file://{everything}/in"
-    assert f"{plain}: " in says("verify", plain, code=2)
