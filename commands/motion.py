@@ -65,8 +65,8 @@ class MotionCommand:
             "selfcorrect motion --preset split --seeds 3 --out runs/mine": "Another preset, with three seeds.",
         },
         common=(
-            *("preset", "generations", "seeds", "policy", "synthetic_ratio", "corrector", "arms", "out", "workers"),
-            *("dry_run", "wandb"),
+            *("preset", "generations", "seeds", "policy", "synthetic_ratio", "corrector", "arms", "against", "out"),
+            *("workers", "dry_run", "wandb"),
         ),
         groups={
             "data": ("data", "reference", "real_count", "evaluated_count", "start_from", "labels", "metric"),
@@ -90,6 +90,9 @@ class MotionCommand:
     protocol: Annotated[Literal["scripts", "text"] | None, _hint("scripts", "{scripts,text}")] = None
     """Optimiser steps of the presets paper-64 to paper-2794: those of the published scripts, or those of the
     paper's text, which are 64 times fewer."""
+    against: Annotated[str | None, _hint("run all arms here", "published|RUN")] = None
+    """Run only the arms that a finished run lacks, and compare them with its kept scores, paired by seed. "published"
+    is the run of `selfcorrect motion` that the package keeps; RUN is a run folder or its summary.json."""
     out: Annotated[Path | None, _hint("runs/motion-PRESET", "PATH")] = None
     """Run folder. With more generations, seeds or arms, the same folder extends the run."""
     dry_run: bool = False
@@ -138,26 +141,37 @@ class MotionCommand:
         sources_must_exist((*settings.data, *settings.reference))
         settings.check_generator()
         where = self.runner.to_where(self.workers)
+        folder = place_of(self.out or self._default_folder())
+        settings = keep_methods(settings, folder)
+        kept = None
+        if self.against is not None:
+            from selfcorrect.experiments.studies.motion.against import KeptRun
+
+            kept = KeptRun.read(self.against)
+            settings = kept.select_new_arms(settings)
         if self.dry_run:
             self._print_plan(settings)
             return 0
         self._check_engine(settings)
+        from selfcorrect.experiments.studies.motion.against import check_references, make_against_page
         from selfcorrect.experiments.studies.motion.motion_page import make_motion_page
         from selfcorrect.experiments.studies.motion.study import check_motion_study, limit_processes, make_motion_study
         from selfcorrect.experiments.studies.run import run_study
         from selfcorrect.experiments.studies.study_report import REPORT
 
-        folder = place_of(self.out or self._default_folder())
-        settings = keep_methods(settings, folder)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         options = self.options
-        page = make_motion_page(settings, self.preset, options)
         study = make_motion_study(settings, self.preset, options)
         is_local = RUNNERS.row(where.chosen).is_local
         study = check_motion_study(study, where)
         print(f"selfcorrect: {self._describe_time(settings)}", file=sys.stderr)
         if is_local and self.workers is None:
             where = replace(where, workers=limit_processes(where.workers, options.device))
+        if kept is None:
+            page = make_motion_page(settings, self.preset, options)
+        else:
+            check_references(kept, settings, options, folder, where)
+            page = make_against_page(settings, self.preset, options, kept)
         result = run_study(
             study, page, folder, where, command=command, accept_changed=options.accept_changed, wandb=self.log
         )

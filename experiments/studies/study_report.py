@@ -63,8 +63,11 @@ class Comparison:
 
     def __str__(self) -> str:
         lines = list(self.sentences)
-        if "claims" in self.tables:
-            lines += ["", *format_text(self.tables["claims"])]
+        for name in ("claims", "scores", "pairs"):
+            if name in self.tables:
+                lines += ["", *format_text(self.tables[name])]
+        if "pairs" in self.tables:
+            return "\n".join([*lines, "", MARKS_LEGEND])
         if "differences" in self.tables:
             lines += ["", *format_text(self.tables["differences"], intervals=False), "", MARKS_LEGEND]
         return "\n".join(lines)

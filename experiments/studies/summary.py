@@ -245,6 +245,11 @@ def _decode_curves(stored: Mapping[str, Any]) -> ArmCurves:
     return ArmCurves(stored["name"], stored["group"], stored["title"], _to_arrays(stored["values"]), axes)
 
 
+def round_curves(curves: ArmCurves) -> ArmCurves:
+    """Round curves as a summary that was written and read has them."""
+    return replace(curves, values=_to_arrays(_round_values(curves.values)))
+
+
 def _round_values(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {key: _round_value(np.asarray(array, dtype=float).tolist()) for key, array in values.items()}
 

@@ -131,6 +131,17 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: Effect | None = None) ->
     return Cell(f"{value} {mark}", format_change(effect))
 
 
+def change_cell(effect: Effect) -> Cell:
+    """Return a cell with a paired difference and a mark, and interval and adjusted p-value below."""
+    change = effect.change
+    if math.isnan(change.estimate):
+        return Cell("–")
+    digits = effect.metric.digits
+    bounds = "" if math.isnan(change.low) else f"{change.low:+.{digits}f} … {change.high:+.{digits}f}, "
+    interval = f"{bounds}p = {effect.p_value:.2g}" if bounds else ""
+    return Cell(f"{change.estimate:+z.{digits}f} {MARKS.get(effect.word, f'? {effect.word}')}", interval)
+
+
 def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable[[ArmCurves], Sequence[Cell]]) -> Table:
     """Return a table with a row per arm, under the title of its group."""
     table = Table(id, "Arm", columns)

@@ -20,7 +20,7 @@ from selfcorrect.motion.measures.metrics import (
 )
 from selfcorrect.storage.files.strict_json import as_json
 
-from ..arm_curves import MEMORISER, REAL_AGAINST_REAL
+from ..arm_curves import MEMORISER, REAL_AGAINST_REAL, ArmCurves
 from ..arm_words import describe_arm, describe_treatment
 from ..arms import BASELINE, ArmSettings
 from ..figures import SHARE_CAPTION, looks, opening_curves, share_picture
@@ -52,7 +52,7 @@ from .answer import (
 )
 from .axes import budget
 from .measures import CORRECTED_REAL
-from .media import show_motions
+from .media import Media, show_motions
 from .presets import PRESET_ROWS
 from .settings import DEFAULTS, MotionSettings, RunOptions
 from .split import describe_parts
@@ -130,8 +130,7 @@ class MotionPage(Page):
         numbers = [*details, *describe_parts(outcome), *filter(None, (self.closing,))]
         if conclusion:
             numbers.insert(0, first)
-        shown = select_shown_pairs(outcome)
-        media = show_motions(self.experiment, self.options, outcome, shown, select_pictured_arms(outcome))
+        media = self.show_media(outcome)
         measured = _list_measured_keys(outcome)
         drawn = [metric for metric in map(find_metric, DRAWN) if metric.key in measured]
         notes = [note for key, note in NOTES_ON_METRICS.items() if key in measured]
@@ -150,6 +149,17 @@ class MotionPage(Page):
             notes_section([*NOTES, *notes]),
         ]
 
+    def show_media(self, outcome: Outcome) -> Media:
+        """Return the motions of a finished experiment."""
+        pairs = select_shown_pairs(outcome)
+        return show_motions(self.experiment, self.options, outcome, pairs, select_pictured_arms(outcome))
+
+    def add_arms(
+        self, curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]
+    ) -> Mapping[str, Mapping[ArmSettings, ArmCurves]]:
+        """Add arms that did not run here, by denoiser."""
+        return curves
+
     def judge(self, study: Study, measured: Outcome) -> Outcome:
         """Add scores of real data and pairs.
 
@@ -163,12 +173,13 @@ class MotionPage(Page):
             for arm in study.arms(run.task):
                 if study.latest(run, arm) < study.generations:
                     curves.get(run.task, {}).pop(arm, None)
-        lacking = [task for task in study.tasks if BASELINE not in curves.get(task, {})]
+        all_curves = self.add_arms(curves)
+        lacking = [task for task in study.tasks if BASELINE not in all_curves.get(task, {})]
         if len(lacking) == len(study.tasks):
             gaps = " ".join(measured.gaps)
             raise RunFolderError(f"no report of {measured.folder}: the arm on real data alone is missing. {gaps}")
         left_out = [f"{task} is left out, because its arm on real data alone is missing" for task in lacking]
-        complete = {task: arms for task, arms in curves.items() if task not in lacking}
+        complete = {task: arms for task, arms in all_curves.items() if task not in lacking}
         scores = read_measures(study, REFERENCES_FILE, next(iter(study.tasks)), measured.folder)
         floors = floors_of(scores) if all(scores) else {}  # a job that failed reports missing scores
         gaps = [*measured.gaps, *left_out]

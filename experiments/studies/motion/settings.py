@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -328,9 +328,7 @@ def find_engine(engine: str) -> str:
 
 def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
     """Return True if a requested config has all arms, seeds and generations of a recorded one, and perhaps more."""
-    if not _is_subset(_list_fixed_settings({**USUAL, **recorded}), _list_fixed_settings({**USUAL, **requested})):
-        return False
-    if recorded.get(SAMPLER_KEY, EARLIER_SAMPLER) != requested.get(SAMPLER_KEY, EARLIER_SAMPLER):
+    if list_differences(recorded, requested):
         return False
     if recorded["generations"] > requested["generations"]:
         return False
@@ -344,19 +342,28 @@ def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
     return True
 
 
+def list_differences(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> list[str]:
+    """Describe the settings, apart from arms, generations and seeds, in which a requested config differs."""
+    earlier = {**USUAL, SAMPLER_KEY: EARLIER_SAMPLER, **_list_fixed_settings(recorded)}
+    now = {**USUAL, SAMPLER_KEY: EARLIER_SAMPLER, **_list_fixed_settings(requested)}
+    return list(_describe_differences(earlier, now))
+
+
+def _describe_differences(earlier: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in earlier.items():
+        new = now.get(name)
+        if isinstance(value, Mapping) and isinstance(new, Mapping):
+            yield from _describe_differences(value, new, f"{prefix}{name} of ")
+        elif name not in now or new != value:
+            yield f"{prefix}{name} is {new} instead of {value}"
+
+
 def _list_seeds(config: Mapping[str, Any]) -> set[int]:
     return set(range(config["first_seed"], config["first_seed"] + config["seeds"]))
 
 
 def _list_fixed_settings(config: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in config.items() if name not in GROWING}
-
-
-def _is_subset(part: object, superset: object) -> bool:
-    """Return True if `superset` contains all entries of `part`, at every depth."""
-    if isinstance(part, dict) and isinstance(superset, dict):
-        return all(name in superset and _is_subset(value, superset[name]) for name, value in part.items())
-    return part == superset
 
 
 def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
