@@ -1,7 +1,8 @@
 """Make tables and figures from summaries of finished runs: `make results`.
 
     python docs/tools/results.py                            # tables and figures anew, from docs/results/*.json
-    python docs/tools/results.py short runs/motion-short    # first keep that run's summary as docs/results/short.json
+    python docs/tools/results.py split runs/motion-split    # first keep that run's summary as docs/results/split.json
+    python docs/tools/results.py short runs/motion-short    # the same of `selfcorrect motion`, in the package: --against
     python docs/tools/results.py short runs/a runs/b        # the same of runs that differ in their seeds alone
 
 A page asks for its table by `<!-- claims -->` or another kind of `MAKERS`; the text up to `<!-- end of claims -->` is
@@ -42,6 +43,7 @@ from tables import SUMMARIES
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.figures import looks, opening_curves
+from selfcorrect.experiments.studies.motion.against import PUBLISHED_FILE
 from selfcorrect.experiments.studies.motion.presets import select_controls
 from selfcorrect.experiments.studies.summary import COMMIT, Summary, join_summaries, read_summary, write_summary
 from selfcorrect.motion.measures.metrics import find_metric
@@ -128,9 +130,14 @@ def remove_options(command: str, options: Sequence[str]) -> str:
     return shlex.join([word for word, before in pairs if word not in options and before not in options])
 
 
+IN_PACKAGE = {"short": PUBLISHED_FILE}
+"""Summaries that the package itself keeps, by name."""
+
+
 def read_all() -> dict[str, Summary]:
     """Read all kept summaries, by name."""
-    return {path.stem: read_summary(path) for path in sorted(SUMMARIES.glob("*.json"))}
+    paths = {path.stem: path for path in sorted(SUMMARIES.glob("*.json"))} | IN_PACKAGE
+    return {name: read_summary(path) for name, path in paths.items()}
 
 
 def main(
@@ -152,7 +159,7 @@ def main(
         if commit:
             summary = replace(summary, made={**summary.made, COMMIT: commit})
         require_commit(name, summary)
-        write_summary(SUMMARIES / f"{name}.json", summary)
+        write_summary(IN_PACKAGE.get(name, SUMMARIES / f"{name}.json"), summary)
     summaries = read_all()
     for figure, keys in COLLAPSE.items():
         (PICTURES / f"{figure}.svg").write_text(draw_collapse(summaries["split"], keys) + "\n", encoding="utf-8")

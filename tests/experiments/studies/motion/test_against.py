@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers import SHORT_WINDOWS
 
-from selfcorrect.experiments.cli import main
+from selfcorrect.commands.cli import main
 from selfcorrect.experiments.studies.motion.against import PUBLISHED, KeptRun
 from selfcorrect.experiments.studies.motion.presets import PRESETS, select_settings
 from selfcorrect.experiments.studies.motion.settings import list_differences
