@@ -18,8 +18,7 @@ from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.leg_ik import move_joints_to
 from selfcorrect.simulators.corrector import correct_through_views
-from selfcorrect.simulators.planning.contact_edits import apply_contact_edits
-from selfcorrect.simulators.planning.contact_holding import find_missed
+from selfcorrect.simulators.planning.contact_edits import apply_contact_edits, list_missed
 from selfcorrect.simulators.results.comparison import include_slip, measure_correction
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, Note
 
@@ -107,7 +106,7 @@ def apply_controls(
     if not is_measured:
         return replace(correction, motion=corrected, remarks=remarks)
     if contacts is not None:
-        missed_contacts += tuple(map(str, find_missed(corrected, contacts, ride_m)))
+        missed_contacts += tuple(map(str, list_missed(corrected, contacts, ride_m)))
     changed = replace(
         correction,
         motion=corrected,

@@ -24,7 +24,8 @@ from selfcorrect.motion.pictures.timeline import (
     find_heel_and_toe,
 )
 from selfcorrect.simulators.corrector import correct_through_views
-from selfcorrect.simulators.planning.contact_holding import MissedContact, find_missed, find_ride_m
+from selfcorrect.simulators.planning.contact_edits import list_missed
+from selfcorrect.simulators.planning.contact_holding import MissedContact, find_ride_m
 from selfcorrect.simulators.planning.edited_contacts import Contacts
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.storage.files.limits import record_inputs
@@ -226,7 +227,7 @@ class EditSession:
         if not edited:
             return []
         ride_m = find_ride_m(base.motion, state.contacts)
-        return find_missed(motion, replace(state.contacts, contacts=tuple(edited)), ride_m)
+        return list_missed(motion, replace(state.contacts, contacts=tuple(edited)), ride_m)
 
     def _tell(self, corrected: CorrectedMotion, state: EditState, base: _Base) -> Mapping[str, Any]:
         """Return what the page says about a correction, besides its motion."""

@@ -2,7 +2,7 @@
 
     python docs/tools/results.py                            # tables and figures anew, from docs/results/*.json
     python docs/tools/results.py split runs/motion-split    # first keep that run's summary as docs/results/split.json
-    python docs/tools/results.py short runs/motion-short    # the same of `selfcorrect motion`, in the package: --against
+    python docs/tools/results.py short runs/motion-short    # that of `selfcorrect motion` is in the package
     python docs/tools/results.py short runs/a runs/b        # the same of runs that differ in their seeds alone
 
 A page asks for its table by `<!-- claims -->` or another kind of `MAKERS`; the text up to `<!-- end of claims -->` is

@@ -74,7 +74,7 @@ _OUTLIER_M_S = 0.4
 """Speed of a point above its rest at which the weight of its stance is halved, in m/s."""
 _SUNK_M = 0.004
 """Depth up to which feet may sink, in m."""
-_CLEAR_M = 0.008
+CLEAR_M = 0.008
 """Height above which feet swing if labels say so, in m."""
 _HOVER_M = 0.02
 """Height up to which standing points may hover, in m."""
@@ -118,7 +118,7 @@ def solve_contacts(posed: PosedMotions, ground_m: np.ndarray, standing: np.ndarr
     else:
         is_near = posed.standing_m(posed.feet_m)[..., 1].min(-1) - ground_m < SOLE_NEAR_M
     if motions.contacts is not None:  # feet that are said to swing keep clear
-        ground_m = ground_m + np.where(np.isneginf(motions.contacts), _CLEAR_M + _SUNK_M, 0.0)
+        ground_m = ground_m + np.where(np.isneginf(motions.contacts), CLEAR_M + _SUNK_M, 0.0)
     root_m = motions.root_m.copy()
     rotations = motions.rotations.copy()
     is_changed = False

@@ -7,7 +7,8 @@ to the world of r, replaces r near E:
 
 m(t) = r(t) + s(t) (l(t) − r(t)),  with s = 1 in E, falling to 0 within `FADING_S`.
 
-Contacts that meet frames with s > 0 are then held in m. All other frames stay those of r, bit for bit.
+Contacts that meet frames with s > 0 are then held in m. All other frames stay those of r, bit for bit. Contacts of
+heels and toes count as those of their foot first, and are then held one by one.
 
 Feet that slide or ride change what counts as drift in the whole motion, so with them, all frames are corrected again.
 """
@@ -25,7 +26,9 @@ from selfcorrect.motion.motion import Motion
 from ..results.results import CorrectedMotion, CorrectMotions
 from .contact_holding import (
     HOLDING_TOLERANCE_M,
+    MissedContact,
     check_reach,
+    find_missed,
     find_ride_m,
     hold_contacts,
     label_contacts,
@@ -33,6 +36,7 @@ from .contact_holding import (
     place_feet,
 )
 from .edited_contacts import FEET, HAND_NAMES, Contacts
+from .point_holding import find_missed_points, find_own_points, find_point_edits, hold_points
 
 _AROUND_S = 5.0
 """Time before and after an edit that is corrected again with it, in s. It holds some steps of a walk, from which ground
@@ -65,10 +69,20 @@ def apply_contact_edits(
     """
     contacts.check_times(motion)
     standing_still = np.zeros_like(motion.root_m)
+    given = contacts
+    contacts = given.merge_points()
     if contacts.has_kinds("slides", "rides") or not correction.accepted:
-        return _correct_again(motion, contacts, correct, find_ground)
+        correction, ride_m, gave_way_m = _correct_again(motion, contacts, correct, find_ground)
+        if given.has_points and correction.accepted:
+            own = find_own_points(correction.motion, given)
+            held = hold_points(correction.motion, given, own, np.ones(len(motion)))
+            correction = replace(correction, motion=held)
+        return correction, ride_m, gave_way_m
     check_reach(correction.motion, contacts)
     is_edited = find_edits(Contacts.from_motion(correction.motion), contacts)
+    own = find_own_points(correction.motion, given) if given.has_points else None
+    if own is not None:
+        is_edited |= find_point_edits(own, given)
     if not is_edited.any():
         return correction, standing_still, 0.0
     shares = _fade(is_edited, motion.fps)
@@ -83,6 +97,8 @@ def apply_contact_edits(
         edited = _insert(edited, again.motion, shares, piece)
     meets_edit = [contact for contact in contacts.contacts if shares[contact.frames].any()]
     edited, gave_way_m = hold_contacts(edited, contacts, standing_still, meets_edit)
+    if own is not None:
+        edited = hold_points(edited, given, own, shares)
     edited = replace(edited, contacts=motion.contacts)
     return replace(correction, motion=edited), standing_still, gave_way_m
 
@@ -99,6 +115,16 @@ def _correct_again(
     supports = tuple(support.shift(ride_m[support.first]) for support in correction.supports)
     corrected = replace(correction, motion=replace(held, contacts=motion.contacts), supports=supports)
     return corrected, ride_m, gave_way_m
+
+
+def list_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[MissedContact]:
+    """List contacts of all parts that a motion misses, worst first.
+
+    Args:
+        ride_m: (T, 3) path of what carries feet that ride.
+    """
+    missed = [*find_missed(motion, contacts, ride_m), *find_missed_points(motion, contacts)]
+    return sorted(missed, key=lambda missed_contact: -missed_contact.distance_m)
 
 
 def find_edits(own: Contacts, edited: Contacts) -> np.ndarray:

@@ -135,7 +135,7 @@ def hold_contacts(
         if held := contacts.of_part(hand):
             joint = _find_wrist(motion, hand)
             wrist_m = joint_positions(motion, [joint])[:, 0]
-            for contact, window, shares in _fade(held, contacts):
+            for contact, window, shares in fade(held, contacts):
                 if contact not in chosen:
                     continue
                 target_m = contact.position_m or wrist_m[contact.frames].mean(axis=0)
@@ -184,7 +184,7 @@ class MissedContact:
 
 
 def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[MissedContact]:
-    """Find contacts that a motion misses by more than `HOLDING_TOLERANCE_M`, worst first.
+    """Find contacts of feet and hands that a motion misses by more than `HOLDING_TOLERANCE_M`, worst first.
 
     Args:
         ride_m: (T, 3) path of what carries feet that ride.
@@ -193,6 +193,8 @@ def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[
     seen = pose_level(_shift_root(motion, -ride_m)) if ride_m.any() else posed
     missed = []
     for contact in contacts.contacts:
+        if contact.point is not None:
+            continue
         if contact.is_hand:
             positions_m = joint_positions(motion, [_find_wrist(motion, contact.part)])[contact.frames, 0]
             distances_m = norms(positions_m - (contact.position_m or positions_m.mean(axis=0)))
@@ -285,14 +287,14 @@ def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_F
     """Return the contacts of a foot of a posed motion, in order of time."""
     heights_m = _lowest_m(posed, foot)
     stances = []
-    for contact, window, shares in _fade(contacts.of_part(FEET[foot]), contacts):
+    for contact, window, shares in fade(contacts.of_part(FEET[foot]), contacts):
         standing = StandingFoot.from_pose(posed, foot, contact.first_frame, contact.last_frame)
         ground_m = _ground_m(posed, standing, heights_m[contact.frames])
         stances.append(_FadingStance(contact, standing, ground_m, window, shares))
     return stances
 
 
-def _fade(of_part: Sequence[LimbContact], contacts: Contacts) -> Iterator[tuple[LimbContact, slice, np.ndarray]]:
+def fade(of_part: Sequence[LimbContact], contacts: Contacts) -> Iterator[tuple[LimbContact, slice, np.ndarray]]:
     """Yield contacts of a part with the frames that they displace.
 
     Contacts come in order of time, each with its frames W and their shares (W,). Displacements fade within `FADING_S`,

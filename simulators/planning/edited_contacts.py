@@ -1,4 +1,4 @@
-"""Editable contacts of feet and hands.
+"""Editable contacts of feet, heels, toes and hands.
 
 Users read and edit the part, kind, first and last frame, and position of each contact.
 """
@@ -6,6 +6,7 @@ Users read and edit the part, kind, first and last frame, and position of each c
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.foot_frames import level_feet
+from selfcorrect.motion.perception.stance_model import LIKELY
 from selfcorrect.storage.files.strict_json import read_file_as
 from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
 
@@ -32,7 +34,14 @@ _STILL_SOLE_M_S = 0.2
 """Sliding speed at which that weight falls to 1/e, in m/s above the slowest frame."""
 
 FEET = ("left foot", "right foot")
+POINTS = (("left heel", "left toes"), ("right heel", "right toes"))
+"""Heel and toes of each foot, which may be in contact at different times."""
 HAND_NAMES = ("left hand", "right hand")
+PARTS = (*FEET, *POINTS[0], *POINTS[1], *HAND_NAMES)
+
+PartName = Literal[
+    "left foot", "right foot", "left heel", "left toes", "right heel", "right toes", "left hand", "right hand"
+]
 
 ContactKind = Literal["stands", "slides", "rides"]
 """Kinds of contacts. "stands": the foot stays in place. "slides": the foot rests on the ground and moves along it as in
@@ -45,12 +54,13 @@ FRAME_RATE_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class LimbContact:
-    """A contact of a foot or hand.
+    """A contact of a foot or hand, or of a heel or toes alone.
 
-    A foot stands, slides or rides, and a hand stays in place, from a first to a last frame.
+    A foot stands, slides or rides, and all other parts stay in place, from a first to a last frame. While a foot
+    stands as a whole, it may roll over heel and toes.
     """
 
-    part: Literal["left foot", "right foot", "left hand", "right hand"]
+    part: PartName
     first_frame: int
     last_frame: int
     """Inclusive."""
@@ -60,13 +70,15 @@ class LimbContact:
     kind: ContactKind = "stands"
 
     def __post_init__(self) -> None:
-        for name, allowed in (("part", FEET + HAND_NAMES), ("kind", get_args(ContactKind))):
+        for name, allowed in (("part", PARTS), ("kind", get_args(ContactKind))):
             if getattr(self, name) not in allowed:
                 raise InputError(
                     f"{name} of a contact must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
-        if self.is_hand and self.kind != "stands":
-            raise InputError(f"contact of the {self.part}: only feet can be of kind {self.kind}; a hand stands")
+        if self.part not in FEET and self.kind != "stands":
+            raise InputError(f"contact of the {self.part}: only feet can be of kind {self.kind}; other parts stand")
+        if self.point is not None and self.position_m is not None:
+            raise InputError(f"contact of the {self.part}: heels and toes have no position_m; leave it out")
         if self.position_m is None:
             return
         if self.kind != "stands":
@@ -85,8 +97,14 @@ class LimbContact:
 
     @property
     def foot(self) -> int:
-        """0 for the left foot, 1 for the right."""
-        return FEET.index(self.part)
+        """0 for the left side, 1 for the right."""
+        return int(self.part.startswith("right"))
+
+    @property
+    def point(self) -> int | None:
+        """0 for a heel, 1 for toes, None for other parts."""
+        points = POINTS[self.foot]
+        return points.index(self.part) if self.part in points else None
 
     @property
     def frames(self) -> slice:
@@ -102,7 +120,8 @@ class Contacts:
     objects with the fields of `LimbContact`. A contact that is listed twice counts once.
 
     Raises:
-        InputError: Two contacts of a part overlap, or a contact is not within the frames.
+        InputError: Two contacts of a part overlap, a foot stands as a whole and by its heel or toes at a time, or a
+            contact is not within the frames.
     """
 
     frames: int
@@ -120,23 +139,36 @@ class Contacts:
                     f"contact of the {contact.part} from frame {contact.first_frame} to {contact.last_frame}: "
                     f"expected first ≤ last, both from 0 to {self.frames - 1}"
                 )
-        for part in FEET + HAND_NAMES:
+        for part in PARTS:
             for earlier, later in pairwise(self.of_part(part)):
                 if later.first_frame <= earlier.last_frame:
                     raise InputError(
                         f"contacts of the {part} overlap: frames {earlier.first_frame} to {earlier.last_frame} "
                         f"and {later.first_frame} to {later.last_frame}; a part is in one contact at a time"
                     )
+        if self.has_points:
+            for foot, part in enumerate(FEET):
+                both = self.is_in_contact(part) & self.point_mask()[:, foot].any(axis=1)
+                if both.any():
+                    raise InputError(
+                        f"contacts of the {part} in frame {int(both.argmax())}: the foot stands both as a whole and by "
+                        "its heel or toes; leave one of them out"
+                    )
 
     @classmethod
-    def from_motion(cls, motion: Motion) -> Contacts:
+    def from_motion(cls, motion: Motion, *, by_point: bool = False) -> Contacts:
         """Detect contacts with a floor at y = 0, as a correction does.
 
         They follow from the height and speed of the soles.
+
+        Args:
+            by_point: Contacts of heels and toes instead of feet, for a skeleton that has toe joints.
         """
         posed = pose_level(motion)
         stands = posed.stands_on(0.0)[0]
         contacts = []
+        if by_point and motion.skeleton.pair("foot") is not None:
+            return cls(len(motion), motion.fps, tuple(_list_point_contacts(posed.standing[0] > LIKELY, stands)))
         for foot, part in enumerate(FEET):
             for first, last in spans(stands[:, foot]):
                 position_m = StandingFoot.from_pose(posed, foot, first, last).position_m
@@ -175,6 +207,26 @@ class Contacts:
         contacts = [contact for contact in self.contacts if contact.part == part]
         chosen = [contact for contact in contacts if not kinds or contact.kind in kinds]
         return sorted(chosen, key=lambda contact: contact.first_frame)
+
+    @property
+    def has_points(self) -> bool:
+        """Whether any contact is of a heel or of toes alone."""
+        return any(contact.point is not None for contact in self.contacts)
+
+    def point_mask(self) -> np.ndarray:
+        """Return the frames (T, 2, 2) in which left and right heel and toes are in contacts of their own."""
+        masks = [[self.is_in_contact(part) for part in points] for points in POINTS]
+        return np.moveaxis(np.array(masks), -1, 0)
+
+    def merge_points(self) -> Contacts:
+        """Return contacts of whole feet, which stand while their heel or toes do."""
+        if not self.has_points:
+            return self
+        stands = self.point_mask().any(axis=2)
+        merged = [contact for contact in self.contacts if contact.point is None]
+        for foot, part in enumerate(FEET):
+            merged += [LimbContact(part, first, last) for first, last in spans(stands[:, foot])]
+        return Contacts(self.frames, self.fps, tuple(sorted(merged, key=lambda contact: contact.first_frame)))
 
     def mask(self, kind: ContactKind) -> np.ndarray:
         """Return the frames in which feet have a kind of contact.
@@ -235,6 +287,21 @@ class Contacts:
             )
 
 
+def _list_point_contacts(is_still: np.ndarray, stands: np.ndarray) -> Iterator[LimbContact]:
+    """Yield contacts of heels and toes in order of time.
+
+    Args:
+        is_still: (T, 2, 2) whether heel and toe joint of each foot stand still.
+        stands: (T, 2) whether each foot stands on the ground.
+    """
+    contacts = []
+    for foot, parts in enumerate(POINTS):
+        for point, part in enumerate(parts):
+            runs = spans(is_still[:, foot, point] & stands[:, foot])
+            contacts += [LimbContact(part, first, last) for first, last in runs]
+    yield from sorted(contacts, key=lambda contact: (contact.first_frame, contact.part))
+
+
 def pose_level(motion: Motion) -> PosedMotions:
     """Pose a motion with its observed soles, level in standing feet."""
     levelled = level_feet(motion)
@@ -259,10 +326,14 @@ class StandingFoot:
     @classmethod
     def from_pose(cls, posed: PosedMotions, foot: int, first: int, last: int) -> StandingFoot:
         """Return a foot of a posed motion during a contact."""
-        corners_m = posed.feet_m[0, first : last + 1, foot]
-        velocity_m_s = stance_velocities(corners_m[None, :, None], posed.motions.fps)[0, :, 0]
+        return cls.from_corners(posed.feet_m[0, first : last + 1, foot], posed.motions.fps)
+
+    @classmethod
+    def from_corners(cls, corners_m: np.ndarray, fps: float) -> StandingFoot:
+        """Return a foot with corners (F, K, 3) of its sole, world; a single one (K = 1) stays where it is."""
+        velocity_m_s = stance_velocities(corners_m[None, :, None], fps)[0, :, 0]
         slip_m = np.zeros((len(corners_m), 2))
-        slip_m[1:] = np.cumsum(velocity_m_s, axis=0) / posed.motions.fps
+        slip_m[1:] = np.cumsum(velocity_m_s, axis=0) / fps
         return cls(corners_m, slip_m, _frame_weights(corners_m, velocity_m_s))
 
     @property
