@@ -83,6 +83,7 @@ def apply_controls(
     contacts = read_contacts(options.contacts)
     ride_m = np.zeros_like(motion.root_m)
     gave_way_m = 0.0
+    unedited = correction.motion
     if contacts is not None:
         correction, ride_m, gave_way_m = apply_contact_edits(
             motion,
@@ -106,7 +107,7 @@ def apply_controls(
     if not is_measured:
         return replace(correction, motion=corrected, remarks=remarks)
     if contacts is not None:
-        missed_contacts += tuple(map(str, list_missed(corrected, contacts, ride_m)))
+        missed_contacts += tuple(map(str, list_missed(corrected, contacts, ride_m, unedited)))
     changed = replace(
         correction,
         motion=corrected,

@@ -33,7 +33,7 @@ const state = () => {
 const standsOf = () => {
   after.stands.fill(0);
   for (const { part, first_frame, last_frame } of timeline.contacts) {
-    const foot = FEET.indexOf(part);
+    const foot = LANES.includes(part) ? Number(part.startsWith("right")) : -1;
     if (foot >= 0) for (let frame = Math.ceil(first_frame / line.rate); frame <= last_frame / line.rate && frame < after.frames; frame++) after.stands[frame] |= 1 << foot;
   }
 };

@@ -26,7 +26,7 @@ from selfcorrect.motion.pictures.timeline import (
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.planning.contact_edits import list_missed
 from selfcorrect.simulators.planning.contact_holding import MissedContact, find_ride_m
-from selfcorrect.simulators.planning.edited_contacts import Contacts
+from selfcorrect.simulators.planning.edited_contacts import FEET, POINTS, Contacts
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.storage.files.limits import record_inputs
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing, write_atomically
@@ -57,13 +57,18 @@ class _Base:
 
     @cached_property
     def contacts(self) -> Contacts:
-        """The contacts of the correction."""
-        return Contacts.from_motion(self.correction.motion)
+        """The contacts of the correction: of heels and toes, or of feet without toe joints."""
+        return Contacts.from_motion(self.correction.motion, by_point=True)
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """Parts of the contacts."""
+        return (*POINTS[0], *POINTS[1]) if self.correction.motion.skeleton.pair("foot") else FEET
 
     @cached_property
     def heel_and_toe(self) -> tuple[tuple[tuple[int, int], ...], ...]:
-        """When heels and toes stand in the correction."""
-        return find_heel_and_toe(self.correction.motion)
+        """When heels and toes stand in the correction, where contacts are of whole feet."""
+        return find_heel_and_toe(self.correction.motion) if self.lanes == FEET else ()
 
 
 class EditSession:
@@ -145,7 +150,7 @@ class EditSession:
         for path in (self.out, self.contacts_out):
             refuse_to_replace(path, self._overwrite)
             check_not_opened(path, self._opened)
-        contacts = state.contacts or Contacts.from_motion(corrected.motion)
+        contacts = state.contacts or Contacts.from_motion(corrected.motion, by_point=True)
         with replacing(self.out, overwrite=self._overwrite) as temporary:
             base.file.write(temporary, corrected.motion)
         write_atomically(self.contacts_out, contacts.text(), overwrite=self._overwrite)
@@ -211,6 +216,7 @@ class EditSession:
             self._stride,
             base.heel_and_toe,
             missed,
+            base.lanes,
         )
 
     def _find_missed(self, motion: Motion, state: EditState, base: _Base) -> list[MissedContact]:

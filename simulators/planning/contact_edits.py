@@ -25,7 +25,6 @@ from selfcorrect.motion.motion import Motion
 
 from ..results.results import CorrectedMotion, CorrectMotions
 from .contact_holding import (
-    HOLDING_TOLERANCE_M,
     MissedContact,
     check_reach,
     find_missed,
@@ -35,8 +34,8 @@ from .contact_holding import (
     move_into_contacts,
     place_feet,
 )
-from .edited_contacts import FEET, HAND_NAMES, Contacts
-from .point_holding import find_missed_points, find_own_points, find_point_edits, hold_points
+from .edited_contacts import FEET, HAND_NAMES, HOLDING_TOLERANCE_M, Contacts
+from .point_holding import find_missed_points, find_own_points, find_point_edits, hold_points, join_whole_feet
 
 _AROUND_S = 5.0
 """Time before and after an edit that is corrected again with it, in s. It holds some steps of a walk, from which ground
@@ -79,10 +78,13 @@ def apply_contact_edits(
             correction = replace(correction, motion=held)
         return correction, ride_m, gave_way_m
     check_reach(correction.motion, contacts)
-    is_edited = find_edits(Contacts.from_motion(correction.motion), contacts)
-    own = find_own_points(correction.motion, given) if given.has_points else None
-    if own is not None:
-        is_edited |= find_point_edits(own, given)
+    own = Contacts.from_motion(correction.motion)
+    if given.has_points:
+        own_points = find_own_points(correction.motion, given)
+        is_edited = find_edits(join_whole_feet(own_points, own, given), contacts) | find_point_edits(own_points, given)
+    else:
+        own_points = None
+        is_edited = find_edits(own, contacts)
     if not is_edited.any():
         return correction, standing_still, 0.0
     shares = _fade(is_edited, motion.fps)
@@ -97,8 +99,8 @@ def apply_contact_edits(
         edited = _insert(edited, again.motion, shares, piece)
     meets_edit = [contact for contact in contacts.contacts if shares[contact.frames].any()]
     edited, gave_way_m = hold_contacts(edited, contacts, standing_still, meets_edit)
-    if own is not None:
-        edited = hold_points(edited, given, own, shares)
+    if own_points is not None:
+        edited = hold_points(edited, given, own_points, shares)
     edited = replace(edited, contacts=motion.contacts)
     return replace(correction, motion=edited), standing_still, gave_way_m
 
@@ -117,13 +119,20 @@ def _correct_again(
     return corrected, ride_m, gave_way_m
 
 
-def list_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[MissedContact]:
+def list_missed(
+    motion: Motion, contacts: Contacts, ride_m: np.ndarray, unedited: Motion | None = None
+) -> list[MissedContact]:
     """List contacts of all parts that a motion misses, worst first.
 
     Args:
         ride_m: (T, 3) path of what carries feet that ride.
+        unedited: Correction without edits, whose own contacts of heels and toes are left out; None leaves out none.
     """
-    missed = [*find_missed(motion, contacts, ride_m), *find_missed_points(motion, contacts)]
+    points = contacts
+    if contacts.has_points and unedited is not None:
+        own = Contacts.from_motion(unedited, by_point=True).contacts
+        points = replace(contacts, contacts=tuple(contact for contact in contacts.contacts if contact not in own))
+    missed = [*find_missed(motion, contacts, ride_m), *find_missed_points(motion, points)]
     return sorted(missed, key=lambda missed_contact: -missed_contact.distance_m)
 
 

@@ -36,13 +36,10 @@ from selfcorrect.motion.perception.observation import find_feet_m
 from ..body.leg_ik import Legs, move_joints_to, solve_leg_ik
 from ..core.stance import PosedMotions
 from ..results.results import CorrectMotions
-from .edited_contacts import FEET, HAND_NAMES, Contacts, LimbContact, StandingFoot, pose_level
+from .edited_contacts import FEET, HAND_NAMES, HOLDING_TOLERANCE_M, Contacts, LimbContact, StandingFoot, pose_level
 
 _RIDE_S = 0.1
 """Smoothing time of the velocity of what carries feet, in s."""
-
-HOLDING_TOLERANCE_M = 0.01
-"""Maximum distance of a held foot from its contact, in m."""
 
 HEIGHT_TOLERANCE_M = 0.1
 """Tolerated difference between a contact's height and the foot's, in m. The middle of a sole on tiptoe is higher."""

@@ -6,7 +6,6 @@ Users read and edit the part, kind, first and last frame, and position of each c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -47,6 +46,9 @@ ContactKind = Literal["stands", "slides", "rides"]
 """Kinds of contacts. "stands": the foot stays in place. "slides": the foot rests on the ground and moves along it as in
 the file. "rides": the foot stays in place on something that moves with it, such as a board, a walkway or a lift; path
 and height stay as in the file."""
+
+HOLDING_TOLERANCE_M = 0.01
+"""Maximum distance of a held part from its contact, in m."""
 
 FRAME_RATE_TOLERANCE = 0.01
 """Tolerated relative difference between frame rates. For example, 29.97 is often written as 30."""
@@ -168,7 +170,8 @@ class Contacts:
         stands = posed.stands_on(0.0)[0]
         contacts = []
         if by_point and motion.skeleton.pair("foot") is not None:
-            return cls(len(motion), motion.fps, tuple(_list_point_contacts(posed.standing[0] > LIKELY, stands)))
+            touches = _find_touching_points(posed, stands)
+            return cls(len(motion), motion.fps, tuple(_list_point_contacts(touches)))
         for foot, part in enumerate(FEET):
             for first, last in spans(stands[:, foot]):
                 position_m = StandingFoot.from_pose(posed, foot, first, last).position_m
@@ -287,19 +290,34 @@ class Contacts:
             )
 
 
-def _list_point_contacts(is_still: np.ndarray, stands: np.ndarray) -> Iterator[LimbContact]:
-    """Yield contacts of heels and toes in order of time.
+def _find_touching_points(posed: PosedMotions, stands: np.ndarray) -> np.ndarray:
+    """Find the frames (T, 2, 2) in which heel and toes of standing feet (T, 2) stand still on the ground.
 
-    Args:
-        is_still: (T, 2, 2) whether heel and toe joint of each foot stand still.
-        stands: (T, 2) whether each foot stands on the ground.
+    On the ground is what a contact would hold: within `HOLDING_TOLERANCE_M` of the foot's lowest height in the stance.
     """
+    touches = posed.standing[0] > LIKELY
+    heights_m = point_heights_m(posed)
+    for foot in range(len(FEET)):
+        touches[~stands[:, foot], foot] = False
+        for first, last in spans(stands[:, foot]):
+            of_stance_m = heights_m[first : last + 1, foot]
+            touches[first : last + 1, foot] &= of_stance_m < of_stance_m.min() + HOLDING_TOLERANCE_M
+    return touches
+
+
+def point_heights_m(posed: PosedMotions) -> np.ndarray:
+    """Return the height (T, 2, 2) of heels and balls above a known ground or y = 0, in feet with toe joints."""
+    corners_m = posed.standing_m(posed.feet_m[0])[..., 1]
+    return corners_m[..., :4].reshape(*corners_m.shape[:2], 2, 2).min(-1)
+
+
+def _list_point_contacts(touches: np.ndarray) -> list[LimbContact]:
+    """List contacts of heels and toes in order of time, given the frames (T, 2, 2) in which they touch the ground."""
     contacts = []
     for foot, parts in enumerate(POINTS):
         for point, part in enumerate(parts):
-            runs = spans(is_still[:, foot, point] & stands[:, foot])
-            contacts += [LimbContact(part, first, last) for first, last in runs]
-    yield from sorted(contacts, key=lambda contact: (contact.first_frame, contact.part))
+            contacts += [LimbContact(part, first, last) for first, last in spans(touches[:, foot, point])]
+    return sorted(contacts, key=lambda contact: (contact.first_frame, contact.part))
 
 
 def pose_level(motion: Motion) -> PosedMotions:

@@ -26,9 +26,17 @@ from selfcorrect.motion.motion import Motion
 
 from ..body.leg_ik import Legs, solve_leg_ik
 from ..core.contact_solve import CLEAR_M
-from ..core.stance import PosedMotions
-from .contact_holding import HOLDING_TOLERANCE_M, MissedContact, fade
-from .edited_contacts import POINTS, Contacts, LimbContact, StandingFoot, pose_level
+from .contact_holding import MissedContact, fade
+from .edited_contacts import (
+    FEET,
+    HOLDING_TOLERANCE_M,
+    POINTS,
+    Contacts,
+    LimbContact,
+    StandingFoot,
+    point_heights_m,
+    pose_level,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +52,7 @@ class _FootPoints:
     @classmethod
     def from_motion(cls, motion: Motion) -> "_FootPoints":
         posed = pose_level(motion)
-        return cls(find_sole_middles_m(posed.feet_m[0])[..., :2, :], _find_heights_m(posed), motion.fps)
+        return cls(find_sole_middles_m(posed.feet_m[0])[..., :2, :], point_heights_m(posed), motion.fps)
 
     def find_errors_m(self, contact: LimbContact) -> np.ndarray:
         """Return the displacements (F, 3) of a contact's point into its place on the ground."""
@@ -63,14 +71,8 @@ class _FootPoints:
         return float(self.heights_m[contact.frames, contact.foot].min())
 
 
-def _find_heights_m(posed: PosedMotions) -> np.ndarray:
-    """Return the height (T, 2, 2) of heels and balls above a known ground or y = 0."""
-    corners_m = posed.standing_m(posed.feet_m[0])[..., 1]
-    return corners_m[..., :4].reshape(*corners_m.shape[:2], 2, 2).min(-1)
-
-
-def find_own_points(motion: Motion, contacts: Contacts) -> np.ndarray:
-    """Return the frames (T, 2, 2) in which heels and toes of a corrected motion stand.
+def find_own_points(motion: Motion, contacts: Contacts) -> Contacts:
+    """Return the contacts of heels and toes of a corrected motion.
 
     Raises:
         InputError: The skeleton has no toe joints.
@@ -78,29 +80,36 @@ def find_own_points(motion: Motion, contacts: Contacts) -> np.ndarray:
     if motion.skeleton.pair("foot") is None:
         part = next(contact.part for contact in contacts.contacts if contact.point is not None)
         raise InputError(f"{motion.source}: has no toe joints for contacts of the {part}; use those of the whole foot")
-    return Contacts.from_motion(motion, by_point=True).point_mask()
+    return Contacts.from_motion(motion, by_point=True)
 
 
-def find_point_edits(own: np.ndarray, contacts: Contacts) -> np.ndarray:
-    """Find the frames (T,) in which heels and toes are in contact in only one of two.
+def find_point_edits(own: Contacts, edited: Contacts) -> np.ndarray:
+    """Find the frames (T,) in which the heel or toes of a foot are in contact in only one of two.
 
-    Feet that stand as a whole have no contacts of heels and toes.
-
-    Args:
-        own: (T, 2, 2) as from `find_own_points`.
+    Feet with contacts as a whole count as they are.
     """
-    edited = contacts.point_mask()
-    stands = edited.any(axis=2, keepdims=True)
-    return ((own != edited) & stands).any(axis=(1, 2))
+    is_edited = own.point_mask() != edited.point_mask()
+    for foot, part in enumerate(FEET):
+        if edited.of_part(part):
+            is_edited[:, foot] &= edited.point_mask()[:, foot].any(axis=1, keepdims=True)
+    return is_edited.any(axis=(1, 2))
 
 
-def hold_points(motion: Motion, contacts: Contacts, own: np.ndarray, shares: np.ndarray) -> Motion:
+def join_whole_feet(own_points: Contacts, own: Contacts, edited: Contacts) -> Contacts:
+    """Return own contacts of whole feet: merged ones of feet that are edited by heel and toes, and else as they are."""
+    merged = own_points.merge_points()
+    parts = [part for part in FEET if not edited.of_part(part)]
+    kept = [contact for contact in own.contacts if contact.part not in parts]
+    return replace(own, contacts=(*kept, *(contact for part in parts for contact in merged.of_part(part))))
+
+
+def hold_points(motion: Motion, contacts: Contacts, own: Contacts, shares: np.ndarray) -> Motion:
     """Hold heels and toes of a corrected motion in their contacts near edits.
 
     Args:
         motion: The correction with the contacts of whole feet.
         contacts: All contacts.
-        own: (T, 2, 2) frames in which heels and toes stood before the edits.
+        own: Contacts of heels and toes before the edits.
         shares: (T,) share of each frame in the edits. Contacts without any are left as they are.
     """
     feet = _FootPoints.from_motion(motion)
@@ -119,10 +128,10 @@ def hold_points(motion: Motion, contacts: Contacts, own: np.ndarray, shares: np.
     return _displace_points(motion, feet, moves_m, held)
 
 
-def _rise_released(feet: _FootPoints, moves_m: np.ndarray, contacts: Contacts, own: np.ndarray) -> np.ndarray:
+def _rise_released(feet: _FootPoints, moves_m: np.ndarray, contacts: Contacts, own: Contacts) -> np.ndarray:
     """Return rises (T, 2, 2) of heels and toes that an edit releases while the other end of the foot stands."""
     edited = contacts.point_mask()
-    released = own & ~edited & edited.any(axis=2, keepdims=True)
+    released = own.point_mask() & ~edited & edited.any(axis=2, keepdims=True)
     rises_m = np.zeros(released.shape)
     for foot, point in np.ndindex(2, 2):
         for start, stop in find_runs(released[:, foot, point]):

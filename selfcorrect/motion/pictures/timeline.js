@@ -1,5 +1,5 @@
 // --- contacts as bars, slips and problems; frames are those of the file ---------------------------------------------
-const line = scene.timeline, total = line.contacts.frames, fileFps = line.contacts.fps, FEET = ["left foot", "right foot"];
+const line = scene.timeline, total = line.contacts.frames, fileFps = line.contacts.fps, FEET = ["left foot", "right foot"], LANES = line.lanes;
 document.head.append(Object.assign(document.createElement("style"), { textContent: `
   #tracks, #tracks img { max-height: 13vh; }
   #timeline { background: var(--bar); border-top: 1px solid var(--line); padding: .35rem .7rem .5rem; font-size: .85rem; }
@@ -9,6 +9,7 @@ document.head.append(Object.assign(document.createElement("style"), { textConten
   #lanes { position: relative; display: grid; grid-template-columns: 4.6rem 1fr; gap: 2px .4rem; align-items: center; }
   #lanes > span { color: var(--soft); font-size: .78rem; }
   .lane { position: relative; height: 1.5rem; background: var(--line); overflow: hidden; touch-action: none; cursor: crosshair; }
+  #lanes.many .lane:not(.thin, .untouched) { height: 1.15rem; } #lanes.many .lane:not(.untouched) > .bar { line-height: 1.15rem; }
   .lane.thin { height: .55rem; cursor: pointer; } .lane.untouched { height: .95rem; }
   .bar { position: absolute; top: 0; bottom: 0; min-width: 3px; border-radius: 3px; color: #fff; font-size: .75rem; line-height: 1.5rem; text-align: center; white-space: nowrap; overflow: hidden; cursor: grab; background: #1b7a45; }
   .bar.slips { background: #b8371b; } .bar.other { background: #5b6270; } .untouched .bar { background: #6b4fa0; line-height: .95rem; }
@@ -89,6 +90,18 @@ function add(name, first, last) {
     touched.chosen = [name, first];
   });
 }
+/** Add a contact of a foot, or of its heel and toes, in one step. */
+function addSide(side) {
+  const at = here(), last = at + Math.round(0.3 * fileFps), names = LANES.filter((name) => name.startsWith(side) && isFree(name, at));
+  edit(() => {
+    for (const name of names) {
+      const item = { first_frame: at, last_frame: at };
+      item.last_frame = Math.min(last, room(name, item)[1]);
+      timeline.contacts.push({ part: name, ...item, position_m: null, kind: "stands", slip: [null, null] });
+      touched.chosen = [name, at];
+    }
+  });
+}
 const chosenItem = () => touched.chosen && ofLane(touched.chosen[0]).find((item) => item.first_frame <= touched.chosen[1] && touched.chosen[1] <= item.last_frame);
 const choose = (name, item) => {
   touched.chosen = [name, Math.round((item.first_frame + item.last_frame) / 2)];
@@ -125,11 +138,12 @@ function slipWords({ slip, kind }) {
   if (!slip || (slip[0] === null && slip[1] === null)) return "";
   return slip[0] === null ? `${number(slip[1])} mm` : `${number(slip[0])} → ${number(slip[1])} mm`;
 }
-const laneNames = () => [...FEET, ...(timeline.settings.amount === undefined ? [] : ["untouched"])];
+const laneNames = () => [...LANES, ...(timeline.settings.amount === undefined ? [] : ["untouched"])];
 function drawLanes() {
   const lanes = find("lanes"), hadFocus = lanes.contains(document.activeElement), item = chosenItem(), end = view.first + view.count;
   const isSeen = (first, last) => last >= view.first && first < end;
   lanes.replaceChildren();
+  lanes.classList.toggle("many", LANES.length > 2);
   for (const name of laneNames()) {
     const lane = Object.assign(document.createElement("div"), { className: name === "untouched" ? "lane untouched" : "lane" });
     lane.dataset.lane = name;
@@ -262,7 +276,7 @@ function zoomLanes(factor) {
 }
 const actions = {
   undo: () => step("undo", "redo"), redo: () => step("redo", "undo"), split, delete: remove,
-  "add-left": () => add("left foot", here(), here() + Math.round(0.3 * fileFps)), "add-right": () => add("right foot", here(), here() + Math.round(0.3 * fileFps)),
+  "add-left": () => addSide("left"), "add-right": () => addSide("right"),
   previous: () => showProblem(touched.shown < 0 ? -1 : touched.shown - 1), next: () => showProblem(touched.shown + 1),
   in: () => zoomLanes(0.5), out: () => zoomLanes(2), export: exportContacts,
 };

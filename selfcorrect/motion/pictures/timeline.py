@@ -246,6 +246,8 @@ class ContactTimeline:
     """Figures by name, before and after."""
     heel_and_toe: tuple[tuple[tuple[int, int], ...], ...] = ()
     """Start and stop of each contact of left heel, left toe, right heel and right toe, as the motion shows them."""
+    lanes: tuple[str, ...] = _FEET
+    """Parts whose contacts are shown, a lane each: feet, or heels and toes."""
     slips_from_mm: float = 1000 * SLIPS_M
     """Slip of a stance from which on it is a problem."""
 
@@ -259,6 +261,7 @@ class ContactTimeline:
         rate: float,
         heel_and_toe: tuple[tuple[tuple[int, int], ...], ...] = (),
         further: Sequence[Problem] = (),
+        lanes: tuple[str, ...] = _FEET,
     ) -> "ContactTimeline":
         """Summarize measured errors in given contacts.
 
@@ -275,7 +278,7 @@ class ContactTimeline:
         figures = {key: (of_before.get(key), value) for key, value in after.summarize(standing).items()}
         problems = [*find_problems(after, standing, contacts["fps"], before), *further]
         problems.sort(key=lambda problem: -problem.severity)
-        return cls(contacts, name, rate, tuple(slips), tuple(problems), figures, heel_and_toe)
+        return cls(contacts, name, rate, tuple(slips), tuple(problems), figures, heel_and_toe, lanes)
 
     def to_json(self) -> dict[str, Any]:
         """Return the values for the page."""
@@ -283,10 +286,11 @@ class ContactTimeline:
 
 
 def _read_bar(contact: Mapping[str, Any]) -> Bar | None:
-    """Return the bar of a foot's contact that should stand still, or None."""
-    if contact["part"] not in _FEET or contact.get("kind", "stands") != "stands":
+    """Return the bar of a contact of a foot, heel or toes that should stand still, or None."""
+    side, _, part = contact["part"].partition(" ")
+    if part == "hand" or contact.get("kind", "stands") != "stands":
         return None
-    return Bar(_FEET.index(contact["part"]), contact["first_frame"], contact["last_frame"])
+    return Bar(("left", "right").index(side), contact["first_frame"], contact["last_frame"])
 
 
 def _slip_mm(errors: FrameErrors | None, bar: Bar | None) -> float | None:
