@@ -1,5 +1,6 @@
 """A browser edits: drag an end, see the figures change, undo, save the file of the command line."""
 
+import re
 import shlex
 import time
 from collections.abc import Iterator
@@ -66,6 +67,91 @@ def test_drag_undo_save(page: Page, server: EditServer, tmp_path: Path, monkeypa
     page.wait("document.body.dataset.saved === '1'")
     (command,) = texts(page, "#command")
     session = server.session
+    again = tmp_path / "again.bvh"
+    monkeypatch.chdir(tmp_path)
+    main([*shlex.split(command.replace(str(session.out), str(again)))[1:], "-q", "--workers", "1"])
+    assert again.read_bytes() == session.out.read_bytes()
+
+
+LANES = ("left heel", "left toes", "right heel", "right toes")
+
+
+def read_lanes(page: Page) -> dict[str, list[tuple[int, int]]]:
+    """Return first and last frames of the bars of heels and toes, at 30 frames per second."""
+    lanes: dict[str, list[tuple[int, int]]] = {name: [] for name in LANES}
+    labels = page.run("[...document.querySelectorAll('.bar')].map(bar => bar.getAttribute('aria-label'))")
+    for name, first_s, last_s in re.findall(r"^([\w ]+), ([\d.]+) to ([\d.]+) s", "\n".join(labels), re.MULTILINE):
+        lanes[name].append((round(30 * float(first_s)), round(30 * float(last_s))))
+    return lanes
+
+
+def show_frame(page: Page, frame: int) -> None:
+    page.run(
+        f"(at => {{ at.value = {frame}; at.dispatchEvent(new Event('input')); }})(document.querySelector('#frame'))"
+    )
+
+
+def find_edges(page: Page, lane: str, index: int) -> dict[str, float]:
+    """Return edges and middle of a bar, in pixels."""
+    return page.run(
+        f"(box => ({{left: box.left, right: box.right, middle: box.top + box.height / 2}}))("
+        f"document.querySelectorAll('[data-lane=\"{lane}\"] .bar')[{index}].getBoundingClientRect())"
+    )
+
+
+def test_heels_and_toes_have_bars(
+    page: Page, server_with_toes: EditServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ends are dragged; bars are added, split and deleted; each step is undone and done again; then saved."""
+    page.open(server_with_toes.address)
+    page.wait(READY)
+    page.press(" ")
+    steps = [read_lanes(page)]
+    assert set(steps[0]) == set(LANES)
+    assert all(steps[0].values())
+
+    def settle() -> None:
+        page.wait(READY)
+        now = read_lanes(page)
+        assert now != steps[-1]
+        assert all(now[lane] == steps[0][lane] for lane in LANES[2:]), "bars of the other foot stay"
+        steps.append(now)
+
+    heel = find_edges(page, "left heel", 1)
+    page.drag((heel["right"] - 2, heel["middle"]), (heel["right"] + 25, heel["middle"]))
+    settle()
+    assert steps[-1]["left heel"][1][0] == steps[0]["left heel"][1][0]
+    assert steps[-1]["left heel"][1][1] > steps[0]["left heel"][1][1]
+    toes = find_edges(page, "left toes", 1)
+    page.drag((toes["left"] + 2, toes["middle"]), (toes["left"] + 30, toes["middle"]))
+    settle()
+    assert steps[-1]["left toes"][1][0] > steps[0]["left toes"][1][0]
+    first, last = steps[-1]["left toes"][0]
+    show_frame(page, (first + last) // 2)
+    page.run("document.querySelector('[data-lane=\"left toes\"] .bar').focus()")
+    page.press("s")
+    settle()
+    assert len(steps[-1]["left toes"]) == len(steps[0]["left toes"]) + 1
+    page.run("document.querySelector('[data-lane=\"left heel\"] .bar').focus()")
+    page.press("Delete")
+    settle()
+    assert len(steps[-1]["left heel"]) == len(steps[0]["left heel"]) - 1
+    show_frame(page, steps[0]["left heel"][0][0])
+    page.press("l")
+    settle()
+    for earlier in steps[-2::-1]:
+        page.press("z", ctrl=True)
+        page.wait(READY)
+        assert read_lanes(page) == earlier
+    for later in steps[1:]:
+        page.press("y", ctrl=True)
+        page.wait(READY)
+        assert read_lanes(page) == later
+    page.press("s", ctrl=True)
+    page.wait("document.body.dataset.saved === '1'")
+    (command,) = texts(page, "#command")
+    session = server_with_toes.session
+    assert {contact.part for contact in Contacts.load(session.contacts_out).contacts} == set(LANES)
     again = tmp_path / "again.bvh"
     monkeypatch.chdir(tmp_path)
     main([*shlex.split(command.replace(str(session.out), str(again)))[1:], "-q", "--workers", "1"])
