@@ -42,7 +42,7 @@ PUBLISHED = "published"
 """Name of the kept run that the package has."""
 PUBLISHED_FILE = Path(__file__).with_name("published.json")
 """Summary of `selfcorrect motion`, made by `python docs/tools/results.py short RUN`."""
-SHOWN = ("energy_ankles", "penetration_mm", "slide_m_s", "fid_kinematic", "fid_ground", "coverage")
+IN_README = ("energy_ankles", "penetration_mm", "slide_m_s", "fid_kinematic", "fid_ground", "coverage")
 """Metrics of the table in the README, the independent judge first."""
 
 
@@ -263,4 +263,4 @@ def pairs_table(outcome: Outcome, settings: MotionSettings) -> Table:
 def _select_shown(outcome: Outcome) -> list[Metric]:
     """Return the metrics of the README that all arms have, as the answer judges them."""
     judged = {metric.key: metric for question in select_questions(outcome) for metric in question}
-    return [judged[key] for key in SHOWN if key in judged]
+    return [judged[key] for key in IN_README if key in judged]
