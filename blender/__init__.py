@@ -4,9 +4,9 @@
 import bpy
 from bpy.app.handlers import persistent
 
-from . import actions, operators, overlay, panels, preferences, work
+from . import actions, footsteps, operators, overlay, panels, preferences, work
 
-_CLASSES = (*preferences.CLASSES, *operators.CLASSES, *panels.CLASSES)
+_CLASSES = (*preferences.CLASSES, *operators.CLASSES, *footsteps.CLASSES, *panels.CLASSES)
 
 
 @persistent

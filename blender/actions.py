@@ -14,6 +14,7 @@ from mathutils import Euler, Matrix, Quaternion
 
 from .contacts import FEET, Contacts, find_spans
 from .program import Failure, Steps
+from .record import AMOUNT, clear_marks, play
 from .rig import (
     ROTATION_PROPERTIES,
     Channels,
@@ -35,14 +36,12 @@ _DEFAULTS = {
     "rotation_quaternion": (1.0, 0.0, 0.0, 0.0),
     "rotation_axis_angle": (0.0, 0.0, 1.0, 0.0),
 }
+_SAME_VALUES = 3e-4
+"""Largest difference of locations (units of the scene) and rotations (rad) of controls that get no keys."""
 _SAME_TIME = 0.01
 """Largest distance between a key and its time, in frames."""
 _SAME_VALUE = 1e-7
 """Largest value of a layer that counts as 0."""
-SOURCE_RIG = "selfcorrect rig"
-SOURCE_ACTION = "selfcorrect action"
-AMOUNT = "selfcorrect amount"
-"""Custom properties of a corrected action: its origin, and its influence before it was switched off."""
 _REPEATED = 20
 """Number of cycles that an NLA strip shows before and after a cyclic action."""
 _CREATED = ("actions", "objects", "armatures", "collections")
@@ -141,7 +140,11 @@ def _list_tracks(pose_bone: bpy.types.PoseBone, keys: BoneKeys, rotations: np.nd
 
 
 def write_keys(
-    bag: bpy.types.ActionChannelbag, pose_bone: bpy.types.PoseBone, keys: BoneKeys, times: np.ndarray
+    bag: bpy.types.ActionChannelbag,
+    pose_bone: bpy.types.PoseBone,
+    keys: BoneKeys,
+    times: np.ndarray,
+    present: Channels | None = None,
 ) -> set[str]:
     """Replace a bone's keys at these times, and leave all others.
 
@@ -150,17 +153,56 @@ def write_keys(
         pose_bone: The bone.
         keys: Keys of the bone.
         times: Times (T,) of the keys, in frames of the action.
+        present: Channels of the bone before. If given, channels that stay the same get no keys, and neither do times at
+            which a line between other keys is the same.
 
     Returns:
         Types of the modifiers that were removed because the keys already include their effect.
     """
     path = pose_bone.path_from_id()
-    tracks = _list_tracks(pose_bone, keys, _compute_rotations(pose_bone, keys.bases))
+    rotations = _compute_rotations(pose_bone, keys.bases, present.rotation if present else None)
     baked: set[str] = set()
-    for name, values in tracks.items():
+    for name, values in _list_tracks(pose_bone, keys, rotations).items():
+        if present is None:
+            for index, column in enumerate(values.T):
+                baked |= _write_curve(bag, f"{path}.{name}", index, column, times, pose_bone.name)
+            continue
+        before = present.rotation if name.startswith("rotation") else getattr(present, name)
+        is_same = np.abs(values - before).max(axis=0) <= _SAME_VALUES
+        if is_same.all():
+            continue
+        is_needed = find_needed_keys(values, _SAME_VALUES)
         for index, column in enumerate(values.T):
-            baked |= _write_curve(bag, f"{path}.{name}", index, column, times, pose_bone.name)
+            if not is_same[index] or name.startswith("rotation"):
+                baked |= _write_curve(
+                    bag,
+                    f"{path}.{name}",
+                    index,
+                    column[is_needed],
+                    times[is_needed],
+                    pose_bone.name,
+                    ends=times[[0, -1]],
+                )
     return baked
+
+
+def find_needed_keys(values: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return a mask (T,) of the keys between which lines stay within a tolerance of the values (T, K)."""
+    is_needed = np.zeros(len(values), dtype=bool)
+    is_needed[[0, -1]] = True
+    pending = [(0, len(values) - 1)]
+    while pending:
+        first, last = pending.pop()
+        if last - first < 2:
+            continue
+        shares = np.linspace(0, 1, last - first + 1)[1:-1, None]
+        line = (1 - shares) * values[first] + shares * values[last]
+        off = np.abs(values[first + 1 : last] - line).max(axis=1)
+        if off.max() > tolerance:
+            middle = first + 1 + int(off.argmax())
+            is_needed[middle] = True
+            pending += [(first, middle), (middle, last)]
+    return is_needed
 
 
 def _write_curve(
@@ -171,8 +213,9 @@ def _write_curve(
     times: np.ndarray,
     group: str,
     patterns: Sequence[bpy.types.FCurve] = (),
+    ends: np.ndarray | None = None,
 ) -> set[str]:
-    """Write a linear key for each frame.
+    """Write a linear key for each time.
 
     Args:
         bag: Curves of an action.
@@ -198,7 +241,7 @@ def _write_curve(
             baked.add(modifier.type)
             curve.modifiers.remove(modifier)
     points = np.stack([times, values], axis=1)
-    columns = _read_keys(curve, times)
+    columns = _read_keys(curve, times if ends is None else ends)
     step = np.array([np.diff(times[:2], append=times[-1] + 1)[0] / 3, 0.0])
     new_columns = {"co": points, "handle_left": points - step, "handle_right": points + step}
     count = len(points)
@@ -289,6 +332,31 @@ def write_layer_keys(
             if np.abs(column).max() > _SAME_VALUE:
                 _write_curve(bag, f"{path}.{name}", index, column, times, pose_bone.name, patterns)
     return bases
+
+
+def read_layer(rig: bpy.types.Object, times: np.ndarray) -> dict[str, dict[int, np.ndarray]]:
+    """Return what a rig's correction layer adds at these times, by path and index; nothing if it has no layer."""
+    data = rig.animation_data
+    if not is_layer(rig) or data.action_blend_type != "ADD" or data.action_influence == 0:
+        return {}
+    added: dict[str, dict[int, np.ndarray]] = {}
+    for curve in get_curves(data.action, data.action_slot):
+        values = np.array([curve.evaluate(time) for time in times])
+        added.setdefault(curve.data_path, {})[curve.array_index] = data.action_influence * values
+    return added
+
+
+def subtract_layer(
+    pose_bone: bpy.types.PoseBone, channels: Channels, added: dict[str, dict[int, np.ndarray]]
+) -> Channels:
+    """Return a bone's channels without what a layer, which a new one replaces, adds."""
+    path = pose_bone.path_from_id()
+    arrays = {"location": channels.location.copy(), "scale": channels.scale.copy()}
+    arrays[get_rotation_property(pose_bone)] = channels.rotation.copy()
+    for name, values in arrays.items():
+        for index, column in added.get(f"{path}.{name}", {}).items():
+            values[:, index] -= column
+    return Channels(arrays["location"], arrays[get_rotation_property(pose_bone)], arrays["scale"])
 
 
 def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: float) -> None:
@@ -392,6 +460,7 @@ def create_action(rig: bpy.types.Object, name: str, *, is_copy: bool) -> tuple[b
     else:
         action = data.action.copy()
         action.name = name
+        clear_marks(action)
         identifier = data.action_slot.identifier if data.action_slot else ""
         slot = next((slot for slot in action.slots if slot.identifier == identifier), None)
         slot = slot or action.slots.new(id_type="OBJECT", name=rig.name)
@@ -421,15 +490,6 @@ def is_layer(rig: bpy.types.Object) -> bool:
     """Return whether a rig's action is a correction layer over its other animation."""
     data = rig.animation_data
     return bool(data and data.action and AMOUNT in data.action)
-
-
-def _play(rig: bpy.types.Object, action: bpy.types.Action | None, identifier: str | None) -> None:
-    """Assign an action with the slot of this identifier, or with the first suitable slot."""
-    data = rig.animation_data
-    data.action = action
-    slots = list(data.action_suitable_slots) if action else []
-    if slots:
-        data.action_slot = next((slot for slot in slots if slot.identifier == identifier), slots[0])
 
 
 @contextmanager
@@ -471,7 +531,7 @@ def restoring_if_interrupted(uid: int) -> Iterator[None]:
             for track in list(rig.animation_data.nla_tracks)[tracks:]:
                 rig.animation_data.nla_tracks.remove(track)
             played = next((action for action in bpy.data.actions if action.session_uid == played_uid), None)
-            _play(rig, played, identifier)
+            play(rig, played, identifier)
         if influence:
             rig.animation_data.action_blend_type, rig.animation_data.action_influence = influence
         for action in bpy.data.actions:
@@ -488,69 +548,6 @@ def restoring_if_interrupted(uid: int) -> Iterator[None]:
 def _copy_property(value: object) -> object:
     """Copy the value of a custom property, because Blender's arrays change with the object."""
     return value.to_list() if hasattr(value, "to_list") else value
-
-
-@contextmanager
-def playing_original(rig: bpy.types.Object) -> Iterator[bpy.types.Object]:
-    """Yield the rig whose motion was corrected to the action of `rig`, while it plays this motion.
-
-    After an error, everything is restored.
-    """
-    data = rig.animation_data
-    action = data.action if data else None
-    source = action.get(SOURCE_RIG) if action else None
-    if source is None:
-        raise Failure(f"The action of {rig.name} was not made by Correct with Physics, and has no contacts")
-    uid = source.session_uid
-    if is_layer(rig) and source == rig:
-        influence = data.action_influence
-        data.action_influence = 0.0
-        try:
-            yield source
-        except BaseException:
-            find_rig(uid).animation_data.action_influence = influence
-            raise
-        return
-    source_data = source.animation_data or source.animation_data_create()
-    played_uid = source_data.action.session_uid if source_data.action else None
-    identifier = source_data.action_slot.identifier if source_data.action_slot else None
-    action.use_fake_user = True
-    if source == rig:
-        _play(source, action.get(SOURCE_ACTION), identifier)
-    try:
-        yield source
-    except BaseException:
-        played = next((action for action in bpy.data.actions if action.session_uid == played_uid), None)
-        _play(find_rig(uid), played, identifier)
-        raise
-
-
-def toggle_correction(rig: bpy.types.Object) -> str:
-    """Toggle a rig between its motion before and after the correction. Returns which of them it now shows."""
-    data = rig.animation_data
-    action = data.action if data else None
-    if action is not None and AMOUNT in action:
-        if data.action_influence > 0:
-            action[AMOUNT] = data.action_influence
-            data.action_influence = 0.0
-            return "before"
-        data.action_influence = action[AMOUNT]
-        return "after"
-    identifier = data.action_slot.identifier if data and data.action_slot else None
-    if action is not None and action.get(SOURCE_RIG) == rig:
-        action.use_fake_user = True
-        _play(rig, action.get(SOURCE_ACTION), identifier)
-        return "before"
-    corrected = []
-    for candidate in bpy.data.actions:
-        if candidate.get(SOURCE_RIG) == rig and candidate.get(SOURCE_ACTION) == action and AMOUNT not in candidate:
-            corrected.append(candidate)
-    if not corrected or data is None:
-        raise Failure(f"The motion of {rig.name} was not corrected yet")
-    if action is not None:
-        action.use_fake_user = True
-    _play(rig, max(corrected, key=lambda candidate: candidate.session_uid), identifier)
-    return "after"
 
 
 # --- contacts --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ kinematics drives a limb, its IK controls are then moved to the solved pose, so 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import bpy
@@ -21,8 +23,16 @@ from mathutils import Matrix, Vector
 from .actions import BoneKeys
 from .clock import Clock
 from .copies import find_chain
-from .program import Failure, Steps
-from .rig import find_rig, get_active_constraints, get_curves, show_time
+from .program import Steps
+from .rig import (
+    LIMITS,
+    find_followers_of_bones,
+    find_rig,
+    get_active_constraints,
+    get_curves,
+    get_rotation_property,
+    show_time,
+)
 
 _PROBE_RAD = 0.1
 _SWING, _TWIST = ("X", "Z"), ("Y",)
@@ -32,10 +42,15 @@ _FULL_TURN = 0.9
 _MOVED_SHARE = 0.6
 """Share of the body that a root must move. Limbs held by targets of inverse kinematics do not move."""
 _ROUNDS = 6
-_SOLVED = 1e-5
+_SOLVED = 5e-5
 """Error of rotations (rad) and positions (units of the scene) at which a frame is solved."""
+_NO_BETTER, _IDLE_ROUNDS = 0.9, 3
+"""Ratio of an error to the least one from which on a round did not help, and number of such rounds, one after the
+other, after which a constraint holds something back."""
 _MACHINERY = ("ORG-", "MCH-", "VIS_", "WGT-")
 """Prefixes of bones that Rigify hides from users."""
+_DEFORMING = "DEF-"
+"""Prefix of the bones of Rigify that follow its controls."""
 _FK_NAME = "_fk"
 """Part of the names of Rigify's FK controls."""
 _SAME_PLACE = 0.05
@@ -72,8 +87,8 @@ class IkTarget:
     name: str
     tip: str
     """Bone of the body whose tail (or head) follows the target."""
-    root: str
-    """First bone of the chain."""
+    chain: tuple[str, ...]
+    """Bones of the chain, from the tip to the root."""
     is_pole: bool
     uses_tail: bool = True
 
@@ -91,11 +106,16 @@ class IkLimb:
     pole: str
     bones: tuple[str, str, str]
     """First bones of the limb's upper part, lower part and end."""
+    fk_controls: frozenset[str]
+    """Controls that move the limb in FK, and do nothing in IK."""
+    toe: str = ""
+    """Control of the toes; "" if the limb has none."""
+    toe_bone: str = ""
 
     @property
-    def names(self) -> tuple[str, str, str]:
+    def names(self) -> tuple[str, ...]:
         """Names of the controls."""
-        return self.end, self.base, self.pole
+        return tuple(filter(None, (self.end, self.base, self.pole, self.toe)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,21 +162,50 @@ def switch_to_fk(rig: bpy.types.Object) -> tuple[str, ...]:
 
 
 def map_controls(uid: int, names: list[str]) -> Steps:
-    """Map the bones of the body to controls, in steps that end with a `ControlMap`.
-
-    Raises Failure if the rig has no controls that could move them.
-    """
+    """Map the body to controls, in steps that end with a `ControlMap`, or None if it has no controls."""
     rig = find_rig(uid)
-    bases = {pose_bone.name: pose_bone.matrix_basis.copy() for pose_bone in rig.pose.bones}
+    before = read_transforms(rig)
     switched = {pose_bone.name: pose_bone[_FK_SWITCH] for pose_bone in rig.pose.bones if _FK_SWITCH in pose_bone}
     try:
-        return (yield from _map_at_rest(uid, names))
+        with muted_limits(uid):
+            return (yield from _map_at_rest(uid, names))
     finally:
-        for name, basis in bases.items():
-            find_rig(uid).pose.bones[name].matrix_basis = basis
+        write_transforms(find_rig(uid), before)
         for name, value in switched.items():
             find_rig(uid).pose.bones[name][_FK_SWITCH] = value
         bpy.context.scene.frame_set(bpy.context.scene.frame_current)
+
+
+def read_transforms(rig: bpy.types.Object) -> dict[str, list[tuple[str, tuple[float, ...]]]]:
+    """Return location, rotation and scale of all bones, by name, exactly as their properties have them."""
+    values = {}
+    for bone in rig.pose.bones:
+        names = ("location", get_rotation_property(bone), "scale")
+        values[bone.name] = [(name, tuple(getattr(bone, name))) for name in names]
+    return values
+
+
+def write_transforms(rig: bpy.types.Object, values: dict[str, list[tuple[str, tuple[float, ...]]]]) -> None:
+    """Set what `read_transforms` returned."""
+    for bone, channels in values.items():
+        for name, value in channels:
+            setattr(rig.pose.bones[bone], name, value)
+
+
+@contextmanager
+def muted_limits(uid: int) -> Iterator[None]:
+    """Mute the limits of bones for a while, so that a control at its limit counts and does not wind up."""
+    muted = []
+    for pose_bone in find_rig(uid).pose.bones:
+        for constraint in pose_bone.constraints:
+            if constraint.type in LIMITS and not constraint.mute:
+                muted.append((pose_bone.name, constraint.name))
+                constraint.mute = True
+    try:
+        yield
+    finally:
+        for bone, name in muted:
+            find_rig(uid).pose.bones[bone].constraints[name].mute = False
 
 
 def _map_at_rest(uid: int, names: list[str]) -> Steps:
@@ -173,7 +222,7 @@ def _map_at_rest(uid: int, names: list[str]) -> Steps:
         yield count / len(candidates), "finding the controls"
     rig = find_rig(uid)
     targets = _find_ik_targets(rig, set(names))
-    ik_bones = {chain_bone for target in targets for chain_bone in _list_chain(rig, target)}
+    ik_bones = {chain_bone for target in targets for chain_bone in target.chain}
     best: dict[str, str] = {}
     for name in names:
         turning = [control for control in candidates if name in turned_by[control]]
@@ -193,7 +242,7 @@ def _map_at_rest(uid: int, names: list[str]) -> Steps:
         controls.append(Control(control, bone, moves=control == root, turns=bool(followers), twists=twists))
         yield 1.0, "finding the controls"
     if not root or len(best) + len(ik_bones & set(names)) < len(names) / 2:
-        raise Failure(f"The controls of {rig.name} do not move its bones; choose a copy of the rig instead")
+        return None
     if switches:
         controls = [replace(control, next_bone=_find_next_bone(rig, control, controls)) for control in controls]
     return ControlMap(tuple(controls), targets, turned_by, switches, _find_ik_limbs(rig, switches, controls))
@@ -215,12 +264,16 @@ def _find_ik_limbs(rig: bpy.types.Object, switches: tuple[str, ...], controls: l
         below = [
             rig.data.bones[name] for name in body if _FK_NAME in name and first in rig.data.bones[name].parent_recursive
         ]
-        chain += [bone.name for bone in sorted(below, key=lambda bone: len(bone.parent_recursive))][:2]
+        chain += [bone.name for bone in sorted(below, key=lambda bone: len(bone.parent_recursive))]
         if len(chain) < 3 or not set(chain) <= body.keys():
             continue
         names = (chain[2].replace(_FK_NAME, "_ik"), f"{limb}_ik{side}", f"{limb}_ik_target{side}")
         if all(name in rig.pose.bones for name in names):
-            limbs.append(IkLimb(switch, *names, (body[chain[0]], body[chain[1]], body[chain[2]])))
+            toe = chain[3].replace(_FK_NAME, "_ik") if len(chain) == 4 else ""
+            toe = toe if toe in rig.pose.bones else ""
+            bones = (body[chain[0]], body[chain[1]], body[chain[2]])
+            toe_bone = body[chain[3]] if toe else ""
+            limbs.append(IkLimb(switch, *names, bones, frozenset(chain), toe, toe_bone))
     return tuple(limbs)
 
 
@@ -280,18 +333,15 @@ def _rank(
 def _select_candidates(rig: bpy.types.Object, names: set[str]) -> list[str]:
     """Return the bones that users may key, parents before children.
 
-    Bones of the body are included only if no constraints other than inverse kinematics move them, as in simple rigs.
+    Bones without effect, because their own constraints override their keys, are found later: a test rotation does not
+    turn them.
     """
-    kinds = set()
-    for name in names:
-        kinds |= {constraint.type for constraint in get_active_constraints(rig.pose.bones[name])}
-    has_layers = bool(kinds - {"IK"})
+    is_generated = any(bone.name.startswith(_MACHINERY[0]) for bone in rig.data.bones)
+    hidden = (*_MACHINERY, _DEFORMING) if is_generated else ()
     candidates = []
     for bone in sorted(rig.data.bones, key=lambda bone: len(bone.parent_recursive)):
-        is_hidden = bone.name.startswith(_MACHINERY)
-        if bone.use_deform:
-            is_hidden = has_layers or bone.name not in names
-        if not is_hidden and not get_active_constraints(rig.pose.bones[bone.name]):
+        is_hidden = bone.name.startswith(hidden) or (bone.use_deform and bone.name not in names)
+        if not is_hidden:
             candidates.append(bone.name)
     return candidates
 
@@ -335,25 +385,20 @@ def _get_rotation(matrix: Matrix) -> np.ndarray:
 def _find_ik_targets(rig: bpy.types.Object, names: set[str]) -> tuple[IkTarget, ...]:
     """Find the IK targets and poles of the body's bones."""
     targets = []
+    followers = find_followers_of_bones(rig, names)
     for pose_bone in rig.pose.bones:
         for constraint in get_active_constraints(pose_bone):
             if constraint.type != "IK" or constraint.target != rig or not constraint.subtarget:
                 continue
-            chain = find_chain(pose_bone, constraint)
+            chain = [name if name in names else followers.get(name, "") for name in find_chain(pose_bone, constraint)]
             if not set(chain) <= names or get_active_constraints(rig.pose.bones[constraint.subtarget]):
                 continue
             targets.append(
-                IkTarget(constraint.subtarget, chain[0], chain[-1], is_pole=False, uses_tail=constraint.use_tail)
+                IkTarget(constraint.subtarget, chain[0], tuple(chain), is_pole=False, uses_tail=constraint.use_tail)
             )
             if constraint.pole_target == rig and constraint.pole_subtarget:
-                targets.append(IkTarget(constraint.pole_subtarget, chain[0], chain[-1], is_pole=True))
+                targets.append(IkTarget(constraint.pole_subtarget, chain[0], tuple(chain), is_pole=True))
     return tuple(targets)
-
-
-def _list_chain(rig: bpy.types.Object, target: IkTarget) -> list[str]:
-    bones = [rig.data.bones[target.tip], *rig.data.bones[target.tip].parent_recursive]
-    names = [bone.name for bone in bones]
-    return names[: names.index(target.root) + 1]
 
 
 def solve_controls(
@@ -361,7 +406,8 @@ def solve_controls(
 ) -> Steps:
     """Solve the keys of all controls, in steps that end with `SolvedControls`.
 
-    Limbs driven by inverse kinematics stay driven by it if it can reach their targets.
+    Limbs driven by inverse kinematics stay driven by it if it can reach their targets. All others are solved again by
+    their FK controls.
 
     Args:
         uid: Session identifier of the rig.
@@ -372,30 +418,44 @@ def solve_controls(
     """
     scene = bpy.context.scene
     frame_before, subframe_before = scene.frame_current, scene.frame_subframe
+    before = read_transforms(find_rig(uid))
     switched = {name: find_rig(uid).pose.bones[name][_FK_SWITCH] for name in control_map.switches}
+    unkeyed = [name for name in switched if not _has_curve(find_rig(uid), name)]
     ik_names = [name for limb in control_map.limbs for name in limb.names]
     bases = {name: np.empty((clock.count, 4, 4)) for name in (*control_map.names, *ik_names)}
-    held: set[IkLimb] = set()
-    failed: set[IkLimb] = set()
+    failed: frozenset[IkLimb] = frozenset()
     try:
-        for step in range(clock.count):
-            show_time(clock, step)
-            for name, value in switched.items():  # a switch without animation keeps its value
-                if not _has_curve(find_rig(uid), name):
-                    find_rig(uid).pose.bones[name][_FK_SWITCH] = value
-            pose_bones = find_rig(uid).pose.bones
-            limbs = [limb for limb in control_map.limbs if pose_bones[limb.switch][_FK_SWITCH] < 1]
-            to_armature = Matrix(worlds[step].tolist()).inverted()
-            goal_poses = {name: to_armature @ Matrix(target[step].tolist()) for name, target in targets.items()}
-            _solve_frame(find_rig(uid), control_map, goal_poses)
-            for name in control_map.names:
-                bases[name][step] = find_rig(uid).pose.bones[name].matrix_basis
-            held.update(limbs)
-            failed.update(_solve_limbs(find_rig(uid), limbs, goal_poses))
-            for name in ik_names:
-                bases[name][step] = find_rig(uid).pose.bones[name].matrix_basis
-            yield step / clock.count, "moving the controls"
+        with muted_limits(uid):
+            while True:
+                held: set[IkLimb] = set()
+                always_held = set(control_map.limbs)
+                newly_failed: set[IkLimb] = set()
+                last: dict[str, tuple[Matrix, Matrix]] = {}
+                for step in range(clock.count):
+                    write_transforms(find_rig(uid), before)  # channels without keys would keep the last solution
+                    show_time(clock, step)
+                    rig = find_rig(uid)
+                    for name in unkeyed:  # a switch without animation keeps its value
+                        rig.pose.bones[name][_FK_SWITCH] = switched[name]
+                    limbs = []
+                    for limb in control_map.limbs:
+                        if limb not in failed and rig.pose.bones[limb.switch][_FK_SWITCH] < 1:
+                            limbs.append(limb)
+                    to_armature = Matrix(worlds[step].tolist()).inverted()
+                    goal_poses = {name: to_armature @ Matrix(target[step].tolist()) for name, target in targets.items()}
+                    _start_near(rig, bases, last)
+                    newly_failed |= _solve_frame(rig, control_map, limbs, goal_poses)
+                    for name, values in bases.items():
+                        values[step] = rig.pose.bones[name].matrix_basis
+                        last[name] = (last[name][0], rig.pose.bones[name].matrix_basis.copy())
+                    held.update(limbs)
+                    always_held &= set(limbs)
+                    yield step / clock.count, "moving the controls"
+                if not newly_failed:
+                    break
+                failed |= newly_failed
     finally:
+        write_transforms(find_rig(uid), before)
         for name, value in switched.items():
             find_rig(uid).pose.bones[name][_FK_SWITCH] = value
         bpy.context.scene.frame_set(frame_before, subframe=subframe_before)
@@ -403,12 +463,39 @@ def solve_controls(
     moving |= {target.name for target in control_map.targets}
     moving |= {name for limb in held for name in (limb.end, limb.pole)}
     stretching = {control.name for control in control_map.controls if control.next_bone}
+    idle = {name for limb in always_held for name in limb.fk_controls}
     ik_controls = tuple(name for limb in control_map.limbs if limb in held for name in limb.names)
     keys = {}
     for name in (*control_map.names, *ik_controls):
-        keys[name] = BoneKeys(bases[name], name in moving, name in stretching)
-    held_by_ik = {limb.switch for limb in control_map.limbs if limb not in failed}
-    return SolvedControls(keys, ik_controls, tuple(name for name in control_map.switches if name not in held_by_ik))
+        if name not in idle:
+            keys[name] = BoneKeys(bases[name], name in moving, name in stretching)
+    switches = tuple(limb.switch for limb in control_map.limbs if limb in failed)
+    others = set(control_map.switches) - {limb.switch for limb in control_map.limbs}
+    others = {name for name in others if switched[name] < 1 or name not in unkeyed}
+    return SolvedControls(keys, ik_controls, (*switches, *sorted(others)))
+
+
+def _start_near(rig: bpy.types.Object, bases: dict[str, np.ndarray], last: dict[str, tuple[Matrix, Matrix]]) -> None:
+    """Change the controls in a frame as in the last frame, since corrections change slowly.
+
+    Args:
+        rig: Rig that shows the frame.
+        bases: Controls, by name.
+        last: Transform of each control before and after its change in the last frame, which is updated.
+    """
+    for name in bases:
+        pose_bone = rig.pose.bones[name]
+        before = pose_bone.matrix_basis.copy()
+        if name in last:
+            earlier, changed = last[name]
+            place = before.translation + changed.translation - earlier.translation
+            turn = before.to_quaternion() @ earlier.to_quaternion().inverted() @ changed.to_quaternion()
+            stretch = Vector(
+                c * b / max(e, 1e-9)
+                for c, b, e in zip(changed.to_scale(), before.to_scale(), earlier.to_scale(), strict=True)
+            )
+            pose_bone.matrix_basis = Matrix.LocRotScale(place, turn, stretch)
+        last[name] = (before, before)
 
 
 def _has_curve(rig: bpy.types.Object, name: str) -> bool:
@@ -421,37 +508,6 @@ def _has_curve(rig: bpy.types.Object, name: str) -> bool:
 
 def _make_switch_path(name: str) -> str:
     return f'pose.bones["{bpy.utils.escape_identifier(name)}"]["{_FK_SWITCH}"]'
-
-
-def _solve_limbs(rig: bpy.types.Object, limbs: list[IkLimb], goal_poses: dict[str, Matrix]) -> list[IkLimb]:
-    """Set the IK controls of limbs, and return the limbs whose targets inverse kinematics cannot reach.
-
-    Args:
-        rig: Rig whose other controls are set.
-        limbs: The limbs.
-        goal_poses: Target poses of the body's bones, by name.
-    """
-    if not limbs:
-        return []
-    for limb in limbs:
-        rig.pose.bones[limb.switch][_FK_SWITCH] = 0.0
-    rig.update_tag()
-    bpy.context.view_layer.update()
-    errors: dict[IkLimb, np.ndarray] = {}
-    for _ in range(_ROUNDS):
-        evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
-        for limb in limbs:
-            errors[limb] = _move_limb(rig, evaluated, limb, goal_poses)
-        if max(map(np.max, errors.values())) < _SOLVED:
-            break
-        bpy.context.view_layer.update()
-    failed = []
-    for limb in limbs:
-        upper, lower, end = (goal_poses[name].translation for name in limb.bones)
-        length = (upper - lower).length + (lower - end).length
-        if (errors[limb] > length * np.array([_MIDDLE_ERROR, _END_ERROR])).any():
-            failed.append(limb)
-    return failed
 
 
 def _move_limb(
@@ -472,6 +528,12 @@ def _move_limb(
     goal = lower_goal.translation - start
     current = lower.translation - upper.translation
     pole = evaluated.pose.bones[limb.pole].matrix.translation - start
+    if limb.toe:
+        toe, toe_goal = evaluated.pose.bones[limb.toe_bone].matrix, goal_poses[limb.toe_bone]
+        bend = toe_goal.to_3x3().normalized() @ toe.to_3x3().normalized().transposed()
+        bend = turn.transposed() @ bend  # the foot takes the toes along
+        pivot = evaluated.pose.bones[limb.toe].matrix.translation
+        _set_pose(rig, evaluated, limb.toe, Matrix.Translation(pivot) @ bend.to_4x4() @ Matrix.Translation(-pivot))
     for name, direction in ((limb.base, current), (limb.pole, pole)):
         about = Matrix.Rotation(_measure_angle_about(axis, direction, goal), 4, axis)
         _set_pose(rig, evaluated, name, Matrix.Translation(start) @ about @ Matrix.Translation(-start))
@@ -493,28 +555,66 @@ def _set_pose(rig: bpy.types.Object, evaluated: bpy.types.Object, name: str, cha
     pose_bone.scale = scale
 
 
-def _solve_frame(rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix]) -> None:
-    """Set the controls so that the body reaches the goals of a frame, given as matrices in the armature."""
-    switch_to_fk(rig)
+def _solve_frame(
+    rig: bpy.types.Object, control_map: ControlMap, limbs: list[IkLimb], goal_poses: dict[str, Matrix]
+) -> set[IkLimb]:
+    """Set the controls so that the body reaches the goals of a frame.
+
+    Args:
+        rig: Rig that shows the frame.
+        control_map: Its controls.
+        limbs: Limbs that stay in IK.
+        goal_poses: Target poses of the body's bones in the armature, by name.
+
+    Returns:
+        Limbs whose goals inverse kinematics cannot reach.
+    """
+    by_ik = {limb.switch for limb in limbs}
+    idle = {name for limb in limbs for name in limb.fk_controls}
+    for name in control_map.switches:
+        rig.pose.bones[name][_FK_SWITCH] = 0.0 if name in by_ik else 1.0
+    rig.update_tag()
+    bpy.context.view_layer.update()
+    controls = [control for control in control_map.controls if control.name not in idle]
+    errors: dict[IkLimb, np.ndarray] = {}
+    best = np.inf
+    idle_rounds = 0
     for _ in range(_ROUNDS):
         evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
-        poses = {bone.name: bone.matrix.copy() for bone in evaluated.pose.bones if bone.name in goal_poses}
+        poses = {name: evaluated.pose.bones[name].matrix.copy() for name in goal_poses}
         error = max(
-            _turn_controls(rig, control_map, goal_poses, poses), _move_targets(rig, control_map, goal_poses, poses)
+            _turn_controls(rig, control_map, controls, goal_poses, poses),
+            _move_targets(rig, control_map, goal_poses, poses),
         )
+        for limb in limbs:
+            errors[limb] = _move_limb(rig, evaluated, limb, goal_poses)
+            error = max(error, float(errors[limb][1]))
         bpy.context.view_layer.update()
-        if error < _SOLVED:
-            return
+        idle_rounds = idle_rounds + 1 if error > _NO_BETTER * best else 0
+        best = min(best, error)
+        if error < _SOLVED or idle_rounds == _IDLE_ROUNDS:
+            break
+    failed = set()
+    for limb in limbs:
+        upper, lower, end = (goal_poses[name].translation for name in limb.bones)
+        length = (upper - lower).length + (lower - end).length
+        if (errors[limb] > length * np.array([_MIDDLE_ERROR, _END_ERROR])).any():
+            failed.add(limb)
+    return failed
 
 
 def _turn_controls(
-    rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix], poses: dict[str, Matrix]
+    rig: bpy.types.Object,
+    control_map: ControlMap,
+    controls: list[Control],
+    goal_poses: dict[str, Matrix],
+    poses: dict[str, Matrix],
 ) -> float:
     """Rotate each control by the error of its bone, minus that of the control above. Returns the largest error."""
     evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
     errors: dict[str, Matrix] = {}
     largest = 0.0
-    for control in control_map.controls:
+    for control in controls:
         pose_bone = rig.pose.bones[control.name]
         rotation = Matrix.Identity(3)
         if control.turns:
@@ -568,8 +668,7 @@ def _move_targets(
         pose = evaluated.pose.bones[target.name].matrix
         frame = pose @ evaluated.pose.bones[target.name].matrix_basis.inverted_safe()
         if target.is_pole:
-            change = goal_poses[target.root] @ poses[target.root].inverted_safe()
-            move = change @ pose.translation - pose.translation
+            move = _find_pole_move(rig, target, pose.translation, goal_poses, poses)
         else:
             length = rig.data.bones[target.tip].length if target.uses_tail else 0.0
             tail = Vector((0.0, length, 0.0))
@@ -579,6 +678,21 @@ def _move_targets(
         basis.translation += frame.to_3x3().inverted_safe() @ move
         pose_bone.matrix_basis = basis
     return largest
+
+
+def _find_pole_move(
+    rig: bpy.types.Object, target: IkTarget, pole: Vector, goal_poses: dict[str, Matrix], poses: dict[str, Matrix]
+) -> Vector:
+    """Return the move of a pole that takes its chain along, and turns the chain's middle towards its goal."""
+    root, middle = target.chain[-1], target.chain[max(len(target.chain) - 2, 0)]
+    start = goal_poses[root].translation
+    carried = pole + start - poses[root].translation
+    tail = Vector((0.0, rig.data.bones[target.tip].length, 0.0))
+    axis = (goal_poses[target.tip] @ tail - start).normalized()
+    bent = poses[middle].translation - poses[root].translation
+    goal = goal_poses[middle].translation - start
+    turn = Matrix.Rotation(_measure_angle_about(axis, bent, goal), 4, axis)
+    return start + turn @ (carried - start) - pole
 
 
 def key_switches(bag: bpy.types.ActionChannelbag, switches: tuple[str, ...], first_frame: float) -> None:

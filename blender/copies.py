@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import bpy
 
-from .actions import SOURCE_RIG, find_drivers
-from .program import Failure
-from .rig import get_active_constraints
+from .actions import find_drivers
+from .rig import find_followers, get_active_constraints
 
 _TARGET_ROLES = ("target", "pole_target")
 
@@ -32,7 +31,7 @@ def find_chain(pose_bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) 
     return [link.name for link in chain[: constraint.chain_count or None]]
 
 
-def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> bpy.types.Object:
+def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> tuple[bpy.types.Object, list[str]]:
     """Copy a rig, with all objects that follow it, into a new local collection, and hide the original.
 
     Args:
@@ -41,6 +40,9 @@ def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> 
             moves
             as the rig does.
         scene: Scene for the copy.
+
+    Returns:
+        The copy, and the names of the objects that were visible and are hidden now.
     """
     title = f"{rig.name} corrected"
     copy = rig.copy()
@@ -64,32 +66,13 @@ def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> 
         _retarget(pose_bone.constraints, twins)
     if names:
         _free_bones(copy, names)
+    hidden = []
     for original in twins:
+        if not original.hide_viewport:
+            hidden.append(original.name)
         original.hide_viewport = True
         original.hide_render = True
-    return copy
-
-
-def find_followers(rig: bpy.types.Object, scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """Return the objects of the scene that move with a rig: its meshes, its children, and objects constrained to it."""
-    followers: list[bpy.types.Object] = []
-    is_growing = True
-    while is_growing:
-        leaders = {rig, *followers}
-        new = [item for item in scene.objects if item not in leaders and leaders & _find_leaders(item)]
-        followers += new
-        is_growing = bool(new)
-    return followers
-
-
-def _find_leaders(item: bpy.types.Object) -> set[bpy.types.Object]:
-    """Return the objects that an object follows by parenting, armature modifiers or constraints."""
-    leaders = {item.parent} if item.parent else set()
-    leaders |= {modifier.object for modifier in item.modifiers if modifier.type == "ARMATURE" and modifier.object}
-    for constraint in item.constraints:
-        holders = (constraint, *getattr(constraint, "targets", ()))
-        leaders |= {holder.target for holder in holders if getattr(holder, "target", None)}
-    return leaders
+    return copy, hidden
 
 
 def _retarget(constraints: bpy.types.ObjectConstraints, twins: dict[bpy.types.Object, bpy.types.Object]) -> None:
@@ -116,16 +99,3 @@ def _free_bones(copy: bpy.types.Object, names: set[str]) -> None:
             pose_bone.hide = pose_bone.name not in names
         if pose_bone.name in names:
             pose_bone.custom_shape = None
-
-
-def toggle_copy(copy: bpy.types.Object, scene: bpy.types.Scene) -> str:
-    """Toggle between a copied rig and its original. Returns "before" or "after"."""
-    original = copy.animation_data.action.get(SOURCE_RIG)
-    if original is None:
-        raise Failure(f"The original of {copy.name} was removed")
-    is_after = original.hide_viewport
-    for rig, is_hidden in ((original, not is_after), (copy, is_after)):
-        for item in (rig, *find_followers(rig, scene)):
-            item.hide_viewport = is_hidden
-            item.hide_render = is_hidden
-    return "before" if is_after else "after"

@@ -7,8 +7,8 @@ Lengths are in metres, and y is up, as in BVH files. In the rest pose, joint fra
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,22 @@ _RIGID_M = 1e-4
 single precision."""
 _CLOSING = -1
 """Marker for the brace that closes a joint."""
+_FADING_S = 0.25
+"""Time within which a turned foot turns back beside its stance, in s."""
 _ROWS = 100
 """Number of rows written in one step."""
 _PREPARING, _READING = "preparing the motion", "reading the result"
 _DAMAGED = "The motion that the program returned is cut or damaged"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A footstep that was turned about the vertical."""
+
+    part: str
+    first_frame: int
+    last_frame: int
+    angle_rad: float
 
 
 class ExchangeError(Exception):
@@ -47,6 +59,14 @@ class Clip:
     fps: float
     tips_m: dict[int, np.ndarray]
     """End (3,) of each bone without children, in the frame of its joint."""
+
+
+def is_stretching(clip: Clip) -> bool:
+    """Return whether any bone of a clip changes its length, or moves in its parent's frame."""
+    for joint, parent in enumerate(clip.parents):
+        if parent >= 0 and np.ptp(_compute_local(clip, joint, parent)[1], axis=0).max() > _RIGID_M:
+            return True
+    return False
 
 
 def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -257,6 +277,40 @@ def make_zxy_matrices(angles_rad: np.ndarray) -> np.ndarray:
         [-cx * sy, sx, cx * cy],
     ]
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+# --- turned feet -----------------------------------------------------------------------------------------------------
+
+
+def turn_feet(clip: Clip, turns: Sequence[Turn], feet: Mapping[str, Sequence[str]]) -> Clip:
+    """Turn feet about the vertical through their ankles in some stances, fading in and out beside them.
+
+    Args:
+        clip: The motion.
+        turns: Stances and angles.
+        feet: Ankle and toe joint of each foot, by its name.
+    """
+    positions_m = clip.positions_m.copy()
+    rotations = clip.rotations.copy()
+    frames = np.arange(len(rotations))
+    for turn in turns:
+        ankle = next((joint for joint, name in enumerate(clip.names) if name == feet[turn.part][0]), None)
+        if ankle is None:
+            raise ExchangeError(f"The {turn.part} cannot be turned, because its ankle was not recognised")
+        below = [ankle]
+        for joint, parent in enumerate(clip.parents):
+            if parent in below:
+                below.append(joint)
+        away_s = np.maximum(turn.first_frame - frames, frames - turn.last_frame).clip(min=0) / clip.fps
+        share = (1 - away_s / _FADING_S).clip(min=0)
+        angles_rad = turn.angle_rad * share**2 * (3 - 2 * share)
+        sine, cosine, zero, one = np.sin(angles_rad), np.cos(angles_rad), np.zeros(len(frames)), np.ones(len(frames))
+        rows = [[cosine, zero, sine], [zero, one, zero], [-sine, zero, cosine]]
+        about_up = np.moveaxis(np.array(rows), -1, 0)
+        pivot_m = positions_m[:, [ankle]].copy()
+        rotations[:, below] = about_up[:, None] @ rotations[:, below]
+        positions_m[:, below] = (about_up[:, None] @ (positions_m[:, below] - pivot_m)[..., None])[..., 0] + pivot_m
+    return replace(clip, positions_m=positions_m, rotations=rotations)
 
 
 # --- the correction --------------------------------------------------------------------------------------------------

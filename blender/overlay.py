@@ -11,10 +11,13 @@ import gpu
 from gpu_extras.batch import batch_for_shader
 from mathutils import Vector
 
+from . import findings
 from .actions import find_contact_curves
+from .record import is_before, read_record
 
 CONTACT_COLOUR = (0.15, 0.7, 0.3, 1.0)
 FINDING_COLOUR = (0.95, 0.35, 0.1, 1.0)
+GROUND_COLOUR = (0.35, 0.55, 0.95, 0.6)
 _CONTACT_RADIUS_M = 0.08
 _FINDING_RADIUS_M = 0.06
 _SEGMENTS = 32
@@ -40,7 +43,8 @@ def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
     for place in find_places(rig, frame * stretch):
         rings.append(Ring(place, _CONTACT_RADIUS_M / unit_m, CONTACT_COLOUR))
     for finding in scene.selfcorrect_findings:
-        if finding.first_frame <= frame <= finding.last_frame:
+        is_here = finding.rig in (None, rig) and finding.first_frame <= frame <= finding.last_frame
+        if is_here and findings.is_current(finding):
             for centre in find_joints(rig, finding.joints.split(", ")):
                 rings.append(Ring(centre, _FINDING_RADIUS_M / unit_m, FINDING_COLOUR))
     return rings
@@ -49,7 +53,7 @@ def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
 def find_places(rig: bpy.types.Object, frame: float) -> list[Vector]:
     """Return where feet stand in a frame of the action, at the height of the lowest bone."""
     data = rig.animation_data
-    if data is None or data.action is None:
+    if data is None or data.action is None or is_before(rig):
         return []
     lowest = min((rig.matrix_world @ end).z for bone in rig.pose.bones for end in (bone.head, bone.tail))
     places = []
@@ -76,22 +80,37 @@ def _split_words(name: str) -> list[str]:
 
 
 def draw_rings() -> None:
-    """Draw the markers of the active armature."""
+    """Draw the markers of the selected armatures."""
     context = bpy.context
-    rig = context.object
-    if rig is None or rig.type != "ARMATURE" or not context.scene.selfcorrect_show_overlay:
+    rigs = {item for item in (context.object, *context.selected_objects) if item and item.type == "ARMATURE"}
+    if not rigs or not context.scene.selfcorrect_show_overlay:
         return
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
     gpu.state.line_width_set(2.0)
-    for ring in find_rings(context.scene, rig):
+    for ring in [ring for rig in rigs for ring in find_rings(context.scene, rig)]:
         points = []
         for step in range(_SEGMENTS + 1):
             angle_rad = 2 * math.pi * step / _SEGMENTS
             points.append(ring.centre + ring.radius * Vector((math.cos(angle_rad), math.sin(angle_rad), 0.0)))
-        batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points})
-        shader.uniform_float("color", ring.colour)
-        batch.draw(shader)
+        _draw_line(shader, points, ring.colour)
+    for outline in [outline for rig in rigs for outline in find_outlines(rig)]:
+        _draw_line(shader, [*outline, outline[0]], GROUND_COLOUR)
     gpu.state.line_width_set(1.0)
+
+
+def find_outlines(rig: bpy.types.Object) -> list[list[Vector]]:
+    """Return the rectangles of the ground that the program was told for the correction that a rig shows."""
+    data = rig.animation_data
+    record = read_record(data.action if data else None)
+    if record is None or is_before(rig):
+        return []
+    return [[Vector(corner) for corner in outline] for outline in record.ground]
+
+
+def _draw_line(shader: gpu.types.GPUShader, points: list[Vector], colour: tuple[float, float, float, float]) -> None:
+    batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points})
+    shader.uniform_float("color", colour)
+    batch.draw(shader)
 
 
 def register() -> None:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import textwrap
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
-from . import actions
+from . import actions, findings, footsteps, record
 from .operators import (
     SELFCORRECT_OT_check,
     SELFCORRECT_OT_correct,
     SELFCORRECT_OT_set_frame_rate,
+    SELFCORRECT_OT_show,
     SELFCORRECT_OT_toggle,
 )
 from .preferences import SELFCORRECT_OT_show_log, draw_progress
@@ -36,6 +37,8 @@ class SelfcorrectNote(bpy.types.PropertyGroup):
 class SelfcorrectFinding(bpy.types.PropertyGroup):
     """A finding of a check, in frames of the scene."""
 
+    rig: PointerProperty(type=bpy.types.Object)
+    motion: StringProperty()
     rule: StringProperty()
     joints: StringProperty()
     amount: StringProperty()
@@ -48,10 +51,17 @@ class SelfcorrectFinding(bpy.types.PropertyGroup):
 class SELFCORRECT_UL_findings(bpy.types.UIList):
     """List the findings with their frames; details are shown below the list."""
 
+    def filter_items(self, context, data, name) -> tuple[list[int], list[int]]:
+        """Hide the findings of motions that are not shown now."""
+        shown = [self.bitflag_filter_item if findings.is_current(row) else 0 for row in getattr(data, name)]
+        return shown, []
+
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0) -> None:
         """Draw a finding in two columns that fit into the sidebar."""
         split = layout.split(factor=0.62)
-        split.label(text=item.name.replace("-", " ").capitalize())
+        title = item.name.replace("-", " ").capitalize()
+        is_alone = item.rig is None or all(row.rig == item.rig for row in data.selfcorrect_findings)
+        split.label(text=title if is_alone else f"{item.rig.name}: {title}")
         frames = f"{item.first_frame}–{item.last_frame}"
         split.label(text=frames if item.first_frame != item.last_frame else str(item.first_frame))
 
@@ -95,6 +105,9 @@ class SELFCORRECT_PT_panel(bpy.types.Panel):
         column.operator(SELFCORRECT_OT_correct.bl_idname)
         column.operator(SELFCORRECT_OT_check.bl_idname)
         column.operator(SELFCORRECT_OT_toggle.bl_idname)
+        if (rig := footsteps.find_rig_of(context.object)) is not None:
+            _draw_motions(layout, rig)
+            footsteps.draw(layout, context)
         draw_progress(layout)
         if context.object and context.object.type == "ARMATURE" and actions.is_layer(context.object):
             layout.prop(context.object.animation_data, "action_influence", text="Amount", slider=True)
@@ -103,6 +116,19 @@ class SELFCORRECT_PT_panel(bpy.types.Panel):
         _draw_findings(layout, context)
         layout.prop(scene, "selfcorrect_show_overlay")
         layout.operator(SELFCORRECT_OT_show_log.bl_idname)
+
+
+def _draw_motions(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
+    """Draw the motion before and all its corrections, if there are several, with the shown one pressed."""
+    corrections = record.list_corrections(rig)
+    if len(corrections) < 2:
+        return
+    is_before = record.is_before(rig)
+    column = layout.column(align=True)
+    column.operator(SELFCORRECT_OT_show.bl_idname, text="Before", depress=is_before).action = ""
+    for action in corrections:
+        is_shown = not is_before and rig.animation_data.action == action
+        column.operator(SELFCORRECT_OT_show.bl_idname, text=action.name, depress=is_shown).action = action.name
 
 
 def _draw_findings(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

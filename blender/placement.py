@@ -7,6 +7,7 @@ The motion is therefore sent as if the armature object were at the origin and fa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,11 @@ class Placement:
     def to_scene(self, points_m: np.ndarray) -> np.ndarray:
         """Convert points (..., 3) from the file to the scene."""
         return (points_m @ self.rotation + np.array(self.origin_m)) / self.unit_m
+
+    def place_step_m(self, place: Sequence[float], position_m: Sequence[float] | None = None) -> list[float]:
+        """Return the position in the file of a step at x and y of the scene, at the height of an earlier position."""
+        x_m, _, z_m = self.to_file_m(np.array([place[0], place[1], 0.0])).tolist()
+        return [x_m, position_m[1] if position_m else 0.0, z_m]
 
 
 def nearest_rotations(matrices: np.ndarray) -> np.ndarray:

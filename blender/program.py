@@ -19,6 +19,10 @@ _PATIENCE_S = 5.0
 """Time in which a program must end before it is killed, in s."""
 _ANSWER_S = 120.0
 """Time in which a program must answer, in s."""
+_KILLED = (-9, 137, -6, 134, 3221225495)
+"""Exit codes of programs that the system has killed or that got no memory; the last one is that of Windows."""
+_EXCEPTION = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception|Interrupt|Warning))(?:: (.*))?")
+"""Last line of a Python traceback."""
 WAITING = "computing"
 """Stage of the work in which the extension only waits for a program."""
 
@@ -120,9 +124,9 @@ def make_correct_command(program: Program, source: Path, out: Path, options: Seq
     return [*program.command, "correct", str(source), "--out", str(out), "--workers", "1", *_READING, *options]
 
 
-def make_check_command(program: Program, source: Path, findings: Path, options: Sequence[str]) -> list[str]:
-    """Return the command that checks a file and writes its findings to another file."""
-    words = ["check", str(source), "--format", "json", "--out", str(findings), "--overwrite"]
+def make_check_command(program: Program, sources: Sequence[Path], findings: Path, options: Sequence[str]) -> list[str]:
+    """Return the command that checks files and writes their findings to another file."""
+    words = ["check", *map(str, sources), "--format", "json", "--out", str(findings), "--overwrite"]
     return [*program.command, *words, *_READING, *options]
 
 
@@ -177,7 +181,23 @@ def run(command: Sequence[str], log: Path, good: Sequence[int] = (0,)) -> Steps:
             end(process)
     if process.returncode not in good:
         sentence = find_last_sentence(read_log(log, start))
-        raise Failure(sentence or f"{Path(command[0]).name} ended with exit code {process.returncode}")
+        raise Failure(sentence if sentence and process.returncode > 0 else describe_exit(process.returncode))
+
+
+def describe_exit(code: int | None) -> str:
+    """Return a sentence on a program that ended without saying why.
+
+    Args:
+        code: Exit code; negative for a signal, and None if it is not known.
+    """
+    if code in (-signal.SIGTERM, 128 + signal.SIGTERM):
+        return "The program was stopped by another program; run the command again"
+    if code in _KILLED:
+        return (
+            "The system stopped the program, most likely because memory ran out; "
+            "correct a shorter range, or close other programs"
+        )
+    return "The program ended unexpectedly; Show Log has its output, which you can send to its developers"
 
 
 def _group_options() -> dict[str, Any]:
@@ -233,6 +253,10 @@ def find_last_sentence(output: str) -> str:
     lines = [line for line in lines if line and "%|" not in line]
     sentences = [line.removeprefix(f"{NAME}: ") for line in lines if line.startswith(f"{NAME}: ")]
     sentence = (sentences or lines or [""])[-1]
+    if not sentences and (exception := _EXCEPTION.fullmatch(sentence)):
+        if exception[1] == "MemoryError":
+            return describe_exit(_KILLED[0])
+        return f"The program cannot compute this motion ({sentence}); Show Log has the details"
     return remove_file_name(sentence)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .clock import Clock
-from .program import Failure, remove_file_name
+from .program import Failure, describe_exit, remove_file_name
 
 _DONE = ("accepted", "unchanged")
 """Verdicts on motions that are returned."""
@@ -33,6 +33,8 @@ _ERRORS = (("penetration_m", "penetration", "mm"), ("slip_m", "slip", "mm per st
 _GROUND = "on ground.json"
 """Beginning of the note on a given ground, which users of the extension know."""
 _UNREADABLE = "The program's answer is cut or of another version; run the command again, or install a newer program"
+_RULE = re.compile(r"\[[A-Z]\d+ [\w-]+\]")
+"""A rule in a note, as in "[F4 floor-elsewhere]". The list of findings shows these."""
 _PACE_RULE = "P1"
 """Rule for motions that are faster or slower than gravity allows."""
 _FRAMES = re.compile(r"\b(frames? )(\d+(?:[–-]\d+)?(?:, \d+(?:[–-]\d+)?)*)")
@@ -66,12 +68,20 @@ class Correction:
 
     summary: str
     """Errors before and after, and the mean distance from the input."""
-    parts: frozenset[str]
-    """Joints that are body parts, by their names in the file."""
+    joints: dict[str, str]
+    """Joints of the file that are body parts, by the names of the parts."""
     warnings: tuple[str, ...]
     """Sentences for the user on large moves, failed checks, uncorrected faults and assumptions."""
     notes: tuple[str, ...]
     """Further notes of the program on the motion."""
+    findings_before: tuple[Finding, ...] = ()
+    """What `check` found in the motion, and in the corrected motion."""
+    findings_left: tuple[Finding, ...] = ()
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Joints that are body parts, by their names in the file."""
+        return frozenset(self.joints.values())
 
 
 def shift_frames(sentence: str, clock: Clock) -> str:
@@ -107,14 +117,18 @@ def _load_json(path: Path) -> Any:
         raise Failure(_UNREADABLE) from error
 
 
-def read_findings(path: Path) -> list[Finding]:
-    """Read the findings in a single motion. Raises Failure if the program could not read it."""
+def read_findings(path: Path, count: int = 1) -> list[list[Finding]]:
+    """Read the findings in some files of one motion each. Raises Failure if the program could not read them."""
     content = _load_json(path)
     try:
-        (result,) = content
-        if reason := result["error"] or result.get("flaw"):
-            raise Failure(remove_file_name(reason))
-        return [_read_finding(finding) for finding in result["motions"][0]]
+        findings = []
+        for result in content:
+            if reason := result["error"] or result.get("flaw"):
+                raise Failure(remove_file_name(reason))
+            findings.append([_read_finding(finding) for finding in result["motions"][0]])
+        if len(findings) != count:
+            raise ValueError(len(findings))
+        return findings
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Failure(_UNREADABLE) from error
 
@@ -153,7 +167,7 @@ def read_report(path: Path, clock: Clock, ignored_rules: tuple[str, ...] = ()) -
         Failure: The motion was not corrected, or the report cannot be read.
     """
     if not path.is_file():
-        raise Failure("The program ended without a report")
+        raise Failure(describe_exit(None))
     content = _load_json(path)
     try:
         (motion,) = content["motions"]
@@ -190,10 +204,16 @@ def _read_correction(motion: Mapping[str, Any], clock: Clock, ignored_rules: tup
     warnings = [warning for warning in dict.fromkeys(warnings) if warning]
     return Correction(
         summary="; ".join([*filter(None, [", ".join(changes)]), moved]),
-        parts=frozenset(motion["parts"].values()),
+        joints={str(part): joint for part, joint in motion["parts"].items()},
         warnings=tuple(warnings),
-        notes=tuple(note for note in all_notes if note not in warnings),
+        notes=tuple(note for note in all_notes if note not in warnings and not _RULE.search(note)),
+        findings_before=_read_findings(motion.get("findings", ()), ignored_rules),
+        findings_left=_read_findings(motion.get("findings_left", ()), ignored_rules),
     )
+
+
+def _read_findings(findings: Sequence[Mapping[str, Any]], ignored_rules: tuple[str, ...]) -> tuple[Finding, ...]:
+    return tuple(_read_finding(finding) for finding in findings if finding["code"] not in ignored_rules)
 
 
 def _collect_warnings(motion: Mapping[str, Any]) -> list[str]:

@@ -15,11 +15,16 @@ from mathutils import Matrix
 
 from .clock import Clock, cover, find_even_step, make_clock
 from .exchange import Clip
-from .ground import Block, split_mesh
+from .ground import Path3
+from .options import STEP_M
 from .placement import Y_UP, Placement, nearest_rotations
 from .program import Failure
 
 ROTATION_PROPERTIES = ("rotation_quaternion", "rotation_axis_angle", "rotation_euler")
+LIMITS = frozenset({
+    "LIMIT_LOCATION", "LIMIT_ROTATION", "LIMIT_SCALE", "LIMIT_DISTANCE", "MAINTAIN_VOLUME", "FLOOR",
+})  # fmt: skip
+"""Constraints that leave a bone to its keys, up to a limit."""
 _MARGIN_S = 3.0
 """Time before and after a part of an action that is also read, in s, so that the program sees the context."""
 _MIN_FPS, _MAX_FPS = 15, 2000
@@ -36,6 +41,10 @@ _FACTORS = (1e-4, 1e-3, 0.01, 0.0254, 0.1, 0.3048, 3.28084, 10.0, 39.3701, 100.0
 """Factors of common unit errors."""
 _SAME_RIDE = 1e-4
 """Displacement (in units of the scene) or rotation of a ground up to which it stands still."""
+_GAP = 0.4
+"""Largest gap between neighbouring joints of a body, relative to its size. A shin is 0.26."""
+_LOW_PERCENT = 5.0
+"""Percentile of a body's lowest points over time at which it stands lowest."""
 _LOW = 0.1
 """Height above the lowest joint up to which joints may stand, relative to the body's height."""
 _WAY_S = 0.3
@@ -64,6 +73,28 @@ def check_rig(rig: bpy.types.Object) -> None:
         raise Failure(f"An NLA strip of {rig.name} is being tweaked; leave tweak mode first")
     if abs(rig.matrix_world.determinant()) < 1e-12:
         raise Failure(f"{rig.name} is scaled to nothing; expected a scale other than 0")
+
+
+def find_followers(rig: bpy.types.Object, scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """Return the objects of the scene that move with a rig: its meshes, its children, and objects constrained to it."""
+    followers: list[bpy.types.Object] = []
+    is_growing = True
+    while is_growing:
+        leaders = {rig, *followers}
+        new = [item for item in scene.objects if item not in leaders and leaders & _find_leaders(item)]
+        followers += new
+        is_growing = bool(new)
+    return followers
+
+
+def _find_leaders(item: bpy.types.Object) -> set[bpy.types.Object]:
+    """Return the objects that an object follows by parenting, armature modifiers or constraints."""
+    leaders = {item.parent} if item.parent else set()
+    leaders |= {modifier.object for modifier in item.modifiers if modifier.type == "ARMATURE" and modifier.object}
+    for constraint in item.constraints:
+        holders = (constraint, *getattr(constraint, "targets", ()))
+        leaders |= {holder.target for holder in holders if getattr(holder, "target", None)}
+    return leaders
 
 
 # --- frames ----------------------------------------------------------------------------------------------------------
@@ -181,7 +212,7 @@ def select_bones(rig: bpy.types.Object) -> tuple[list[str], list[int]]:
     bones = rig.data.bones
     is_plain = not has_constraints(rig) or not any(bone.use_deform for bone in bones)
     chosen = {bone.name for bone in bones if is_plain or bone.use_deform}
-    followers = {} if is_plain else _find_followers(rig, chosen)
+    followers = {} if is_plain else find_followers_of_bones(rig, chosen)
     parents = {name: _find_parent(bones[name], chosen, followers) for name in chosen}
     children: dict[str, list[str]] = {}
     for bone in bones:  # the file keeps their order
@@ -203,15 +234,15 @@ def has_constraints(rig: bpy.types.Object) -> bool:
 
 
 def get_active_constraints(pose_bone: bpy.types.PoseBone) -> list[bpy.types.Constraint]:
-    """Return the constraints that move a bone."""
+    """Return the constraints that move a bone, whatever its keys say. Limits only hold keys back."""
     return [
         constraint
         for constraint in pose_bone.constraints
-        if not constraint.mute and constraint.influence > 0 and constraint.is_valid
+        if constraint.type not in LIMITS and not constraint.mute and constraint.influence > 0 and constraint.is_valid
     ]
 
 
-def _find_followers(rig: bpy.types.Object, chosen: set[str]) -> dict[str, str]:
+def find_followers_of_bones(rig: bpy.types.Object, chosen: set[str]) -> dict[str, str]:
     """Map control bones to the deform bones that follow them.
 
     A follower copies the control bone (with a constraint that may be muted, as on copies), or is its child in the same
@@ -420,7 +451,7 @@ def guess_unit(sampled: Sampled, unit_m: float) -> tuple[float, list[str]]:
     rig = find_rig(sampled.uid)
     heads = np.array([rig.data.bones[name].head_local for name in sampled.names])
     scale = float(np.cbrt(abs(np.linalg.det(sampled.world[0][:3, :3]))))
-    height_m = float(np.ptp(heads, axis=0).max() * scale * unit_m)
+    height_m = float(np.ptp(select_body(heads), axis=0).max() * scale * unit_m)
     if len(heads) < 2 or _SMALLEST_M < height_m < _LARGEST_M or height_m < 1e-9:
         return unit_m, []
     exact = _USUAL_M / height_m
@@ -429,6 +460,45 @@ def guess_unit(sampled: Sampled, unit_m: float) -> tuple[float, list[str]]:
         factor = exact
     warning = f"{rig.name} is {height_m:.3g} m tall; it was computed as if scaled by {factor:.3g}"
     return unit_m * factor, [warning]
+
+
+def select_body(heads: np.ndarray) -> np.ndarray:
+    """Return the heads (K, 3) of the body among those of all bones (J, 3), without props that lie far away.
+
+    The body is the largest group of heads with gaps below `_GAP` of its own size.
+    """
+    while len(heads) > 1:
+        size = np.ptp(heads, axis=0).max()
+        is_near = np.linalg.norm(heads[:, None] - heads, axis=-1) < _GAP * size
+        groups = np.arange(len(heads))
+        for _ in range(len(heads)):
+            joined = np.where(is_near, groups, len(heads)).min(axis=1)
+            if (joined == groups).all():
+                break
+            groups = joined
+        body = heads[groups == np.bincount(groups).argmax()]
+        if len(body) == len(heads):
+            break
+        heads = body
+    return heads
+
+
+def find_level(sampled: Sampled, unit_m: float) -> float | None:
+    """Return the height to which the feet of a character come, in m.
+
+    This is height 0 of the scene, or that of the armature's origin, if the body's lowest point is within a step of it.
+    Otherwise, the character is on a stage of its own, and the result is None.
+
+    Args:
+        sampled: The motion.
+        unit_m: Length of the scene's unit.
+    """
+    heights = [(sampled.world @ sampled.pose[name])[:, 2, 3] for name in sampled.names]
+    lowest_m = unit_m * float(np.percentile(np.min(heights, axis=0), _LOW_PERCENT))
+    for level_m in (0.0, unit_m * float(sampled.world[0, 2, 3])):
+        if abs(level_m - lowest_m) <= STEP_M:
+            return level_m
+    return None
 
 
 def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) -> Iterator[tuple[float, str]]:
@@ -528,12 +598,12 @@ def find_ground(name: str) -> list[bpy.types.Object]:
     return meshes
 
 
-def collect_blocks(ground: dict[str, np.ndarray]) -> list[Block]:
-    """Convert the ground's meshes to boxes, as they are in the first frame.
+def collect_surface(ground: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the triangles (F, 3, 3) of the ground's meshes with their modifiers, as they are in the first frame.
 
-    `ground` has the matrices (T, 4, 4) by object name. Raises Failure if the meshes have no vertices.
+    `ground` has the matrices (T, 4, 4) by object name. Raises Failure if the meshes have no faces.
     """
-    blocks: list[Block] = []
+    surfaces = []
     for name, worlds in ground.items():
         mesh_object = bpy.data.objects[name]
         evaluated = mesh_object.evaluated_get(bpy.context.evaluated_depsgraph_get())
@@ -544,11 +614,23 @@ def collect_blocks(ground: dict[str, np.ndarray]) -> list[Block]:
         mesh.vertices.foreach_get("co", vertices)
         mesh.loop_triangles.foreach_get("vertices", triangles)
         evaluated.to_mesh_clear()
-        if len(vertices):
-            blocks += split_mesh(name, worlds[0], vertices.reshape(-1, 3).astype(float), triangles.reshape(-1, 3))
-    if not blocks:
-        raise Failure("The meshes of the ground have no vertices")
-    return blocks
+        places = vertices.reshape(-1, 3).astype(float) @ worlds[0, :3, :3].T + worlds[0, :3, 3]
+        surfaces.append(places[triangles.reshape(-1, 3)])
+    surface = np.concatenate(surfaces)
+    if not len(surface):
+        raise Failure("The meshes of the ground have no faces")
+    return surface
+
+
+def collect_path(sampled: Sampled) -> Path3:
+    """Return where the low joints of a body go, as seen from ground that moves, and how high its root is then."""
+    worlds = [sampled.steady_world @ sampled.pose[name] for name in sampled.names]
+    heads = np.stack([world[:, :3, 3] for world in worlds], axis=1)
+    reach = _LOW * np.ptp(heads[..., 2], axis=1).max()
+    is_low = heads[..., 2] < heads[..., 2].min(axis=1, keepdims=True) + reach
+    middles = np.median(heads[..., 2], axis=1)
+    frames, joints = np.nonzero(is_low)
+    return Path3(heads[frames, joints], middles[frames])
 
 
 # --- transforms of bones ---------------------------------------------------------------------------------------------

@@ -50,6 +50,16 @@ def stop_before_load(*_: object) -> None:
     Running.stop()
 
 
+def scale_steps(steps: Steps, start: float, share: float) -> Steps:
+    """Yield steps as a part of longer work. Returns their return value."""
+    while True:
+        try:
+            share_done, stage = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield start + share * share_done, stage
+
+
 class StepOperator:
     """An operator in steps, which run at once if a script calls it and in the background if a user does."""
 

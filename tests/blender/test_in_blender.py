@@ -57,8 +57,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     save_motion(folder / "stroll.bvh", repeat_walk(load_motion(clip), 3))
     (folder / "spoiled-walk" / "bvh.bvh").rename(folder / "spoiled.bvh")
     (folder / "jump" / "bvh.bvh").rename(folder / "leap.bvh")
-    where_it_stands = ("-o", "corrected", "--keep-level")  # Blender's default
-    subprocess.run([*selfcorrect, "correct", "clip.bvh", *where_it_stands, *read], cwd=folder, check=True)
+    subprocess.run([*selfcorrect, "correct", "clip.bvh", "-o", "corrected", *read], cwd=folder, check=True)
     findings = ("--format", "json", "-o", "spoiled.json")
     subprocess.run([*selfcorrect, "check", "spoiled.bvh", *findings, *read], cwd=folder, check=False)
     program = script(folder / "selfcorrect", selfcorrect)

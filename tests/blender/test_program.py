@@ -60,7 +60,8 @@ def test_program_lookup_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(("command", "kind"), [("correct", CorrectCommand), ("check", CheckCommand)])
 def test_the_program_understands_its_commands(tmp_path: Path, command: str, kind: type) -> None:
     make = {"correct": program.make_correct_command, "check": program.make_check_command}[command]
-    words = make(TOOL, tmp_path / "a.bvh", tmp_path / "out", ["--floor", "0"])
+    source = tmp_path / "a.bvh"
+    words = make(TOOL, [source] if command == "check" else source, tmp_path / "out", ["--floor", "0"])
     understood = tyro.cli(kind, args=words[2:])
     reading = understood.reading if command == "check" else understood.options.reading
     assert [*map(str, understood.inputs)] == [str(tmp_path / "a.bvh")]
@@ -110,6 +111,24 @@ def test_failed_and_cancelled_commands_end(tmp_path: Path) -> None:
         os.kill(int(pid.read_text()), 0)
 
 
+@pytest.mark.parametrize(
+    ("ending", "word"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "memory"),
+        ("raise MemoryError", "memory"),
+        ("import os, signal; print('half a line'); os.kill(os.getpid(), signal.SIGSEGV)", "unexpectedly"),
+        ("import sys; sys.exit(3)", "unexpectedly"),
+        ("import numpy as np; np.linalg.inv(np.zeros((2, 2)))", "LinAlgError"),
+    ],
+)  # fmt: skip
+def test_sudden_ends_are_sentences(tmp_path: Path, ending: str, word: str) -> None:
+    with pytest.raises(program.Failure, match=word) as failure:
+        list(program.run([sys.executable, "-c", ending], tmp_path / "log"))
+    sentence = str(failure.value)
+    assert sentence.startswith("The ")
+    assert "exit code" not in sentence
+
+
 def test_environment_uses_blenders_python() -> None:
     create, fill = program.make_install_commands(Path("env"), Path("a.whl"))
     assert create[:4] == [sys.executable, "-I", "-m", "venv"]
@@ -134,7 +153,7 @@ MOTION = {
 def test_findings_are_understood(tmp_path: Path) -> None:
     path = tmp_path / "findings.json"
     path.write_text(json.dumps([{"path": "a", "error": "", "notes": [], "motions": [[FINDING]]}]))
-    (finding,) = report.read_findings(path)
+    ((finding,),) = report.read_findings(path)
     assert (finding.first_frame, finding.last_frame, finding.worst_frame) == (2, 8, 4)
     assert (finding.rule, finding.joints, finding.amount) == ("F3", ("left foot", "right foot"), "0.223 m/s")
     path.write_text(json.dumps([{"error": "/tmp/x/motion.bvh: line 3: expected OFFSET"}]))
