@@ -36,6 +36,7 @@ from selfcorrect.simulators.presets import FILES, SAMPLES, find_simulation
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, FallbackChoice, TrackerSettings
 
+from .contact_forces import ForceModel
 from .lifting import encode_corrections
 from .low_pass import as_smooth_as
 from .own import CorrectorInputs
@@ -109,6 +110,16 @@ def clean_up(inputs: CorrectorInputs) -> Corrector:
 def project(inputs: CorrectorInputs) -> Corrector:
     """Make the projection onto motions that stand and do not sink, in the units of the training windows' features."""
     return Projector(inputs.codec, FeatureCodec.fit(inputs.codec.decode(inputs.real.values)))
+
+
+def project_with_forces(inputs: CorrectorInputs) -> Corrector:
+    """Make the projection onto motions that contacts can also carry, as far as they can carry the training windows."""
+    windows = inputs.codec.decode(inputs.real.values)
+    model = ForceModel.from_skeleton(windows.skeleton, windows.root_m.shape[1], windows.fps)
+    free_force = float(model.find_contacts(windows).unexplained.mean())
+    return Projector(
+        inputs.codec, FeatureCodec.fit(windows), name="force-projection", free_force_bodyweights=free_force
+    )
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,15 @@ the training data, and its rate. Depth is that of points of the body below the f
 body's lowest point in frames in which a foot stands, and in other frames the lowest height within half a second,
 because no flight lasts longer. It is there because a correction that only raises bodies raises them further in every
 generation of a loop. Slide is the speed of a foot's slowest point along the floor, counted in frames in which the foot
-stands. Nothing else is asked for: a sample that does not sink, float or slide is not moved, jitter included. Contact
-forces are not asked for either.
+stands. Nothing else is asked for: a sample that does not sink, float or slide is not moved, jitter included.
+
+A projection with forces has a further term, (excess / c)². The excess is the force that contacts cannot explain, see
+`contact_forces`, beyond what the training windows show on average. Contact forces are found for the projected motion,
+then it is projected again with these forces, several times.
 
 The objective is minimised by L-BFGS from δ = 0. The change is expressed in cosine coefficients, divided by their weight
-in the first two terms, so that all have one size. Each sample is projected by itself.
+in the first two terms, and with forces also by how far they accelerate the centre of mass, so that all have one size.
+Each sample is projected by itself.
 """
 
 from collections.abc import Callable
@@ -28,9 +32,12 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.models.diffusion.denoisers import cosine_basis
 from selfcorrect.motion.body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, sole_points
 from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.geometry.vectors import GRAVITY_M_S2
 from selfcorrect.motion.measures.sliding import find_footing
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton, strip_side
+
+from .contact_forces import ForceModel
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,12 @@ class ProjectionSettings:
     """Depth that is allowed, in m: measures of penetration count from there on."""
     steps: int = 60
     """Evaluations of the objective."""
+    force_bodyweights: float = 1.0
+    """Excess force c that costs as much, in body weights."""
+    force_rounds: int = 3
+    """Number of times that contact forces are found."""
+    force_steps: int = 40
+    """Evaluations of the objective after each of them."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,9 @@ class Projector:
     """Features in whose units changes are measured."""
     settings: ProjectionSettings = ProjectionSettings()
     name: str = "projection"
+    free_force_bodyweights: float | None = None
+    """Force that contacts need not explain, in body weights, see `ContactWrench.unexplained`; None to ask for no
+    forces."""
 
     def __call__(self, samples: Samples) -> Samples:
         motions = self.codec.decode(samples.values)
@@ -79,24 +95,45 @@ class Projector:
         basis = cosine_basis(frames, frames)
         # dδ/dt of the cosine coefficient k is π k fps / T
         rates = torch.pi * self.metric.fps / frames * torch.arange(frames, dtype=torch.float32)
-        scale = (1 + (settings.smoothing_s * rates).square()).rsqrt()[:, None]
+        precision = (1 + (settings.smoothing_s * rates).square())[:, None]
         stands = torch.from_numpy(find_footing(motions).stands)
         is_standing = stands.any(-1)[:, [0, *range(frames - 1)]]  # in the step that ends with the frame
-        body = _Body.from_skeleton(self.metric.skeleton)
+        body = BodyModel.from_skeleton(self.metric.skeleton)
         reach = min(round(settings.flight_s / 2 * self.metric.fps), frames // 2 - 1)
 
-        def measure(coefficients: Tensor) -> Tensor:
-            heights_m, feet_m_s = body.measure(start + basis.T @ (scale * coefficients), self.metric)
+        model = None
+        contacts = None
+
+        def measure(change: Tensor) -> Tensor:
+            """Return the objective (N,) of cosine coefficients (N, T, D) of the change."""
+            positions_m, orientations = body.pose(start + basis.T @ change, self.metric)
+            heights_m, feet_m_s = body.measure(positions_m, orientations, self.metric.fps)
             depths_m = (-heights_m - settings.free_depth_m).clamp(min=0)
             lowest_m = heights_m.amin(-1)
             levels_m = -max_pool1d(-lowest_m, 2 * reach + 1, stride=1, padding=reach)
             floats_m = torch.where(is_standing, lowest_m, levels_m).clamp(min=0)
+            size = (precision * change.square()).sum((1, 2))
             depth = (depths_m / settings.depth_m).square().sum((1, 2))
             floating = (floats_m / settings.depth_m).square().sum(1)
             slide = (stands * (feet_m_s / settings.slide_m_s).square()).sum((1, 2))
-            return coefficients.square().sum((1, 2)) + depth + floating + slide
+            total = size + depth + floating + slide
+            if model is not None and contacts is not None:
+                excess = model.measure(positions_m, orientations, contacts) - self.free_force_bodyweights
+                total = total + (excess.clamp(min=0) / settings.force_bodyweights).square().sum(1)
+            return total
 
-        return basis.T @ (scale * minimise_each(measure, torch.zeros_like(start), settings.steps))
+        scale = precision.rsqrt().expand(frames, start.shape[-1])
+        change = scale * minimise_each(lambda rows: measure(scale * rows), torch.zeros_like(start), settings.steps)
+        if self.free_force_bodyweights is None:
+            return basis.T @ change
+        model = ForceModel.from_skeleton(self.metric.skeleton, frames, self.metric.fps)
+        moves_m = body.find_centre_moves(self.metric, model)
+        pull = rates.square()[:, None] * moves_m / (GRAVITY_M_S2 * settings.force_bodyweights)
+        scale = (precision + pull.square()).rsqrt()
+        for _ in range(settings.force_rounds):
+            contacts = model.find_contacts(self.metric.decode(start + basis.T @ change))
+            change = scale * minimise_each(lambda rows: measure(scale * rows), change / scale, settings.force_steps)
+        return basis.T @ change
 
 
 def minimise_each(measure: Callable[[Tensor], Tensor], start: Tensor, steps: int, memory: int = 8) -> Tensor:
@@ -161,7 +198,7 @@ def _newton_direction(gradient: Tensor, moves: list[Tensor], changes: list[Tenso
 
 
 @dataclass(frozen=True, eq=False)
-class _Body:
+class BodyModel:
     """A skeleton with the points of its surface that can touch the floor."""
 
     parents: tuple[int, ...]
@@ -177,7 +214,7 @@ class _Body:
     """Joint and centre of the head."""
 
     @classmethod
-    def from_skeleton(cls, skeleton: Skeleton) -> "_Body":
+    def from_skeleton(cls, skeleton: Skeleton) -> "BodyModel":
         soles = sole_points(skeleton)
         radii_m = [SURFACE_RADII_M.get(strip_side(part), -np.inf) for part in skeleton.parts]
         head = head_point(skeleton)
@@ -190,15 +227,28 @@ class _Body:
             None if head is None else (head[0], torch.tensor(head[1], dtype=torch.float32)),
         )
 
-    def measure(self, values: Tensor, codec: FeatureCodec) -> tuple[Tensor, Tensor]:
-        """Return heights (N, T, K) of surface points above the floor, and speeds (N, T−1, 2) of feet along it.
+    def pose(self, values: Tensor, codec: FeatureCodec) -> tuple[list[Tensor], list[Tensor]]:
+        """Return position (N, T, 3) and orientation (N, T, 3, 3) of each joint.
 
         Args:
             values: (N, T, D) normalised features.
             codec: Codec of the features.
         """
-        features = values * codec.std.float() + codec.mean.float()
-        positions_m, orientations = self._pose(features, codec.fps)
+        return self._pose(values * codec.std.float() + codec.mean.float(), codec.fps)
+
+    def find_centre_moves(self, codec: FeatureCodec, model: ForceModel) -> Tensor:
+        """Return how far each normalised feature (D,) moves the centre of mass, in m, at the mean pose."""
+
+        def find_centre(change: Tensor) -> Tensor:
+            frames = torch.stack([torch.zeros_like(change), change])[None]
+            return model.find_centre_m(*self.pose(frames, codec))[0, 1]
+
+        moves_m = torch.autograd.functional.jacobian(find_centre, torch.zeros(len(codec.std)))
+        assert isinstance(moves_m, Tensor)
+        return moves_m.norm(dim=0)
+
+    def measure(self, positions_m: list[Tensor], orientations: list[Tensor], fps: float) -> tuple[Tensor, Tensor]:
+        """Return heights (N, T, K) of surface points above the floor, and speeds (N, T−1, 2) of feet along it."""
         corners_m = torch.stack(
             [
                 positions_m[joint] + _rotate(orientations[joint], corner)
@@ -212,7 +262,7 @@ class _Body:
             centres_m = positions_m[joint] + _rotate(orientations[joint], centre_m)
             heights_m.append(centres_m[..., 1:2] - HEAD_RADIUS_M)
         middles_m = corners_m.unflatten(-2, (2, -1, 2)).mean(-2)
-        velocities = middles_m[..., [0, 2]].diff(dim=1) * codec.fps
+        velocities = middles_m[..., [0, 2]].diff(dim=1) * fps
         return torch.cat(heights_m, dim=-1), velocities.square().sum(-1).add(1e-8).sqrt().amin(-1)
 
     def _pose(self, features: Tensor, fps: float) -> tuple[list[Tensor], list[Tensor]]:

@@ -60,6 +60,13 @@ CORRECTORS = Registry(
             seconds=0.06,
         ),
         CorrectorRow(
+            "force-projection",
+            f"{_BUILT}:project_with_forces",
+            "As projection, and until contacts with the floor can carry it as well as they can carry training windows.",
+            knows="mechanics, and the forces that contacts cannot explain in training windows",
+            seconds=0.14,
+        ),
+        CorrectorRow(
             "residual-free",
             f"{_BUILT}:residual_free",
             "Physics without root force: muscles and contacts alone. Samples that fall are dropped.",

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.studies.motion.correctors.projection import Projector, minimise_each
+from selfcorrect.experiments.studies.motion.correctors.contact_forces import ContactWrench, ForceModel
+from selfcorrect.experiments.studies.motion.correctors.projection import BodyModel, Projector, minimise_each
 from selfcorrect.experiments.studies.motion.task import (
     JOINTS_MOVED,
     JOINTS_MOVED_WITHIN,
@@ -19,6 +20,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.sliding import find_footing, measure_slide_m_s
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.settings.plan import PLAN
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +117,52 @@ def test_displacement_of_known_moves(walks: MotionBatch, projector: Projector) -
     pair = [samples_of(projector, replace(walks, rotations=rotations)) for rotations in (still, nodding)]
     turned = measure_displacement(projector.codec, *pair)[JOINTS_TURNED]
     assert turned == pytest.approx(10 / np.sqrt(len(walks.skeleton)), abs=0.05)
+
+
+def test_force_of_a_still_body_is_its_weight(walks: MotionBatch, projector: Projector) -> None:
+    """A body at rest demands its weight; contacts that carry it elsewhere leave a known moment."""
+    values = projector.codec.encode(walks)[:, :1].expand(-1, 24, -1).clone()
+    values[..., :2] = -(projector.codec.mean / projector.codec.std)[:2]  # no horizontal velocity
+    model = ForceModel.from_skeleton(walks.skeleton, 24, walks.fps)
+    body = BodyModel.from_skeleton(walks.skeleton)
+    pose = body.pose(values.float(), projector.codec)
+    centre_m = model.find_centre_m(*pose)
+    weight = torch.tensor([0.0, 1.0, 0.0]).expand(len(walks), 24, 3)
+    for shift_m in (0.0, 0.1):
+        place_m = centre_m + torch.tensor([shift_m, 0.0, 0.0])
+        contacts = ContactWrench(weight, torch.linalg.cross(place_m, weight), np.zeros((len(walks), 24)))
+        missing = model.measure(*pose, contacts)
+        expected = torch.full_like(missing, PLAN.contacts.moment_weight * shift_m)
+        torch.testing.assert_close(missing, expected, atol=2e-3, rtol=0)
+    missing = model.measure(*pose, ContactWrench(0 * weight, 0 * weight, np.zeros((len(walks), 24))))
+    torch.testing.assert_close(missing, torch.ones_like(missing), atol=2e-3, rtol=0)
+
+
+def test_forces_agree_with_inverse_dynamics(clips) -> None:
+    """On motions with turns and flight, what contacts leave unexplained equals that of the planner."""
+    motions = MotionBatch.stack([clips[name].frames(0, 24) for name in ("walk", "jump")])
+    codec = FeatureCodec.fit(motions)
+    model = ForceModel.from_skeleton(motions.skeleton, 24, motions.fps)
+    decoded = codec.decode(codec.encode(motions))
+    contacts = model.find_contacts(decoded)
+    pose = BodyModel.from_skeleton(motions.skeleton).pose(codec.encode(decoded).float(), codec)
+    np.testing.assert_allclose(model.measure(*pose, contacts).numpy(), contacts.unexplained, atol=0.05)
+
+
+def test_pushed_body_is_carried(walks: MotionBatch, projector: Projector) -> None:
+    """A body that shakes up and down is moved until contacts can carry it, and little more."""
+    model = ForceModel.from_skeleton(walks.skeleton, 24, walks.fps)
+    free = float(model.find_contacts(walks).unexplained.mean())
+    shaking_m = 0.02 * np.sin(np.arange(24) * 2.0)[:, None] * np.array([0.0, 1.0, 0.0])
+    shaken = replace(walks, root_m=walks.root_m + shaking_m)
+    with_forces = replace(projector, free_force_bodyweights=free)
+    before, without, after = (
+        model.find_contacts(motions).unexplained.mean()
+        for motions in (shaken, projector.project(shaken), with_forces.project(shaken))
+    )
+    assert after - free < 0.4 * (before - free)
+    assert after < 0.6 * without
+    for motions, limit_m in ((walks, 0.01), (shaken, 0.04)):
+        moved_m = joint_positions(with_forces.project(motions)) - joint_positions(motions)
+        moved_m -= moved_m[:, :1, :1] * np.array([1, 0, 1])  # features do not hold the horizontal position
+        assert np.abs(moved_m).mean() < limit_m
