@@ -26,6 +26,7 @@ from conditioning_page import fill_conditioning
 from damage_table import damage_table
 from figures import fill_figures
 from judge_table import fill_judge
+from loop_rows import fill_loops
 from page_tables import arms_of, forces_table, recipe_table
 from physics_page import fill_physics
 from split_control import control_table
@@ -79,7 +80,8 @@ def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
         kind = match[1]
         return "\n".join([f"<!-- {kind} -->", "", MAKERS[kind](summaries), "", f"<!-- end of {kind} -->"])
 
-    return fill_judge(fill_physics(fill_conditioning(fill_figures(MARKED.sub(make_table, page), summaries))))
+    page = fill_figures(MARKED.sub(make_table, page), summaries)
+    return fill_loops(fill_judge(fill_physics(fill_conditioning(page))))
 
 
 COLLAPSE = {"collapse-coverage": ("coverage",)}

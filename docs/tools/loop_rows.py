@@ -1,0 +1,208 @@
+"""Make tables of registered loops from the rows that docs/tools/keep_rows.py kept.
+
+python docs/tools/results.py
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from evidence import use_minus_signs
+from physics_page import FIRST, digits_of, format_interval, title_of
+from tables import SUMMARIES, fill_marked, make_table
+
+from selfcorrect.statistics import holm, mean_interval, student_p
+
+BASELINE = "real+none"
+LAST = 10
+Pair = tuple[str, str]
+"""An arm, and the arm that is subtracted."""
+
+SHOWN = (
+    *("energy_ankles", "fid_kinematic", "fid_geometric", "fid_ground", "penetration_mm", "float_mm", "slide_m_s"),
+    *("jerk_m_s3", "precision", "recall", "coverage", "within_label_ratio"),
+)
+TESTED = (
+    *("energy_ankles", "fid_ground", "fid_kinematic", "fid_geometric", "slide_m_s", "penetration_mm", "precision"),
+    "coverage",
+)
+
+
+class LoopRows:
+    """Rows of loops: arm → seed → generation → values by key."""
+
+    def __init__(self, path: Path) -> None:
+        self._rows: dict[str, dict[int, dict[int, dict[str, float]]]] = defaultdict(lambda: defaultdict(dict))
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for line in text.splitlines():
+            row = json.loads(line)
+            self._rows[row["arm"]][row["seed"]][row["generation"]] = row
+
+    def arms(self) -> list[str]:
+        return list(self._rows)
+
+    def seeds(self, arms: Iterable[str]) -> list[int]:
+        """Return the seeds that all of some arms finished."""
+        finished = [{seed for seed, rows in self._rows[arm].items() if LAST in rows} for arm in arms]
+        return sorted(set.intersection(*finished)) if finished else []
+
+    def values(self, arm: str, key: str, seeds: Sequence[int], generation: int = LAST) -> np.ndarray:
+        """Return a value (seeds,), NaN where a row lacks it."""
+        return np.array([self._rows[arm][seed][generation].get(key, np.nan) for seed in seeds])
+
+    def totals(self, arm: str, key: str, seeds: Sequence[int]) -> np.ndarray:
+        """Return the sums (seeds,) of a value over generations."""
+        return np.array([sum(row.get(key, 0.0) for row in self._rows[arm][seed].values()) for seed in seeds])
+
+    def differences(self, pair: Pair, key: str, seeds: Sequence[int]) -> np.ndarray:
+        """Return paired differences (seeds,) of the last generation."""
+        arm, control = pair
+        return self.values(arm, key, seeds) - self.values(control, key, seeds)
+
+
+def make_means_table(rows: LoopRows, arms: Mapping[str, str], keys: Sequence[str] = SHOWN) -> str:
+    """Tabulate means over the seeds that all arms finished: generation 0, then the last generation of each arm."""
+    seeds = rows.seeds(arms)
+    table = []
+    for key in keys:
+        form = f".{digits_of(key)}f"
+        means = [rows.values(BASELINE, key, seeds, 0).mean(), *(rows.values(arm, key, seeds).mean() for arm in arms)]
+        table.append([title_of(key), *(f"{mean:{form}}" for mean in means)])
+    return make_table([f"{len(seeds)} seeds", FIRST, *arms.values()], table)
+
+
+def make_split_table(
+    rows: LoopRows, pairs: Mapping[str, Pair], keys: Sequence[str] = TESTED, found: Collection[tuple[str, str]] = ()
+) -> str:
+    """Tabulate differences with 95 % intervals; those that a test found are bold.
+
+    Args:
+        pairs: Title → arms.
+        found: Titles and keys of significant differences.
+    """
+    table = []
+    for key in keys:
+        cells = []
+        for title, pair in pairs.items():
+            seeds = rows.seeds(pair)
+            text = format_interval(mean_interval(rows.differences(pair, key, seeds)), digits_of(key))
+            cells.append(f"**{text}**" if (title, key) in found else text)
+        table.append([title_of(key), *cells])
+    return make_table(["difference", *pairs], table)
+
+
+def find_significant(
+    rows: LoopRows, pairs: Mapping[str, Pair], keys: Sequence[str] = TESTED, level: float = 0.05
+) -> list[tuple[str, str]]:
+    """Return titles and keys of the differences that Student's t finds, adjusted by Holm over all of them."""
+    p_values = {}
+    for title, pair in pairs.items():
+        for key in keys:
+            p_values[f"{title}|{key}"] = student_p(rows.differences(pair, key, rows.seeds(pair)))
+    adjusted = holm(p_values)
+    return [tuple(name.split("|")) for name, p in adjusted.items() if p <= level]  # type: ignore[misc]
+
+
+def make_tests_table(rows: LoopRows, tests: Mapping[str, tuple[str, Pair]]) -> str:
+    """Tabulate primary tests, adjusted by Holm.
+
+    Args:
+        tests: Words → key and arms.
+    """
+    p_values = {words: student_p(rows.differences(pair, key, rows.seeds(pair))) for words, (key, pair) in tests.items()}
+    adjusted = holm(p_values)
+    table = []
+    for words, (key, pair) in tests.items():
+        seeds = rows.seeds(pair)
+        text = format_interval(mean_interval(rows.differences(pair, key, seeds)), digits_of(key))
+        numbers = [use_minus_signs(f"{p:.2g}") for p in (p_values[words], adjusted[words])]
+        table.append([words, title_of(key), text, *numbers, str(len(seeds))])
+    return make_table(["test", "measure", "difference", "p", "p, Holm", "seeds"], table)
+
+
+MOVED = {
+    "moved_mm": ("joints, mm", 0),
+    "moved_within_body_mm": ("without the root, mm", 0),
+    "turned_deg": ("joint rotations, °", 1),
+    "loss_on_raw": ("loss on raw samples", 3),
+    "loss_on_corrected": ("loss on corrected samples", 3),
+}
+"""Key → title and digits."""
+
+
+def make_moves_table(rows: LoopRows, arms: Mapping[str, str]) -> str:
+    """Tabulate how far samples were moved in generation 1 and the last one, and how many draws were rejected."""
+    seeds = rows.seeds(arms)
+    table = []
+    for arm, title in arms.items():
+        cells = []
+        for key, (_, digits) in MOVED.items():
+            means = [rows.values(arm, key, seeds, generation).mean() for generation in (1, LAST)]
+            cells.append("–" if np.isnan(means).any() else " → ".join(f"{mean:.{digits}f}" for mean in means))
+        rejected = rows.totals(arm, "rejected_count", seeds).mean()
+        table.append([title, *cells, f"{rejected:.0f}"])
+    heads = [title for title, _ in MOVED.values()]
+    return make_table(["arm", *heads, "rejected in all, a seed"], table)
+
+
+# the registered loops of the transformer
+
+_CORRECTORS = {
+    "none": "uncorrected",
+    "re-encoded": "re-encoded",
+    "ground-then-kinematic": "clean-up",
+    "physics": "physics",
+    "projection": "projection",
+}
+_REPLACE = {f"replace+{key}": title for key, title in _CORRECTORS.items()}
+_AUGMENT = {f"augment-1+{key}": title for key, title in _CORRECTORS.items()}
+_TRANSFORMER_PAIRS = {
+    "fully synthetic: physics less none": ("replace+physics", "replace+none"),
+    "projection less none": ("replace+projection", "replace+none"),
+    "λ = 1: physics less none": ("augment-1+physics", "augment-1+none"),
+    "λ = 1: projection less none": ("augment-1+projection", "augment-1+none"),
+}
+_TRANSFORMER_TESTS = {
+    "P1: physics less none": ("precision", ("replace+physics", "replace+none")),
+    "P2: projection less physics": ("coverage", ("replace+projection", "replace+physics")),
+}
+
+
+@cache
+def read_rows(name: str) -> LoopRows:
+    return LoopRows(SUMMARIES / f"{name}.jsonl")
+
+
+def _make_transformer_tables() -> dict[str, str]:
+    rows = read_rows("transformer-loops")
+    return {
+        "synthetic": make_means_table(rows, {BASELINE: "real data only", **_REPLACE}),
+        "ratio": make_means_table(rows, {BASELINE: "real data only", **_AUGMENT}),
+        "primary": make_tests_table(rows, _TRANSFORMER_TESTS),
+        "split": make_split_table(rows, _TRANSFORMER_PAIRS, found=find_significant(rows, _TRANSFORMER_PAIRS)),
+        "controls": make_split_table(
+            rows,
+            {
+                "projection less re-encoded": ("replace+projection", "replace+re-encoded"),
+                "projection less physics": ("replace+projection", "replace+physics"),
+                "physics less clean-up": ("replace+physics", "replace+ground-then-kinematic"),
+                "λ = 1: projection less real data only": ("augment-1+projection", BASELINE),
+            },
+        ),
+        "moves": make_moves_table(rows, _REPLACE | {k: f"λ = 1, {t}" for k, t in _AUGMENT.items()}),
+    }
+
+
+def fill_loops(page: str) -> str:
+    """Return the page with its tables of loops made anew."""
+    for kind, make_tables in MAKERS.items():
+        if f"<!-- {kind}: " in page:
+            page = fill_marked(page, kind, make_tables())
+    return page
+
+
+MAKERS = {"transformer": _make_transformer_tables}
+"""Kind of a mark → function that makes its tables by name."""
