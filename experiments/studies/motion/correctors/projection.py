@@ -98,7 +98,7 @@ class Projector:
         precision = (1 + (settings.smoothing_s * rates).square())[:, None]
         stands = torch.from_numpy(find_footing(motions).stands)
         is_standing = stands.any(-1)[:, [0, *range(frames - 1)]]  # in the step that ends with the frame
-        body = BodyModel.from_skeleton(self.metric.skeleton)
+        body = SurfaceBody.from_skeleton(self.metric.skeleton)
         reach = min(round(settings.flight_s / 2 * self.metric.fps), frames // 2 - 1)
 
         model = None
@@ -198,7 +198,7 @@ def _newton_direction(gradient: Tensor, moves: list[Tensor], changes: list[Tenso
 
 
 @dataclass(frozen=True, eq=False)
-class BodyModel:
+class SurfaceBody:
     """A skeleton with the points of its surface that can touch the floor."""
 
     parents: tuple[int, ...]
@@ -214,7 +214,7 @@ class BodyModel:
     """Joint and centre of the head."""
 
     @classmethod
-    def from_skeleton(cls, skeleton: Skeleton) -> "BodyModel":
+    def from_skeleton(cls, skeleton: Skeleton) -> "SurfaceBody":
         soles = sole_points(skeleton)
         radii_m = [SURFACE_RADII_M.get(strip_side(part), -np.inf) for part in skeleton.parts]
         head = head_point(skeleton)

@@ -8,7 +8,7 @@ import torch
 
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.studies.motion.correctors.contact_forces import ContactWrench, ForceModel
-from selfcorrect.experiments.studies.motion.correctors.projection import BodyModel, Projector, minimise_each
+from selfcorrect.experiments.studies.motion.correctors.projection import Projector, SurfaceBody, minimise_each
 from selfcorrect.experiments.studies.motion.task import (
     JOINTS_MOVED,
     JOINTS_MOVED_WITHIN,
@@ -124,7 +124,7 @@ def test_force_of_a_still_body_is_its_weight(walks: MotionBatch, projector: Proj
     values = projector.codec.encode(walks)[:, :1].expand(-1, 24, -1).clone()
     values[..., :2] = -(projector.codec.mean / projector.codec.std)[:2]  # no horizontal velocity
     model = ForceModel.from_skeleton(walks.skeleton, 24, walks.fps)
-    body = BodyModel.from_skeleton(walks.skeleton)
+    body = SurfaceBody.from_skeleton(walks.skeleton)
     pose = body.pose(values.float(), projector.codec)
     centre_m = model.find_centre_m(*pose)
     weight = torch.tensor([0.0, 1.0, 0.0]).expand(len(walks), 24, 3)
@@ -145,7 +145,7 @@ def test_forces_agree_with_inverse_dynamics(clips) -> None:
     model = ForceModel.from_skeleton(motions.skeleton, 24, motions.fps)
     decoded = codec.decode(codec.encode(motions))
     contacts = model.find_contacts(decoded)
-    pose = BodyModel.from_skeleton(motions.skeleton).pose(codec.encode(decoded).float(), codec)
+    pose = SurfaceBody.from_skeleton(motions.skeleton).pose(codec.encode(decoded).float(), codec)
     np.testing.assert_allclose(model.measure(*pose, contacts).numpy(), contacts.unexplained, atol=0.05)
 
 
