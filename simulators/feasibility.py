@@ -29,6 +29,7 @@ from selfcorrect.motion.support import Surroundings
 from .body.dynamics import compute_demand
 from .body.humanoid import Humanoid, build_humanoid
 from .clean import FILE_STEPS, CleanupSettings, clean_motions
+from .engines.checked_world import make_world
 from .hypotheses.settling import SettleBody
 from .planning.contact_plan import plan_contacts
 from .results.results import MAX_PIECES_AT_ONCE, PIECE_FRAMES
@@ -134,8 +135,7 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
     excess = compute_demand(simulated_body, links, smoothing_s).wrench - contacts.demand.wrench
     excess = 0.5 * (excess[:, 1:] + excess[:, :-1])
     plan = MotionPlan(simulated_body, links, contacts, cleaned.supports, friction)
-    with ENGINES.fence(engine):
-        world = ENGINES.load(engine)(tracker.engine)
+    world = make_world(tracker.engine)
     steps = tracker.engine.steps_per_frame(motions.fps)
     bodies_together = ENGINES.row(engine).bodies_together
     wrenches = []

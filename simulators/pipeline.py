@@ -22,6 +22,7 @@ from .batching import BATCH_SIZE
 from .body.humanoid import Humanoid, build_humanoid
 from .clean import CleanupSettings, clean_motions
 from .compare.evaluate import drop_failed_tracks, evaluate, evaluate_kinematic
+from .engines.checked_world import make_world
 from .engines.world import World
 from .planning.planner import observe_contacts, plan_motions
 from .postprocess.state import PostprocessState, PostprocessStep
@@ -198,9 +199,7 @@ class Simulator:
 
     @cached_property
     def world(self) -> World:
-        name = self.tracker.engine.name
-        with ENGINES.fence(name):
-            return ENGINES.load(name)(self.tracker.engine)
+        return make_world(self.tracker.engine)
 
     def get_body(self, cleaned: CleanedMotions) -> Humanoid:
         """Return the body of some motions, upright on their ground."""

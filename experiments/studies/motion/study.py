@@ -25,7 +25,7 @@ from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.loop.store.origin import digest_settings
 from selfcorrect.loop.store.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
-from selfcorrect.loop.trial import try_policy
+from selfcorrect.loop.trial import try_correction, try_policy
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics, load_metric
 from selfcorrect.runtime.identity import Identity, identity_of
@@ -341,7 +341,8 @@ def try_policies_and_metrics(settings: MotionSettings, unknown: Sequence[str]) -
         SettingError: One of them fails, or a policy gives another training set each time.
     """
     has_metrics = any(name.startswith(("metric ", f"{METRIC_TABLE.kind} ")) for name in unknown)
-    policies = dict.fromkeys(arm.policy for arm in settings.all_arms if ":" in split_policy(arm.policy)[0])
+    all_policies = dict.fromkeys(arm.policy for arm in settings.all_arms)
+    policies = [policy for policy in all_policies if _is_of_others(split_policy(policy)[0])]
     if not has_metrics and not policies:
         return
     stream = streams(settings.first_seed)
@@ -352,6 +353,11 @@ def try_policies_and_metrics(settings: MotionSettings, unknown: Sequence[str]) -
         task.score_samples(task.real.take(torch.arange(min(len(task.real), _TRIED))))
 
 
+def _is_of_others(policy: str) -> bool:
+    """Return whether a policy's name refers to code of users or another package."""
+    return ":" in policy or POLICIES.is_added(policy)
+
+
 _TRIED = 64
 """Most real samples on which metrics are tried."""
 
@@ -359,11 +365,15 @@ _TRIED = 64
 def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: float | None = None) -> None:
     """Try users' correctors on two real samples and on two of a network that has seen a single training step.
 
+    An engine of another package is tried with the corrector that simulates in it.
+
     Raises:
-        CorrectorError: A corrector fails; a corrector that answers differently each time is warned of.
+        CorrectorError: A corrector fails, or gives other answers when it is called again.
+        InputError: An engine fails.
     """
     names = [name for name in settings.own_correctors if _describe_corrector(name) in unknown]
-    if not names:
+    has_new_engine = any(name in unknown for name in ENGINES.identify(settings.engine))
+    if not names and not has_new_engine:
         return
     stream = streams(settings.first_seed)
     task = make_motion_task(settings, next(iter(settings.arms)), stream)
@@ -373,3 +383,6 @@ def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: fl
     inputs = CorrectorInputs(task.codec, real, model, trial, silent, limit_s, engine=settings.engine)
     for name in names:
         try_corrector(name, inputs)
+    if has_new_engine:
+        correction = Correction(build_corrector("physics", inputs), name=f"physics in {ENGINES.title(settings.engine)}")
+        try_correction(correction, model, real, trial)
