@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from selfcorrect.core.checks import count_noun
-from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.core.errors import DamagedError, InputError, OtherVersionError
 from selfcorrect.loop.store.origin import BELONGS_TO, FIRST_FOLDER, LATEST, ORIGIN, PUT_BACK, describe_wrong_place
 from selfcorrect.loop.store.run_folder import (
     CONFIG,
@@ -196,6 +196,9 @@ def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
         result = read_record(path)
     except DamagedError as error:
         yield str(path), str(error), ""
+        return
+    except OtherVersionError:
+        yield str(path), "", "records of another version, whose motions were not checked"
         return
     yield str(path), "", "corrected motions"
     task = FileTask(Path(result.source), result.name, out)

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path, PurePath
 
-from selfcorrect.core.errors import JobsError, SettingError, WorkerError
+from selfcorrect.core.errors import DamagedError, JobsError, OtherVersionError, SettingError, WorkerError
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import explain_no_motions, motion_files
 from selfcorrect.experiments.jobs.input_keys import list_sidecars
@@ -166,13 +166,23 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
     record_folders = {folder for task in tasks for folder in task.record.parents if out in folder.parents}
     check_no_link(sorted(record_folders))
     for task in tasks:
-        if os.path.lexists(task.record) and FileResult.load(task.record) is None:
-            raise SettingError(f"{task.record}: is damaged, or not a record of this command; move it away")
+        if os.path.lexists(task.record):
+            _check_record(task.record)
     owners = {task.target: task for task in tasks}
     pairs = [(task.source, task.target) for task in tasks]
     advice = "choose another folder with -o, or move it away"
     check_targets(pairs, lambda path: owners[path].has_earlier_output, advice, reason=FOREIGN)
     return list({task.name: task for task in tasks}.values())
+
+
+def _check_record(path: Path) -> None:
+    """Raise SettingError if a record cannot be read."""
+    try:
+        read_record(path)
+    except OtherVersionError as error:
+        raise SettingError(f"{error}; choose another folder with -o") from error
+    except DamagedError as error:
+        raise SettingError(f"{path}: is damaged, or not a record of this command; move it away") from error
 
 
 def _check_report(report: Path, tasks: Sequence[FileTask]) -> None:

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from importlib.metadata import version
 from math import inf
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.core.errors import DamagedError, InputError, OtherVersionError
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure, is_worse
 from selfcorrect.simulators.results.results import FailureKind, Stage
 from selfcorrect.simulators.results.way_back import average_tables
@@ -278,7 +279,8 @@ class FileResult:
 
     def save(self, path: Path) -> None:
         """Write a record, including its own digest."""
-        text = json.dumps(self.to_values(), ensure_ascii=False, default=str)
+        values = {**self.to_values(), _VERSION: version(_PROGRAM)}
+        text = json.dumps(values, ensure_ascii=False, default=str)
         write_atomically(path, append_digest(encode_text(text)))
 
     @classmethod
@@ -286,22 +288,38 @@ class FileResult:
         """Read the result in a record, or return None if it is missing, damaged or of another version."""
         try:
             return read_record(path)
-        except DamagedError:
+        except (DamagedError, OtherVersionError):
             return None
 
 
+_PROGRAM = "selfcorrect"
+_VERSION = "version"
+"""Entry of a record with the version that wrote it."""
 _PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
 """Parts of a result whose fields are on the result's level in records and reports."""
 
 
 def read_record(path: Path) -> FileResult:
-    """Read the result in a record. Raises DamagedError if it is missing or damaged."""
+    """Read the result in a record.
+
+    Raises:
+        DamagedError: The record is missing or damaged.
+        OtherVersionError: The record is intact, but another version of this program wrote it, with other entries.
+    """
     try:
-        return _from_values(decode_with_digest(read_bytes(path), str(path)))
+        values = decode_with_digest(read_bytes(path), str(path))
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
     except InputError as error:
         raise DamagedError(f"{path} is damaged: {error}") from error
+    written_by = values.pop(_VERSION, "")
+    try:
+        return _from_values(values)
+    except InputError as error:
+        if written_by == version(_PROGRAM):
+            raise DamagedError(f"{path} is damaged: {error}") from error
+        writer = f"{_PROGRAM} {written_by}" if written_by else f"an older {_PROGRAM}"
+        raise OtherVersionError(f"{path} was written by {writer}, and {version(_PROGRAM)} cannot read it") from error
 
 
 def _from_values(record: Mapping[str, Any]) -> FileResult:

@@ -86,6 +86,10 @@ class DamagedError(RunFolderError):
     """A committed file of a run folder is damaged."""
 
 
+class OtherVersionError(RunFolderError):
+    """A stored file is intact, but another version of this program wrote it, and this one cannot read it."""
+
+
 class LoopError(SelfcorrectError, RuntimeError):
     """A generation failed.
 

@@ -95,10 +95,25 @@ def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict
     if differences := config_differences(recorded, config):
         outer = sorted(differences, key=lambda sentence: sentence.partition(" ")[0].count("."))
         more = [f"{len(outer) - MAX_DIFFERENCES} more settings differ."] * (len(outer) > MAX_DIFFERENCES)
+        writer, current = _read_version(folder), describe_environment()["packages"][_PROGRAM]
+        origin = f" of {_PROGRAM} {writer}; this is {current}" if writer not in ("", current) else ""
+        advice = f"with {_PROGRAM} {writer}" if origin else "with the recorded settings"
         raise RunFolderError(
-            f"the run folder {folder} belongs to another configuration. {' '.join([*outer[:MAX_DIFFERENCES], *more])} "
-            "Resume with the recorded settings, or choose another folder."
+            f"the run folder {folder} belongs to another configuration{origin}. "
+            f"{' '.join([*outer[:MAX_DIFFERENCES], *more])} Resume {advice}, or choose another folder."
         )
+
+
+_PROGRAM = "selfcorrect"
+
+
+def _read_version(folder: Path) -> str:
+    """Return the version of this program that began a run; "" if it is not known."""
+    try:
+        recorded = read_with_digest(folder / ENVIRONMENT)["packages"][_PROGRAM]
+    except (DamagedError, LookupError, TypeError):
+        return ""
+    return recorded if isinstance(recorded, str) else ""
 
 
 def config_differences(

@@ -53,6 +53,20 @@ def test_other_config_raises(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
 
 
+@pytest.mark.parametrize("recorded", ["0.2.0", "0.4.9", "12.0", None, 3, [1]])
+def test_run_of_another_version_names_it(tmp_path: Path, recorded: object) -> None:
+    claim_folder(tmp_path, CONFIG).release()
+    environment = read_with_digest(tmp_path / "environment.json")
+    environment["packages"]["selfcorrect"] = recorded
+    (tmp_path / "environment.json").write_bytes(encode_with_digest(environment))
+    with pytest.raises(RunFolderError, match="another configuration") as refusal:
+        claim_folder(tmp_path, {**CONFIG, "steps": 76})
+    is_version = isinstance(recorded, str)
+    assert (f"selfcorrect {recorded}" in str(refusal.value)) == is_version
+    current = describe_environment()["packages"]["selfcorrect"]
+    assert (current in str(refusal.value)) == is_version
+
+
 def test_many_differences_are_counted(tmp_path: Path):
     claim_folder(tmp_path, {"arms": [{"seed": seed} for seed in range(20)], "steps": 75}).release()
     with pytest.raises(RunFolderError) as refusal:
