@@ -19,7 +19,7 @@ from ..settings.engine_table import ENGINES
 from ..settings.tracker import EngineSettings
 from .world import Reference, RootState, World
 
-METHODS = tuple(name for name in vars(World) if not name.startswith("_"))
+WORLD_METHODS = tuple(name for name in vars(World) if not name.startswith("_"))
 """Methods of a world."""
 
 _UNIT_TOLERANCE = 1e-3
@@ -150,7 +150,7 @@ def make_world(settings: EngineSettings) -> World:
     if not ENGINES.is_added(name):
         return world
     title = ENGINES.title(name)
-    missing = [method for method in METHODS if not callable(getattr(world, method, None))]
+    missing = [method for method in WORLD_METHODS if not callable(getattr(world, method, None))]
     if missing:
         got = describe_value(world)
         raise InputError(f"{title}: expected a world with the method {missing[0]}, got {got}; see `World`")

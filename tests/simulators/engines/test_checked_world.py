@@ -11,7 +11,7 @@ from simulated_bodies import no_torques, rest_pose, state
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.simulators.body.humanoid import Humanoid, build_humanoid
-from selfcorrect.simulators.engines.checked_world import METHODS, CheckedWorld
+from selfcorrect.simulators.engines.checked_world import WORLD_METHODS, CheckedWorld
 from selfcorrect.simulators.engines.world import Reference, RootState
 
 BODIES = 2
@@ -187,5 +187,5 @@ def find_arrays(value: Any) -> list[np.ndarray]:
 
 
 def test_methods_are_those_of_the_protocol() -> None:
-    assert all(callable(getattr(StillWorld, name)) for name in METHODS)
-    assert set(METHODS) <= set(dir(CheckedWorld))
+    assert all(callable(getattr(StillWorld, name)) for name in WORLD_METHODS)
+    assert set(WORLD_METHODS) <= set(dir(CheckedWorld))
