@@ -20,8 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import diags_array, eye_array, vstack
-from scipy.sparse.linalg import spsolve
 
 from selfcorrect.motion.geometry.runs import find_runs
 
@@ -53,20 +51,14 @@ def fit_least_squares(path_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
 
     A contact's frames share one unknown place, so the path is P u with a selection matrix P.
     """
-    count = len(path_m)
-    place = np.zeros(count, dtype=int)
+    place = np.zeros(len(path_m), dtype=int)
     place[1:] = np.cumsum(~(stands[1:] & stands[:-1]))
-    unknowns = int(place[-1]) + 1
-    selection = eye_array(unknowns, format="csr")[place]
-    first = diags_array([-np.ones(count - 1), np.ones(count - 1)], offsets=[0, 1], shape=(count - 1, count))
-    second = diags_array(
-        [np.ones(count - 2), -2 * np.ones(count - 2), np.ones(count - 2)], offsets=[0, 1, 2], shape=(count - 2, count)
-    )
-    rows = vstack(
-        [np.sqrt(weight) * part for weight, part in zip(WEIGHTS, (eye_array(count), first, second), strict=True)]
-    )
-    system = (rows @ selection).tocsc()
-    return selection @ spsolve((system.T @ system).tocsc(), system.T @ (rows @ path_m))
+    selection = np.eye(place[-1] + 1)[place]
+    same = np.eye(len(path_m))
+    parts = [np.sqrt(weight) * np.diff(same, order, axis=0) for order, weight in enumerate(WEIGHTS)]
+    rows = np.concatenate(parts)
+    fitted, *_ = np.linalg.lstsq(rows @ selection, rows @ path_m, rcond=None)
+    return selection @ fitted
 
 
 STEPS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], bool]] = {

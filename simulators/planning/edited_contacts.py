@@ -33,14 +33,14 @@ _STILL_SOLE_M_S = 0.2
 """Sliding speed at which that weight falls to 1/e, in m/s above the slowest frame."""
 
 FEET = ("left foot", "right foot")
-POINTS = (("left heel", "left toes"), ("right heel", "right toes"))
-"""Heel and toes of each foot, which may be in contact at different times."""
 HAND_NAMES = ("left hand", "right hand")
-PARTS = (*FEET, *POINTS[0], *POINTS[1], *HAND_NAMES)
 
 PartName = Literal[
     "left foot", "right foot", "left heel", "left toes", "right heel", "right toes", "left hand", "right hand"
 ]
+POINTS: tuple[tuple[PartName, PartName], ...] = (("left heel", "left toes"), ("right heel", "right toes"))
+"""Heel and toes of each foot, which may be in contact at different times."""
+PARTS = get_args(PartName)
 
 ContactKind = Literal["stands", "slides", "rides"]
 """Kinds of contacts. "stands": the foot stays in place. "slides": the foot rests on the ground and moves along it as in
@@ -225,7 +225,7 @@ class Contacts:
         """Return contacts of whole feet, which stand while their heel or toes do."""
         if not self.has_points:
             return self
-        stands = self.point_mask().any(axis=2)
+        stands = np.asarray(self.point_mask().any(axis=2))
         merged = [contact for contact in self.contacts if contact.point is None]
         for foot, part in enumerate(FEET):
             merged += [LimbContact(part, first, last) for first, last in spans(stands[:, foot])]

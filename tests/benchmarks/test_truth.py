@@ -1,5 +1,6 @@
 """Errors of known damages are known, and special cases are counted by what they change."""
 
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from ground_motions import repeat_walk
 
 import selfcorrect as sc
-from benchmarks import truth
+from benchmarks import rivals, truth
 from benchmarks.ablation import Case, Tally, format_table, tally_case
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -64,3 +65,22 @@ def test_repeated_frames_beat_their_absence(walk: Motion) -> None:
     assert tallies["repeated-frames"].helped["held"] + tallies["repeated-frames"].unchanged["held"] == 1
     assert not tallies["carried"].harmed
     assert "`repeated-frames` |" in format_table(tallies)
+
+
+def test_published_steps_keep_feet_still(clip: truth.Clip) -> None:
+    """Both steps hold a sliding foot, and neither moves feet that stand still already."""
+    slid = clip.rows.copy()
+    slid[:, clip.root[0]] += 0.05 * np.linspace(0.0, 1.0, len(slid)) / clip.unit_m
+    given = clip.compute_world(slid)[0]
+    stands = truth.find_contacts(given, clip)
+    for step in rivals.STEPS:
+        moving = copy(clip)
+        moving.rows = slid
+        cleaned = clip.compute_world(rivals.clean_rows(moving, step))[0]
+        slips_mm = [truth.measure_slips(positions, stands, clip).mean() for positions in (given, cleaned)]
+        assert slips_mm[1] < 0.5 * slips_mm[0], step
+    still_m = np.ones((40, 3))
+    path_m = np.concatenate([still_m, still_m[:30] + np.linspace(0.0, 1.0, 30)[:, None]])
+    is_still = np.arange(70) < 40
+    for follow_contacts, _ in rivals.STEPS.values():
+        assert follow_contacts(path_m, is_still) == pytest.approx(path_m, abs=1e-6)
