@@ -16,6 +16,7 @@ from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.views import JointOrder, LevelFeet
 
 from .choose import choose_on_floor, keep_failures
+from .core.curve_faults import see_repaired_curves
 from .core.drift import StabilizeFloor
 from .core.levelling import FitSoles, LevelFloor
 from .core.pieces import is_one_piece, split_into_pieces
@@ -106,7 +107,7 @@ def _see_in_anatomical_order(part: Part, settings: ViewSettings) -> CorrectionVi
     return CorrectionView.from_part(seen, partial(map_skeleton, motion=motion, change=order))
 
 
-SAMPLE_VIEWS: tuple[ViewPart, ...] = (_see_on_level_scene, _see_in_anatomical_order)
+SAMPLE_VIEWS: tuple[ViewPart, ...] = (_see_on_level_scene, see_repaired_curves, _see_in_anatomical_order)
 """Views of a model's samples."""
 
 VIEWS: tuple[ViewPart, ...] = (
@@ -114,6 +115,7 @@ VIEWS: tuple[ViewPart, ...] = (
     Believed("unrelated-poses"),
     Believed("repeated-frames"),
     Believed("exchanged-legs"),
+    see_repaired_curves,
     Believed("held-channels"),
     Believed("carried"),
     Believed("lost-path"),

@@ -1,21 +1,19 @@
-"""Repair body parts that shake or jump for a stretch of time.
+"""Calm body parts that shake for a stretch of time.
 
 Only that stretch and that part of the body change. Trunk, arms, legs and root are observed at points that show their
 motion relative to the joint where they are attached. White noise of variance r has fourth differences of variance 70 r
 and second differences of variance 6 r, whereas fourth differences of motion are smaller. A part shakes while both give
-the same r, and r is larger than usual and than that of other parts. A part jumps where it leaves a cubic curve through
-the frames around for a moment, further than it moves along the curve.
+the same r, and r is larger than usual and than that of other parts.
 
 Rotations x of a shaking part are replaced by the curve u that minimises Σ |u − x|² + r / q Σ |Δ²u|², where q is the
 variance of second differences at other times: the Kalman smoother of a body whose velocity changes by white noise.
-Where a part jumps, only the frames around count. Outside the stretch, u = x.
+Outside the stretch, u = x.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -24,7 +22,7 @@ from selfcorrect.motion.geometry.curves import smooth_whittaker
 from selfcorrect.motion.geometry.filters import FRAME_S, median_filter1d
 from selfcorrect.motion.geometry.rotations import compose, identity_rotations, rotate
 from selfcorrect.motion.geometry.runs import find_runs
-from selfcorrect.motion.geometry.vectors import median, norms, percentile
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
@@ -42,8 +40,6 @@ _MIN_VARIANCE = 1e-8
 """Variance below which a channel has no noise, in m² or squared components of quaternions."""
 _MAX_SMOOTHNESS = 1e4
 """Maximum ratio r / q. Such a part moves as slowly as the frames of ten steps show."""
-_FREE_WEIGHT = 1e-6
-"""Weight of frames that do not count."""
 
 _WINDOW_S = 0.25
 """Half window of local noise, and minimum time for which parts shake, in s."""
@@ -57,24 +53,13 @@ _BURST_PARTS = 4
 """Number of noisy parts that shake together. If so many do, the other parts need not be calmer."""
 _WHITENESS_RANGE = (0.6, 1.6)
 """Range of the ratio between noise from fourth and from second differences while a part shakes."""
-MIN_JUMP_RATIO = 2.5
-"""Minimum ratio of a jump, of a body or of a part, to the motion around it."""
-_MIN_JUMP_M = 0.05
-"""Minimum jump of a part away from the curve through the frames around, in m."""
-_MIN_ROOT_JUMP_M = 0.06
-"""Minimum jump of the root, in m."""
-_MIN_ROOT_JUMP_RATIO = 5.0
-"""Minimum ratio of a root jump to the distance from the curve that 9 in 10 frames stay below. Roots move more evenly
-than limbs."""
-_MAX_ACCELERATION_RATIO = 0.5
-"""Maximum acceleration of a bridged part, or of the whole body if the part is the root, relative to that before."""
 
 
 @dataclass(frozen=True)
 class RepairStretches:
-    """Smooth parts while they shake, and bridge the frames in which they jump.
+    """Smooth parts while they shake.
 
-    The parameters were set on CMU's training clips: as captured, with jumps, with limbs that shake by 5 or 8 degrees,
+    The parameters were set on CMU's training clips: as captured, with limbs that shake by 5 or 8 degrees,
     and with bodies that shake by 3 degrees for 0.8 s.
     """
 
@@ -83,7 +68,7 @@ class RepairStretches:
         return replace(cleaning, motions=repair_each(cleaning.motions, calm, self.repair))
 
     def repair(self, motion: Motion) -> Motion:
-        """Remove noise and jumps from parts of a body that is not noisy throughout."""
+        """Remove noise from parts of a body that is not noisy throughout."""
         if len(motion) < 2 * round(_WINDOW_S * motion.fps) + 5:
             return motion
         parts = find_parts(motion.skeleton)
@@ -94,19 +79,6 @@ class RepairStretches:
             smoothed = part.smooth(repaired, start, stop, weight=1.0, smoothness=smoothness)
             if _shakes_m2(smoothed, start, stop) < _shakes_m2(repaired, start, stop):
                 repaired = smoothed  # else joints beyond the part make up for its shaking
-        if repaired is not motion:
-            points = [part.watch(repaired) for part in parts]
-        for part, start, stop in self.find_jumps(parts, points, motion.fps):
-            around = slice(max(start - 3, 0), stop + 3)
-            bridged = part.bridge(repaired, start, stop)
-            if part.kind == "root":
-                whole = bridged
-                for limb in parts[1:]:
-                    whole = limb.bridge(whole, start, stop)
-                if _world_roughness_m(whole, around) < _MAX_ACCELERATION_RATIO * _world_roughness_m(bridged, around):
-                    bridged = whole  # limbs made up for most of the jump
-            if self._is_calmer(part, repaired, bridged, around):
-                repaired = bridged
         return repaired
 
     def find_shaking(
@@ -141,68 +113,6 @@ class RepairStretches:
             for start, stop in find_runs(loud, _WINDOW_S * fps):
                 if least < median(ratios[start:stop]) < most:
                     yield part, max(start - margin, 0), min(stop + margin, len(loud))
-
-    def find_jumps(
-        self, parts: Sequence[BodyPart], points: Sequence[np.ndarray], fps: float
-    ) -> Iterator[tuple[BodyPart, int, int]]:
-        """Yield jumping parts with their first and last frame (exclusive).
-
-        Args:
-            points: (T, P, 3) of each part.
-        """
-        for part, points_m in zip(parts, points, strict=True):
-            for start, stop in find_runs(self._find_jumping_frames(points_m, fps, is_root=part.kind == "root")):
-                yield part, start, stop
-
-    def _find_jumping_frames(self, points_m: np.ndarray, fps: float, *, is_root: bool) -> np.ndarray:
-        """Find frames (T,) in which points leave the curve around.
-
-        The curve leads through the frames before and after. A jump takes at most two frames at 30 frames per second.
-
-        Args:
-            points_m: (T, P, 3).
-        """
-        frames = len(points_m)
-        step = max(1, round(FRAME_S * fps))
-        is_away = np.zeros(frames, dtype=bool)
-        for length in range(1, 2 * step + 1):
-            first = np.arange(1 + step, frames - length - step)
-            if not len(first):
-                break
-            knots = (-1 - step, -1, length, length + step)
-            anchors_m = points_m[first[:, None] + knots]
-            away_m = np.zeros(len(first))
-            for offset in range(length):
-                expected_m = np.tensordot(_cubic_weights(knots, offset), anchors_m, (0, 1))
-                away_m = np.maximum(away_m, norms(points_m[first + offset] - expected_m).max(1))
-            if is_root:
-                jumps = away_m > max(_MIN_ROOT_JUMP_M, _MIN_ROOT_JUMP_RATIO * percentile(away_m, 90))
-            else:
-                moved_m = norms(np.diff(anchors_m, axis=1)) * (step / np.diff(knots))[:, None]
-                jumps = (away_m > _MIN_JUMP_M) & (away_m > MIN_JUMP_RATIO * moved_m.max(axis=(1, 2)))
-            for start in first[jumps]:
-                around = slice(start - 1, start + length + 1)
-                if length == 1 or not is_away[around].any():  # the shortest jump that explains these frames
-                    is_away[start : start + length] = True
-        return is_away
-
-    def _is_calmer(self, part: BodyPart, before: Motion, after: Motion, around: slice) -> bool:
-        """Return whether a bridge calms its part, or the body if the part is the root.
-
-        Neither the body nor a foot may get rougher. They are compared in the world: a body that jerks on standing feet
-        does not jump, and neither does a trunk that compensates a jerk of the root.
-        """
-        feet = [end for side in SIDES if (end := before.skeleton.joint(f"{side}_ankle")) is not None]
-        before_m = joint_positions(before)[around]
-        after_m = joint_positions(after)[around]
-        if (_roughness_m(after_m[:, feet]) > np.maximum(_roughness_m(before_m[:, feet]), _MIN_JUMP_M)).any():
-            return False
-        if part.kind != "root":
-            if _roughness_m(after_m).mean() > _roughness_m(before_m).mean():
-                return False
-            before_m = part.watch(before)[around]
-            after_m = part.watch(after)[around]
-        return bool(_roughness_m(after_m).mean() < _MAX_ACCELERATION_RATIO * _roughness_m(before_m).mean())
 
 
 @dataclass(frozen=True)
@@ -279,10 +189,6 @@ class BodyPart:
             root_m[start:stop] = curves[-1]
         return replace(motion, root_m=root_m, rotations=rotations)
 
-    def bridge(self, motion: Motion, start: int, stop: int) -> Motion:
-        """Interpolate a part from `start` to `stop` (exclusive) between the frames around."""
-        return self.smooth(motion, start, stop, weight=_FREE_WEIGHT, smoothness=np.ones(len(self.turned) + 1))
-
     def _channels(self, motion: Motion) -> list[np.ndarray]:
         """Return the rotations of the turned joints, and a root's position.
 
@@ -318,19 +224,6 @@ def find_parts(skeleton: Skeleton) -> list[BodyPart]:
     return parts
 
 
-def _roughness_m(positions_m: np.ndarray) -> np.ndarray:
-    """Return the largest second difference (K,) of each point (T, K, 3)."""
-    return norms(np.diff(positions_m, 2, axis=0)).max(axis=0)
-
-
-def _world_roughness_m(motion: Motion, frames: slice) -> float:
-    """Return the mean roughness of all joints in the world, in m.
-
-    A joint's roughness is its largest second difference in some frames.
-    """
-    return float(_roughness_m(joint_positions(motion.select_frames(frames))).mean())
-
-
 def _shakes_m2(motion: Motion, start: int, stop: int) -> float:
     """Return the mean squared second difference over all joints, from `start` to `stop` (exclusive)."""
     positions_m = joint_positions(motion.frames(max(start - 2, 0), stop + 2))
@@ -349,17 +242,3 @@ def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np
     lengths_m = norms(np.diff(points_m, order, axis=0))
     lengths_m = np.pad(lengths_m, order // 2)
     return median_filter1d(lengths_m, window, mode="constant") * _TO_SIGMA / np.sqrt(factor)
-
-
-@lru_cache(maxsize=64)
-def _cubic_weights(knots: tuple[int, int, int, int], at: int) -> np.ndarray:
-    """Return read-only weights (4,) of cubic interpolation.
-
-    With them, values at four knots give the value of their cubic polynomial at a frame.
-    """
-    weights = np.ones(len(knots))
-    for index, knot in enumerate(knots):
-        others = np.delete(knots, index)
-        weights[index] = np.prod((at - others) / (knot - others))
-    weights.flags.writeable = False
-    return weights

@@ -4,9 +4,6 @@ Clips were joined, or a tracker failed. No body moves most of its joints by so m
 around it. If takes are joined, the frames after a splice are moved and turned to where the motion was going, and the
 remaining change of pose is spread over the frames around. Otherwise, only splices that hardly move the body are
 repaired, and at the others, takes begin.
-
-No body turns over and back within some frames, either. If a root does so, by whatever angle, its orientation is
-interpolated between the frames before and after.
 """
 
 from collections.abc import Sequence
@@ -16,14 +13,12 @@ from typing import ClassVar
 import numpy as np
 
 from selfcorrect.motion.geometry.curves import smoothstep
-from selfcorrect.motion.geometry.filters import FRAME_S
 from selfcorrect.motion.geometry.rotations import (
     compose,
     invert,
     quaternions,
     rotate,
     rotation_vectors,
-    slerp,
     steps_between,
     turn_angles,
 )
@@ -32,7 +27,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 from ..core.cleaning import CleanupState, repair_each
-from ..core.stretches import MIN_JUMP_RATIO
+from ..core.curve_faults import MIN_JUMP_RATIO
 from ..results.results import Repair
 
 _MIN_JUMP_M = 0.065
@@ -44,8 +39,6 @@ _MIN_TURN_RAD = 0.1
 """Minimum rotation at a splice, in rad."""
 _SPREAD_S = 0.25
 """Time before and after a splice over which a pose change is spread, in s."""
-_MIN_SPIKE_RAD = float(np.radians(30.0))
-"""Minimum rotation of the root away from the frames before and after a spike, in rad."""
 _MIN_CUT_RAD = float(np.radians(60.0))
 """Minimum lasting rotation that starts a take, in rad."""
 _MAX_END_SHIFT_M = 0.1
@@ -73,68 +66,8 @@ class JoinSplices:
         return replace(joined, repairs_m=joined.record_repair(Repair.SPLICES, motions))
 
     def repair(self, motion: Motion) -> Motion:
-        """Repair spikes of the root and splices."""
-        return remove_splices(remove_root_spikes(motion), join_takes=self.join_takes)
-
-
-def remove_root_spikes(motion: Motion) -> Motion:
-    """Interpolate the root's rotation over its spikes.
-
-    A motion without spikes is returned unchanged.
-    """
-    spikes = find_root_spikes(motion)
-    if not spikes:
-        return motion
-    rotations = motion.rotations.copy()
-    for before, after in spikes:
-        count = after - before
-        shares = np.arange(1, count)[:, None] / count
-        start = np.tile(rotations[before, 0], (count - 1, 1))
-        end = np.tile(rotations[after, 0], (count - 1, 1))
-        rotations[before + 1 : after, 0] = slerp(start, end, shares)
-    return replace(motion, rotations=rotations)
-
-
-def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
-    """Find spikes of the root's rotation, as the frames before and after each.
-
-    In a spike, the root turns away suddenly and back suddenly: by more than in all of the steps around, and further
-    from the frames before and after than these are from each other.
-    """
-    orientations = motion.rotations[:, 0]
-    if len(motion) < 2 * _NEIGHBOURS:
-        return []
-    steps_rad = turn_angles(orientations[:-1], orientations[1:])
-    longest = max(3, round(3 * FRAME_S * motion.fps))
-    spikes: list[tuple[int, int]] = []
-    frame = 0
-    while frame < len(steps_rad) - 1:
-        after = _find_end_of_spike(orientations, steps_rad, frame, longest)
-        if after:
-            spikes.append((frame, after))
-        frame = after or frame + 1
-    return spikes
-
-
-def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: int, longest: int) -> int:
-    """Find the frame after a spike that follows the frame `before`; 0 if there is none."""
-    if steps_rad[before] < _MIN_SPIKE_RAD:
-        return 0
-    for after in range(before + 2, min(before + longest + 2, len(orientations))):
-        if steps_rad[after - 1] < _MIN_SPIKE_RAD:
-            continue
-        inside = orientations[before + 1 : after]
-        away_rad = np.minimum(turn_angles(inside, orientations[before]), turn_angles(inside, orientations[after]))
-        around_rad = np.concatenate([
-            steps_rad[max(before - _NEIGHBOURS, 0) : before],
-            steps_rad[before + 1 : after - 1],
-            steps_rad[after : after + _NEIGHBOURS],
-        ])  # fmt: skip
-        through_rad = float(turn_angles(orientations[before], orientations[after]))
-        is_back = through_rad < away_rad.min() / MIN_JUMP_RATIO
-        if is_back and steps_rad[before] > MIN_JUMP_RATIO * around_rad.max(initial=0.0):
-            return after
-    return 0
+        """Repair splices."""
+        return remove_splices(motion, join_takes=self.join_takes)
 
 
 def remove_splices(motion: Motion, *, join_takes: bool) -> Motion:
@@ -172,13 +105,12 @@ def _find_cuts_by_turn(motion: Motion) -> list[int]:
     if len(motion) < 2 * _NEIGHBOURS:
         return []
     steps_rad = turn_angles(motion.rotations[:-1, 0], motion.rotations[1:, 0])
-    spikes = find_root_spikes(motion)
     cuts = []
     for step in np.flatnonzero(steps_rad > _MIN_CUT_RAD).tolist():
         before = steps_rad[max(step - _NEIGHBOURS, 0) : step]
         after = steps_rad[step + 1 : step + 1 + _NEIGHBOURS]
         is_sudden = steps_rad[step] > MIN_JUMP_RATIO * np.concatenate([before, after]).max(initial=0.0)
-        if is_sudden and not any(first <= step < last for first, last in spikes):
+        if is_sudden:
             cuts.append(step)
     return cuts
 

@@ -14,6 +14,7 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import in_chunks, joint_positions
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import UNTURNED
 
 from ..core.settings import ViewSettings
 from ..results.comparison import measure_correction
@@ -40,10 +41,14 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
     Such poses are held, or jump further than a body could, with no motion between them. Noise, spikes and poses that
     turn over and back are not unrelated: after two jumps, the body is where it was.
     """
-    steps_m = in_chunks(
-        lambda frames: _measure_steps_m(motion.frames(frames[0], frames[-1] + 2)), np.arange(len(motion) - 1)
-    )
-    is_jump = steps_m > _MIN_JUMP_M * max(1.0, 30 / motion.fps)
+    enough_m = _MIN_JUMP_M * max(1.0, 30 / motion.fps)
+    steps_m = _measure_steps_m(motion)
+    is_jump = steps_m > enough_m
+    if np.count_nonzero(is_jump) < _MIN_POSES - 1:
+        return []
+    upright = replace(motion, rotations=motion.rotations.copy())
+    upright.rotations[:, 0] = UNTURNED
+    is_jump &= _measure_steps_m(upright) > enough_m  # the root alone may turn
     if np.count_nonzero(is_jump) < _MIN_POSES - 1:
         return []
     poses_m = _find_poses_m(motion)
@@ -67,7 +72,12 @@ def _measure_steps_m(motion: Motion) -> np.ndarray:
     Returns:
         (T − 1,) in m.
     """
-    return norms(np.ascontiguousarray(np.diff(_find_poses_m(motion), axis=0))).mean(axis=1)
+
+    def measure_m(frames: np.ndarray) -> np.ndarray:
+        poses_m = _find_poses_m(motion.frames(frames[0], frames[-1] + 2))
+        return norms(np.ascontiguousarray(np.diff(poses_m, axis=0))).mean(axis=1)
+
+    return in_chunks(measure_m, np.arange(len(motion) - 1))
 
 
 def _find_poses_m(motion: Motion) -> np.ndarray:

@@ -176,6 +176,7 @@ class NoteKind(Enum):
         "(--frame-times keep leaves it)"
     )
     LEGS_RESTORED = "frames {frames}: the left and the right leg were swapped, and are swapped back"
+    CURVES_REPAIRED = "frames {words}: curves left their path and were interpolated"
     CHANNELS_HELD = "{words}: held for {value:.2g} frames at a time, now interpolated (--frame-times keep leaves them)"
     STRETCH_KEPT = (
         "frames {frames} were left unchanged: contacts cannot explain them, or corrected feet would slide more"

@@ -9,14 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_damages import mean_jerk
 from made_motions import KINDS, Kind, made_motion
-from scipy.spatial.transform import Rotation, Slerp
-from turned_joints import pose_joint, turn_joint
+from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 from selfcorrect.motion.geometry.white_noise import noise_level, shrink_noise
-from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22
-from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.core.noise import denoise, is_noisy, joint_noise_rad
 from selfcorrect.simulators.core.stretches import RepairStretches, find_parts
 
@@ -143,73 +142,6 @@ def test_no_motion_becomes_rougher(kind: Kind, frames: int, noise_rad: float, no
     assert mean_jerk(denoise_motion(noisy)) <= mean_jerk(noisy) * (1 + 1e-6)
 
 
-def test_capture_spike_is_bridged(walk):
-    spiked = pose_joint(walk, "left_elbow", Rotation.from_rotvec([2.5, 0.0, 1.0]), 15)
-    spiked = pose_joint(spiked, "left_shoulder", Rotation.from_rotvec([0.0, 0.0, 3.0]), 15)
-    bridged = RepairStretches().repair(spiked)
-    assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(spiked, walk)
-
-
-def test_interpolated_kinks_are_no_spikes(walk):
-    """A fast arm whip is no spike.
-
-    At 3 m/s it is back within a tenth of a second, at 30 fps or linearly at 120.
-    """
-    angles_rad = 0.2 * np.array([0, 1, 2, 1, 0])
-    whip = Rotation.from_rotvec(angles_rad[:, None] * [0.0, 0.0, 1.0])
-    fast = turn_joint(walk, "left_shoulder", whip, slice(13, 18))
-    slerps = [Slerp(np.arange(len(fast)), Rotation.from_quat(quats)) for quats in np.moveaxis(fast.rotations, 1, 0)]
-    times = np.arange(4 * len(fast) - 3) / 4
-    rotations = np.stack([slerp(times).as_quat() for slerp in slerps], axis=1)
-    root_m = np.stack([np.interp(times, np.arange(len(fast)), axis) for axis in fast.root_m.T], axis=1)
-    for batch in (fast, replace(fast, root_m=root_m, rotations=rotations, fps=4 * fast.fps)):
-        assert np.allclose(joint_positions(RepairStretches().repair(batch)), joint_positions(batch), atol=1e-9)
-
-
-def test_jerking_pelvis_is_no_spike(walk):
-    """A jerking pelvis needs no bridge for its legs.
-
-    Seen from it the legs spike, in the world their feet do not, and a bridge would make them.
-    """
-    legs = Legs.from_skeleton(walk.skeleton)
-    ankles_m = joint_positions(walk)[:, Legs.from_skeleton(walk.skeleton).ankles]
-    tilted = turn_joint(walk, 0, Rotation.from_rotvec([0.3, 0.0, 0.0]), 15, outside=True)
-    places = forward_kinematics(walk.skeleton, walk.root_m, tilted.rotations)
-    still_m = np.zeros_like(walk.root_m)
-    upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(walk), 2, 4))
-    rotations = solve_leg_ik(walk.skeleton, *places, still_m, ankles_m, upright)
-    jerked = replace(walk, rotations=rotations)
-    off_m = np.linalg.norm(joint_positions(RepairStretches().repair(jerked)) - joint_positions(jerked), axis=-1)
-    assert off_m[..., legs.ankles].max() < 1e-9
-
-
-def test_knee_flip_throws_no_leg(walk):
-    """A knee flip in a swing throws no leg.
-
-    The leg turns about the line from hip to ankle, as bent knees of dancers do in captures.
-    """
-    hip = walk.skeleton.joint("left_hip")
-    knee = walk.skeleton.joint("left_knee")
-    ankle = walk.skeleton.joint("left_ankle")
-    positions_m, orientations = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
-    thighs_m = positions_m[:, knee] - positions_m[:, hip]
-    legs_m = positions_m[:, ankle] - positions_m[:, hip]
-    directions = legs_m / np.linalg.norm(legs_m, axis=-1, keepdims=True)
-    most_bent = int(np.linalg.norm(np.cross(thighs_m, directions), axis=-1)[6:-6].argmax()) + 6
-    flipped = slice(most_bent - 2, most_bent + 3)
-    turns = Rotation.from_rotvec(np.pi * directions[flipped])
-    above = walk.skeleton.parents[hip]
-    local = (
-        Rotation.from_quat(orientations[flipped, above]).inv() * turns * Rotation.from_quat(orientations[flipped, hip])
-    )
-    flipping = pose_joint(walk, hip, local, flipped)
-    off_m = np.linalg.norm(joint_positions(flipping) - joint_positions(walk), axis=-1)
-    assert off_m[:, ankle].max() < 1e-9 < 0.15 < off_m[:, knee].max()
-    repaired_m = joint_positions(RepairStretches().repair(flipping))
-    bridged_m = np.linalg.norm(repaired_m - joint_positions(walk), axis=-1)
-    assert bridged_m[:, ankle].max() < 0.05
-
-
 def shake(motion: Motion, part: str, frames: slice, noise_rad: float, seed: int = 0) -> tuple[Motion, list[int]]:
     """Shake a part's joints for a while, and return these joints, too."""
     joints = [joint for joint, name in enumerate(motion.skeleton.parts) if name in LIMB_JOINTS[part]]
@@ -252,31 +184,6 @@ def test_shaking_part_is_calmed(kind: Kind, part: str, fps: float, noise_rad: fl
     others = np.delete(np.arange(len(clean.skeleton)), joints)
     np.testing.assert_array_equal(repaired.rotations[:, others], clean.rotations[:, others])
     np.testing.assert_array_equal(repaired.root_m, clean.root_m)
-
-
-@settings(max_examples=20, deadline=None)
-@given(
-    kind=st.sampled_from(["walk", "turn", "idle"]),
-    length=st.integers(1, 2),
-    frame=st.integers(30, 80),
-    is_root=st.booleans(),
-)
-def test_two_frame_jump_is_bridged(kind: Kind, length: int, frame: int, is_root: bool) -> None:
-    clean = made_motion(kind)
-    root_m = clean.root_m.copy()
-    rotations = clean.rotations.copy()
-    frames = slice(frame, frame + length)
-    if is_root:
-        root_m[frames] += (0.0, 0.2, 0.2)
-    else:
-        joint = clean.skeleton.joint("right_shoulder")
-        turn = Rotation.from_rotvec([0.0, 1.0, 0.5])
-        rotations[frames, joint] = (turn * Rotation.from_quat(rotations[frames, joint])).as_quat()
-    repaired = RepairStretches().repair(replace(clean, root_m=root_m, rotations=rotations))
-    assert np.linalg.norm(joint_positions(repaired) - joint_positions(clean), axis=-1).max() < 0.05
-    others = np.delete(np.arange(len(clean)), np.arange(frame - 1, frame + length + 1))
-    np.testing.assert_array_equal(repaired.root_m[others], clean.root_m[others])
-    np.testing.assert_array_equal(repaired.rotations[others], clean.rotations[others])
 
 
 @settings(max_examples=20, deadline=None)
