@@ -19,7 +19,6 @@ from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
 pytestmark = [pytest.mark.long, pytest.mark.nightly]
 
 Detector = load_toy_module(LOOPS["provenance"]).Detector
-ARMS = load_toy_module(LOOPS["shapes"]).ARMS
 
 
 def sample_without_bias(*_: object, **__: object) -> Any:
@@ -115,9 +114,6 @@ CAUSES = [
            "words: none kept: words in use at generation 40", "words: none kept: Σ p² at generation 40"),
           {"windows": 40, "held_out_windows": 20, "window": 16, "initial_steps": 20, "steps": 5, "generations": 1,
            "seeds": 2, "word_seeds": 40}),
-    Cause("shapes", "ARMS", {**ARMS, "replace": RealOnly()},
-          ("kernel density: replace ends with less coverage than augment",),
-          {"models": ("kernel density",), "shapes": ("rings", "moons"), "real_count": 300, "judged": 200, "seeds": 5}),
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers import LOOPS, outcomes, run_toy
 from toy_data.draws import CELL_MEANS, people
+from toy_models.distances import measure_wasserstein
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
@@ -21,7 +22,6 @@ fairness = load_toy_module(LOOPS["fairness"])
 language = load_toy_module(LOOPS["language"])
 mixture = load_toy_module(LOOPS["mixture"])
 provenance = load_toy_module(LOOPS["provenance"])
-shapes = load_toy_module(LOOPS["shapes"])
 
 
 def test_histogram_corrector_limits() -> None:
@@ -92,4 +92,4 @@ def test_grouped_gaussians_recover_truth() -> None:
 
 def test_wasserstein_of_shift() -> None:
     points = np.random.default_rng(0).normal(size=(50, 2))
-    assert shapes.measure_wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
+    assert measure_wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)

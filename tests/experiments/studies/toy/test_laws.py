@@ -71,9 +71,7 @@ ROWS = {
     "provenance": ToyRow(decisive={}),
     "reflow": ToyRow(decisive={"generations": 3}),
     "remedies": ToyRow({**CIRCLE, "remedies": ("none", "matched", "lineages", "more-steps")}),
-    "shapes": ToyRow({**NETWORK, "judged": 20, "real_count": 30}),
     "stability": ToyRow(decisive={"ratios": (0.5, 3.0), "seeds": 100}),
-    "text-mechanisms": ToyRow({**NETWORK, "windows": 12, "held_out": 10}),
     "weighting": ToyRow(decisive={}),
 }  # fmt: skip
 """Row of each published loop, by the name of its file."""

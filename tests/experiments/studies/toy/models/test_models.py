@@ -15,10 +15,8 @@ from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.models.training import batches
 from selfcorrect.statistics.neighbours import neighbour_metrics
 
-AdversarialNetwork = load_loop("shapes").AdversarialNetwork
-Flow = load_loop("shapes").Flow
-VariationalAutoencoder = load_loop("shapes").VariationalAutoencoder
-KernelDensity = load_loop("shapes").KernelDensity
+Flow = load_loop("imperfect-verifier").Flow
+KernelDensity = load_loop("density-ratio").KernelDensity
 LanguageModel = load_loop("language").LanguageModel
 LinearRegression = load_loop("linear").LinearRegression
 Mixture = load_loop("mixture").Mixture
@@ -35,8 +33,6 @@ CASES = {
     "kernel density": (KernelDensity.empty(2), PLANE),
     "mixture": (Mixture.make_untrained(8, 2), PLANE),
     "flow": (Flow(width=32), PLANE),
-    "autoencoder": (VariationalAutoencoder(width=32), PLANE),
-    "adversarial": (AdversarialNetwork(width=32), PLANE),
     "gaussian": (Gaussian.standard(2), PLANE),
     "language": (LanguageModel(vocabulary=6, length=8, width=16, depth=1, heads=2), WINDOWS),
 }
@@ -103,20 +99,12 @@ def test_mixture_finds_eight_gaussians() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("model", "steps", "recall", "precision"),
-    [
-        pytest.param(Flow(), 1500, 0.85, 0.7, id="flow"),
-        pytest.param(VariationalAutoencoder(), 1500, 0.8, 0.4, id="autoencoder"),
-        pytest.param(AdversarialNetwork(), 1500, 0.6, 0.6, id="adversarial", marks=pytest.mark.nightly),
-    ],
-)
-def test_networks_learn_eight_gaussians(model, steps: int, recall: float, precision: float) -> None:
+def test_flow_learns_eight_gaussians() -> None:
     real = Samples.real(eight_gaussians(2000, STREAM.child("train")))
-    drawn = model.fit(real, steps, STREAM).sample(torch.zeros(500), STREAM.child("draw")).double().numpy()
+    drawn = Flow().fit(real, 1500, STREAM).sample(torch.zeros(500), STREAM.child("draw")).double().numpy()
     scores = neighbour_metrics(eight_gaussians(500, STREAM.child("test")).numpy(), drawn)
-    assert scores["recall"] > recall
-    assert scores["precision"] > precision
+    assert scores["recall"] > 0.85
+    assert scores["precision"] > 0.7
 
 
 @pytest.mark.slow
