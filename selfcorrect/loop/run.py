@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -228,80 +228,179 @@ def run_loop(
     model = _load_model(task.model, store.state(latest) if latest else first.state(0))
     if latest >= arm.generations:
         return model
-    watch = Stopwatch()
-    guard = DataGuard(task.real, arm.correction)
-    genealogy = None if task.space is None else Genealogy.from_real(task.real, task.space)
-    if not latest and arm.correction is not None and is_of_users(arm.correction.corrector):
-        with watch.phase("correct"):
-            try_correction(arm.correction, model, task.real, stream)
-    if not latest and is_of_users(arm.policy):
-        try_policy(arm.policy, task.real, stream)
-    with _phase(watch, "correct", latest + 1, store):
-        real = task.real
-        if arm.correction is not None and arm.correct_real:
-            real = correct_real_data(real, arm.correction, stream)
-            guard.check_real()
-        if latest and arm.correction is not None:
-            load_state(arm.correction.corrector, store.corrector_state(latest))
-    with _phase(watch, "mix", latest + 1, store):
-        nothing = real.take(torch.arange(0))
-        batch = store.batch(latest) if latest else CorrectedBatch(nothing, nothing)
-        training = task.real
-        if latest:
-            history = _make_history(arm, store, latest, batch)
-            training = mix_samples(arm.policy, real, history, latest, stream.child("generation", latest, "mix"))
+    run = _Run(task, arm, store, stream)
+    if not latest:
+        run.try_users_code(model)
+    made = run.load(latest, model)
     for generation in range(latest + 1, arm.generations + 1):
-        generation_stream = stream.child("generation", generation)
-        with _phase(watch, "sample", generation, store):
-            sampler = arm.bias(model, _find_parents(arm, training, batch, store))
-            draw = _Drawer(model, sampler, generation - 1, real)
-            count = count_draws(arm.policy, len(real), generation)
-            labels = sampling_labels(real.labels, count, generation_stream.child("label"))
-            raw = draw(labels, generation_stream.child("sample")) if len(labels) else real.take(labels)
-        with _phase(watch, "correct", generation, store):
-            batch = CorrectedBatch(raw, raw)
-            if arm.correction is not None:
-                redraw = _make_redraw(draw, labels, watch)
-                batch = apply_corrector(raw, arm.correction, generation_stream.child("correct"), redraw)
-            guard.check_real()
-            guard.check_labels(batch)
-            ancestry = {}
-            if genealogy is not None:
-                with watch.phase("trace"):
-                    batch, ancestry = genealogy.trace(batch, training)
-        with _phase(watch, "mix", generation, store):
-            history = _make_history(arm, store, generation, batch)
-            training = mix_samples(arm.policy, real, history, generation, generation_stream.child("mix"))
-            if genealogy is not None:
-                with watch.phase("trace"):
-                    ancestry |= genealogy.measure_training(training, has_overlap=overlapping(arm.policy))
-        with _phase(watch, "train", generation, store):
-            start = task.model if arm.from_scratch else model
-            fitting = arm.fitting.with_pairs(batch, model) if isinstance(arm.fitting, PairFitting) else arm.fitting
-            model = _fit(start, training, arm.steps, generation_stream.child("train"), fitting)
-        with _phase(watch, "evaluate", generation, store):
-            scores = _evaluate(task, model, arm.correction, generation, stream)
-            guard.check_real()
-            corrector_state = state_of(arm.correction.corrector) if arm.correction else {}
-        distance = batch.samples.provenance.distance
-        calls = getattr(sampler, CORRECTOR_CALLS, 0)
-        if arm.correction is not None and arm.correction.strength > 0:
-            calls += len(batch.drawn)
-        measured = {
+        made = run.make_generation(generation, made)
+        finished = run.commit(generation, made)
+        observe(finished)
+    return made.model
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Samples of a generation before correction."""
+
+    raw: Samples
+    labels: Tensor
+    draw: _Drawer
+    """Draws further samples in the place of rejected ones."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a generation leaves to the next one."""
+
+    model: GenerativeModel
+    training: Samples
+    """Training set of the model."""
+    batch: CorrectedBatch
+    """Samples of the generation before, corrected."""
+    metrics: Metrics = field(default_factory=dict)
+    corrector_state: dict[str, Tensor] = field(default_factory=dict)
+
+
+class _Run:
+    """An arm's run: what its generations share, and a method per phase."""
+
+    def __init__(self, task: Task, arm: Arm, store: Store, stream: Stream) -> None:
+        self.task = task
+        self.arm = arm
+        self.store = store
+        self.stream = stream
+        self.watch = Stopwatch()
+        self.guard = DataGuard(task.real, arm.correction)
+        self.genealogy = None if task.space is None else Genealogy.from_real(task.real, task.space)
+        self.real = task.real
+        """Real data that policies mix, corrected if the arm says so."""
+
+    def phase(self, name: str, generation: int) -> AbstractContextManager[None]:
+        return _phase(self.watch, name, generation, self.store)
+
+    def try_users_code(self, model: GenerativeModel) -> None:
+        """Try a user's corrector and policy before the first generation."""
+        correction = self.arm.correction
+        if correction is not None and is_of_users(correction.corrector):
+            with self.watch.phase("correct"):
+                try_correction(correction, model, self.task.real, self.stream)
+        if is_of_users(self.arm.policy):
+            try_policy(self.arm.policy, self.task.real, self.stream)
+
+    def load(self, latest: int, model: GenerativeModel) -> _Made:
+        """Load what the latest committed generation left, and correct the real data."""
+        correction = self.arm.correction
+        with self.phase("correct", latest + 1):
+            if correction is not None and self.arm.correct_real:
+                self.real = correct_real_data(self.real, correction, self.stream)
+                self.guard.check_real()
+            if latest and correction is not None:
+                load_state(correction.corrector, self.store.corrector_state(latest))
+        with self.phase("mix", latest + 1):
+            if not latest:
+                nothing = self.real.take(torch.arange(0))
+                return _Made(model, self.task.real, CorrectedBatch(nothing, nothing))
+            batch = self.store.batch(latest)
+            history = _make_history(self.arm, self.store, latest, batch)
+            mix_stream = self.stream.child("generation", latest, "mix")
+            training = mix_samples(self.arm.policy, self.real, history, latest, mix_stream)
+            return _Made(model, training, batch)
+
+    def make_generation(self, generation: int, last: _Made) -> _Made:
+        """Make a generation from the last one, phase by phase."""
+        stream = self.stream.child("generation", generation)
+        draws = self.sample(generation, last, stream)
+        batch, ancestry = self.correct(generation, draws, last, stream)
+        training, entropy = self.mix(generation, batch, stream)
+        model = self.train(generation, batch, training, last, stream)
+        scores, corrector_state = self.evaluate(generation, model)
+        metrics = {
             **scores,
             **_training_loss(model),
+            **self.measure(draws, batch, training),
+            **_measure_correction(self.task, model, batch, stream.child("losses")),
+            **ancestry,
+            **entropy,
+        }
+        return _Made(model, training, batch, metrics, corrector_state)
+
+    def sample(self, generation: int, last: _Made, stream: Stream) -> _Draws:
+        """Draw samples from the last model, biased as the arm says."""
+        with self.phase("sample", generation):
+            sampler = self.arm.bias(last.model, _find_parents(self.arm, last.training, last.batch, self.store))
+            draw = _Drawer(last.model, sampler, generation - 1, self.real)
+            count = count_draws(self.arm.policy, len(self.real), generation)
+            labels = sampling_labels(self.real.labels, count, stream.child("label"))
+            raw = draw(labels, stream.child("sample")) if len(labels) else self.real.take(labels)
+        return _Draws(raw, labels, draw)
+
+    def correct(
+        self, generation: int, draws: _Draws, last: _Made, stream: Stream
+    ) -> tuple[CorrectedBatch, dict[str, float]]:
+        """Correct the samples, and trace and measure their ancestry."""
+        with self.phase("correct", generation):
+            batch = CorrectedBatch(draws.raw, draws.raw)
+            if self.arm.correction is not None:
+                redraw = _make_redraw(draws.draw, draws.labels, self.watch)
+                batch = apply_corrector(draws.raw, self.arm.correction, stream.child("correct"), redraw)
+            self.guard.check_real()
+            self.guard.check_labels(batch)
+            if self.genealogy is None:
+                return batch, {}
+            with self.watch.phase("trace"):
+                return self.genealogy.trace(batch, last.training)
+
+    def mix(self, generation: int, batch: CorrectedBatch, stream: Stream) -> tuple[Samples, dict[str, float]]:
+        """Mix the next training set, and measure its entropy."""
+        policy = self.arm.policy
+        with self.phase("mix", generation):
+            history = _make_history(self.arm, self.store, generation, batch)
+            training = mix_samples(policy, self.real, history, generation, stream.child("mix"))
+            if self.genealogy is None:
+                return training, {}
+            with self.watch.phase("trace"):
+                return training, self.genealogy.measure_training(training, has_overlap=overlapping(policy))
+
+    def train(
+        self, generation: int, batch: CorrectedBatch, training: Samples, last: _Made, stream: Stream
+    ) -> GenerativeModel:
+        """Train the next model, from the last one or from scratch."""
+        arm = self.arm
+        with self.phase("train", generation):
+            start = self.task.model if arm.from_scratch else last.model
+            fitting = arm.fitting.with_pairs(batch, last.model) if isinstance(arm.fitting, PairFitting) else arm.fitting
+            return _fit(start, training, arm.steps, stream.child("train"), fitting)
+
+    def evaluate(self, generation: int, model: GenerativeModel) -> tuple[Metrics, dict[str, Tensor]]:
+        """Evaluate the model, and return the corrector's state with the scores."""
+        correction = self.arm.correction
+        with self.phase("evaluate", generation):
+            scores = _evaluate(self.task, model, correction, generation, self.stream)
+            self.guard.check_real()
+            return scores, state_of(correction.corrector) if correction else {}
+
+    def measure(self, draws: _Draws, batch: CorrectedBatch, training: Samples) -> Metrics:
+        """Measure the training set and the correction."""
+        correction = self.arm.correction
+        distance = batch.samples.provenance.distance
+        calls = getattr(draws.draw.sampler, CORRECTOR_CALLS, 0)
+        if correction is not None and correction.strength > 0:
+            calls += len(batch.drawn)
+        return {
             **measure_mixture(training),
             "drawn_count": len(batch.drawn),
             "rejected_count": batch.rejected,
             "corrected_distance": float(distance.mean()) if len(distance) else 0.0,
             CORRECTOR_CALLS: calls,
-            **_measure_correction(task, model, batch, generation_stream.child("losses")),
-            **ancestry,
         }
-        finished = Generation(generation, model.state(), batch, measured, watch.lap(), corrector_state)
-        store.commit(finished)
-        observe(finished)
-    return model
+
+    def commit(self, generation: int, made: _Made) -> Generation:
+        """Commit a generation as a whole."""
+        times_s = self.watch.lap()
+        finished = Generation(generation, made.model.state(), made.batch, made.metrics, times_s, made.corrector_state)
+        self.store.commit(finished)
+        return finished
 
 
 def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:

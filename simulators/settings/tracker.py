@@ -113,10 +113,13 @@ _DRIVE_ENDS = {
 """Values of the drive at strengths 0 and 1."""
 
 
-def _interpolate_strength(strength: float, name: str) -> float:
-    """Interpolate a value of the drive geometrically between its ends."""
-    stiff, soft = _DRIVE_ENDS[name]
-    return stiff * (soft / stiff) ** strength
+def _interpolate_drive(strength: float) -> dict[str, float]:
+    """Interpolate the values of the drive geometrically between their ends."""
+    return {name: stiff * (soft / stiff) ** strength for name, (stiff, soft) in _DRIVE_ENDS.items()}
+
+
+_BALANCED = _interpolate_drive(STRENGTHS["balanced"])
+"""Values of the default drive."""
 
 
 @dataclass(frozen=True)
@@ -130,17 +133,17 @@ class DriveSettings(Positive):
     checked on clips of the train split.
     """
 
-    horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
+    horizontal_rad_s: float = _BALANCED["horizontal_rad_s"]
     """Natural frequency of the root's horizontal spring, in rad/s."""
-    vertical_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "vertical_rad_s")
+    vertical_rad_s: float = _BALANCED["vertical_rad_s"]
     """Natural frequency of the root's vertical spring, in rad/s. It is softer, so that contact decides the height."""
-    angular_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "angular_rad_s")
+    angular_rad_s: float = _BALANCED["angular_rad_s"]
     """Natural frequency of the root's tilt spring, about the horizontal axes, in rad/s."""
-    yaw_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "yaw_rad_s")
+    yaw_rad_s: float = _BALANCED["yaw_rad_s"]
     """Natural frequency of the root's yaw spring, about the vertical axis, in rad/s."""
-    linear_damping: float = _interpolate_strength(STRENGTHS["balanced"], "linear_damping")
+    linear_damping: float = _BALANCED["linear_damping"]
     """Damping ratio of the root's linear springs; 1 is critical."""
-    angular_damping: float = _interpolate_strength(STRENGTHS["balanced"], "angular_damping")
+    angular_damping: float = _BALANCED["angular_damping"]
     """Damping ratio of the root's rotational springs; 1 is critical."""
     force_limit_bodyweights: float = 1.0
     """Bound on the horizontal and on the vertical root force, in body weights."""
@@ -162,7 +165,7 @@ class DriveSettings(Positive):
         """
         if not 0 <= strength <= 1:
             raise SettingError(f"strength must be in [0, 1], got {strength}")
-        return cls(**{name: _interpolate_strength(strength, name) for name in _DRIVE_ENDS})
+        return cls(**_interpolate_drive(strength))
 
     def for_support_mode(self, mode: SupportMode) -> Self:
         """Return the drive with the force bound of a support mode."""
