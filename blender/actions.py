@@ -62,6 +62,12 @@ class BoneKeys:
     has_scale: bool
 
 
+def is_moved(sampled: Sampled, name: str, target: np.ndarray, unit_m: float) -> bool:
+    """Return whether a bone's target (T, 4, 4) in the world differs visibly from its motion."""
+    distance, angle_rad = measure_difference(sampled.world @ sampled.pose[name], target)
+    return distance * unit_m > _SAME_PLACE_M or angle_rad > _SAME_ANGLE_RAD
+
+
 def compute_keys(sampled: Sampled, targets: dict[str, np.ndarray], unit_m: float, *, everything: bool) -> Steps:
     """Compute keys bone by bone, in steps that end with the `BoneKeys` by name.
 

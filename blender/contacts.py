@@ -110,6 +110,7 @@ def apply_curves(entries: Sequence[dict[str, Any]], contacts: Contacts, placemen
             place = contacts.places[(first + last) // 2, foot]
             changed.append((_change(entry, first, last, place, placement), index))
     changed += [(entry, index) for index, entry in enumerate(entries) if entry["part"] not in FEET]
+    changed.sort(key=lambda item: item[0]["first_frame"])  # as the program lists them
     taken: set[int | None] = {None}
     sources = []
     for _, index in changed:  # if a stance was split, its first piece stays

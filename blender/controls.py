@@ -59,6 +59,8 @@ _FK_SWITCH = "IK_FK"
 """Rigify's custom property that switches a limb between IK (0) and FK (1)."""
 _SWITCH_NAME = re.compile(r"(?P<limb>.+)_parent(?P<side>\..*)?")
 """Pattern of the names of bones with this property."""
+_STRAIGHT = 0.02
+"""Distance of a chain's middle from the line between its ends up to which it is straight, relative to a bone."""
 _END_ERROR, _MIDDLE_ERROR = 0.002, 0.02
 """Largest errors of a limb's end and middle with inverse kinematics, relative to its length."""
 
@@ -691,7 +693,10 @@ def _find_pole_move(
     axis = (goal_poses[target.tip] @ tail - start).normalized()
     bent = poses[middle].translation - poses[root].translation
     goal = goal_poses[middle].translation - start
-    turn = Matrix.Rotation(_measure_angle_about(axis, bent, goal), 4, axis)
+    across = min((side - side.project(axis)).length for side in (bent, goal))
+    is_straight = across < _STRAIGHT * goal.length  # then the middle shows no direction
+    angle_rad = 0.0 if is_straight else _measure_angle_about(axis, bent, goal)
+    turn = Matrix.Rotation(angle_rad, 4, axis)
     return start + turn @ (carried - start) - pole
 
 

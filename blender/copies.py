@@ -8,6 +8,8 @@ import bpy
 from .actions import find_drivers
 from .rig import find_followers, get_active_constraints
 
+_CHAINS = ("IK", "SPLINE_IK")
+"""Constraints that move several bones."""
 _TARGET_ROLES = ("target", "pole_target")
 
 
@@ -21,9 +23,14 @@ def find_holding_constraints(rig: bpy.types.Object, names: set[str]) -> list[bpy
     return holding
 
 
+def find_ik_constraints(rig: bpy.types.Object, names: set[str]) -> list[bpy.types.Constraint]:
+    """Return the constraints that keep any of these bones at a target, so that they do not follow the bones above."""
+    return [constraint for constraint in find_holding_constraints(rig, names) if constraint.type in _CHAINS]
+
+
 def find_chain(pose_bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> list[str]:
     """Return the bones that a constraint moves: the chain of inverse kinematics, or the bone itself."""
-    if constraint.type not in ("IK", "SPLINE_IK"):
+    if constraint.type not in _CHAINS:
         return [pose_bone.name]
     chain = [pose_bone, *pose_bone.parent_recursive]
     if constraint.type == "IK" and not constraint.use_tail:

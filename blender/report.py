@@ -17,7 +17,10 @@ from .program import Failure, describe_exit, remove_file_name
 _DONE = ("accepted", "unchanged")
 """Verdicts on motions that are returned."""
 _OPTIONS = {
+    r"; 'drop' puts it onto the floor$": "",  # Blender has no such option, but Floor: Zero does that
     r"'drop' puts it onto the floor, or ": "",
+    r"'floor' says": "Floor: At Height says",
+    r"another axis up\?": "another axis up? Turn the armature, so that it stands",
     r"'floor' (-?[\d.]+)": r"Floor: At Height \1",
     r"support 'off'": "Support: Unknown",
     r"(?:strength|fallback) '(\w)(\w+)'": lambda match: f"Strength: {match[1].upper()}{match[2]}",
@@ -185,7 +188,7 @@ def _read_correction(motion: Mapping[str, Any], clock: Clock, ignored_rules: tup
     if motion["verdict"] not in _DONE:
         reason = translate(motion["reason"] or motion["verdict"], clock)
         frame = motion.get("frame")
-        place = "" if frame is None else f" at frame {clock.name_frame(frame)}"
+        place = "" if frame is None or "frame" in reason else f" at frame {clock.name_frame(frame)}"
         raise Failure(f"Not corrected: {reason}{place}")
     changes = []
     for key, title, unit in _ERRORS:

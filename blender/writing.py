@@ -66,7 +66,12 @@ class Writer:
         steps = actions.compute_keys(sampled, targets, self.unit_m, everything=everything)
         keys = yield from scale_steps(steps, 0.0, 0.3)
         source = rig.find_rig(sampled.uid)
-        is_held = bool(copies.find_holding_constraints(source, set(keys)) or actions.find_drivers(source, keys))
+        moved = {name for name, target in targets.items() if actions.is_moved(sampled, name, target, self.unit_m)}
+        is_held = bool(
+            copies.find_holding_constraints(source, set(keys))
+            or copies.find_ik_constraints(source, moved)
+            or actions.find_drivers(source, keys)
+        )
         control_map = None
         if is_held and self.held_rigs == "CONTROLS" and source.library is None:
             steps = controls.map_controls(sampled.uid, list(targets))
@@ -101,6 +106,10 @@ class Writer:
             return "inverse kinematics stretches its limb; limbs in FK do not stretch"
         for constraint in copies.find_holding_constraints(target, {bone, *above}):
             return f"the constraint {constraint.name} moves it"
+        for name in (bone, *above):
+            for constraint in target.pose.bones[name].constraints:
+                if constraint.type in rig.LIMITS and not constraint.mute and constraint.influence > 0:
+                    return f"the constraint {constraint.name} holds {name} back"
         return "its curves do not move it as they should; look for locked or muted ones"
 
     def _write_action(

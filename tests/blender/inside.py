@@ -23,6 +23,7 @@ from warnings import catch_warnings, simplefilter
 import bpy
 import numpy as np
 from mathutils import Euler, Matrix, Vector
+from rigs import RIGS, edit_bones
 
 ZIP, CLIP, PROGRAM, FAKE, RESULTS = map(Path, sys.argv[1:6])
 NAME = "bl_ext.user_default.selfcorrect"
@@ -66,14 +67,6 @@ def add_object(name: str, data: bpy.types.ID | None = None) -> bpy.types.Object:
     item = bpy.data.objects.new(name, data)
     bpy.context.collection.objects.link(item)
     return item
-
-
-@contextlib.contextmanager
-def edit_bones(rig: bpy.types.Object):
-    """Enter edit mode and yield the edit bones of the active rig."""
-    bpy.ops.object.mode_set(mode="EDIT")
-    yield rig.data.edit_bones
-    bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def select_bone(rig: bpy.types.Object, name: str) -> None:
@@ -447,6 +440,60 @@ def case_targets_of_inverse_kinematics_get_the_keys():
     shifts = {name: world[:, :3, 3] - before[name][:, :3, 3] for name, world in after.items() if name in body}
     for name in ("pelvis", "left_hip", "head", "right_wrist", "right_knee", "right_ankle"):
         assert np.abs(shifts[name] - LIFT).max() < 1e-3, (name, shifts[name])
+
+
+def case_rigs_with_ordinary_constraints_are_corrected():
+    """The body rises as the stand-in says, no rig is refused or copied, and Before restores it exactly."""
+    frames = range(1, 40, 3)
+    for change in RIGS:
+        rig = fresh()
+        change(rig)
+        os.environ["FAKE_KNEE"] = "no joint"
+        before = read_worlds(rig, frames)
+        joints = [name for name in before if not name.endswith(("_pole", "_target"))]
+        few = count_keys(rig.animation_data.action)
+        action = correct(rig)
+        assert bpy.context.object == rig, change
+        after = read_worlds(rig, frames)
+        for name in joints:
+            off_m = np.abs(after[name][:, :3, 3] - before[name][:, :3, 3] - LIFT).max()
+            assert off_m < 2e-3, (change.__name__, name, off_m)
+        assert not warnings(), (change.__name__, warnings())
+        assert count_keys(action) < 1.2 * few + 200, (change.__name__, few, count_keys(action))
+        assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
+        assert measure_off(before, read_worlds(rig, frames)) < 1e-6, change.__name__
+
+
+def case_the_basic_metarig_of_rigify_is_corrected_as_it_is():
+    fresh()
+    bpy.ops.preferences.addon_enable(module="rigify")
+    bpy.ops.object.armature_basic_human_metarig_add()
+    rig = bpy.context.object
+    os.environ["FAKE_KNEE"] = "no joint"
+    for frame, turn in ((1, -0.4), (20, 0.4), (39, -0.4)):
+        for side, sign in (("L", 1), ("R", -1)):
+            bone = rig.pose.bones[f"thigh.{side}"]
+            bone.rotation_quaternion = (math.cos(turn / 2), sign * math.sin(turn / 2), 0, 0)
+            bone.keyframe_insert("rotation_quaternion", frame=frame)
+    limit = rig.pose.bones["shin.L"].constraints.new("LIMIT_ROTATION")
+    limit.owner_space = "LOCAL"
+    before = read_worlds(rig)
+    action = correct(rig)
+    assert keyed_bones(action) <= {"spine", "thigh.L", "thigh.R"}
+    after = read_worlds(rig)
+    assert max(np.abs(after[name][:, :3, 3] - before[name][:, :3, 3] - LIFT).max() for name in before) < 1e-4
+    assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
+    assert measure_off(before, read_worlds(rig)) == 0
+
+
+def case_limits_hold_keys_back_and_are_named():
+    """A limit that the corrected motion would break is no refusal: the user is told which bone it holds."""
+    rig = fresh()
+    os.environ["FAKE_KNEE"] = "left_knee"
+    limit = rig.pose.bones["pelvis"].constraints.new("LIMIT_LOCATION")
+    limit.use_max_z, limit.max_z = True, 0.5
+    correct(rig)
+    assert any("the constraint Limit Location" in text for text in warnings()), warnings()
 
 
 def make_rigify_rig() -> bpy.types.Object:
@@ -982,6 +1029,107 @@ def case_contacts_are_curves_that_are_edited_and_fed_back():
     assert "has no curve 'left foot stands'" in error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
     rig.animation_data.action = bpy.data.actions["clip"]
     assert "was not made by Correct with Physics" in error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
+
+
+def list_stances(rig: bpy.types.Object) -> list[tuple[str, int, int]]:
+    contacts = json.loads(module("record").read_record(rig.animation_data.action).contacts)["contacts"]
+    return [(item["part"], item["first_frame"], item["last_frame"]) for item in contacts]
+
+
+def find_steps(rig: bpy.types.Object) -> list[bpy.types.Object]:
+    """Return the footsteps of a rig in order of time."""
+    footsteps = module("footsteps")
+    items = footsteps.find_collection(rig.animation_data.action).objects
+    return sorted(items, key=lambda item: footsteps.get_step(item).first_frame)
+
+
+def correct_again(rig: bpy.types.Object) -> dict:
+    """Correct with the edited contacts, and return the motion."""
+    bpy.context.view_layer.objects.active = rig
+    bpy.context.view_layer.update()
+    assert bpy.ops.selfcorrect.correct(use_contacts=True) == {"FINISHED"}
+    return read_worlds(rig, range(1, 116))
+
+
+def case_footsteps_that_nobody_touches_move_nothing():
+    """This holds with rigs of several kinds, and a pivot that was changed is no edit."""
+    makers = (
+        lambda: fresh("", CLIP.with_name("spoiled.bvh")),
+        lambda: fresh("", CLIP.with_name("stroll.bvh")),
+        lambda: turn_away(fresh("", CLIP.with_name("spoiled.bvh"))),
+        make_rigify_walk,
+    )
+    for make in makers:
+        rig = make()
+        os.environ["FAKE"] = ""
+        correct(rig, kinematic=True)
+        expected = read_worlds(rig, range(1, 116))
+        stances = list_stances(rig)
+        assert stances
+        assert bpy.ops.selfcorrect.footsteps() == {"FINISHED"}
+        steps = find_steps(rig)
+        assert len(steps) == len(stances)
+        bpy.context.view_layer.objects.active = steps[0]
+        bpy.ops.object.select_all(action="DESELECT")
+        for pivot in ("HEEL", "TOE", "HEEL"):
+            assert bpy.ops.selfcorrect.footstep_pivot(pivot=pivot) == {"FINISHED"}
+        assert measure_off(expected, correct_again(rig)) < 1e-6
+        assert list_stances(rig) == stances
+        assert [module("footsteps").get_step(item).part for item in find_steps(rig)] == [part for part, _, _ in stances]
+
+
+def turn_away(rig: bpy.types.Object) -> bpy.types.Object:
+    rig.matrix_world = Matrix.LocRotScale((5, -3, 1), Euler((0, 0, 2.0)), (0.7, 0.7, 0.7))
+    return rig
+
+
+def case_footsteps_are_dragged_turned_and_deleted():
+    rig = fresh("", CLIP.with_name("spoiled.bvh"))
+    correct(rig, kinematic=True)
+    before = read_worlds(rig, range(1, 116))
+    stances = list_stances(rig)
+    assert bpy.ops.selfcorrect.footsteps() == {"FINISHED"}
+    steps = find_steps(rig)
+    footsteps = module("footsteps")
+    chosen = steps[2]
+    step = footsteps.get_step(chosen)
+    bones = [name.replace("left", step.part.split()[0]) for name in ("left_ankle", "left_foot")]
+    middle = (step.first_frame + step.last_frame) // 2
+    chosen.location.x += 0.08
+    after = correct_again(rig)
+    moved = after[bones[0]][middle, :3, 3] - before[bones[0]][middle, :3, 3]
+    assert np.abs(moved - (0.08, 0, 0)).max() < 0.02, moved
+    far = slice(min(step.last_frame + 40, 110), None)
+    assert measure_off({"pelvis": before["pelvis"][far]}, {"pelvis": after["pelvis"][far]}) < 1e-3
+    # A footstep turns about its heel, which stays.
+    bpy.ops.selfcorrect.show(action="")
+    bpy.ops.selfcorrect.show(action="spoiled corrected")
+    rig.select_set(True)
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.selfcorrect.footsteps()
+    chosen = find_steps(rig)[2]
+    footsteps.set_pivot(chosen, "HEEL")
+    heel = chosen.matrix_world.translation.copy()
+    centre = footsteps.find_middle(chosen)
+    chosen.matrix_world = chosen.matrix_world @ Matrix.Rotation(0.3, 4, "Z")
+    assert (chosen.matrix_world.translation - heel).length < 1e-6
+    assert (footsteps.find_middle(chosen) - centre).length > 0.01
+    after = correct_again(rig)
+    headings = []
+    for worlds in (before, after):
+        along = worlds[bones[1]][middle, :3, 3] - worlds[bones[0]][middle, :3, 3]
+        headings.append(math.atan2(along[1], along[0]))
+    assert abs(math.remainder(headings[1] - headings[0] - 0.3, 2 * math.pi)) < 0.06, headings
+    # A deleted one stays away.
+    bpy.ops.selfcorrect.show(action="spoiled corrected")
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.selfcorrect.footsteps()
+    chosen = find_steps(rig)[2]
+    bpy.data.objects.remove(chosen)
+    correct_again(rig)
+    left = [(first, last) for part, first, last in list_stances(rig) if part == step.part]
+    assert len(list_stances(rig)) == len(stances) - 1, (list_stances(rig), stances)
+    assert not any(first <= middle <= last for first, last in left), left
 
 
 class Layout:

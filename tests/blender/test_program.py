@@ -8,6 +8,7 @@ import sys
 import time
 import tomllib
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ import tyro
 
 from selfcorrect.commands.check.command import CheckCommand
 from selfcorrect.commands.correct.command import CorrectCommand
-from selfcorrect.simulators.results.results import Note, NoteKind
+from selfcorrect.simulators.results.results import Failure, FailureKind, Note, NoteKind
 
 from .loading import EXTENSION, load
 
 clock = load("clock")
+options = load("options")
 program = load("program")
 report = load("report")
 FROM_101 = clock.Clock(first=101, step=1, count=99)
@@ -201,6 +203,19 @@ def test_notes_name_no_command_options() -> None:
     for kind in NoteKind:
         sentence = str(Note(kind, value=3.0, words="at the end"))
         assert not re.search("--[a-z]", report.translate(sentence, FROM_101)), sentence
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_failures_name_options_of_blender(kind: FailureKind) -> None:
+    """Advice names only titles of options, whatever was tried already."""
+    for count in range(len(kind.advice) + 1):
+        for tried in combinations(kind.advice, count):
+            failure = Failure(kind, frame=3, last_frame=9, value=0.5, limit=0.3, words="odd", tried=tried)
+            sentence = report.translate(str(failure), FROM_101)
+            assert not re.search(r"'(?!s )", sentence), sentence
+            assert sentence[-1].isalnum() or sentence[-1] == ")", sentence
+            for title in re.findall(r"([A-Z]\w+): ", sentence):
+                assert title in {option.title for option in options.OPTIONS}, sentence
 
 
 def _make_answers(text: str) -> list[str]:
