@@ -212,6 +212,8 @@ class MotionCommand:
         """Say what the preset takes, and how many of its generations these settings train."""
         cost = PRESET_ROWS[self.preset].cost
         share = _count_generations(settings) / _count_generations(PRESETS[self.preset])
+        if share == 1 and cost.startswith("needs"):
+            return f"the preset {self.preset} {cost}"
         if share == 1:
             return f"the preset {self.preset} takes {cost}, timed on two cores"
         return f"{share:.2g} × the generations that the preset trains (preset: {cost})"

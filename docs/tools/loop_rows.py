@@ -21,9 +21,10 @@ LAST = 10
 Pair = tuple[str, str]
 """An arm, and the arm that is subtracted."""
 
+FORCE = "unexplained_bodyweights"
 SHOWN = (
     *("energy_ankles", "fid_kinematic", "fid_geometric", "fid_ground", "penetration_mm", "float_mm", "slide_m_s"),
-    *("jerk_m_s3", "precision", "recall", "coverage", "within_label_ratio"),
+    *("jerk_m_s3", FORCE, "precision", "recall", "coverage", "within_label_ratio"),
 )
 TESTED = (
     *("energy_ankles", "fid_ground", "fid_kinematic", "fid_geometric", "slide_m_s", "penetration_mm", "precision"),
@@ -63,14 +64,24 @@ class LoopRows:
         return self.values(arm, key, seeds) - self.values(control, key, seeds)
 
 
+def _name(key: str) -> str:
+    return "Force that contacts cannot explain (body weights)" if key == FORCE else title_of(key)
+
+
+MISSING = "*Not run yet.*"
+"""What stands in place of a table of arms without a seed."""
+
+
 def make_means_table(rows: LoopRows, arms: Mapping[str, str], keys: Sequence[str] = SHOWN) -> str:
     """Tabulate means over the seeds that all arms finished: generation 0, then the last generation of each arm."""
     seeds = rows.seeds(arms)
+    if not seeds:
+        return MISSING
     table = []
     for key in keys:
         form = f".{digits_of(key)}f"
         means = [rows.values(BASELINE, key, seeds, 0).mean(), *(rows.values(arm, key, seeds).mean() for arm in arms)]
-        table.append([title_of(key), *(f"{mean:{form}}" for mean in means)])
+        table.append([_name(key), *(f"{mean:{form}}" for mean in means)])
     return make_table([f"{len(seeds)} seeds", FIRST, *arms.values()], table)
 
 
@@ -83,6 +94,8 @@ def make_split_table(
         pairs: Title → arms.
         found: Titles and keys of significant differences.
     """
+    if not all(rows.seeds(pair) for pair in pairs.values()):
+        return MISSING
     table = []
     for key in keys:
         cells = []
@@ -90,7 +103,7 @@ def make_split_table(
             seeds = rows.seeds(pair)
             text = format_interval(mean_interval(rows.differences(pair, key, seeds)), digits_of(key))
             cells.append(f"**{text}**" if (title, key) in found else text)
-        table.append([title_of(key), *cells])
+        table.append([_name(key), *cells])
     return make_table(["difference", *pairs], table)
 
 
@@ -136,6 +149,8 @@ MOVED = {
 def make_moves_table(rows: LoopRows, arms: Mapping[str, str]) -> str:
     """Tabulate how far samples were moved in generation 1 and the last one, and how many draws were rejected."""
     seeds = rows.seeds(arms)
+    if not seeds:
+        return MISSING
     table = []
     for arm, title in arms.items():
         cells = []
@@ -171,6 +186,16 @@ _TRANSFORMER_TESTS = {
 }
 
 
+_FORCES = {f"replace+{key}": _CORRECTORS[key] for key in ("none", "re-encoded", "physics", "projection")}
+_FORCES |= {"replace+force-projection": "projection with forces"}
+_FORCE_PAIRS = {
+    f"less {words}": ("replace+force-projection", f"replace+{key}")
+    for key, words in {"none": "uncorrected", "physics": "physics", "projection": "projection"}.items()
+}
+_FORCE_RATIO = {"augment-1+physics": "physics", "augment-1+projection": "projection"}
+_FORCE_RATIO |= {"augment-1+force-projection": "projection with forces"}
+
+
 @cache
 def read_rows(name: str) -> LoopRows:
     return LoopRows(SUMMARIES / f"{name}.jsonl")
@@ -193,6 +218,10 @@ def _make_transformer_tables() -> dict[str, str]:
             },
         ),
         "moves": make_moves_table(rows, _REPLACE | {k: f"λ = 1, {t}" for k, t in _AUGMENT.items()}),
+        "forces": make_means_table(rows, {BASELINE: "real data only", **_FORCES}),
+        "force_split": make_split_table(rows, _FORCE_PAIRS, (*TESTED, FORCE)),
+        "force_ratio": make_means_table(rows, {BASELINE: "real data only", **_FORCE_RATIO}),
+        "force_moves": make_moves_table(rows, {"replace+force-projection": "projection with forces"}),
     }
 
 

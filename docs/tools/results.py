@@ -66,8 +66,7 @@ MAKERS: dict[str, Callable[[Mapping[str, Summary]], str]] = {
     "tracked": tracked_table,
     "forces": forces_table,
     "recipe": recipe_table,
-    "transformer": transformer_table.scores_table,
-    "transformer-moves": transformer_table.moves_table,
+    "transformer-pilots": transformer_table.scores_table,
 }
 """Kind of a table → function that makes it."""
 MARKED = re.compile(rf"<!-- ({'|'.join(MAKERS)}) -->\n.*?<!-- end of \1 -->", re.DOTALL)

@@ -23,8 +23,6 @@ METRICS = (
     *("fid_kinematic", "fid_geometric", "fid_ground", "penetration_mm", "float_mm", "slide_m_s", "precision", "recall"),
     "coverage",
 )
-MOVES = {"moved_mm": 0, "moved_within_body_mm": 0, "turned_deg": 1, "corrected_distance": 2, "training_loss": 3}
-"""Key of a measure of corrections → digits."""
 
 
 @cache
@@ -54,21 +52,3 @@ def scores_table(summaries: Mapping[str, Summary]) -> str:
             cells = [_format(rows, key, find_metric(key).digits) for key in METRICS]
             table.append([words, seeds, *cells])
     return make_table(["arm", "seeds", *(find_metric(key).title for key in METRICS)], table)
-
-
-def moves_table(summaries: Mapping[str, Summary]) -> str:
-    """Tabulate how far the samples of generation 1 and of the last generation were moved, a value for each seed."""
-    table = []
-    last = max(row["generation"] for row in read_rows())
-    for arm, words in ARMS.items():
-        rows = [_select(arm, generation) for generation in (1, last)]
-        if not rows[1] or "moved_mm" not in rows[1][0]:
-            continue
-        cells = [" → ".join(_format(part, key, digits) for part in rows) for key, digits in MOVES.items()]
-        rejected = [
-            sum(row.get("rejected_count", 0) for row in read_rows() if row["arm"] == arm and row["seed"] == seed)
-            for seed in sorted({row["seed"] for row in rows[1]})
-        ]
-        table.append([words, *cells, "; ".join(f"{count:.0f}" for count in rejected)])
-    heads = ["joints, mm", "without the root, mm", "joint rotations, °", "features", "training loss", "rejected in all"]
-    return make_table(["arm", *heads], table)

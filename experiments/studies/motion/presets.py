@@ -320,7 +320,7 @@ PRESET_ROWS = {
         settings=replace(
             _small_loop((), generations=10), arms={"dct-transformer": _TRANSFORMER}, seeds=5, first_seed=200
         ),
-        cost="about 75 minutes, not timed yet, 0.5 GB",
+        cost="25 minutes, 0.5 GB",
         keep="sampling",
         has_controls=False,
     ),
