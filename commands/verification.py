@@ -157,8 +157,10 @@ def _check_places(folder: Path, paths: Sequence[Path]) -> Iterator[FileCheck]:
         try:
             if path.name == PARTS_FILE:
                 from selfcorrect.experiments.studies.parts import find_lost_parts
+                from selfcorrect.experiments.studies.summary import find_other_summary
 
                 yield from ((str(path), fault, "") for fault in find_lost_parts(path.parent)[:LISTED])
+                yield str(path.with_name(SUMMARY_FILE)), find_other_summary(path.parent), ""
             values = read_with_digest(path)
         except DamagedError:
             continue

@@ -19,14 +19,16 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.loop.store.run_folder import SUMMARY_FILE
+from selfcorrect.loop.store.run_folder import PARTS_FILE, SUMMARY_FILE
 from selfcorrect.runtime.machine import find_processor
-from selfcorrect.storage.files.digests import append_digest, read_with_digest
+from selfcorrect.storage.files.digests import append_digest, compute_file_digest, read_with_digest
 from selfcorrect.storage.files.writing import write_atomically
 
 from .arm_curves import ArmCurves
 
 FORMAT = 1
+SUMMARY_ENTRY = "summary"
+"""Entry of the record of a run's parts, with the digest of its summary."""
 COMMIT = "git_commit"
 """Key of the commit of the code in `Summary.made`; null if the code was not in a repository."""
 _DIGITS = 5
@@ -142,9 +144,13 @@ def read_summary(path: str | Path) -> Summary:
         path: Run folder, or a summary.json.
 
     Raises:
-        InputError: The file is not a summary, or was changed since it was written.
+        InputError: The file is not a summary, was changed since it was written, or is that of another run.
     """
-    path = Path(path) / SUMMARY_FILE if Path(path).is_dir() else Path(path)
+    path = Path(path)
+    if path.is_dir():
+        if fault := find_other_summary(path):
+            raise InputError(fault)
+        path = path / SUMMARY_FILE
     try:
         content = read_with_digest(path)
         if content.get("format", FORMAT) != FORMAT:
@@ -161,6 +167,22 @@ def _match_floors(tasks: Iterable[str], floors: Mapping[str, object]) -> dict[st
     """Match tasks with titles of real data by the titles, as in summaries of version 0.2."""
     titles = [*floors][::-1]
     return {task: title for task in tasks for title in titles if title.endswith(f", {task}")}
+
+
+def find_other_summary(root: Path) -> str:
+    """Describe that a run folder's summary was not written with its report, or return "".
+
+    Runs of older versions do not record their summary.
+
+    Raises:
+        DamagedError: The record of the parts is damaged.
+    """
+    path = root / PARTS_FILE
+    recorded = read_with_digest(path).get(SUMMARY_ENTRY, "") if path.exists() else ""
+    summary = root / SUMMARY_FILE
+    if not recorded or not summary.exists() or compute_file_digest(summary) == recorded:
+        return ""
+    return f"{summary} was not written with the report of this run; put its own back, or run the command again"
 
 
 def join_summaries(summaries: Sequence[Summary], *, different_code: bool = False) -> Summary:

@@ -58,7 +58,7 @@ def compare_runs(
         primary: The score that decides: the differences in this score are a separate family of tests.
 
     Raises:
-        InputError: A folder has no summary of a finished run.
+        InputError: A folder has no summary of a finished run, or that of another run.
         SettingError: The runs share no seed, no arm or no score, or were trained on other data.
     """
     folders = (Path(first), Path(second))

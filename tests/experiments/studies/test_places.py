@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import selfcorrect as sc
 from selfcorrect.commands.verification import verify
-from selfcorrect.core.errors import SelfcorrectError
+from selfcorrect.core.errors import InputError, SelfcorrectError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.store.origin import LATEST, ORIGIN
 from selfcorrect.storage.files.digests import has_digest, read_with_digest, write_with_digest
@@ -110,6 +110,23 @@ def test_misplaced_parts_are_refused(finished: Path, tmp_path: Path, data: st.Da
     with suppress(SelfcorrectError):  # the recorded settings may be those of another arm, which no repair changes
         assert run(root, repair=True) == figures
         assert not verify(root).damage
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_summary_of_another_run_is_refused(finished: Path, tmp_path: Path) -> None:
+    """Whatever of another run's settings differs, its summary is no summary of this run."""
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    copy(finished, ours)
+    arms = {"loop": sc.Arm(sc.Replace(), GENERATIONS), "mixed": sc.Arm(sc.Accumulate(1.0), GENERATIONS)}
+    sc.compare(make_task, arms, seeds=1, workers=1, out=other, wandb="off")
+    copy(other / "summary.json", ours / "summary.json")
+    for runs in ((ours, finished), (finished, ours)):
+        with pytest.raises(InputError, match=r"ours/summary\.json was not written with the report"):
+            sc.compare_runs(*runs)
+    assert any("summary.json" in fault for fault in verify(ours).damage)
+    run(ours)
+    assert not verify(ours).damage
+    sc.compare_runs(ours, finished)
 
 
 def make_older(root: Path) -> None:
