@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import FURTHEST_READ_M
 from selfcorrect.storage.files.arrays import read_npz, skip_to_objects
 from selfcorrect.storage.files.limits import list_files, open_file, read_bytes
@@ -25,7 +26,7 @@ from ..formats import all_formats, find_layout
 from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
 from . import smpl_tools
-from .frames import note_spacing, stack_frames
+from .frames import find_places, note_spacing, stack_frames
 from .joint_sets import open_joints
 
 _MAX_LISTED = 12
@@ -149,13 +150,46 @@ def _find_first_files(folder: Path, changed_ns: int) -> frozenset[Path]:
 def _holds_one_frame(path: Path) -> bool:
     """Return whether a .json file holds one frame, as EasyMocap writes it.
 
-    Every person then has a single row, and no person occurs twice.
+    Every person then has a single row, and no person occurs twice. Rows without identities are people of one frame if
+    they are nearer to those of the next file than to each other; otherwise, they are frames of one person.
     """
     results = JsonResults(path, read_bytes(path))
     people = [name.removesuffix("Rh") for name in results.shapes if name.rpartition(".")[2] == "Rh"]
-    numbers = {results.numbers.get(f"{person}id", 0.0) for person in people}
-    has_rows = all(results.shapes[f"{person}Rh"] == (1, 3) for person in people)
-    return bool(people) and has_rows and len(numbers) == len(people)
+    if not people or any(results.shapes[f"{person}Rh"] != (1, 3) for person in people):
+        return False
+    numbers = [results.numbers[f"{person}id"] for person in people if f"{person}id" in results.numbers]
+    if numbers or len(people) == 1:
+        return len(people) - len(numbers) <= 1 and len({*numbers}) == len(numbers)
+    following = _find_neighbour(path)
+    return following is not None and _are_people(results, JsonResults(following, read_bytes(following)))
+
+
+def _find_neighbour(path: Path) -> Path | None:
+    """Return the file with the next number, or the one before if there is none; None if a file stands alone."""
+    name = _NUMBERED.fullmatch(path.name)
+    files = _sort_by_number(list_files(path.parent, ".json")).get(name["before"], []) if name else []
+    if path not in files or len(files) < _MIN_FILES:
+        return None
+    index = files.index(path)
+    return files[index + 1] if index + 1 < len(files) else files[index - 1]
+
+
+def _are_people(results: Results, following: Results) -> bool:
+    """Return whether rows are nearer to those of the next file, in any order, than to each other."""
+    places, next_places = _find_rows(results), _find_rows(following)
+    if len(places) != len(next_places) or len(places) < _MIN_FILES:
+        return False
+    distances = norms(places[:, None] - next_places[None])
+    return bool(distances.min(1).mean() < norms(np.diff(places, axis=0)).mean())
+
+
+def _find_rows(results: Results) -> np.ndarray:
+    """Return the translations (P, 3) of all rows with poses."""
+    prefixes = [name.removesuffix("Rh") for name in results.shapes if name.rpartition(".")[2] == "Rh"]
+    rows = [
+        {name.removeprefix(prefix): name for name in results.shapes if name.startswith(prefix)} for prefix in prefixes
+    ]
+    return find_places(results, rows)
 
 
 def _is_json(path: Path) -> bool:
@@ -223,9 +257,13 @@ def holds_people(path: Path) -> bool:
                 return False
         if _NUMBERED.fullmatch(path.name) and _holds_one_frame(path):
             return True  # the reader reports damage in other frames
-        return _find_reader(_stack_frames_of_people(_open_results(path))) is not None
+        results = _open_results(path)
     except (InputError, OSError):
         return False
+    try:
+        return _find_reader(_stack_frames_of_people(results)) is not None
+    except InputError:
+        return True  # people, and the reader reports that who is who is not known
 
 
 def holds_objects(path: Path) -> bool:

@@ -1,19 +1,22 @@
 """Stack each person's arrays over the frames of a file that is a list of frames.
 
 A frame lists its people in any order. They are followed by their identities, and a person who comes later, leaves or
-returns gives a motion for each stretch of frames.
+returns gives a motion for each stretch of frames. People without identities are taken in the order in which they are
+listed, which is refused if it changes.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.storage.pickles.json_results import IDENTITIES
 from selfcorrect.storage.pickles.results import Results
 
@@ -158,7 +161,8 @@ def _follow_people(results: Results, sightings: Sightings) -> list[_Stretch]:
         that the arrays can be stacked by name.
 
     Raises:
-        InputError: The number of people changes, and they have no identities; or identities are missing or occur twice.
+        InputError: The number or order of people changes, and they have no identities; or identities are missing or
+            occur twice.
     """
     frames = sorted(sightings)
     seen = [frame for frame in frames if sightings[frame]]
@@ -167,6 +171,8 @@ def _follow_people(results: Results, sightings: Sightings) -> list[_Stretch]:
     identities = {frame: _identify(results, frame, sightings[frame]) for frame in seen}
     places = {tuple(identities[frame].items()) for frame in seen}
     if len(places) == 1 and len(seen) == frames[-1] - frames[0] + 1:
+        if None in identities[seen[0]].values():
+            _check_order(results, sightings)
         return []
     known = {identity for people in identities.values() for identity in people.values()}
     if None in known and max(map(len, identities.values())) > 1:
@@ -200,6 +206,45 @@ def _follow_people(results: Results, sightings: Sightings) -> list[_Stretch]:
             f"{results.path}: rows of {len(known)} people alternate, expected a list of people in each frame"
         )
     return sorted(stretches, key=lambda stretch: (stretch.frames[0], stretch.slots[0]))
+
+
+def _check_order(results: Results, sightings: Sightings) -> None:
+    """Raise InputError if people without identities are listed in another order than in the frame before.
+
+    They are if they are nearer to their places of the frame before in another order.
+    """
+    before = np.empty((0, 3))
+    for frame in sorted(sightings):
+        places = find_places(results, sightings[frame].values())
+        if len(places) == len(before) > 1 and not is_same_order(before, places):
+            raise InputError(
+                f"{results.path}: people of frame {frame} are nearer to those of the frame before in another order, "
+                f"and not all have a number {IDENTITIES[0]!r} that tells who is who; add the numbers"
+            )
+        before = places
+
+
+def find_places(results: Results, people: Iterable[Mapping[str, str]]) -> np.ndarray:
+    """Return the first translations (P, 3) of people, given by the names of their arrays by own name."""
+    places = []
+    for arrays in people:
+        program = detect_program(arrays)
+        name = arrays.get(program[0].translation) if program is not None else None
+        place = np.empty(0) if name is None else results.array(name).reshape(-1)
+        places.append(place[:3] if len(place) >= 3 else np.full(3, np.nan))
+    found = np.array(places).reshape(-1, 3)
+    return found if np.isfinite(found).all() else np.empty((0, 3))
+
+
+def is_same_order(before: np.ndarray, after: np.ndarray) -> bool:
+    """Return whether no other order of people (P, 3) is nearer to that of the frame before."""
+    distances = norms(before[:, None] - after[None])
+    rows, columns = linear_sum_assignment(distances)
+    return bool(distances[rows, columns].sum() >= np.trace(distances) - _ROUNDING * distances.max())
+
+
+_ROUNDING = 1e-9
+"""Share of a distance that is rounding."""
 
 
 def _identify(results: Results, frame: int, people: Mapping[str, Mapping[str, str]]) -> dict[str, float | None]:

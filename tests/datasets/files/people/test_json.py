@@ -223,6 +223,53 @@ def test_unknown_people_are_refused(tmp_path: Path, identity: dict[str, int]) ->
         open_motion(tmp_path / "a.json", FPS)
 
 
+@pytest.mark.parametrize("as_files", [False, True])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    count=st.integers(2, 4), order_from=st.integers(1, 7), order=st.permutations(range(4)), apart_m=st.floats(0.5, 5.0)
+)
+def test_people_without_identity_are_one_frame_or_refused(
+    as_files: bool, tmp_path: Path, count: int, order_from: int, order: list[int], apart_m: float
+) -> None:
+    """People who are listed in one order are one motion each; from a frame on in another, they are refused."""
+    poses, trans = poses_and_places()
+    length = 7
+    permuted = [person for person in order if person < count]
+    frames = []
+    for number in range(length):
+        rows = []
+        for person in range(count) if number < order_from else permuted:
+            place = trans[number] + [0, apart_m * person, 0]
+            row = {"Rh": [poses[number, :3].tolist()], "Th": [place.tolist()]}
+            rows.append({**row, "poses": [[0.0, 0.0, 0.0, *poses[number, 3:].tolist()]]})
+        frames.append(rows)
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    folder.mkdir()
+    for number, content in enumerate(frames) if as_files else [(0, frames)]:
+        folder.joinpath(f"{number}.json").write_text(json.dumps(content))
+    assert motion_files(folder) == [folder / "0.json"]
+    if order_from < length and permuted != sorted(permuted):
+        with pytest.raises(sc.InputError, match=rf"frame {order_from}\b.*who is who"):
+            open_motion(folder / "0.json", sc.Reading(fps=30.0, up="z"))
+        return
+    file = open_motion(folder / "0.json", sc.Reading(fps=30.0, up="z"))
+    assert [len(motion) for motion in file.motions] == [length] * count
+
+
+def test_lists_of_rows_stay_motions_of_their_own(tmp_path: Path) -> None:
+    """Numbered clips that list the frames of one person without a number are no frames of each other."""
+    poses, trans = poses_and_places()
+    for clip, start in enumerate((0, 5, 10)):
+        rows = [
+            {"Rh": [poses[n, :3].tolist()], "Th": [trans[n].tolist()], "poses": [[0.0] * 3 + poses[n, 3:].tolist()]}
+            for n in range(start, start + 5)
+        ]
+        tmp_path.joinpath(f"clip_{clip}.json").write_text(json.dumps(rows))
+    paths = [tmp_path / f"clip_{clip}.json" for clip in range(3)]
+    assert motion_files(tmp_path) == paths
+    assert [len(open_motion(path, FPS).motion) for path in paths] == [5, 5, 5]
+
+
 def test_gaps_between_frames_are_named(tmp_path: Path) -> None:
     write_easymocap(tmp_path)
     for path in sorted(tmp_path.glob("*.json"), reverse=True):
