@@ -10,7 +10,6 @@ from functools import partial
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.editing.loops import match_loop_ends
-from selfcorrect.motion.motion import replace_keeping_stances
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.views import JointOrder, LevelFeet
@@ -95,7 +94,7 @@ def _see_with_level_feet(part: Part, settings: ViewSettings) -> CorrectionView:
             return restored
         return replace(restored, motion=match_loop_ends(restored.motion, motion))
 
-    seen = replace_keeping_stances(view.view(motion), feet=view.feet)
+    seen = replace(view.view(motion), feet=view.feet)
     return CorrectionView.from_part(replace(part, motion=seen), restore)
 
 

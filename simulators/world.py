@@ -16,7 +16,7 @@ from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pos
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.vectors import UP, normalize_safely
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion, replace_keeping_stances
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
 from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
@@ -240,5 +240,5 @@ def _fit_soles_to_floor(motion: Motion) -> Motion:
     """Fit soles to a moved floor, if the motion comes with soles."""
     if motion.feet is None or motion.feet.soles_m is None:
         return motion
-    soles_m = estimate_foot_frames([replace_keeping_stances(motion, feet=None)]).soles_m
-    return motion if soles_m is None else replace_keeping_stances(motion, feet=replace(motion.feet, soles_m=soles_m))
+    soles_m = estimate_foot_frames([replace(motion, feet=None)]).soles_m
+    return motion if soles_m is None else replace(motion, feet=replace(motion.feet, soles_m=soles_m))

@@ -13,7 +13,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import find_flaw
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.ground import Ground
-from selfcorrect.motion.motion import Motion, check_numbers, replace_keeping_stances
+from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
@@ -154,7 +154,7 @@ def _complete(file: MotionFile, reading: Reading) -> MotionFile:
     if reading.floor is not None or reading.drop:
         floors_m = [_find_floor_m(motion) if reading.floor is None else reading.floor for motion in motions]
         lowered = [raise_motion(motion, -floor_m) for motion, floor_m in zip(motions, floors_m, strict=True)]
-        motions = [replace_keeping_stances(motion, height_error_m=0.0) for motion in lowered]
+        motions = [replace(motion, height_error_m=0.0) for motion in lowered]
         option = "--drop" if reading.drop else "--floor"
         notes += dict.fromkeys(FileNote(f"lowered by {floor_m:.2f} m", option) for floor_m in floors_m)
     return replace(file, motions=tuple(motions), notes=tuple(notes))

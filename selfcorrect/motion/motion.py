@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Real
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -81,14 +81,6 @@ class Motion:
 
     def __len__(self) -> int:
         return len(self.root_m)
-
-    @cached_property
-    def perceived(self) -> dict[str, Any]:
-        """Results of perception that depend only on the paths of the feet, by name.
-
-        Motions whose feet move alike share them, see `replace_keeping_stances`.
-        """
-        return {}
 
     @property
     def seconds(self) -> float:
@@ -189,7 +181,7 @@ class MotionBatch:
         contacts = None
         if self.contacts is not None and not np.isnan(self.contacts[index]).any():
             contacts = self.contacts[index, :stop]
-        motion = Motion(
+        return Motion(
             self.skeleton,
             self.root_m[index, :stop],
             self.rotations[index, :stop],
@@ -197,13 +189,6 @@ class MotionBatch:
             contacts=contacts,
             ground=self.ground,
         )
-        vars(motion)["perceived"] = self.perceived[index]
-        return motion
-
-    @cached_property
-    def perceived(self) -> tuple[dict[str, Any], ...]:
-        """`Motion.perceived` of each motion."""
-        return tuple({} for _ in range(len(self)))
 
     @classmethod
     def stack(cls, motions: Sequence[Motion]) -> Self:
@@ -218,7 +203,7 @@ class MotionBatch:
                 raise InputError(f"motion {index} has another skeleton or frame rate than motion 0")
         lengths = np.array([len(motion) for motion in motions])
         frames = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
-        batch = cls(
+        return cls(
             skeleton=first.skeleton,
             root_m=np.stack([motion.root_m[rows] for motion, rows in zip(motions, frames, strict=True)]),
             rotations=np.stack([motion.rotations[rows] for motion, rows in zip(motions, frames, strict=True)]),
@@ -228,8 +213,6 @@ class MotionBatch:
             feet=first.feet,
             ground=first.ground,
         )
-        vars(batch)["perceived"] = tuple(motion.perceived for motion in motions)
-        return batch
 
 
 def _stack_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray | None:
@@ -245,14 +228,3 @@ def _stack_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray
 
 Moving = TypeVar("Moving", Motion, MotionBatch)
 """A motion, whose root has shape (T, 3), or a batch, whose roots have shape (N, T, 3)."""
-
-
-def replace_keeping_stances(moving: Moving, **changes: Any) -> Moving:
-    """Replace fields of a motion without changing how its feet move.
-
-    Feet move alike at another height, with joints in another order, and with joint frames rotated in place. Both
-    motions share what is perceived of either, now or later.
-    """
-    changed = replace(moving, **changes)
-    vars(changed)["perceived"] = moving.perceived
-    return changed

@@ -18,9 +18,8 @@ from typing import Generic, Protocol, Self
 import numpy as np
 
 from .geometry.rotations import compose, from_euler_angles, invert, normalize, rotate
-from .geometry.vectors import UP
 from .kinematics import forward_kinematics, in_chunks, local_rotations, make_continuous, pose_joints
-from .motion import Motion, Moving, replace_keeping_stances
+from .motion import Motion, Moving
 from .skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN, X_UP, X_DOWN = range(6)
@@ -228,11 +227,11 @@ class JointOrder:
             parts=tuple(skeleton.parts[joint] for joint in self.order),
         )
         rotations = np.take(motion.rotations, self.order, axis=-2)
-        return replace_keeping_stances(motion, skeleton=moved, rotations=rotations)
+        return replace(motion, skeleton=moved, rotations=rotations)
 
     def restore(self, motion: Moving) -> Moving:
         rotations = np.take(motion.rotations, np.argsort(self.order), axis=-2)
-        return replace_keeping_stances(motion, skeleton=self.skeleton, rotations=rotations)
+        return replace(motion, skeleton=self.skeleton, rotations=rotations)
 
 
 @dataclass(frozen=True)
@@ -257,7 +256,7 @@ class LevelFeet:
             return motion
         skeleton, parent_turns, turns_back = _turn_skeleton(motion.skeleton, self.feet, soles_m, back=back)
         rotations = _compose_sparse(parent_turns, motion.rotations, turns_back)
-        return replace_keeping_stances(motion, skeleton=skeleton, rotations=rotations)
+        return replace(motion, skeleton=skeleton, rotations=rotations)
 
 
 @lru_cache(maxsize=64)
@@ -296,16 +295,8 @@ class ShiftedWorld:
 
     shift_m: np.ndarray
 
-    @property
-    def only_raises(self) -> bool:
-        """True if it raises all frames of a motion by one height."""
-        shift_m = np.atleast_2d(self.shift_m)
-        return bool((shift_m == shift_m[..., :1, 1:2] * UP).all())
-
     def view(self, motion: Moving) -> Moving:
-        keeps_stances = self.only_raises and motion.ground is None
-        change = replace_keeping_stances if keeps_stances else replace
-        return change(motion, root_m=motion.root_m + self.shift_m)
+        return replace(motion, root_m=motion.root_m + self.shift_m)
 
     def restore(self, motion: Moving) -> Moving:
         return ShiftedWorld(-self.shift_m).view(motion)

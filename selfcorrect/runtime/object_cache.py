@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from functools import wraps
+from hashlib import blake2b
 from typing import TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import numpy as np
 
 _Object = TypeVar("_Object")
 _Result = TypeVar("_Result")
@@ -22,5 +25,25 @@ def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Obj
         if key not in results:
             results[key] = function(key)
         return results[key]
+
+    return recall
+
+
+def remember_by_content(function: Callable[[np.ndarray, float], _Result]) -> Callable[[np.ndarray, float], _Result]:
+    """Cache the results of a function of an array and a number.
+
+    Equal arguments give the same object for as long as somebody holds it.
+    """
+    results: WeakValueDictionary[tuple[bytes, float], _Result] = WeakValueDictionary()
+
+    @wraps(function)
+    def recall(values: np.ndarray, number: float) -> _Result:
+        content = blake2b(np.ascontiguousarray(values), digest_size=16)
+        content.update(repr(values.shape).encode())
+        key = (content.digest(), number)
+        result = results.get(key)
+        if result is None:
+            result = results[key] = function(values, number)
+        return result
 
     return recall

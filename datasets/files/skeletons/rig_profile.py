@@ -7,7 +7,7 @@ result depends on the profile that the user names, and never on the other files 
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -16,7 +16,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.vectors import median, norms
-from selfcorrect.motion.motion import Motion, replace_keeping_stances
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames, fit_feet_to_rig
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.skeleton import FootFrames, Skeleton
@@ -39,7 +39,7 @@ class RigProfile:
     def on_rig(self, motion: Motion) -> Motion:
         """Return the motion with the profile's feet, or unchanged if its rig is not in the profile."""
         rig = self.rigs.get(key_of_rig(motion.skeleton))
-        return motion if rig is None else replace_keeping_stances(motion, feet=fit_feet_to_rig(motion, rig))
+        return motion if rig is None else replace(motion, feet=fit_feet_to_rig(motion, rig))
 
 
 def key_of_rig(skeleton: Skeleton) -> str:

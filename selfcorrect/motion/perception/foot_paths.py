@@ -1,7 +1,8 @@
 """Smooth paths of heels and toes, with their velocities.
 
-Paths are smoothed just enough to give usable velocities. Velocities are relative to a treadmill belt if the motion
-shows one.
+Paths are smoothed just enough to give usable velocities: each point in each frame over the shortest window that limits
+the noise of the whole motion, and of the point near that frame. So a leg that shakes for a while stands as one that is
+still. Velocities are relative to a treadmill belt if the motion shows one.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry.filters import minimum_filter1d
+from ..geometry.filters import median_filter1d, minimum_filter1d
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
-from ..geometry.vectors import UP, median, median_of_known, norms, percentile, standard_lengths
+from ..geometry.vectors import UP, find_distinct, median, median_of_known, norms, percentile, standard_lengths
 from ..skeleton import SOLE_BELOW_TOE_JOINT_M
 
 _NOISE_M_S = 0.08
 """Maximum noise of velocities, in m/s."""
 _WINDOWS_S = (0.07, 0.34)
 """Shortest and longest window for velocities, in s."""
+_NOISE_FRAMES = 5
+"""Number of frames of the parabolas from which noise deviates."""
 RISES_M_S = 0.15
 """Usual vertical speed of standing points, in m/s."""
 _HEEL_BEHIND_ANKLE_M = 0.045
@@ -58,12 +61,16 @@ class FootPaths:
     def from_points(cls, points_m: np.ndarray, fps: float) -> FootPaths:
         """Compute smooth paths of points (T, P, 3)."""
         noise_m = estimate_noise_m(points_m)
-        window, noise_share = _choose_window(noise_m, len(points_m), fps)
+        windows, noise_shares = _list_windows(len(points_m), fps)
         places_m = points_m
         velocities_m_s = np.zeros_like(points_m)
-        if window:
-            places_m = smooth_parabolic(points_m, window)
-            velocities_m_s = smooth_parabolic(points_m, window, fps)
+        noise_share = 0.0
+        if len(windows):
+            usual = int(_choose_windows(median(noise_m), noise_shares))
+            noise_share = float(noise_shares[usual])
+            near_m = _estimate_noise_near_m(points_m, int(windows[-1]))
+            chosen = np.maximum(_choose_windows(near_m, noise_shares), usual)
+            places_m, velocities_m_s = _smooth_over(points_m, windows, chosen, fps)
         heights_m = places_m[..., 1]
         around = 2 * round(_AROUND_S * fps) + 1
         above_m = heights_m - minimum_filter1d(heights_m, around, axis=0, mode="nearest")
@@ -84,30 +91,63 @@ def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
 
     It is the residual of parabolas over five frames, or 0 for fewer frames.
     """
-    if len(points_m) < 5:
+    if len(points_m) < _NOISE_FRAMES:
         return np.zeros(points_m.shape[1])
-    residual_m = points_m - smooth_parabolic(points_m, 5)
+    return median(_compute_deviations_m(points_m).reshape(-1, points_m.shape[1]), axis=0)
+
+
+def _estimate_noise_near_m(points_m: np.ndarray, frames: int) -> np.ndarray:
+    """Estimate the position noise (T, P) of paths (T, P, 3) within some frames around each frame, in m."""
+    if len(points_m) < _NOISE_FRAMES:
+        return np.zeros(points_m.shape[:2])
+    return median_filter1d(_compute_deviations_m(points_m), frames, axis=1, mode="nearest").mean(axis=0)
+
+
+def _compute_deviations_m(points_m: np.ndarray) -> np.ndarray:
+    """Compute deviations (2, T, P) from parabolas over five frames, along the floor and up.
+
+    Their medians are the standard deviations of the noise.
+    """
+    residual_m = points_m - smooth_parabolic(points_m, _NOISE_FRAMES)
     along_m = standard_lengths(residual_m[..., [0, 2]], 2)
     up_m = standard_lengths(residual_m[..., [1]], 1)
-    return median(np.concatenate([along_m, up_m]), axis=0) / np.sqrt(1 - parabola_weights(5)[2])
+    return np.stack([along_m, up_m]) / np.sqrt(1 - parabola_weights(_NOISE_FRAMES)[_NOISE_FRAMES // 2])
 
 
-def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, float]:
-    """Choose the shortest window whose velocities are not noisy.
+def _list_windows(frames: int, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """List the windows that a motion is long enough for, the shortest first, with the noise of their velocities.
 
-    Also returns the noise of velocities relative to that of positions. The window is 0 if the motion is too short for
-    velocities.
+    Returns:
+        (W,) numbers of frames, and (W,) noise of velocities relative to that of positions, per s. There are none if the
+            motion is too short for velocities.
     """
-    if frames < 5:
-        return 0, 0.0
+    if frames < _NOISE_FRAMES:
+        return np.zeros(0, dtype=int), np.zeros(0)
     shortest, longest = [max(3, round(seconds * fps) | 1) for seconds in _WINDOWS_S]
     windows = np.arange(shortest, longest + 2, 2)
     most = frames - (1 - frames % 2)
     windows = windows[windows <= frames] if shortest <= frames else np.array([most])
-    noise_shares = fps * np.sqrt(12 / (windows * (windows**2.0 - 1)))
-    is_noisy = median(noise_m) * noise_shares > _NOISE_M_S
-    chosen = min(int(is_noisy.sum()), len(windows) - 1)
-    return int(windows[chosen]), float(noise_shares[chosen])
+    return windows, fps * np.sqrt(12 / (windows * (windows**2.0 - 1)))
+
+
+def _choose_windows(noise_m: np.ndarray, noise_shares: np.ndarray) -> np.ndarray:
+    """Choose the shortest window whose velocities are not noisy, for noise (...,), as an index (...,)."""
+    is_noisy = np.asarray(noise_m)[..., None] * noise_shares > _NOISE_M_S
+    return np.minimum(is_noisy.sum(axis=-1), len(noise_shares) - 1)
+
+
+def _smooth_over(
+    points_m: np.ndarray, windows: np.ndarray, chosen: np.ndarray, fps: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth paths (T, P, 3) over the windows chosen (T, P), and return them with their velocities."""
+    places_m = np.empty_like(points_m)
+    velocities_m_s = np.empty_like(points_m)
+    for choice in find_distinct(chosen.ravel()).tolist():
+        window = int(windows[choice])
+        is_chosen = chosen == choice
+        places_m[is_chosen] = smooth_parabolic(points_m, window)[is_chosen]
+        velocities_m_s[is_chosen] = smooth_parabolic(points_m, window, fps)[is_chosen]
+    return places_m, velocities_m_s
 
 
 def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarray:

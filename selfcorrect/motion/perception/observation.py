@@ -2,8 +2,8 @@
 
 It says which foot stands when, how high the floor is, and what contradicts that. `observe` returns the observation of a
 motion, computed once. Its probabilities do not depend on where y = 0 is, and its heights rise with the motion. The slow
-part, stances and the ground that they show, is computed once for all motions whose feet move alike, see
-`Motion.perceived`.
+part, stances and the ground that they show (`FeetPerception`), depends on the paths of the feet alone. It is computed
+once for all motions whose feet move alike: at another height, with other soles, or with joint frames rotated in place.
 
 1. Velocities are computed over the shortest window that limits the noise of the joints.
 2. A hidden Markov model finds stances by speed and by height above each point's lower envelope.
@@ -19,7 +19,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ...runtime.object_cache import remember_by_object
+from ...runtime.object_cache import remember_by_content, remember_by_object
 from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, percentile
@@ -69,8 +69,6 @@ _ANKLE_RISE_M = 0.062
 """Usual height of the ankle above the toe joint in a flat foot with a sole of usual depth, in m."""
 _DEEPER_SHARE = 0.55
 """Increase of sole depth per decrease of the ankle's rise. Rigs place toe joints higher or lower in the same foot."""
-_STANCES = "stances"
-"""Name of a `_Perception` in `Motion.perceived`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +85,7 @@ class _Ground:
 
 
 @dataclass(frozen=True, eq=False)
-class _Perception:
+class FeetPerception:
     """Results of the stance model, at any height of the motion.
 
     There are T frames, and 2 feet with K points each.
@@ -120,7 +118,6 @@ class Observation:
         self._size = motion.skeleton.size
         self._labels = motion.contacts
         self._root_m = motion.root_m
-        self._perceived = motion.perceived
 
     def __len__(self) -> int:
         return len(self.feet_m)
@@ -411,13 +408,11 @@ class Observation:
         """
         return float(self.feet_m[..., 1].min()) if self.has_feet else 0.0
 
-    @property
-    def _perception(self) -> _Perception:
-        """Results shared by all motions whose feet move alike."""
-        if _STANCES not in self._perceived:
-            joints_m = np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9)
-            self._perceived[_STANCES] = _perceive(joints_m, self.fps) if self.has_feet else _perceive_nothing(joints_m)
-        return self._perceived[_STANCES]
+    @cached_property
+    def _perception(self) -> FeetPerception:
+        """What the paths of the feet show, relative to the lowest foot joint."""
+        joints_m = np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9)
+        return perceive_feet(joints_m, self.fps) if self.has_feet else _perceive_nothing(joints_m)
 
 
 @remember_by_object
@@ -482,7 +477,8 @@ def find_foot_joints(skeleton: Skeleton) -> list[int]:
     return [] if None in joints else [joint for joint in joints if joint is not None]
 
 
-def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
+@remember_by_content
+def perceive_feet(joints_m: np.ndarray, fps: float) -> FeetPerception:
     """Find stances and ground from the paths (T, 2, K, 3) of ankles and toe joints."""
     points_m = find_heels_and_toes(joints_m)
     shape = points_m.shape[:3]
@@ -492,7 +488,7 @@ def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
     second = _find_ground(model.learn_from_ground(first.above_m), paths, fps, shape)
     standing = model.learn_from_ground(second.above_m)
     bearing = np.maximum(model.infer_bearing(second.above_m), standing)
-    return _Perception(standing.reshape(shape), bearing.reshape(shape), second, paths, model)
+    return FeetPerception(standing.reshape(shape), bearing.reshape(shape), second, paths, model)
 
 
 def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tuple[int, int, int]) -> _Ground:
@@ -514,7 +510,7 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
     return _Ground(tuple(believed), votes, slope, ground_m, heights_m - ground_m)
 
 
-def _perceive_nothing(joints_m: np.ndarray) -> _Perception:
+def _perceive_nothing(joints_m: np.ndarray) -> FeetPerception:
     """Return the perception of a body without feet or frames.
 
     `joints_m` are (T, 2, K, 3).
@@ -532,4 +528,4 @@ def _perceive_nothing(joints_m: np.ndarray) -> _Perception:
         glide_m_s=np.zeros(2),
     )
     votes = Votes(np.zeros(parts), SAME_LEVEL_M, np.zeros(1))
-    return _Perception(nowhere, nowhere, _Ground((), votes, LEVEL_GROUND, still, still), paths, None)
+    return FeetPerception(nowhere, nowhere, _Ground((), votes, LEVEL_GROUND, still, still), paths, None)
