@@ -14,16 +14,18 @@ import numpy as np
 
 from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames, find_ends_in_t_pose
 from selfcorrect.motion.editing.transforms import raise_motion
-from selfcorrect.motion.geometry.vectors import UP, normalize_safely
+from selfcorrect.motion.geometry.vectors import UP, median, normalize_safely
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
 from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.perception.sinking import find_steady_rise
 from selfcorrect.motion.perception.stances import RISES_FAR_M, SAME_LEVEL_M
+from selfcorrect.motion.support import Surroundings
 from selfcorrect.motion.views import TurnedWorld
 
 from .core.levelling import FitSoles, LevelFloor
@@ -209,8 +211,12 @@ class MotionOnFloor:
         lowest_m = lowest_level_m - floor_m
         has_lower_ground = ground.is_shown and ground.is_stood_on and abs(lowest_m) > SAME_LEVEL_M
         is_floor_unknown = shown_m is None and world.moves_floor and not has_lower_ground
+        kept_m = world.floor_frame.lowest_m
+        if not world.moves_floor and not kept_m:
+            kept_m = max(_measure_standing_height_m(level), 0.0)  # bodies below y = 0 are in the floor
         decision = FloorDecision(
             moved_m=floor_m,
+            kept_m=kept_m,
             lowest_ground_m=lowest_m if has_lower_ground else None,
             unknown_m=lowest_level_m if is_floor_unknown else None,
         )
@@ -222,6 +228,14 @@ class MotionOnFloor:
             down_m = floor_m / world.plane.normal[1]  # the height is along the normal
         moved = map_space(placed, -down_m * UP)
         return replace(moved, motion=_fit_soles_to_floor(moved.motion))
+
+
+def _measure_standing_height_m(motion: Motion) -> float:
+    """Measure the median height of soles above y = 0 in stance, or 0 if no foot stands."""
+    stands = observe(motion).stands
+    if not stands.any():
+        return 0.0
+    return float(median(MotionFeatures(motion, Surroundings(ground_m=0.0)).sole_heights_m[stands]))
 
 
 def _count_opening_frames(motion: Motion) -> tuple[int, bool]:

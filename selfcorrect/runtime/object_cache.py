@@ -38,7 +38,7 @@ def remember_by_content(function: Callable[[np.ndarray, float], _Result]) -> Cal
 
     @wraps(function)
     def recall(values: np.ndarray, number: float) -> _Result:
-        content = blake2b(np.ascontiguousarray(values), digest_size=16)
+        content = blake2b(np.ascontiguousarray(values).data, digest_size=16)
         content.update(repr(values.shape).encode())
         key = (content.digest(), number)
         result = results.get(key)

@@ -1,9 +1,9 @@
 """Compare a motion with its correction.
 
-Both are measured in the stance of the given motion, on a common ground, with the same soles. Feet that a correction
-lifts neither slide nor sink, so if the corrected stance decided, they would look cured although they are not. Here the
-given motion decides which feet stand in which frames. A standing foot that hangs in the air afterwards still slides as
-fast as it moves, floats as high as it hangs, and has lost its contact.
+Both are measured in the stance of the given motion, on the ground that the correction decided (`FloorDecision`), with
+the same soles. Feet that a correction lifts neither slide nor sink, so if the corrected stance decided, they would look
+cured although they are not. Here the given motion decides which feet stand in which frames. A standing foot that hangs
+in the air afterwards still slides as fast as it moves, floats as high as it hangs, and has lost its contact.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import try_optional
 
 from .motion_world import FloorDecision, MotionWorld
-from .results import LARGE_MOVE_M, NOTED_M, PIECE_FRAMES, CorrectedMotion, LargeMove, Note
+from .results import LARGE_MOVE_M, PIECE_FRAMES, CorrectedMotion, LargeMove, Note
 from .timeline import Contact, Timeline, list_standing_feet
 
 _MIN_RISE_M = 0.02
@@ -50,8 +50,7 @@ _MIN_OVERALL_GAIN = 0.15
 """Smallest relative gain that counts, over the whole motion."""
 _MIN_LOCAL_GAIN = 2.5
 """Smallest local gain that counts without such a relative gain, in multiples of a clear gain. It is for faults of a few
-frames. Without this rule, no first correction of 204 captures would be discarded, and 8 of the 19 second corrections
-that would move more than 0.3 mm."""
+frames. The largest of some twenty windows that only vary at random exceeds their deviation by √(2 ln 20) = 2.4."""
 _PATH_ERRORS = ("skate_m_s", "jerk_m_s3")
 """Errors that do not depend on body height."""
 
@@ -88,22 +87,11 @@ class MotionComparison:
         belt_after_m = _compute_belt_path(before, belt_after_m_s)
         seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m), feet=feet)
         seen_after = MotionFeatures(after, Surroundings(belt_m=belt_after_m), feet=feet_after)
-        raised_m = float(median((after.root_m - before.root_m)[:, 1]))
-        stands = observe(before).stands
-        ground_m = seen_before.ground_m if abs(raised_m) < NOTED_M else 0.0
-        ground_m = seen_before.ground.kept_m or ground_m
-        if correction.floor.lowest_ground_m is not None:
-            ground_m = correction.floor.lowest_ground_m
-        elif ground_m >= 0 and stands.any():
-            on_supports = Surroundings(supports, 0.0, belt_m)
-            shown_m = _find_standing_height_m(seen_before, on_supports, stands) + min(raised_m, 0.0)
-            planted_m = _find_standing_height_m(seen_after, on_supports, stands)
-            if ground_m - planted_m > _MIN_RISE_M or not ground_m:
-                ground_m = max(min(ground_m or shown_m, planted_m), 0.0)
+        ground_m = correction.floor.ground_m
         return cls(
             before=seen_before.with_surroundings(Surroundings(supports, ground_m, belt_m)),
             after=seen_after.with_surroundings(Surroundings(supports, ground_m, belt_after_m)),
-            stands=stands,
+            stands=observe(before).stands,
             world=world,
             floor=correction.floor,
         )
@@ -332,16 +320,6 @@ def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tu
     near_m = np.clip(soles_m[:2], common_m - floor_moved_m, common_m + floor_moved_m)
     (left_m, right_m), (left_after_m, right_after_m) = near_m.tolist()
     return replace(feet, soles_m=(left_m, right_m)), replace(feet, soles_m=(left_after_m, right_after_m))
-
-
-def _find_standing_height_m(features: MotionFeatures, around: Surroundings, stands: np.ndarray) -> float:
-    """Return the median sole height in stance, in m.
-
-    Args:
-        around: Surroundings other than those of the features.
-        stands: (T, 2) stances.
-    """
-    return float(median(features.with_surroundings(around).sole_heights_m[stands]))
 
 
 def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:

@@ -154,11 +154,19 @@ class FloorDecision:
     """Height of the lowest ground under the corrected motion, in m; None if this is the floor or unknown."""
     unknown_m: float | None = None
     """Height of the feet if no floor is visible, in m; None if the floor is known."""
+    kept_m: float = 0.0
+    """Height of a floor that stays above y = 0 under the corrected motion, in m; 0 if it was moved to y = 0."""
     slope: GroundPlane = LEVEL
     """Sloping floor that a scene has given the corrected motion."""
 
+    @property
+    def ground_m(self) -> float:
+        """Height of the lowest known ground under the corrected motion, in m."""
+        return self.kept_m if self.lowest_ground_m is None else self.lowest_ground_m
+
     @classmethod
     def join(cls, decisions: Sequence[FloorDecision]) -> FloorDecision:
-        """Join the decisions for a motion's parts, of which only the lowest ground of the last is known."""
+        """Join the decisions for a motion's parts: the lowest ground of the last part, and the lowest floor of all."""
         heights_m = [decision.lowest_ground_m for decision in decisions]
-        return cls(lowest_ground_m=next((height_m for height_m in reversed(heights_m) if height_m is not None), None))
+        last_m = next((height_m for height_m in reversed(heights_m) if height_m is not None), None)
+        return cls(lowest_ground_m=last_m, kept_m=min((decision.kept_m for decision in decisions), default=0.0))

@@ -21,9 +21,10 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.results.comparison import MotionComparison, measure_correction
-from selfcorrect.simulators.results.motion_world import FloorDecision
+from selfcorrect.simulators.results.motion_world import FloorDecision, MotionWorld
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.results.timeline import Timeline
+from selfcorrect.simulators.world import MotionOnFloor
 
 UP = np.array([0.0, 1.0, 0.0])
 
@@ -202,7 +203,8 @@ def test_feet_are_judged_on_their_ground(height_m: float) -> None:
     Who keeps a height that soles hardly explain floats no more than somebody at zero, and loses nothing.
     """
     motion = raise_motion(made_motion("walk"), height_m)
-    comparison = MotionComparison.from_correction(motion, CorrectedMotion(motion))
+    kept = MotionOnFloor(motion, MotionWorld()).restore(CorrectedMotion(motion))
+    comparison = MotionComparison.from_correction(motion, kept)
     before, after = comparison.errors
     assert max(before["floating_m"], after["floating_m"]) < 0.012
     assert comparison.lost_contacts == (0.0, 0.0)
