@@ -394,10 +394,7 @@ def test_check_page_lists_rules() -> None:
 
 
 def run_of(values: dict[str, list[float]]) -> Summary:
-    """Make a run with these last scores.
-
-    Scores are by seed, at the last generation, after 1 for each seed.
-    """
+    """Make a run with these scores per seed in the last generation, and 1 before."""
     arms = tuple(
         ArmCurves(name, "", name, {"recall": np.stack([np.ones(len(last)), np.array(last)], axis=1)})
         for name, last in values.items()

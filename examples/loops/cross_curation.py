@@ -142,10 +142,7 @@ def _make_claims(settings: CrossCuration, curated_laws: Mapping[str, np.ndarray]
     least = min(settings.own_shares)
 
     def measure_service(share: float, curated: str) -> claims.Quantity:
-        """Measure the first model's gain by curation.
-
-        The gain shows in the model's own mean reward.
-        """
+        """Measure the first model's gain by curation, in its own mean reward."""
         return claims.final_difference(name_arm(share, curated), name_arm(share, NONE), "first")
 
     dampening = measure_service(0.5, OWN) - measure_service(most, BOTH)

@@ -66,9 +66,9 @@ def toy(settings: DensityRatio) -> toys.Toy:
 
 
 def make_claims() -> list[claims.Claim]:
-    """Claim each arm against its controls.
+    """Compare each arm with its controls.
 
-    The paper has only the comparison with the plain loop.
+    The paper compares it with the plain loop only.
     """
     statements = []
     for arm, controls in CONTROLS.items():

@@ -136,10 +136,7 @@ def toy(settings: Fairness) -> toys.Toy:
 
 
 class Reparation(ModifiedPolicy):
-    """Another policy, with groups weighted equally.
-
-    The training weights give both groups the same weight in all.
-    """
+    """Another policy, in which both groups have the same total weight."""
 
     def change(self, mixed: sc.Samples, stream: sc.Stream) -> sc.Samples:
         group = mixed.values[:, 2].long()

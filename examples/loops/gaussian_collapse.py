@@ -96,7 +96,7 @@ def toy(settings: GaussianCollapse) -> toys.Toy:
 def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: sc.Stream) -> toys.Setup:
     """Set up all policies with `size` real points.
 
-    Names of arms end with a suffix.
+    The suffix ends the names of the arms.
     """
     fresh = sc.Fresh(fresh_normal(settings.seeds), size, 1.0)
     policies = {REPLACE: sc.Replace(), AUGMENT: sc.Augment(1.0), ACCUMULATE: sc.Accumulate(1.0), FRESH: fresh}

@@ -60,7 +60,7 @@ QUICK = Lineages(bandwidths=(0.05, 0.2), seeds=20)
 class Memoriser(TensorModel):
     """Draws training points of a label.
 
-    They are (N, d), with knobs for what a real learner does besides.
+    Draws have the shape (N, d). Options add what a real learner does besides copying.
     """
 
     points: Tensor
@@ -92,7 +92,7 @@ class Memoriser(TensorModel):
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """Draw one point (d,) per label.
 
-        The training set must have each of the labels.
+        The training set must contain every label.
         """
         values = torch.empty((len(labels), self.points.shape[1]), dtype=self.points.dtype)
         for label in labels.unique():

@@ -115,7 +115,7 @@ def _name_arm(rate: float) -> str:
 def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
     """Return λ after filtering by a detector.
 
-    It is λ (1 − tpr) / (1 − fpr) of a pool.
+    The remaining ratio is λ (1 − tpr) / (1 − fpr).
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.

@@ -130,10 +130,7 @@ def _name_cell(spread: float, ratio: float, strength: float, *, is_twin: bool = 
 
 
 def set_up(settings: StabilityLoop, spread: float, stream: sc.Stream) -> toys.Setup:
-    """Set up all cells with their twins.
-
-    The map is that of a sampler.
-    """
+    """Set up all cells with their twins, for the map of a sampler."""
     sampling = sampling_settings(temperature=spread)
     task = gaussian_task(settings.real_count, settings.seeds, stream)
     twin_task = replace(task, model=Widened.standard(settings.seeds, DIMENSION))

@@ -112,10 +112,7 @@ def test_cap_spreads_over_clips():
 
 
 def test_capped_windows_are_not_cut():
-    """A cap keeps some of an hour's windows.
-
-    They would take gigabytes.
-    """
+    """A cap keeps some of an hour's windows, all of which would take gigabytes."""
     motions = [make_numbered_motion(4000)]
     settings = WindowSettings(frames=100, cap_per_label=10)
     tracemalloc.start()

@@ -128,7 +128,7 @@ def run(words: Sequence[str], folder: Path) -> tuple[int, str, dict[str, bytes]]
 def run_line(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> RunLine:
     """Return a function that runs a line once.
 
-    It runs in a copy of the inputs, for all cases that compare with it.
+    The line runs in a copy of the inputs, and all cases compare with its result.
     """
 
     @cache

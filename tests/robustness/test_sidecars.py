@@ -130,10 +130,7 @@ def appearing_layer(folder: Path) -> tuple[Path, Change]:
 
 
 def track_with_camera(folder: Path) -> tuple[Path, Change]:
-    """Make TRAM results whose camera appears later.
-
-    The camera is in the folder above.
-    """
+    """Make TRAM results whose camera file appears later, in the folder above."""
     people = folder / "hps"
     people.mkdir()
     count = 20

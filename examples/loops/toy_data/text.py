@@ -23,7 +23,7 @@ def documentation() -> str:
 def encode(text: str, alphabet: int) -> Tensor:
     """Encode characters as numbers (length,) float32, frequent ones first.
 
-    0 also stands for characters that are rarer than all others.
+    0 also stands for all rarer characters.
     """
     common = Counter(text).most_common(alphabet)
     numbers = {character: number for number, (character, _) in enumerate(common)}

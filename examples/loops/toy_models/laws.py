@@ -43,9 +43,9 @@ def critical_ratio(strength: float, spread: float) -> float:
 def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> float:
     """Return the variance where a loop settles.
 
-    The truth's is 1, the loop augmented and Gaussian; infinite if it does not settle. The fixed point of s ← (1 − a) +
-    a (spread · s + γ) / (1 + γ), a = λ / (1 + λ), for large samples. The sampler multiplies the variance by `spread`
-    (cherry-picking: below 1, MAD's λ_bias); correction is towards the truth.
+    The loop is augmented and Gaussian, and the true variance is 1. The result is infinite if the loop does not settle.
+    For large samples, it is the fixed point of s ← (1 − a) + a (spread · s + γ) / (1 + γ), a = λ / (1 + λ). The sampler
+    multiplies the variance by `spread` (cherry-picking: below 1, MAD's λ_bias), and corrections move towards the truth.
 
     Args:
         spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
@@ -105,8 +105,9 @@ def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
 def replace_variance(n: int, generations: int, spread: float = 1.0) -> np.ndarray:
     """Return a fully synthetic loop's variances, (t + 1,).
 
-    They are expected of a Gaussian (per dimension, truth 1). ((n − 1)/n) (spread (n − 1)/n)^t for maximum likelihood.
-    Exact for all n. Sources: Shumailov et al. 2024, Alemohammad et al. 2024, Bertrand et al. 2024.
+    They are the expected variances of a Gaussian per dimension, whose true variance is 1: for maximum likelihood,
+    ((n − 1)/n) (spread (n − 1)/n)^t, exactly for all n. Sources: Shumailov et al. 2024, Alemohammad et al. 2024,
+    Bertrand et al. 2024.
 
     Args:
         spread: Factor by which the sampler multiplies the variance, λ_bias of MAD: 1 if it is faithful.

@@ -65,9 +65,9 @@ def true_pairs(shape: tuple[int, ...], count: int, stream: sc.Stream, noise: flo
 
 
 def weight_errors(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Measure weights' errors per replicate.
+    """Measure the error and the mean of the weights, per replicate.
 
-    They are squared error of the weights, the excess test error for normal covariates, and their mean.
+    For normal covariates, the squared error of the weights is the excess test error.
     """
     model = candidate.model
     assert isinstance(model, LinearRegression)

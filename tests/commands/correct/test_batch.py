@@ -137,9 +137,9 @@ def test_worse_motion_in_set_counts() -> None:
 @pytest.mark.parametrize("names", [(), ("T-pose", "walk")])
 @pytest.mark.parametrize(("suffix", "is_rig"), [(".fbx", True), (".glb", True), (".tar", False), (".parquet", False)])
 def test_pose_beside_walk_is_ignored(names: tuple[str, ...], suffix: str, is_rig: bool) -> None:
-    """A rig's T-pose is no motion.
+    """A rig's T-pose is not a motion.
 
-    In a set, which leaves out what was not corrected, it is missing and counts.
+    A set leaves out what was not corrected, so there it counts as missing.
     """
     walk = replace(make_corrected({}, {}), source=f"a{suffix}")
     failure = asdict(Failure(FailureKind.TOO_SHORT, value=2, limit=4))

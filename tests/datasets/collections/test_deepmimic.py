@@ -30,7 +30,7 @@ def test_cycles_keep_their_last_frame(clips):
 def test_poses_agree_with_pybullets_humanoid(clips):
     """Joints agree with PyBullet's posed humanoid.
 
-    The URDF, four times as large, is posed by PyBullet from the file's own numbers.
+    PyBullet poses its URDF, which is four times as large, by the numbers of the file.
     """
     pybullet = pytest.importorskip("pybullet")
     folder = Path(pytest.importorskip("pybullet_data").getDataPath())

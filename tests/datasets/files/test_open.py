@@ -77,9 +77,9 @@ def test_leg_without_length_raises(walker: Motion, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("height_m", [0.0, 50.0])
 def test_body_without_length_raises(walker: Motion, tmp_path: Path, height_m: float) -> None:
-    """A body without length is refused anywhere.
+    """A body without length is refused along every axis.
 
-    No axis shows, and its bones are what is wrong.
+    The message names the bones, not the axis.
     """
     nowhere = replace(walker.skeleton, offsets_m=np.zeros_like(walker.skeleton.offsets_m))
     raised_m = walker.root_m + np.array([0.0, height_m, 0.0])

@@ -69,7 +69,7 @@ def test_sampling_chain_matches_paper(tmp_path: Path) -> None:
 def test_parameter_count_matches_paper() -> None:
     """Parameters are counted by hand.
 
-    8 layers of attention (4 · 512²), two linear maps (2 · 512 · 1024) and norms; the rest.
+    There are 8 layers with attention (4 · 512²), two linear maps (2 · 512 · 1024) and norms.
     """
     with torch.device("meta"):
         network = Mdm(MdmArguments(), 512)

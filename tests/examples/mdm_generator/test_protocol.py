@@ -21,7 +21,7 @@ COUNT = 352
 class Perfect:
     """A judge that reads motions perfectly.
 
-    A motion's place is in its first row, a caption's in its words.
+    The first row of a motion and the words of a caption hold the position that they share.
     """
 
     def motions(self, motions: Sequence[np.ndarray]) -> np.ndarray:

@@ -334,7 +334,7 @@ def test_a_profile_knows_no_unit(scale: float, generations: np.ndarray, generato
 def test_log_normal_loss_is_found(generator: np.random.Generator) -> None:
     """One seed that grew does not hide the loss.
 
-    Its variance grew, and all others lost nearly all of theirs.
+    Its variance grew, while all other seeds lost nearly all of theirs.
     """
     last = np.exp(generator.normal(-4, 1.5, 8))
     last[0] = 20.0
@@ -516,9 +516,9 @@ def test_equal_differences_are_undecided() -> None:
     size=st.floats(0, 0.1),
 )
 def test_rounding_is_equal(values: np.ndarray, scale: float, size: float) -> None:
-    """Rounding is relative to the values' size.
+    """Rounding is relative to the size of the values.
 
-    The same differences are evidence if the values are as small as they are.
+    The same differences count as evidence between values that are as small.
     """
     first, noise = values
     assume(np.abs(first).max() > 0.01)

@@ -109,7 +109,7 @@ class PublishedTask(MotionTask):
 class PublishedParts:
     """What arms of a seed share: data, model and evaluators.
 
-    The model's device is not part of it.
+    The device of the model is not included.
     """
 
     initial_steps: int
@@ -192,7 +192,7 @@ def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
 def _evaluate(parts: PublishedParts, field: FieldJudge, candidate: Candidate) -> dict[str, float]:
     """Score samples by the field's and our evaluator.
 
-    Samples belong to captions of the test set; ours scores their beginnings.
+    Samples belong to captions of the test set. Our evaluator scores their first frames.
     """
     requests = field.draw_requests(candidate.stream.child("asked"))
     values = field.sample_motions(candidate.model, requests, candidate.stream.child("sample"))

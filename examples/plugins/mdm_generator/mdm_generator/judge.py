@@ -63,7 +63,7 @@ class FieldJudge(FieldProtocol):
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
         """Score the test set itself.
 
-        The field's tables have it as the row "real".
+        Published tables show this score in the row "real".
         """
         scores = self.run(self.crop_real, stream.child("field"), self.repetitions)
         return {TEST_SET: {key: float(values.mean()) for key, values in scores.items()}}

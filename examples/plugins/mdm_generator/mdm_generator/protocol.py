@@ -80,7 +80,7 @@ class FieldProtocol:
     def crop_real(self, requests: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         """Return the real motions of requests.
 
-        The field's tables have them as the row "real"; no random numbers are drawn.
+        Published tables score them in the row "real". No random numbers are drawn.
         """
         return [
             self.motions[request.motion].rows[request.start : request.start + request.frames] for request in requests

@@ -28,10 +28,7 @@ def in_parents(motion: sc.Motion) -> np.ndarray:
 
 @pytest.mark.parametrize("name", MOTIONS)
 def test_world_positions_raise(tmp_path: Path, name: str) -> None:
-    """World positions raise, even of somebody who stands still.
-
-    Joints then hardly move in the world either.
-    """
+    """World positions raise, even if the person stands still and joints hardly move."""
     motion = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", with_positions(motion, sc.joint_positions(motion)))
     with pytest.raises(sc.InputError, match=r"a\.bvh: .*in the world"):
@@ -103,7 +100,7 @@ def test_collapsed_rest_pose_is_detected(tmp_path: Path, parts: tuple[str, ...])
 def test_positions_added_to_offsets_round_trip(tmp_path: Path, name: str, added_m: float) -> None:
     """Zero position channels give the same bones everywhere.
 
-    Each joint has six channels whose positions are zero, or next to it.
+    Each joint has six channels, whose positions are zero or almost zero.
     """
     motion = MOTIONS[name]()
     places_m = np.full((len(motion), len(motion.skeleton), 3), added_m)

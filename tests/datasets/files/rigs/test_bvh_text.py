@@ -121,7 +121,7 @@ def test_truncated_number_is_dropped(bvh_text: str, form: str) -> None:
 def test_touching_numbers_are_split(bvh_text: str, blanks: str) -> None:
     """Numbers touch where a program's columns are too narrow.
 
-    Digits after an exponent's sign stay there.
+    Digits after the sign of an exponent belong to the exponent.
     """
     text = with_numbers(bvh_text, "{:.3e}".format) if blanks == " " else bvh_text
     head, _, rows = text.partition("Frame Time")
@@ -237,9 +237,9 @@ def test_key_poses_are_sampled_between(walker: sc.Motion, tmp_path: Path, own_fp
 
 
 def test_key_poses_need_a_rate(walker: sc.Motion, tmp_path: Path) -> None:
-    """Between key poses, nothing shows when feet stand.
+    """Key poses do not show when feet stand.
 
-    Feet move along no path of a recording.
+    Between them, feet follow no recorded path.
     """
     sc.save_motion(tmp_path / "a.bvh", replace(walker, fps=4.0))
     with pytest.raises(sc.InputError, match=r"4.*frames per second.*--fps"):

@@ -102,10 +102,7 @@ def test_ends_change_no_correction(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".glb", ".usda"])
 def test_ankle_ends_are_no_toes(tmp_path: Path, walk: sc.Motion, suffix: str) -> None:
-    """Without toe joints, BVH has the converted clip's parts.
-
-    Figures agree, too.
-    """
+    """A clip without toe joints keeps its parts and figures as BVH."""
     if suffix == ".usda":
         pytest.importorskip("pxr")
     save_motion(tmp_path / "walk.bvh", walk)

@@ -236,7 +236,7 @@ def test_uneven_keys_are_resampled(walker: sc.Motion, tmp_path: Path) -> None:
 def gesture(step_s: float, keys: int = 9) -> sc.Motion:
     """Raise the right arm by 60° and lower it.
 
-    The person stands; a key is at the top and one below.
+    The person stands. One key is at the top of the gesture, and one below.
     """
     skeleton = SMPL_BODY.average()
     height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum()
@@ -416,9 +416,9 @@ def test_simulation_equals_bvh(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("moves", [True, False])
 def test_zero_rotations_raise_or_are_ignored(walker: sc.Motion, tmp_path: Path, moves: bool) -> None:
-    """Zero rotations at rest do not matter where nodes turn.
+    """Zero rotations at rest are ignored in nodes that are animated.
 
-    In all other nodes, and in keys, a sentence names the file.
+    In other nodes, and in keys, the error names the file.
     """
     save_motion(tmp_path / "a.gltf", walker)
     content = json.loads((tmp_path / "a.gltf").read_text())

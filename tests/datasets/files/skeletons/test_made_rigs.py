@@ -52,10 +52,7 @@ def test_shared_numbers_are_ignored(base: Motion, naming: str) -> None:
 
 
 def test_half_shared_prefix_stays(base: Motion) -> None:
-    """A prefix at every second name says no part.
-
-    This is the negative control.
-    """
+    """A prefix of every second name is not a body part: a negative control."""
     names = rename_joints(base, "unreal").skeleton.names
     prefixed = tuple(f"x9{name}" if index % 2 else name for index, name in enumerate(names))
     parts = parts_from_names(prefixed)

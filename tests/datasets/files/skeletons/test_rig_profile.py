@@ -36,7 +36,7 @@ def flying(motion: Motion) -> Motion:
 def folder(tmp_path: Path, stepping: Motion) -> Path:
     """Make three clips whose toe joints lie in soles.
 
-    Two are on floors that are off, and one never stands.
+    The floors of two are at other heights, and in one no foot stands.
     """
     heights_m = {"a": 0.0, "b": 0.003, "c": -0.002, "d": 0.012, "e": 0.04}
     for name, height_m in heights_m.items():
@@ -70,9 +70,9 @@ def test_wrong_floor_shows_beside_others(folder: Path):
 
 
 def test_similar_clips_keep_heights(folder: Path):
-    """Joints are some millimetres higher in stance.
+    """Joints in stance are some millimetres above their lowest height.
 
-    This motion is made up; elsewhere they are lowest.
+    The motion is made so; in other motions, joints are lowest in stance.
     """
     assert soles_m(folder, "d", *OTHERS) == pytest.approx((0.015, 0.015), abs=0.003)
 

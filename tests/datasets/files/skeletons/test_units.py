@@ -50,10 +50,7 @@ def test_children_are_no_giants(size_m: float, unit_m: float) -> None:
 
 @given(size_m=st.floats(0.7, 0.95))
 def test_small_children_are_noted(size_m: float) -> None:
-    """Read in inches, small children would be adults.
-
-    These would be 1.8 to 2.4 m tall.
-    """
+    """Read in inches, small children would be adults of 1.8 to 2.4 m."""
     unit_m, note = unit_of(size_m / 0.01, ())
     assert unit_m == 0.01 or ("uncertain" in note and "units of 0.01 m" in note)
 

@@ -41,7 +41,7 @@ def in_world(motion: sc.Motion, world: World, rest: World, yaw_deg: float = 0.0)
 def by_name(motion: sc.Motion) -> np.ndarray:
     """Return joint positions in order of names.
 
-    End sites are left out; files list joints depth first.
+    End sites are left out. Files list joints depth first.
     """
     joints = [joint for joint in np.argsort(motion.skeleton.names) if not motion.skeleton.names[joint].endswith("_end")]
     return sc.joint_positions(motion)[:, joints]

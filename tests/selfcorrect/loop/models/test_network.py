@@ -131,7 +131,7 @@ def test_pipes_and_devices_raise(tmp_path: Path) -> None:
 def fit_by_hand(steps_per_fit: list[int]) -> nn.Module:
     """Train the network of `Shift` with one Adam.
 
-    The batches are those that fits of so many steps draw.
+    The batches are those of a fit with as many steps.
     """
     model = Shift()
     network = model.fit(REAL, 0, STREAM.child(0)).trained.train()

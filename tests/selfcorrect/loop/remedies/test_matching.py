@@ -50,10 +50,7 @@ PARENTS = Samples.synthetic(REAL.values, REAL.labels, 1)
 
 @dataclass(frozen=True)
 class Memoriser(TensorModel):
-    """Draws values of the label, evenly and noisily.
-
-    The values are those of the training.
-    """
+    """Draws training values of a label with equal chances, and adds noise."""
 
     points: Tensor
     labels: Tensor

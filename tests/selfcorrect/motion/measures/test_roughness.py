@@ -46,7 +46,7 @@ def test_turning_speed_is_rate_free(still_motion: Motion) -> None:
 def test_snapping_knee_gains_speed(still_motion: Motion) -> None:
     """A snapping knee gains speed.
 
-    53, 32, 44 degrees that become 36, 6, 43 turn by 21 and 12 before, by 30 and 37 after.
+    The angles 53, 32, 44 change by 21 and 12 degrees; corrected to 36, 6, 43, they change by 30 and 37.
     """
     knees = (np.full(FRAMES, np.radians(53.0)), np.full(FRAMES, np.radians(36.0)))
     for angles_rad, snap_deg in zip(knees, ((32.0, 44.0), (6.0, 43.0)), strict=True):

@@ -148,9 +148,9 @@ def test_other_suffixes_raise(stand: Motion, tmp_path: Path):
 
 
 def test_steps_are_drawn_as_blocks(stand: Motion):
-    """A left step is on the viewer's right.
+    """A step on the left is drawn on the viewer's right.
 
-    It is seen from the front, its top above its sides.
+    The body is seen from the front, and the top of the step is above its sides.
     """
     step = Support("left foot", (0.6, 0.5, 0.0), (0.3, 0.3), 0, 5)
     picture = draw_from_the_front(stand, step)

@@ -199,7 +199,7 @@ def test_foreign_scratch_stays(tmp_path: Path, kind: str) -> None:
 def test_library_leftovers_are_removed(tmp_path: Path, is_second: bool) -> None:
     """Leftovers of libraries are removed.
 
-    Safetensors leaves one when it is killed while it writes.
+    Safetensors leaves one if it is killed while writing.
     """
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "motion.bvh")], check=False)
     (remaining,) = tmp_path.iterdir()
