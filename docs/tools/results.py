@@ -22,6 +22,7 @@ import numpy as np
 import transformer_table
 import tyro
 from claims import CLAIMS, claims_table
+from cleaners_table import fill_cleaners
 from conditioning_page import fill_conditioning
 from damage_table import damage_table
 from figures import fill_figures
