@@ -1,6 +1,6 @@
 """Compare cleaners on damaged captures and on generated clips, and keep the figures.
 
-    python -m benchmarks.cleaners path/to/cmu-bvh --generated runs/motion-short/samples
+    python -m benchmarks.cleaners path/to/cmu-bvh --generated runs/motion-short
 
 Each cleaner of `CLEANERS` gets the same files as in `benchmarks.truth`, whose measures are kept as means over clips, a
 row for each cleaner and damage, with the commit. Generated clips have no truth: they are compared with themselves
@@ -12,11 +12,20 @@ import json
 import shlex
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.experiments.studies.arms import BASELINE
+from selfcorrect.experiments.studies.motion.settings import settings_from_config
+from selfcorrect.experiments.studies.motion.study import motion_runs
+from selfcorrect.experiments.studies.motion.task import make_motion_task, trained_model
+from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.runtime.software import describe_environment
+from selfcorrect.storage.files.digests import read_with_digest
 
 from .truth import Clip, evaluate_damage, find_contacts, load_clips
 
@@ -31,12 +40,21 @@ ALWAYS = ("damaged", "low-pass", "foot lock")
 """Methods that `benchmarks.truth` itself measures."""
 DAMAGES = ("clean", "noise", "sunk", "slide", "knees", "drift", "25fps")
 GENERATED = "generated"
+SAMPLES = 64
+"""Number of generated clips that are drawn."""
 
 
-def load_generated(folder: Path) -> list[Clip]:
-    """Return the clips of generation 0 and of the last uncorrected generation, in which feet touch the floor."""
-    paths = [path for path in sorted(folder.rglob("*.bvh")) if path.name.startswith(("generation-0", "replace+none-"))]
-    clips = [Clip(path) for path in paths]
+def load_generated(run: Path, out: Path) -> list[Clip]:
+    """Draw samples of generation 0 from a run folder, and return those in which feet are in contact."""
+    settings = settings_from_config(read_with_digest(run / CONFIG))
+    kept = motion_runs(settings, run)[0]
+    task = make_motion_task(settings, kept.task, kept.stream)
+    model = trained_model(task, BASELINE, kept.first(), 0)
+    labels = torch.arange(SAMPLES) % (1 + int(task.data_labels.max()))
+    drawn = task.codec.decode(model.sample(labels, kept.stream.child("cleaners")))
+    for index in range(SAMPLES):
+        write_bvh(out / f"sample-{index:02}.bvh", clip_of(drawn[index]))
+    clips = [Clip(path) for path in sorted(out.glob("*.bvh"))]
     return [clip for clip in clips if find_contacts(clip.compute_world(clip.rows)[0], clip).any()]
 
 
@@ -57,7 +75,7 @@ def main() -> int:
     """Run all cleaners, and write the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path, metavar="CLIPS", help="Folder or tar file of captured BVH clips.")
-    parser.add_argument("--generated", type=Path, help="Folder samples/ of a run of selfcorrect motion.")
+    parser.add_argument("--generated", type=Path, help="Run folder of selfcorrect motion.")
     parser.add_argument("--clips", type=int, default=12, help="Number of captures (default: 12).")
     parser.add_argument("--damages", default=",".join(DAMAGES), help="Damages (default: %(default)s).")
     parser.add_argument("--out", type=Path, default=Path("docs/results/cleaners.jsonl"), help="Default: %(default)s.")
@@ -68,7 +86,8 @@ def main() -> int:
     captures = load_clips(options.path, "test", options.clips)
     sets = [(captures, damage, damage) for damage in options.damages.split(",")]
     if options.generated:
-        sets.append((load_generated(options.generated), "clean", GENERATED))
+        with tempfile.TemporaryDirectory() as folder:
+            sets.append((load_generated(options.generated, Path(folder)), "clean", GENERATED))
     lines = []
     for clips, damage, kind in sets:
         lines += [json.dumps({**row, **origin}) for row in compare_cleaners(clips, damage, kind, scratch)]
