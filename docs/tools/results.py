@@ -81,7 +81,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
         return "\n".join([f"<!-- {kind} -->", "", MAKERS[kind](summaries), "", f"<!-- end of {kind} -->"])
 
     page = fill_figures(MARKED.sub(make_table, page), summaries)
-    return fill_loops(fill_judge(fill_physics(fill_conditioning(page))))
+    return fill_cleaners(fill_loops(fill_judge(fill_physics(fill_conditioning(page)))))
 
 
 COLLAPSE = {"collapse-coverage": ("coverage",)}
