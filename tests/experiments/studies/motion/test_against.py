@@ -94,7 +94,7 @@ def test_invalid_pairs_are_refused(workplace: Path) -> None:
     (arms,) = summary.arms.values()
     baseline = arms[0]
     coverage = baseline.values["coverage"].copy()
-    coverage[0, -1] += 0.01
+    coverage[0, -1] += 0.5
     other = replace(baseline, values={**baseline.values, "coverage": coverage})
     for name, kept in {"other": replace(summary, arms={"patch-mixer": (other, *arms[1:])})}.items():
         write_summary(workplace / f"{name}.json", kept)
