@@ -45,8 +45,8 @@ PUBLISHED = "published"
 PUBLISHED_FILE = Path(__file__).with_name("published.json")
 """Summary of `selfcorrect motion`, made by `python docs/tools/results.py short RUN`."""
 MAX_DEVIATION = 0.1
-"""Largest deviation of a score that is measured again, in standard deviations over the kept seeds. It widens intervals by
-0.5 %."""
+"""Largest deviation of a score that is measured again, in standard deviations over the kept seeds. It widens intervals
+by 0.5 %."""
 IN_README = ("energy_ankles", "penetration_mm", "slide_m_s", "fid_kinematic", "fid_ground", "coverage")
 """Metrics of the table in the README, the independent judge first."""
 
