@@ -2,7 +2,8 @@
 
 A body that rises or sinks while its feet bear weight is displaced: see `estimate_body_rise_m`. The root is moved back
 by as much, stretch by stretch. In other motions, the hips stay up although the legs bend, as in squats that were
-retargeted to another body. Then the root is lowered by the height of the lowest point.
+retargeted to another body. Then the root is lowered by the height of the lowest point. If the height of the root was never recorded,
+so that it is the same in all frames, feet alone show it: all of them stand on one floor.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.bearing import RISE_M, estimate_body_rise_m
 from selfcorrect.motion.checks.lost_height import find_lost_height_m
 from selfcorrect.motion.geometry.curves import smooth_gaussian
+from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.support import Surroundings
 
@@ -46,11 +48,12 @@ class SettleBody:
         shift_m = np.zeros_like(posed.motions.root_m)
         for index, heights_m in enumerate(lowest_m):
             off_m = np.abs(sole_heights_m[index].min(axis=1))
-            if max(heights_m.max(), off_m.max()) > RISE_M:
+            has_height = np.ptp(posed.motions.root_m[index, :, 1]) > UNCHANGED_M
+            if max(heights_m.max(), off_m.max()) > RISE_M or not has_height:
                 features = MotionFeatures.of_joints(posed.motions[index], _FLOOR_AT_ZERO)
                 floor_m, rise_m = find_lost_height_m(features, heights_m, highest_m[index].min(axis=1))
                 if not rise_m.any():
-                    has_only_floor = not cleaning.mode.finds_supports
+                    has_only_floor = not (cleaning.mode.finds_supports and has_height)
                     rise_m = estimate_body_rise_m(
                         features, sole_heights_m[index], highest_m[index], has_only_floor=has_only_floor
                     )

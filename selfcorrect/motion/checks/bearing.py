@@ -35,7 +35,7 @@ _FOLLOWED_SHARE = 0.4
 _SUNK_SHARE = 0.25
 """Minimum depth of all points of a bearing sole, relative to the body's depth, if the body has sunk."""
 _MAX_RISE_M_S = 1.0
-"""Maximum speed of a rise, in m/s. A faster body jumps to another position, as between takes."""
+"""Maximum speed of a rise above the floor, in m/s. A faster body jumps, or continues elsewhere as between takes."""
 
 _SLIDE_M_S = 0.2
 """Minimum speed of a sliding foot or hand, in m/s. Hands that grip are slower."""
@@ -117,10 +117,12 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
 def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float) -> np.ndarray:
     """Measure how far bearing feet rise in each step (T − 1,).
 
-    The result is 0 unless a foot bears weight in both frames.
+    The result is 0 unless a foot bears weight in both frames. Within the floor, nobody jumps or falls.
     """
     steps_m = np.diff(heights_m, axis=0)
-    is_borne = holds[1:] & holds[:-1] & (np.abs(steps_m) < _MAX_RISE_M_S / fps)
+    is_slow = np.abs(steps_m) < _MAX_RISE_M_S / fps
+    is_in_floor = np.minimum(heights_m[1:], heights_m[:-1]) < -_LEVEL_M
+    is_borne = holds[1:] & holds[:-1] & (is_slow | is_in_floor)
     return np.where(is_borne, steps_m, 0.0).sum(axis=1) / np.maximum(is_borne.sum(axis=1), 1)
 
 
