@@ -17,6 +17,7 @@ from selfcorrect.motion.checks.check import CheckResult, RuleChoice
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional
+from selfcorrect.simulators.hypotheses.splices import count_lost_frames
 from selfcorrect.simulators.results.results import CorrectedMotion
 
 from ..check.check_files import check_motion
@@ -92,8 +93,8 @@ def _list_reasons(finding: Finding, correction: CorrectedMotion, options: Correc
         yield "in the rig's T-pose"
     if world.t_poses.closing and finding.start >= last - world.t_poses.closing - _AROUND_CUT:
         yield "in the rig's T-pose"
-    is_at_cut = any(cut - _AROUND_CUT <= finding.start < finding.stop <= cut + _AROUND_CUT for cut in world.takes)
-    if finding.code in _OF_JUMPS and is_at_cut:
+    cuts = [cut for cut in world.takes if cut - _AROUND_CUT <= finding.start < finding.stop <= cut + _AROUND_CUT]
+    if finding.code in _OF_JUMPS and cuts and not any(count_lost_frames(correction.motion, cut) for cut in cuts):
         yield "at the cut between takes; --join-takes joins them"
     if finding.code in _OF_FEET and correction.is_carried and world.ride is None:
         yield "something other than the floor carries the body"

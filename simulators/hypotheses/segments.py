@@ -24,6 +24,7 @@ from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Failure, Note, N
 from ..results.timeline import Timeline
 from ..results.view import CorrectionView, Part
 from ..results.way_back import map_space, map_time
+from .splices import count_lost_frames
 
 MARGIN_S = 1.5
 """Time by which a loop is unrolled on either side, in s. Filters and simulations that start at rest have settled by
@@ -182,9 +183,19 @@ def _merge_segments(
     merged = merge_corrections(motion, [segment.start for segment in segments], restored)
     if not merged.accepted:
         return merged
-    takes = tuple(segment.start for segment in segments[1:])
-    remarks = (Note(NoteKind.TAKES, frames=takes), *merged.remarks)
-    return replace(merged, remarks=remarks)
+    return replace(merged, remarks=(*_remark_on_takes(motion, segments), *merged.remarks))
+
+
+def _remark_on_takes(motion: Motion, segments: Sequence[Segment]) -> Iterator[Note]:
+    """Yield notes on the first frames of takes, and on frames that were lost before."""
+    takes = []
+    for segment in segments[1:]:
+        if lost := count_lost_frames(motion, segment.start):
+            yield Note(NoteKind.FRAMES_LOST, lost, frames=(segment.start,))
+        else:
+            takes.append(segment.start)
+    if takes:
+        yield Note(NoteKind.TAKES, frames=tuple(takes))
 
 
 def _mean_residual(timeline: Timeline) -> dict[str, float]:

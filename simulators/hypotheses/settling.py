@@ -2,8 +2,8 @@
 
 A body that rises or sinks while its feet bear weight is displaced: see `estimate_body_rise_m`. The root is moved back
 by as much, stretch by stretch. In other motions, the hips stay up although the legs bend, as in squats that were
-retargeted to another body. Then the root is lowered by the height of the lowest point. If the height of the root was never recorded,
-so that it is the same in all frames, feet alone show it: all of them stand on one floor.
+retargeted to another body. Then the root is lowered by the height of the lowest point. If the height of the root was
+never recorded, so that it is the same in all frames, feet alone show it: all of them stand on one floor.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,8 @@ from ..core.cleaning import CleanupState
 
 _HEIGHT_S = 0.04
 """Time in which a body's height may change, in s."""
+_TRAVELS_M = 0.1
+"""Minimum distance that a body travels with a height that changes, in m."""
 _FLOOR_AT_ZERO = Surroundings(ground_m=0.0)
 """Surroundings after the floor was levelled: the lowest ground is at y = 0."""
 
@@ -48,7 +50,8 @@ class SettleBody:
         shift_m = np.zeros_like(posed.motions.root_m)
         for index, heights_m in enumerate(lowest_m):
             off_m = np.abs(sole_heights_m[index].min(axis=1))
-            has_height = np.ptp(posed.motions.root_m[index, :, 1]) > UNCHANGED_M
+            x_m, y_m, z_m = np.ptp(posed.motions.root_m[index], axis=0)
+            has_height = y_m > UNCHANGED_M or max(x_m, z_m) < _TRAVELS_M
             if max(heights_m.max(), off_m.max()) > RISE_M or not has_height:
                 features = MotionFeatures.of_joints(posed.motions[index], _FLOOR_AT_ZERO)
                 floor_m, rise_m = find_lost_height_m(features, heights_m, highest_m[index].min(axis=1))

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from selfcorrect.motion.geometry.curves import smoothstep
+from selfcorrect.motion.geometry.floor_speeds import floor_velocities_between_m_s
 from selfcorrect.motion.geometry.rotations import (
     compose,
     invert,
@@ -25,6 +26,7 @@ from selfcorrect.motion.geometry.rotations import (
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.gliding import TRAVEL_M_S
 
 from ..core.cleaning import CleanupState, repair_each
 from ..core.curve_faults import MIN_JUMP_RATIO
@@ -41,6 +43,13 @@ _SPREAD_S = 0.25
 """Time before and after a splice over which a pose change is spread, in s."""
 _MIN_CUT_RAD = float(np.radians(60.0))
 """Minimum lasting rotation that starts a take, in rad."""
+_STEP_S = 0.5
+"""Time before and after lost frames that shows how fast the body travels, in s: about a step."""
+_SAME_TRAVEL = 0.3
+"""Maximum change of the body's velocity where frames were lost, and maximum part of the way that leads elsewhere,
+relative to either."""
+_MAX_LOST_TURN_RAD = 0.5
+"""Maximum rotation of the root over lost frames, in rad."""
 _MAX_END_SHIFT_M = 0.1
 """Maximum displacement of the motion's end by an error, in m. Larger ones may be cuts between takes."""
 _MAX_END_TURN_RAD = float(np.radians(5.0))
@@ -95,6 +104,28 @@ def find_takes(motion: Motion) -> list[int]:
     if not steps or _is_end_near(motion, _remove_steps(motion, steps)):
         steps = []
     return [0, *(step + 1 for step in sorted({*steps, *turns}))]
+
+
+def count_lost_frames(motion: Motion, frame: int) -> int:
+    """Count the frames that were never written before a frame.
+
+    If they are lost, the body goes on at the same speed, and its path leads on in the same direction. The result is 0
+    for a body that does not travel like that, as at a cut between takes.
+    """
+    velocities_m_s = floor_velocities_between_m_s(motion.root_m, motion.fps)
+    around = round(_STEP_S * motion.fps)
+    before_m_s = velocities_m_s[max(frame - 1 - around, 0) : frame - 1].mean(axis=0)
+    after_m_s = velocities_m_s[frame : frame + around].mean(axis=0)
+    travel_m_s = 0.5 * (before_m_s + after_m_s)
+    gap_m_s = velocities_m_s[frame - 1]
+    speed_m_s = float(norms(travel_m_s))
+    if speed_m_s < TRAVEL_M_S or norms(after_m_s - before_m_s) > _SAME_TRAVEL * speed_m_s:
+        return 0
+    frames = float(gap_m_s @ travel_m_s) / speed_m_s**2
+    strays = norms(gap_m_s - frames * travel_m_s) > _SAME_TRAVEL * norms(gap_m_s)
+    turn_rad = float(turn_angles(motion.rotations[frame - 1, 0], motion.rotations[frame, 0]))
+    is_lost = frames < motion.fps and not strays and turn_rad < _MAX_LOST_TURN_RAD
+    return max(round(frames) - 1, 0) if is_lost else 0
 
 
 def _find_cuts_by_turn(motion: Motion) -> list[int]:

@@ -184,6 +184,10 @@ class NoteKind(Enum):
     UNRELATED_POSES = "frames {frames}: poses without a motion between them, left unchanged"
     NOT_FOLLOWED = "the simulated body could not follow the motion; contacts were planned instead"
     TAKES = "cuts between takes at frames {frames}; each take was corrected in place (--join-takes joins them)", True
+    FRAMES_LOST = (
+        "frame {frames}: about {value:.0f} frames before it were never written, as the body goes on at the same speed",
+        True,
+    )
     T_POSE = "T-pose in the first {value:.0f} frames left unchanged"
     T_POSE_AT_END = "T-pose in the last {value:.0f} frames left unchanged"
     LOOP = "loop of {value:.2f} s, which still closes"

@@ -154,6 +154,25 @@ def test_raised_hips_are_not_lifted(sunk_m: float) -> None:
     assert np.abs(shift_m[[90, 150, 210]] - sunk_m + 0.4).max() < 0.05
 
 
+@pytest.mark.parametrize("dip_m", [0.08, 0.14, 0.25])
+@pytest.mark.parametrize("width", [3.0, 5.0])
+def test_quick_dip_into_the_floor_is_undone(dip_m: float, width: float) -> None:
+    squat = squatting(0.15, hips_follow=1.0)
+    frames = np.arange(len(squat))
+    middle = int(squat.root_m[:, 1].argmin())
+    dip = dip_m * np.exp(-(((frames - middle) / width) ** 2))
+    settled = settle(replace(squat, root_m=squat.root_m - dip[:, None] * [0.0, 1.0, 0.0]))
+    assert np.abs(settled.root_m[:, 1] - settle(squat).root_m[:, 1]).max() < 0.5 * dip_m
+
+
+def test_height_that_was_never_recorded_is_restored(walk: Motion) -> None:
+    walks = repeat_walk(walk, 6)
+    height_m = walks.root_m[:, 1]
+    level = replace(walks, root_m=np.where([False, True, False], height_m.mean(), walks.root_m))
+    off_m = [each - height_m - np.mean(each - height_m) for each in (level.root_m[:, 1], settle(level).root_m[:, 1])]
+    assert np.std(off_m[1]) < 0.8 * np.std(off_m[0])
+
+
 def sitting_down(lift_deg: float) -> Motion:
     """Sit down, then lift the feet.
 

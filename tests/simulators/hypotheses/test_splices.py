@@ -13,7 +13,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.clean import CleanupSettings, JoinSplices
 from selfcorrect.simulators.core.cleaning import CleanupState
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.hypotheses.splices import find_takes, remove_splices
+from selfcorrect.simulators.hypotheses.splices import count_lost_frames, find_takes, remove_splices
 
 JOIN = JoinSplices(join_takes=True)
 
@@ -103,3 +103,19 @@ def test_lasting_heading_jump_is_take(angle_deg: float) -> None:
     cut = replace(turn_joint(walk, 0, turn, slice(60, None), outside=True), root_m=root_m)
     assert find_takes(cut) == [0, 60]
     assert find_takes(walk) == [0]
+
+
+@pytest.mark.parametrize("first", [40, 55, 73])
+@pytest.mark.parametrize("lost", [3, 5, 9])
+def test_lost_frames_are_counted(first: int, lost: int) -> None:
+    walk = base_walk()
+    kept = walk.select_frames(np.delete(np.arange(len(walk)), np.arange(first, first + lost)))
+    assert abs(count_lost_frames(kept, first) - lost) <= 1
+
+
+@pytest.mark.parametrize("turn_rad", [1.0, -2.5])
+def test_cut_between_takes_loses_no_frames(turn_rad: float) -> None:
+    walk = base_walk()
+    assert count_lost_frames(elsewhere(walk, 50, turn_rad), 50) == 0
+    aside = replace(walk, root_m=walk.root_m + (np.arange(len(walk))[:, None] >= 50) * [0.5, 0.0, 0.0])
+    assert count_lost_frames(aside, 50) == 0
