@@ -196,6 +196,63 @@ _FORCE_RATIO = {"augment-1+physics": "physics", "augment-1+projection": "project
 _FORCE_RATIO |= {"augment-1+force-projection": "projection with forces"}
 
 
+# fully synthetic loops of the small DCT MLP that keep realism and diversity
+
+_KEEP_KEYS = (
+    *("energy_ankles", "fid_kinematic", "fid_geometric", "fid_ground", "penetration_mm", "slide_m_s", "precision"),
+    *("recall", "coverage", "within_label_ratio"),
+)
+_SEARCHED = {
+    BASELINE: "real data only",
+    "replace+none": "new samples in each generation (`replace`)",
+    "replace-10+none": "ten times as many (`replace:10`)",
+    "replace+physics": "`replace`, physics",
+    "replace+projection": "`replace`, projection",
+    "union+none": "all synthetic sets (`union`)",
+    "union-3+none": "the last three sets (`union:3`)",
+    "union+physics": "`union`, physics",
+    "union+projection": "`union`, projection",
+    "union+none+extrapolated": "`union`, extrapolated",
+    "union+projection+extrapolated": "`union`, projection, extrapolated",
+    "freeze-10+none": "one static set of 10 n (`freeze:10`)",
+    "freeze-10+none+extrapolated": "`freeze:10`, extrapolated",
+    "freeze-10+projection+extrapolated": "`freeze:10`, projection, extrapolated",
+}
+
+
+def make_arms_table(rows: LoopRows, arms: Mapping[str, str], keys: Sequence[str] = _KEEP_KEYS) -> str:
+    """Tabulate means of generation 0 and of the last generation of each arm, a row for each arm."""
+    seeds = rows.seeds(arms)
+    if not seeds:
+        return MISSING
+    means = {FIRST: [rows.values(BASELINE, key, seeds, 0).mean() for key in keys]}
+    means |= {title: [rows.values(arm, key, seeds).mean() for key in keys] for arm, title in arms.items()}
+    table = [[title, *(f"{m:.{digits_of(k)}f}" for k, m in zip(keys, of, strict=True))] for title, of in means.items()]
+    return make_table([f"{len(seeds)} seeds", *map(title_of, keys)], table)
+
+
+def make_kept_table(rows: LoopRows, arms: Mapping[str, str], keys: Sequence[str] = _KEEP_KEYS) -> str:
+    """Tabulate the last generation less generation 0, with 95 % intervals."""
+    seeds = rows.seeds(arms)
+    if not seeds:
+        return MISSING
+    table = []
+    for arm, title in arms.items():
+        changes = {key: rows.values(arm, key, seeds) - rows.values(BASELINE, key, seeds, 0) for key in keys}
+        table.append([title, *(format_interval(mean_interval(changes[key]), digits_of(key)) for key in keys)])
+    return make_table([f"{len(seeds)} seeds, less {FIRST}", *map(title_of, keys)], table)
+
+
+def _make_keeps_tables() -> dict[str, str]:
+    confirmed = read_rows("keeps-confirm")
+    tested = {arm: title for arm, title in _SEARCHED.items() if arm in confirmed.arms()}
+    return {
+        "search": make_arms_table(read_rows("keeps-search"), _SEARCHED),
+        "means": make_arms_table(confirmed, tested),
+        "confirm": make_kept_table(confirmed, tested),
+    }
+
+
 @cache
 def read_rows(name: str) -> LoopRows:
     return LoopRows(SUMMARIES / f"{name}.jsonl")
@@ -233,5 +290,5 @@ def fill_loops(page: str) -> str:
     return page
 
 
-MAKERS = {"transformer": _make_transformer_tables}
+MAKERS = {"transformer": _make_transformer_tables, "keeps": _make_keeps_tables}
 """Kind of a mark → function that makes its tables by name."""

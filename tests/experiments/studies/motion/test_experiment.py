@@ -125,7 +125,7 @@ def test_seed_is_independent(tmp_path: Path):
 
 @pytest.mark.nightly
 @pytest.mark.usefixtures("without_figures")
-@pytest.mark.parametrize("preset", ["short", "repetition"])
+@pytest.mark.parametrize("preset", ["short", "repetition", "transformer"])
 def test_published_seed_is_made_again(preset: str, tmp_path: Path):
     """One command makes any seed of a published comparison, and what it keeps gives its scores again, here in small."""
     small = ("--generations", "1", *SMALL[4:], "--seeds", "1", "--first-seed", "207", "--wandb", "off")
