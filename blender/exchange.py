@@ -61,14 +61,6 @@ class Clip:
     """End (3,) of each bone without children, in the frame of its joint."""
 
 
-def is_stretching(clip: Clip) -> bool:
-    """Return whether any bone of a clip changes its length, or moves in its parent's frame."""
-    for joint, parent in enumerate(clip.parents):
-        if parent >= 0 and np.ptp(_compute_local(clip, joint, parent)[1], axis=0).max() > _RIGID_M:
-            return True
-    return False
-
-
 def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
     """Convert bone names to unique names that BVH can hold, without line breaks and braces."""
     unique_names: dict[str, None] = {}
@@ -89,7 +81,8 @@ def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
 def write_bvh(path: Path, clip: Clip) -> Steps:
     """Write a clip as BVH in steps: joint by joint, and then row by row.
 
-    Joints that move in their parent's frame get position channels; all others get only an offset.
+    Joints that move in their parent's frame get position channels; all others get only an offset. The steps end with
+    whether there are such joints besides the root, as bones of inverse kinematics stretch.
     """
     moving = []
     offsets_m = []
@@ -112,6 +105,7 @@ def write_bvh(path: Path, clip: Clip) -> Steps:
             for row in (rows.round(6) + 0.0).tolist():  # adding zero turns −0 into 0
                 file.write(" ".join(map("{:.6f}".format, row)) + "\n")
             yield 0.75 + 0.25 * start / frames, _PREPARING
+    return any(moving[1:])
 
 
 def _compute_local(clip: Clip, joint: int, parent: int) -> tuple[np.ndarray, np.ndarray]:

@@ -40,7 +40,7 @@ _RULE = re.compile(r"\[[A-Z]\d+ [\w-]+\]")
 """A rule in a note, as in "[F4 floor-elsewhere]". The list of findings shows these."""
 _PACE_RULE = "P1"
 """Rule for motions that are faster or slower than gravity allows."""
-_FRAMES = re.compile(r"\b(frames? )(\d+(?:[–-]\d+)?(?:, \d+(?:[–-]\d+)?)*)")
+_FRAMES = re.compile(r"\b(frames? )(\d+(?:(?:[–-]| to | and )\d+)?(?:, \d+(?:[–-]\d+)?)*)")
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     subprocess.run([*selfcorrect, "check", "spoiled.bvh", *findings, *read], cwd=folder, check=False)
     program = script(folder / "selfcorrect", selfcorrect)
     fake = script(folder / "fake", [BLENDER, str(HERE / "fake_program.py")])
-    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "user"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "BLENDER_USER_RESOURCES": str(folder / "user"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SELFCORRECT_PICTURE": str(EXTENSION.parent / "docs/pictures/blender-job.svg"),
+    }
     words = [BLENDER, HERE / "inside.py", archive, clip, program, fake, folder / "results.json"]
     (folder / "user").mkdir()
     process = subprocess.run(

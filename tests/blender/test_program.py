@@ -191,6 +191,8 @@ def test_reports_are_understood(tmp_path: Path) -> None:
         ("its way stays, --remove-drift changes it", "its way stays, Remove Drift changes it"),
         ("feet stand on that plane, --level levels it", "feet stand on that plane, Level Floor levels it"),
         ("cuts at frames 3: left where they are; --join-takes joins them", "cuts at frames 104: left where they are"),
+        ("frames 95 to 95 (hip): interpolated", "frames 196 to 196 (hip): interpolated"),
+        ("frames 3–4, 7 and from frame 9", "frames 104–105, 108 and from frame 110"),
         ("replaces 3 repeated frames (not with --frame-times keep)", "replaces 3 repeated frames"),
         ("run `pip install --no-deps x`, or --kinematic", "run `pip install --no-deps x`, or Kinematic Only"),
     ],
