@@ -149,7 +149,7 @@ class NoteKind(Enum):
     FLOOR_KEPT = "height unchanged: an average body's feet would stand at {value:.2f} m, but this person's bones differ"
     MOVED_FAR = "moved by up to {value:.2f} m: {words}"
     IN_PLACE = "the body stays in place, as on a treadmill at {value:.1f} m/s; its feet stand on that belt", True
-    CARRIED = "the body {words}; feet and floor are left unchanged (--without carried plants the feet)", True
+    CARRIED = "the body {words}; feet are not planted and the floor stays (--without carried plants the feet)", True
     RIDE = "the ground moves by {value:+.2f} m and carries the body, as a lift does"
     DRIFT_KEPT = "steady drift of the floor at {value:.2g} m/s is left in the path (--remove-drift removes it)", True
     TILTED = "the floor is tilted by {value:.1f} degrees; feet stand on that plane (--level levels it)"
@@ -381,6 +381,9 @@ class CorrectedMotion:
         """
         if self.is_unchanged and note.kind in _CHANGES:
             return False
+        if note.kind is NoteKind.CARRIED:
+            raised_m = self.figures.get("raised_m", 0.0)
+            return max(abs(self.floor.moved_m), abs(raised_m)) <= NOTED_M
         if note.value is None:
             return True
         if note.kind is NoteKind.MOVED_FAR:

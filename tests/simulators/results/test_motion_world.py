@@ -12,7 +12,8 @@ from made_motions import made_motion
 from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.core.levelling import FitSoles
 from selfcorrect.simulators.hypotheses.splices import JoinSplices
-from selfcorrect.simulators.results.motion_world import MotionWorld, Ride, TPoses
+from selfcorrect.simulators.results.motion_world import FloorDecision, MotionWorld, Ride, TPoses
+from selfcorrect.simulators.results.results import CorrectedMotion, Note, NoteKind
 from selfcorrect.simulators.results.view import Part
 from selfcorrect.simulators.world import perceive_world
 
@@ -75,3 +76,16 @@ def test_takes_are_perceived_unless_joined(*, joins: bool) -> None:
     assert world.takes == (() if joins else (FRAMES,))
     assert world.t_poses.opening == 3
     assert not perceive_world(two, cleanup.without_steps(FitSoles)).world.t_poses
+
+
+@pytest.mark.parametrize(("raised_m", "moved_m"), [(0.0, 0.0), (0.2, 0.0), (0.0, -0.3)])
+def test_carrier_is_named_only_if_the_floor_stays(raised_m: float, moved_m: float) -> None:
+    motion = made_motion("walk", frames=20)
+    correction = CorrectedMotion(
+        motion,
+        figures={"raised_m": raised_m},
+        floor=FloorDecision(moved_m=moved_m),
+        remarks=(Note(NoteKind.CARRIED, words="swings"),),
+    )
+    kinds = {note.kind for note in correction.notes}
+    assert (NoteKind.CARRIED in kinds) == (not raised_m and not moved_m)
