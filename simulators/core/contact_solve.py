@@ -5,26 +5,30 @@ of pelvis, hips, knees and ankles, as rotation vectors in the parents' frames. F
 and h_p(c) above the ground beneath. The corrections minimise
 
     Σ_k Σ_t  α_k (|c_kt|² + |D²c_kt|² / ω_k⁴)              corrections are small and slow
-  + Σ_p Σ_t  w_pt |D(x_p(c) − q_p)_t|² / rest²             a standing point follows its rest q
+  + Σ_p Σ_t  w_pt |D(x_p(c) − q_p)_t|² / rest²             a standing point follows its rest q,
+  + Σ_p Σ_t  w_pt |x_p(c) − q_p|² / place_p²               which is known as well as the point stays
   + Σ_p Σ_t  u_pt |h_p(c) − g_pt|² / height²               a standing point is near the ground, and none sinks
 
 where D are differences between frames. The first line is the prior: each unknown is noise of second order with a
 deviation and a corner frequency ω (`_ERRORS`), so knees stay calm wherever contacts do not ask for more. Its precision
-α follows from both. A rest q is the point's own path in a stance, drawn together around its median as far as it strays
-further than captured feet do. Feet that stand well thus have no error, and a motion without errors is returned as it
-is. Weights w are the probability that a point stands, reduced where a point moves too fast to be planted (Cauchy).
+α follows from both. A rest q is the mean place of a point in a stance if it strays further than captured feet do, and
+otherwise its own path. Feet that stand well thus have no error, and a motion without errors is returned as it is. The
+place of a stance is as uncertain as its point strays, so a foot that stands well keeps its place when root and legs
+follow another one. Weights w are the probability that a point stands.
 
 Method. Gauss-Newton steps, which are exact but for the legs' rotations: the first step suffices unless legs turn far.
 Each frame has 24 unknowns and depends on the two frames before and after, so a step solves a banded system.
 
-Compared with locks of each foot and inverse kinematics of each leg, on 12 captures that were corrected: standing feet
-slide at 20 instead of 28 mm/s, and knees exceed those of the capture by 15 instead of 36 °/s. In noisy captures, more
-contacts slip by over 20 mm: 34 instead of 31 %.
+Compared with locks of each foot and inverse kinematics of each leg, on 12 captures that were corrected: toes in stance
+move at 11 instead of 28 mm/s, and knees exceed those of the capture by 20 instead of 36 °/s. In noisy captures, 15
+instead of 31 % of contacts slip by over 20 mm.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -64,14 +68,14 @@ _SHORTEST = 5
 """Minimum number of frames that can be solved."""
 _CAPTURED_M = (0.004, 0.008)
 """Distances from its place, in m, up to which a standing point of a capture strays, and from which on it slides."""
-_STILL_M = 0.001
-"""Distance from its place to which a sliding point is drawn, in m."""
+_MAY_STAND = 0.01
+"""Minimum probability of standing, before and after which a stance ends."""
 DRAG_LIMIT_M = 0.3
 """Distance from its place up to which a sliding point is held, in m. From twice as far on, the body glides."""
-_REST_M_S = 0.025
+_REST_M_S = 0.02
 """Deviation of the velocity of resting points, in m/s."""
-_OUTLIER_M_S = 0.4
-"""Speed of a point above its rest at which the weight of its stance is halved, in m/s."""
+_PLACE_M = 0.001
+"""Deviation of the place of a point that does not stray in its stance, in m."""
 _SUNK_M = 0.004
 """Depth up to which feet may sink, in m."""
 CLEAR_M = 0.008
@@ -85,7 +89,7 @@ _HOVER_DEVIATION_M = 0.08
 _PER_FRAME_S = 1 / 30
 """Duration of a frame whose height counts once, in s."""
 _FAR_RAD = 0.1
-"""Rotation from which on a second step is taken, in rad."""
+"""Change of a rotation in a step from which on another one is taken, in rad."""
 _STEPS = 3
 """Maximum number of Gauss-Newton steps."""
 
@@ -188,6 +192,18 @@ class _Points:
     """(T, 2, C) their heights above the ground. Heels are round, and tips that bend are not deep."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Rests:
+    """Where the points of both feet rest."""
+
+    paths_m: np.ndarray
+    """(T, 2, 2, 2) paths along the floor that points follow. Outside of stances, they are their own."""
+    standing: np.ndarray
+    """(T, 2, 2) probability of standing in stances, 0 outside."""
+    known: np.ndarray
+    """(T, 2, 2) weight of a point's distance from its rest, in 1/m²."""
+
+
 class _Feet:
     """Foot points of a motion, and how they follow corrections."""
 
@@ -264,11 +280,11 @@ def _solve(feet: _Feet, standing: np.ndarray, is_near: np.ndarray) -> np.ndarray
     corrections = np.zeros((frames, _UNKNOWNS))
     points, along, up = feet.linearize(corrections)
     standing = np.broadcast_to(standing, points.along_m.shape[:3])
-    standing = np.where(standing > LIKELY, standing, 0.0)
-    rests_m = _find_rests(points.along_m[..., [0, 2]], standing)
-    bearing = (standing * is_near[..., None])[..., [0, 0, *[1] * (points.heights_m.shape[2] - 2)]]
+    depths_m = np.maximum(-points.heights_m, 0.0)
+    rests = _find_rests(points.along_m[..., [0, 2]], standing, depths_m.max(-1))
+    bearing = (rests.standing * is_near[..., None])[..., [0, 0, *[1] * (points.heights_m.shape[2] - 2)]]
     if (
-        np.array_equal(rests_m, points.along_m[..., [0, 2]])
+        np.array_equal(rests.paths_m, points.along_m[..., [0, 2]])
         and points.heights_m.min() >= -_SUNK_M
         and feet.posed.motions.ground is None
     ):
@@ -280,37 +296,55 @@ def _solve(feet: _Feet, standing: np.ndarray, is_near: np.ndarray) -> np.ndarray
             points, along, up = feet.linearize(corrections)
         depths_m = np.maximum(depths_m, -points.heights_m - _SUNK_M)  # what has sunk keeps from sinking again
         before = corrections
-        corrections = _step(
-            feet.fps, corrections, points, along, up, rests_m, standing, bearing, depths_m, is_known=is_known
-        )
-        rises_m = np.einsum("tspu,tu->tsp", up, corrections - before)
-        sinks = (points.heights_m + rises_m).min() < -2 * _SUNK_M
-        if not sinks and np.abs(corrections[:, 3:]).max() < _FAR_RAD:
+        corrections = _step(feet.fps, corrections, points, along, up, rests, bearing, depths_m, is_known=is_known)
+        change = corrections - before
+        sinks = (points.heights_m + np.einsum("tspu,tu->tsp", up, change)).min() < -2 * _SUNK_M
+        if not sinks and np.abs(change[:, 3:]).max() < _FAR_RAD:
             break
     return corrections
 
 
-def _find_rests(paths_m: np.ndarray, standing: np.ndarray) -> np.ndarray:
-    """Return the paths (T, 2, 2, 2) that points follow where they stand.
-
-    In each stance, the path is drawn together around its mean, unless the point hardly strays or glides far.
+def _find_rests(paths_m: np.ndarray, standing: np.ndarray, depths_m: np.ndarray) -> _Rests:
+    """Find where points rest.
 
     Args:
         paths_m: (T, 2, 2, 2) paths of the points of both feet along the floor.
         standing: (T, 2, 2) probability that they stand.
+        depths_m: (T, 2) depth of the feet below the ground. The place of a foot that has to rise is not known.
     """
     rests_m = paths_m.copy()
+    weights = np.zeros(standing.shape)
+    known = np.zeros(standing.shape)
     for foot, point in np.ndindex(2, 2):
-        for first, stop in find_runs(standing[:, foot, point] > LIKELY):
-            path_m = paths_m[first:stop, foot, point]
-            middle_m = path_m.mean(axis=0)
-            furthest_m = norms(path_m - middle_m).max()
+        for first, stop in _find_stances(standing[:, foot, point]):
+            stance = slice(first, stop), foot, point
+            is_likely = standing[stance] > LIKELY
+            path_m = paths_m[stance]
+            middle_m = np.average(path_m, axis=0, weights=standing[stance])
+            strays_m = norms(path_m - middle_m)
+            furthest_m = strays_m[is_likely].max()
             slides = smoothstep((furthest_m - _CAPTURED_M[0]) / (_CAPTURED_M[1] - _CAPTURED_M[0]))
             glides = smoothstep(furthest_m / DRAG_LIMIT_M - 1)
-            drawn = slides * (1 - glides) * (1 - _STILL_M / max(furthest_m, _STILL_M))
-            if drawn > 0:
-                rests_m[first:stop, foot, point] = path_m + drawn * (middle_m - path_m)
-    return rests_m
+            weights[stance] = standing[stance]
+            known[stance] = (1 - glides) / (_PLACE_M**2 + np.mean(strays_m**2) + depths_m[first:stop, foot] ** 2)
+            rests_m[stance] += slides * (1 - glides) * (middle_m - path_m)
+    return _Rests(rests_m, weights, known * weights)
+
+
+def _find_stances(standing: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield the first and last frame (exclusive) of each stance of a point that stands with probability (T,).
+
+    A stance lasts as long as the point may stand. It ends where the next one begins, where standing is least likely.
+    """
+    likely = find_runs(standing > LIKELY)
+    for first, stop in find_runs(standing > _MAY_STAND):
+        within = [run for run in likely if first <= run[0] < stop]
+        if not within:
+            continue
+        bounds = [first]
+        for (_, last), (begin, _) in pairwise(within):
+            bounds.append(last + int(standing[last:begin].argmin()))
+        yield from pairwise([*bounds, stop])
 
 
 def _step(
@@ -319,8 +353,7 @@ def _step(
     points: _Points,
     along: np.ndarray,
     up: np.ndarray,
-    rests_m: np.ndarray,
-    standing: np.ndarray,
+    rests: _Rests,
     bearing: np.ndarray,
     depths_m: np.ndarray,
     *,
@@ -328,16 +361,16 @@ def _step(
 ) -> np.ndarray:
     """Return the corrections (T, U) after a Gauss-Newton step."""
     frames = len(corrections)
-    strays_m = points.along_m[..., [0, 2]] - rests_m
-    speeds_m_s = norms(np.diff(strays_m, axis=0)) * fps
+    standing = rests.standing
+    strays_m = points.along_m[..., [0, 2]] - rests.paths_m
     heel_depths_m = depths_m[..., HEEL_CORNERS].max(-1)
     front_depths_m = depths_m[..., HEEL_CORNERS.stop :].max(-1)
     # What is lifted without standing rises along its own path.
     is_lifted = (np.stack([heel_depths_m, front_depths_m], axis=-1) > 0) & (standing == 0)
     held = np.maximum(np.minimum(standing[1:], standing[:-1]), is_lifted[1:] & is_lifted[:-1])
-    weights = held / (1 + (speeds_m_s / _OUTLIER_M_S) ** 2)
-    weights *= fps * _PER_FRAME_S / (_REST_M_S * _PER_FRAME_S) ** 2
+    weights = held * fps * _PER_FRAME_S / (_REST_M_S * _PER_FRAME_S) ** 2
     weights = np.repeat(weights.reshape(frames - 1, -1), 2, axis=1)
+    place_weights = np.repeat(rests.known.reshape(frames, -1), 2, axis=1) / (fps * _PER_FRAME_S)
     along = along.reshape(frames, -1, _UNKNOWNS)
     # The next points are x + J (next − now), whose differences should be those of the rests.
     wanted_m = np.einsum("tru,tu->tr", along, corrections) - strays_m.reshape(frames, -1)
@@ -358,9 +391,10 @@ def _step(
     wanted_up_m = np.einsum("tru,tu->tr", up, corrections) - off_m.reshape(frames, -1)
 
     right = np.einsum("tr,tru->tu", lift_weights * wanted_up_m, up)
+    right += np.einsum("tr,tru->tu", place_weights * wanted_m, along)
     right[1:] += np.einsum("tr,tru->tu", pull, along[1:])
     right[:-1] -= np.einsum("tr,tru->tu", pull, along[:-1])
-    both_weights = np.zeros((frames, weights.shape[1]))
+    both_weights = place_weights
     both_weights[1:] += weights
     both_weights[:-1] += weights
     rows = np.concatenate([along, up], axis=1)
