@@ -437,7 +437,7 @@ class MakeShards:
     HELP: ClassVar[HelpPage] = HelpPage(
         {
             "selfcorrect data shard clips/ -o set/": "Pack a folder of clips.",
-            "selfcorrect data shard amass/ -o s3://bucket/set --split train": "Pack one split.",
+            "selfcorrect data shard amass/ -o shards --split train": "Pack one split.",
         },
         groups={"reading": READING_OPTIONS, "runner": RUNNER_OPTIONS},
     )

@@ -27,9 +27,9 @@ REMEDY_NAMES = (
 )
 PLACE_NAMES = "data sampler filter preference shuffled-preference"
 CORRECTOR_NAMES = (
-    "none kinematic clean-up physics projection residual-free residual-free-fallback residual-free-verifier anchored "
-    "anchored-real centroids-only centroids-only-real random-perturbation filter random-verifier re-encoded floor "
-    "ground low-pass sunk sliding jittery uneven"
+    "none kinematic clean-up physics projection force-projection residual-free residual-free-fallback "
+    "residual-free-verifier anchored anchored-real centroids-only centroids-only-real random-perturbation filter "
+    "random-verifier re-encoded floor ground low-pass sunk sliding jittery uneven"
 )
 DENOISER_NAMES = "patch-mixer dct-mixer dct-mlp dct-transformer temporal-conv transformer"
 PAPER = "motion --preset paper-2794 --data HumanML3D --generator mdm checkpoint=mdm/args.json evaluator=t2m"
