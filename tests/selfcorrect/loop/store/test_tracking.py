@@ -2,18 +2,21 @@
 
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from selfcorrect.loop.store.memory import MemoryStore
 from selfcorrect.loop.store.protocol import Generation
@@ -230,6 +233,64 @@ def test_resumed_run_keeps_id(tmp_path: Path):
     assert all(row["seconds_train"] == 0.5 for row in history(records))
     run = run_of(records)
     assert (run.job_type, [*run.tags]) == ("arm", ["physics", "x" * 64])
+
+
+def truncate(log: Path, share: float) -> None:
+    content = log.read_bytes()
+    log.write_bytes(content[: int(share * len(content))])
+
+
+def put_file_in_place(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("theirs")
+
+
+def put_broken_link_in_place(path: Path) -> None:
+    shutil.rmtree(path)
+    path.symlink_to(path.parent / "nowhere")
+
+
+def rename_to_foreign_id(log: Path) -> None:
+    log.rename(log.with_name("run-ffffffffffffffff.wandb"))
+
+
+DAMAGES: dict[str, Callable[[Path, float], object]] = {
+    "log truncated": truncate,
+    "log missing": lambda log, share: log.unlink(),
+    "log of a foreign id": lambda log, share: rename_to_foreign_id(log),
+    "folder of the log missing": lambda log, share: shutil.rmtree(log.parent),
+    "file in place of the log's folder": lambda log, share: put_file_in_place(log.parent),
+    "broken link in place of the log's folder": lambda log, share: put_broken_link_in_place(log.parent),
+    "everything missing": lambda log, share: shutil.rmtree(log.parents[1]),
+    "file in place of W&B's folder": lambda log, share: put_file_in_place(log.parents[1]),
+    "broken link in place of W&B's folder": lambda log, share: put_broken_link_in_place(log.parents[1]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES)
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 0.99))
+def test_damaged_logs_are_written_again_or_warned_of(damage: str, tmp_path: Path, share: float) -> None:
+    """After any damage, a resumed run has a complete log, or one warning; and nothing of others is removed."""
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    with open_log(folder) as log:
+        log.log(arm_of(0, 1))
+    (path,) = offline_runs(folder)
+    DAMAGES[damage](path, share)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with open_log(folder) as log:
+            log.log(arm_of(0, 1, 2))
+    failures = [str(warning.message) for warning in caught if "results are complete without it" in str(warning.message)]
+    if failures:
+        assert len(failures) == 1
+        assert "in place of" in damage
+    else:
+        logs = [log for log in offline_runs(folder) if log.name == path.name]
+        assert [row["generation"] for log in logs for row in history(finished_records(log))] == [0, 1, 2]
+    if "file in place" in damage:
+        assert any(file.is_file() and file.read_bytes() == b"theirs" for file in (path.parent, path.parents[1]))
 
 
 def test_experiments_have_unique_ids(tmp_path: Path):
