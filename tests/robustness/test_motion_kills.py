@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from robustness.damage import SCALE
+from robustness.damage import examples
 
 from selfcorrect.commands.verification import verify
 
@@ -94,7 +94,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, object]:
     return read_results(folder)
 
 
-@pytest.mark.parametrize("seed", range(3 * SCALE))
+@pytest.mark.parametrize("seed", range(examples(3)))
 def test_killed_run_ends_with_the_same_bytes(whole: Mapping[str, object], tmp_path: Path, seed: int) -> None:
     random = np.random.default_rng(seed)
     folder = tmp_path / "run"
