@@ -101,6 +101,7 @@ class Projector:
         body = SurfaceBody.from_skeleton(self.metric.skeleton)
         reach = min(round(settings.flight_s / 2 * self.metric.fps), frames // 2 - 1)
 
+        free_force = self.free_force_bodyweights
         model = None
         contacts = None
 
@@ -117,14 +118,14 @@ class Projector:
             floating = (floats_m / settings.depth_m).square().sum(1)
             slide = (stands * (feet_m_s / settings.slide_m_s).square()).sum((1, 2))
             total = size + depth + floating + slide
-            if model is not None and contacts is not None:
-                excess = model.measure(positions_m, orientations, contacts) - self.free_force_bodyweights
+            if model is not None and contacts is not None and free_force is not None:
+                excess = model.measure(positions_m, orientations, contacts) - free_force
                 total = total + (excess.clamp(min=0) / settings.force_bodyweights).square().sum(1)
             return total
 
         scale = precision.rsqrt().expand(frames, start.shape[-1])
         change = scale * minimise_each(lambda rows: measure(scale * rows), torch.zeros_like(start), settings.steps)
-        if self.free_force_bodyweights is None:
+        if free_force is None:
             return basis.T @ change
         model = ForceModel.from_skeleton(self.metric.skeleton, frames, self.metric.fps)
         moves_m = body.find_centre_moves(self.metric, model)
