@@ -22,7 +22,6 @@ from .core.levelling import FitSoles, LevelFloor
 from .core.lifting import LiftLimbs, LiftTrunk
 from .core.noise import Denoise
 from .core.planting import PlantFeet
-from .core.stretches import RepairStretches
 from .hypotheses.knees import TurnKnees
 from .hypotheses.settling import SettleBody
 from .hypotheses.splices import JoinSplices
@@ -34,7 +33,6 @@ FILE_STEPS: tuple[CleanupStep, ...] = (
     TurnKnees(),
     Denoise(),
     JoinSplices(),
-    RepairStretches(),
     StabilizeFloor(),
     FitSoles(),
     LevelFloor(),
@@ -56,7 +54,6 @@ RESIDUAL_FREE_STEPS = tuple(
 SAMPLE_STEPS: tuple[CleanupStep, ...] = (
     Denoise(must_calm=False, each_joint=False),
     JoinSplices(join_takes=True),
-    RepairStretches(),
     LiftTrunk(),
     PlantFeet(is_soft=False),
     LiftLimbs(spread_s=0.0),

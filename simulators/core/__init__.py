@@ -2,7 +2,8 @@
 
 - Long motions: `pieces`. What views read of settings: `settings`.
 - State between two steps, and their protocol: `cleaning` (`CleanupState`, `CleanupStep`).
-- Noise: `curve_faults` (frames in which a curve is elsewhere), `noise` (`Denoise`), `stretches` (`RepairStretches`).
+- Noise: `curve_faults` (frames in which a curve is elsewhere), `noise` (`Denoise`, with
+  `stretches` of shaking parts).
 - Floor: `drift` (`StabilizeFloor`, with `drift_estimate` and `drift_evidence`), `levelling` (`LevelFloor`,
   `FitSoles`).
 - Feet: `stance` (when feet stand), `planting` (`PlantFeet`, with `contact_solve` or `frame_planting`; `foot_rotations`

@@ -1,4 +1,8 @@
-"""Remove noise from bodies that are noisy throughout, and from single joints."""
+"""Remove noise: of parts that shake for a while, of bodies that are noisy throughout, and of single joints.
+
+Each of them is estimated where the others are not: a part shakes if it is noisier than usual, and the noise of a body
+is that of its median joint, after parts were calmed. Single joints are smoothed in bodies that are calm.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -14,6 +18,7 @@ from selfcorrect.motion.perception.joint_noise import JointNoise
 from ..body.soft_legs import ROUGHER
 from ..stages.changes import keep_changes
 from .cleaning import CleanupState, repair_each
+from .stretches import calm_stretches
 
 _NOISY_RAD = 0.02
 """White noise of the median joint above which a body is smoothed, in rad. Smoothing less noise would cost real
@@ -26,7 +31,7 @@ _NOISY_JOINT_RAD = 0.04
 
 @dataclass(frozen=True)
 class Denoise:
-    """Remove white noise from joints.
+    """Remove white noise from joints, of the whole motion and of stretches.
 
     See `white_noise` for the method. Noise is estimated from the lengths of fourth differences of vectors, so that it
     does not depend on the heading. The parameters were set by hand on CMU clips, clean and with noise added to every
@@ -40,9 +45,11 @@ class Denoise:
     """Also smooth single joints of bodies that are not noisy."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        noise_rad = joint_noise_rad(cleaning.motions)
+        every = range(len(cleaning.motions))
+        steady = repair_each(cleaning.motions, every, calm_stretches)
+        noise_rad = joint_noise_rad(steady)
         noisy = is_noisy(noise_rad)
-        calm = denoise(cleaning.motions, noise_rad, must_calm=self.must_calm)
+        calm = denoise(steady, noise_rad, must_calm=self.must_calm)
         if self.each_joint:
             calm = repair_each(calm, np.flatnonzero(~noisy).tolist(), smooth_shaking_joints)
         return replace(cleaning, motions=calm, noisy=noisy)

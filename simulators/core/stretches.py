@@ -27,8 +27,6 @@ from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 
-from .cleaning import CleanupState, repair_each
-
 _TRUNK = ("spine1", "spine2", "spine3", "neck", "head")
 _LIMBS = (("arm", ("elbow", "wrist"), "wrist"), ("leg", ("ankle",), "foot"))
 """Kinds of limbs, with the joints that are observed, and the last joint that belongs to the limb."""
@@ -55,64 +53,57 @@ _WHITENESS_RANGE = (0.6, 1.6)
 """Range of the ratio between noise from fourth and from second differences while a part shakes."""
 
 
-@dataclass(frozen=True)
-class RepairStretches:
+def calm_stretches(motion: Motion) -> Motion:
     """Smooth parts while they shake.
 
-    The parameters were set on CMU's training clips: as captured, with limbs that shake by 5 or 8 degrees,
-    and with bodies that shake by 3 degrees for 0.8 s.
+    The parameters were set on CMU's training clips: as captured, with limbs that shake by 5 or 8 degrees, and with
+    bodies that shake by 3 degrees for 0.8 s.
     """
+    if len(motion) < 2 * round(_WINDOW_S * motion.fps) + 5:
+        return motion
+    parts = find_parts(motion.skeleton)
+    points = [part.watch(motion) for part in parts]
+    repaired = motion
+    for part, start, stop in _find_shaking(parts, points, motion.fps):
+        smoothness = part.smoothness(motion, start, stop)
+        smoothed = part.smooth(repaired, start, stop, weight=1.0, smoothness=smoothness)
+        if _shakes_m2(smoothed, start, stop) < _shakes_m2(repaired, start, stop):
+            repaired = smoothed  # else joints beyond the part make up for its shaking
+    return repaired
 
-    def __call__(self, cleaning: CleanupState) -> CleanupState:
-        calm = np.flatnonzero(~cleaning.noisy).tolist()
-        return replace(cleaning, motions=repair_each(cleaning.motions, calm, self.repair))
 
-    def repair(self, motion: Motion) -> Motion:
-        """Remove noise from parts of a body that is not noisy throughout."""
-        if len(motion) < 2 * round(_WINDOW_S * motion.fps) + 5:
-            return motion
-        parts = find_parts(motion.skeleton)
-        points = [part.watch(motion) for part in parts]
-        repaired = motion
-        for part, start, stop in self.find_shaking(parts, points, motion.fps):
-            smoothness = part.smoothness(motion, start, stop)
-            smoothed = part.smooth(repaired, start, stop, weight=1.0, smoothness=smoothness)
-            if _shakes_m2(smoothed, start, stop) < _shakes_m2(repaired, start, stop):
-                repaired = smoothed  # else joints beyond the part make up for its shaking
-        return repaired
+def _find_shaking(
+    parts: Sequence[BodyPart], points: Sequence[np.ndarray], fps: float
+) -> Iterator[tuple[BodyPart, int, int]]:
+    """Yield shaking parts with their first and last frame (exclusive).
 
-    def find_shaking(
-        self, parts: Sequence[BodyPart], points: Sequence[np.ndarray], fps: float
-    ) -> Iterator[tuple[BodyPart, int, int]]:
-        """Yield shaking parts with their first and last frame (exclusive).
-
-        Args:
-            points: (T, P, 3) of each part.
-        """
-        window = 2 * round(_WINDOW_S * fps) + 1
-        margin = max(2, round(2 * FRAME_S * fps))
-        ends = [part_points[:, -1] for part_points in points]
-        noise_m = np.stack([_noise_m(point_m, 4, 70.0, window) for point_m in ends])
-        if noise_m.max() < _MIN_SHAKING_M:
-            return
-        slow_noise_m = np.stack([_noise_m(point_m, 2, 6.0, window) for point_m in ends])
-        whiteness = noise_m / np.maximum(slow_noise_m, 1e-9)
-        least, most = _WHITENESS_RANGE
-        usual_m = median(noise_m, axis=1)
-        is_loud = np.empty(noise_m.shape, dtype=bool)
-        is_apart = np.empty(noise_m.shape, dtype=bool)
-        for index, part in enumerate(parts):
-            twins = [other for other, candidate in enumerate(parts) if candidate.kind == part.kind]
-            is_loud[index] = noise_m[index] > max(_MIN_SHAKING_M, _MIN_CONTRAST * usual_m[twins].min())
-            others_m = np.sort(np.delete(noise_m, index, axis=0), axis=0)
-            enough_m = np.maximum(_MIN_CONTRAST * median(others_m, axis=0), _MIN_RATIO_TO_OTHERS * others_m[-2])
-            is_apart[index] = noise_m[index] > enough_m
-        is_white = (whiteness > least) & (whiteness < most)
-        is_burst = np.sum(is_loud & is_white, axis=0) >= _BURST_PARTS
-        for part, loud, ratios in zip(parts, is_loud & (is_apart | is_burst), whiteness, strict=True):
-            for start, stop in find_runs(loud, _WINDOW_S * fps):
-                if least < median(ratios[start:stop]) < most:
-                    yield part, max(start - margin, 0), min(stop + margin, len(loud))
+    Args:
+        points: (T, P, 3) of each part.
+    """
+    window = 2 * round(_WINDOW_S * fps) + 1
+    margin = max(2, round(2 * FRAME_S * fps))
+    ends = [part_points[:, -1] for part_points in points]
+    noise_m = np.stack([_noise_m(point_m, 4, 70.0, window) for point_m in ends])
+    if noise_m.max() < _MIN_SHAKING_M:
+        return
+    slow_noise_m = np.stack([_noise_m(point_m, 2, 6.0, window) for point_m in ends])
+    whiteness = noise_m / np.maximum(slow_noise_m, 1e-9)
+    least, most = _WHITENESS_RANGE
+    usual_m = median(noise_m, axis=1)
+    is_loud = np.empty(noise_m.shape, dtype=bool)
+    is_apart = np.empty(noise_m.shape, dtype=bool)
+    for index, part in enumerate(parts):
+        twins = [other for other, candidate in enumerate(parts) if candidate.kind == part.kind]
+        is_loud[index] = noise_m[index] > max(_MIN_SHAKING_M, _MIN_CONTRAST * usual_m[twins].min())
+        others_m = np.sort(np.delete(noise_m, index, axis=0), axis=0)
+        enough_m = np.maximum(_MIN_CONTRAST * median(others_m, axis=0), _MIN_RATIO_TO_OTHERS * others_m[-2])
+        is_apart[index] = noise_m[index] > enough_m
+    is_white = (whiteness > least) & (whiteness < most)
+    is_burst = np.sum(is_loud & is_white, axis=0) >= _BURST_PARTS
+    for part, loud, ratios in zip(parts, is_loud & (is_apart | is_burst), whiteness, strict=True):
+        for start, stop in find_runs(loud, _WINDOW_S * fps):
+            if least < median(ratios[start:stop]) < most:
+                yield part, max(start - margin, 0), min(stop + margin, len(loud))
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ from ..core.cleaning import CleanupState
 from ..core.levelling import LevelFloor
 from ..core.noise import Denoise
 from ..core.settings import CleanupChoices, ViewSettings
-from ..core.stretches import RepairStretches
 from ..results.results import CorrectedMotion, Note, NoteKind, Stage
 from ..results.timeline import list_standing_feet
 from ..results.view import CorrectionView, Part
@@ -210,8 +209,8 @@ def doubt_floor(part: Part, settings: ViewSettings) -> CorrectionView:
 
 
 def _correct_in_the_air(motion: Motion, cleanup: CleanupChoices, note: Note) -> CorrectedMotion:
-    """Correct what needs no floor: noise, splices and stretches of impossible motion."""
-    kinds = (Denoise, JoinSplices, RepairStretches)
+    """Correct what needs no floor: noise and splices."""
+    kinds = (Denoise, JoinSplices)
     steps = [step for kind in kinds if (step := cleanup.find_step(kind)) is not None]
     cleaning = CleanupState.from_motions(MotionBatch.stack([replace(motion, feet=None)]), steps, cleanup.mode)
     for step in steps:

@@ -17,7 +17,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22
 from selfcorrect.simulators.core.noise import denoise, is_noisy, joint_noise_rad
-from selfcorrect.simulators.core.stretches import RepairStretches, find_parts
+from selfcorrect.simulators.core.stretches import calm_stretches, find_parts
 
 
 def jittery(motion: Motion, noise_rad: float = 0.05) -> Motion:
@@ -173,7 +173,7 @@ def test_shaking_part_is_calmed(kind: Kind, part: str, fps: float, noise_rad: fl
     clean = made_motion(kind, fps=fps, frames=round(4 * fps))
     frames = slice(round(1.5 * fps), round(2.3 * fps))
     shaken, joints = shake(clean, part, frames, noise_rad, seed)
-    repaired = RepairStretches().repair(shaken)
+    repaired = calm_stretches(shaken)
     shaken_m = joint_positions(shaken)
     repaired_m = joint_positions(repaired)
     clean_m = joint_positions(clean)
@@ -190,7 +190,7 @@ def test_shaking_part_is_calmed(kind: Kind, part: str, fps: float, noise_rad: fl
 @given(kind=st.sampled_from(KINDS), pace=st.floats(0.6, 1.6), fps=st.sampled_from([24.0, 30.0, 120.0]))
 def test_sound_motions_are_not_repaired(kind: Kind, pace: float, fps: float) -> None:
     motion = made_motion(kind, pace=pace, fps=fps, frames=round(4 * fps))
-    assert RepairStretches().repair(motion) is motion
+    assert calm_stretches(motion) is motion
 
 
 def test_partial_body_is_repaired(walk) -> None:
@@ -198,4 +198,4 @@ def test_partial_body_is_repaired(walk) -> None:
     assert [part.kind for part in parts] == ["root", "trunk", "arm", "leg", "arm", "leg"]
     nameless = replace(walk.skeleton, parts=tuple("" for _ in walk.skeleton.parts))
     assert [part.kind for part in find_parts(nameless)] == ["root"]
-    assert np.isfinite(RepairStretches().repair(replace(walk, skeleton=nameless)).rotations).all()
+    assert np.isfinite(calm_stretches(replace(walk, skeleton=nameless)).rotations).all()
