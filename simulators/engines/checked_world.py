@@ -57,7 +57,9 @@ class CheckedWorld:
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         read_only = self._find_read_only(body)
-        answer = self._world.drive(read_only, *map(make_read_only, (reference, times_s, torques_nm)))
+        answer = self._world.drive(
+            read_only, make_read_only(reference), make_read_only(times_s), make_read_only(torques_nm)
+        )
         targets, driven_nm = self._split("drive", answer, ("targets", "torques"))
         joints = torques_nm.shape[:3]
         return (

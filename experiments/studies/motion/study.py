@@ -384,5 +384,7 @@ def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: fl
     for name in names:
         try_corrector(name, inputs)
     if has_new_engine:
-        correction = Correction(build_corrector("physics", inputs), name=f"physics in {ENGINES.title(settings.engine)}")
+        corrector = build_corrector("physics", inputs)
+        assert corrector is not None
+        correction = Correction(corrector, name=f"physics in {ENGINES.title(settings.engine)}")
         try_correction(correction, model, real, trial)
