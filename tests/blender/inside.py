@@ -1464,7 +1464,7 @@ def case_several_armatures_are_corrected_in_one_go():
 
 def case_a_wrong_frame_rate_is_noticed_and_mended():
     """A leap played five times too slowly falls too slowly, and a walk played too fast would tip over."""
-    for clip, wrong_fps in (("stroll.bvh", 75), ("leap.bvh", 12)):
+    for clip, wrong_fps in (("stroll.bvh", 60), ("stroll.bvh", 75), ("stroll.bvh", 90), ("leap.bvh", 12)):
         rig = fresh("", CLIP.with_name(clip))
         scene = bpy.context.scene
         fps = scene.render.fps
@@ -1712,6 +1712,17 @@ def case_units_are_guessed_and_named():
         for world in worlds.values():
             world[:, :3, 3] *= 0.01 / scale
         assert_same(expected, worlds, apart_m=1e-3, degrees=0.1)
+
+
+def case_a_prop_far_away_makes_nobody_taller():
+    rig = fresh()
+    with edit_bones(rig) as bones:
+        for name, far in (("prop", 300), ("prop tip", 310)):
+            prop = bones.new(name)
+            prop.head, prop.tail = (far, 0, 0), (far + 5, 0, 0)
+    os.environ["FAKE_KNEE"] = "no joint"
+    correct(rig)
+    assert not any("m tall" in text for text in warnings()), warnings()
 
 
 def case_opening_a_file_or_disabling_the_extension_ends_the_program():
