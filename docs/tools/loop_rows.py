@@ -64,6 +64,10 @@ class LoopRows:
         return self.values(arm, key, seeds) - self.values(control, key, seeds)
 
 
+def _count(seeds: Sequence[int]) -> str:
+    return f"{len(seeds)} seed{'s' * (len(seeds) != 1)}"
+
+
 def _name(key: str) -> str:
     return "Force that contacts cannot explain (body weights)" if key == FORCE else title_of(key)
 
@@ -82,7 +86,7 @@ def make_means_table(rows: LoopRows, arms: Mapping[str, str], keys: Sequence[str
         form = f".{digits_of(key)}f"
         means = [rows.values(BASELINE, key, seeds, 0).mean(), *(rows.values(arm, key, seeds).mean() for arm in arms)]
         table.append([_name(key), *(f"{mean:{form}}" for mean in means)])
-    return make_table([f"{len(seeds)} seeds", FIRST, *arms.values()], table)
+    return make_table([_count(seeds), FIRST, *arms.values()], table)
 
 
 def make_split_table(
@@ -125,6 +129,8 @@ def make_tests_table(rows: LoopRows, tests: Mapping[str, tuple[str, Pair]]) -> s
     Args:
         tests: Words → key and arms.
     """
+    if not all(rows.seeds(pair) for _, pair in tests.values()):
+        return MISSING
     p_values = {words: student_p(rows.differences(pair, key, rows.seeds(pair))) for words, (key, pair) in tests.items()}
     adjusted = holm(p_values)
     table = []
@@ -220,6 +226,12 @@ _SEARCHED = {
 }
 
 
+_KEEP_TESTS = {
+    "K1: `replace`, projection less physics": ("fid_kinematic", ("replace+projection", "replace+physics")),
+    "K2: `union`, projection, less `replace`, physics": ("coverage", ("union+projection", "replace+physics")),
+}
+
+
 def make_arms_table(rows: LoopRows, arms: Mapping[str, str], keys: Sequence[str] = _KEEP_KEYS) -> str:
     """Tabulate means of generation 0 and of the last generation of each arm, a row for each arm."""
     seeds = rows.seeds(arms)
@@ -228,7 +240,7 @@ def make_arms_table(rows: LoopRows, arms: Mapping[str, str], keys: Sequence[str]
     means = {FIRST: [rows.values(BASELINE, key, seeds, 0).mean() for key in keys]}
     means |= {title: [rows.values(arm, key, seeds).mean() for key in keys] for arm, title in arms.items()}
     table = [[title, *(f"{m:.{digits_of(k)}f}" for k, m in zip(keys, of, strict=True))] for title, of in means.items()]
-    return make_table([f"{len(seeds)} seeds", *map(title_of, keys)], table)
+    return make_table([_count(seeds), *map(title_of, keys)], table)
 
 
 def make_kept_table(rows: LoopRows, arms: Mapping[str, str], keys: Sequence[str] = _KEEP_KEYS) -> str:
@@ -240,7 +252,7 @@ def make_kept_table(rows: LoopRows, arms: Mapping[str, str], keys: Sequence[str]
     for arm, title in arms.items():
         changes = {key: rows.values(arm, key, seeds) - rows.values(BASELINE, key, seeds, 0) for key in keys}
         table.append([title, *(format_interval(mean_interval(changes[key]), digits_of(key)) for key in keys)])
-    return make_table([f"{len(seeds)} seeds, less {FIRST}", *map(title_of, keys)], table)
+    return make_table([f"{_count(seeds)}, less {FIRST}", *map(title_of, keys)], table)
 
 
 def _make_keeps_tables() -> dict[str, str]:
@@ -250,6 +262,7 @@ def _make_keeps_tables() -> dict[str, str]:
         "search": make_arms_table(read_rows("keeps-search"), _SEARCHED),
         "means": make_arms_table(confirmed, tested),
         "confirm": make_kept_table(confirmed, tested),
+        "primary": make_tests_table(confirmed, _KEEP_TESTS),
     }
 
 
