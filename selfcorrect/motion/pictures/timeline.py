@@ -32,7 +32,7 @@ _FEET = ("left foot", "right foot")
 VISIBLE_M = 0.01
 """Distance from which on a depth or a height is a problem, in m. Foot tracks label slips from it on."""
 SLIPS_M = 0.06
-"""Slip of a stance from which on it is a problem, in m: the median slip of the stances of 40 captures."""
+"""Slip of a stance from which on it is a problem, in m: the median slip of the stances of 30 captures."""
 _POP_DEG_S = 100.0
 """Increase in a knee's angular speed by a correction from which on the knee pops, in °/s."""
 _JERKY = 4.0
