@@ -52,7 +52,7 @@ _STANDS_STRAINED = (3.0, 5.0)
 _SWIMS_SHARE = 0.25
 """Share of the log-odds by posture that remains for a swimming body, if format and rest pose favour another axis."""
 _BY_ZERO = 2.6
-"""Log-odds of an axis along which the body is on a floor at 0 and never below it."""
+"""Log-odds of an axis along which the body is on a floor at 0 and never far below it."""
 _BY_TRAVEL = 2.0
 """Log-odds against an axis of travel, because people rarely climb, and those who swim or crawl stay level."""
 _LEAD_OF_AXIS = 0.5
@@ -79,6 +79,8 @@ _AT_ZERO = (-0.04, 0.15)
 """Height range of the lowest joint of a body on a floor at 0, in leg lengths."""
 _SHARE_AT_ZERO = 0.2
 """Smallest share of frames in which the lowest joint is in this range."""
+_MAX_SINK = 0.3
+"""Largest depth to which files let people sink into a floor at 0, in leg lengths."""
 _FAR = 1.0
 """Smallest travel along an axis that counts, in leg lengths."""
 _STRAIGHT = 0.8
@@ -313,7 +315,7 @@ def _find_cues(body: TracedBody) -> list[_Cue]:
     upwards = normalize_safely(body.upwards_m[body.moments])
     low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
     share_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0)
-    share_below = (low <= _AT_ZERO[0]).mean(axis=0)
+    share_below = (low < -_MAX_SINK).mean(axis=0)
     is_often_at_zero = share_at_zero > _SHARE_AT_ZERO
     stays_above = np.where(is_often_at_zero, share_at_zero / np.maximum(share_at_zero + share_below, 1e-9), 0.0)
     travel = (body.centre_m[-1] - body.centre_m[0]) / body.leg_m
