@@ -127,7 +127,10 @@ def test_changed_format_is_reread(folder: Path, says: Says) -> None:
 
 
 def test_engines_that_misbehave_are_named(folder: Path, says: Says) -> None:
-    for engine, expected in (("leaving", "tried to end the program (exit code 4)"), ("empty", "AttributeError")):
+    for engine, expected in (
+        ("leaving", "tried to end the program (exit code 4)"),
+        ("empty", "expected a world with the method build"),
+    ):
         out = folder.parent / engine
         printed = says("correct --simulate always --engine", engine, "-o", out, folder, code=2)
         assert "bug in selfcorrect" not in printed

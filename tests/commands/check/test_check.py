@@ -183,7 +183,7 @@ def test_rules_are_listed(run: Run) -> None:
 
 def test_physics_finds_shaken_body(walk: Motion, folder: Path, run: Run) -> None:
     times_s = np.arange(len(walk)) / walk.fps
-    shaken_m = walk.root_m + 0.12 * np.sin(15 * times_s)[:, None] * np.array([1.0, 0.0, 0.0])
+    shaken_m = walk.root_m + 0.16 * np.sin(15 * times_s)[:, None] * np.array([1.0, 0.0, 0.0])
     write_bvh(folder / "shaken.bvh", clip_of(replace(walk, root_m=shaken_m)))
     assert run("good.bvh", "--physics", "--select", "X")[0] == 0
     code, printed = run("shaken.bvh", "--physics", "--select", "X")

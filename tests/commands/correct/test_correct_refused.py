@@ -87,7 +87,7 @@ def test_nothing_readable_exits_2(folder: Path, says: Says) -> None:
     for name in ("notes.txt", "more.txt"):
         (folder / name).write_text("no motion")
     printed = says("correct notes.txt more.txt", code=2)
-    assert "expected a motion file (.bvh, .npz, .pt, " in printed
+    assert "expected a motion file (.bvh, " in printed
     assert "selfcorrect: no file could be read. " in printed
 
 

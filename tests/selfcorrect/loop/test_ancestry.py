@@ -101,7 +101,7 @@ def halved_if_positive(samples: Samples) -> Corrected:
 
 def memoriser_task() -> Task:
     real = Samples.real(torch.randn((40, 2), generator=STREAM.generator()).double())
-    return Task(load_loop("shapes").KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
+    return Task(load_loop("density-ratio").KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
 
 
 @pytest.mark.parametrize("policy", [Replace(), Augment(1.0), Accumulate(0.5)])
@@ -150,7 +150,7 @@ def test_copies_lower_entropy() -> None:
     few = Samples.real(values[:30].repeat(2, 1))
     assert family.entropy_change(few) < -5
     assert math.isnan(family.entropy_change(real.take(torch.arange(1))))
-    task = Task(load_loop("shapes").KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
+    task = Task(load_loop("density-ratio").KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
     real_only = run_in_memory(task, Arm(RealOnly(), 2), STREAM)
     assert real_only.metrics(2)["training_entropy"] == 0
     resampled = run_in_memory(task, Arm(Replace(), 3), STREAM)

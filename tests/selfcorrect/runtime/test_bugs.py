@@ -43,7 +43,7 @@ def test_internal_fault_is_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ended.value
     assert "can be resumed" not in str(error), "its store is in memory"
     assert "TypeError: 'NoneType' object is not callable" in error.bug
-    assert "in run_loop" in error.bug
+    assert "run.py" in error.bug
 
 
 def test_mistakes_and_disks_are_no_bugs(tmp_path: Path) -> None:

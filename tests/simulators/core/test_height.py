@@ -258,6 +258,6 @@ def test_tilted_floor_moves_vertically(walk: Motion, tilt_deg: float) -> None:
     assert at_zero.world.plane.is_tilted
     moves_m = at_zero.motion.root_m - at_its_height.motion.root_m
     assert moves_m[:, 1].mean() == pytest.approx(-at_zero.floor.moved_m / np.cos(np.deg2rad(tilt_deg)), rel=0.05)
-    assert abs(at_zero.floor.moved_m) > 0.05
+    assert abs(at_zero.floor.moved_m) > 0.03
     assert np.ptp(moves_m, axis=0).max() < 0.001
     np.testing.assert_allclose(moves_m[:, [0, 2]], 0.0, atol=0.001)
