@@ -116,7 +116,8 @@ def _turn_level(motion: Motion, plane: GroundPlane) -> TurnedWorld:
     uphill = normalize_safely(np.array(plane.normal)[[0, 2]])
     stances = observe(motion).stances
     if stances:
-        start_m = min(stances, key=lambda stance: stance.first).place_m
+        first = min(stance.first for stance in stances)  # of both feet, so that a mirror image is turned alike
+        start_m = np.mean([stance.place_m for stance in stances if stance.first == first], axis=0)
     else:
         start_m = joint_positions(motion.frames(0, 1), motion.skeleton.pair("ankle"))[0].mean(axis=0)
     x_m, z_m = ((start_m[[0, 2]] @ uphill) * uphill).tolist()

@@ -1,6 +1,6 @@
 """The parts of a run folder whose figures are in its report, so that parts that vanish later are missed.
 
-The record has the digest of the summary as well, so that the summary of another run is noticed.
+The record has the digest of the summary's figures as well, so that the summary of another run is noticed.
 """
 
 from pathlib import Path
@@ -8,11 +8,11 @@ from pathlib import Path
 from selfcorrect.core.errors import DamagedError
 from selfcorrect.loop.store.origin import read_origin
 from selfcorrect.loop.store.run_folder import PARTS_FILE, SUMMARY_FILE
-from selfcorrect.storage.files.digests import compute_file_digest, read_with_digest, write_with_digest
+from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 
 from .measured_store import MEASURED_FILE
 from .study import Study
-from .summary import SUMMARY_ENTRY
+from .summary import SUMMARY_ENTRY, digest_figures
 
 
 def write_parts(study: Study, root: Path) -> None:
@@ -33,7 +33,7 @@ def write_parts(study: Study, root: Path) -> None:
                 path = folder / f"generation-{latest:04d}"
                 parts[path.relative_to(root).as_posix()] = read_origin(path)[1]
         parts |= {path.relative_to(root).as_posix(): "" for path in paths if path.exists()}
-    write_with_digest(root / PARTS_FILE, {"parts": parts, SUMMARY_ENTRY: compute_file_digest(root / SUMMARY_FILE)})
+    write_with_digest(root / PARTS_FILE, {"parts": parts, SUMMARY_ENTRY: digest_figures(root / SUMMARY_FILE)})
 
 
 def find_lost_parts(root: Path) -> list[str]:

@@ -21,14 +21,14 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.loop.store.run_folder import PARTS_FILE, SUMMARY_FILE
 from selfcorrect.runtime.machine import find_processor
-from selfcorrect.storage.files.digests import append_digest, compute_file_digest, read_with_digest
+from selfcorrect.storage.files.digests import append_digest, compute_digest, read_with_digest
 from selfcorrect.storage.files.writing import write_atomically
 
 from .arm_curves import ArmCurves
 
 FORMAT = 1
 SUMMARY_ENTRY = "summary"
-"""Entry of the record of a run's parts, with the digest of its summary."""
+"""Entry of the record of a run's parts, with the digest of its summary's figures."""
 COMMIT = "git_commit"
 """Key of the commit of the code in `Summary.made`; null if the code was not in a repository."""
 _DIGITS = 5
@@ -169,6 +169,21 @@ def _match_floors(tasks: Iterable[str], floors: Mapping[str, object]) -> dict[st
     return {task: title for task in tasks for title in titles if title.endswith(f", {task}")}
 
 
+def digest_figures(path: Path) -> str:
+    """Digest the settings and scores of a summary, but not when, where and how fast it was made.
+
+    Raises:
+        DamagedError: The summary is damaged.
+    """
+    content = read_with_digest(path)
+    scores = [
+        {name: values for name, values in curves["values"].items() if not name.startswith("seconds_")}
+        for group in content["arms"].values()
+        for curves in group
+    ]
+    return compute_digest(json.dumps([content["settings"], content["floors"], scores]).encode())
+
+
 def find_other_summary(root: Path) -> str:
     """Describe that a run folder's summary was not written with its report, or return "".
 
@@ -180,7 +195,7 @@ def find_other_summary(root: Path) -> str:
     path = root / PARTS_FILE
     recorded = read_with_digest(path).get(SUMMARY_ENTRY, "") if path.exists() else ""
     summary = root / SUMMARY_FILE
-    if not recorded or not summary.exists() or compute_file_digest(summary) == recorded:
+    if not recorded or not summary.exists() or digest_figures(summary) == recorded:
         return ""
     return f"{summary} was not written with the report of this run; put its own back, or run the command again"
 
