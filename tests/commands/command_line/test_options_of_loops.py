@@ -36,7 +36,7 @@ VALUES: dict[type, dict[str, object]] = {
         "dry_run": True, "workers": 3, "runner": "here", "runner_options": {"cores": "2"},
         "corrector_timeout_s": 5.0, "corrector_in_process": True,
         "accept_changed": True, "keep": "sampling", "repair": True, "device": "cpu",
-        "metric": ("m:f",), "learning_rate": 0.002, "batch_size": 9, "width": 24,
+        "against": "no-run", "metric": ("m:f",), "learning_rate": 0.002, "batch_size": 9, "width": 24,
     },
     CompareCommand: TRACKING | {
         "tasks": {"other": "operator:neg"}, "arms": {"c": ArmSettings()}, "generations": 3, "steps": 4,
