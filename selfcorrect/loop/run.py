@@ -576,7 +576,7 @@ def read_scores(scores: object) -> Metrics:
     for name, value in scores.items():
         is_real = isinstance(value, Tensor) and not value.is_complex()
         array = value.detach().cpu().double().numpy() if is_real else np.asarray(value)
-        if not isinstance(name, str) or array.dtype.kind not in "biuf" or array.ndim > 1:
+        if not isinstance(name, str) or array.dtype.kind not in "biuf" or array.ndim > 1 or not array.size:
             got = describe_value(value) if not array.ndim else f"an array of type {array.dtype} and shape {array.shape}"
             raise SettingError(
                 f"`evaluate` of the task returned {got} as {name!r}, expected a number or one per replicate"

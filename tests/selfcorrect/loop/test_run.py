@@ -382,6 +382,13 @@ def test_invalid_evaluation_raises(scores: object) -> None:
         train_first_generation(task, MemoryStore(), STREAM)
 
 
+@pytest.mark.parametrize("values", [[], np.empty(0), torch.ones(0), np.ones((2, 2)), "0.5", None, 1j])
+def test_score_without_numbers_raises(values: object) -> None:
+    task = replace(gaussian_task(seeds=2), evaluate=lambda candidate: {"spread": values})  # type: ignore[dict-item]
+    with pytest.raises(LoopError, match="'spread', expected a number or one per replicate"):
+        train_first_generation(task, MemoryStore(), STREAM)
+
+
 @dataclass(frozen=True)
 class Odd(Gaussian):
     """A trained model whose draws are changed by `change`."""
