@@ -98,7 +98,9 @@ def parse_json(content: bytes | str, where: object) -> Any:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}, line {error.lineno}: not JSON ({error.msg})") from error
-    except (RecursionError, ValueError) as error:  # nested too deep, not UTF-8, or too many digits
+    except RecursionError as error:  # each version of Python has its own words
+        raise InputError(f"{where}: JSON is nested deeper than {MAX_DEPTH} levels") from error
+    except ValueError as error:  # not UTF-8, or too many digits
         if isinstance(error, SelfcorrectError):
             raise
         raise InputError(f"{where}: not JSON ({error})") from error
