@@ -35,7 +35,7 @@ CLEANERS = {
     "mean-place": f"{sys.executable} -m benchmarks.rivals mean-place IN OUT",
     "least-squares": f"{sys.executable} -m benchmarks.rivals least-squares IN OUT",
 }
-"""Name → command, as for `benchmarks.truth --command`."""
+"""Commands by name, in the form that `benchmarks.truth --command` takes."""
 ALWAYS = ("damaged", "low-pass", "foot lock")
 """Methods that `benchmarks.truth` itself measures."""
 DAMAGES = ("clean", "noise", "sunk", "slide", "knees", "drift", "25fps")

@@ -20,7 +20,7 @@ from .exchange import ExchangeError
 from .placement import Placement
 
 _REACH_M = 0.6
-"""Distance from the path up to which the ground is looked at, in m: half a long step."""
+"""Maximum distance from the path at which the ground is sampled, in m: half a long step."""
 _CELL_M = 0.1
 """Size of a cell of the grid, in m: the width of a foot."""
 _MOST_BOXES = 1500

@@ -283,7 +283,7 @@ def _decode_curves(stored: Mapping[str, Any]) -> ArmCurves:
 
 
 def round_curves(curves: ArmCurves) -> ArmCurves:
-    """Round curves as a summary that was written and read has them."""
+    """Round curves to the digits that a summary keeps."""
     return replace(curves, values=_to_arrays(_round_values(curves.values)))
 
 

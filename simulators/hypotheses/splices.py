@@ -46,8 +46,7 @@ _MIN_CUT_RAD = float(np.radians(60.0))
 _STEP_S = 0.5
 """Time before and after lost frames that shows how fast the body travels, in s: about a step."""
 _SAME_TRAVEL = 0.3
-"""Maximum change of the body's velocity where frames were lost, and maximum part of the way that leads elsewhere,
-relative to either."""
+"""Maximum change of the body's velocity over lost frames, and maximum share of the gap across the body's path."""
 _MAX_LOST_TURN_RAD = 0.5
 """Maximum rotation of the root over lost frames, in rad."""
 _MAX_END_SHIFT_M = 0.1
