@@ -8,8 +8,8 @@ from selfcorrect.core.checks import check_kind
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.panels import PicturePanel, make_panels
 from selfcorrect.motion.pictures.player import FASTEST_FPS, PlayerPage, show_panels
-from selfcorrect.motion.pictures.timeline import ContactTimeline, FrameErrors, find_heel_and_toe
-from selfcorrect.simulators.planning.edited_contacts import Contacts
+from selfcorrect.motion.pictures.timeline import ContactTimeline, FrameErrors
+from selfcorrect.simulators.planning.edited_contacts import Contacts, list_foot_parts
 from selfcorrect.simulators.results.results import CorrectedMotion
 
 
@@ -40,12 +40,11 @@ def _make_timeline(panels: Sequence[PicturePanel], titles: Sequence[str]) -> Con
     if errors is None:
         return None
     before = None if last.before is None else FrameErrors.from_motion(last.before)
-    contacts = asdict(Contacts.from_motion(last.motion))
+    contacts = asdict(Contacts.from_motion(last.motion, by_point=True))
     stem = Path(last.title).stem or "motion"
     rate = last.motion.fps / min(panels[0].motion.fps, FASTEST_FPS)
-    return ContactTimeline.from_errors(
-        errors, before, contacts, f"{stem}.contacts.json", rate, find_heel_and_toe(last.motion)
-    )
+    lanes = list_foot_parts(last.motion.skeleton)
+    return ContactTimeline.from_errors(errors, before, contacts, f"{stem}.contacts.json", rate, lanes)
 
 
 def _make_panel(shown: Motion | CorrectedMotion) -> PicturePanel:

@@ -16,17 +16,11 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import PlayerPage, encode_piece, encode_scene, render_player
-from selfcorrect.motion.pictures.timeline import (
-    TIMELINE_SCRIPT,
-    ContactTimeline,
-    FrameErrors,
-    Problem,
-    find_heel_and_toe,
-)
+from selfcorrect.motion.pictures.timeline import TIMELINE_SCRIPT, ContactTimeline, FrameErrors, Problem
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.planning.contact_edits import list_missed
 from selfcorrect.simulators.planning.contact_holding import MissedContact, find_ride_m
-from selfcorrect.simulators.planning.edited_contacts import FEET, POINTS, Contacts
+from selfcorrect.simulators.planning.edited_contacts import Contacts, list_foot_parts
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.storage.files.limits import record_inputs
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing, write_atomically
@@ -63,12 +57,7 @@ class _Base:
     @property
     def lanes(self) -> tuple[str, ...]:
         """Parts of the contacts."""
-        return (*POINTS[0], *POINTS[1]) if self.correction.motion.skeleton.pair("foot") else FEET
-
-    @cached_property
-    def heel_and_toe(self) -> tuple[tuple[tuple[int, int], ...], ...]:
-        """When heels and toes stand in the correction, where contacts are of whole feet."""
-        return find_heel_and_toe(self.correction.motion) if self.lanes == FEET else ()
+        return list_foot_parts(self.correction.motion.skeleton)
 
 
 class EditSession:
@@ -214,9 +203,8 @@ class EditSession:
             asdict(contacts),
             self.contacts_out.name,
             self._stride,
-            base.heel_and_toe,
-            missed,
             base.lanes,
+            missed,
         )
 
     def _find_missed(self, motion: Motion, state: EditState, base: _Base) -> list[MissedContact]:

@@ -20,6 +20,7 @@ from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.motion.perception.stance_model import LIKELY
+from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.strict_json import read_file_as
 from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
 
@@ -32,12 +33,12 @@ frame."""
 _STILL_SOLE_M_S = 0.2
 """Sliding speed at which that weight falls to 1/e, in m/s above the slowest frame."""
 
-FEET = ("left foot", "right foot")
 HAND_NAMES = ("left hand", "right hand")
 
 PartName = Literal[
     "left foot", "right foot", "left heel", "left toes", "right heel", "right toes", "left hand", "right hand"
 ]
+FEET: tuple[PartName, PartName] = ("left foot", "right foot")
 POINTS: tuple[tuple[PartName, PartName], ...] = (("left heel", "left toes"), ("right heel", "right toes"))
 """Heel and toes of each foot, which may be in contact at different times."""
 PARTS = get_args(PartName)
@@ -169,7 +170,7 @@ class Contacts:
         posed = pose_level(motion)
         stands = posed.stands_on(0.0)[0]
         contacts = []
-        if by_point and motion.skeleton.pair("foot") is not None:
+        if by_point and list_foot_parts(motion.skeleton) != FEET:
             touches = _find_touching_points(posed, stands)
             return cls(len(motion), motion.fps, tuple(_list_point_contacts(touches)))
         for foot, part in enumerate(FEET):
@@ -288,6 +289,11 @@ class Contacts:
             raise InputError(
                 f"{motion.source}: has {motion.fps:g} frames per second, but the contacts have {self.fps:g}"
             )
+
+
+def list_foot_parts(skeleton: Skeleton) -> tuple[PartName, ...]:
+    """List the parts of feet that have contacts: heels and toes, or whole feet without toe joints."""
+    return FEET if skeleton.pair("foot") is None else (*POINTS[0], *POINTS[1])
 
 
 def _find_touching_points(posed: PosedMotions, stands: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.strict_json import as_json
 
@@ -61,8 +61,17 @@ class KeptRun:
 
     @classmethod
     def read(cls, name: str) -> "KeptRun":
-        """Read "published", a run folder or a summary.json. Raises InputError for another file."""
-        return cls(name, read_summary(PUBLISHED_FILE if name == PUBLISHED else name))
+        """Read "published", a run folder or a summary.json.
+
+        Raises:
+            InputError: The name is none of these.
+        """
+        try:
+            return cls(name, read_summary(PUBLISHED_FILE if name == PUBLISHED else name))
+        except InputError as error:
+            raise InputError(
+                f"--against {name}: expected {PUBLISHED}, a run folder or its summary ({error})"
+            ) from error
 
     @cached_property
     def arms(self) -> Mapping[str, Sequence[ArmSettings]]:

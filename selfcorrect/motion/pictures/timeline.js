@@ -1,5 +1,5 @@
 // --- contacts as bars, slips and problems; frames are those of the file ---------------------------------------------
-const line = scene.timeline, total = line.contacts.frames, fileFps = line.contacts.fps, FEET = ["left foot", "right foot"], LANES = line.lanes;
+const line = scene.timeline, total = line.contacts.frames, fileFps = line.contacts.fps, LANES = line.lanes;
 document.head.append(Object.assign(document.createElement("style"), { textContent: `
   #tracks, #tracks img { max-height: 13vh; }
   #timeline { background: var(--bar); border-top: 1px solid var(--line); padding: .35rem .7rem .5rem; font-size: .85rem; }
@@ -15,7 +15,6 @@ document.head.append(Object.assign(document.createElement("style"), { textConten
   .bar.slips { background: #b8371b; } .bar.other { background: #5b6270; } .untouched .bar { background: #6b4fa0; line-height: .95rem; }
   .bar:focus, .bar.chosen { outline: 2px solid var(--ink); outline-offset: -2px; }
   .bar::before, .bar::after { content: ""; position: absolute; top: 0; bottom: 0; width: 7px; cursor: ew-resize; background: rgba(255,255,255,.28); } .bar::before { left: 0; } .bar::after { right: 0; }
-  .mark { position: absolute; bottom: 0; height: 3px; background: rgba(255,255,255,.75); pointer-events: none; } .mark.toe { height: 3px; bottom: 4px; background: rgba(0,0,0,.5); }
   .fault { position: absolute; top: 0; bottom: 0; min-width: 3px; background: #b8371b; opacity: .75; } .fault.here { opacity: 1; outline: 2px solid var(--ink); }
   #cursor { position: absolute; top: 0; bottom: 0; width: 2px; background: var(--ink); pointer-events: none; }
   #problems { max-height: 9rem; overflow: auto; margin: .3rem 0 0; padding: 0; list-style: none; columns: 2 22rem; }
@@ -162,10 +161,6 @@ function drawLanes() {
       lane.append(bar);
       bar.item = contact;
     });
-    const foot = FEET.indexOf(name);
-    if (foot >= 0) ["", " toe"].forEach((kind, part) => (line.heel_and_toe[2 * foot + part] || []).forEach(([first, stop]) => {
-      if (isSeen(first, stop)) lane.append(Object.assign(document.createElement("i"), { className: `mark${kind}`, style: `left:${percent(first)};width:${(100 * (stop - first)) / view.count}%` }));
-    }));
     lane.onpointerdown = (event) => startDrag(event, lane, name);
     lanes.append(Object.assign(document.createElement("span"), { textContent: name === "untouched" ? "left alone" : name }), lane);
   }

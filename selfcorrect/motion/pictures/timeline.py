@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry.runs import find_runs, spans
+from ..geometry.runs import spans
 from ..geometry.vectors import norms
 from ..measures.physical import ERRORS, TOLERANCE_M
 from ..measures.roughness import angular_speeds_rad_s, joint_jerks_m_s3
 from ..measures.slip import Slip, measure_slip
 from ..motion import Motion
-from ..perception.observation import observe
-from ..perception.stance_model import LIKELY
 from .figure import FOOT_RADIUS_M, pose_figure
 
 TIMELINE_SCRIPT = Path(__file__).with_name("timeline.js")
@@ -244,8 +242,6 @@ class ContactTimeline:
     problems: tuple[Problem, ...]
     figures: Mapping[str, tuple[float | None, float]]
     """Figures by name, before and after."""
-    heel_and_toe: tuple[tuple[tuple[int, int], ...], ...] = ()
-    """Start and stop of each contact of left heel, left toe, right heel and right toe, as the motion shows them."""
     lanes: tuple[str, ...] = _FEET
     """Parts whose contacts are shown, a lane each: feet, or heels and toes."""
     slips_from_mm: float = 1000 * SLIPS_M
@@ -259,9 +255,8 @@ class ContactTimeline:
         contacts: Mapping[str, Any],
         name: str,
         rate: float,
-        heel_and_toe: tuple[tuple[tuple[int, int], ...], ...] = (),
-        further: Sequence[Problem] = (),
         lanes: tuple[str, ...] = _FEET,
+        further: Sequence[Problem] = (),
     ) -> "ContactTimeline":
         """Summarize measured errors in given contacts.
 
@@ -278,7 +273,7 @@ class ContactTimeline:
         figures = {key: (of_before.get(key), value) for key, value in after.summarize(standing).items()}
         problems = [*find_problems(after, standing, contacts["fps"], before), *further]
         problems.sort(key=lambda problem: -problem.severity)
-        return cls(contacts, name, rate, tuple(slips), tuple(problems), figures, heel_and_toe, lanes)
+        return cls(contacts, name, rate, tuple(slips), tuple(problems), figures, lanes)
 
     def to_json(self) -> dict[str, Any]:
         """Return the values for the page."""
@@ -296,10 +291,3 @@ def _read_bar(contact: Mapping[str, Any]) -> Bar | None:
 def _slip_mm(errors: FrameErrors | None, bar: Bar | None) -> float | None:
     slip_m = None if errors is None or bar is None else errors.find_slip_m(bar)
     return None if slip_m is None else round(1000 * slip_m, 1)
-
-
-def find_heel_and_toe(motion: Motion) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """Find when left heel, left toe, right heel and right toe stand, as starts and stops."""
-    standing = observe(motion).standing
-    points = [standing[:, foot, point] for foot in (0, 1) for point in (0, -1)]
-    return tuple(tuple(find_runs(likely > LIKELY)) for likely in points)

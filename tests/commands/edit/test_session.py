@@ -1,18 +1,22 @@
 """Sessions correct again what was edited, and save what the command line writes."""
 
 import base64
+import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import selfcorrect as sc
 from selfcorrect.commands.cli import main
+from selfcorrect.commands.correct.show import show
 from selfcorrect.commands.edit.session import EditSession
 from selfcorrect.commands.edit.state import EditState, EditStrength, UntouchedRange
 from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.motion.pictures.player import PlayerPage
 from selfcorrect.motion.pictures.timeline import FrameErrors
 from selfcorrect.simulators.planning.edited_contacts import Contacts
 
@@ -77,6 +81,20 @@ def test_errors_of_pieces_are_those_of_the_whole(session: EditSession) -> None:
     assert session._errors.slip.figures == whole.slip.figures
     for name in ("heights_m", "knee_speeds_deg_s", "jerks_m_s3"):
         np.testing.assert_allclose(getattr(session._errors, name), getattr(whole, name), atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["session", "session_with_toes"])
+def test_view_shows_the_bars_of_edit(kind: str, request: pytest.FixtureRequest) -> None:
+    session: EditSession = request.getfixturevalue(kind)
+    corrected = sc.correct(session.before, kinematic=True)
+    edited, viewed = map(read_scene, (session.render(), show(session.before, corrected)))
+    for key in ("lanes", "contacts", "slips_mm"):
+        assert viewed["timeline"][key] == edited["timeline"][key], key
+
+
+def read_scene(page: PlayerPage) -> dict[str, Any]:
+    """Read what a page draws."""
+    return json.loads(page.html.split('id="scene" type="application/json">')[1].split("</script>")[0])
 
 
 def test_reach_is_checked(session: EditSession) -> None:

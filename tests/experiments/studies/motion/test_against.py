@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
@@ -13,6 +14,7 @@ import pytest
 from helpers import SHORT_WINDOWS
 
 from selfcorrect.commands.cli import main
+from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.studies.motion.against import PUBLISHED, KeptRun
 from selfcorrect.experiments.studies.motion.presets import PRESETS, select_settings
 from selfcorrect.experiments.studies.motion.settings import list_differences
@@ -126,3 +128,11 @@ def test_published_run_is_that_of_the_preset() -> None:
     assert (kept.summary.generations, kept.summary.seeds) == (settings.generations, settings.seeds)
     assert kept.summary.made.keys() >= {"date", "processor", "git_commit", "packages"}
     assert kept.summary.made["git_commit"]
+
+
+@pytest.mark.parametrize("name", ["nonsense", ".", "notes.txt"])
+def test_other_names_are_refused_with_the_choices(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes.txt").write_text("no run")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=rf"^--against {re.escape(name)}: expected {PUBLISHED}"):
+        KeptRun.read(name)
