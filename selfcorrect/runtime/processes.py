@@ -227,7 +227,7 @@ def start_processes(
     initial = (dict(os.environ), get_temp_dir(), is_console, initializer, *arguments)
     executor = ProcessPoolExecutor(workers, context, _start, initial)
     try:
-        with _without_main_script():
+        with _without_main_script(), _with_own_modules():
             for started in [executor.submit(os.getpid) for _ in range(workers)]:  # none idle: a process each
                 started.result()
     except (EOFError, ConnectionError, BrokenExecutor) as error:
@@ -278,6 +278,24 @@ def _without_main_script() -> Iterator[None]:
         yield
     finally:
         vars(main).update(hidden)
+
+
+@contextmanager
+def _with_own_modules() -> Iterator[None]:
+    """Let started processes import what this one imports.
+
+    The server would otherwise look for modules in the current folder first, which may be a clone of another version.
+    """
+    names = ("PYTHONPATH", "PYTHONSAFEPATH")
+    given = {name: os.environ[name] for name in names if name in os.environ}
+    os.environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+        os.environ.update(given)
 
 
 def stop_processes(pool: ProcessPoolExecutor) -> None:

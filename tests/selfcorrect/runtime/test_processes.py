@@ -82,6 +82,20 @@ def test_long_temporary_folder_works(tmp_path: Path):
     assert process.stdout == "[6, 24]\n", process.stderr
 
 
+def test_workers_import_modules_of_parent(tmp_path: Path):
+    (tmp_path / "clone" / "selfcorrect").mkdir(parents=True)
+    (tmp_path / "clone" / "selfcorrect" / "__init__.py").write_text("version = 'of another clone'")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import selfcorrect; from selfcorrect.runtime.processes import start_processes\n"
+        "if __name__ == '__main__':\n"
+        "    pool = start_processes(1, modules=('selfcorrect',))\n"
+        "    seen = pool.submit(eval, '__import__(\"selfcorrect\").__file__').result()\n"
+        "    assert seen == selfcorrect.__file__, seen\n"
+    )
+    subprocess.run([sys.executable, script], cwd=tmp_path / "clone", check=True)
+
+
 def test_workers_are_counted():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         map_tasks(math.factorial, [1], workers=0)
