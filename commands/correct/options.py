@@ -99,8 +99,7 @@ class CorrectionOptions:
     """Join takes: after a cut, continue from where the take before was going."""
     frame_times: FrameTimes = "auto"
     """How to treat duplicated or interpolated frames. keep: they stay duplicated or interpolated. even: in-between
-    frames replace them, evenly spaced in time. auto: keep if all frames are repeated equally often, as in animation
-    on twos, otherwise even."""
+    frames replace them, evenly spaced in time, as auto does. Pass keep for animation on twos."""
     without: tuple[str, ...] = ()
     """Special cases not to consider, such as repeated-frames or supports: a hypothesis by its name."""
     retime: bool = False

@@ -37,9 +37,9 @@ def restore_frames_of_file(
     """Restore the correction of `FrameRepeats.prepare` to the file's frames."""
     if repeats.are_all_kept(choice):
         return correction
-    is_even = repeats.is_even(choice)
-    if repeats.spacing and not is_even:
-        correction = _restore_samples(repeats, original, correction)
+    is_even = choice != "keep"
+    if repeats.are_alone(choice):
+        correction = _restore_samples(repeats, original, correction, is_even=is_even)
     elif not correction.accepted:
         correction = replace(correction, motion=original)
     elif not is_even:
@@ -64,13 +64,15 @@ def _make_notes(repeats: FrameRepeats, *, is_even: bool) -> Iterator[Note]:
         yield Note(NoteKind.COPIES_REPLACED if is_even else NoteKind.COPIES_KEPT, copies)
 
 
-def _restore_samples(repeats: FrameRepeats, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """Restore repeated frames, or interpolated frames between keys, from corrected samples."""
+def _restore_samples(
+    repeats: FrameRepeats, original: Motion, correction: CorrectedMotion, *, is_even: bool
+) -> CorrectedMotion:
+    """Return corrected samples to all frames, by interpolation or, unless `is_even`, as copies."""
     correction = map_time(correction, repeats.find_bounds())
     motion = original
     if correction.accepted:
         samples = correction.motion
-        corrected = repeats.spread(samples, original) if repeats.is_linear else samples.select_frames(repeats.sources)
+        corrected = repeats.spread(samples, original) if is_even else samples.select_frames(repeats.sources)
         motion = replace(original, root_m=corrected.root_m, rotations=corrected.rotations)
     timeline = correction.timeline
     if timeline is not None:

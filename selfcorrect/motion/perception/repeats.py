@@ -74,7 +74,7 @@ _EVEN_SHARE = 0.7
 _CATCH_UP_RATIO = 1.4
 """Minimum ratio of steps that follow a copy to steps that follow a sample, if the recorder missed frames."""
 _DENSE_FPS = 24.0
-"""Minimum rate of linear keys that are corrected on their own, in frames per second. Frames between keys have no white
+"""Minimum rate of samples that are corrected on their own, in frames per second. Frames between samples have no white
 noise."""
 _SAMPLES_BETWEEN = 4
 """Number of samples in an interpolation polynomial."""
@@ -93,7 +93,7 @@ class FrameRepeats:
     is_linear: bool = False
     """True if frames between samples are interpolated linearly, false if they are copies."""
     is_dense: bool = False
-    """True if linear keys are dense enough to be corrected on their own."""
+    """True if samples lie on frames and are dense enough to be corrected without the frames between them."""
     is_curved: bool = False
     """True if frames between such keys lie on curves."""
 
@@ -124,7 +124,7 @@ class FrameRepeats:
             ratios = _compare_with_neighbours(steps, beside)
             is_copy, spacing = _find_pattern(ratios, _LOW_RATIO)
             if spacing and _is_whole_body(motion, is_copy, beside) and _pauses_midway(motion, is_copy):
-                return cls._from_copies(is_copy, spacing, ratios)
+                return cls._from_copies(is_copy, spacing, ratios, motion.fps)
         is_linear, spacing = _find_linear_frames(motion)
         if spacing:
             is_dense = motion.fps >= _DENSE_FPS * spacing and not is_linear[:: round(spacing)].any()
@@ -137,21 +137,25 @@ class FrameRepeats:
         if is_copy.sum() >= _MIN_PERIODS:
             return cls._from_copies(is_copy, 0.0, ratios) if _catches_up(is_copy, ratios) else cls()
         is_copy, spacing, shares = _find_noisy_pattern(motion)  # noise on top leaves no exact copies
-        return cls._from_copies(is_copy, spacing, shares) if spacing else cls()
+        return cls._from_copies(is_copy, spacing, shares, motion.fps) if spacing else cls()
 
     @classmethod
-    def _from_copies(cls, is_copy: np.ndarray, spacing: float, ratios: np.ndarray) -> FrameRepeats:
+    def _from_copies(cls, is_copy: np.ndarray, spacing: float, ratios: np.ndarray, fps: float = 0.0) -> FrameRepeats:
         """Return the frames that are not copies as samples.
 
-        If `spacing` is not constant, samples keep their frames' times.
+        If `spacing` is not constant, samples keep their frames' times. Samples count as dense if `fps`, the motion's
+        rate, is known and all of them lie on frames: between frames, interpolated feet would leave their places.
         """
         times = np.flatnonzero(~is_copy).astype(float)
+        is_dense = False
         if _catches_up(is_copy, ratios):
             spacing = 0.0
         if spacing:
             even = spacing * np.arange(len(times))
-            times = even + np.mean(times - even)
-        return cls(np.cumsum(~is_copy) - 1, times, spacing)
+            is_whole = spacing == round(spacing)
+            times = even + (np.median(times - even) if is_whole else np.mean(times - even))  # the first may be cut off
+            is_dense = is_whole and fps >= _DENSE_FPS * spacing
+        return cls(np.cumsum(~is_copy) - 1, times, spacing, is_dense=is_dense)
 
     @property
     def has_repeats(self) -> bool:
@@ -166,26 +170,23 @@ class FrameRepeats:
         count = round(self.spacing)
         return count if abs(self.spacing - count) < 1e-3 else 0
 
-    def is_even(self, choice: FrameTimes) -> bool:
-        """Return whether duplicated or interpolated frames are replaced.
-
-        By default ("auto"), they are if copies are uneven or keys are sparse.
-        """
-        if choice == "auto":
-            return not self.is_dense if self.is_linear else self.count == 0
-        return choice == "even"
-
     def are_all_kept(self, choice: FrameTimes) -> bool:
         """Return whether a correction keeps all frames."""
         return not len(self.sources) or (self.is_linear and choice == "keep")
+
+    def are_alone(self, choice: FrameTimes) -> bool:
+        """Return whether samples are corrected without frames between them.
+
+        They are if they are dense, or if their copies stay although the samples lie between frames. Otherwise frames
+        between them are filled, because a few samples per step do not show when feet stand.
+        """
+        return self.is_dense or (choice == "keep" and not np.array_equal(self.times, self.starts))
 
     def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
         """Return the motion to correct: samples only, or new frames between samples."""
         if self.are_all_kept(choice):
             return motion
-        if self.spacing and not self.is_even(choice):
-            return self.drop(motion)
-        return self.fill(motion)
+        return self.drop(motion) if self.are_alone(choice) else self.fill(motion)
 
     def drop(self, motion: Motion) -> Motion:
         """Return the samples alone, at their own rate.
@@ -413,9 +414,12 @@ def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
     patterns = list(_list_noisy_patterns(path[:SLAB], lambda: path))
     if not patterns:
         return None
-    is_copy, spacing, shares, _ = max(patterns, key=lambda pattern: pattern[1])  # half a period may seem to be one
-    steps = norms(np.diff(path, axis=0))
-    if median(steps[is_copy[1:]]) > _LOW_RATIO * median(steps[~is_copy[1:]]):
+    steps = np.diff(path, axis=0)
+    noise = [float(np.mean(np.square(steps[is_copy[1:]]))) for is_copy, *_ in patterns]
+    largest = (1 + 3 * np.sqrt(2 / steps.size)) * min(noise)  # by three standard errors of white noise
+    explaining = [pattern for pattern, level in zip(patterns, noise, strict=True) if level <= largest]
+    is_copy, spacing, shares, _ = max(explaining, key=lambda pattern: pattern[1])  # half a period may seem to be one
+    if median(norms(steps[is_copy[1:]])) > _LOW_RATIO * median(norms(steps[~is_copy[1:]])):
         return None
     return FrameRepeats._from_copies(is_copy, spacing, shares)
 
