@@ -27,7 +27,19 @@ from selfcorrect.motion.perception.observed_ground import STAIR_STEP_M
 
 from .compare.evaluate import explain_large_move
 from .results.comparison import MeasuredCorrection, find_clear_gains, measure_correction
-from .results.results import NOTED_M, CorrectedMotion, Failure, FailureKind, Note, NoteKind, Repair, Stage
+from .results.results import (
+    NOTED_M,
+    Beliefs,
+    CorrectedMotion,
+    Failure,
+    FailureKind,
+    Forces,
+    GroundContacts,
+    Note,
+    NoteKind,
+    Repair,
+    Stage,
+)
 from .results.view import CorrectParts, Part
 from .results.way_back import join, map_time
 from .stages.changes import keep_changes
@@ -159,7 +171,8 @@ class KeptStretch:
         weights = [stop - start for start, stop in self.spans]
         motion = replace(self.motion, root_m=root_m, rotations=rotations)
         joined = join(motion, placed, weights=weights)
-        return replace(joined, kept_stretches=(kept, *joined.kept_stretches))
+        kept_stretches = (kept, *joined.changes.kept_stretches)
+        return replace(joined, changes=replace(joined.changes, kept_stretches=kept_stretches))
 
     def _measure_raises_m(self, corrections: Sequence[CorrectedMotion]) -> list[float]:
         """Return by how much the correction raises each part (median, in m)."""
@@ -216,7 +229,7 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, tup
 def _count_kept_frames(correction: CorrectedMotion) -> int:
     """Count the frames in the kept stretches of a correction."""
     kept: set[int] = set()
-    for first, last in correction.kept_stretches:
+    for first, last in correction.changes.kept_stretches:
         kept |= set(range(first, last + 1))
     return len(kept)
 
@@ -233,7 +246,10 @@ def measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> Measur
         return candidate
     large_moves = explain_large_move(restored.figures.get("furthest_m", 0.0), {Repair.FLOOR: moved_m})
     is_explained = any(move.repair is Repair.FLOOR for move in large_moves)
-    return replace(candidate, correction=replace(restored, large_moves=large_moves)) if is_explained else candidate
+    if not is_explained:
+        return candidate
+    changes = replace(restored.changes, large_moves=large_moves)
+    return replace(candidate, correction=replace(restored, changes=changes))
 
 
 def choose_on_floor(
@@ -266,7 +282,7 @@ def _measure_depth_m(correction: CorrectedMotion) -> float:
     motion = correction.motion
     bounds = {0, *correction.world.takes, len(motion)}
     is_kept = np.zeros(len(motion), dtype=bool)
-    for first, last in correction.kept_stretches:
+    for first, last in correction.changes.kept_stretches:
         bounds |= {first, last + 1}
         is_kept[first : last + 1] = True
     spans = [span for span in pairwise(sorted(bounds)) if not is_kept[span[0]]]
@@ -318,8 +334,9 @@ def _keep_if_feet_worsen(view: MotionOnFloor, candidate: MeasuredCorrection) -> 
         faded = fade_where_feet_slide(kept.motion, correction.motion)
     if faded is not None:
         motion, stretches = faded
-        kept_stretches = (*stretches, *correction.kept_stretches)
-        partly = measure_correction(view.given, replace(correction, motion=motion, kept_stretches=kept_stretches))
+        kept_stretches = (*stretches, *correction.changes.kept_stretches)
+        changes = replace(correction.changes, kept_stretches=kept_stretches)
+        partly = measure_correction(view.given, replace(correction, motion=motion, changes=changes))
         if not _has_worse_feet(view, partly):
             return partly
     return measure_correction(view.given, kept)
@@ -342,8 +359,8 @@ def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     A clear gain is less skating or jerk. Corrections that contacts or a loop ask for, and those with simulated states,
     always count as a gain.
     """
-    is_asked_for = view.given.contacts is not None or bool(correction.loops_s)
-    is_simulated = correction.residual.get("simulated_share", 0.0) > _MIN_SIMULATED_SHARE
+    is_asked_for = view.given.contacts is not None or bool(correction.beliefs.loops_s)
+    is_simulated = correction.forces.residual.get("simulated_share", 0.0) > _MIN_SIMULATED_SHARE
     return is_asked_for or is_simulated or correction.figures.get("clear_gain", 1.0) >= 1.0
 
 
@@ -356,7 +373,8 @@ def _keep_motion(
     """
     motion = view.motion if view.world.is_levelled else view.given
     remarks = (*correction.remarks, *reasons)
-    kept = CorrectedMotion(motion, remarks=remarks, world=correction.world, is_carried=correction.is_carried)
+    beliefs = Beliefs(is_carried=correction.beliefs.is_carried)
+    kept = CorrectedMotion(motion, remarks=remarks, world=correction.world, beliefs=beliefs)
     return view.decide_floor(kept, least_m)
 
 
@@ -378,8 +396,10 @@ def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> Co
         gains = {name: gain for name, gain in gains.items() if name not in _HEIGHT_ERRORS}
     if max(gains.values()) >= 1.0:
         return correction
-    kept = replace(kept, stage=Stage.CLEANED, supports=correction.supports, timeline=correction.timeline)
-    return measure_on_floor(view, replace(kept, residual=correction.residual)).correction
+    forces = Forces(correction.forces.residual, correction.forces.timeline)
+    contacts = GroundContacts(supports=correction.contacts.supports)
+    kept = replace(kept, stage=Stage.CLEANED, forces=forces, contacts=contacts)
+    return measure_on_floor(view, kept).correction
 
 
 def _gained_height_m(before: Mapping[str, float], after: Mapping[str, float]) -> float:
@@ -404,4 +424,5 @@ def keep_failures(part: Part, correction: CorrectedMotion, correct: CorrectParts
     kept = keep_failed_stretch(part, correction, correct)
     if not kept.accepted:
         return kept
-    return replace(kept, added_angular_speed_deg_s=added_by_joint_deg_s(part.motion, kept.motion))
+    added_deg_s = added_by_joint_deg_s(part.motion, kept.motion)
+    return replace(kept, changes=replace(kept.changes, added_angular_speed_deg_s=added_deg_s))

@@ -140,7 +140,9 @@ def _restore_ride(world: MotionWorld, correction: CorrectedMotion) -> CorrectedM
     correction = replace(correction, remarks=(note, *correction.remarks))
     if world.is_rise_removed and correction.accepted:
         return correction
-    carried = replace(correction, is_carried=correction.is_carried or ride.is_lift, loops_s=())
+    beliefs = correction.beliefs
+    beliefs = replace(beliefs, is_carried=beliefs.is_carried or ride.is_lift, loops_s=())
+    carried = replace(correction, beliefs=beliefs)
     return map_space(carried, ride.rises_m[:, None] * UP)
 
 

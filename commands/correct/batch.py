@@ -92,8 +92,10 @@ def correct_into(
         results = []
         are_whole = True
         for result in map(_load_result, tasks):
-            are_whole &= not result.figures.over_time
-            results.append(replace(result, figures=replace(result.figures, over_time={})))
+            simulation = result.figures.simulation
+            are_whole &= not simulation.over_time
+            figures = replace(result.figures, simulation=replace(simulation, over_time={}))
+            results.append(replace(result, figures=figures))
         verdicts = [result.verdict for result in results]
         with explain_write_error(report), replacing(place_of(report), overwrite=report.exists()) as temporary:
             loaded = results if are_whole else map(_load_result, tasks)

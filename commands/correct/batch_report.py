@@ -94,7 +94,7 @@ def format_table(results: Sequence[FileResult]) -> list[str]:
     rows: list[tuple[str, str, str, str]] = [_TABLE]
     for result in results:
         is_written = result.verdict in WRITTEN
-        moved = f"{1000 * result.figures.moved_m:.0f} mm" if is_written else "–"
+        moved = f"{1000 * result.figures.body.moved_m:.0f} mm" if is_written else "–"
         rows.append((_cut_name(result.shown_name), _RESULTS[result.verdict], moved, _describe_faults(result)))
     name, verdict, moved = (max(len(row[column]) for row in rows) for column in range(3))
     return [f"{row[0]:<{name}}  {row[1]:<{verdict}}  {row[2]:>{moved}}  {row[3]}".rstrip() for row in rows]
@@ -106,8 +106,9 @@ def _describe_faults(result: FileResult) -> str:
         return _describe_refusal(result)
     figures = result.figures
     faults = []
-    if abs(figures.floor_m) > NOTED_M and result.is_floor_moved:
-        faults.append(f"floor {abs(1000 * figures.floor_m):.0f} mm too {'low' if figures.floor_m < 0 else 'high'}")
+    floor_m = figures.body.floor_m
+    if abs(floor_m) > NOTED_M and result.is_floor_moved:
+        faults.append(f"floor {abs(1000 * floor_m):.0f} mm too {'low' if floor_m < 0 else 'high'}")
     for figure in SHOWN_ERRORS:
         if is_worse(figure, figures.after, figures.before):
             values = [figure.unit.convert(source[figure.key]) for source in (figures.before, figures.after)]
@@ -224,7 +225,7 @@ def find_exit_code(results: Sequence[FileResult]) -> int:
         raise InputError(f"{NOTHING_READ} {results[0].reason}" if len(results) > 1 else results[0].reason)
     is_done = [result.verdict in ("accepted", "unchanged") for result in results]
     has_faults = any(
-        result.content.damage or result.worse or result.remaining_faults or result.figures.contacts_missed
+        result.content.damage or result.worse or result.remaining_faults or result.figures.ground.contacts_missed
         for result in results
     )
     return 0 if all(is_done) and not has_faults else 1
@@ -285,7 +286,7 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     clean = f" ({', '.join(parts)})" if parts else ""
     place = f"; written to {written_to}" if written_to else ""
     head = f"Corrected {counts['accepted']} of {counts.total()} motions{clean}{place}"
-    lines = [head + _describe_floors([result.figures.floor_m for result in written if result.is_floor_moved])]
+    lines = [head + _describe_floors([result.figures.body.floor_m for result in written if result.is_floor_moved])]
     damaged = []
     for result in results:
         if result.content.damage:
@@ -308,7 +309,7 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     lines += _list_counted("Left on purpose in 1 motion", "Left on purpose in {} motions", purposes)
     figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
     lines += _list_counted("1 motion became worse in a figure", "{} motions became worse in a figure", figures)
-    scenes = [result.name for result in [*accepted, *partly] if result.figures.in_scene]
+    scenes = [result.name for result in [*accepted, *partly] if result.figures.simulation.in_scene]
     lines += _list_counted("1 motion followed a scene, not its input", "{} motions followed a scene", scenes)
     done = Counter(sentences for result in changed if (sentences := _describe_stage(result)) is not None)
     for sentences in _STAGE_SENTENCES:
@@ -318,14 +319,14 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     lines += [_summarize_motions(result) for result in partly]
     pushed = []
     for result in accepted:
-        if result.figures.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS:
+        if result.figures.simulation.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS:
             pushed.append(result.name)
     unexplained = "cannot be explained by contacts; check frame rate and feet"
     lines += _list_counted(f"1 motion {unexplained}", f"{{}} motions {unexplained}", pushed)
     remarks = [
         [(result.name, result.figures.large_move_reason) for result in [*accepted, *partly]],
         [(result.name, result.figures.not_corrected) for result in results],
-        [(result.name, result.figures.contacts_missed) for result in accepted],
+        [(result.name, result.figures.ground.contacts_missed) for result in accepted],
     ]
     for kind in remarks:
         lines += _list_by_line([f"{name}: {remark}" for name, remark in kind if remark])
@@ -340,7 +341,7 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     lines += _list_counted("1 motion was not corrected", "{} motions were not corrected", names)
     kept = [result.name for result in others if result.output == "earlier"]
     lines += _list_counted("1 file is from an earlier run", "{} files are from an earlier run", kept)
-    raised = [result.name for result in accepted if result.figures.supports]
+    raised = [result.name for result in accepted if result.figures.ground.supports]
     supports = "on steps, seats or other supports"
     return lines + _list_counted(f"1 motion stands {supports}", f"{{}} motions stand {supports}", raised)
 
@@ -365,7 +366,7 @@ _STAGE_SENTENCES = (_CLEANED, _FLOOR_MOVED, _EXPLAINED, _NOT_NEEDED, _SIMULATED)
 
 def _describe_stage(result: FileResult) -> tuple[str, str] | None:
     """Return the sentences on what was done to a motion, or None if that is not known."""
-    residual = result.figures.residual
+    residual = result.figures.simulation.residual
     match result.stage:
         case Stage.CLEANED:
             is_floor_only = bool(residual) and result.is_floor_moved  # forces were planned, but the plan was dropped

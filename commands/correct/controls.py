@@ -96,7 +96,7 @@ def apply_controls(
         return replace(correction, motion=motion)
     corrected = correction.motion
     remarks = (*correction.remarks, *_note_cost_of_keeping(gave_way_m, 0.0))
-    missed_contacts = correction.missed_contacts
+    missed_contacts = correction.left.missed_contacts
     corrected = blend_motions(motion, corrected, _compute_shares(motion, options))
     joints = [joint for name in options.keep if name != PATH for joint in _find_joints(motion.skeleton, name)]
     if joints:
@@ -111,9 +111,9 @@ def apply_controls(
     changed = replace(
         correction,
         motion=corrected,
-        added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected),
+        changes=replace(correction.changes, added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected)),
+        left=replace(correction.left, missed_contacts=missed_contacts),
         remarks=remarks,
-        missed_contacts=missed_contacts,
     )
     return measure_correction(motion, changed)
 

@@ -35,7 +35,7 @@ from selfcorrect.storage.files.writing import append_suffix, explain_write_error
 
 from .controls import finish_correction
 from .describe import describe_correction
-from .file_result import WRITTEN, FileContent, FileFigures, FileResult, FileState, merge_results
+from .file_result import WRITTEN, FileContent, FileFigures, FileResult, FileState, SimulationFigures, merge_results
 from .options import CorrectionOptions
 from .written_motion import verify_written
 
@@ -281,7 +281,8 @@ def _write_product(
                     product.unlink()
         if not options.kinematic:
             mass_kg = options.mass_kg or estimate_mass_kg(file.motions[0].skeleton)
-            blank = replace(blank, figures=FileFigures(mass_kg=mass_kg, in_scene=not options.scene.is_plain))
+            simulation = SimulationFigures(mass_kg, in_scene=not options.scene.is_plain)
+            blank = replace(blank, figures=FileFigures(simulation=simulation))
         results = []
         for motion, outcome in zip(file.motions, outcomes, strict=True):
             if isinstance(outcome, Exception):

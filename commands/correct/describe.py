@@ -18,7 +18,7 @@ from selfcorrect.simulators.results.timeline import ResidualSpan, Timeline
 
 from ..check.check_files import check_motion
 from .body_moves import BodyMove, find_body_moves
-from .file_result import FileContent, FileFigures, FileResult, FileVerdict
+from .file_result import BodyFigures, ContactFigures, FileContent, FileFigures, FileResult, FileVerdict, JointFigures
 from .left_findings import LeftFinding, explain_findings
 from .options import CorrectionOptions
 
@@ -61,29 +61,33 @@ def describe_correction(
         input_check = steps.attempt("what is wrong in the input is not reported", check_input, input_check)
     found = {finding.code: finding for finding in reversed(input_check.findings)}  # the first of each rule
     found = dict(reversed(found.items()))
-    list_residuals = partial(_list_residuals, correction.timeline)
+    list_residuals = partial(_list_residuals, correction.forces.timeline)
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
-    find_carried = partial(_find_residual_spans, correction.timeline)
+    find_carried = partial(_find_residual_spans, correction.forces.timeline)
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
     contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction), [])
-    reasons = [str(move.note) for move in correction.large_moves if correction.accepted]
+    reasons = [str(move.note) for move in correction.changes.large_moves if correction.accepted]
     not_corrected = [str(note) for note in correction.notes if note.kind.is_left]
-    figures = replace(
-        blank.figures,
-        large_move_reason=reasons[0] if reasons else "",
-        not_corrected="; ".join(not_corrected),
-        contacts_missed=_describe_missed_contacts(correction),
+    figures = FileFigures(
         before=dict(correction.before),
         after=dict(correction.after),
-        residual=dict(correction.residual),
-        added_angular_speed_deg_s=dict(correction.added_angular_speed_deg_s),
-        over_time=residuals,
-        carried=[asdict(span) for span in carried],
-        contacts=contacts,
-        supports=[asdict(support) for support in correction.supports],
-        floor_m=correction.floor.moved_m,
-        lost_contacts=correction.figures.get("lost_contacts", 0.0),
-        lost_contacts_height_m=correction.figures.get("lost_contacts_height_m", 0.0),
+        body=BodyFigures(floor_m=correction.floor.moved_m),
+        joints=JointFigures(added_angular_speed_deg_s=dict(correction.changes.added_angular_speed_deg_s)),
+        ground=ContactFigures(
+            contacts=contacts,
+            supports=[asdict(support) for support in correction.contacts.supports],
+            lost_contacts=correction.figures.get("lost_contacts", 0.0),
+            lost_contacts_height_m=correction.figures.get("lost_contacts_height_m", 0.0),
+            contacts_missed=_describe_missed_contacts(correction),
+        ),
+        simulation=replace(
+            blank.figures.simulation,
+            residual=dict(correction.forces.residual),
+            over_time=residuals,
+            carried=[asdict(span) for span in carried],
+        ),
+        large_move_reason=reasons[0] if reasons else "",
+        not_corrected="; ".join(not_corrected),
     )
     body_moves: list[BodyMove] = []
     explain = partial(explain_findings, motion, correction, options)
@@ -92,10 +96,10 @@ def describe_correction(
     if correction.accepted:
         measure = partial(_with_distances, figures, *correction.see_level(motion))
         figures = steps.attempt("distances of joints are not reported", measure, figures)
-    if correction.accepted and not blank.figures.in_scene:
+    if correction.accepted and not blank.figures.simulation.in_scene:
         find_moves = partial(find_body_moves, *correction.see_level(motion))
         body_moves = steps.attempt("moves of the whole body are not reported", find_moves, [])
-        figures = replace(figures, body_moves=list(map(asdict, body_moves)))
+        figures = replace(figures, body=replace(figures.body, body_moves=list(map(asdict, body_moves))))
         large = [str(move) for move in body_moves if move.size_m > LARGE_MOVE_M]
         if large and not figures.large_move_reason:
             figures = replace(figures, large_move_reason="; ".join(large))
@@ -135,7 +139,7 @@ def describe_correction(
 
 def _describe_missed_contacts(correction: CorrectedMotion) -> str:
     """Describe how many contacts are not held, and the worst one; "" if all are held."""
-    missed = correction.missed_contacts
+    missed = correction.left.missed_contacts
     if not missed:
         return ""
     contacts = "1 contact is" if len(missed) == 1 else f"{len(missed)} contacts are"
@@ -148,17 +152,21 @@ def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> File
     moves = JointMoves.from_motions(before, after)
     x_m, z_m, turn_rad = measure_travel(after) - measure_travel(before)
     smallest_turn_rad = (turn_rad + np.pi) % (2 * np.pi) - np.pi
-    return replace(
-        figures,
-        travel_changed_m=float(np.hypot(x_m, z_m)),
-        turn_changed_deg=float(np.degrees(abs(smallest_turn_rad))),
+    body = replace(
+        figures.body,
         moved_m=moves.moved_m,
         raised_m=moves.raised_m,
+        travel_changed_m=float(np.hypot(x_m, z_m)),
+        turn_changed_deg=float(np.degrees(abs(smallest_turn_rad))),
+    )
+    joints = replace(
+        figures.joints,
         moved_by_joint_m=dict(zip(names, moves.by_joint_m.tolist(), strict=True)),
         furthest_m=moves.furthest_m,
-        furthest_frame=moves.furthest_frame,
         furthest_joint=names[moves.furthest_joint],
+        furthest_frame=moves.furthest_frame,
     )
+    return replace(figures, body=body, joints=joints)
 
 
 def measure_travel(motion: Motion) -> np.ndarray:
@@ -186,10 +194,10 @@ def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
 
 def _list_contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
     """List when body parts bear weight or, without a simulation, when feet stand."""
-    if correction.timeline is not None:
-        contacts = correction.timeline.contacts()
+    if correction.forces.timeline is not None:
+        contacts = correction.forces.timeline.contacts()
     elif correction.accepted:
-        contacts = list(correction.standing_feet)
+        contacts = list(correction.contacts.standing_feet)
     else:
         contacts = []
     return [asdict(contact) for contact in contacts]

@@ -10,13 +10,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib.metadata import version
 from math import inf
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from selfcorrect.core.errors import DamagedError, InputError, OtherVersionError
+from selfcorrect.core.moved_fields import read_moved_field
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure, is_worse
 from selfcorrect.simulators.results.results import FailureKind, Stage
 from selfcorrect.simulators.results.way_back import average_tables
@@ -76,45 +77,59 @@ class FileContent:
 
 
 @dataclass(frozen=True)
-class FileFigures:
-    """Measures before and after a correction, and of the change."""
+class BodyFigures:
+    """How far a correction moves the body as a whole."""
 
-    before: dict[str, float] = field(default_factory=dict)
-    """Errors of the original motion, by name."""
-    after: dict[str, float] = field(default_factory=dict)
-    """Errors of the corrected motion, with the stances and the ground of the original one."""
     moved_m: float = 0.0
     """Distance from the input, as the mean over frames and joints."""
     raised_m: float = 0.0
     """Vertical displacement of the root, as the median over frames; part of `moved_m`."""
     floor_m: float = 0.0
     """Height of the floor that the corrected feet showed before it was moved to 0; 0 if it was not moved."""
-    moved_by_joint_m: dict[str, float] = field(default_factory=dict)
-    """Distance of each joint from the input, as the mean over frames."""
-    furthest_m: float = 0.0
-    """Largest distance of a joint from the input in any frame."""
     travel_changed_m: float = 0.0
     """Change of the root's horizontal displacement from the first to the last frame."""
     turn_changed_deg: float = 0.0
     """Change of the root's net rotation about the vertical."""
-    added_angular_speed_deg_s: dict[str, float] = field(default_factory=dict)
-    """Largest angular speed that each joint gained in any frame."""
-    lost_contacts: float = 0.0
-    """Share of the contacts between feet (or body) and floor that the correction lifts into the air."""
-    lost_contacts_height_m: float = 0.0
-    """Mean height of lost contacts above the ground."""
     body_moves: list[dict[str, Any]] = field(default_factory=list)
     """Moves of the whole body by 5 cm or more, as in `BodyMove`, with frames, distance and evidence."""
-    large_move_reason: str = ""
-    """Reason for moving a joint by more than the errors of captures."""
-    not_corrected: str = ""
-    """Findings that were not corrected, such as a treadmill, drift, cuts between takes, and T-poses."""
-    contacts_missed: str = ""
-    """Number of given contacts that are not held, and the worst one."""
+
+
+@dataclass(frozen=True)
+class JointFigures:
+    """How far a correction moves single joints."""
+
+    moved_by_joint_m: dict[str, float] = field(default_factory=dict)
+    """Distance of each joint from the input, as the mean over frames."""
+    furthest_m: float = 0.0
+    """Largest distance of a joint from the input in any frame."""
     furthest_joint: str = ""
     """Joint that moved furthest."""
     furthest_frame: int | None = None
     """Frame in which this joint moved furthest."""
+    added_angular_speed_deg_s: dict[str, float] = field(default_factory=dict)
+    """Largest angular speed that each joint gained in any frame."""
+
+
+@dataclass(frozen=True)
+class ContactFigures:
+    """What touches the ground and other supports."""
+
+    contacts: list[dict[str, Any]] = field(default_factory=list)
+    """Body parts that bear weight, each with first and last frame and mean load in body weights."""
+    supports: list[dict[str, Any]] = field(default_factory=list)
+    """Supports of body parts other than the floor, as in `Support`."""
+    lost_contacts: float = 0.0
+    """Share of the contacts between feet (or body) and floor that the correction lifts into the air."""
+    lost_contacts_height_m: float = 0.0
+    """Mean height of lost contacts above the ground."""
+    contacts_missed: str = ""
+    """Number of given contacts that are not held, and the worst one."""
+
+
+@dataclass(frozen=True)
+class SimulationFigures:
+    """The simulated body and the forces on it."""
+
     mass_kg: float | None = None
     """Mass of the simulated body."""
     in_scene: bool = False
@@ -126,14 +141,40 @@ class FileFigures:
     """Residual wrench of each frame until the simulation ended."""
     carried: list[dict[str, Any]] = field(default_factory=list)
     """Ranges of frames with a residual force and its mean size, unless it acts in all frames."""
-    contacts: list[dict[str, Any]] = field(default_factory=list)
-    """Body parts that bear weight, each with first and last frame and mean load in body weights."""
-    supports: list[dict[str, Any]] = field(default_factory=list)
-    """Supports of body parts other than the floor, as in `Support`."""
+
+
+@dataclass(frozen=True)
+class FileFigures:
+    """Measures before and after a correction, and of the change.
+
+    In records and reports, the figures of all groups are on one level.
+    """
+
+    before: dict[str, float] = field(default_factory=dict)
+    """Errors of the original motion, by name."""
+    after: dict[str, float] = field(default_factory=dict)
+    """Errors of the corrected motion, with the stances and the ground of the original one."""
+    body: BodyFigures = BodyFigures()
+    """Moves of the whole body."""
+    joints: JointFigures = JointFigures()
+    """Moves of single joints."""
+    ground: ContactFigures = ContactFigures()
+    """Contacts and supports."""
+    simulation: SimulationFigures = SimulationFigures()
+    """The simulated body and its forces."""
+    large_move_reason: str = ""
+    """Reason for moving a joint by more than the errors of captures."""
+    not_corrected: str = ""
+    """Findings that were not corrected, such as a treadmill, drift, cuts between takes, and T-poses."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            return read_moved_field(self, name, _MOVED_FIGURES)
 
     def format(self, figure: MotionFigure) -> str:
         """Format a figure of the correction, or its values before → after; a dash if it was not measured."""
-        of_correction = {"moved_m": self.moved_m, "raised_m": self.raised_m, **self.residual}
+        of_correction = {"moved_m": self.body.moved_m, "raised_m": self.body.raised_m, **self.simulation.residual}
         sources = [of_correction] if figure.of_correction else [self.before, self.after]
         if any(figure.key not in source for source in sources):
             return "–"
@@ -141,6 +182,13 @@ class FileFigures:
         return " → ".join(f"{figure.unit.convert(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
 
 
+_MOVED_FIGURES = {
+    figure.name: f"{group.name}.{figure.name}"
+    for group in fields(FileFigures)
+    if is_dataclass(group.default)
+    for figure in fields(group.default)
+}
+"""Where each figure is that stood in `FileFigures` directly before 0.5."""
 _DISTANCES = ("moved_m", "raised_m", "floor_m")
 """Figures of the correction that are averaged over the motions of a file."""
 
@@ -214,7 +262,8 @@ class FileResult:
     @property
     def is_floor_moved(self) -> bool:
         """True if the written file shows that the floor was moved: the body rose or sank with it."""
-        return self.figures.raised_m * -self.figures.floor_m >= _MOVED_SHARE * self.figures.floor_m**2
+        body = self.figures.body
+        return body.raised_m * -body.floor_m >= _MOVED_SHARE * body.floor_m**2
 
     @property
     def worse(self) -> list[str]:
@@ -230,15 +279,16 @@ class FileResult:
                 if motion.get("verdict") in WRITTEN
                 for words in motion.get("worse", ())  # missing in records of earlier versions
             ]
-        if self.figures.in_scene:
+        if self.figures.simulation.in_scene:
             return []
         figures = []
         for figure in FIGURES:
             if is_worse(figure, self.figures.before, self.figures.after):
                 figures.append(f"{figure.title} {self.figures.format(figure)} {figure.unit.symbol}")
-        if self.figures.lost_contacts > LOST_CONTACTS:
-            lost = f"{self.figures.lost_contacts:.0%} of contacts lost"
-            figures.append(f"{lost}: feet float {1000 * self.figures.lost_contacts_height_m:.0f} mm above the floor")
+        ground = self.figures.ground
+        if ground.lost_contacts > LOST_CONTACTS:
+            lost = f"{ground.lost_contacts:.0%} of contacts lost"
+            figures.append(f"{lost}: feet float {1000 * ground.lost_contacts_height_m:.0f} mm above the floor")
         return figures
 
     @property
@@ -272,10 +322,7 @@ class FileResult:
 
     def to_values(self) -> dict[str, Any]:
         """Return all fields by name."""
-        values = {}
-        for name, value in vars(self).items():
-            values |= vars(value) if name in _PARTS else {name: value}
-        return values
+        return _flatten(self)
 
     def save(self, path: Path) -> None:
         """Write a record, including its own digest."""
@@ -295,8 +342,6 @@ class FileResult:
 _PROGRAM = "selfcorrect"
 _VERSION = "version"
 """Entry of a record with the version that wrote it."""
-_PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
-"""Parts of a result whose fields are on the result's level in records and reports."""
 
 
 def read_record(path: Path) -> FileResult:
@@ -325,9 +370,27 @@ def read_record(path: Path) -> FileResult:
 def _from_values(record: Mapping[str, Any]) -> FileResult:
     """Make a result from the values of `FileResult.to_values`. Raises InputError for other values."""
     values = dict(record)
-    for part, kind in _PARTS.items():
-        values[part] = {item.name: values.pop(item.name) for item in fields(kind) if item.name in values}
-    return read_as(FileResult, values, "it")
+    nested = _nest(FileResult("", "", "failed"), values)
+    return read_as(FileResult, {**nested, **values}, "it")
+
+
+def _flatten(group: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass and of all groups in it by name, on one level."""
+    values: dict[str, Any] = {}
+    for name, value in vars(group).items():
+        values |= _flatten(value) if is_dataclass(value) else {name: value}
+    return values
+
+
+def _nest(group: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Take the fields of a dataclass and of all groups in it from values on one level."""
+    nested = {}
+    for name, value in vars(group).items():
+        if is_dataclass(value):
+            nested[name] = _nest(value, values)
+        elif name in values:
+            nested[name] = values.pop(name)
+    return nested
 
 
 _MOTION_KEYS = (
@@ -356,17 +419,17 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         remarks.append(f"{name} is a pose of {frames} frame{'s' * (frames != 1)} and stays unchanged")
     first = results[0]
     weights = [result.content.frames for result in corrected]
-    of_all = [{name: getattr(result.figures, name) for name in _DISTANCES} for result in corrected]
+    of_all = [{name: getattr(result.figures.body, name) for name in _DISTANCES} for result in corrected]
+    residual = average_tables([result.figures.simulation.residual for result in corrected], weights)
+    simulated = first.figures.simulation
     figures = FileFigures(
         before=average_tables([result.figures.before for result in corrected], weights),
         after=average_tables([result.figures.after for result in corrected], weights),
         large_move_reason=_join_unique([result.figures.large_move_reason for result in results]),
         not_corrected=_join_unique([*remarks, *(result.figures.not_corrected for result in results)]),
-        mass_kg=first.figures.mass_kg,
-        in_scene=first.figures.in_scene,
-        residual=average_tables([result.figures.residual for result in corrected], weights),
+        body=replace(BodyFigures(), **average_tables(of_all, weights)),
+        simulation=SimulationFigures(simulated.mass_kg, simulated.in_scene, residual),
     )
-    figures = replace(figures, **average_tables(of_all, weights))
     notes = dict.fromkeys(note for result in results for note in result.content.notes)
     failed_checks = dict.fromkeys(code for result in results for code in result.content.failed_checks)
     content = FileContent(

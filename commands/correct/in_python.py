@@ -109,7 +109,7 @@ def correct_file(
 
     Returns:
         The result. Nothing is written unless it is `accepted`. The motion is that of the written file, and
-        `findings_left` is what `check` finds in it.
+        `left.findings` is what `check` finds in it.
 
     Raises:
         InputError: `source` cannot be read, or holds several motions.

@@ -66,7 +66,7 @@ def explain_findings(
         correction: Its correction, with the findings in the written file.
         options: Options of the correction.
     """
-    findings = correction.findings_left
+    findings = correction.left.findings
     if not findings:
         return ()
     of_tilt = _find_codes_of_tilt(motion, correction)
@@ -96,11 +96,11 @@ def _list_reasons(finding: Finding, correction: CorrectedMotion, options: Correc
     cuts = [cut for cut in world.takes if cut - _AROUND_CUT <= finding.start < finding.stop <= cut + _AROUND_CUT]
     if finding.code in _OF_JUMPS and cuts and not any(count_lost_frames(correction.motion, cut) for cut in cuts):
         yield "at the cut between takes; --join-takes joins them"
-    if finding.code in _OF_FEET and correction.is_carried and world.ride is None:
+    if finding.code in _OF_FEET and correction.beliefs.is_carried and world.ride is None:
         yield "something other than the floor carries the body"
     if finding.code in _OF_HEIGHT and (options.keep_level or world.is_height_kept):
         yield "the height is kept"
-    if finding.code in _OF_HEIGHT and correction.supports:
+    if finding.code in _OF_HEIGHT and correction.contacts.supports:
         yield "the motion shows steps, seats or other supports"
     if finding.code == "F7" and options.keeps_path:
         yield "the path is kept"
@@ -118,7 +118,7 @@ def _find_codes_of_tilt(motion: Motion, correction: CorrectedMotion) -> set[str]
     result, note = try_optional("findings on the tilted floor are not explained", check_level, CheckResult())
     if note:
         return set()
-    return {finding.code for finding in correction.findings_left} - {finding.code for finding in result.findings}
+    return {finding.code for finding in correction.left.findings} - {finding.code for finding in result.findings}
 
 
 def _glides_on_purpose(findings: Sequence[Finding], motion: Motion) -> bool:

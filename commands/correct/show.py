@@ -50,5 +50,6 @@ def _make_timeline(panels: Sequence[PicturePanel], titles: Sequence[str]) -> Con
 def _make_panel(shown: Motion | CorrectedMotion) -> PicturePanel:
     if isinstance(shown, Motion):
         return PicturePanel(shown)
-    residual = None if shown.timeline is None else shown.timeline.residual_force_bodyweights
-    return PicturePanel(shown.motion, supports=shown.supports, residual_bodyweights=residual)
+    timeline = shown.forces.timeline
+    residual = None if timeline is None else timeline.residual_force_bodyweights
+    return PicturePanel(shown.motion, supports=shown.contacts.supports, residual_bodyweights=residual)

@@ -175,7 +175,8 @@ def _judge(given: Motion, correction: CorrectedMotion, motion: Motion, options: 
     step = "what is left is not reported"
     result, note = try_optional(step, partial(check_motion, correction.motion, RuleChoice(), None), unknown)
     notes = [Note(words=words) for words in (note, *result.notes) if words]
-    return replace(correction, findings_left=result.findings, remarks=(*correction.remarks, *notes))
+    left = replace(correction.left, findings=result.findings)
+    return replace(correction, left=left, remarks=(*correction.remarks, *notes))
 
 
 def _is_same(motion: Motion, written: Motion) -> bool:

@@ -21,10 +21,14 @@ from ..body.contact_points import above_ground_m
 from ..body.humanoid import Humanoid
 from ..results.results import (
     LARGE_MOVE_M,
+    Beliefs,
     CorrectedMotion,
     Failure,
     FailureKind,
+    Forces,
+    GroundContacts,
     LargeMove,
+    MotionChanges,
     Note,
     NoteKind,
     Repair,
@@ -73,7 +77,8 @@ def evaluate(
     """
     findings = _findings(tracked, corrected, shares, settings, mode)
     for index in not_followed:
-        findings[index] = replace(findings[index], is_simulation_dropped=True)
+        forces = replace(findings[index].forces, is_simulation_dropped=True)
+        findings[index] = replace(findings[index], forces=forces)
     cleaned = tracked.cleaned
     furthest_m = joint_distances_m(cleaned.motions, corrected).max((1, 2))
     simulation_m = np.where(shares.mean(1) > _MAIN_SHARE, furthest_m, 0.0)
@@ -109,16 +114,17 @@ def _build_results(
     results = []
     for index, finding in enumerate(findings):
         repairs_of_motion_m = {repair: float(by_m[index]) for repair, by_m in repairs_m.items()}
-        remarks = (*cleaned.floor.notes[index], *finding.remarks, *_unexplained_force_note(finding.residual))
+        remarks = (*cleaned.floor.notes[index], *finding.remarks, *_unexplained_force_note(finding.forces.residual))
         on_floor = replace(
             finding,
             motion=corrected[index],
             figures={"moved_m": float(moved_m[index])},
-            supports=cleaned.supports[index],
-            believed=cleaned.believed[index],
-            is_carried=bool(cleaned.floor.is_in_place[index]),
-            removed_glide_m_s=float(cleaned.floor.removed_glides_m_s[index]),
-            large_moves=explain_large_move(float(furthest_m[index]), repairs_of_motion_m),
+            contacts=GroundContacts(supports=cleaned.supports[index]),
+            beliefs=Beliefs(is_carried=bool(cleaned.floor.is_in_place[index]), names=cleaned.believed[index]),
+            changes=MotionChanges(
+                large_moves=explain_large_move(float(furthest_m[index]), repairs_of_motion_m),
+                removed_glide_m_s=float(cleaned.floor.removed_glides_m_s[index]),
+            ),
             remarks=remarks,
         )
         shift_m = cleaned.on_floor.shift_m[index, : len(on_floor.motion)]
@@ -156,8 +162,7 @@ def _findings(
             corrected[index],
             failure=floats[index] or failure,
             stage=Stage.SIMULATED if share.any() else Stage.PLANNED,
-            residual={**residual, "simulated_share": float(share.mean())},
-            timeline=timeline,
+            forces=Forces({**residual, "simulated_share": float(share.mean())}, timeline),
             remarks=(Note(words=note),) if note else (),
         )
         findings.append(finding)

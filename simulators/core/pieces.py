@@ -21,7 +21,7 @@ from selfcorrect.motion.perception.observed_ground import STAIR_STEP_M
 from ..results.results import MAX_PIECES_AT_ONCE, PIECE_FRAMES, CorrectedMotion
 from ..results.timeline import Timeline
 from ..results.view import CorrectionView, Part
-from ..results.way_back import join, map_time
+from ..results.way_back import join, map_time, replace_supports
 from .settings import ViewSettings
 
 OVERLAP_S = 1.0
@@ -79,16 +79,17 @@ def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequen
     stop = 0
     for start, part in zip(starts, corrections, strict=True):
         correction = map_time(part, range(start, start + len(part.motion) + 1))
-        timeline = _append_timeline(timeline, correction.timeline, start, stop)
+        timeline = _append_timeline(timeline, correction.forces.timeline, start, stop)
         if not correction.accepted:
-            return replace(correction, motion=motion, timeline=timeline)
+            return replace(correction, motion=motion, forces=replace(correction.forces, timeline=timeline))
         away_m = _append_piece(merged, correction.motion, start, stop)
-        supports = tuple(support.shift(away_m) for support in correction.supports)
-        placed.append(replace(correction, supports=supports))
+        supports = [support.shift(away_m) for support in correction.contacts.supports]
+        placed.append(replace_supports(correction, supports))
         counts.append(len(correction.motion) - max(stop - start, 0))
         stop = start + len(correction.motion)
     joined = join(merged, placed, weights=counts)
-    return replace(joined, added_angular_speed_deg_s=added_by_joint_deg_s(motion, merged), timeline=timeline)
+    changes = replace(joined.changes, added_angular_speed_deg_s=added_by_joint_deg_s(motion, merged))
+    return replace(joined, forces=replace(joined.forces, timeline=timeline), changes=changes)
 
 
 def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: int, stop: int) -> Timeline | None:

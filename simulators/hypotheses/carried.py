@@ -29,7 +29,7 @@ from ..core.cleaning import CleanupState
 from ..core.levelling import LevelFloor
 from ..core.noise import Denoise
 from ..core.settings import CleanupChoices, ViewSettings
-from ..results.results import CorrectedMotion, Note, NoteKind, Stage
+from ..results.results import Beliefs, CorrectedMotion, GroundContacts, Note, NoteKind, Stage
 from ..results.timeline import list_standing_feet
 from ..results.view import CorrectionView, Part
 from .splices import JoinSplices
@@ -222,7 +222,7 @@ def _correct_in_the_air(motion: Motion, cleanup: CleanupChoices, note: Note) -> 
         corrected if moves.figures["furthest_m"] else motion,
         stage=Stage.CLEANED,
         figures=moves.figures,
-        standing_feet=list_standing_feet(observe(motion).stands),
+        contacts=GroundContacts(list_standing_feet(observe(motion).stands)),
+        beliefs=Beliefs(is_carried=True),
         remarks=(note,),
-        is_carried=True,
     )

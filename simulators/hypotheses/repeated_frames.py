@@ -74,8 +74,8 @@ def _restore_samples(
         samples = correction.motion
         corrected = repeats.spread(samples, original) if is_even else samples.select_frames(repeats.sources)
         motion = replace(original, root_m=corrected.root_m, rotations=corrected.rotations)
-    timeline = correction.timeline
+    timeline = correction.forces.timeline
     if timeline is not None:
         repeated = timeline.select_frames(repeats.sources[repeats.sources < len(timeline)])
         timeline = replace(repeated, fps=original.fps)
-    return replace(correction, motion=motion, timeline=timeline)
+    return replace(correction, motion=motion, forces=replace(correction.forces, timeline=timeline))

@@ -23,7 +23,7 @@ from ..results.motion_world import TPoses
 from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Failure, Note, NoteKind
 from ..results.timeline import Timeline
 from ..results.view import CorrectionView, Part
-from ..results.way_back import map_space, map_time
+from ..results.way_back import map_space, map_time, replace_supports
 from .splices import count_lost_frames
 
 MARGIN_S = 1.5
@@ -44,10 +44,11 @@ def _restore_t_poses(part: Part, correction: CorrectedMotion) -> CorrectedMotion
     motion = part.motion
     t_poses = part.world.t_poses
     first, last = part.world.find_frames_between_t_poses(motion)
-    timeline = correction.timeline and correction.timeline.pad(before=t_poses.opening)
+    timeline = correction.forces.timeline
+    timeline = timeline and timeline.pad(before=t_poses.opening)
     correction = map_time(correction, range(first, last + 1))
     if not correction.accepted:
-        return replace(correction, motion=motion, timeline=timeline)
+        return replace(correction, motion=motion, forces=replace(correction.forces, timeline=timeline))
     given = motion.frames(first, last)
     share = _find_faded_share(t_poses, last - first, motion.fps)[:, None]
     root_m = motion.root_m.copy()
@@ -67,7 +68,7 @@ def _restore_t_poses(part: Part, correction: CorrectedMotion) -> CorrectedMotion
     return replace(
         correction,
         motion=replace(motion, root_m=root_m, rotations=rotations),
-        timeline=timeline and timeline.pad(after=t_poses.closing),
+        forces=replace(correction.forces, timeline=timeline and timeline.pad(after=t_poses.closing)),
         remarks=tuple(remarks),
     )
 
@@ -106,19 +107,19 @@ class Segment:
         if not self.margin:
             return correction
         frames = slice(self.margin, self.margin + len(self.take))
-        timeline = correction.timeline
-        residual = dict(correction.residual)
+        timeline = correction.forces.timeline
+        residual = dict(correction.forces.residual)
         if timeline is not None:
             timeline = timeline.frames(frames.start, frames.stop)
             residual |= _mean_residual(timeline)
-        cut = replace(correction, timeline=timeline, residual=residual)
+        cut = replace(correction, forces=replace(correction.forces, timeline=timeline, residual=residual))
         if cut.failure is not None:
             return replace(cut, motion=self.take, failure=self._map_failure_to_loop(cut.failure))
-        same_travel = same_travel and not cut.removed_glide_m_s
+        same_travel = same_travel and not cut.changes.removed_glide_m_s
         back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * ALONG_FLOOR
-        moved = map_space(replace(cut, supports=tuple(_supports_within(cut.supports, frames))), back_m)
+        moved = map_space(replace_supports(cut, _supports_within(cut.contacts.supports, frames)), back_m)
         closed = close_loop(moved.motion, self.take, self.margin, same_travel=same_travel)
-        return replace(moved, motion=closed, loops_s=(self.take.seconds,))
+        return replace(moved, motion=closed, beliefs=replace(moved.beliefs, loops_s=(self.take.seconds,)))
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
         """Map the frames of a failure in an unrolled loop to the loop."""

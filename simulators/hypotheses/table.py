@@ -167,7 +167,8 @@ class Believed:
 
 def believe(correction: CorrectedMotion, *names: str) -> CorrectedMotion:
     """Return a correction with further hypotheses that were believed."""
-    return replace(correction, believed=tuple(dict.fromkeys((*correction.believed, *names))))
+    believed = tuple(dict.fromkeys((*correction.beliefs.names, *names)))
+    return replace(correction, beliefs=replace(correction.beliefs, names=believed))
 
 
 def list_added_views() -> tuple[ViewPart, ...]:

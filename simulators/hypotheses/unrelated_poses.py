@@ -126,7 +126,7 @@ class _PoseLibrary:
             placed.append(correction)
         merged = replace(self.motion, root_m=root_m, rotations=rotations)
         joined = join(merged, placed, remarks)
-        return measure_correction(self.motion, replace(joined, is_carried=True))
+        return measure_correction(self.motion, replace(joined, beliefs=replace(joined.beliefs, is_carried=True)))
 
 
 def skip_unrelated_poses(part: Part, settings: ViewSettings) -> CorrectionView:

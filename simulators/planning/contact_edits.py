@@ -24,6 +24,7 @@ from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 
 from ..results.results import CorrectedMotion, CorrectMotions
+from ..results.way_back import replace_supports
 from .contact_holding import (
     MissedContact,
     check_reach,
@@ -114,8 +115,8 @@ def _correct_again(
     if not correction.accepted:
         return correction, ride_m, 0.0
     held, gave_way_m = hold_contacts(correction.motion, contacts, ride_m, contacts.contacts)
-    supports = tuple(support.shift(ride_m[support.first]) for support in correction.supports)
-    corrected = replace(correction, motion=replace(held, contacts=motion.contacts), supports=supports)
+    supports = [support.shift(ride_m[support.first]) for support in correction.contacts.supports]
+    corrected = replace_supports(replace(correction, motion=replace(held, contacts=motion.contacts)), supports)
     return corrected, ride_m, gave_way_m
 
 

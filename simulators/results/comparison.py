@@ -80,7 +80,7 @@ class MotionComparison:
         if last - first < len(motion):
             before = before.frames(first, last)
             after = after.frames(first, last)
-        supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
+        supports = tuple(support.shift(np.zeros(3), -first) for support in correction.contacts.supports)
         feet, feet_after = _find_common_feet(before, after, abs(correction.floor.moved_m))
         belt_m_s, belt_after_m_s = find_belts_m_s(before, after)
         belt_m = _compute_belt_path(before, belt_m_s)
@@ -258,14 +258,16 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Measured
     gains = comparison.clear_gains
     clear_gain = max(gains[name] for name in _PATH_ERRORS)
     contacts = dict(zip(("lost_contacts", "lost_contacts_height_m"), comparison.lost_contacts, strict=True))
+    timeline = correction.forces.timeline and comparison.unload_hanging_feet(correction.forces.timeline)
+    large_moves = tuple(_limit_moves(correction.changes.large_moves, moves.figures["furthest_m"]))
     measured = replace(
         correction,
         before=before,
         after=after,
         figures={**correction.figures, **moves.figures, **contacts, "clear_gain": clear_gain},
-        large_moves=tuple(_limit_moves(correction.large_moves, moves.figures["furthest_m"])),
-        timeline=correction.timeline and comparison.unload_hanging_feet(correction.timeline),
-        standing_feet=comparison.find_standing_feet(),
+        forces=replace(correction.forces, timeline=timeline),
+        contacts=replace(correction.contacts, standing_feet=comparison.find_standing_feet()),
+        changes=replace(correction.changes, large_moves=large_moves),
     )
     return MeasuredCorrection(measured, comparison)
 

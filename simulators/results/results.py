@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from math import inf
 from types import MappingProxyType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
+from selfcorrect.core.moved_fields import read_moved_field
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.measures.physical import SHOWN_ERRORS
@@ -260,6 +261,67 @@ MAX_PIECES_AT_ONCE = 4
 """Maximum length of a loop that is corrected as a whole, and of a motion whose surroundings are inferred, in pieces."""
 
 
+@dataclass(frozen=True)
+class Forces:
+    """Forces that act in a correction."""
+
+    residual: Mapping[str, float] = field(default_factory=dict)
+    """Mean residual force and torque that a simulated body needed, and mean force that contacts leave unexplained."""
+    timeline: Timeline | None = None
+    """Forces and contacts of a simulation by frame, or None."""
+    is_simulation_dropped: bool = False
+    """Whether the simulated body could not follow the motion, so that the forces are those of the plan."""
+
+
+@dataclass(frozen=True)
+class GroundContacts:
+    """What carries the body: feet that stand, and supports besides the floor."""
+
+    standing_feet: tuple[Contact, ...] = ()
+    """Times in which feet stand in the motion before the correction, and on the ground after it; empty if not
+    measured."""
+    supports: tuple[Support, ...] = ()
+    """Supports that carry the corrected motion besides the floor."""
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """Special cases that were believed, apart from those of the world."""
+
+    is_carried: bool = False
+    """Whether something carries the body (a belt, a lift, or something unseen), or frames are unrelated poses. Feet
+    that rise or slide are then not a fault."""
+    loops_s: tuple[float, ...] = ()
+    """Duration of each loop that still closes: of the motion, or of its takes."""
+    names: tuple[str, ...] = ()
+    """Names of the views and steps whose hypotheses were believed: see `CorrectedMotion.hypotheses`."""
+
+
+@dataclass(frozen=True)
+class MotionChanges:
+    """What a correction changed that may have been intended, and what it kept."""
+
+    large_moves: tuple[LargeMove, ...] = ()
+    """Joint moves that may undo what was intended, one for each part that was corrected."""
+    removed_glide_m_s: float = 0.0
+    """Mean speed of a standing glide that was removed, in m/s; 0 without one."""
+    kept_stretches: tuple[tuple[int, int], ...] = ()
+    """First and last frame of each stretch that is kept uncorrected, because it cannot be explained or feet would
+    slide."""
+    added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
+    """Largest increase in the angular speed of each joint in any frame, by name; empty if it was not measured."""
+
+
+@dataclass(frozen=True)
+class LeftFaults:
+    """What is still wrong after a correction."""
+
+    findings: tuple[Finding, ...] = ()
+    """Findings of `check` in the written file; () if nothing was written or checked."""
+    missed_contacts: tuple[str, ...] = ()
+    """A sentence for each requested contact that is not held."""
+
+
 @dataclass(frozen=True, eq=False)
 class CorrectedMotion:
     """The result of a correction."""
@@ -275,48 +337,32 @@ class CorrectedMotion:
     """Errors before the correction, by name. Errors that were not measured are missing: see `MotionComparison`."""
     after: Mapping[str, float] = field(default_factory=dict)
     """Errors after the correction, by name, for the stance and ground of the motion before."""
-    residual: Mapping[str, float] = field(default_factory=dict)
-    """Mean residual force and torque that a simulated body needed, and mean force that contacts leave unexplained."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """All other figures by name, with units. `moved_m` is the mean distance by which joints were moved, and
     `furthest_m` the largest. `raised_m` is the median height by which the root was raised. `lost_contacts` is the share
     of lost contacts, and `lost_contacts_height_m` the height of these feet. `clear_gain` is the largest gain in skating
     or jerk, as a multiple of a clear gain."""
-    added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
-    """Largest increase in the angular speed of each joint in any frame, by name; empty if it was not measured."""
-    timeline: Timeline | None = None
-    """Forces and contacts of a simulation by frame, or None."""
-    standing_feet: tuple[Contact, ...] = ()
-    """Times in which feet stand in the motion before the correction, and on the ground after it; empty if not
-    measured."""
-    supports: tuple[Support, ...] = ()
-    """Supports that carry the corrected motion besides the floor."""
+    forces: Forces = Forces()
+    """Residual forces and the forces of a simulation."""
+    contacts: GroundContacts = GroundContacts()
+    """Standing feet and supports."""
     world: MotionWorld = field(default_factory=MotionWorld)
     """World of the motion before the correction: its floor, cuts and T-poses."""
     floor: FloorDecision = field(default_factory=FloorDecision)
     """Where the correction put the floor."""
-    is_carried: bool = False
-    """Whether something carries the body (a belt, a lift, or something unseen), or frames are unrelated poses. Feet
-    that rise or slide are then not a fault."""
-    removed_glide_m_s: float = 0.0
-    """Mean speed of a standing glide that was removed, in m/s; 0 without one."""
-    is_simulation_dropped: bool = False
-    """Whether the simulated body could not follow the motion, so that the plan was taken instead."""
-    large_moves: tuple[LargeMove, ...] = ()
-    """Joint moves that may undo what was intended, one for each part that was corrected."""
-    findings_left: tuple[Finding, ...] = ()
-    """Findings of `check` in the written file; () if nothing was written or checked."""
-    missed_contacts: tuple[str, ...] = ()
-    """A sentence for each requested contact that is not held."""
+    beliefs: Beliefs = Beliefs()
+    """Special cases that were believed."""
+    changes: MotionChanges = MotionChanges()
+    """Large changes, and what was kept."""
+    left: LeftFaults = LeftFaults()
+    """Faults that are left."""
     remarks: tuple[Note, ...] = ()
     """Further assumptions and observations, only for reports."""
-    kept_stretches: tuple[tuple[int, int], ...] = ()
-    """First and last frame of each stretch that is kept uncorrected, because it cannot be explained or feet would
-    slide."""
-    loops_s: tuple[float, ...] = ()
-    """Duration of each loop that still closes: of the motion, or of its takes."""
-    believed: tuple[str, ...] = ()
-    """Names of the views and steps whose hypotheses were believed: see `hypotheses`."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            return read_moved_field(self, name, _MOVED_FIELDS)
 
     def __repr__(self) -> str:
         outcome = "rejected" if self.failure else self.stage.value if self.stage else "corrected"
@@ -357,20 +403,20 @@ class CorrectedMotion:
             "tilted-floor": world.plane.is_tilted,
             "t-poses": bool(world.t_poses),
             "takes": bool(world.takes),
-            "loops": bool(self.loops_s),
+            "loops": bool(self.beliefs.loops_s),
         }
-        return (*(name for name, is_believed in about_world.items() if is_believed), *self.believed)
+        return (*(name for name, is_believed in about_world.items() if is_believed), *self.beliefs.names)
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """All assumptions and observations: the remarks, and notes on the facts."""
-        large_moves = self.large_moves if self.accepted else ()
+        large_moves = self.changes.large_moves if self.accepted else ()
         notes = [
             *note_facts(self),
             *self.remarks,
             *_note_changes(self),
             *(move.note for move in large_moves),
-            *(Note(NoteKind.CONTACT_MISSED, words=words) for words in self.missed_contacts),
+            *(Note(NoteKind.CONTACT_MISSED, words=words) for words in self.left.missed_contacts),
         ]
         return tuple(note for note in dict.fromkeys(notes) if self._shows(note))
 
@@ -408,7 +454,25 @@ class CorrectedMotion:
             if name in self.after:
                 errors[f"{name}_after"] = self.after[name]
         floor_m = {"floor_m": self.floor.moved_m} if self.floor.moved_m else {}
-        return {**self.figures, **floor_m, **errors, **self.residual}
+        return {**self.figures, **floor_m, **errors, **self.forces.residual}
+
+
+_MOVED_FIELDS = {
+    "residual": "forces.residual",
+    "timeline": "forces.timeline",
+    "is_simulation_dropped": "forces.is_simulation_dropped",
+    "standing_feet": "contacts.standing_feet",
+    "supports": "contacts.supports",
+    "is_carried": "beliefs.is_carried",
+    "loops_s": "beliefs.loops_s",
+    "large_moves": "changes.large_moves",
+    "removed_glide_m_s": "changes.removed_glide_m_s",
+    "kept_stretches": "changes.kept_stretches",
+    "added_angular_speed_deg_s": "changes.added_angular_speed_deg_s",
+    "findings_left": "left.findings",
+    "missed_contacts": "left.missed_contacts",
+}
+"""Where each field of `CorrectedMotion` is that stood in it directly before 0.5."""
 
 
 def note_facts(correction: CorrectedMotion) -> Iterator[Note]:
@@ -429,14 +493,15 @@ def note_facts(correction: CorrectedMotion) -> Iterator[Note]:
 
 def _note_changes(correction: CorrectedMotion) -> Iterator[Note]:
     """Yield notes on what the correction changed and what it left."""
-    if correction.removed_glide_m_s:
-        yield Note(NoteKind.GLIDE_REMOVED, correction.removed_glide_m_s)
-    if correction.kept_stretches:
-        frames = tuple(frame for stretch in sorted(correction.kept_stretches) for frame in stretch)
+    changes = correction.changes
+    if changes.removed_glide_m_s:
+        yield Note(NoteKind.GLIDE_REMOVED, changes.removed_glide_m_s)
+    if changes.kept_stretches:
+        frames = tuple(frame for stretch in sorted(changes.kept_stretches) for frame in stretch)
         yield Note(NoteKind.STRETCH_KEPT, frames=frames)
-    if correction.is_simulation_dropped:
+    if correction.forces.is_simulation_dropped:
         yield Note(NoteKind.NOT_FOLLOWED)
-    for seconds in correction.loops_s:
+    for seconds in correction.beliefs.loops_s:
         yield Note(NoteKind.LOOP, seconds)
 
 

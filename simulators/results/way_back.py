@@ -4,7 +4,7 @@ A view shows a part: fewer frames, another world, or both. `map_time` maps the c
 whole, `map_space` to its world, and `map_skeleton` to its joints. `join` combines the corrections of several parts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,18 @@ from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import FrameChange, ShiftedWorld, TurnedWorld
 
 from .motion_world import FloorDecision, MotionWorld
-from .results import CorrectedMotion, Failure, Note, Stage, note_facts
+from .results import (
+    Beliefs,
+    CorrectedMotion,
+    Failure,
+    Forces,
+    GroundContacts,
+    LeftFaults,
+    MotionChanges,
+    Note,
+    Stage,
+    note_facts,
+)
 
 
 def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMotion:
@@ -28,19 +39,20 @@ def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMot
             after the last. For frames `start` to `stop` of the whole, this is `range(start, stop + 1)`.
     """
     supports = []
-    for support in correction.supports:
+    for support in correction.contacts.supports:
         supports.append(replace(support, first=bounds[support.first], last=bounds[support.last + 1] - 1))
     standing_feet = []
-    for contact in correction.standing_feet:
+    for contact in correction.contacts.standing_feet:
         last_frame = bounds[contact.last_frame + 1] - 1
         standing_feet.append(replace(contact, first_frame=bounds[contact.first_frame], last_frame=last_frame))
+    changes = correction.changes
+    kept_stretches = tuple((bounds[first], bounds[last]) for first, last in changes.kept_stretches)
     return replace(
         correction,
         failure=correction.failure and _map_failure(correction.failure, bounds),
-        standing_feet=tuple(standing_feet),
-        supports=tuple(supports),
+        contacts=GroundContacts(tuple(standing_feet), tuple(supports)),
         remarks=tuple(_map_note(note, bounds) for note in correction.remarks),
-        kept_stretches=tuple((bounds[first], bounds[last]) for first, last in correction.kept_stretches),
+        changes=replace(changes, kept_stretches=kept_stretches),
         world=correction.world.map_time(bounds),
     )
 
@@ -69,11 +81,16 @@ def map_space(
     """
     shifts_m = np.broadcast_to(shift_m, correction.motion.root_m.shape)
     motion = ShiftedWorld(shifts_m).view(correction.motion)
-    supports = [support.shift(shifts_m[support.middle]) for support in correction.supports]
+    supports = [support.shift(shifts_m[support.middle]) for support in correction.contacts.supports]
     if turned is not None:
         motion = turned.restore(motion)
         supports = [_turn_support(support, turned) for support in supports]
-    return replace(correction, motion=motion, supports=tuple(supports))
+    return replace_supports(replace(correction, motion=motion), supports)
+
+
+def replace_supports(correction: CorrectedMotion, supports: Iterable[Support]) -> CorrectedMotion:
+    """Return a correction with other supports."""
+    return replace(correction, contacts=replace(correction.contacts, supports=tuple(supports)))
 
 
 def map_skeleton(correction: CorrectedMotion, motion: Motion, change: FrameChange) -> CorrectedMotion:
@@ -117,31 +134,33 @@ def join(
     joined = CorrectedMotion(
         motion,
         stage=Stage.last(correction.stage for correction in corrections),
-        supports=tuple(support for correction in corrections for support in correction.supports),
+        forces=Forces(is_simulation_dropped=any(each.forces.is_simulation_dropped for each in corrections)),
+        contacts=GroundContacts(supports=tuple(support for each in corrections for support in each.contacts.supports)),
+        beliefs=Beliefs(
+            is_carried=any(each.beliefs.is_carried for each in corrections),
+            loops_s=tuple(seconds for each in corrections for seconds in each.beliefs.loops_s),
+            names=tuple(dict.fromkeys(name for each in corrections for name in each.beliefs.names)),
+        ),
+        changes=MotionChanges(
+            large_moves=tuple(dict.fromkeys(move for each in corrections for move in each.changes.large_moves)),
+            removed_glide_m_s=max((each.changes.removed_glide_m_s for each in corrections), default=0.0),
+            kept_stretches=tuple(stretch for each in corrections for stretch in each.changes.kept_stretches),
+        ),
+        left=LeftFaults(missed_contacts=tuple(words for each in corrections for words in each.left.missed_contacts)),
         remarks=tuple(dict.fromkeys(all_remarks)),
-        large_moves=tuple(dict.fromkeys(move for correction in corrections for move in correction.large_moves)),
-        missed_contacts=tuple(words for correction in corrections for words in correction.missed_contacts),
-        kept_stretches=tuple(stretch for correction in corrections for stretch in correction.kept_stretches),
-        loops_s=tuple(seconds for correction in corrections for seconds in correction.loops_s),
-        believed=tuple(dict.fromkeys(name for correction in corrections for name in correction.believed)),
-        is_carried=any(correction.is_carried for correction in corrections),
-        removed_glide_m_s=max((correction.removed_glide_m_s for correction in corrections), default=0.0),
-        is_simulation_dropped=any(correction.is_simulation_dropped for correction in corrections),
         world=MotionWorld.join([correction.world for correction in corrections]),
         floor=FloorDecision.join([correction.floor for correction in corrections]),
     )
-    return joined if weights is None else replace(joined, **average_figures(corrections, weights))
-
-
-def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Average figures, weighted, by field of `CorrectedMotion`.
-
-    Only figures that all corrections have count.
-    """
-    means = {}
-    for field in ("before", "after", "residual", "figures"):
-        means[field] = average_tables([getattr(correction, field) for correction in corrections], weights)
-    return means
+    if weights is None:
+        return joined
+    residual = average_tables([each.forces.residual for each in corrections], weights)
+    return replace(
+        joined,
+        before=average_tables([each.before for each in corrections], weights),
+        after=average_tables([each.after for each in corrections], weights),
+        figures=average_tables([each.figures for each in corrections], weights),
+        forces=replace(joined.forces, residual=residual),
+    )
 
 
 def average_tables(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:

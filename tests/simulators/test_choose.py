@@ -115,7 +115,7 @@ def test_untrackable_motion_is_kept(first: int, frames: int) -> None:
     kept = keep_failed_stretch(Part(numbered), failed, correct)
     assert kept.accepted
     is_kept = np.zeros(len(WALK), dtype=bool)
-    for kept_first, kept_last in kept.kept_stretches:
+    for kept_first, kept_last in kept.changes.kept_stretches:
         is_kept[kept_first : kept_last + 1] = True
     assert is_kept[is_flying].mean() > 0.9
     assert is_kept[~is_flying].sum() < 60
@@ -210,8 +210,8 @@ def test_plans_alone_move_nothing() -> None:
     planned = corrector([stand, swaying])
     for motion, planned_correction in zip((stand, swaying), planned, strict=True):
         (cleaned,) = KinematicCorrector()([motion])
-        assert planned_correction.residual["simulated_share"] == 0.0
+        assert planned_correction.forces.residual["simulated_share"] == 0.0
         np.testing.assert_array_equal(planned_correction.motion.root_m, cleaned.motion.root_m)
         np.testing.assert_array_equal(planned_correction.motion.rotations, cleaned.motion.rotations)
-    unexplained = [correction.residual["unexplained_force_bodyweights"] for correction in planned]
+    unexplained = [correction.forces.residual["unexplained_force_bodyweights"] for correction in planned]
     assert unexplained[1] > unexplained[0]

@@ -88,7 +88,7 @@ def test_results_keep_order(walk, clips, engine):
         assert same(alone.motion, correction.motion)
         assert alone.diagnostics == correction.diagnostics
         assert alone.reason == correction.reason
-        assert np.array_equal(alone.timeline.loads_bodyweights, correction.timeline.loads_bodyweights)
+        assert np.array_equal(alone.forces.timeline.loads_bodyweights, correction.forces.timeline.loads_bodyweights)
 
 
 def test_height_is_corrected(walk):
@@ -188,7 +188,7 @@ def test_opening_rig_pose_stays(corrector, kind, frames):
     assert correction.before == pytest.approx(alone.before)
     assert correction.after == pytest.approx(alone.after)
     assert [note.value for note in correction.notes if note.kind is NoteKind.T_POSE] == [frames]
-    assert correction.timeline is None or len(correction.timeline) == len(opened)
+    assert correction.forces.timeline is None or len(correction.forces.timeline) == len(opened)
 
 
 @pytest.mark.parametrize("frames", [1, 3, 30])
@@ -243,7 +243,7 @@ def test_sample_batch_equals_single(walk, kind):
     for window, together in zip([*windows[:2], *windows[3:]], [*corrections[:2], *corrections[3:]], strict=True):
         (alone,) = corrector([window])
         assert same(together.motion, alone.motion)
-        assert together.residual == alone.residual
+        assert together.forces.residual == alone.forces.residual
 
 
 @settings(deadline=None)
@@ -360,4 +360,4 @@ def test_cores_change_no_sample(walk: Motion, engine: str, monkeypatch):
             assert correction.motion.root_m.tobytes() == expected.motion.root_m.tobytes()
             assert correction.motion.rotations.tobytes() == expected.motion.rotations.tobytes()
             assert correction.failure == expected.failure
-            assert correction.residual == expected.residual
+            assert correction.forces.residual == expected.forces.residual

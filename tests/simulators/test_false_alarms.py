@@ -20,7 +20,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.choose import keep_feet_from_worsening
 from selfcorrect.simulators.results.comparison import MeasuredCorrection
 from selfcorrect.simulators.results.motion_world import MotionWorld
-from selfcorrect.simulators.results.results import CorrectedMotion, Note, NoteKind
+from selfcorrect.simulators.results.results import Beliefs, CorrectedMotion, Forces, MotionChanges, Note, NoteKind
 from selfcorrect.simulators.world import MotionOnFloor
 
 
@@ -54,7 +54,7 @@ def test_who_stands_on_ground_that_rises_is_named_and_level_on_request(rise_m: f
     correction = sc.correct(rise(true, rise_m), kinematic=True)
     (note,) = [note for note in correction.notes if note.kind is NoteKind.RISES]
     assert note.value == pytest.approx(rise_m, abs=0.02)
-    assert not correction.loops_s
+    assert not correction.beliefs.loops_s
     assert NoteKind.LOOP not in find_kinds(correction)
     level = sc.correct(rise(true, rise_m), kinematic=True, level=True)
     assert np.abs(joint_positions(level.motion) - joint_positions(true)).max() < 0.02
@@ -95,15 +95,14 @@ def test_a_correction_that_is_dropped_says_nothing_of_its_changes() -> None:
         before={"skate_m_s": 0.0},
         after={"skate_m_s": 1.0},
         remarks=(Note(NoteKind.IN_PLACE, 1.0),),
-        removed_glide_m_s=0.1,
-        kept_stretches=((3, 9),),
-        is_simulation_dropped=True,
-        is_carried=True,
+        changes=MotionChanges(removed_glide_m_s=0.1, kept_stretches=((3, 9),)),
+        forces=Forces(is_simulation_dropped=True),
+        beliefs=Beliefs(is_carried=True),
     )
     kept = keep_feet_from_worsening(view, MeasuredCorrection(sliding), lambda parts: [sliding for _ in parts])
     assert kept.is_unchanged
     assert find_kinds(kept) == {NoteKind.IN_PLACE, NoteKind.FEET_KEPT}
-    assert kept.is_carried, "whatever carries the body does so in the given motion, too"
+    assert kept.beliefs.is_carried, "whatever carries the body does so in the given motion, too"
 
 
 def test_swings_that_are_removed_beside_a_drift_that_stays_are_named_so() -> None:
@@ -112,4 +111,4 @@ def test_swings_that_are_removed_beside_a_drift_that_stays_are_named_so() -> Non
     path_m = np.stack([0.6 * times_s + 0.25 * np.sin(2.5 * times_s), 0 * times_s, 0 * times_s], axis=1)
     correction = sc.correct(replace(motion, root_m=motion.root_m + path_m), kinematic=True)
     assert NoteKind.DRIFT_KEPT in find_kinds(correction)
-    assert {move.repair.name for move in correction.large_moves} <= {"SWING"}
+    assert {move.repair.name for move in correction.changes.large_moves} <= {"SWING"}

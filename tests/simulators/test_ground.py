@@ -116,7 +116,7 @@ def test_feet_on_treads_stay(stairs: tuple[Motion, list[Support]]) -> None:
         middle = slice(support.first + 2, support.last - 1)
         most_m = 0.004 if support is not truth[-1] else 0.015  # at the end, the other foot is deep in the stairs
         assert moved_m[middle, int(support.part.startswith("right"))].max() < most_m
-    assert {round(support.top_m[1], 2) for support in correction.supports} == {0.18, 0.36, 0.54, 0.72}
+    assert {round(support.top_m[1], 2) for support in correction.contacts.supports} == {0.18, 0.36, 0.54, 0.72}
 
 
 @pytest.mark.parametrize("off_m", [-0.04, -0.02, 0.02])
@@ -140,7 +140,7 @@ def test_simulated_bodies_stand_on_ground(climbing: Motion, planted_walk: Motion
     assert raw.after["penetration_m"] < 0.01
     assert mean_distance_m(raw.motion, motion) < 0.06
     # feet that are planted frame by frame climb in jerks
-    assert raw.residual["residual_force_bodyweights"] < (0.6 if place == "stairs" else 0.3)
+    assert raw.forces.residual["residual_force_bodyweights"] < (0.6 if place == "stairs" else 0.3)
 
 
 def test_colliders_turn_with_boxes(climbing: Motion) -> None:
@@ -149,7 +149,7 @@ def test_colliders_turn_with_boxes(climbing: Motion) -> None:
     still = replace(
         seen, root_m=np.tile(seen.root_m[0] + 0.2 * UP, (8, 1)), rotations=np.tile(seen.rotations[:1], (8, 1, 1))
     )
-    supports = KinematicCorrector()([still])[0].supports
+    supports = KinematicCorrector()([still])[0].contacts.supports
     assert {support.turn_deg for support in supports} == {30.0}
     (slab, *_) = SupportColliders.from_supports(build_humanoid(still.skeleton), supports).slabs.values()
     np.testing.assert_allclose(Rotation.from_quat(slab.orientation).as_rotvec(degrees=True), [0, 0, 30], atol=1e-9)

@@ -60,17 +60,20 @@ def test_explained_plan_is_not_simulated(walk, monkeypatch):
     correction = AUTO([walk])[0]
     assert correction.accepted
     assert correction.stage is not Stage.SIMULATED
-    assert correction.residual["simulated_share"] == 0.0
-    assert "polished_m" not in correction.residual
-    assert correction.residual["residual_force_bodyweights"] == correction.residual["unexplained_force_bodyweights"]
+    assert correction.forces.residual["simulated_share"] == 0.0
+    assert "polished_m" not in correction.forces.residual
+    assert (
+        correction.forces.residual["residual_force_bodyweights"]
+        == correction.forces.residual["unexplained_force_bodyweights"]
+    )
 
 
 def test_unexplained_is_simulated(corrections):
     auto = corrections["auto"][1]
     always = corrections["always"][1]
     assert same(auto, always)
-    assert auto.residual == always.residual
-    assert auto.residual["residual_force_bodyweights"] > 0
+    assert auto.forces.residual == always.forces.residual
+    assert auto.forces.residual["residual_force_bodyweights"] > 0
     assert auto.stage is Stage.SIMULATED
 
 
@@ -104,7 +107,7 @@ def test_raw_states_are_always_simulated(walk, scene):
     settings = {"postprocess": ()} if scene is None else {"scene": scene}
     correction = replace(AUTO, **settings)([walk])[0]
     assert correction.stage is Stage.SIMULATED
-    assert correction.residual["simulated_share"] == 1.0
+    assert correction.forces.residual["simulated_share"] == 1.0
 
 
 def test_kinematics_alone_comes_out_cleaned(walk):
@@ -116,7 +119,7 @@ def test_plan_timeline_bears_body(corrections, walk):
 
     The load is about the body's weight.
     """
-    timeline = corrections["auto"][0].timeline
+    timeline = corrections["auto"][0].forces.timeline
     assert timeline is not None
     assert len(timeline) == len(walk)
     assert timeline.loads_bodyweights.sum(axis=1).mean() == pytest.approx(1.0, abs=0.2)

@@ -232,11 +232,14 @@ def assert_turns_along(pipeline: Pipeline, motion: Motion) -> None:
     """
     (expected,) = correct_through_views([motion], pipeline)
     assert expected.accepted
-    assert expected.residual
+    assert expected.forces.residual
     (turned,) = correct_through_views([TURN.view(motion)], pipeline)
     positions_m = joint_positions(TURN.restore(turned.motion))
     assert np.allclose(positions_m, joint_positions(expected.motion), atol=1e-3)
-    for figures, expected_figures in ((turned.residual, expected.residual), (turned.after, expected.after)):
+    for figures, expected_figures in (
+        (turned.forces.residual, expected.forces.residual),
+        (turned.after, expected.after),
+    ):
         assert figures == pytest.approx(dict(expected_figures), rel=0.01, abs=1e-6)
 
 
@@ -315,4 +318,4 @@ def test_order_and_names_do_not_matter(walk, engine, last_first):
         assert moved.motion.skeleton is reordered.skeleton
         assert np.array_equal(moved.motion.root_m, usual.motion.root_m)
         assert np.array_equal(moved.motion.rotations, usual.motion.rotations[:, order])
-        assert moved.residual == usual.residual
+        assert moved.forces.residual == usual.forces.residual

@@ -17,7 +17,16 @@ from selfcorrect.commands.correct.batch_report import (
     summarize_results,
     write_correction_report,
 )
-from selfcorrect.commands.correct.file_result import FileContent, FileFigures, FileResult, merge_results
+from selfcorrect.commands.correct.file_result import (
+    BodyFigures,
+    ContactFigures,
+    FileContent,
+    FileFigures,
+    FileResult,
+    JointFigures,
+    SimulationFigures,
+    merge_results,
+)
 from selfcorrect.simulators.results.results import Failure, FailureKind
 
 
@@ -38,7 +47,8 @@ def test_few_files_are_all_named() -> None:
 
 def test_moved_floors_are_summarised() -> None:
     """Floors off by over a centimetre are summarised by median and standard deviation."""
-    figures = [FileFigures(floor_m=height_m, raised_m=-height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
+    moves = [BodyFigures(floor_m=height_m, raised_m=-height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
+    figures = [FileFigures(body=body) for body in moves]
     accepted = [replace(result, figures=figure) for result, figure in zip(results(4), figures, strict=True)]
     first = summarize_results(accepted, "out/")[0]
     assert "26 mm" in first
@@ -49,7 +59,7 @@ def test_moved_floors_are_summarised() -> None:
 
 def test_moved_clean_motion_is_announced() -> None:
     (clean,) = results(1)
-    moved = replace(clean, verdict="unchanged", figures=FileFigures(floor_m=0.035, raised_m=-0.035))
+    moved = replace(clean, verdict="unchanged", figures=FileFigures(body=BodyFigures(floor_m=0.035, raised_m=-0.035)))
     first = summarize_results([moved], "out/")[0]
     assert "1 needed no correction" in first
     assert "down by 35 mm" in first
@@ -86,7 +96,8 @@ def test_worse_motion_is_not_counted(after_m_s: float) -> None:
 
 
 def test_non_finite_figures_keep_json(tmp_path: Path) -> None:
-    figures = FileFigures(before={"jerk": math.nan}, furthest_m=math.inf, over_time={"x": [-math.inf]})
+    simulation = SimulationFigures(over_time={"x": [-math.inf]})
+    figures = FileFigures({"jerk": math.nan}, joints=JointFigures(furthest_m=math.inf), simulation=simulation)
     odd = FileResult("a", "a.bvh", "accepted", figures=figures)
     write_correction_report(tmp_path / "report.json", {}, ["accepted"], [odd])
     (motion,) = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)["motions"]
@@ -117,7 +128,9 @@ def test_growing_figures_are_worse(before: dict[str, float], after: dict[str, fl
 def test_scenes_are_never_worse(count: int) -> None:
     """A loaded body that climbs a slope follows the level walk, but slides more."""
     plain = replace(make_corrected({"slip_m_s": 0.02}, {"slip_m_s": 0.64}), stage="simulated")
-    in_scene = replace(plain, figures=replace(plain.figures, in_scene=True, lost_contacts=0.4))
+    simulation = SimulationFigures(in_scene=True)
+    ground = ContactFigures(lost_contacts=0.4)
+    in_scene = replace(plain, figures=replace(plain.figures, simulation=simulation, ground=ground))
     file = merge_results([in_scene] * count)
     summary = summarize_results([file], "out/")
     assert merge_results([plain] * count).worse
@@ -128,7 +141,8 @@ def test_scenes_are_never_worse(count: int) -> None:
 
 def test_worse_motion_in_set_counts() -> None:
     good = make_corrected({"slip_m_s": 0.1}, {"slip_m_s": 0.0})
-    lifted = replace(good, figures=replace(good.figures, lost_contacts=0.4, lost_contacts_height_m=0.085))
+    ground = ContactFigures(lost_contacts=0.4, lost_contacts_height_m=0.085)
+    lifted = replace(good, figures=replace(good.figures, ground=ground))
     file = merge_results([good, lifted])
     assert file.worse == ["motion 1: 40% of contacts lost: feet float 85 mm above the floor"]
     assert summarize_results([file], "out/")[0].startswith("Corrected 0 of 1")
@@ -158,9 +172,8 @@ def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", 
     """Lines stay short whatever the names and figures; the report holds what is cut."""
     worse = {"penetration_m": 0.3, "slip_m": 1.0, "slip_m_s": 2.0, "jerk_m_s3": 9e4}
     before = dict.fromkeys(worse, 0.0)
-    drifts = FileFigures(
-        before, worse, lost_contacts=0.5, large_move_reason="spikes", not_corrected="it drifts " * 20, supports=[{}]
-    )
+    ground = ContactFigures(supports=[{}], lost_contacts=0.5)
+    drifts = FileFigures(before, worse, ground=ground, large_move_reason="spikes", not_corrected="it drifts " * 20)
     motions = [{"verdict": "rejected", "name": "y" * length}] * count if verdict == "partly" else []
     long_results = [
         replace(result, name=f"{'x' * length}{result.name}", verdict=verdict, figures=drifts, motions=motions)
@@ -189,9 +202,8 @@ def test_equal_suffixes_write_both(tmp_path: Path, as_folder: bool) -> None:
 def test_table_shows_faults_only() -> None:
     before = {"penetration_m": 0.026, "floating_m": 0.0, "slip_m": 0.423, "slip_m_s": 0.746, "jerk_m_s3": 100.0}
     after = {"penetration_m": 0.0, "floating_m": 0.001, "slip_m": 0.055, "slip_m_s": 0.089, "jerk_m_s3": 95.0}
-    mended = replace(
-        make_corrected(before, after), figures=FileFigures(before, after, moved_m=0.054, raised_m=0.045, floor_m=-0.045)
-    )
+    body = BodyFigures(moved_m=0.054, raised_m=0.045, floor_m=-0.045)
+    mended = replace(make_corrected(before, after), figures=FileFigures(before, after, body))
     clean = replace(make_corrected(after, after), verdict="unchanged")
     head, first, second = format_table([mended, clean])
     assert re.split(r"\s{2,}", head) == ["file", "result", "moved", "what was wrong"]

@@ -22,7 +22,7 @@ from selfcorrect.motion.skeleton import SIDES
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.results.comparison import MotionComparison, measure_correction
 from selfcorrect.simulators.results.motion_world import FloorDecision, MotionWorld
-from selfcorrect.simulators.results.results import CorrectedMotion
+from selfcorrect.simulators.results.results import CorrectedMotion, Forces
 from selfcorrect.simulators.results.timeline import Timeline
 from selfcorrect.simulators.world import MotionOnFloor
 
@@ -131,9 +131,9 @@ def test_hanging_feet_bear_nothing() -> None:
     lifted = bend_leg(clean, "left", 0.06, slice(60, None))
     parts = ("left foot", "right foot")
     timeline = Timeline(clean.fps, np.zeros(120), np.zeros(120), parts, np.full((120, 2), 0.5))
-    correction = measure_correction(clean, CorrectedMotion(lifted, timeline=timeline))
-    assert correction.timeline is not None
-    loads = correction.timeline.loads_bodyweights
+    correction = measure_correction(clean, CorrectedMotion(lifted, forces=Forces(timeline=timeline)))
+    assert correction.forces.timeline is not None
+    loads = correction.forces.timeline.loads_bodyweights
     assert (loads[:58] == 0.5).all()
     assert not loads[62:, 0].any()
     assert (loads[:, 1] == 0.5).all()

@@ -101,7 +101,7 @@ def test_last_stage_of_parts():
 
 
 def timeline_of(motion, engine):
-    return PhysicsCorrector(find_preset(0.7, engine).tracker)([motion])[0].timeline
+    return PhysicsCorrector(find_preset(0.7, engine).tracker)([motion])[0].forces.timeline
 
 
 def test_both_feet_carry_weight(stand, engine):
@@ -135,7 +135,7 @@ def test_lying_body_is_carried_on_back(stand, engine):
 
 def test_residual_over_time_has_mean(clips):
     correction = PhysicsCorrector()([clips["walk"]])[0]
-    timeline = correction.timeline
+    timeline = correction.forces.timeline
     figures = correction.diagnostics
     means = timeline.residual_force_bodyweights[1:].mean(), timeline.residual_torque_nm[1:].mean()
     assert means == pytest.approx((figures["residual_force_bodyweights"], figures["residual_torque_nm"]))
@@ -146,7 +146,7 @@ def test_given_up_motion_keeps_timeline(walk):
     late[20:] += [0.0, 3.0, 0.0]
     known_floor = CleanupSettings().without_steps(LevelFloor)
     correction = PhysicsCorrector(cleanup=known_floor)([replace(walk, root_m=late)])[0]
-    assert f"frame {len(correction.timeline) - 1}" in correction.reason
+    assert f"frame {len(correction.forces.timeline) - 1}" in correction.reason
 
 
 def test_mass_is_an_option(stand):
@@ -156,7 +156,7 @@ def test_mass_is_an_option(stand):
     """
     light = PhysicsCorrector(TrackerSettings(BodySettings(mass_kg=50.0)))([stand])[0]
     heavy = PhysicsCorrector(TrackerSettings(BodySettings(mass_kg=100.0)))([stand])[0]
-    totals = [correction.timeline.loads_bodyweights[8:].sum(axis=1).mean() for correction in (light, heavy)]
+    totals = [correction.forces.timeline.loads_bodyweights[8:].sum(axis=1).mean() for correction in (light, heavy)]
     assert totals == pytest.approx([1.0, 1.0], abs=0.03)
     assert np.abs(heavy.motion.root_m - light.motion.root_m).max() < 0.002
     with pytest.raises(ValueError, match=r"mass_kg .*-70"):
@@ -164,7 +164,7 @@ def test_mass_is_an_option(stand):
 
 
 def test_nothing_simulated_is_no_timeline(walk):
-    assert KinematicCorrector()([walk])[0].timeline is None
+    assert KinematicCorrector()([walk])[0].forces.timeline is None
 
 
 def without_toes(motion: Motion, sole_m: float) -> Motion:

@@ -10,7 +10,7 @@ from helpers import correct_in_pieces
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.core.pieces import pieces
-from selfcorrect.simulators.results.results import CorrectedMotion, Failure, Note
+from selfcorrect.simulators.results.results import CorrectedMotion, Failure, Forces, GroundContacts, Note
 from selfcorrect.simulators.results.timeline import Timeline
 
 
@@ -107,15 +107,17 @@ def test_upper_floor_piece_stays_up(random_motion: Callable[..., Motion]) -> Non
     def lower_motions(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return [
             CorrectedMotion(
-                replace(piece, root_m=piece.root_m - piece.root_m[0]), supports=(step,), remarks=(Note(words="low"),)
+                replace(piece, root_m=piece.root_m - piece.root_m[0]),
+                contacts=GroundContacts(supports=(step,)),
+                remarks=(Note(words="low"),),
             )
             for piece in motions
         ]
 
     correction = correct_in_pieces(lower_motions, motion, piece_frames=120)
     np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-9)
-    assert [support.first for support in correction.supports] == [start + 5 for start in starts]
-    assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.2, 3.2])
+    assert [support.first for support in correction.contacts.supports] == [start + 5 for start in starts]
+    assert [support.top_m[1] for support in correction.contacts.supports] == pytest.approx([0.2, 3.2])
     assert correction.notes == (Note(words="low"),)
 
 
@@ -150,10 +152,12 @@ def test_timeline_has_every_frame_once(random_motion: Callable[..., Motion], fai
         lost = piece.root_m[0, 0] >= fails_from
         number = piece.root_m[: 25 if lost else None, 0]
         timeline = Timeline(piece.fps, number, number, ("left foot",), number[:, None])
-        return CorrectedMotion(piece, Failure(words="lost", frame=24) if lost else None, timeline=timeline)
+        return CorrectedMotion(
+            piece, Failure(words="lost", frame=24) if lost else None, forces=Forces(timeline=timeline)
+        )
 
     correction = correct_in_pieces(tells_numbers, numbered, piece_frames=100)
     lost_from = next((start for start, _ in pieces(300, 100, 30) if start >= fails_from), 300 - 25)
     assert correction.accepted == (fails_from > 300)
-    np.testing.assert_array_equal(correction.timeline.residual_torque_nm, np.arange(lost_from + 25))
-    np.testing.assert_array_equal(correction.timeline.loads_bodyweights[:, 0], np.arange(lost_from + 25))
+    np.testing.assert_array_equal(correction.forces.timeline.residual_torque_nm, np.arange(lost_from + 25))
+    np.testing.assert_array_equal(correction.forces.timeline.loads_bodyweights[:, 0], np.arange(lost_from + 25))

@@ -206,7 +206,7 @@ def test_joined_takes_stay(takes: Motion, correct: CorrectMotions) -> None:
         off_m[start:stop, :, 1] -= np.median(off_m[start:stop, :, 1])
     # Alike and not the same: what all takes show of the feet is known to each.
     assert np.linalg.norm(off_m, axis=-1).mean() < 0.01
-    assert correction.timeline is None or len(correction.timeline) == len(takes)
+    assert correction.forces.timeline is None or len(correction.forces.timeline) == len(takes)
 
 
 def test_takes_join_on_request(takes: Motion) -> None:
@@ -229,7 +229,7 @@ def test_failed_take_is_kept(takes: Motion, share: float) -> None:
     given = lift_from(takes, leap)
     correction = correct_motion(SIMULATED, given)
     kept = np.zeros(len(given), dtype=bool)
-    for first, last in correction.kept_stretches:
+    for first, last in correction.changes.kept_stretches:
         kept[first : last + 1] = True
     assert kept[leap]
     assert kept.mean() < 0.5
@@ -256,10 +256,10 @@ def test_mostly_failed_motion_is_rejected(takes: Motion, shares: tuple[float, ..
 @BOTH
 def test_loop_figures_use_own_frames(cycles: dict[str, Motion], correct: CorrectMotions) -> None:
     (correction,) = correct([cycles["walk"]])
-    if correction.timeline is not None:
-        assert len(correction.timeline) == len(cycles["walk"])
-        force = correction.timeline.residual_force_bodyweights[1:].mean()
-        assert correction.residual["residual_force_bodyweights"] == pytest.approx(float(force))
+    if correction.forces.timeline is not None:
+        assert len(correction.forces.timeline) == len(cycles["walk"])
+        force = correction.forces.timeline.residual_force_bodyweights[1:].mean()
+        assert correction.forces.residual["residual_force_bodyweights"] == pytest.approx(float(force))
     (error,) = physical_errors(MotionBatch.stack([cycles["walk"]])).jerk_m_s3
     assert correction.before["jerk_m_s3"] == pytest.approx(float(error), rel=0.1)
 

@@ -106,14 +106,14 @@ def test_stairs_carry_who_climbs_them(stairs):
     assert mean_distance_m(on_stairs.motion, motion) < 0.012
     help_needed = [correction.diagnostics["residual_force_bodyweights"] for correction in (on_stairs, pulled_down)]
     assert help_needed[0] < 0.3 < 0.4 < help_needed[1]
-    assert pulled_down.supports == ()
+    assert pulled_down.contacts.supports == ()
 
 
 def test_stairs_are_no_floating(stairs):
     motion, _ = stairs
     correction = KinematicCorrector()([motion])[0]
     corrected = MotionBatch.stack([level_feet(correction.motion)])
-    on_stairs = float(physical_errors(corrected, [correction.supports]).floating_m[0])
+    on_stairs = float(physical_errors(corrected, [correction.contacts.supports]).floating_m[0])
     above_the_floor = float(physical_errors(corrected).floating_m[0])
     assert on_stairs < 0.02 < 0.15 < above_the_floor
     assert correction.diagnostics["floating_m_after"] < 0.02
@@ -150,8 +150,8 @@ def test_supports_are_per_motion(stairs, planted_walk, settings):
     corrector = KinematicCorrector(settings)
     alone = corrector([stairs[0]])[0]
     together = corrector([planted_walk, stairs[0]])
-    assert together[0].supports == ()
-    assert together[1].supports == alone.supports != ()
+    assert together[0].contacts.supports == ()
+    assert together[1].contacts.supports == alone.contacts.supports != ()
     assert np.array_equal(together[1].motion.root_m, alone.motion.root_m)
 
 
@@ -173,8 +173,8 @@ def test_raised_walk_and_stairs_come_down(planted_walk, stairs):
         high = PhysicsCorrector()([raise_motion(motion, 0.1)])[0]
         assert mean_distance_m(low.motion, high.motion) < 0.002
         assert high.diagnostics["floating_m_before"] > 0.09
-        assert [support.top_m[1] for support in high.supports] == pytest.approx(
-            [support.top_m[1] for support in low.supports], abs=0.001
+        assert [support.top_m[1] for support in high.contacts.supports] == pytest.approx(
+            [support.top_m[1] for support in low.contacts.supports], abs=0.001
         )
 
 
@@ -193,7 +193,7 @@ def test_ground_stays_where_stood_most(planted_walk):
     step, _ = stepping(planted_walk, [0.0, 0.17, 0.17, 0.17, 0.17, 0.17])
     correction = KinematicCorrector()([raise_motion(step, -0.17)])[0]
     assert mean_distance_m(correction.motion, raise_motion(step, -0.17)) < 0.005
-    assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.0] * 5, abs=0.02)
+    assert [support.top_m[1] for support in correction.contacts.supports] == pytest.approx([0.0] * 5, abs=0.02)
     assert list(map(str, correction.notes)) == ["the lowest ground is at -0.17 m"]
 
 
@@ -238,9 +238,9 @@ def test_a_seat_carries_who_sits(sit, engine):
     assert abs(seated.motion.root_m[-1, 1] - sit.root_m[-1, 1]) < 0.01
     for name, most in (("residual_force_bodyweights", 0.7), ("unexplained_force_bodyweights", 0.3)):
         assert seated.diagnostics[name] < most * fallen.diagnostics[name]
-    pelvis = seated.timeline.parts.index("pelvis")
-    thighs = [seated.timeline.parts.index(f"{side} thigh") for side in ("left", "right")]
-    assert seated.timeline.loads_bodyweights[90:, [pelvis, *thighs]].sum(axis=1).mean() > 0.6
+    pelvis = seated.forces.timeline.parts.index("pelvis")
+    thighs = [seated.forces.timeline.parts.index(f"{side} thigh") for side in ("left", "right")]
+    assert seated.forces.timeline.loads_bodyweights[90:, [pelvis, *thighs]].sum(axis=1).mean() > 0.6
 
 
 @pytest.mark.parametrize("label", ["walk", "run", "jump", "spinkick", "cartwheel", "dance_b", "crawl", "roll"])
@@ -254,7 +254,7 @@ def test_keep_leaves_height(planted_walk):
         correction = corrector(cleanup=CleanupSettings(support="off"))([raised])[0]
         assert correction.accepted, correction.reason
         assert abs(correction.motion.root_m[:, 1] - raised.root_m[:, 1]).mean() < 0.01
-        assert correction.supports == ()
+        assert correction.contacts.supports == ()
         assert "height left unchanged" in map(str, correction.notes)
 
 
@@ -275,10 +275,16 @@ def test_floor_carries_sitter(stand, pose):
     motion = pose(stand)
     correction = PhysicsCorrector()([motion])[0]
     assert correction.accepted, correction.reason
-    assert correction.supports == ()
+    assert correction.contacts.supports == ()
     assert mean_distance_m(correction.motion, motion) < 0.06
     assert correction.diagnostics["unexplained_force_bodyweights"] < 0.01
-    loads = dict(zip(correction.timeline.parts, correction.timeline.loads_bodyweights[30:].mean(axis=0), strict=True))
+    loads = dict(
+        zip(
+            correction.forces.timeline.parts,
+            correction.forces.timeline.loads_bodyweights[30:].mean(axis=0),
+            strict=True,
+        )
+    )
     assert loads["left foot"] + loads["right foot"] < 0.4
     assert sum(loads.values()) > 0.8
 
@@ -326,9 +332,9 @@ def test_who_hangs_holds_on(stand):
     motion = hanging(stand)
     correction = PhysicsCorrector()([motion])[0]
     assert correction.accepted, correction.reason
-    assert {support.part for support in correction.supports} == {"left grip", "right grip"}
+    assert {support.part for support in correction.contacts.supports} == {"left grip", "right grip"}
     wrist_m = joint_positions(motion)[-1, motion.skeleton.parts.index("left_wrist")]
-    for support in correction.supports:
+    for support in correction.contacts.supports:
         assert support.top_m[1] == pytest.approx(wrist_m[1], abs=0.12)
         assert 50 <= support.first <= 62
         assert support.last >= len(motion) - 2
@@ -398,7 +404,7 @@ def test_supports_are_independent_of_company(stairs, sit, stand, clips, engine):
     motions = [sit, stairs[0], hanging(stand), clips["walk"], stairs[0], stand]
     for motion, together in zip(motions, corrector(motions), strict=True):
         alone = corrector([motion])[0]
-        assert alone.supports == together.supports
+        assert alone.contacts.supports == together.contacts.supports
         assert np.array_equal(alone.motion.root_m, together.motion.root_m)
         assert np.array_equal(alone.motion.rotations, together.motion.rotations)
 

@@ -48,8 +48,8 @@ def follow_clip(name: str, engine: str, scene: Scene = PLAIN) -> CorrectedMotion
 
 def load(correction: CorrectedMotion) -> np.ndarray:
     """(T,) what the ground bears, body weights."""
-    assert correction.timeline is not None
-    return correction.timeline.loads_bodyweights.sum(axis=1)
+    assert correction.forces.timeline is not None
+    return correction.forces.timeline.loads_bodyweights.sum(axis=1)
 
 
 def test_pushed_body_recovers(engine):

@@ -192,9 +192,9 @@ def test_a_walk_needs_no_help(walk):
     assert len(notes) >= walk.seconds / FEW.residual_free.window_s
     assert notes[-1] == 1.0
     assert correction.accepted, correction.reason
-    assert correction.residual["residual_force_bodyweights"] == 0.0
-    assert correction.residual["residual_torque_nm"] == 0.0
-    assert correction.timeline.loads_bodyweights.sum(axis=1).mean() == pytest.approx(1.0, abs=0.15)
+    assert correction.forces.residual["residual_force_bodyweights"] == 0.0
+    assert correction.forces.residual["residual_torque_nm"] == 0.0
+    assert correction.forces.timeline.loads_bodyweights.sum(axis=1).mean() == pytest.approx(1.0, abs=0.15)
     assert mean_distance_m(correction.motion, walk) < 0.05
 
 
@@ -270,15 +270,15 @@ def test_impossible_pose_gets_local_help(stand, axis, degrees):
     assert alone.failure.kind is FailureKind.FELL
     assert sum(share > alone.failure.frame / 120 for share in notes) >= 36  # the second search goes on from the fall
     assert carried.accepted, carried.reason
-    force = carried.timeline.residual_force_bodyweights
-    torque_nm = carried.timeline.residual_torque_nm
+    force = carried.forces.timeline.residual_force_bodyweights
+    torque_nm = carried.forces.timeline.residual_torque_nm
     helped = np.flatnonzero((force > 0) | (torque_nm > 0))
     assert len(helped)
     assert 12 <= helped.min() <= 55  # a little before the lean, or while it lasts
     assert helped.max() < 105
     assert force.max() <= 1.0
-    assert carried.residual["residual_force_bodyweights"] == pytest.approx(force[1:].mean(), rel=1e-6)
-    assert carried.timeline.find_residual_spans()[0].first_frame == helped.min()
+    assert carried.forces.residual["residual_force_bodyweights"] == pytest.approx(force[1:].mean(), rel=1e-6)
+    assert carried.forces.timeline.find_residual_spans()[0].first_frame == helped.min()
     speeds_m_s = np.linalg.norm(np.diff(carried.motion.root_m, axis=0), axis=1) * 30
     assert np.abs(np.diff(speeds_m_s)).max() < 1.5  # no frame is joined to another that it does not lead to
 
@@ -344,7 +344,7 @@ def test_pushed_bodies_balance(stand):
     away_m = (pushed.motion.root_m - still.root_m)[:, 2]
     assert away_m[12:30].max() > 0.02
     assert abs(away_m[-1]) < 0.5 * away_m.max()
-    assert pushed.residual["residual_force_bodyweights"] == 0.0
+    assert pushed.forces.residual["residual_force_bodyweights"] == 0.0
 
 
 def test_stiff_engines_cannot_balance():

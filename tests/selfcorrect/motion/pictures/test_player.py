@@ -30,7 +30,7 @@ from selfcorrect.motion.pictures.figure import pose_figure
 from selfcorrect.motion.pictures.player import PlayerPage
 from selfcorrect.motion.pictures.tracks import FootTracks, draw_tracks
 from selfcorrect.motion.support import Support
-from selfcorrect.simulators.results.results import CorrectedMotion
+from selfcorrect.simulators.results.results import CorrectedMotion, Forces, GroundContacts
 from selfcorrect.simulators.results.timeline import Timeline
 
 
@@ -87,7 +87,8 @@ def test_correction_shows_forces_and_supports(motion: Motion) -> None:
     force = np.linspace(0, 1, count)
     timeline = Timeline(motion.fps, force, np.zeros(count), ("left foot",), np.zeros((count, 1)))
     step = Support("left foot", (0.1, 0.3, 0.2), (0.4, 0.5), 0, 10)
-    before, after = scene(show(motion, CorrectedMotion(motion, timeline=timeline, supports=(step,))))["motions"]
+    corrected = CorrectedMotion(motion, forces=Forces(timeline=timeline), contacts=GroundContacts(supports=(step,)))
+    before, after = scene(show(motion, corrected))["motions"]
     assert before["residual"] is None
     np.testing.assert_allclose(numbers(after["residual"], "<f4"), force, atol=1e-6)
     box = [[0.1, 0.15, 0.2], [0.2, 0.0, 0.0], [0.0, 0.15, 0.0], [0.0, 0.0, 0.25]]
