@@ -1,5 +1,5 @@
 // --- edits that the server corrects again ---------------------------------------------------------------------------
-const editing = scene.editing, after = scene.motions[scene.motions.length - 1];
+const editing = scene.editing;
 document.head.append(Object.assign(document.createElement("style"), { textContent: `
   #edit { display: flex; flex-wrap: wrap; gap: .35rem .8rem; align-items: center; background: var(--bar); padding: .3rem .7rem .6rem; font-size: .85rem; }
   #edit input[type=number] { font: inherit; width: 6.5rem; padding: .1rem .3rem; border: 1px solid var(--edge); border-radius: 5px; background: var(--bar); color: inherit; }
@@ -30,13 +30,6 @@ const state = () => {
   file.contacts = file.contacts.map(({ position_m, ...contact }) => ({ ...contact, position_m: position_m || null }));
   return { strength, amount, floor_m, untouched: timeline.untouched.map(({ first_frame, last_frame }) => ({ first_frame, last_frame })), contacts: own ? null : file };
 };
-const standsOf = () => {
-  after.stands.fill(0);
-  for (const { part, first_frame, last_frame } of timeline.contacts) {
-    const foot = LANES.includes(part) ? Number(part.startsWith("right")) : -1;
-    if (foot >= 0) for (let frame = Math.ceil(first_frame / line.rate); frame <= last_frame / line.rate && frame < after.frames; frame++) after.stands[frame] |= 1 << foot;
-  }
-};
 const FIGURES = { slip_mm: ["slip", "mm per stance", 0], penetration_mm: ["penetration", "mm", 1], floating_mm: ["floating", "mm", 1], knee_deg_s: ["fastest knee", "°/s", 0], jerk_m_s3: ["jerk", "m/s³", 0] };
 function showFigures() {
   find("figures").replaceChildren(...Object.entries(FIGURES).map(([key, [name, unit, digits]]) => {
@@ -65,11 +58,10 @@ function show(answer) {
   find("command").textContent = answer.command;
   say(answer.reason ? `not corrected: ${answer.reason}` : "", Boolean(answer.reason));
   find("status").title = answer.notes.join("\n");
-  standsOf();
+  colourFeet();
   showFigures();
   listProblems();
   drawLanes();
-  stale = true;
 }
 async function send(action, signal) {
   const answer = await fetch(action, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(state()), signal });
@@ -125,7 +117,6 @@ addEventListener("keydown", (event) => {
   else if (event.key === "x" && !event.ctrlKey && !event.target.matches("input[type=number]")) find("add-untouched").click();
 });
 addEventListener("beforeunload", (event) => { if (touched.undo.length && !document.body.dataset.saved) event.preventDefault(); });
-standsOf();
 showSettings();
 showFigures();
 find("command").textContent = editing.command;

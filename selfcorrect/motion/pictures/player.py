@@ -69,7 +69,7 @@ def show_panels(
     if not panels:
         raise SettingError("there is nothing to show: no motions were given")
     titles = titles or [""] * len(panels)
-    scene = encode_scene(panels, titles, together=True, timeline=timeline)
+    scene = encode_scene(panels, titles, together=True, scheme="auto", timeline=timeline)
     title = ", ".join(filter(None, titles)) or "motion"
     return render_player(title, scene, [] if timeline is None else [TIMELINE_SCRIPT])
 
@@ -100,7 +100,7 @@ def encode_scene(
     Args:
         together: Use one camera for all panels if any of them may be a correction of the first.
         marked: Colour and measure faults, and make the floor transparent. Otherwise, show motions as they look.
-        scheme: "auto" is dark if the reader's system is.
+        scheme: "auto" is dark if the reader's system is and no other page contains this one.
         timeline: Contacts of the last motion, for the script `timeline.js`.
         editing: Values for the script of a page on which motions change. Slips and tracks, which would not change
             with them, are left out.

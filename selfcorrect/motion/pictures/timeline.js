@@ -1,5 +1,5 @@
 // --- contacts as bars, slips and problems; frames are those of the file ---------------------------------------------
-const line = scene.timeline, total = line.contacts.frames, fileFps = line.contacts.fps, LANES = line.lanes;
+const line = scene.timeline, total = line.contacts.frames, fileFps = line.contacts.fps, LANES = line.lanes, after = scene.motions[scene.motions.length - 1];
 document.head.append(Object.assign(document.createElement("style"), { textContent: `
   #tracks, #tracks img { max-height: 13vh; }
   #timeline { background: var(--bar); border-top: 1px solid var(--line); padding: .35rem .7rem .5rem; font-size: .85rem; }
@@ -11,7 +11,8 @@ document.head.append(Object.assign(document.createElement("style"), { textConten
   .lane { position: relative; height: 1.5rem; background: var(--line); overflow: hidden; touch-action: none; cursor: crosshair; }
   #lanes.many .lane:not(.thin, .untouched) { height: 1.15rem; } #lanes.many .lane:not(.untouched) > .bar { line-height: 1.15rem; }
   .lane.thin { height: .55rem; cursor: pointer; } .lane.untouched { height: .95rem; }
-  .bar { position: absolute; top: 0; bottom: 0; min-width: 3px; border-radius: 3px; color: #fff; font-size: .75rem; line-height: 1.5rem; text-align: center; white-space: nowrap; overflow: hidden; cursor: grab; background: #1b7a45; }
+  .bar { position: absolute; top: 0; bottom: 0; min-width: 3px; border-radius: 3px; color: #fff; font-size: .75rem; line-height: 1.5rem; text-align: center; white-space: nowrap; overflow: hidden; cursor: grab; background: #1b7a45; container-type: inline-size; }
+  .bar span { pointer-events: none; } @container (max-width: 6.2rem) { .was { display: none; } } @container (max-width: 3.4rem) { .unit { display: none; } } @container (max-width: 1.4rem) { .bar span { display: none; } }
   .bar.slips { background: #b8371b; } .bar.other { background: #5b6270; } .untouched .bar { background: #6b4fa0; line-height: .95rem; }
   .bar:focus, .bar.chosen { outline: 2px solid var(--ink); outline-offset: -2px; }
   .bar::before, .bar::after { content: ""; position: absolute; top: 0; bottom: 0; width: 7px; cursor: ew-resize; background: rgba(255,255,255,.28); } .bar::before { left: 0; } .bar::after { right: 0; }
@@ -57,10 +58,20 @@ function edit(apply) {
   touched.redo = [];
   finishEdit();
 }
+/** Colour feet in contact as the bars say. */
+function colourFeet() {
+  after.stands.fill(0);
+  for (const { part, first_frame, last_frame } of timeline.contacts) {
+    const foot = LANES.includes(part) ? Number(part.startsWith("right")) : -1;
+    if (foot >= 0) for (let frame = Math.ceil(first_frame / line.rate); frame <= last_frame / line.rate && frame < after.frames; frame++) after.stands[frame] |= 1 << foot;
+  }
+  stale = true;
+}
 function finishEdit() {
   timeline.contacts.sort((a, b) => a.first_frame - b.first_frame || a.part.localeCompare(b.part));
   timeline.untouched.sort((a, b) => a.first_frame - b.first_frame);
   drawLanes();
+  colourFeet();
   if (timeline.edited) timeline.edited();
   else tellEdited();
 }
@@ -132,11 +143,13 @@ function setEnd(key) {
 const percent = (frame) => `${(100 * (frame - view.first)) / view.count}%`;
 const number = (value) => value === null || value === undefined ? "?" : value.toFixed(0);
 const describe = (name, item) => `${name === "untouched" ? "left alone" : name}, ${(item.first_frame / fileFps).toFixed(2)} to ${(item.last_frame / fileFps).toFixed(2)} s`;
-function slipWords({ slip, kind }) {
-  if (kind && kind !== "stands") return kind;
-  if (!slip || (slip[0] === null && slip[1] === null)) return "";
-  return slip[0] === null ? `${number(slip[1])} mm` : `${number(slip[0])} → ${number(slip[1])} mm`;
+/** Words of a bar by their class: narrow bars show only the slip that is left. */
+function slipParts({ slip, kind }) {
+  if (kind && kind !== "stands") return { unit: kind };
+  if (!slip || (slip[0] === null && slip[1] === null)) return {};
+  return { ...(slip[0] === null ? {} : { was: `${number(slip[0])} → ` }), left: number(slip[1]), unit: " mm" };
 }
+const slipWords = (contact) => Object.values(slipParts(contact)).join("");
 const laneNames = () => [...LANES, ...(timeline.settings.amount === undefined ? [] : ["untouched"])];
 function drawLanes() {
   const lanes = find("lanes"), hadFocus = lanes.contains(document.activeElement), item = chosenItem(), end = view.first + view.count;
@@ -149,7 +162,8 @@ function drawLanes() {
     lane.title = name === "untouched" ? "Frames that stay as they are: drag to add" : "Contacts: drag to add, drag ends to change";
     ofLane(name).forEach((contact) => {
       if (!isSeen(contact.first_frame, contact.last_frame)) return;
-      const bar = Object.assign(document.createElement("div"), { className: "bar", tabIndex: 0, textContent: name === "untouched" ? "" : slipWords(contact) });
+      const bar = Object.assign(document.createElement("div"), { className: "bar", tabIndex: 0 });
+      if (name !== "untouched") bar.append(...Object.entries(slipParts(contact)).map(([className, textContent]) => Object.assign(document.createElement("span"), { className, textContent })));
       bar.setAttribute("role", "button");
       bar.setAttribute("aria-label", [describe(name, contact), name !== "untouched" && slipWords(contact) && `slip of its stance ${slipWords(contact)}`].filter(Boolean).join(", "));
       bar.title = bar.getAttribute("aria-label");
@@ -300,3 +314,4 @@ find("lanes").addEventListener("wheel", (event) => {
 hooks.push(drawCursor);
 listProblems();
 drawLanes();
+colourFeet();

@@ -150,14 +150,14 @@ def screenshot(page: Path, size: str, picture: Path) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", ["900,600", "500,1100"])
+@pytest.mark.parametrize("size", ["900,600", "500,1400"])
 def test_browser_draws_sunk_feet_red(motion: Motion, tmp_path: Path, size: str) -> None:
     sunk = replace(motion, root_m=motion.root_m - [0.0, 0.1, 0.0])
     (tmp_path / "page.html").write_text(show(sunk, motion, titles=["before", "after"]).html, encoding="utf-8")
     picture = screenshot(tmp_path / "page.html", size, tmp_path / "page.png")
     red, green, blue = np.moveaxis(picture, -1, 0)
     wide = picture.shape[1] > picture.shape[0]
-    halves = np.array_split(picture, 2, axis=1) if wide else (picture[:330], picture[330:680])
+    halves = np.array_split(picture, 2, axis=1) if wide else (picture[:440], picture[460:880])
     for half in halves:
         assert np.sum(half[..., 2] > half[..., 0] + 80) > 300  # the left side is blue
         assert np.sum((half[..., 0] > half[..., 2] + 120) & (half[..., 1] > 80)) > 300  # the right side is orange
@@ -166,7 +166,7 @@ def test_browser_draws_sunk_feet_red(motion: Motion, tmp_path: Path, size: str) 
     if wide:
         first[120:500, : picture.shape[1] // 2] = True
     else:
-        first[120:330] = True
+        first[120:440] = True
     assert np.sum(sunken & first) > 30
 
 
