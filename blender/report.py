@@ -40,6 +40,8 @@ _RULE = re.compile(r"\[[A-Z]\d+ [\w-]+\]")
 """A rule in a note, as in "[F4 floor-elsewhere]". The list of findings shows these."""
 _PACE_RULE = "P1"
 """Rule for motions that are faster or slower than gravity allows."""
+_AXIS_RULE = "R2"
+"""Rule for bodies that lie stretched out, as if another axis were up."""
 _FRAMES = re.compile(r"\b(frames? )(\d+(?:(?:[–-]| to | and )\d+)?(?:, \d+(?:[–-]\d+)?)*)")
 
 
@@ -189,7 +191,12 @@ def _read_correction(motion: Mapping[str, Any], clock: Clock, ignored_rules: tup
         reason = translate(motion["reason"] or motion["verdict"], clock)
         frame = motion.get("frame")
         place = "" if frame is None or "frame" in reason else f" at frame {clock.name_frame(frame)}"
-        raise Failure(f"Not corrected: {reason}{place}")
+        axis = [
+            f"; {translate(finding.sentence, clock)}"
+            for finding in _read_findings(motion.get("findings", ()), ignored_rules)
+            if finding.rule == _AXIS_RULE
+        ]
+        raise Failure(f"Not corrected: {reason}{place}{''.join(axis)}")
     changes = []
     for key, title, unit in _ERRORS:
         if key in motion["before"] and key in motion["after"]:

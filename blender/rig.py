@@ -32,7 +32,7 @@ _MIN_FPS, _MAX_FPS = 15, 2000
 _SHORTEST_TIP_M = 0.002
 """Length of a bone without children from which on its tail is real, in m."""
 _SAME_TAIL = 0.005
-"""Largest difference between a bone and its child that repeats it, relative to the bone's length."""
+"""Largest difference in length between a bone and its child that repeats it, relative to the bone's length."""
 _SMALLEST_M, _USUAL_M, _LARGEST_M = 0.4, 1.6, 3.5
 """Smallest, usual and largest longest side of the bounding box of a human body at rest, in m."""
 _SAME_SIZE = 1.3
@@ -549,17 +549,16 @@ def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) ->
 def has_invented_tail(bone: bpy.types.Bone, unit_m: float) -> bool:
     """Return whether an importer invented the tail of a bone without children, because the file has none.
 
-    Importers of BVH and glTF then repeat the parent's bone, or make a tail of a millimetre. The program must not take
-    it
-    for the end of a foot.
+    The importer of BVH then repeats the parent's bone, that of glTF its length, or the tail is a millimetre long. The
+    program must not take it for the end of a foot.
     """
     tail = bone.tail_local - bone.head_local
     if tail.length * unit_m < _SHORTEST_TIP_M:
         return True
     if bone.parent is None:
         return False
-    parent_tail = bone.parent.tail_local - bone.parent.head_local
-    return (tail - parent_tail).length < _SAME_TAIL * parent_tail.length + _SHORTEST_TIP_M / unit_m
+    tolerance = _SAME_TAIL * bone.parent.length + _SHORTEST_TIP_M / unit_m
+    return abs(tail.length - bone.parent.length) < tolerance
 
 
 def compute_targets(

@@ -29,6 +29,7 @@ from rigs import RIGS, edit_bones
 ZIP, CLIP, PROGRAM, FAKE, RESULTS = map(Path, sys.argv[1:6])
 NAME = "bl_ext.user_default.selfcorrect"
 ONLY = sys.argv[6] if sys.argv[6:] else ""
+ROOTS = ("pelvis", "Hips")
 LIFT = Vector((0, 0, 0.1))
 
 
@@ -465,6 +466,50 @@ def case_rigs_with_ordinary_constraints_are_corrected():
         assert measure_off(before, read_worlds(rig, frames)) < 1e-6, change.__name__
 
 
+def case_rigs_with_constraints_are_corrected_as_skeletons_that_show_the_same():
+    """Of a walk that sinks, slides and shakes, each rig gets the correction of a copy with keys only.
+
+    What constraints hold off it is named.
+    """
+    frames = range(1, 116, 3)
+    for change in RIGS:
+        rig = fresh("", CLIP.with_name("spoiled.bvh"))
+        change(rig)
+        shown = read_worlds(rig, frames)
+        correct(rig, kinematic=True)
+        named_mm = [float(number) for text in warnings() for number in re.findall(r"lies up to (\d+) mm off", text)]
+        corrected = read_worlds(rig, frames)
+        rig = fresh("", CLIP.with_name("spoiled.bvh"))
+        change(rig)
+        bake(rig)
+        plain = read_worlds(rig, frames)
+        assert measure_off(plain, shown) < 1e-4, change.__name__
+        correct(rig, kinematic=True)
+        expected = read_worlds(rig, frames)
+        assert measure_off(plain, expected) > 0.05, change.__name__
+        off_mm = 1000 * measure_off(expected, corrected)
+        if named_mm:  # where a leg is nearly straight, inverse kinematics turns its knee as it likes
+            assert "ik_legs" in change.__name__, (change.__name__, named_mm)
+            assert off_mm < min(25.0, named_mm[0] + 0.5), (change.__name__, off_mm, named_mm)
+        else:
+            assert off_mm < 0.2, (change.__name__, off_mm)
+
+
+def bake(rig: bpy.types.Object) -> None:
+    """Replace the constraints of a rig by keys in each frame, and remove what is not part of the body."""
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="POSE")
+    first, last = map(int, rig.animation_data.action.frame_range)
+    bpy.ops.nla.bake(
+        frame_start=first, frame_end=last, only_selected=False, visual_keying=True, clear_constraints=True,
+        use_current_action=False, bake_types={"POSE"},
+    )  # fmt: skip
+    bpy.ops.object.mode_set(mode="OBJECT")
+    with edit_bones(rig) as bones:
+        for bone in [bone for bone in bones if not (bone.parent_recursive or [bone])[-1].name.endswith(ROOTS)]:
+            bones.remove(bone)
+
+
 def case_the_basic_metarig_of_rigify_is_corrected_as_it_is():
     fresh()
     bpy.ops.preferences.addon_enable(module="rigify")
@@ -794,8 +839,9 @@ def add_skin(rig: bpy.types.Object) -> None:
 
 
 def case_a_clip_by_gltf_comes_out_as_the_same_clip_by_bvh_at_any_rate():
+    """Without ends of feet, which glTF files do not have."""
     path = str(RESULTS.with_name("spoiled.glb"))
-    rig = fresh("", CLIP.with_name("spoiled.bvh"))
+    rig = fresh("", CLIP.with_name("spoiled-without-ends.bvh"))
     add_skin(rig)
     bpy.ops.export_scene.gltf(filepath=path)
     correct(rig, kinematic=True)
@@ -813,7 +859,7 @@ def case_a_clip_by_gltf_comes_out_as_the_same_clip_by_bvh_at_any_rate():
             shown = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
             for name, world in expected.items():
                 off = np.array(shown.matrix_world @ shown.pose.bones[name].head) - world[index, :3, 3]
-                assert np.abs(off).max() < 3e-4, (fps, name, step, off)
+                assert np.abs(off).max() < 1e-4, (fps, name, step, off)
 
 
 def case_fbx_and_gltf_armatures_work():
@@ -1257,8 +1303,15 @@ def case_errors_are_one_sentence_and_the_log_is_there():
 
 
 def case_tails_that_an_importer_made_up_are_no_feet():
-    for clip, expected in ((CLIP, 5), (CLIP.with_name("without-ends.bvh"), 0)):
+    for clip, is_gltf, expected in ((CLIP, False, 5), (CLIP, True, 0), (CLIP.with_name("without-ends.bvh"), False, 0)):
         rig = fresh("", clip)
+        if is_gltf:
+            path = str(RESULTS.with_name("tails.glb"))
+            add_skin(rig)
+            bpy.ops.export_scene.gltf(filepath=path)
+            empty_scene(PROGRAM)
+            bpy.ops.import_scene.gltf(filepath=path)
+            rig = next(item for item in bpy.context.scene.objects if item.type == "ARMATURE")
         leaves = [bone for bone in rig.data.bones if not bone.children]
         assert len(leaves) == 5
         with_tails = [bone for bone in leaves if not module("rig").has_invented_tail(bone, 1.0)]
@@ -1285,16 +1338,22 @@ def case_characters_stay_on_the_level_on_which_they_stand():
     assert re.match(r"moved by up to (2\.9|3\.0)\d m: the motion was put on the floor", warnings()[0]), warnings()
 
 
-def case_bodies_that_lie_on_their_side_are_a_warning():
+def case_bodies_that_walk_upwards_are_refused_with_the_reason():
     rig = fresh("")
     rig.rotation_euler = (math.pi / 2, 0, 0)
     before = read_worlds(rig)
+    assert "Turn the armature" in error_of(bpy.ops.selfcorrect.correct, kinematic=True)
+    assert measure_off(before, read_worlds(rig)) == 0
+
+
+def case_bodies_that_lie_on_their_side_are_a_warning():
+    rig = fresh("")
+    rig.rotation_euler = (0, math.pi / 2, 0)
+    before = read_worlds(rig)
     correct(rig, kinematic=True)
-    assert any("[R2 axis]" in text for text in warnings()), warnings()
-    after = read_worlds(rig)
-    furthest_m = max(float(np.abs(after[name] - before[name])[..., :3, 3].max()) for name in before)
+    assert any("Turn the armature" in text for text in warnings()), warnings()
     is_named = any(sentence in text for text in warnings() for sentence in ("whole body", "moved by"))
-    assert is_named or furthest_m < 0.2, (furthest_m, warnings())
+    assert is_named or measure_off(before, read_worlds(rig)) < 0.2, warnings()
 
 
 def add_cycles(rig: bpy.types.Object) -> None:

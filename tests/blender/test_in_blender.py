@@ -52,10 +52,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name in ("walk", "spoiled-walk", "jump"):
         subprocess.run([*selfcorrect, "data", "samples", "--clip", name, "--out", name], cwd=folder, check=True)
     (folder / "walk" / "bvh.bvh").rename(clip)
-    without_ends = re.sub(r"\s*End Site\s*\{[^}]*\}", "", clip.read_text())
-    (folder / "without-ends.bvh").write_text(without_ends)
     save_motion(folder / "stroll.bvh", repeat_walk(load_motion(clip), 3))
     (folder / "spoiled-walk" / "bvh.bvh").rename(folder / "spoiled.bvh")
+    for with_ends, without_ends in ((clip, "without-ends.bvh"), (folder / "spoiled.bvh", "spoiled-without-ends.bvh")):
+        (folder / without_ends).write_text(re.sub(r"\s*End Site\s*\{[^}]*\}", "", with_ends.read_text()))
     (folder / "jump" / "bvh.bvh").rename(folder / "leap.bvh")
     subprocess.run([*selfcorrect, "correct", "clip.bvh", "-o", "corrected", *read], cwd=folder, check=True)
     findings = ("--format", "json", "-o", "spoiled.json")
