@@ -23,6 +23,7 @@ from claims import join_stage
 from conditioning_page import ARMS, Scores, predict_founders
 from evidence import arms_by_name, average_late, real_values, use_minus_signs
 from founders import correlate_recall, read_scores
+from loop_rows import read_rows as read_loop_rows
 from physics_page import read_scores as read_long_loops
 from recipe_tests import find_p, read_tests
 from scipy.stats import ttest_ind
@@ -181,6 +182,12 @@ def _find_long_loop(row: str, metric: str, generation: str = "10") -> np.ndarray
     return scores.values(block, arm, metric, generation)
 
 
+def _find_kept_loop(arm: str, name: str, metric: str, generation: str = "10") -> np.ndarray:
+    """Find an arm's score (seeds,) at a generation in a file of rows that keep_rows.py made."""
+    rows = read_loop_rows(name)
+    return rows.values(arm, metric, rows.seeds([arm]), int(generation))
+
+
 def _find_founders(arm: str, column: str, generation: str = "mean") -> np.ndarray:
     """Find a column (seeds,) of founders-recall.csv at a generation, or averaged over the generations.
 
@@ -220,6 +227,7 @@ TABLES: dict[str, Callable[..., np.ndarray]] = {
     "conditioning": _find_labels,
     "founders": _find_founders,
     "physics": _find_long_loop,
+    "loops": _find_kept_loop,
     "toys": _find_statement,
 }
 """Tables that are no runs: by row and columns they give values of seeds or splits."""
