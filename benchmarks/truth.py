@@ -55,6 +55,7 @@ DAMAGES = {
     "sinking": "sinks by 8 cm from start to end",
     "raised": "5 cm too high",
     "flat": "height of the root lost: its median in every frame",
+    "float": "two strides of 1 s float by 10 cm",
     "drift": "drifts by 15 cm/s",
     "stride": "path 20 % longer than the steps, 3 cm of sway",
     "slide": "one foot slides by 15 cm within 2 s",
@@ -273,6 +274,10 @@ def damage_clip(clip, damage):
             rows[:, y] -= np.linspace(0, 0.08, frames) * metre
         case "flat":
             rows[:, y] = np.median(rows[:, y])
+        case "float":
+            for middle_s in seconds[[frames // 4, 2 * frames // 3]]:
+                away = np.clip(2 * np.abs(seconds - middle_s), 0, 1)
+                rows[:, y] += 0.05 * (1 + np.cos(np.pi * away)) * metre
         case "drift":
             rows[:, x] += 0.15 * seconds * metre
         case "stride":

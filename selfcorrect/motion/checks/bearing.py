@@ -63,6 +63,8 @@ def estimate_body_rise_m(
     frames = np.arange(len(features))
     root_steps_m = np.diff(features.root_m[:, 1])
     off_m = np.interp(frames, frames[is_held], held_m[is_held])
+    if has_only_floor:
+        rise_m = np.where(np.abs(off_m) <= _LEVEL_M, off_m, 0.0)
     steps_m = _measure_borne_steps_m(holds, heights_m, features.fps)
     for first, last in spans(np.abs(off_m) > _LEVEL_M, 0):
         stretch = slice(first, last + 1)
