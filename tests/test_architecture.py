@@ -299,7 +299,7 @@ def test_folders_with_modules_are_packages() -> None:
     assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
 
 
-PLUGINS = ("selfcorrect.datasets.programs",)
+PLUGINS = ("selfcorrect.datasets.programs", "selfcorrect.experiments.jobs.runners")
 """Packages whose folders are found when they are there, so that a deleted folder breaks nothing."""
 
 

@@ -23,10 +23,11 @@ from selfcorrect.core.errors import JobsError, NodeError, SettingError, WorkerEr
 from selfcorrect.runtime.bugs import describe_in_a_line, internal_error_traceback, note_location
 from selfcorrect.runtime.machine import Machine, find_machine
 from selfcorrect.runtime.processes import limit_threads, process_context, start_processes, stop_processes
-from selfcorrect.runtime.registry import Registry, Row, describe_unknown
+from selfcorrect.runtime.registry import Registry, describe_unknown, load_folders
 from selfcorrect.runtime.supervision import forbid_exit
 
 from .progress_bars import Bars, Event, reporter
+from .runner_row import RunnerRow
 from .where import ONE_CORE, RESOURCE_OPTIONS, Resources, Where
 
 if TYPE_CHECKING:
@@ -57,16 +58,6 @@ Jobs report their progress to `show` (see `reporter`). The result of a job's fut
 machine is unknown or the job had nothing to do. If an error leaves the context, running jobs are stopped."""
 
 
-@dataclass(frozen=True)
-class RunnerRow(Row):
-    """A row of the table of runners."""
-
-    is_local: bool = False
-    """True if the runner runs as many jobs at the same time as there are workers, so that no more are started."""
-    options: tuple[str, ...] | None = None
-    """Options of the runner in addition to `Resources`; None for any."""
-
-
 RUNNERS = Registry(
     "runner",
     [
@@ -78,25 +69,12 @@ RUNNERS = Registry(
             is_local=True,
             options=(),
         ),
-        RunnerRow(
-            "ray",
-            "selfcorrect.experiments.jobs.on_ray:run_on_ray",
-            "On a Ray cluster; options address, autoscaling, modules, cores, gpus, memory_gb.",
-            needs="ray",
-            options=("address", "autoscaling", "modules"),
-        ),
-        RunnerRow(
-            "slurm",
-            "selfcorrect.experiments.jobs.on_slurm:run_on_slurm",
-            "As jobs of Slurm; options partition, minutes, account, qos, constraint, parallel, cores, gpus, memory_gb.",
-            needs="slurm",
-            options=("partition", "minutes", "account", "qos", "constraint", "parallel"),
-        ),
+        *load_folders("selfcorrect.experiments.jobs.runners", RunnerRow),
     ],
     group="selfcorrect.runners",
     row_type=RunnerRow,
 )
-"""Known runners. Each entry refers to a `Runner`."""
+"""Known runners: those of this machine, and a folder in `runners` for each cluster. Each entry refers to a `Runner`."""
 
 
 def run_jobs(

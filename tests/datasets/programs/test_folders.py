@@ -1,13 +1,11 @@
 """A folder of `datasets/programs` is a format; without the folder, all other formats work."""
 
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from copied_packages import CopiedPackages
 from posed_motions import walking
 from program_files import LAYOUTS, PROGRAMS, reading_of
 
@@ -17,8 +15,7 @@ from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.contract import READ_ARRAYS, ArrayLayout, Format
 from selfcorrect.datasets.files.open import open_motion, save_motion
 
-FOLDERS = sorted(path.parent for path in Path(programs.__path__[0]).glob("*/__init__.py"))
-REPOSITORY = Path(__file__).resolve().parents[3]
+FOLDERS = sorted(path.parent for path in Path(programs.__path__[0]).resolve().glob("*/__init__.py"))
 
 
 def find_format(folder: Path) -> Format:
@@ -45,29 +42,13 @@ def test_others_read_without_a_folder(folder: Path, tmp_path: Path, monkeypatch:
 @pytest.mark.slow
 def test_program_runs_without_folders(tmp_path: Path) -> None:
     """The folders are deleted from a copy of the packages, and motions are converted there."""
-    site = tmp_path / "site" / "selfcorrect"
-    shutil.copytree(REPOSITORY / "selfcorrect", site)
-    for package in ("simulators", "datasets", "experiments", "commands"):
-        shutil.copytree(REPOSITORY / package, site / package)
-    for folder in FOLDERS:
-        shutil.rmtree(site / "datasets" / "programs" / folder.name)
+    packages = CopiedPackages.make(tmp_path)
+    packages.delete(*FOLDERS)
     save_motion(tmp_path / "walk.bvh", walking())
-    command = "import sys; from selfcorrect.commands.cli import main; sys.exit(main(sys.argv[1:]))"
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", command, *arguments],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(site.parent), "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    listed = run("data", "formats")
+    listed = packages.run("data", "formats", folder=tmp_path)
     assert not listed.returncode, listed.stderr
     assert not {find_format(folder).name for folder in FOLDERS} & set(listed.stdout.split())
-    converted = run("data", "convert", "walk.bvh", "--out", "out", "--to", "amass")
+    converted = packages.run("data", "convert", "walk.bvh", "--out", "out", "--to", "amass", folder=tmp_path)
     assert not converted.returncode, converted.stderr
     assert len(open_motion(tmp_path / "out" / "walk.npz").motion) == len(walking())
 

@@ -39,11 +39,11 @@ from selfcorrect.storage.files.digests import compute_digest, read_with_digest, 
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import parse_json
 
-from .on_node import TRIES, Losses, RemoteJob, decode_ending, encode_ending
-from .progress_bars import Event
-from .run import Job, Show, Submit
-from .targets import check_no_link
-from .where import Resources, Where
+from ...on_node import TRIES, Losses, RemoteJob, decode_ending, encode_ending
+from ...progress_bars import Event
+from ...run import Job, Show, Submit
+from ...targets import check_no_link
+from ...where import Resources, Where
 
 _FOLDER = ".slurm"
 """Subfolder of the run folder with a folder for each command, which holds submissions, logs, reports and answers. The

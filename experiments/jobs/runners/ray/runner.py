@@ -29,10 +29,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # pyr
 from selfcorrect.core.errors import LostJobError, NodeError, SettingError, shorten_message
 from selfcorrect.runtime.machine import Machine
 
-from .on_node import TRIES, Ending, Losses, RemoteJob, forwarded_variables
-from .progress_bars import Event
-from .run import Job, Show, Submit
-from .where import GB, Where
+from ...on_node import TRIES, Ending, Losses, RemoteJob, forwarded_variables
+from ...progress_bars import Event
+from ...run import Job, Show, Submit
+from ...where import GB, Where
 
 _PACE_S = 0.5
 """Interval at which jobs are polled, in s."""
