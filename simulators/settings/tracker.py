@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar, Literal, Self, TypeAlias
 
 from selfcorrect.core.checks import Positive, describe_value
@@ -102,24 +103,15 @@ RESIDUAL_FREE = "residual-free"
 SIMULATED = "simulated"
 """Name of the preset for samples, which returns raw simulated states and has another drive: see `presets.SAMPLES`."""
 
-_DRIVE_ENDS = {
-    "horizontal_rad_s": (22.0, 10.0),
-    "vertical_rad_s": (13.0, 7.0),
-    "angular_rad_s": (22.0, 12.0),
-    "yaw_rad_s": (22.0, 14.0),
-    "linear_damping": (0.5, 0.4),
-    "angular_damping": (0.5, 0.3),
+_SOFTEST_DRIVE = {
+    "horizontal_rad_s": 10.0,
+    "vertical_rad_s": 7.0,
+    "angular_rad_s": 12.0,
+    "yaw_rad_s": 14.0,
+    "linear_damping": 0.4,
+    "angular_damping": 0.3,
 }
-"""Values of the drive at strengths 0 and 1."""
-
-
-def _interpolate_drive(strength: float) -> dict[str, float]:
-    """Interpolate the values of the drive geometrically between their ends."""
-    return {name: stiff * (soft / stiff) ** strength for name, (stiff, soft) in _DRIVE_ENDS.items()}
-
-
-_BALANCED = _interpolate_drive(STRENGTHS["balanced"])
-"""Values of the default drive."""
+"""Values of the drive at strength 1."""
 
 
 @dataclass(frozen=True)
@@ -128,22 +120,22 @@ class DriveSettings(Positive):
 
     The drive is a residual wrench that makes the humanoid follow a motion. It acts at the body's centre of mass, and
     consists of a spring and damper towards the reference, and of the part of the motion that planned contacts leave
-    unexplained. Because this is not physical, the wrench is clipped to hard bounds, measured and reported. The ends of
-    the dial were set on clean CMU clips of the test split, as compromises between distance and residual force, and
-    checked on clips of the train split.
+    unexplained. Because this is not physical, the wrench is clipped to hard bounds, measured and reported. By default,
+    the drive is that of strength 0, which follows closest. The ends of the dial were set on clean CMU clips of the test
+    split, as compromises between distance and residual force, and checked on clips of the train split.
     """
 
-    horizontal_rad_s: float = _BALANCED["horizontal_rad_s"]
+    horizontal_rad_s: float = 22.0
     """Natural frequency of the root's horizontal spring, in rad/s."""
-    vertical_rad_s: float = _BALANCED["vertical_rad_s"]
+    vertical_rad_s: float = 13.0
     """Natural frequency of the root's vertical spring, in rad/s. It is softer, so that contact decides the height."""
-    angular_rad_s: float = _BALANCED["angular_rad_s"]
+    angular_rad_s: float = 22.0
     """Natural frequency of the root's tilt spring, about the horizontal axes, in rad/s."""
-    yaw_rad_s: float = _BALANCED["yaw_rad_s"]
+    yaw_rad_s: float = 22.0
     """Natural frequency of the root's yaw spring, about the vertical axis, in rad/s."""
-    linear_damping: float = _BALANCED["linear_damping"]
+    linear_damping: float = 0.5
     """Damping ratio of the root's linear springs; 1 is critical."""
-    angular_damping: float = _BALANCED["angular_damping"]
+    angular_damping: float = 0.5
     """Damping ratio of the root's rotational springs; 1 is critical."""
     force_limit_bodyweights: float = 1.0
     """Bound on the horizontal and on the vertical root force, in body weights."""
@@ -165,7 +157,11 @@ class DriveSettings(Positive):
         """
         if not 0 <= strength <= 1:
             raise SettingError(f"strength must be in [0, 1], got {strength}")
-        return cls(**_interpolate_drive(strength))
+        values = {}
+        for name, softest in _SOFTEST_DRIVE.items():
+            stiffest = getattr(cls, name)
+            values[name] = stiffest * (softest / stiffest) ** strength
+        return cls(**values)
 
     def for_support_mode(self, mode: SupportMode) -> Self:
         """Return the drive with the force bound of a support mode."""
@@ -304,7 +300,7 @@ class TrackerSettings:
 
     body: BodySettings = field(default_factory=BodySettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
-    drive: DriveSettings = field(default_factory=DriveSettings)
+    drive: DriveSettings = field(default_factory=partial(DriveSettings.at_strength, STRENGTHS["balanced"]))
     plan: PlanSettings = PLAN
     acceptance: AcceptanceSettings = AcceptanceSettings()
     residual_free: ResidualFreeSettings | None = None

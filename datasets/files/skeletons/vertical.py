@@ -312,28 +312,41 @@ def _leave_out_upside_down(among: Sequence[int], body: TracedBody, cues: Sequenc
 
 def _find_cues(body: TracedBody) -> list[_Cue]:
     """Collect the cues to the vertical axis from format, rest pose and motion, in the file's world."""
-    upwards = normalize_safely(body.upwards_m[body.moments])
-    low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
-    share_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0)
-    share_below = (low < -_MAX_SINK).mean(axis=0)
-    is_often_at_zero = share_at_zero > _SHARE_AT_ZERO
-    stays_above = np.where(is_often_at_zero, share_at_zero / np.maximum(share_at_zero + share_below, 1e-9), 0.0)
-    travel = (body.centre_m[-1] - body.centre_m[0]) / body.leg_m
-    travels = np.abs(AXES @ travel) > max(_FAR, _STRAIGHT * float(np.linalg.norm(travel)))
     strains = _find_strains(body)
+    return [
+        _Cue("the format", _BY_FORMAT * _mark(body.format_axis)),
+        _Cue(_REST, _BY_REST * _mark(body.rest_axis)),
+        _Cue(_POSTURE, _weigh_posture(body, strains)),
+        _Cue("what it stands on", -strains),
+        _Cue("a floor at 0", _BY_ZERO * _stays_above_zero(body)),
+        _Cue("where it travels", -_BY_TRAVEL * _travels_along(body)),
+        _Cue("flights", _BY_FLIGHT * _find_flights(body)),
+    ]
+
+
+def _weigh_posture(body: TracedBody, strains: np.ndarray) -> np.ndarray:
+    """Return log-odds (6,) of the axes by how upright the body is, less for one that may swim."""
+    upwards = normalize_safely(body.upwards_m[body.moments])
     posture = _BY_POSTURE * (upwards @ AXES.T).mean(axis=0)
     is_standing = np.interp(strains, _STANDS_STRAINED, (1.0, _SWIMS_SHARE))
     marks = _mark(body.format_axis) + _mark(body.rest_axis)
     is_in_doubt = (posture > 0) & (marks < marks.max())
-    return [
-        _Cue("the format", _BY_FORMAT * _mark(body.format_axis)),
-        _Cue(_REST, _BY_REST * _mark(body.rest_axis)),
-        _Cue(_POSTURE, np.where(is_in_doubt, is_standing * posture, posture)),
-        _Cue("what it stands on", -strains),
-        _Cue("a floor at 0", _BY_ZERO * stays_above),
-        _Cue("where it travels", -_BY_TRAVEL * travels),
-        _Cue("flights", _BY_FLIGHT * _find_flights(body)),
-    ]
+    return np.where(is_in_doubt, is_standing * posture, posture)
+
+
+def _stays_above_zero(body: TracedBody) -> np.ndarray:
+    """Return for each of the axes (6,) how certainly the body is on a floor at 0, from 0 to 1."""
+    low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
+    share_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0)
+    share_below = (low < -_MAX_SINK).mean(axis=0)
+    is_often_at_zero = share_at_zero > _SHARE_AT_ZERO
+    return np.where(is_often_at_zero, share_at_zero / np.maximum(share_at_zero + share_below, 1e-9), 0.0)
+
+
+def _travels_along(body: TracedBody) -> np.ndarray:
+    """Return a mask (6,) of the axes along which the body travels."""
+    travel = (body.centre_m[-1] - body.centre_m[0]) / body.leg_m
+    return np.abs(AXES @ travel) > max(_FAR, _STRAIGHT * float(np.linalg.norm(travel)))
 
 
 def _mark(axis: int | None) -> np.ndarray:
