@@ -282,7 +282,10 @@ def _read_keys(curve: bpy.types.FCurve, times: np.ndarray) -> dict[str, np.ndarr
 
 
 def _copy_cycles(patterns: Sequence[bpy.types.FCurve], curve: bpy.types.FCurve) -> None:
-    """Copy the cycles modifier of another curve, preferably of the same bone, so that a cycle stays a cycle."""
+    """Copy the cycles modifier of another curve.
+
+    The other curve is preferably of the same bone, so that a cycle stays a cycle.
+    """
     holder, _, _ = curve.data_path.rpartition(".")
     cycles = {}
     for pattern_curve in patterns:
@@ -403,7 +406,10 @@ def collect_strip_curves(rig: bpy.types.Object) -> list[bpy.types.FCurve]:
 
 
 def is_stacked(rig: bpy.types.Object) -> bool:
-    """Return whether a rig's motion is not its action alone: it is a layer, or NLA strips play without an action."""
+    """Return whether a rig's motion is not its action alone.
+
+    The action is a layer, or NLA strips play without an action.
+    """
     data = rig.animation_data
     if data is None:
         return False

@@ -31,7 +31,10 @@ class Contacts:
 
 
 def find_spans(is_standing: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield the first and last frame of each stance, from a mask (T,) of the frames in which a foot stands."""
+    """Yield the first and last frame of each stance.
+
+    The mask (T,) has the frames in which a foot stands.
+    """
     edges = np.flatnonzero(np.diff(is_standing, prepend=False, append=False)).tolist()
     for first, stop in zip(edges[::2], edges[1::2], strict=True):
         yield first, stop - 1

@@ -196,7 +196,10 @@ def write_transforms(rig: bpy.types.Object, values: dict[str, list[tuple[str, tu
 
 @contextmanager
 def muted_limits(uid: int) -> Iterator[None]:
-    """Mute the limits of bones for a while, so that a control at its limit counts and does not wind up."""
+    """Mute the limits of bones for a while.
+
+    A control at its limit then counts and does not wind up.
+    """
     muted = []
     for pose_bone in find_rig(uid).pose.bones:
         for constraint in pose_bone.constraints:
@@ -280,7 +283,9 @@ def _find_ik_limbs(rig: bpy.types.Object, switches: tuple[str, ...], controls: l
 
 
 def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Control]) -> str:
-    """Return the bone of the next FK control, which begins where this FK control ends, and to which it may stretch.
+    """Return the bone of the next FK control.
+
+    It begins where this FK control ends, and this control may stretch to it.
 
     Returns "" if there is none or the control must not be scaled.
     """
@@ -298,7 +303,10 @@ def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Cont
 def _find_root(
     rig: bpy.types.Object, candidates: list[str], turned_by: dict[str, frozenset[str]], names: list[str]
 ) -> str:
-    """Return the last control that moves the first bone of the body, and with it all bones that no IK target holds."""
+    """Return the last control that moves the whole body.
+
+    It moves the first bone, and with it all bones that no IK target holds.
+    """
     most = max((len(turned_by[control] & set(names)) for control in candidates), default=0)
     root = ""
     for control in candidates:
@@ -326,7 +334,10 @@ def _read_heads(rig: bpy.types.Object, names: list[str]) -> np.ndarray:
 def _rank(
     rig: bpy.types.Object, control: str, name: str, turned_by: dict[str, frozenset[str]], names: list[str]
 ) -> tuple[int, float]:
-    """Rank how well a control suits a bone: the best rotates fewest other bones, and is nearest. Lower is better."""
+    """Rank how well a control suits a bone.
+
+    The best rotates fewest other bones, and is nearest. Lower is better.
+    """
     others = len(turned_by[control] & set(names))
     distance = (rig.data.bones[control].head_local - rig.data.bones[name].head_local).length
     return others, distance

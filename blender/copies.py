@@ -24,7 +24,10 @@ def find_holding_constraints(rig: bpy.types.Object, names: set[str]) -> list[bpy
 
 
 def find_ik_constraints(rig: bpy.types.Object, names: set[str]) -> list[bpy.types.Constraint]:
-    """Return the constraints that keep any of these bones at a target, so that they do not follow the bones above."""
+    """Return the constraints that keep bones at a target.
+
+    These bones do not follow the bones above.
+    """
     return [constraint for constraint in find_holding_constraints(rig, names) if constraint.type in _CHAINS]
 
 

@@ -132,7 +132,10 @@ def read_edits(action: bpy.types.Action, times: np.ndarray) -> Edits:
 
 
 def show(rig: bpy.types.Object) -> int:
-    """Put a footstep into the scene for each contact of the correction that a rig shows, and return their number."""
+    """Put a footstep into the scene for each contact.
+
+    Contacts are those of the correction that a rig shows. Returns their number.
+    """
     action = rig.animation_data.action if rig.animation_data else None
     record = read_record(action)
     if record is None or not record.contacts:

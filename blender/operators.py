@@ -428,7 +428,9 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
 def _try_slower_rates(
     tool: program.Program, settings: Settings, files: ClipFiles, clock: Clock, found: list[report.Finding]
 ) -> Steps:
-    """Look for a slower frame rate at which a motion is still too fast, in steps that end with it and its findings.
+    """Look for a slower frame rate in steps.
+
+    The steps end with a rate at which the motion is still too fast, and its findings.
 
     Far above its true rate, a walk looks like no walk, so its pace shows only nearer to it. Without such a rate, the
     result is the present rate.
@@ -471,7 +473,9 @@ def _find_all(tool: program.Program, motions: list[Path], floor_words: list[str]
 
 
 def suggest_rate(fps: float, findings: list[report.Finding]) -> float:
-    """Return the usual frame rate at which the motion has the pace of gravity, or 0 if the present rate is right.
+    """Return the frame rate with the pace of gravity.
+
+    This is a usual rate, or 0 if the present rate is right.
 
     Args:
         fps: Present frame rate.

@@ -54,7 +54,10 @@ class Placement:
         return (points_m @ self.rotation + np.array(self.origin_m)) / self.unit_m
 
     def place_step_m(self, place: Sequence[float], position_m: Sequence[float] | None = None) -> list[float]:
-        """Return the position in the file of a step at x and y of the scene, at the height of an earlier position."""
+        """Return the position of a step in the file.
+
+        The step is at x and y of the scene, at the height of an earlier position.
+        """
         x_m, _, z_m = self.to_file_m(np.array([place[0], place[1], 0.0])).tolist()
         return [x_m, position_m[1] if position_m else 0.0, z_m]
 

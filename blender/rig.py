@@ -76,7 +76,10 @@ def check_rig(rig: bpy.types.Object) -> None:
 
 
 def find_followers(rig: bpy.types.Object, scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """Return the objects of the scene that move with a rig: its meshes, its children, and objects constrained to it."""
+    """Return the objects that move with a rig.
+
+    These are its meshes, its children, and objects constrained to it.
+    """
     followers: list[bpy.types.Object] = []
     is_growing = True
     while is_growing:
@@ -463,7 +466,9 @@ def guess_unit(sampled: Sampled, unit_m: float) -> tuple[float, list[str]]:
 
 
 def select_body(heads: np.ndarray) -> np.ndarray:
-    """Return the heads (K, 3) of the body among those of all bones (J, 3), without props that lie far away.
+    """Return the heads (K, 3) of the body's bones.
+
+    Props that lie far away among all bones (J, 3) are left out.
 
     The body is the largest group of heads with gaps below `_GAP` of its own size.
     """
@@ -622,7 +627,10 @@ def collect_surface(ground: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def collect_path(sampled: Sampled) -> Path3:
-    """Return where the low joints of a body go, as seen from ground that moves, and how high its root is then."""
+    """Return where the low joints of a body go.
+
+    The path is seen from ground that moves. The height of the root there comes with it.
+    """
     worlds = [sampled.steady_world @ sampled.pose[name] for name in sampled.names]
     heads = np.stack([world[:, :3, 3] for world in worlds], axis=1)
     reach = _LOW * np.ptp(heads[..., 2], axis=1).max()

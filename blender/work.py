@@ -61,7 +61,10 @@ def scale_steps(steps: Steps, start: float, share: float) -> Steps:
 
 
 class StepOperator:
-    """An operator in steps, which run at once if a script calls it and in the background if a user does."""
+    """An operator that works in steps.
+
+    They run at once if a script calls it, and in the background if a user does.
+    """
 
     finished: tuple[str, ...] = ()
     """Names of the objects that are finished, which stay so if the rest of the work is cancelled."""

@@ -224,7 +224,10 @@ class Writer:
 def measure_error(
     uid: int, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene, frames: np.ndarray
 ) -> Steps:
-    """Find the bone that is furthest from its target in some frames, in steps that end with this distance and bone."""
+    """Find the bone furthest from its target, in steps.
+
+    The steps end with the distance in the given frames, and the bone.
+    """
     frame_before, subframe_before = scene.frame_current, scene.frame_subframe
     largest = (0.0, "")
     try:

@@ -44,7 +44,10 @@ def sit_to_stand(stand: Motion, seat_m: float = 0.45, rise_s: float = 1.4, lean_
 def jump_and_rock_back(
     stand: Motion, height_m: float = 0.2, ahead_m: float = 0.3, rock_m: float = 0.08, toes_rad: float = 0.15
 ) -> Motion:
-    """Jump forward off both feet, land in a crouch and rock back on the heels, with the toes in the air at the end."""
+    """Jump forward and rock back on the heels.
+
+    The body leaves from both feet and lands in a crouch, and its toes are in the air at the end.
+    """
     depth_m = 0.22 + BENT_M
     speed_m_s = np.sqrt(2 * GRAVITY_M_S2 * height_m)
     push_s = 1.7 * (depth_m - BENT_M) / speed_m_s

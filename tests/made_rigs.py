@@ -399,7 +399,10 @@ def _pose_joints(skeleton: Skeleton, angles_deg: Mapping[str, tuple[float, float
 
 
 def _align_with(axis: int) -> Callable[[Skeleton], Rotation]:
-    """Return a function that turns joint frames so that every bone lies along one axis of its joint's frame."""
+    """Return a function that turns joint frames.
+
+    Every bone then lies along one axis of its joint's frame.
+    """
 
     def turns_of(skeleton: Skeleton) -> Rotation:
         turns = []

@@ -54,7 +54,10 @@ def foot_joints(skeleton: Skeleton) -> list[int]:
 
 
 def _feet_m(motion: Motion) -> np.ndarray:
-    """Return the positions (T, K, 3) of ankles and toe joints, with heights above the ground if it is known."""
+    """Return the positions (T, K, 3) of ankles and toe joints.
+
+    Heights are above the ground if it is known.
+    """
     places_m = joint_positions(motion, foot_joints(motion.skeleton))
     return places_m if motion.ground is None else motion.ground.standing_on(places_m)
 
@@ -105,7 +108,10 @@ def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _speed(points_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the speeds (..., T, K) in m/s of points (..., T, K, 3), by central differences, one-sided at the ends."""
+    """Return the speeds (..., T, K) of points, in m/s.
+
+    Points are (..., T, K, 3). Differences are central, and one-sided at the ends.
+    """
     if points_m.shape[-3] == 1:
         return np.zeros(points_m.shape[:-1])
     return norms(np.gradient(points_m, 1 / fps, axis=-3))

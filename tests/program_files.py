@@ -407,7 +407,10 @@ def load_values(file: Path | IO[bytes], suffix: str) -> Any:
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Map the path of keys to each array of a file; an array that is the whole file has the key "rows"."""
+    """Map the path of keys to each array of a file.
+
+    An array that is the whole file has the key "rows".
+    """
     content = load_values(path, path.suffix)
     return dict(arrays_in(content if isinstance(content, dict | list) else {"rows": content}, ""))
 

@@ -31,7 +31,10 @@ def make_plan(*motions: Motion, friction: float = 0.5) -> MotionPlan:
 
 
 def rest_points_m(body: Humanoid) -> np.ndarray:
-    """Return the lowest contact points (C, 3) of a body in the rest pose with its root at the origin."""
+    """Return the lowest contact points (C, 3) of a body.
+
+    The body is in its rest pose, with its root at the origin.
+    """
     still = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), 1))
     return body.contact_points.lowest_points(*forward_kinematics(body.tree, np.zeros(3), still))
 
@@ -53,5 +56,8 @@ def state(position_m=STILL, orientation=UPRIGHT, velocity_m_s=STILL, angular_rad
 
 
 def step_one(world: World, targets: np.ndarray, torques_nm: np.ndarray, force_n=STILL, torque_nm=STILL) -> None:
-    """Advance a world's only body by targets (1, J, 4), torques (1, J, 3), and a force and torque on its root."""
+    """Advance a world's only body by a step.
+
+    Targets are (1, J, 4) and torques (1, J, 3); a force and a torque act on its root.
+    """
     world.step([0], targets, torques_nm, np.reshape(force_n, (1, 3)), np.reshape(torque_nm, (1, 3)))

@@ -26,7 +26,10 @@ LEVEL = 2.0
 
 @dataclass(frozen=True)
 class Dilution(toys.ToySettings):
-    """Loops over λ and γ, with a corrector that leaves the share κ = `kept` of a sample's distance from its level."""
+    """Loops over λ and γ with a shrinking corrector.
+
+    The corrector leaves the share κ = `kept` of a sample's distance from its level.
+    """
 
     real_count: int = 64
     ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)

@@ -92,7 +92,10 @@ MINORITY = 1
 
 @dataclass(frozen=True)
 class Fairness(toys.ToySettings):
-    """n people, a share of them of the minority; `pickiness` is how much people prefer the typical of two samples."""
+    """People with a minority, whose preferences train a loop.
+
+    There are n people. `pickiness` is how much people prefer the typical of two samples.
+    """
 
     real_count: int = 1000
     minority_share: float = 0.15

@@ -28,7 +28,9 @@ TOP, AT_RANDOM = "top-α, partial reference", "selection at random"
 
 @dataclass(frozen=True)
 class ImperfectVerifier(toys.ToySettings):
-    """n real points of N(0, I) in the plane; a verifier that keeps what is within `radius` of a belief off by `bias`.
+    """Points of N(0, I) in the plane, with a biased verifier.
+
+    There are n real points. The verifier keeps what is within `radius` of a belief that is off by `bias`.
 
     Selection keeps one of `draws` samples, those nearest to a slice of the real data: the half with larger x.
     """

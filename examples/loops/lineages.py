@@ -213,8 +213,10 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
 
 
 def matched_offspring_variance(draws: float, excess: float) -> float:
-    """Return the offspring variance under matching, to first order 2 p for the share p = (1 + M c)^(−1/c) of parents
-    without a candidate of their own: a parent that lost its place is replaced by a second child of another.
+    """Return the offspring variance under matching.
+
+    To first order it is 2 p, for the share p = (1 + M c)^(−1/c) of parents without a candidate of their own: a parent
+    that lost its place is replaced by a second child of another.
 
     Args:
         draws: M, candidates per parent.

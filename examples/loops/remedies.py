@@ -28,7 +28,10 @@ PUBLISHED = (
 
 @dataclass(frozen=True)
 class RemedyLoop(toys.ToySettings):
-    """n real points, as many in every mode; the model is a small network on points as sequences of one frame."""
+    """Loops with remedies on points in modes.
+
+    There are n real points, as many in every mode. The model is a small network on points as sequences of one frame.
+    """
 
     real_count: int = 96
     generations: int = 12

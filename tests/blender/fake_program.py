@@ -67,7 +67,10 @@ def main(words: list[str]) -> int:
 
 
 def lift(clip):
-    """Lift a clip by 10 cm, and turn a knee and all joints below it by 0.2 rad about the vertical axis."""
+    """Lift a clip by 10 cm, and turn a knee.
+
+    The knee and all joints below it turn by 0.2 rad about the vertical axis.
+    """
     places = clip.positions_m + np.array([0, LIFT_M, 0])
     turns = clip.rotations.copy()
     knees = [joint for joint, name in enumerate(clip.names) if name.endswith(TURNED)]

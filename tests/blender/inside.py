@@ -496,7 +496,10 @@ def case_rigs_with_constraints_are_corrected_as_skeletons_that_show_the_same():
 
 
 def bake(rig: bpy.types.Object) -> None:
-    """Replace the constraints of a rig by keys in each frame, and remove what is not part of the body."""
+    """Replace the constraints of a rig by keys.
+
+    Each frame has keys, and what is not part of the body is removed.
+    """
     bpy.context.view_layer.objects.active = rig
     bpy.ops.object.mode_set(mode="POSE")
     first, last = map(int, rig.animation_data.action.frame_range)
@@ -606,7 +609,10 @@ def case_rigs_of_rigify_get_keys_on_their_controls():
 
 
 def make_rigify_walk(drop_m: float = 0.03) -> bpy.types.Object:
-    """Make a Rigify character that walks on IK legs with a key in every fourth frame, with feet in the floor."""
+    """Make a Rigify character that walks.
+
+    Its IK legs have a key in every fourth frame, and its feet are in the floor.
+    """
     rig = make_rigify_rig()
     preferences().program = str(PROGRAM)
     scene = bpy.context.scene

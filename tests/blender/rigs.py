@@ -135,7 +135,10 @@ def walk_on_ik_legs_without_poles(rig) -> None:
 
 
 def _add_ik_legs(rig: bpy.types.Object, *, has_poles: bool) -> None:
-    """Add targets and poles of inverse kinematics, and key them so that the legs move nearly as before."""
+    """Add IK targets and poles, with keys.
+
+    The legs move nearly as before.
+    """
     first, last = map(int, rig.animation_data.action.frame_range)
     frames = range(first, last + 1)
     heads = {bone.name: [] for bone in rig.pose.bones}

@@ -240,7 +240,10 @@ def test_slopes_of_any_mesh_are_slopes(
 
 
 def test_terrain_is_followed_and_ceilings_are_not(tmp_path: Path) -> None:
-    """Hills are met within the height that they rise in half a cell; a ceiling above the body is no ground."""
+    """Terrain is followed, and ceilings are not ground.
+
+    Hills are met within the height that they rise in half a cell.
+    """
     xs = np.linspace(-1, 3, 81)
     ys = np.linspace(-2, 2, 81)
     hills = np.stack(np.meshgrid(xs, ys, indexing="ij"), axis=-1)

@@ -66,7 +66,10 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(folder: Path) -> None:
-    """Write a run with its report: generation 0 in its own folder, and two more of each of two arms."""
+    """Write a run with its report.
+
+    Generation 0 is in its own folder, and each of two arms has two more.
+    """
     with FolderStore(folder / "first", {"arm": "first"}) as first, FolderStore(folder / "arm", {"arm": "x"}) as arm:
         first.commit(Generation(0, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
         for number in (1, 2):

@@ -35,7 +35,10 @@ def move_root(motion: Motion, root_m: np.ndarray) -> Motion:
 
 
 def flight(motion: Motion, fall_m_s2: float) -> Motion:
-    """Throw up a motion from 2 m, so that it is back at the end if it falls so fast."""
+    """Throw up a motion from 2 m.
+
+    It is back at the end if it falls as fast as gravity has it.
+    """
     times_s = np.arange(len(motion)) / motion.fps
     height_m = 2.0 + fall_m_s2 * times_s * (times_s[-1] - times_s) / 2
     return move_root(motion, height_m[:, None] * [0.0, 1.0, 0.0])

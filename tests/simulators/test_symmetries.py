@@ -94,7 +94,10 @@ def test_slope_does_not_depend_on_the_place(walks: dict[str, Motion], change: st
 
 
 def test_slope_starts_as_a_level_floor(walks: dict[str, Motion]) -> None:
-    """On a slope, a body is moved as on a level floor, however far the slope takes it up or down."""
+    """On a slope, a body is moved as on a level floor.
+
+    This holds however far the slope takes it up or down.
+    """
     moved_m = []
     for name in ("real", "real, uphill"):
         rise_m = correct(walks[name]).root_m[:10, 1] - walks[name].root_m[:10, 1]

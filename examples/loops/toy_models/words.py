@@ -21,8 +21,9 @@ from selfcorrect.loop.models.protocol import TensorModel
 
 @dataclass(frozen=True)
 class Categorical(TensorModel):
-    """Independent draws from V categories, or R ≥ 1 replicates of it (Seddik et al. 2024, a single context of their
-    model).
+    """Independent draws from V categories.
+
+    There are R ≥ 1 replicates of it (Seddik et al. 2024, a single context of their model).
 
     An event has the shape (*replicates,) and holds the category's number as a float.
     """

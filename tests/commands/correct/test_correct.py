@@ -168,7 +168,10 @@ def joints_by_pymotion(path: Path, frames: list[int], names: tuple[str, ...]) ->
 
 
 def test_support_options(folder: Path, stepping: Motion, says: Says) -> None:
-    """Half a motion 0.3 m up is supported by a step (the default) or only by the floor, or left at its height."""
+    """Options say what carries half a motion 0.3 m up.
+
+    A step carries it by default. It sinks to the floor, or it is left at its height.
+    """
     high = np.linspace(-3, 3, 90)[:, None].clip(0, 1) * [0.0, 0.3, 0.0]
     rotations = np.concatenate([stepping.rotations, stepping.rotations])
     root_m = np.concatenate([stepping.root_m, stepping.root_m]) + high

@@ -189,7 +189,10 @@ def test_cores_change_no_byte(folder: Path, stepping: Motion, kinematic: bool, m
 def test_batch_equals_single_files(
     folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files of other lengths, bodies, rates and formats give the same in a batch; one is rejected, one is no motion."""
+    """Files give the same in a batch as alone.
+
+    They differ in length, body, rate and format. One is rejected, and one is not a motion.
+    """
     pytest.importorskip(engine)
     tall = replace(stepping.skeleton, offsets_m=1.1 * stepping.skeleton.offsets_m)
     thrown_m = np.linspace(0, 9, 45)[:, None] ** 2 * [0.0, 1.0, 0.0]

@@ -32,7 +32,10 @@ def run(*words: object) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make three walks at 1 m/s, one with a leap of 5 m in a frame, and a broken file."""
+    """Make three walks and a broken file.
+
+    The walks are at 1 m/s, and one leaps 5 m in a frame.
+    """
     random = np.random.default_rng(0)
     for name in ("a.bvh", "b.npz", "below/leaps.bvh"):
         rotations = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.01, (61, 22, 3)), axis=0)).as_quat()

@@ -35,7 +35,10 @@ def open_session(path: Path) -> EditSession:
 
 @pytest.fixture
 def session_with_toes(tmp_path: Path) -> EditSession:
-    """A session on a sunken walk whose skeleton has toe joints, so heels and toes have bars of their own."""
+    """A session on a sunken walk with toe joints.
+
+    Heels and toes have bars of their own.
+    """
     walk = made_motion("walk", frames=120)
     sc.save_motion(tmp_path / "toes.bvh", replace(walk, root_m=walk.root_m - [0.0, 0.04, 0.0]))
     return open_session(tmp_path / "toes.bvh")

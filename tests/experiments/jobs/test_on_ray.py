@@ -61,7 +61,10 @@ def run(cluster: Any, tmp_path: Path) -> Callable[..., Any]:
 
 
 def add_node(cluster: Any) -> None:
-    """Add a node with time to start: Ray gives up on a node that takes more than 30 s on a busy machine."""
+    """Add a node with time to start.
+
+    Ray gives up on a node that takes more than 30 s on a busy machine.
+    """
     for _ in range(4):
         with suppress(Exception):
             cluster.add_node(**NODE)

@@ -42,7 +42,10 @@ def test_label_frequencies_are_ignored(clusters):
 
 
 def test_known_value_weighs_labels_as_the_reference():
-    """Label 0 is twice as frequent in the reference as label 1, and its variance is four times as large in samples."""
+    """The reference weighs the labels.
+
+    Label 0 is twice as frequent in the reference as label 1, and its variance is four times as large in samples.
+    """
     reference = np.array([[0.0], [2.0], [0.0], [2.0], [0.0], [2.0]])
     candidate = np.array([[0.0], [4.0], [0.0], [4.0], [0.0], [2.0]])
     labels = np.array([0, 0, 0, 0, 1, 1])

@@ -171,7 +171,10 @@ def test_tilted_motion_is_corrected_on_plane(tilt_deg: float) -> None:
 @settings(max_examples=8, deadline=None)
 @given(tilt_deg=st.floats(4.0, 15.0), direction_rad=st.floats(0.0, 6.28), heading_rad=st.floats(0.0, 6.28))
 def test_correction_commutes_with_tilt(tilt_deg: float, direction_rad: float, heading_rad: float) -> None:
-    """Only the height differs: a tilted floor is at y = 0 where a foot stands first, not at the origin."""
+    """Only the height differs.
+
+    A tilted floor is at y = 0 where a foot stands first, not at the origin.
+    """
     level = TurnedWorld(quaternions(np.array([0.0, heading_rad, 0.0]))).view(base_walk())
     (on_level,) = KinematicCorrector()([level])
     (on_plane,) = KinematicCorrector()([tilt_world(level, tilt_deg, direction_rad)])

@@ -376,7 +376,10 @@ def test_contradicting_path_option_raises(options: dict[str, Any], named: str) -
 
 
 def test_glides_on_either_foot_count_alike() -> None:
-    """A body glides on the left foot for some seconds, then on the right foot; the other foot swings meanwhile."""
+    """Glides on either foot count alike.
+
+    A body glides on the left foot for some seconds, then on the right foot; the other foot swings meanwhile.
+    """
     times_s = np.arange(181) / 30.0
     root_m = np.outer(0.12 * times_s, [0.0, 0.0, 1.0])
     swing_m = np.outer(0.2 * np.sin(6 * times_s), [0.0, 1.0, 0.0])
@@ -390,7 +393,10 @@ def test_glides_on_either_foot_count_alike() -> None:
 @pytest.mark.parametrize("size", [0.1, 1.0, 2.5])
 @pytest.mark.parametrize(("cosine", "swings"), [(-0.9, False), (0.0, False), (0.25, False), (0.55, True), (0.95, True)])
 def test_swing_of_root_is_alike(size: float, cosine: float, swings: bool) -> None:
-    """Dancers move so much that their path contains some of any swing, also of one that only bent knees show."""
+    """A swing of the root is removed from dancers as well.
+
+    Their path contains some of any swing, even of one that only bent knees show.
+    """
     phase = 2 * np.pi * 0.5 * np.arange(300) / 30
     root_m = np.stack([0.2 * np.sin(phase), np.ones(300), np.zeros(300)], axis=1)
     turned = cosine * np.sin(phase) + np.sqrt(1 - cosine**2) * np.cos(phase)

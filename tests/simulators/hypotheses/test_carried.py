@@ -99,7 +99,10 @@ def swing(height_m: float = 1.2, sink_m: float = 0.08) -> sc.Motion:
 def make_air_loop(
     kind: str, swing_rad: float, lift_m: float, pitch_rad: float = 0.1, bend_rad: float = 0.5
 ) -> sc.Motion:
-    """A loop of 2 s in the air, with legs that swing: on a bar, in a rope or afloat together, on pedals in turns."""
+    """Make a loop of 2 s in the air.
+
+    Legs swing on a bar, in a rope or afloat together, on pedals in turns.
+    """
     phase = np.linspace(0.0, 2 * np.pi, 61)
     motion = made_motion("idle", frames=61, sway_rad=0.0, lean_rad=0.0)
     for side, sign, later in (("left", 1.0, 0.0), ("right", -1.0, np.pi * (kind == "pedals"))):
@@ -224,7 +227,10 @@ def test_hanging_feet_show_no_floor(pitch_deg: float, height_m: float) -> None:
 
 
 def test_legs_of_swimmers_travel_along() -> None:
-    """Knees of a body that crawls stay in turn, and legs of one that rolls over turn with it."""
+    """Legs travel along with the body.
+
+    Knees of a body that crawls stay turned, and legs of one that rolls over turn with it.
+    """
     rolled = Rotation.from_rotvec(np.outer(3.0 * TIMES_S, [0.0, 1.0, 0.0]))
     rolling = turn_joint(lie(0.1, 0.5), 0, rolled)
     shares = [_find_floating_legs(MotionFeatures(body)).mean() for body in (lie(0.1, 0.5), crawl(), rolling)]

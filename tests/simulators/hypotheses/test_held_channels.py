@@ -71,7 +71,10 @@ def test_irregular_or_noisy_holds_are_filled(kind: Kind, longest: int, seed: int
 
 
 def test_rests_and_rounded_numbers_are_no_holds() -> None:
-    """A body that stops and goes on rests; a root that sways by little more than its rounding, or shakes, moves."""
+    """Rests and rounded numbers are not held channels.
+
+    A body that stops and goes on rests. A root that shakes, or sways by little more than its rounding, moves.
+    """
     walk = swing(made_motion("walk", frames=150))
     onward = np.append(np.zeros(6), 20 * (np.arange(14) / 13) ** 2)
     times = np.concatenate([20 * stop + onward for stop in range(7)])

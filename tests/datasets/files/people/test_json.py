@@ -231,7 +231,10 @@ def test_unknown_people_are_refused(tmp_path: Path, identity: dict[str, int]) ->
 def test_people_without_identity_are_one_frame_or_refused(
     as_files: bool, tmp_path: Path, count: int, order_from: int, order: list[int], apart_m: float
 ) -> None:
-    """People who are listed in one order are one motion each; from a frame on in another, they are refused."""
+    """People without identity are matched by their order.
+
+    People who are listed in one order are one motion each. If the order changes, they are refused.
+    """
     poses, trans = poses_and_places()
     length = 7
     permuted = [person for person in order if person < count]

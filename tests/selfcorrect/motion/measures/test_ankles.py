@@ -29,7 +29,10 @@ def rest_pose(skeleton: Skeleton, root_m: np.ndarray) -> Motion:
 
 
 def test_known_values_of_glide(skeleton: Skeleton):
-    """A body in its rest pose rises at 0.3 m/s, and stands for the first half and glides at 0.9 m/s in the second."""
+    """A body rises, stands and glides.
+
+    It is in its rest pose, rises at 0.3 m/s, stands for the first half and glides at 0.9 m/s in the second.
+    """
     times_s = np.arange(61) / 30
     path_m = np.stack([0 * times_s, 1 + 0.3 * times_s, 0.9 * np.maximum(times_s - 1, 0)], axis=1)
     motion = rest_pose(skeleton, path_m)

@@ -132,7 +132,10 @@ def first_heights_m(inputs: CorrectorInputs) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def users(tmp_path_factory: pytest.TempPathFactory, inputs: CorrectorInputs) -> Iterator[Path]:
-    """Make a folder for a user's modules, which have other names in each test, as a process imports a name once."""
+    """Make a folder for a user's modules.
+
+    They have other names in each test, because a process imports a name once.
+    """
     folder = tmp_path_factory.mktemp("users")
     (folder / "users_own.py").write_text(MODULE + f"\n\nHEIGHT_M = {float(first_heights_m(inputs).median())}\n")
     with pytest.MonkeyPatch.context() as patch:
