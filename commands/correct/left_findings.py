@@ -30,7 +30,7 @@ _OF_FEET = ("F2", "F3", "F7", "F8", "F9", "F10", "F11")
 _OF_HEIGHT = ("F2", "F4", "F9", "F10")
 """Rules for bodies above or below y = 0."""
 _OF_SLIDING = ("F3", "F7", "F8", "F11")
-_OF_JUMPS = ("S2", "S3", "S4")
+_OF_JUMPS = ("S2", "S3", "S4", "S7")
 """Rules for jumps from one frame to the next."""
 _NEARLY_ALL = 0.8
 """Share of frames with sliding feet from which on the feet may glide on purpose."""

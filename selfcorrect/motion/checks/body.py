@@ -3,14 +3,16 @@
 An implausible size or axis shows that a file was read with the wrong unit or the wrong axis up.
 """
 
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
 
 from ..body.smpl import T_POSE_DEG
-from ..geometry.rotations import invert, rotate
+from ..geometry.rotations import invert, normalize, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percentile
+from ..geometry.vectors import UP, angles_rad, dot, normalize_safely, norms, percentile
+from ..kinematics import make_continuous
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
 from ..perception.observed_ground import observe_ground
@@ -96,12 +98,16 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def overextension_deg(features: MotionFeatures) -> Measurement | None:
-    """Measure how far knees and elbows bend beyond their limits.
+    """Measure how far joints bend beyond their limits.
 
-    Knees must not bend forwards, and neither knees nor elbows may fold further than soft tissue allows.
+    Knees must not bend forwards, and neither knees nor elbows may fold further than soft tissue allows. Thighs and
+    trunk must not leave the range of the hips, see `_beyond_hips_deg`.
     """
     names = []
     angles_deg = []
+    for name, angle_deg in _beyond_hips_deg(features):
+        names.append(name)
+        angles_deg.append(angle_deg)
     for side in SIDES:
         for part, upper, lower in (("knee", "hip", "ankle"), ("elbow", "shoulder", "wrist")):
             limb = features.places(f"{side}_{upper}", f"{side}_{part}", f"{side}_{lower}")
@@ -116,6 +122,41 @@ def overextension_deg(features: MotionFeatures) -> Measurement | None:
     if not names:
         return None
     return Measurement(np.stack(angles_deg, axis=1), tuple(names))
+
+
+_HIPS_DEG = {"backwards": 50.0, "across": 35.0, "trunk": 60.0}
+"""Angles of thigh and trunk that people hardly reach, minus the rule's threshold, in degrees. CMU's clips stay within
+the sum unless they have spikes or flips."""
+_LIFTED_DEG = 150.0
+"""Angle above which a thigh is lifted ahead of the body instead of behind it, in degrees."""
+
+
+def _beyond_hips_deg(features: MotionFeatures) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield by how much thighs and trunk leave their range (T,), by part.
+
+    Directions are seen from the pelvis. Its frame differs between rigs, so its left and its top are those of the hips
+    and the trunk, on average over the motion.
+    """
+    places = features.places("right_hip", "left_hip", "pelvis", "neck", "right_knee", "left_knee")
+    if places is None:
+        return
+    to_pelvis = invert(features.orientations(features.skeleton.joint("pelvis") or 0))
+    left, trunk, right_thigh, left_thigh = (
+        rotate(to_pelvis, normalize_safely(places[:, end] - places[:, start]))
+        for start, end in ((0, 1), (2, 3), (0, 4), (1, 5))
+    )
+    x, front = _hinge(left), np.cross(left.mean(axis=0), trunk.mean(axis=0))
+    if x is None or np.linalg.norm(front) < _MIN_MEAN_LENGTH:
+        return
+    z = front / np.linalg.norm(front)
+    y = np.cross(z, x)
+    yield "spine", np.degrees(np.arccos(np.clip(trunk @ y, -1.0, 1.0))) - _HIPS_DEG["trunk"]
+    for side, thigh, outwards in (("right", right_thigh, -x), ("left", left_thigh, x)):
+        behind_deg = np.degrees(np.arctan2(-(thigh @ z), -(thigh @ y)))
+        is_behind = (behind_deg < _LIFTED_DEG) & (norms(thigh - (thigh @ x)[:, None] * x) > _MIN_MEAN_LENGTH)
+        across_deg = np.degrees(np.arcsin(np.clip(-(thigh @ outwards), -1.0, 1.0)))
+        behind_deg = np.where(is_behind, behind_deg - _HIPS_DEG["backwards"], -_HIPS_DEG["backwards"])
+        yield f"{side}_hip", np.maximum(behind_deg, across_deg - _HIPS_DEG["across"])
 
 
 _HIPS_WEIGHT = 0.25
@@ -176,6 +217,38 @@ def _find_left(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
     if hips is not None:
         left += _HIPS_WEIGHT * normalize_safely(hips[:, 1] - hips[:, 0])
     return left
+
+
+_ROLLING_DEG = 25.0
+"""Minimum range of a shank's pitch over a standing foot, in degrees, if the ankle has to turn."""
+
+
+def still_ankle_ratio(features: MotionFeatures) -> Measurement | None:
+    """Measure how little ankles turn while their shanks tilt over a standing foot.
+
+    The value is the range of an ankle's rotation, as a share of the range of its shank's pitch, with a minus. Ankles
+    without a tracker, or whose keys were lost, do not turn, and correction turns them only a little. Ranges are those
+    of 90 % of the frames in which the foot stands.
+    """
+    ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
+    places = features.places("left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle")
+    if ankles is None or toes is None or places is None:
+        return None
+    front = normalize_safely(np.cross(places[:, 0] - places[:, 3], UP))
+    ratios = np.full(2, -1.0)
+    for side, ankle in enumerate(ankles):
+        stands = features.observation.stands[:, side]
+        if not stands.any():
+            continue
+        shank_m = places[stands, 3 * side + 1] - places[stands, 3 * side + 2]
+        pitches_deg = np.degrees(np.arctan2(dot(shank_m, front[stands]), shank_m[:, 1]))
+        shank_deg = float(percentile(pitches_deg, 95) - percentile(pitches_deg, 5))
+        rotations = make_continuous(features.motion.rotations[stands, ankle])
+        middle = normalize(np.median(rotations, axis=0))
+        turns_rad = 2 * np.arccos(np.clip(np.abs(rotations @ middle), 0.0, 1.0))
+        if shank_deg > _ROLLING_DEG:
+            ratios[side] = -2 * np.degrees(percentile(turns_rad, 90)) / shank_deg
+    return Measurement(ratios[None], ("left ankle", "right ankle"))
 
 
 _HELD_PERCENTILE = 10

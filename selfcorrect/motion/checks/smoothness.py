@@ -5,6 +5,7 @@ from math import comb
 import numpy as np
 
 from ..geometry.filters import FRAME_S, median_filter1d
+from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms, standard_lengths
 from ..perception.joint_noise import JointNoise
@@ -128,14 +129,36 @@ def jump_m(features: MotionFeatures) -> np.ndarray:
 
 
 def _splice_m(features: MotionFeatures) -> np.ndarray:
-    """Measure splices (T,).
+    """Measure splices (T,): how far joints jump on average."""
+    return _measure_jumps_m(features.body_m).mean(axis=1)
 
-    The value is how much further joints go in a step than in the steps around it, on average.
+
+def limb_jump_m(features: MotionFeatures) -> Measurement:
+    """Measure how far a part of the body jumps in a step.
+
+    It has to jump both as seen from the hips and in the world: feet that stand seem to jump if the hips do, and all
+    parts of a body jump if it goes on elsewhere. Limbs accelerate more between frames that are further apart.
     """
-    steps = features.steps_m
-    around = (steps[:-2] + steps[2:]) / 2
-    excess = norms(steps[1:-1] - around) - norms(steps[2:] - steps[:-2])
-    return np.pad(np.maximum(excess, 0.0).mean(axis=1), (2, 1))
+    hips = features.skeleton.joint("pelvis") or 0
+    to_hips = invert(features.orientations(hips))[:, None]
+    seen_m = rotate(to_hips, features.body_m - features.find_places_m([hips]))
+    jumps_m = np.minimum(_measure_jumps_m(seen_m), _measure_jumps_m(features.body_m))
+    return Measurement(jumps_m * min(1.0, FRAME_S * features.fps), features.names)
+
+
+def _measure_jumps_m(points_m: np.ndarray) -> np.ndarray:
+    """Measure how far points jump onto each frame, (T, K).
+
+    The value is how much further a point (T, K, 3) goes in a step than in the steps around it. The first and the last
+    step have only one neighbour, which must tell of their change as well, so it counts twice.
+    """
+    steps_m = np.diff(points_m, axis=0)
+    around_m = (steps_m[:-2] + steps_m[2:]) / 2
+    inside_m = norms(steps_m[1:-1] - around_m) - norms(steps_m[2:] - steps_m[:-2])
+    first_m = norms(steps_m[0] - steps_m[1]) - 2 * norms(steps_m[1] - steps_m[2])
+    last_m = norms(steps_m[-1] - steps_m[-2]) - 2 * norms(steps_m[-2] - steps_m[-3])
+    jumps_m = np.concatenate([first_m[None], inside_m, last_m[None]])
+    return np.pad(np.maximum(jumps_m, 0.0), ((1, 0), (0, 0)))
 
 
 def frozen_frames(features: MotionFeatures) -> np.ndarray | None:

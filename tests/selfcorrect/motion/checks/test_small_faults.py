@@ -24,7 +24,7 @@ from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.feasibility import infer_surroundings
 
-RULES = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "B5", "S4")
+RULES = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "B2", "B5", "B8", "S4", "S7")
 UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -64,6 +64,56 @@ def test_single_root_jump(kind: Kind, direction: tuple[float, float, float]) -> 
     shift_m[70] = 0.11 * np.array(direction)
     (violation,) = [finding for finding in check(shift(motion, shift_m), ["S4"]) if finding.start <= 70 < finding.stop]
     assert violation.value == pytest.approx(0.11, abs=0.06)
+
+
+@pytest.mark.parametrize("frames", [slice(0, 1), slice(0, 3), slice(40, 60), slice(119, 120), slice(118, 120)])
+@pytest.mark.parametrize("part", ["left_shoulder", "right_hip", "right_knee"])
+@pytest.mark.parametrize("kind", ["walk", "turn", "idle"])
+def test_limb_elsewhere_is_found(kind: Kind, part: str, frames: slice) -> None:
+    """A limb jumps there and back, at the first and the last frame as well."""
+    motion = made_motion(kind, frames=120)
+    elsewhere = turn_joint(motion, part, Rotation.from_euler("z", 60, degrees=True), frames)
+    starts = {finding.start for finding in check(elsewhere, ["S7"])}
+    edges = {edge for edge in (frames.start, frames.stop) if 0 < edge < 120}
+    assert all(any(abs(start - edge) <= 1 for start in starts) for edge in edges)
+
+
+@pytest.mark.parametrize("frame", [0, 119])
+@pytest.mark.parametrize("kind", KINDS)
+def test_root_elsewhere_at_an_end(kind: Kind, frame: int) -> None:
+    motion = made_motion(kind, frames=120)
+    shift_m = np.zeros((120, 3))
+    shift_m[frame] = [0.0, 0.1, 0.1]
+    (violation,) = check(shift(motion, shift_m), ["S4"])
+    assert violation.value == pytest.approx(0.14, abs=0.07)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_ankle_that_never_turns(side: str) -> None:
+    """The ankle is found after the correction, too, which turns it a little."""
+    walk = base_walk()
+    stiff = pose_joint(walk, f"{side}_ankle", Rotation.identity())
+    stiff = pose_joint(stiff, f"{side}_foot", Rotation.identity())
+    (corrected,) = KinematicCorrector()([stiff])
+    assert not check(walk, ["B8"])
+    for motion in (stiff, corrected.motion):
+        assert [finding.things for finding in check(motion, ["B8"])] == [(f"{side} ankle",)]
+
+
+@pytest.mark.parametrize(
+    ("part", "axis", "degrees", "is_found"),
+    [
+        ("left_hip", "x", 100, True), ("right_hip", "x", 100, True), ("left_hip", "x", -120, False),
+        ("left_hip", "z", -80, True), ("right_hip", "z", 80, True), ("left_hip", "z", 80, False),
+        ("spine1", "x", 140, True), ("spine1", "x", 40, False),
+    ],
+)  # fmt: skip
+def test_range_of_hips(part: str, axis: str, degrees: float, is_found: bool) -> None:
+    """Thighs go up ahead and to their own side, but neither far behind nor across, and the trunk does not fold."""
+    motion = made_motion("idle", frames=90)
+    posed = turn_joint(motion, part, Rotation.from_euler(axis, degrees, degrees=True), slice(30, 50))
+    for shown in (posed, turn_joint(posed, 0, Rotation.from_euler("y", 70, degrees=True), outside=True)):
+        assert bool(check(shown, ["B2"])) == is_found
 
 
 def hover(motion: Motion, first: int, stop: int) -> Motion:
