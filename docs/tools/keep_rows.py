@@ -8,6 +8,7 @@ cannot explain. Rows of arms and seeds that the file already has are left as the
 """
 
 import json
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -35,19 +36,33 @@ SHARED = "real+none"
 """Arm whose row of generation 0 is kept for all arms, which share it."""
 
 
-def main(kept: Annotated[Path, tyro.conf.Positional], folders: Annotated[list[Path], tyro.conf.Positional]) -> None:
-    """Add the rows of run folders to a file of rows."""
+def main(
+    kept: Annotated[Path, tyro.conf.Positional],
+    folders: Annotated[list[Path], tyro.conf.Positional],
+    whole: tuple[int, ...] = (),
+) -> None:
+    """Add the rows of run folders to a file of rows.
+
+    Args:
+        kept: The file.
+        folders: The run folders.
+        whole: Generations that keep all scores, too.
+    """
     torch.set_num_threads(1)
     text = kept.read_text(encoding="utf-8") if kept.exists() else ""
     rows = [json.loads(line) for line in text.splitlines()]
     known = {(row["denoiser"], row["arm"], row["seed"]) for row in rows}
     for folder in folders:
-        rows += [row for row in read_rows(folder) if (row["denoiser"], row["arm"], row["seed"]) not in known]
+        rows += [row for row in read_rows(folder, whole) if (row["denoiser"], row["arm"], row["seed"]) not in known]
     kept.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def read_rows(folder: Path) -> list[dict[str, object]]:
-    """Return the rows of a finished run folder."""
+def read_rows(folder: Path, whole: Sequence[int] = ()) -> list[dict[str, object]]:
+    """Return the rows of a finished run folder.
+
+    Args:
+        whole: Generations that keep all scores, beside generation 0 and the last one.
+    """
     environment = read_with_digest(folder / "environment.json")
     machines = read_with_digest(folder / "machines.json")
     day = date.fromtimestamp((folder / "metrics.jsonl").stat().st_mtime)
@@ -67,7 +82,7 @@ def read_rows(folder: Path) -> list[dict[str, object]]:
         generation = scores["generation"]
         if generation == 0 and scores["arm"] != SHARED:
             continue
-        keys = (*SCORES, *MOVES) if generation in (0, generations) else MOVES
+        keys = (*SCORES, *MOVES) if generation in (0, generations, *whole) else MOVES
         row = {key: scores[key] for key in ("denoiser", "arm", "seed", "generation")}
         row |= {key: float(f"{scores[key]:.6g}") for key in keys if scores.get(key) is not None}
         if generation in (0, generations):

@@ -17,7 +17,6 @@ from tables import SUMMARIES, fill_marked, make_table
 from selfcorrect.statistics import holm, mean_interval, student_p
 
 BASELINE = "real+none"
-LAST = 10
 Pair = tuple[str, str]
 """An arm, and the arm that is subtracted."""
 
@@ -41,18 +40,22 @@ class LoopRows:
         for line in text.splitlines():
             row = json.loads(line)
             self._rows[row["arm"]][row["seed"]][row["generation"]] = row
+        runs = [generations for seeds in self._rows.values() for generations in seeds.values()]
+        self.last = max(map(max, runs), default=0)
+        """The last generation."""
 
     def arms(self) -> list[str]:
         return list(self._rows)
 
     def seeds(self, arms: Iterable[str]) -> list[int]:
         """Return the seeds that all of some arms finished."""
-        finished = [{seed for seed, rows in self._rows[arm].items() if LAST in rows} for arm in arms]
+        finished = [{seed for seed, rows in self._rows[arm].items() if self.last in rows} for arm in arms]
         return sorted(set.intersection(*finished)) if finished else []
 
-    def values(self, arm: str, key: str, seeds: Sequence[int], generation: int = LAST) -> np.ndarray:
-        """Return a value (seeds,), NaN where a row lacks it."""
-        return np.array([self._rows[arm][seed][generation].get(key, np.nan) for seed in seeds])
+    def values(self, arm: str, key: str, seeds: Sequence[int], generation: int | None = None) -> np.ndarray:
+        """Return a value (seeds,) of a generation, by default of the last one; NaN where a row lacks it."""
+        shown = self.last if generation is None else generation
+        return np.array([self._rows[arm][seed][shown].get(key, np.nan) for seed in seeds])
 
     def totals(self, arm: str, key: str, seeds: Sequence[int]) -> np.ndarray:
         """Return the sums (seeds,) of a value over generations."""
@@ -112,12 +115,22 @@ def make_split_table(
 
 
 def find_significant(
-    rows: LoopRows, pairs: Mapping[str, Pair], keys: Sequence[str] = TESTED, level: float = 0.05
+    rows: LoopRows,
+    pairs: Mapping[str, Pair],
+    keys: Sequence[str] = TESTED,
+    level: float = 0.05,
+    without: Collection[tuple[str, Pair]] = (),
 ) -> list[tuple[str, str]]:
-    """Return titles and keys of the differences that Student's t finds, adjusted by Holm over all of them."""
+    """Return titles and keys of the differences that Student's t finds, adjusted by Holm over all of them.
+
+    Args:
+        without: Keys and pairs that do not belong to the family.
+    """
     p_values = {}
     for title, pair in pairs.items():
         for key in keys:
+            if (key, pair) in without:
+                continue
             p_values[f"{title}|{key}"] = student_p(rows.differences(pair, key, rows.seeds(pair)))
     adjusted = holm(p_values)
     return [tuple(name.split("|")) for name, p in adjusted.items() if p <= level]  # type: ignore[misc]
@@ -128,7 +141,7 @@ def make_short_table(rows: LoopRows, correctors: Mapping[str, str]) -> str:
     seeds = rows.seeds([BASELINE, *(f"{kind}+{key}" for kind in ("augment-1", "replace") for key in correctors)])
     table = []
     for key, title in _SHORT.items():
-        means = [[rows.values(BASELINE, key, seeds, generation).mean()] for generation in (0, LAST)]
+        means = [[rows.values(BASELINE, key, seeds, generation).mean()] for generation in (0, rows.last)]
         for corrector in correctors:
             means.append([rows.values(f"{kind}+{corrector}", key, seeds).mean() for kind in ("augment-1", "replace")])
         table.append([title, *(" / ".join(f"{mean:.{digits_of(key)}f}" for mean in cell) for cell in means)])
@@ -173,7 +186,7 @@ def make_moves_table(rows: LoopRows, arms: Mapping[str, str]) -> str:
     for arm, title in arms.items():
         cells = []
         for key, (_, digits) in MOVED.items():
-            means = [rows.values(arm, key, seeds, generation).mean() for generation in (1, LAST)]
+            means = [rows.values(arm, key, seeds, generation).mean() for generation in (1, rows.last)]
             cells.append("–" if np.isnan(means).any() else " → ".join(f"{mean:.{digits}f}" for mean in means))
         rejected = rows.totals(arm, "rejected_count", seeds).mean()
         table.append([title, *cells, f"{rejected:.0f}"])
@@ -290,7 +303,103 @@ def _make_keeps_tables() -> dict[str, str]:
         "means": make_arms_table(confirmed, tested),
         "confirm": make_kept_table(confirmed, tested),
         "primary": make_tests_table(confirmed, _KEEP_TESTS),
+        "fifty": make_course_table(read_rows("fifty-loops"), _FIFTY, (10, 50)),
+        "fifty_change": make_change_table(read_rows("fifty-loops"), _FIFTY, 10),
+        "fifty_test": make_tests_table(read_rows("fifty-loops"), _FIFTY_TESTS),
     }
+
+
+# fifty generations
+
+_FIFTY = {
+    "replace+none": "`replace`",
+    "union+projection": "`union`, projection",
+    "freeze-10+none+extrapolated": "`freeze:10`, extrapolated",
+}
+_FIFTY_TESTS = {
+    "F3: `freeze:10`, extrapolated, less `union`, projection": (
+        "coverage",
+        ("freeze-10+none+extrapolated", "union+projection"),
+    )
+}
+
+
+def make_course_table(
+    rows: LoopRows, arms: Mapping[str, str], generations: Sequence[int], keys: Sequence[str] = _KEEP_KEYS
+) -> str:
+    """Tabulate means of generation 0, and of some generations of each arm, a row for each."""
+    seeds = rows.seeds(arms)
+    if not seeds:
+        return MISSING
+    table = []
+    places = [(BASELINE, FIRST, 0)]
+    places += [(arm, f"{title}, {number}", number) for arm, title in arms.items() for number in generations]
+    for arm, title, number in places:
+        means = [rows.values(arm, key, seeds, number).mean() for key in keys]
+        table.append([title, *(f"{mean:.{digits_of(key)}f}" for key, mean in zip(keys, means, strict=True))])
+    return make_table([f"{_count(seeds)}, generation", *map(title_of, keys)], table)
+
+
+def make_change_table(rows: LoopRows, arms: Mapping[str, str], since: int, keys: Sequence[str] = _KEEP_KEYS) -> str:
+    """Tabulate the last generation less another one of the same arm, with 95 % intervals."""
+    seeds = rows.seeds(arms)
+    if len(seeds) < 2:
+        return MISSING
+    table = []
+    for arm, title in arms.items():
+        changes = {key: rows.values(arm, key, seeds) - rows.values(arm, key, seeds, since) for key in keys}
+        table.append([title, *(format_interval(mean_interval(changes[key]), digits_of(key)) for key in keys)])
+    return make_table([f"{_count(seeds)}, generation {rows.last} less {since}", *map(title_of, keys)], table)
+
+
+# the repetition
+
+_REPEATED = {
+    "none": "uncorrected",
+    "re-encoded": "re-encoded",
+    "low-pass": "low-pass",
+    "ground-then-kinematic": "clean-up",
+    "physics": "physics",
+}
+_REPEATED_KEYS = ("energy_ankles", "fid_ground", "fid_kinematic", "slide_m_s", "penetration_mm", "coverage")
+_REPEATED_SHOWN = tuple(key for key in SHOWN if key != FORCE)
+_REPEATED_TESTS = {
+    "P1: physics less clean-up": ("energy_ankles", ("replace+physics", "replace+ground-then-kinematic")),
+    "P2: physics less clean-up": ("fid_ground", ("replace+physics", "replace+ground-then-kinematic")),
+}
+_REGIMES = {"replace": "fully synthetic", "augment-1": "λ = 1"}
+
+
+def _make_repetition_tables() -> dict[str, str]:
+    rows = read_rows("repetition")
+    less = {f"less {title}": key for key, title in _REPEATED.items() if key != "physics"}
+    secondary: dict[str, dict[str, Pair]] = {}
+    for regime in _REGIMES:
+        secondary[regime] = {title: (f"{regime}+physics", f"{regime}+{key}") for title, key in less.items()}
+    secondary["augment-1"]["less real data only"] = ("augment-1+physics", BASELINE)
+    family = {f"{regime} {title}": pair for regime, pairs in secondary.items() for title, pair in pairs.items()}
+    primary = list(_REPEATED_TESTS.values())
+    tables = {"primary": make_tests_table(rows, _REPEATED_TESTS)}
+    significant = find_significant(rows, family, _REPEATED_KEYS, without=primary)
+    for regime, pairs in secondary.items():
+        arms = {f"{regime}+{key}": title for key, title in _REPEATED.items()}
+        name = regime.split("-")[0]
+        tables[name] = make_means_table(rows, {BASELINE: "real data only", **arms}, _REPEATED_SHOWN)
+        found = [(title, key) for title in pairs for key in _REPEATED_KEYS if (f"{regime} {title}", key) in significant]
+        tables[f"{name}_physics"] = make_split_table(rows, pairs, _REPEATED_KEYS, found)
+        baseline: dict[str, Pair] = {title: (arm, BASELINE) for arm, title in arms.items()}
+        tables[f"{name}_baseline"] = make_split_table(rows, baseline, _REPEATED_KEYS)
+    corrected: dict[str, Pair] = {}
+    for regime, title in _REGIMES.items():
+        for key, corrector in _REPEATED.items():
+            if key != "none":
+                corrected[f"{title}: {corrector}"] = (f"{regime}+{key}", f"{regime}+none")
+    tables["coverage"] = make_split_table(rows, corrected, ("coverage",))
+    heights: dict[str, Pair] = {
+        title: (f"{regime}+ground-then-kinematic", f"{regime}+physics") for regime, title in _REGIMES.items()
+    }
+    tables["height"] = make_split_table(rows, heights, ("penetration_mm", "float_mm"))
+    return tables
 
 
 @cache
@@ -331,5 +440,5 @@ def fill_loops(page: str) -> str:
     return page
 
 
-MAKERS = {"transformer": _make_transformer_tables, "keeps": _make_keeps_tables}
+MAKERS = {"transformer": _make_transformer_tables, "keeps": _make_keeps_tables, "repetition": _make_repetition_tables}
 """Kind of a mark → function that makes its tables by name."""
