@@ -37,7 +37,7 @@ above_names = ("simulators", "datasets", "experiments", "commands")
 above = (importlib.import_module(f"selfcorrect.{name}") for name in above_names)
 packages = [selfcorrect, *above]
 names = {name for package in packages for name in modules(package)}
-for module, needed in (("ray.runner", "ray"), ("slurm.runner", "submitit")):  # extras that tests need not have
+for module, needed in (("on_ray.runner", "ray"), ("on_slurm.runner", "submitit")):  # extras that tests need not have
     if importlib.util.find_spec(needed) is None:
         names.remove(f"selfcorrect.experiments.jobs.runners.{module}")
 for name in sorted(names):

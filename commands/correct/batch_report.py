@@ -114,8 +114,8 @@ def _describe_faults(result: FileResult) -> str:
             values = [figure.unit.convert(source[figure.key]) for source in (figures.before, figures.after)]
             faults.append(f"{figure.title} {values[0]:.0f} → {values[1]:.0f} {figure.unit.symbol}")
     small = "nothing found" if result.verdict == "unchanged" else "only small faults"
-    found = ", ".join(faults) or ("" if result.content.findings_left else small)
-    left = list_findings([finding for finding in result.content.findings_left if not finding.get("reason")])
+    found = ", ".join(faults) or ("" if result.content.checked.findings_left else small)
+    left = list_findings([finding for finding in result.content.checked.findings_left if not finding.get("reason")])
     return "; ".join(filter(None, (found, f"left: {left}" if left else "")))
 
 
@@ -301,7 +301,7 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
         lines += _list_counted(f"Faults remain in 1 {kind} motion", f"Faults remain in {{}} {kind} motions", faulty)
     purposes = []
     for result in written:
-        if explained := [finding for finding in result.content.findings_left if finding.get("reason")]:
+        if explained := [finding for finding in result.content.checked.findings_left if finding.get("reason")]:
             reasons = dict.fromkeys(
                 f"{finding['name'].replace('-', ' ')}: {finding['reason']}" for finding in explained
             )
@@ -333,8 +333,10 @@ def summarize_results(results: Sequence[FileResult], written_to: str) -> list[st
     failing = []
     names_by_code = {rule.code: rule.name for rule in all_rules()}
     for result in results:
-        if result.content.failed_checks:
-            faults = ", ".join(names_by_code.get(code, code).replace("-", " ") for code in result.content.failed_checks)
+        if result.content.checked.failed_checks:
+            faults = ", ".join(
+                names_by_code.get(code, code).replace("-", " ") for code in result.content.checked.failed_checks
+            )
             failing.append(f"{result.input_name} ({faults})")
     lines += _list_counted("`check` finds faults in 1 input", "`check` finds faults in {} inputs", failing, "; ")
     names = [result.shown_name for result in others]

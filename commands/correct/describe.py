@@ -18,7 +18,16 @@ from selfcorrect.simulators.results.timeline import ResidualSpan, Timeline
 
 from ..check.check_files import check_motion
 from .body_moves import BodyMove, find_body_moves
-from .file_result import BodyFigures, ContactFigures, FileContent, FileFigures, FileResult, FileVerdict, JointFigures
+from .file_result import (
+    BodyFigures,
+    CheckFigures,
+    ContactFigures,
+    FileContent,
+    FileFigures,
+    FileResult,
+    FileVerdict,
+    JointFigures,
+)
 from .left_findings import LeftFinding, explain_findings
 from .options import CorrectionOptions
 
@@ -113,16 +122,19 @@ def describe_correction(
         all_notes.append(f"residual force in frames {', '.join(map(str, carried))}")
     all_notes += [*input_check.notes, *steps.notes]
     parts = zip(motion.skeleton.parts, motion.skeleton.names, strict=True)
+    checked = CheckFigures(
+        failed_checks=tuple(found),
+        findings=[LeftFinding(finding).to_values() for finding in input_check.findings],
+        findings_left=[each.to_values() for each in left],
+        faults_left=faults_left,
+        left_on_purpose=left_on_purpose,
+    )
     content = FileContent(
         assumed=blank.content.assumed,
         damage=blank.content.damage,
         notes=tuple(all_notes),
-        failed_checks=tuple(found),
+        checked=checked,
         hypotheses=correction.hypotheses if correction.accepted else (),
-        faults_left=faults_left,
-        left_on_purpose=left_on_purpose,
-        findings=[LeftFinding(finding).to_values() for finding in input_check.findings],
-        findings_left=[each.to_values() for each in left],
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,

@@ -47,6 +47,22 @@ LOST_CONTACTS = 0.08
 
 
 @dataclass(frozen=True)
+class CheckFigures:
+    """What `check` finds before and after a correction."""
+
+    failed_checks: tuple[str, ...] = ()
+    """Rules that the input breaks, by code."""
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    """Findings in the input, as `LeftFinding.to_values`."""
+    findings_left: list[dict[str, Any]] = field(default_factory=list)
+    """Findings in the written file; `reason` is "" for faults."""
+    faults_left: tuple[str, ...] = ()
+    """Findings in the written file that are faults, as sentences."""
+    left_on_purpose: tuple[str, ...] = ()
+    """Findings in the written file that the correction leaves on purpose, each with the reason."""
+
+
+@dataclass(frozen=True)
 class FileContent:
     """Content of an input file, and assumptions made in reading it."""
 
@@ -56,24 +72,21 @@ class FileContent:
     """Sentences on missing or dropped data, which are also part of `assumed`."""
     notes: tuple[str, ...] = ()
     """Sentences on assumptions and observations."""
-    failed_checks: tuple[str, ...] = ()
-    """Rules of `check` that the input breaks, by code."""
+    checked: CheckFigures = CheckFigures()
+    """Findings of `check`."""
     hypotheses: tuple[str, ...] = ()
     """Special cases that were believed, by name."""
-    faults_left: tuple[str, ...] = ()
-    """Findings of `check` in the written file that are faults, as sentences."""
-    left_on_purpose: tuple[str, ...] = ()
-    """Findings of `check` in the written file that the correction leaves on purpose, each with the reason."""
-    findings: list[dict[str, Any]] = field(default_factory=list)
-    """Findings of `check` in the input, as `LeftFinding.to_values`."""
-    findings_left: list[dict[str, Any]] = field(default_factory=list)
-    """Findings of `check` in the written file; `reason` is "" for faults."""
     text: str = ""
     """Description of the motion in the file."""
     frames: int = 0
     fps: float = 0.0
     parts: dict[str, str] = field(default_factory=dict)
     """Joint recognised as each body part."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            return read_moved_field(self, name, _MOVED_CONTENT)
 
 
 @dataclass(frozen=True)
@@ -182,13 +195,15 @@ class FileFigures:
         return " → ".join(f"{figure.unit.convert(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
 
 
-_MOVED_FIGURES = {
-    figure.name: f"{group.name}.{figure.name}"
-    for group in fields(FileFigures)
-    if is_dataclass(group.default)
-    for figure in fields(group.default)
-}
-"""Where each figure is that stood in `FileFigures` directly before 0.5."""
+def _list_moved_fields(kind: type[FileContent] | type[FileFigures]) -> dict[str, str]:
+    """Return where each fact is that stood in a record directly before 0.5."""
+    defaults: dict[str, Any] = {group.name: group.default for group in fields(kind)}
+    groups = {name: default for name, default in defaults.items() if is_dataclass(default)}
+    return {fact.name: f"{name}.{fact.name}" for name, default in groups.items() for fact in fields(default)}
+
+
+_MOVED_CONTENT = _list_moved_fields(FileContent)
+_MOVED_FIGURES = _list_moved_fields(FileFigures)
 _DISTANCES = ("moved_m", "raised_m", "floor_m")
 """Figures of the correction that are averaged over the motions of a file."""
 
@@ -251,8 +266,8 @@ class FileResult:
     @property
     def remaining_faults(self) -> list[str]:
         """Faults that remain: what `check` finds in the written file, and large errors of an unchanged motion."""
-        figures = [*self.content.faults_left]
-        is_explained = bool(self.content.left_on_purpose)  # such as by what carries the body
+        figures = [*self.content.checked.faults_left]
+        is_explained = bool(self.content.checked.left_on_purpose)  # such as by what carries the body
         for figure in FIGURES if self.verdict == "unchanged" and not is_explained else ():
             if self.figures.after.get(figure.key, 0.0) > FAULTY_FROM.get(figure.key, inf):
                 value = figure.unit.convert(self.figures.after[figure.key])
@@ -431,17 +446,20 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         simulation=SimulationFigures(simulated.mass_kg, simulated.in_scene, residual),
     )
     notes = dict.fromkeys(note for result in results for note in result.content.notes)
-    failed_checks = dict.fromkeys(code for result in results for code in result.content.failed_checks)
+    checks = [result.content.checked for result in results]
+    checked = CheckFigures(
+        failed_checks=tuple(dict.fromkeys(code for each in checks for code in each.failed_checks)),
+        findings=[finding for each in checks for finding in each.findings],
+        findings_left=[finding for each in checks for finding in each.findings_left],
+        faults_left=tuple(dict.fromkeys(fault for each in checks for fault in each.faults_left)),
+        left_on_purpose=tuple(dict.fromkeys(text for each in checks for text in each.left_on_purpose)),
+    )
     content = FileContent(
         assumed=first.content.assumed,
         damage=first.content.damage,
         notes=tuple(notes),
-        failed_checks=tuple(failed_checks),
+        checked=checked,
         hypotheses=tuple(dict.fromkeys(name for result in results for name in result.content.hypotheses)),
-        faults_left=tuple(dict.fromkeys(fault for result in results for fault in result.content.faults_left)),
-        left_on_purpose=tuple(dict.fromkeys(text for result in results for text in result.content.left_on_purpose)),
-        findings=[finding for result in results for finding in result.content.findings],
-        findings_left=[finding for result in results for finding in result.content.findings_left],
         frames=sum(result.content.frames for result in results),
         fps=first.content.fps,
     )

@@ -19,6 +19,7 @@ from selfcorrect.commands.correct.batch_report import (
 )
 from selfcorrect.commands.correct.file_result import (
     BodyFigures,
+    CheckFigures,
     ContactFigures,
     FileContent,
     FileFigures,
@@ -31,7 +32,7 @@ from selfcorrect.simulators.results.results import Failure, FailureKind
 
 
 def results(count: int) -> list[FileResult]:
-    content = FileContent(failed_checks=("F4",))
+    content = FileContent(checked=CheckFigures(failed_checks=("F4",)))
     figures = FileFigures(large_move_reason="moved by up to 0.42 m: spikes")
     return [FileResult(f"in/{n}.bvh", f"{n}.bvh", "accepted", content=content, figures=figures) for n in range(count)]
 

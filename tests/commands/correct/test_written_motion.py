@@ -112,7 +112,7 @@ def test_findings_are_those_of_check(tmp_path: Path, walk: Motion, says: Says, s
     ]
     for finding in entry["findings_left"]:
         assert finding["reason"] or finding["name"].replace("-", " ") in printed
-    assert result.content.findings_left == entry["findings_left"]
+    assert result.content.checked.findings_left == entry["findings_left"]
 
 
 def test_figures_are_those_of_the_file(tmp_path: Path, walk: Motion) -> None:
@@ -122,5 +122,5 @@ def test_figures_are_those_of_the_file(tmp_path: Path, walk: Motion) -> None:
     assert result.figures.before["slip_m"] == measure_slip(given).per_stance_m
     assert result.figures.after["slip_m"] == measure_slip(written).per_stance_m
     off_m = np.linalg.norm(sc.joint_positions(written) - sc.joint_positions(given), axis=-1)
-    assert result.figures.moved_m == pytest.approx(off_m.mean(), rel=1e-6)
-    assert result.figures.furthest_m == pytest.approx(off_m.max(), rel=1e-6)
+    assert result.figures.body.moved_m == pytest.approx(off_m.mean(), rel=1e-6)
+    assert result.figures.joints.furthest_m == pytest.approx(off_m.max(), rel=1e-6)

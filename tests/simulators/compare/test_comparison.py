@@ -147,7 +147,7 @@ def test_lifted_walk_loses_contacts() -> None:
     assert 0.03 < correction.figures["lost_contacts_height_m"] < 0.09
     result = describe_correction(FileResult("a", "a", "failed"), (), bouncing, correction, CorrectionOptions())
     assert any("contacts lost: feet float" in words for words in result.worse)
-    assert result.figures.lost_contacts == correction.figures["lost_contacts"]
+    assert result.figures.ground.lost_contacts == correction.figures["lost_contacts"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

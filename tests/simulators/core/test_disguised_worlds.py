@@ -388,7 +388,7 @@ def test_findings_ignore_copies(tmp_path: Path) -> None:
     assert check(repeated, ["F5"])
     save_motion(tmp_path / "repeated.bvh", repeated)
     (result,) = correct_files(tmp_path / "repeated.bvh", tmp_path / "corrected", kinematic=True)
-    assert not result.content.failed_checks
+    assert not result.content.checked.failed_checks
 
 
 def test_replaced_copies_count_as_change() -> None:
