@@ -238,8 +238,21 @@ _FORCE_PAIRS = {
     f"less {words}": ("replace+force-projection", f"replace+{key}")
     for key, words in {"none": "uncorrected", "physics": "physics", "projection": "projection"}.items()
 }
-_FORCE_RATIO = {"augment-1+physics": "physics", "augment-1+projection": "projection"}
+_FORCE_RATIO = {f"augment-1+{key}": _CORRECTORS[key] for key in ("none", "physics", "projection")}
 _FORCE_RATIO |= {"augment-1+force-projection": "projection with forces"}
+_FORCE_RATIO_PAIRS = {
+    f"less {words}": ("augment-1+force-projection", arm)
+    for arm, words in {**_FORCE_RATIO, BASELINE: "real data only"}.items()
+    if arm != "augment-1+force-projection"
+}
+_DOSES = {
+    "replace+none": "uncorrected",
+    "replace+physics": "physics",
+    "replace+physics+rejected-keep": "rejected samples kept",
+    "replace+physics+strength-1": "half of the samples",
+    "replace+physics+interpolation-1": "half of the way",
+    "replace+projection": "projection",
+}
 
 
 # fully synthetic loops of the small DCT MLP that keep realism and diversity
@@ -428,7 +441,16 @@ def _make_transformer_tables() -> dict[str, str]:
         "forces": make_means_table(rows, {BASELINE: "real data only", **_FORCES}),
         "force_split": make_split_table(rows, _FORCE_PAIRS, (*TESTED, FORCE)),
         "force_ratio": make_means_table(rows, {BASELINE: "real data only", **_FORCE_RATIO}),
-        "force_moves": make_moves_table(rows, {"replace+force-projection": "projection with forces"}),
+        "force_ratio_split": make_split_table(rows, _FORCE_RATIO_PAIRS, (*TESTED, FORCE)),
+        "force_moves": make_moves_table(
+            rows,
+            {
+                "replace+force-projection": "projection with forces",
+                "augment-1+force-projection": "λ = 1, projection with forces",
+            },
+        ),
+        "doses": make_means_table(rows, _DOSES),
+        "dose_moves": make_moves_table(rows, _DOSES),
     }
 
 
