@@ -81,8 +81,7 @@ def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
 def write_bvh(path: Path, clip: Clip) -> Steps:
     """Write a clip as BVH in steps: joint by joint, and then row by row.
 
-    Joints that move in their parent's frame get position channels; all others get only an offset. The steps end with
-    whether there are such joints besides the root, as bones of inverse kinematics stretch.
+    Joints that move in their parent's frame get position channels; all others get only an offset.
     """
     moving = []
     offsets_m = []
@@ -105,7 +104,6 @@ def write_bvh(path: Path, clip: Clip) -> Steps:
             for row in (rows.round(6) + 0.0).tolist():  # adding zero turns −0 into 0
                 file.write(" ".join(map("{:.6f}".format, row)) + "\n")
             yield 0.75 + 0.25 * start / frames, _PREPARING
-    return any(moving[1:])
 
 
 def _compute_local(clip: Clip, joint: int, parent: int) -> tuple[np.ndarray, np.ndarray]:

@@ -110,8 +110,6 @@ class ClipFiles:
     """Whether the character stays on its level, which is neither that of the scene nor of the armature."""
     ground_outlines: list[list[list[float]]] = field(default_factory=list)
     """Corners of each rectangle of the ground, in the scene."""
-    stretches: bool = False
-    """Whether bones change their lengths."""
 
     @property
     def motion(self) -> Path:
@@ -158,8 +156,8 @@ def _write_files(settings: Settings, sampled: rig.Sampled, folder: str) -> Steps
         surface = rig.collect_surface(sampled.ground)
         outlines = write_ground(files.ground, surface, floor_m, placement, rig.collect_path(sampled))
         files = replace(files, ground_outlines=outlines)
-    stretches = yield from write_bvh(files.motion, files.clip)
-    return replace(files, stretches=stretches)
+    yield from write_bvh(files.motion, files.clip)
+    return files
 
 
 class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
@@ -240,8 +238,6 @@ def _correct(
             yield from scale_steps(write_bvh(files.motion, turned), _BEFORE_COMPUTING, 0.0)
         shown = Path(folder, "shown.json")
         options = [*_list_words(settings, clock, files), "--contacts-out", str(shown)]
-        if files.stretches:  # the program's bones are rigid, so what it reads again differs from what it wrote
-            options.append("--no-verify")
         if edits is not None:
             edited_file = Path(folder, "contacts.json")
             contacts.write_edits(edited_file, edits, files.clip.fps)
@@ -255,9 +251,6 @@ def _correct(
         after = yield from scale_steps(read_bvh(out / files.motion.name), _AFTER_COMPUTING, 0.0)
         changes, positions_m = compute_changes(files.clip, before, after, correction.parts)
         yield _AFTER_COMPUTING, "reading the result"
-        if files.stretches:
-            left = yield from _find(tool, out / files.motion.name, _list_floor_words(settings, files), clock)
-            correction = replace(correction, findings_left=tuple(left))
         contact_text = shown.read_text(encoding="utf-8") if shown.is_file() else ""
         found_contacts = contacts.read_contacts(shown, files.placement) if contact_text else None
     targets = rig.compute_targets(sampled, changes, positions_m, files.placement)

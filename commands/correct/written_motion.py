@@ -21,7 +21,7 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.motion import SLAB, Motion
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import SIDES, Skeleton
 from selfcorrect.runtime.bugs import describe_error, is_machine_failure, try_optional
 from selfcorrect.simulators.results.comparison import include_slip, measure_correction
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, Note
@@ -32,8 +32,7 @@ from .options import CorrectionOptions
 _FITTED_SUFFIX = ".npy"
 """Suffix of joint positions and feature rows, to which the reader fits a body."""
 FITTED_M = 0.01
-"""Largest distance between joints of a result and of such a file, or of one whose legs stretch, as the reader fits
-rigid legs to it, in m; `UNCHANGED_M` for all others."""
+"""Largest distance between joints of a result and of such a file, in m; `UNCHANGED_M` for all others."""
 PLACED_M = 0.04
 """Largest height by which such a file may raise or lower the whole result, in m, as feature rows put the lowest joint
 on the floor. It is the threshold of rule F4."""
@@ -72,7 +71,8 @@ def verify_written(
         for motion, expected in zip(motions, written, strict=True):
             if motion is not None and expected is not None:
                 is_fitted = path.suffix.lower() == _FITTED_SUFFIX
-                _compare(motion, expected, is_fitted=is_fitted, stretches=file.has_stretching_legs)
+                tolerances_m = _find_tolerances_m(expected.skeleton, file.leg_stretch_m, is_fitted=is_fitted)
+                _compare(motion, expected, tolerances_m, is_fitted=is_fitted)
     except Exception as error:
         if is_machine_failure(error):
             raise
@@ -133,9 +133,29 @@ class _DiffersError(InputError):
     """The written file holds another motion than was written."""
 
 
-def _compare(motion: Motion, expected: Motion, *, is_fitted: bool, stretches: bool) -> None:
-    """Raise _DiffersError if a motion that was read again differs from the one that was written."""
-    tolerance_m = FITTED_M if is_fitted or stretches else UNCHANGED_M
+def _find_tolerances_m(skeleton: Skeleton, leg_stretch_m: float, *, is_fitted: bool) -> np.ndarray:
+    """Return the largest distance at which each joint (J,) counts as the same, in m.
+
+    If legs of the file stretch, a file does not hold the knees of rigid legs, so these may be anywhere. Feet may be as
+    far away as the legs stretch, because a rigid leg reaches no further.
+    """
+    tolerances_m = np.full(len(skeleton), FITTED_M if is_fitted else UNCHANGED_M)
+    for side in SIDES if leg_stretch_m else ():
+        hip, ankle = (skeleton.joint(f"{side}_{part}") for part in ("hip", "ankle"))
+        if hip is not None and ankle is not None:
+            own_m = tolerances_m[hip]
+            tolerances_m[skeleton.descendants[hip]] = np.inf
+            tolerances_m[hip] = own_m
+            tolerances_m[skeleton.descendants[ankle]] = own_m + leg_stretch_m
+    return tolerances_m
+
+
+def _compare(motion: Motion, expected: Motion, tolerances_m: np.ndarray, *, is_fitted: bool) -> None:
+    """Raise _DiffersError if a motion that was read again differs from the one that was written.
+
+    Args:
+        tolerances_m: (J,) largest distance at which each joint counts as the same.
+    """
     sizes = [(len(each), len(each.skeleton)) for each in (motion, expected)]
     if sizes[0] != sizes[1]:
         shapes = [f"{frames} frames of {joints} joints" for frames, joints in sizes]
@@ -148,11 +168,11 @@ def _compare(motion: Motion, expected: Motion, *, is_fitted: bool, stretches: bo
     for start in range(0, len(motion), SLAB):
         parts = [joint_positions(each.frames(start, start + SLAB)) for each in (motion, expected)]
         off_m = norms(parts[0] - parts[1] - raised_m)
-        if not off_m.max() <= tolerance_m:  # true for NaN
-            frame, joint = np.unravel_index(np.argmax(off_m), off_m.shape)
+        if not (off_m <= tolerances_m).all():  # true for NaN
+            frame, joint = np.unravel_index(np.argmax(off_m - tolerances_m), off_m.shape)
             raise _DiffersError(
                 f"reads as another motion: {expected.skeleton.names[joint]} is {off_m[frame, joint]:.3f} m off in "
-                f"frame {start + frame}, and {tolerance_m:g} m are tolerated"
+                f"frame {start + frame}, and {tolerances_m[joint]:g} m are tolerated"
             )
 
 

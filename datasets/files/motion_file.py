@@ -71,8 +71,9 @@ class MotionFile:
     rests: tuple[Mapping[str, np.ndarray], ...] = ()
     """For each motion, the rest positions (3,) of the joints by name, in any world and unit; () if they are the
     skeleton's."""
-    has_stretching_legs: bool = False
-    """Whether legs of the file change their lengths, so that its motions, whose bones are rigid, only come near it."""
+    leg_stretch_m: float = 0.0
+    """By how much bones of the legs move beyond rigid ones, at most, in m. Motions have rigid bones, so the knees of
+    such a file are elsewhere, and its feet are as much away where the rigid leg does not reach."""
 
     @property
     def assumed(self) -> tuple[FileNote, ...]:

@@ -15,7 +15,7 @@ from ..skeletons.vertical import Upright, turn_upright
 from .bvh import write_motion
 from .bvh_body import extract_body
 from .rig import Rig, RiggedMotion, Tracks, make_rigged_clip, make_unique
-from .stretching import check_bones, find_stretching_legs, hold_shaking_bones
+from .stretching import check_bones, hold_shaking_bones, measure_leg_stretch_m
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,5 +104,5 @@ def collect_animations(animations: Sequence[Animation], write: Writes, notes: Se
         refusals=tuple(refusals) if any(refusals) else (),
         up=animations[0].body.up,
         rests=tuple(animation.clip.rest_positions for animation in animations),
-        has_stretching_legs=any(find_stretching_legs(animation.clip) for animation in animations),
+        leg_stretch_m=max(measure_leg_stretch_m(animation.clip) for animation in animations),
     )

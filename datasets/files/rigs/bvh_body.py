@@ -35,6 +35,7 @@ from .stretching import (
     find_stretching_legs,
     hold_shaking_bones,
     match_ankles_to_file,
+    measure_leg_stretch_m,
 )
 
 _HELD_M = 0.01
@@ -66,6 +67,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
     )
     bone_notes = check_bones(clip)
     clip = hold_shaking_bones(clip)
+    leg_stretch_m = measure_leg_stretch_m(clip)
     notes = (*clip.notes, *bone_notes)
     body = extract_body(clip)
     upright = turn_upright(body, reading.up, format_axis)
@@ -105,7 +107,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
         refusals=refusals,
         up=upright.up,
         rests=(clip.rest_positions,),
-        has_stretching_legs=bool(find_stretching_legs(clip)),
+        leg_stretch_m=leg_stretch_m,
     )
 
 

@@ -295,6 +295,20 @@ def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
     return legs
 
 
+def measure_leg_stretch_m(clip: RiggedMotion) -> float:
+    """Measure by how much the bones from pelvis to ankle move beyond rigid ones, at most, in m, or 0 for rigid legs."""
+    skeleton = clip.motion.skeleton
+    pelvis = skeleton.joint("pelvis")
+    stretch_m = 0.0
+    for leg in find_stretching_legs(clip):
+        away_m = np.zeros(len(clip.motion))
+        for joint in skeleton.path_between(pelvis or 0, leg.ankle):
+            if joint in clip.stretches_m:
+                away_m = away_m + norms(clip.stretches_m[joint] - skeleton.offsets_m[joint])
+        stretch_m = max(stretch_m, float(away_m.max(initial=0.0)))
+    return stretch_m
+
+
 def _solve_leg_ik(
     motion: Motion, leg: _Leg, positions_m: np.ndarray, orientations: np.ndarray, target_m: np.ndarray
 ) -> np.ndarray:

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.commands.cli import main
+from selfcorrect.commands.correct import correct_file
 from selfcorrect.commands.correct.demonstration import walk
+from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.bvh_text import parse_text
@@ -377,6 +380,29 @@ def test_moving_bones_that_rest_feet_are_kept(tmp_path: Path) -> None:
     write_moving_bvh(tmp_path / "b.bvh", base, moved_m)
     clip = read_bvh(tmp_path / "b.bvh")
     assert hold_shaking_bones(clip) is not clip
+
+
+@pytest.mark.parametrize(("shift_m", "is_accepted"), [(0.0, True), (0.003, False)])
+def test_written_legs_that_stretch_are_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift_m: float, is_accepted: bool
+) -> None:
+    """Knees of rigid legs are not in the file, feet are as near as legs stretch, and all else is exact."""
+    base = walk()
+    moved_m = np.zeros((len(base), len(base.skeleton), 3))
+    for side in SIDES:
+        moved_m[:, joint_of(base, f"{side}_knee")] = sway(base, 1, 0.012)
+    write_moving_bvh(tmp_path / "a.bvh", base, moved_m)
+    assert open_motion(tmp_path / "a.bvh").leg_stretch_m == pytest.approx(0.012, abs=0.003)
+    opened = correct_file.open_input
+
+    def open_shifted(*arguments: Any) -> MotionFile:
+        file = opened(*arguments)
+        shift = shift_m * np.array([1.0, 0.0, 0.0])
+        return replace(file, write=lambda path, motion: file.write(path, replace(motion, root_m=motion.root_m + shift)))
+
+    monkeypatch.setattr(correct_file, "open_input", open_shifted)
+    (result,) = sc.correct_files(tmp_path / "a.bvh", tmp_path / "out", kinematic=True)
+    assert (result.verdict == "accepted") == is_accepted
 
 
 def test_stretched_legs_do_not_jump(tmp_path: Path) -> None:
