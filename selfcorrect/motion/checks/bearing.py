@@ -23,8 +23,8 @@ AS_LOW_M = 0.02
 """Maximum height of a bearing foot above the lowest foot, in m."""
 _LEVEL_M = 0.01
 """Maximum height of a foot on the floor, in m."""
-RISE_M = 0.04
-"""Minimum rise of the whole body that counts, in m."""
+RISE_M = 0.055
+"""Minimum rise of the whole body that counts, in m: the threshold of rule F10."""
 _MAX_RISE_M = 0.3
 """Maximum rise, in m. A body that rises further climbs on something."""
 _BORNE_SHARES = (0.65, 0.5)
