@@ -528,9 +528,12 @@ TINY = {
     "--real-count": "24",
     "--evaluated-count": "24",
     "--steps": "2",
-    "--initial-steps": "10",
+    "--initial-steps": "60",
 }
-"""Options of `motion` for an experiment of a minute or few."""
+"""Options of `motion` for an experiment of a minute or few.
+
+With fewer initial steps, samples are so far from motion that physics rejects nearly all.
+"""
 CORRECTORS = """
 from dataclasses import replace
 

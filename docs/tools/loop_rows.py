@@ -220,6 +220,7 @@ _TRANSFORMER_BASELINE = {
 }
 _SHORT = {
     "energy_ankles": "energy distance of ankle paths",
+    "fid_kinematic": "Fréchet distance of speeds",
     "fid_ground": "Fréchet distance of ground contact",
     "slide_m_s": "sliding of standing feet, m/s",
     "precision": "precision",
