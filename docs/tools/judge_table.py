@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
-import physics_page
 from evidence import REAL, use_minus_signs
 from physics_page import FIRST, digits_of, format_interval, title_of
 from tables import SUMMARIES, fill_marked, make_table
@@ -71,17 +70,9 @@ def make_split_table() -> str:
     return make_table(["physics less …", *(ARMS[control] for control in CONTROLS)], rows)
 
 
-def make_short_table() -> str:
-    """Return the README's table with the judge as its first row."""
-    head, rule, *rows = physics_page.make_short_table(physics_page.read_scores()).splitlines()
-    means = (f"{read_scores()[arm][KEY].mean():.2f}" for arm in ARMS)
-    judge = f"| energy distance of ankle paths, {count_seeds()} seeds | {' | '.join(means)} |"
-    return "\n".join([head, rule, judge, *rows])
-
-
 def fill_judge(page: str) -> str:
     """Return the page with its tables made anew."""
     if "<!-- judge: " not in page:
         return page
-    tables = {"means": make_means_table(), "split": make_split_table(), "short": make_short_table()}
+    tables = {"means": make_means_table(), "split": make_split_table()}
     return fill_marked(page, "judge", tables)

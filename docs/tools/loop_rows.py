@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from evidence import use_minus_signs
-from physics_page import FIRST, digits_of, format_interval, title_of
+from evidence import REAL, use_minus_signs
+from judge_table import read_scores as read_judge
+from physics_page import FIRST, SHORT_ROWS, digits_of, format_interval, title_of
 from tables import SUMMARIES, fill_marked, make_table
 
 from selfcorrect.statistics import holm, mean_interval, student_p
@@ -71,8 +72,14 @@ def _count(seeds: Sequence[int]) -> str:
     return f"{len(seeds)} seed{'s' * (len(seeds) != 1)}"
 
 
+_TITLES = {
+    FORCE: "Force that contacts cannot explain (body weights)",
+    "energy_without_heights": "Energy distance, ankle paths without heights",
+}
+
+
 def _name(key: str) -> str:
-    return "Force that contacts cannot explain (body weights)" if key == FORCE else title_of(key)
+    return _TITLES[key] if key in _TITLES else title_of(key)
 
 
 MISSING = "*Not run yet.*"
@@ -413,7 +420,31 @@ def _make_repetition_tables() -> dict[str, str]:
         title: (f"{regime}+ground-then-kinematic", f"{regime}+physics") for regime, title in _REGIMES.items()
     }
     tables["height"] = make_split_table(rows, heights, ("penetration_mm", "float_mm"))
+    judged = read_rows("repetition-heights")
+    pairs = {
+        f"{title}: {words}": (f"{regime}+physics", control)
+        for regime, title in _REGIMES.items()
+        for words, control in {
+            "physics less clean-up": f"{regime}+ground-then-kinematic",
+            "physics less real data only": BASELINE,
+        }.items()
+    }
+    tables["heights"] = make_split_table(judged, pairs, ("energy_ankles", "energy_without_heights"))
+    tables["short"] = _make_repeated_short_table(rows)
     return tables
+
+
+def _make_repeated_short_table(rows: LoopRows) -> str:
+    """Tabulate real motion, generation 0 and fully synthetic arms after ten generations, for the README."""
+    arms = {f"replace+{key}": title for key, title in _REPEATED.items() if key != "re-encoded"}
+    seeds = rows.seeds([BASELINE, *arms])
+    table = []
+    for key, title in {"energy_ankles": "energy distance of ankle paths", **SHORT_ROWS}.items():
+        means = [read_judge()[REAL][key].mean(), rows.values(BASELINE, key, seeds, 0).mean()]
+        means += [rows.values(arm, key, seeds).mean() for arm in (BASELINE, *arms)]
+        form = ".2f" if key == "coverage" else f".{digits_of(key)}f"
+        table.append([title, *(f"{mean:{form}}" for mean in means)])
+    return make_table(["after ten generations", "real motion", FIRST, "real data only", *arms.values()], table)
 
 
 @cache

@@ -151,18 +151,6 @@ SHORT_ROWS = {
     "coverage": "real motions covered",
 }
 """Measures of the README's table, in words."""
-SHORT_ARMS = ("real", "replace none", "replace low-pass", "replace kinematic", "replace physics")
-
-
-def make_short_table(scores: Scores) -> str:
-    """Tabulate the main row after ten generations for the README."""
-    rows = []
-    for key, words in SHORT_ROWS.items():
-        form = ".2f" if key == "coverage" else f".{digits_of(key)}f"
-        cells = [f"{scores.real('main', key).mean():{form}}", f"{scores.first('main', key).mean():{form}}"]
-        cells += [f"{scores.values('main', arm, key).mean():{form}}" for arm in SHORT_ARMS]
-        rows.append([words, *cells])
-    return make_table(["after ten generations", "real motion", FIRST, *(ARMS[arm] for arm in SHORT_ARMS)], rows)
 
 
 def compare(
