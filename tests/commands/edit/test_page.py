@@ -201,6 +201,12 @@ def test_static_page_exports_contacts(page: Page, session_with_toes: EditSession
     page.press("l")
     added = len(texts(page, ".bar")) - count
     assert added in (1, 2)
+    page.resize(390, 844, dark=True)
+    shown = page.run("[...document.querySelectorAll('.bar')].map(bar => bar.innerText)")
+    assert all(re.fullmatch(r"|\d+|\d+ mm", words) for words in shown), "narrow bars show the slip that is left"
+    assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 28)"
+    page.resize(1280, 800)
+    assert any("→" in words for words in page.run("[...document.querySelectorAll('.bar')].map(bar => bar.innerText)"))
     page.run("document.querySelector('#export').click()")
     exported = tmp_path / "b.contacts.json"
     deadline = time.monotonic() + 20
