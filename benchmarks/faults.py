@@ -16,7 +16,7 @@ from selfcorrect.motion.checks.walking import timing_unevenness, walking_pace
 from selfcorrect.motion.editing.transforms import at_frames
 from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, normalize, quaternions
 from selfcorrect.motion.inverse_kinematics import aligning_turns
-from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.skeleton import SIDES
@@ -182,6 +182,27 @@ def pitch_feet(motion: Motion, degrees: float) -> Motion:
     return replace(motion, rotations=rotations)
 
 
+def hold_ankle(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Hold an ankle at its median rotation, as if it had no tracker."""
+    ankle = motion.skeleton.parts.index(f"{rng.choice(['left', 'right'])}_ankle")
+    rotations = motion.rotations.copy()
+    rotations[:, ankle] = normalize(np.median(make_continuous(rotations[:, ankle]), axis=0))
+    return replace(motion, rotations=rotations)
+
+
+def turn_limb_away(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Turn a shoulder or a hip by 60° across the limb for a third of a second, at once."""
+    start, end = [("shoulder", "elbow"), ("hip", "knee")][int(rng.integers(2))]
+    side = str(rng.choice(SIDES))
+    limb = motion.skeleton.parts.index(f"{side}_{start}")
+    along_m = motion.skeleton.offsets_m[motion.skeleton.parts.index(f"{side}_{end}")]
+    span = draw_span(motion, 0.33, rng)
+    turn = quaternions(np.radians(60.0) * normalize(np.cross(along_m, rng.normal(size=3))))
+    rotations = motion.rotations.copy()
+    rotations[span, limb] = compose(rotations[span, limb], turn)
+    return replace(motion, rotations=rotations)
+
+
 def raise_heels(motion: Motion, _: np.random.Generator) -> Motion:
     """Raise both heels by 35° over resting toes, and the body with them."""
     rotations = pitch_feet(motion, 35.0).rotations.copy()
@@ -318,6 +339,8 @@ FAULTS = {
     "rig": Fault(show_rest_pose, codes="B4"),
     "pitched feet": Fault(lambda motion, _: pitch_feet(motion, -30.0), codes="B6", is_visible=_stays_on_floor),
     "on toes": Fault(raise_heels, codes="B6", is_visible=_stays_on_floor),
+    "limb elsewhere": Fault(turn_limb_away, codes="S7"),
+    "still ankle": Fault(hold_ankle, codes="B8", is_visible=_travels),
     "leg up": Fault(hold_leg_up, codes="B7", is_visible=_travels),
     "scaled": Fault(
         lambda motion, rng: ScaledBody(float(rng.choice([2.54, 1 / 2.54, 100.0]))).view(motion), codes="R1"
