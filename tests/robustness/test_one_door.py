@@ -102,7 +102,7 @@ def write_npz(path: Path, name: str) -> None:
 
 COSTLY: dict[str, Callable[[Path, int], Any]] = {
     "name.bvh": lambda path, size: path.write_text(BVH.format(name="h" * size, frames=1, rows="0 0 0 0 0 0")),
-    "row.bvh": lambda path, size: path.write_text(BVH.format(name="hip", frames=1, rows="0 " * 12 * size)),
+    "row.bvh": lambda path, size: path.write_text(BVH.format(name="hip", frames=1, rows="0 " * 3 * size)),
     "letters.json": lambda path, size: path.write_text(json.dumps({"pose" + "a" * size: [[1, 2, 3]]})),
     "digits.json": lambda path, size: path.write_text(json.dumps({"pose": {"1" * size: [[1, 2, 3]]}})),
     "dots.json": lambda path, size: path.write_text(json.dumps({"pose" + "." * size: [[1, 2, 3]]})),
