@@ -217,8 +217,7 @@ def with_other_rest(motion: Motion, part: str, turn: Rotation) -> Motion:
     return replace(motion, skeleton=replace(skeleton, offsets_m=offsets_m), rotations=rotations)
 
 
-@pytest.mark.parametrize("part", ["left_shoulder", "right_hip", "left_elbow"])
-@pytest.mark.parametrize("suffix", ["bvh", "glb", "usda"])
+@pytest.mark.parametrize(("part", "suffix"), [("left_shoulder", "bvh"), ("right_hip", "glb"), ("left_elbow", "usda")])
 def test_changed_rest_pose_is_reported(part: str, suffix: str, walk: Motion, tmp_path: Path) -> None:
     other = with_other_rest(walk, part, Rotation.from_euler("z", 30, degrees=True))
     np.testing.assert_allclose(joint_positions(other), joint_positions(walk), atol=1e-9)
