@@ -11,7 +11,7 @@ import numpy as np
 from ..body.smpl import T_POSE_DEG
 from ..geometry.rotations import invert, normalize, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import UP, angles_rad, dot, normalize_safely, norms, percentile
+from ..geometry.vectors import UP, angles_rad, dot, median, normalize_safely, norms, percentile
 from ..kinematics import make_continuous
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
@@ -244,7 +244,7 @@ def still_ankle_ratio(features: MotionFeatures) -> Measurement | None:
         pitches_deg = np.degrees(np.arctan2(dot(shank_m, front[stands]), shank_m[:, 1]))
         shank_deg = float(percentile(pitches_deg, 95) - percentile(pitches_deg, 5))
         rotations = make_continuous(features.motion.rotations[stands, ankle])
-        middle = normalize(np.median(rotations, axis=0))
+        middle = normalize(median(rotations, axis=0))
         turns_rad = 2 * np.arccos(np.clip(np.abs(rotations @ middle), 0.0, 1.0))
         if shank_deg > _ROLLING_DEG:
             ratios[side] = -2 * np.degrees(percentile(turns_rad, 90)) / shank_deg
