@@ -129,6 +129,11 @@ class ObservedGround:
         """
         return estimate_feet_by_depth(self._motion, self.feet_seen)
 
+    @property
+    def _shows_pitch(self) -> bool:
+        """True if joints show how soles are pitched: there are toe joints, and feet ever stand flat."""
+        return self.feet_seen.feet_m.shape[2] > 1 and self._estimated_feet[0] != FootFrames()
+
     @cached_property
     def feet(self) -> FootFrames:
         """Foot frames, with the height of the floor that feet stand on.
@@ -171,7 +176,8 @@ class ObservedGround:
     def find_height_below_m(self, soles_m: np.ndarray, *, lowest: bool) -> float | None:
         """Find the height of the ground below modelled soles.
 
-        The soles may be above or below the ground that the joints of the feet show.
+        The soles may be above or below the ground that the joints of the feet show. If they are below, although joints
+        show how they are pitched, the ground is midway, because real soles give way and modelled ones are rigid.
 
         Args:
             soles_m: (T, 2, C, 3) corners of the soles.
@@ -183,7 +189,8 @@ class ObservedGround:
         if not self.is_shown:
             return self.lying_m
         floor_m = float(self.feet_seen.levels_m[0]) if lowest else self.feet_seen.floor_m
-        return floor_m + measure_gap_m(self._motion, self.feet_seen, soles_m)
+        gap_m = measure_gap_m(self._motion, self.feet_seen, soles_m)
+        return floor_m + (gap_m / 2 if gap_m < 0 and self._shows_pitch else gap_m)
 
     @cached_property
     def floor_to_zero_m(self) -> float | None:
@@ -204,10 +211,7 @@ class ObservedGround:
             if np.ptp(levels_m) > STAIR_STEP_M:
                 return None
             nearest_m = float(levels_m[0])
-        floor_m = nearest_m
-        has_toes = self.feet_seen.feet_m.shape[2] > 1
-        if not has_toes or self._estimated_feet[0] == FootFrames():  # joints do not show how these soles are pitched
-            floor_m += self._measure_gap_m(floor_m)
+        floor_m = nearest_m if self._shows_pitch else nearest_m + self._measure_gap_m(nearest_m)
         return floor_m if self.is_stood_on else min(floor_m, 0.0)
 
     def _measure_gap_m(self, floor_m: float) -> float:

@@ -168,11 +168,11 @@ def joints_by_pymotion(path: Path, frames: list[int], names: tuple[str, ...]) ->
 
 
 def test_support_options(folder: Path, stepping: Motion, says: Says) -> None:
-    """Options say what carries half a motion 0.3 m up.
+    """Options say what carries half a motion 0.35 m up.
 
     A step carries it by default. It sinks to the floor, or it is left at its height.
     """
-    high = np.linspace(-3, 3, 90)[:, None].clip(0, 1) * [0.0, 0.3, 0.0]
+    high = np.linspace(-3, 3, 90)[:, None].clip(0, 1) * [0.0, 0.35, 0.0]
     rotations = np.concatenate([stepping.rotations, stepping.rotations])
     root_m = np.concatenate([stepping.root_m, stepping.root_m]) + high
     save_motion(folder / "up.bvh", replace(stepping, root_m=root_m, rotations=rotations), "bvh")
@@ -184,7 +184,7 @@ def test_support_options(folder: Path, stepping: Motion, says: Says) -> None:
     reports = {choice: report_of(folder / choice)["up.bvh"] for choice in codes}
     supports = reports["infer"]["supports"]
     assert {support["part"] for support in supports} == {"left foot", "right foot"}
-    assert [support["top_m"][1] for support in supports] == pytest.approx([0.3] * len(supports), abs=0.03)
+    assert [support["top_m"][1] for support in supports] == pytest.approx([0.35] * len(supports), abs=0.03)
     assert "1 motion stands on steps, seats or other supports: up.bvh" in supports_by_name["infer"]
     assert "moved by up to" not in supports_by_name["infer"]
     assert reports["floor"]["supports"] == reports["off"]["supports"] == []

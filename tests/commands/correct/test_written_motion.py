@@ -91,8 +91,8 @@ def test_unreadable_file_is_not_put_in_place(tmp_path: Path, walk: Motion, monke
     assert not (tmp_path / "out" / "walk.bvh").exists()
 
 
-def slide(motion: Motion) -> Motion:
-    return shift(motion, np.outer(np.arange(len(motion)) / motion.fps, (0.5, 0.0, 0.0)))
+def slide(motion: Motion, speed_m_s: float = 0.5) -> Motion:
+    return shift(motion, np.outer(np.arange(len(motion)) / motion.fps, (speed_m_s, 0.0, 0.0)))
 
 
 @pytest.mark.parametrize("spoil", [teleport, slide, lambda motion: motion])
@@ -116,7 +116,7 @@ def test_findings_are_those_of_check(tmp_path: Path, walk: Motion, says: Says, s
 
 
 def test_figures_are_those_of_the_file(tmp_path: Path, walk: Motion) -> None:
-    save_motion(tmp_path / "walk.npy", slide(walk))
+    save_motion(tmp_path / "walk.npy", slide(walk, speed_m_s=0.4))
     (result,) = sc.correct_files(tmp_path / "walk.npy", tmp_path / "out", kinematic=True)
     given, written = (open_motion(folder / "walk.npy").motion for folder in (tmp_path, tmp_path / "out"))
     assert result.figures.before["slip_m"] == measure_slip(given).per_stance_m

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.surface import sole_points
+from selfcorrect.motion.checks.measure import measure
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.geometry.rotations import from_euler_angles
 from selfcorrect.motion.kinematics import joint_positions
@@ -16,6 +18,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.views import TurnedWorld
 from selfcorrect.simulators.core.contact_solve import DRAG_LIMIT_M, solve_contacts
 from selfcorrect.simulators.core.stance import PosedMotions
+from selfcorrect.simulators.corrector import KinematicCorrector
 
 FRAMES = 60
 STANCE = slice(15, 45)
@@ -113,3 +116,19 @@ def test_solve_commutes_with_symmetries(change: str) -> None:
     assert np.abs(joint_positions(expected) - joint_positions(walk)).max() > 0.01
     other = solve(do(walk), standing[:, ::-1] if change == "mirror" else standing)
     np.testing.assert_allclose(joint_positions(undo(other)), joint_positions(expected), atol=1e-6)
+
+
+def test_rolling_feet_leave_the_floor() -> None:
+    """Feet that roll by up to 10° dip their edges into the floor that their joints show."""
+    motion = made_motion("idle", frames=120)
+    times_s = np.arange(len(motion)) / motion.fps
+    rotations = motion.rotations.copy()
+    for side, phase in (("left", 0.0), ("right", 0.3)):
+        ankle = motion.skeleton.parts.index(f"{side}_ankle")
+        rolls_deg = 10 * np.sin(2 * np.pi * (0.5 * times_s + phase))
+        rolls = Rotation.from_euler("z", rolls_deg[:, None], degrees=True)
+        rotations[:, ankle] = (Rotation.from_quat(rotations[:, ankle]) * rolls).as_quat()
+    rolling = replace(motion, rotations=rotations)
+    (correction,) = KinematicCorrector()([rolling])
+    assert measure(rolling).penetration_m > 0.004
+    assert correction.after["penetration_m"] < 0.001
