@@ -1,9 +1,10 @@
 """Slip: how far feet move over the floor while they bear weight.
 
-A stance lasts from touch-down to lift-off. Its slip is the length of the horizontal path of the point that bears
-weight. In each frame, that is the slowest of the low points of the sole's midline (heel, ball, tip), because a foot
-that rolls over heel and toe has a point that stands still, but a foot that slides has none. Paths are averaged over a
-tenth of a second within the stance, so that jitter, which `jerk` measures, does not count.
+A stance lasts from touch-down to lift-off. Perception is off by up to half a tenth of a second, so frames of this time
+at both ends count only if the foot is slow enough to slide. The slip of a stance is the length of the horizontal path
+of the point that bears weight. In each frame, that is the slowest of the low points of the sole's midline (heel, ball,
+tip), because a foot that rolls over heel and toe has a point that stands still, but a foot that slides has none. Paths
+are averaged over a tenth of a second within the stance, so that jitter, which `jerk` measures, does not count.
 
 Slip is a property of one motion: neither its height, its position, its heading nor another motion changes it. Commands,
 Python, checks, references, pages and pictures use this measure. Stances do not end where feet slide: a foot that rests
@@ -24,7 +25,7 @@ from ..kinematics import in_chunks
 from ..motion import Motion
 from ..perception.foot_frames import get_foot_frames
 from ..perception.observation import Observation, observe
-from ..perception.stance_model import LIKELY
+from ..perception.stance_model import LIKELY, SLIDES_M_S
 from ..perception.stances import SHORTEST_STANCE_S
 from ..views import LevelFeet
 from .skating import find_belts_m_s
@@ -117,7 +118,10 @@ def measure_slip(motion: Motion) -> Slip:
     bears = find_bearing_feet(observation)
     stances = []
     for foot in range(2):
-        for start, stop in _find_runs_between(bears[:, foot], jumps[:, foot], max(2, window)):
+        for first, last in _find_runs_between(bears[:, foot], jumps[:, foot], max(2, window)):
+            start, stop = _trim_swings(middles_m[:, foot], first, last, motion.fps)
+            if stop - start < max(2, window):
+                continue
             steps_m = _find_bearing_steps_m(middles_m[start:stop, foot], window)
             speeds_m_s[start : stop - 1, foot] = norms(steps_m) * motion.fps
             path_m = np.concatenate([np.zeros((1, 2)), np.cumsum(steps_m, axis=0)])
@@ -157,6 +161,30 @@ def _find_runs_between(holds: np.ndarray, jumps: np.ndarray, shortest: int) -> l
     return runs
 
 
+def _trim_swings(points_m: np.ndarray, start: int, stop: int, fps: float) -> tuple[int, int]:
+    """Trim swinging frames off both ends of a stance, for the time of half an averaging window.
+
+    In such frames, all low points (T, K, 3) move faster than feet slide: the foot still lands or already leaves. At low
+    frame rates, it travels further in a single one of them than it slips.
+    """
+    steps_m = norms(np.diff(points_m[start:stop, :, [0, 2]], axis=0))
+    slowest_m = np.where(_find_low_in_steps(points_m[start:stop, :, 1]), steps_m, np.inf).min(axis=1)
+    slides = np.asarray(slowest_m * fps <= SLIDES_M_S)
+    most = _count_averaged(fps) // 2
+    return start + _count_swings(slides, most), stop - _count_swings(slides[::-1], most)
+
+
+def _count_swings(slides: np.ndarray, most: int) -> int:
+    """Count the steps before the first slide (T,), up to a maximum."""
+    return most if not slides[:most].any() else int(slides[:most].argmax())
+
+
+def _find_low_in_steps(heights_m: np.ndarray) -> np.ndarray:
+    """Find points (T − 1, K) that are low in their foot before or after each step, by heights (T, K)."""
+    is_low = heights_m < heights_m.min(axis=1, keepdims=True) + LOW_M
+    return is_low[1:] | is_low[:-1]
+
+
 def _find_bearing_steps_m(points_m: np.ndarray, window: int) -> np.ndarray:
     """Find the displacements (T − 1, 2) along x and z of the point that bears weight in a stance.
 
@@ -164,11 +192,9 @@ def _find_bearing_steps_m(points_m: np.ndarray, window: int) -> np.ndarray:
         points_m: (T, K, 3) points along the sole's midline.
         window: Odd number of frames over which paths are averaged.
     """
-    heights_m = points_m[..., 1]
-    is_low = heights_m < heights_m.min(axis=1, keepdims=True) + LOW_M
     half = window // 2
     continued_m = np.pad(points_m[..., [0, 2]], ((half, half), (0, 0), (0, 0)), mode="reflect", reflect_type="odd")
     paths_m = uniform_filter1d(continued_m, window, axis=0)[half : half + len(points_m)]
     steps_m = np.diff(paths_m, axis=0)
-    slowest = np.where(is_low[1:] | is_low[:-1], norms(steps_m), np.inf).argmin(axis=1)
+    slowest = np.where(_find_low_in_steps(points_m[..., 1]), norms(steps_m), np.inf).argmin(axis=1)
     return np.take_along_axis(steps_m, slowest[:, None, None], axis=1)[:, 0]

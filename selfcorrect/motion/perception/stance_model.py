@@ -16,7 +16,7 @@ _SWITCH_S = 0.8
 """Mean time between changes of stance, in s."""
 STANDS_M_S = 0.12
 """Usual horizontal speed of standing points, in m/s."""
-_SLIDES_M_S = 0.8
+SLIDES_M_S = 0.8
 """Maximum horizontal speed of sliding feet, in m/s."""
 _SWINGS_M_S = 1.0
 """Usual horizontal speed in a swing, in m/s."""
@@ -60,7 +60,7 @@ class StanceModel:
         # One of the feet stands nearly always: the slower one shows how fast stances slide.
         toes_m_s = paths.speeds_m_s[:, self._toes]
         slower_m_s = median(toes_m_s.min(1)) / np.sqrt(2 * np.log(2))
-        self.stands_m_s = float(np.clip(slower_m_s, STANDS_M_S, _SLIDES_M_S))
+        self.stands_m_s = float(np.clip(slower_m_s, STANDS_M_S, SLIDES_M_S))
         fast_m_s = float(percentile(toes_m_s, 90)) / 1.5
         self._swings_m_s = max(fast_m_s, 4 * self.stands_m_s, GLIDES_M_S)
         self._rises_m_s = RISES_M_S
@@ -123,7 +123,7 @@ class StanceModel:
         along_m_s = self._paths.speeds_m_s[:, self._toes]
         up_m_s = self._paths.rises_m_s[:, self._toes]
         noise_m_s = float(median(self._paths.speed_noise_m_s))
-        slides_m_s = min(self._scale(along_m_s, stands, STANDS_M_S, 2), _SLIDES_M_S)
+        slides_m_s = min(self._scale(along_m_s, stands, STANDS_M_S, 2), SLIDES_M_S)
         self.stands_m_s = max(slides_m_s, 0.8 * STANDS_M_S, noise_m_s)
         self._swings_m_s = max(self._scale(along_m_s, 1 - stands, _SWINGS_M_S, 2), 4 * self.stands_m_s)
         rises_m_s = min(self._scale(up_m_s, stands, RISES_M_S, 1), SINKS_M_S)
