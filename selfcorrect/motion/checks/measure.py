@@ -15,6 +15,7 @@ from ..measures.skating import measure_skating_by_frame_m_s
 from ..measures.slip import NO_SLIP, Slip, measure_slip
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
+from ..perception.observed_ground import observe_ground
 from ..support import Support, Surroundings, gripping
 from .check import check
 from .findings import Finding
@@ -94,7 +95,8 @@ class Measures:
 def measure(motion: Motion, before: Motion | None = None) -> Measures:
     """Measure the physical errors of a motion.
 
-    Real motion has errors, too, so compare with real motion and not with zero. Steps and seats are unknown here.
+    Real motion has errors, too, so compare with real motion and not with zero. The floor is at y = 0. Steps and seats
+    are unknown here.
 
     Args:
         motion: The motion.
@@ -111,8 +113,12 @@ def measure(motion: Motion, before: Motion | None = None) -> Measures:
 
 
 def measure_errors(motion: Motion, before: Motion | None = None, supports: Sequence[Support] = ()) -> Measures:
-    """Measure physical errors as `measure` does, but without slip and slips, and on known supports."""
-    features = reference = MotionFeatures(motion, Surroundings(tuple(supports)))
+    """Measure physical errors as `measure` does, but without slip and slips, and on known supports.
+
+    The floor is at y = 0, however far from it the feet stand, unless unknown bone lengths explain its height.
+    """
+    kept_m = observe_ground(motion).kept_m or 0.0
+    features = reference = MotionFeatures(motion, Surroundings(tuple(supports), kept_m))
     if before is not None:
         check_kind("before", before, Motion)
         if len(before) != len(motion):

@@ -345,8 +345,7 @@ def test_path_is_restored_unless_kept(strides: Motion) -> None:
     correction = sc.correct(lost, kinematic=True)
     (note,) = [note for note in correction.notes if note.kind is NoteKind.PATH_RESTORED]
     assert note.stretches == ((60, 100),)
-    assert sc.check(lost, ["F11"])
-    assert not sc.check(correction.motion, ["F11"])
+    assert sc.measure(correction.motion).slip_m < 0.1 * sc.measure(lost).slip_m
     kept = sc.correct(lost, kinematic=True, keep=["path"])
     np.testing.assert_allclose(kept.motion.root_m[:, [0, 2]], lost.root_m[:, [0, 2]], atol=0.05)
 

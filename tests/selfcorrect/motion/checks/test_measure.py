@@ -35,3 +35,11 @@ def test_dragged_body_slips(walk: sc.Motion) -> None:
     measures = sc.measure(dragged)
     assert measures.skate_m_s == pytest.approx(0.4 / walk.seconds, rel=0.15)
     assert {slip.code for slip in measures.slips} == {"F3"}
+
+
+def test_height_is_measured_however_far(walk: sc.Motion) -> None:
+    heights_m = np.linspace(-0.3, 0.3, 13)
+    measured = [sc.measure(raise_motion(walk, height_m)) for height_m in heights_m]
+    above_m = np.array([measures.floating_m - measures.penetration_m for measures in measured])
+    assert (np.diff(above_m) >= -1e-9).all()
+    np.testing.assert_allclose(above_m, heights_m, atol=0.05)
