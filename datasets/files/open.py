@@ -174,7 +174,7 @@ def motion_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     files = sorted(path.rglob("*"))
-    motions = dict.fromkeys(filter(is_motion_file, files))
+    motions = dict.fromkeys(file for file in files if is_motion_file(file))
     others = [file for file in files if file not in motions and file.is_file() and may_hold_other_data(file)]
     if others:
         names = ", ".join(str(file.relative_to(path)) for file in others[:_MAX_LISTED])

@@ -88,10 +88,13 @@ def stack_frames(results: Results) -> Results:
 def note_spacing(numbers: Sequence[float]) -> str:
     """Describe that frames are numbered with gaps, or return ""."""
     steps = {after - before for before, after in pairwise(numbers)}
-    if not steps or steps == {1.0}:
+    if not steps:
         return ""
-    shown = ", ".join(f"{number:g}" for number in numbers[:_NUMBERS_SHOWN])
-    if len(steps) == 1 and (step := min(steps)) > 1:
+    if len(steps) == 1:
+        step = min(steps)
+        if step <= 1:  # 0: the numbers are not those of frames
+            return ""
+        shown = ", ".join(f"{number:g}" for number in numbers[:_NUMBERS_SHOWN])
         return (
             f"frames are numbered {shown}, …: played at the rate of all frames, the motion is {step:g} times too fast; "
             "pass the rate of these frames as --fps"

@@ -74,6 +74,8 @@ def test_json_parameters_round_trip(tmp_path: Path, layout: str) -> None:
 def test_other_json_is_no_motion(tmp_path: Path) -> None:
     (tmp_path / "walk.json").write_text(json.dumps(make_frames()))
     (tmp_path / "report.json").write_text(json.dumps({"pose": "standing", "figures": [1, 2]}))
+    findings = [{"frame": 4, "place": [0.1, 0.0, 0.0]}, {"frame": 4, "place": [0.2, 0.0, 0.0]}]
+    (tmp_path / "findings.json").write_text(json.dumps({"notes": ["the rest pose"], "findings": findings}))
     (tmp_path / "cut.json").write_text(json.dumps(make_frames())[:-9])
     assert motion_files(tmp_path) == [tmp_path / "walk.json"]
 
