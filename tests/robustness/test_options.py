@@ -199,7 +199,7 @@ OTHERS = {
         ("correct drifting.bvh --out out --kinematic", "--remove-drift"),
         ("correct takes.bvh --out out --kinematic", "--join-takes"),
         ("correct takes.bvh --out out --kinematic", "--without takes"),
-        ("correct repeated.bvh --out out --kinematic", "--frame-times even"),
+        ("correct repeated.bvh --out out --kinematic", "--frame-times keep"),
         ("correct short.bvh --out out --kinematic", "--keep-failed"),
         ("correct a.bvh --out out --kinematic", "--contacts contacts.json"),
         ("correct a.bvh --out out --kinematic", "--frames 5:20"),

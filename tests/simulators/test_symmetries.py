@@ -35,8 +35,8 @@ TURN = TurnedWorld(from_euler_angles("Y", np.array([137.0])))
 SLOPE = TurnedWorld(from_euler_angles("Z", np.array([6.0])))
 CLIPS = ("10_01", "16_22")
 """Walks of the test subjects."""
-SIBLINGS = ("01_01", "13_31", "49_12", "60_15", "61_09")
-"""Long captures of the training subjects on an even floor."""
+SIBLINGS = ("01_01", "13_31", "49_12", "60_15", "61_13")
+"""Long captures of the training subjects in which each foot stands at heights that differ by less than 5 cm."""
 _AWAY_FRAMES = 15
 """Frames at both ends that two more frames may change."""
 
