@@ -61,6 +61,9 @@ _MAX_LOST_CONTACTS = 0.25
 """Maximum share of contacts that a correction may lose."""
 _HEIGHT_ERRORS = ("penetration_m", "floating_m")
 """Errors in a body's height."""
+_CLEAR_HEIGHT_GAIN = 2.0
+"""Smallest gain in these errors that counts by itself, in multiples of a clear gain. Soles are fitted anew in each
+correction: second corrections of 204 captures gain up to 1.6."""
 _MIN_SIMULATED_SHARE = 0.01
 """Minimum share of simulated states in a correction that counts as simulated."""
 _MAX_DEPTH_M = 0.5
@@ -396,6 +399,9 @@ def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> Co
     gains = find_clear_gains(on_same_floor, measured, kept.motion.fps)
     if trades_heights:  # a body that sinks less floats as much more
         gains = {name: gain for name, gain in gains.items() if name not in _HEIGHT_ERRORS}
+    for name in _HEIGHT_ERRORS:
+        if name in gains:
+            gains[name] /= _CLEAR_HEIGHT_GAIN
     if max(gains.values()) >= 1.0:
         return correction
     forces = Forces(correction.forces.residual, correction.forces.timeline)
