@@ -146,10 +146,11 @@ def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
 
 
 def slide_in_stance_m(features: MotionFeatures) -> Measurement:
-    """Measure how far feet slip in a stance while they slide, (T, 2) in m.
+    """Measure how far from its place a foot gets in a stance while it slides, (T, 2) in m.
 
     Only steps of a stance in which the foot slides count, so that slow slips of feet that stand for long do not add up.
-    Feet of a body that rests on other parts do not bear its weight.
+    A foot that turns on its ball, as dancers do, slides to and fro but does not get far. Feet of a body that rests on
+    other parts do not bear its weight.
     """
     motion = features.given
     if features.around.belt_m is not None:
@@ -160,5 +161,6 @@ def slide_in_stance_m(features: MotionFeatures) -> Measurement:
     for stance in slip.stances:
         speeds_m_s = slip.speeds_m_s[stance.first : stance.last, stance.foot]
         slides = (speeds_m_s > _SLIDE_M_S) & ~rests_elsewhere[stance.first : stance.last]
-        slides_m[stance.first : stance.last + 1, stance.foot] = speeds_m_s[slides].sum() / features.fps
+        path_m = np.cumsum(np.diff(stance.path_m, axis=0) * slides[:, None], axis=0)
+        slides_m[stance.first : stance.last + 1, stance.foot] = norms(path_m).max(initial=0.0)
     return Measurement(slides_m, ("left foot", "right foot"))
