@@ -27,8 +27,9 @@ RISE_M = 0.055
 """Minimum rise of the whole body that counts, in m: the threshold of rule F10."""
 _MAX_RISE_M = 0.3
 """Maximum rise, in m. A body that rises further climbs on something."""
-_BORNE_SHARE = 0.5
-"""Minimum share of a rise that happens while a foot bears weight. On steps, hardly any of it does."""
+_BORNE_SHARES = (0.65, 0.5)
+"""Minimum share of a one-sided rise, and of a rise and fall, that happens while a foot bears weight. On steps, hardly
+any of it does."""
 _FOLLOWED_SHARE = 0.4
 """Minimum movement of the root, relative to the rise and fall. The root of a sitting body stays in place."""
 _SUNK_SHARE = 0.25
@@ -86,7 +87,8 @@ def estimate_body_rise_m(
         borne_m = sum(abs(steps_m[flank].sum()) for flank in flanks)
         followed_m = sum(abs(root_steps_m[flank].sum()) for flank in flanks)
         needed_m = abs(peak_m) * max(len(flanks), 1)
-        if borne_m >= _BORNE_SHARE * needed_m and followed_m >= _FOLLOWED_SHARE * needed_m:
+        borne_share = _BORNE_SHARES[len(flanks) == 2]
+        if borne_m >= borne_share * needed_m and followed_m >= _FOLLOWED_SHARE * needed_m:
             rise_m[stretch] = off_m[stretch]
     return rise_m
 
