@@ -1,8 +1,7 @@
 """Bring bodies that float or sink back to the ground.
 
 A body that rises or sinks while its feet bear weight is displaced: see `estimate_body_rise_m`. The root is moved back
-by as much, stretch by stretch, where that calms its path. A body that stepped onto something, or stooped, moves
-smoothly as it is, and would jerk. In other motions, the hips stay up although the legs bend, as in squats that were
+by as much, stretch by stretch. In other motions, the hips stay up although the legs bend, as in squats that were
 retargeted to another body. Then the root is lowered by the height of the lowest point. If the height of the root was
 never recorded, so that it is the same in all frames, feet alone show it: all of them stand on one floor.
 """
@@ -16,7 +15,6 @@ from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.bearing import RISE_M, estimate_body_rise_m
 from selfcorrect.motion.checks.lost_height import find_lost_height_m
 from selfcorrect.motion.geometry.curves import smooth_gaussian
-from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.support import Surroundings
@@ -25,8 +23,6 @@ from ..core.cleaning import CleanupState
 
 _HEIGHT_S = 0.04
 """Time in which a body's height may change, in s."""
-_CALM_S = 0.15
-"""Smoothing time of heights before their acceleration is compared, in s."""
 _TRAVELS_M = 0.1
 """Minimum distance that a body travels with a height that changes, in m."""
 _FLOOR_AT_ZERO = Surroundings(ground_m=0.0)
@@ -64,35 +60,6 @@ class SettleBody:
                     rise_m = estimate_body_rise_m(
                         features, sole_heights_m[index], highest_m[index], has_only_floor=has_only_floor
                     )
-                    if not has_only_floor:
-                        rise_m = keep_calming_m(rise_m, features.root_m[:, 1], features.fps)
-                shift_m[index, :, 1] = -(floor_m + _smooth_height_m(rise_m, features.fps))
+                smooth_m = smooth_gaussian(rise_m[None], _HEIGHT_S * features.fps)[0]
+                shift_m[index, :, 1] = -(floor_m + smooth_m)
         return cleaning.with_posed_motions(posed.shift(shift_m))
-
-
-def _smooth_height_m(rise_m: np.ndarray, fps: float) -> np.ndarray:
-    return smooth_gaussian(rise_m[None], _HEIGHT_S * fps)[0]
-
-
-def keep_calming_m(rise_m: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
-    """Keep the stretches of a rise (T,) without which the height of the root (T,) is calmer.
-
-    Calm is measured by the square of the acceleration over the stretch, of heights that are smoothed over a step.
-    """
-    kept_m = np.zeros_like(rise_m)
-    around = 2 * round(_CALM_S * fps)
-    for start, stop in find_runs(rise_m != 0):
-        stretch_m = np.zeros_like(rise_m)
-        stretch_m[start:stop] = rise_m[start:stop]
-        frames = slice(max(start - around, 0), stop + around)
-        calm_m = root_m - _smooth_height_m(stretch_m, fps)
-        before, after = (_measure_unrest(heights_m, frames, fps) for heights_m in (root_m, calm_m))
-        if after < before:
-            kept_m += stretch_m
-    return kept_m
-
-
-def _measure_unrest(heights_m: np.ndarray, frames: slice, fps: float) -> float:
-    """Return the sum of squared second differences of smoothed heights (T,) in some frames."""
-    smooth_m = smooth_gaussian(heights_m[None], _CALM_S * fps)[0]
-    return float(np.square(np.diff(smooth_m, 2)[frames]).sum())

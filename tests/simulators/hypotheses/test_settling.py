@@ -19,7 +19,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import find_feet_m, observe
 from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.core.cleaning import CleanupState
-from selfcorrect.simulators.hypotheses.settling import SettleBody, keep_calming_m
+from selfcorrect.simulators.hypotheses.settling import SettleBody
 
 
 def bouncing(motion: Motion, amplitude_m: float, period_s: float = 0.55, lowered_m: float = 0.0) -> Motion:
@@ -61,19 +61,6 @@ def test_floating_stride_returns(walk: Motion, period_s: float, sign: int) -> No
     assert np.abs(settled.root_m - walks.root_m)[is_off].max() < 0.03
     np.testing.assert_allclose(settled.root_m[rise_m == 0], walks.root_m[rise_m == 0], atol=0.012)
     np.testing.assert_array_equal(settle(walks).root_m, walks.root_m)
-
-
-@pytest.mark.parametrize("sign", [-1, 1])
-@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0])
-@pytest.mark.parametrize("fps", [24.0, 30.0, 120.0])
-def test_only_rises_of_the_root_are_removed(seconds: float, sign: int, fps: float) -> None:
-    """A rise that the root does not share would jerk it, so it is not removed."""
-    times_s = np.arange(round(5 * fps)) / fps
-    walk_m = 0.9 + 0.01 * np.cos(4 * np.pi * times_s)
-    away = np.clip(np.abs(times_s - 2.5) / (seconds / 2), 0.0, 1.0)
-    rise_m = sign * 0.03 * (1 + np.cos(np.pi * away)) * (away < 1)
-    np.testing.assert_array_equal(keep_calming_m(rise_m, walk_m + rise_m, fps), rise_m)
-    assert not keep_calming_m(rise_m, walk_m, fps).any()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
