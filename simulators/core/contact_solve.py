@@ -32,7 +32,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from selfcorrect.motion.body.surface import HEEL_RADIUS_M, heel_relief_m, sole_points
+from selfcorrect.motion.body.surface import find_pivots_m, heel_relief_m, sole_points
 from selfcorrect.motion.geometry.curves import second_difference_bands, smoothstep
 from selfcorrect.motion.geometry.filters import solve_banded_rows
 from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, to_matrices
@@ -253,9 +253,8 @@ class _Feet:
         feet_m = split_by_foot(corner_positions(self.posed.soles, positions_m, orientations))
         pairs_m = feet_m.reshape(*feet_m.shape[:2], -1, 2, 3)
         middles_m = 0.5 * sum_points(pairs_m)
-        size = self.body.skeleton.size
-        heels_m = middles_m[..., 0, :] + rotate(orientations[:, self._ankles], HEEL_RADIUS_M * size * UP)
-        fronts_m = middles_m[..., -1, :] if self._toes is None else positions_m[:, self._toes]
+        toes_m = None if self._toes is None else positions_m[:, self._toes]
+        pivots_m = find_pivots_m(self.body.skeleton, middles_m, orientations[:, self._ankles], toes_m)
         # Feet reach from their fitted soles up to default soles, which are lower in feet that point back.
         above_m = split_by_foot(corner_positions(self._default_soles, positions_m, orientations))
         points_back = rotate(orientations[:, self._ankles], UP)[..., None, [1]] < 0
@@ -266,7 +265,7 @@ class _Feet:
             deepest_m = heights_m[..., BALL_CORNERS].min(-1, keepdims=True) - TIPS_BELOW_BALL_M
             tips_m = heights_m[..., BALL_CORNERS.stop :]
             tips_m[...] = np.where(tips_m < 0, np.minimum(np.maximum(tips_m, deepest_m), 0.0), tips_m)
-        return _Points(np.stack([heels_m, fronts_m], axis=-2), corners_m, heights_m)
+        return _Points(pivots_m, corners_m, heights_m)
 
 
 def _solve(feet: _Feet, standing: np.ndarray, is_near: np.ndarray) -> np.ndarray | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...core.errors import InputError
 from ..geometry.rotations import rotate
-from ..geometry.vectors import norms
+from ..geometry.vectors import UP, norms
 from ..kinematics import pose_joints
 from ..motion import Motion, MotionBatch
 from ..skeleton import BOX_FOOT_SOLE_M, SIDES, Skeleton, strip_side
@@ -167,6 +167,42 @@ def find_sole_middles_m(corners_m: np.ndarray) -> np.ndarray:
     The points are heel, ball if the foot has a toe joint, and tip.
     """
     return corners_m.reshape(*corners_m.shape[:-2], -1, 2, 3).mean(axis=-2)
+
+
+def find_pivots_m(
+    skeleton: Skeleton, middles_m: np.ndarray, ankles: np.ndarray, toes_m: np.ndarray | None
+) -> np.ndarray:
+    """Return the points (..., 2, 2, 3) about which standing feet turn, which rest while they bear weight.
+
+    A foot lands on its heel, which is round, and turns about the centre. It leaves over its toes, which stay flat, and
+    turns about the toe joint, or about its tip if it has no toe joint.
+
+    Args:
+        middles_m: (..., 2, K, 3) midlines of both soles, from heel to tip.
+        ankles: (..., 2, 4) orientations of the ankles in the world.
+        toes_m: (..., 2, 3) toe joints in the world; None without.
+    """
+    heels_m = middles_m[..., 0, :] + rotate(ankles, HEEL_RADIUS_M * skeleton.size * UP)
+    return np.stack([heels_m, middles_m[..., -1, :] if toes_m is None else toes_m], axis=-2)
+
+
+def find_bearing_points_m(motion: Motion) -> np.ndarray:
+    """Return the points (T, 2, K, 3) of both feet of which one rests while a foot bears weight.
+
+    They are the points about which feet turn, and the tip. Their heights are those of the sole beneath them.
+    """
+    skeleton = motion.skeleton
+    soles = sole_points(skeleton)
+    joints = sorted(set(soles.joints.tolist()))
+    positions_m, orientations = pose_joints(motion, joints)
+    corners_m = _place_soles(skeleton, np.searchsorted(joints, soles.joints), positions_m, orientations)
+    middles_m = find_sole_middles_m(corners_m.reshape(len(corners_m), 2, -1, 3))
+    ankles, toes = skeleton.pair("ankle"), skeleton.pair("foot")
+    toes_m = None if toes is None else positions_m[:, np.searchsorted(joints, toes)]
+    points_m = middles_m.copy()
+    pivots_m = find_pivots_m(skeleton, middles_m, orientations[:, np.searchsorted(joints, ankles)], toes_m)
+    points_m[..., :2, [0, 2]] = pivots_m[..., [0, 2]]
+    return points_m
 
 
 def _place_soles(

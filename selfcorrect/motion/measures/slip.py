@@ -1,10 +1,11 @@
 """Slip: how far feet move over the floor while they bear weight.
 
 A stance lasts from touch-down to lift-off. Perception is off by up to half a tenth of a second, so frames of this time
-at both ends count only if the foot is slow enough to slide. The slip of a stance is the length of the horizontal path
-of the point that bears weight. In each frame, that is the slowest of the low points of the sole's midline (heel, ball,
-tip), because a foot that rolls over heel and toe has a point that stands still, but a foot that slides has none. Paths
-are averaged over a tenth of a second within the stance, so that jitter, which `jerk` measures, does not count.
+at both ends count only if the foot moves as in the rest of the stance. The slip of a stance is the length of the
+horizontal path of the point that bears weight. In each frame, that is the slowest low point of the foot: the centre of
+the round heel, the toe joint, or the tip. A foot that rolls over heel and toe has one that stands still, a foot that
+slides has none. Corrections let the same points rest. Paths are averaged over a tenth of a second within the stance, so
+that jitter, which `jerk` measures, does not count.
 
 Slip is a property of one motion: neither its height, its position, its heading nor another motion changes it. Commands,
 Python, checks, references, pages and pictures use this measure. Stances do not end where feet slide: a foot that rests
@@ -17,21 +18,23 @@ from itertools import pairwise
 import numpy as np
 
 from ...runtime.object_cache import remember_by_object
-from ..body.surface import find_sole_middles_m, sole_corners_m
+from ..body.surface import find_bearing_points_m
 from ..geometry.filters import uniform_filter1d
 from ..geometry.runs import find_runs
-from ..geometry.vectors import norms
+from ..geometry.vectors import median, norms
 from ..kinematics import in_chunks
 from ..motion import Motion
 from ..perception.foot_frames import get_foot_frames
 from ..perception.observation import Observation, observe
-from ..perception.stance_model import LIKELY, SLIDES_M_S
+from ..perception.stance_model import LIKELY, STANDS_M_S
 from ..perception.stances import SHORTEST_STANCE_S
 from ..views import LevelFeet
 from .skating import find_belts_m_s
 
 JUMP_M = 0.15
 """Minimum length of a jump beyond that of the steps before and after, in m. It separates stances at cuts."""
+_SWINGS = 1.5
+"""Minimum speed of feet that land or leave, in multiples of the usual speed in the stance."""
 LOW_M = 0.02
 """Maximum height of a bearing point above the lowest point of its foot, in m."""
 
@@ -111,33 +114,32 @@ def measure_slip(motion: Motion) -> Slip:
     if not observation.has_feet or len(motion) < 2:
         return Slip((), speeds_m_s)
     belt_m_s, _ = find_belts_m_s(motion, motion)
-    middles_m = _find_midlines_m(motion)
-    middles_m[..., [0, 2]] -= (np.arange(len(motion)) / motion.fps)[:, None, None, None] * belt_m_s
-    jumps = _find_jumps(middles_m)
+    points_m = _find_points_m(motion)
+    points_m[..., [0, 2]] -= (np.arange(len(motion)) / motion.fps)[:, None, None, None] * belt_m_s
+    jumps = _find_jumps(points_m)
     window = _count_averaged(motion.fps)
     bears = find_bearing_feet(observation)
     stances = []
     for foot in range(2):
         for first, last in _find_runs_between(bears[:, foot], jumps[:, foot], max(2, window)):
-            start, stop = _trim_swings(middles_m[:, foot], first, last, motion.fps)
+            start, stop = _trim_swings(points_m[:, foot], first, last, motion.fps)
             if stop - start < max(2, window):
                 continue
-            steps_m = _find_bearing_steps_m(middles_m[start:stop, foot], window)
+            steps_m = _find_bearing_steps_m(points_m[start:stop, foot], window)
             speeds_m_s[start : stop - 1, foot] = norms(steps_m) * motion.fps
             path_m = np.concatenate([np.zeros((1, 2)), np.cumsum(steps_m, axis=0)])
             stances.append(StanceSlip(foot, start, stop - 1, path_m))
     return Slip(tuple(stances), speeds_m_s)
 
 
-def _find_midlines_m(motion: Motion) -> np.ndarray:
-    """Return points (T, 2, K, 3) along the midline of each sole: heel, ball and tip."""
+def _find_points_m(motion: Motion) -> np.ndarray:
+    """Return points (T, 2, K, 3) of both feet, of which one rests while a foot bears weight."""
     level = LevelFeet(replace(get_foot_frames(motion), soles_m=None))
 
-    def find_middles(frames: np.ndarray) -> np.ndarray:
-        corners_m = sole_corners_m(level.view(motion.frames(frames[0], frames[-1] + 1)))
-        return find_sole_middles_m(corners_m.reshape(len(frames), 2, -1, 3))
+    def find_points(frames: np.ndarray) -> np.ndarray:
+        return find_bearing_points_m(level.view(motion.frames(frames[0], frames[-1] + 1)))
 
-    return in_chunks(find_middles, np.arange(len(motion)))
+    return in_chunks(find_points, np.arange(len(motion)))
 
 
 def _count_averaged(fps: float) -> int:
@@ -145,9 +147,9 @@ def _count_averaged(fps: float) -> int:
     return 2 * (round(SHORTEST_STANCE_S * fps) // 2) + 1
 
 
-def _find_jumps(middles_m: np.ndarray) -> np.ndarray:
+def _find_jumps(points_m: np.ndarray) -> np.ndarray:
     """Find steps (T − 1, 2) in which a foot jumps, as at a cut: far further than in the steps before and after."""
-    steps_m = norms(np.diff(middles_m[..., [0, 2]], axis=0)).min(axis=-1)
+    steps_m = norms(np.diff(points_m[..., [0, 2]], axis=0)).min(axis=-1)
     beside_m = np.pad(steps_m, ((1, 1), (0, 0)))
     return steps_m > np.maximum(beside_m[:-2], beside_m[2:]) + JUMP_M
 
@@ -164,14 +166,17 @@ def _find_runs_between(holds: np.ndarray, jumps: np.ndarray, shortest: int) -> l
 def _trim_swings(points_m: np.ndarray, start: int, stop: int, fps: float) -> tuple[int, int]:
     """Trim swinging frames off both ends of a stance, for the time of half an averaging window.
 
-    In such frames, all low points (T, K, 3) move faster than feet slide: the foot still lands or already leaves. At low
-    frame rates, it travels further in a single one of them than it slips.
+    In such frames, all low points (T, K, 3) move faster than standing feet, and much faster than in the rest of the
+    stance: the foot still lands or already leaves. In a single one of them, it travels further than it slips.
+    Stances at both ends of the motion last beyond them.
     """
     steps_m = norms(np.diff(points_m[start:stop, :, [0, 2]], axis=0))
     slowest_m = np.where(_find_low_in_steps(points_m[start:stop, :, 1]), steps_m, np.inf).min(axis=1)
-    slides = np.asarray(slowest_m * fps <= SLIDES_M_S)
+    slides = np.asarray(slowest_m <= max(STANDS_M_S / fps, _SWINGS * float(median(slowest_m))))
     most = _count_averaged(fps) // 2
-    return start + _count_swings(slides, most), stop - _count_swings(slides[::-1], most)
+    landing = _count_swings(slides, most) if start > 0 else 0
+    leaving = _count_swings(slides[::-1], most) if stop < len(points_m) else 0
+    return start + landing, stop - leaving
 
 
 def _count_swings(slides: np.ndarray, most: int) -> int:
