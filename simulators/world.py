@@ -135,8 +135,8 @@ def _restore_ride(world: MotionWorld, correction: CorrectedMotion) -> CorrectedM
     ride = world.ride
     if ride is None:
         return correction
-    kind = NoteKind.RISE_REMOVED if world.is_rise_removed else NoteKind.RISES
-    note = Note(NoteKind.RIDE if ride.is_lift else kind, round(ride.extent_m, 3))
+    kind = NoteKind.RIDE if ride.is_lift else NoteKind.RISES
+    note = Note(NoteKind.RISE_REMOVED if world.is_rise_removed else kind, round(ride.extent_m, 3))
     correction = replace(correction, remarks=(note, *correction.remarks))
     if world.is_rise_removed and correction.accepted:
         return correction

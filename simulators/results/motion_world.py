@@ -89,9 +89,9 @@ class MotionWorld:
 
     @property
     def is_rise_removed(self) -> bool:
-        """Whether a steady rise of the ground was removed."""
+        """Whether a rise of the ground was removed."""
         ride = self.ride
-        return ride is not None and not ride.is_lift and (self.levels or (ride.is_certain and self.moves_floor))
+        return ride is not None and (self.levels or (ride.is_certain and self.moves_floor))
 
     def on_level_floor(self) -> MotionWorld:
         """Return the world as if its estimated floor were level."""

@@ -151,7 +151,7 @@ class NoteKind(Enum):
     MOVED_FAR = "moved by up to {value:.2f} m: {words}"
     IN_PLACE = "the body stays in place, as on a treadmill at {value:.1f} m/s; its feet stand on that belt", True
     CARRIED = "the body {words}; feet are not planted and the floor stays (--without carried plants the feet)", True
-    RIDE = "the ground moves by {value:+.2f} m and carries the body, as a lift does"
+    RIDE = "the ground moves by {value:+.2f} m and carries the body, as a lift does (--level removes the rise)"
     DRIFT_KEPT = "steady drift of the floor at {value:.2g} m/s is left in the path (--remove-drift removes it)", True
     TILTED = "the floor is tilted by {value:.1f} degrees; feet stand on that plane (--level levels it)"
     LEVELLED = "the floor was tilted by {value:.1f} degrees and is level now"

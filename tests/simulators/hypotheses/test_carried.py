@@ -285,6 +285,8 @@ def test_ride_is_corrected(height_m: float, is_even: bool) -> None:
     expected_m = joint_positions(on_floor.motion) + rises_m[:, None, None] * UP
     assert np.abs(joint_positions(on_lift.motion) - expected_m).max() < 0.02
     assert np.abs(joint_positions(on_floor.motion) - joint_positions(level)).max() > 0.03, "there is something to mend"
+    levelled_m = joint_positions(sc.correct(carried, kinematic=True, level=True).motion)
+    assert np.abs(levelled_m - joint_positions(on_floor.motion)).max() < 0.02
 
 
 @settings(max_examples=20, deadline=None)
