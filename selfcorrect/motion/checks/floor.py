@@ -233,10 +233,11 @@ def floor_offset_m(features: MotionFeatures) -> float | None:
     """Measure how far the floor certainly is from y = 0.
 
     The floor's standard error and the offset that deep soles explain are subtracted. The result is None if the floor is
-    unknown or the body stands on several grounds.
+    unknown or feet stand on several grounds.
     """
     floor_m = features.ground.near_m
-    if floor_m is None or features.around.supports or features.given.ground is not None:
+    is_on_steps = any(support.part.endswith("foot") for support in features.around.supports)
+    if floor_m is None or is_on_steps or features.given.ground is not None:
         return None
     distance_m = abs(floor_m - np.clip(floor_m, 0.0, _EXTRA_SOLE_M))
     return max(float(distance_m) - features.observation.floor_error_m, 0.0)

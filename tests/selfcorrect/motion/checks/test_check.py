@@ -22,6 +22,7 @@ from selfcorrect.motion.checks.rules import RULE_TABLE, RULES
 from selfcorrect.motion.checks.walking import find_longest_walk
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
+from selfcorrect.motion.support import Support, Surroundings
 from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
 
 
@@ -74,6 +75,14 @@ def test_sliding_feet_are_found(motion: Motion) -> None:
 @pytest.mark.parametrize("height_m", [0.3, -0.2])
 def test_another_floor_is_found_once(motion: Motion, height_m: float) -> None:
     assert codes(shift(motion, np.array([0.0, height_m, 0.0]))) == ["F4"]
+
+
+@pytest.mark.parametrize(("part", "is_found"), [("left hand", True), ("seat", True), ("left foot", False)])
+def test_only_steps_hide_another_floor(motion: Motion, part: str, is_found: bool) -> None:
+    support = Support(part, (0.0, 0.5, 0.0), (0.2, 0.2), first=0, last=20)
+    low = shift(motion, np.array([0.0, -0.07, 0.0]))
+    result = check_with(low, RuleChoice(("F4",)), lambda _: Surroundings((support,)))
+    assert bool(result.findings) == is_found
 
 
 def test_spike_names_joint(motion: Motion) -> None:
