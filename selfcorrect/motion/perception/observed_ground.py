@@ -12,6 +12,7 @@ import numpy as np
 
 from ...runtime.object_cache import remember_by_object
 from ..body.surface import SURFACE_RADII_M, sole_corners_m
+from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms, percentile
 from ..kinematics import forward_kinematics, in_chunks, joint_positions
 from ..motion import Motion
@@ -22,6 +23,10 @@ from .ground_plane import GroundPlane, estimate_ground_plane
 from .observation import Observation, observe
 from .stances import SAME_LEVEL_M
 
+_HANGS_S = 0.3
+"""Minimum time for which a body hangs by its hands, in s."""
+_HOLDS_M_S = 0.2
+"""Maximum speed of a hand that holds on to something, in m/s."""
 _OFTEN_STANDS_M = 0.3
 """Bonus for the level on which a motion always stands, in m: such a level may be this much further from y = 0 than
 others and still be put there."""
@@ -94,20 +99,44 @@ class ObservedGround:
         """
         motion = self._motion
         seen = self.feet_seen
-        if not seen.has_feet or motion.ground is not None or not seen.is_floor_plausible:
+        if not seen.has_feet or motion.ground is not None or not seen.is_floor_plausible or self.hanging_m is not None:
             return None
         lowest_m = in_chunks(partial(_find_lowest_point_m, motion.skeleton), motion.root_m, motion.rotations)
         height_m = float(percentile(lowest_m, _LIES_PERCENTILE))
         return height_m if height_m < seen.levels_m[0] - _LIES_BELOW_M else None
 
+    @cached_property
+    def hanging_m(self) -> float | None:
+        """Height of the lowest joint of a body that hangs below all levels on which it stands, or None.
+
+        A hand above the neck holds on to something for a while. Then the levels are ledges above a floor that the
+        motion does not show.
+        """
+        motion = self._motion
+        seen = self.feet_seen
+        joints = [motion.skeleton.joint(part) for part in ("neck", "left_wrist", "right_wrist")]
+        if not seen.has_feet or motion.ground is not None or None in joints or len(motion) < 2:
+            return None
+        below = seen.feet_m[..., 1].reshape(len(motion), -1).min(axis=1) < seen.levels_m[0] - STAIR_STEP_M
+        if not below.any():
+            return None
+        places_m = joint_positions(motion, [joint for joint in joints if joint is not None])
+        speeds_m_s = norms(np.gradient(places_m[:, 1:], 1 / motion.fps, axis=0))
+        holds = (speeds_m_s < _HOLDS_M_S) & (places_m[:, 1:, 1] > places_m[:, :1, 1])
+        runs = find_runs(below & holds.any(axis=1), max(round(_HANGS_S * motion.fps), 1))
+        if not runs:
+            return None
+        return min(float(joint_positions(motion.frames(start, stop))[..., 1].min()) for start, stop in runs)
+
     @property
     def is_shown(self) -> bool:
         """True if the feet show their floor.
 
-        It is false if the body lies below its feet, if feet hang in the air, and if they hardly stand on ground far
-        above zero.
+        It is false if the body lies or hangs below its feet, if feet hang in the air, and if they hardly stand on ground
+        far above zero.
         """
-        return self.feet_seen.is_floor_plausible and self.lying_m is None and not self.has_hanging_feet
+        is_stood_on = self.feet_seen.is_floor_plausible and self.lying_m is None and not self.has_hanging_feet
+        return is_stood_on and self.hanging_m is None
 
     @property
     def _stance_weight(self) -> float:
@@ -154,7 +183,7 @@ class ObservedGround:
 
         Feet that hang in the air show no level either. A body that sinks for a while stands on two levels.
         """
-        if self._stance_weight < _MIN_STANCES or self.has_hanging_feet:
+        if self._stance_weight < _MIN_STANCES or self.has_hanging_feet or self.hanging_m is not None:
             return None
         levels_m = np.append(self.feet_seen.levels_m[1:], self.feet_seen.floor_m)
         return float(levels_m[np.abs(levels_m).argmin()])
@@ -186,6 +215,8 @@ class ObservedGround:
         Returns:
             The height, or None if the ground is far above y = 0 and feet hardly stand on it.
         """
+        if self.hanging_m is not None:
+            return min(self.hanging_m, 0.0)
         if not self.is_shown:
             return self.lying_m
         floor_m = float(self.feet_seen.levels_m[0]) if lowest else self.feet_seen.floor_m

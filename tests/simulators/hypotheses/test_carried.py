@@ -266,6 +266,23 @@ def idle_above_floor(height_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + height_m * UP)
 
 
+@pytest.mark.parametrize("ledge_m", [-0.5, 0.0, 2.3])
+def test_ledge_above_a_bar_is_no_floor(ledge_m: float) -> None:
+    """Somebody swings by the hands, a metre lower, and then stands on a ledge."""
+    motion = made_motion("idle", frames=180)
+    times_s = np.arange(len(motion)) / motion.fps
+    share = np.clip(times_s - 1.0, 0.0, 1.0)[:, None]
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        motion = pose_joint(motion, f"{side}_shoulder", Rotation.from_rotvec((1 - share) * [0.0, 0.0, sign * 1.5]))
+    hands_m = joint_positions(motion)[:1, [motion.skeleton.joint("left_wrist"), motion.skeleton.joint("right_wrist")]]
+    swing = Rotation.from_rotvec((1 - share) * 0.7 * np.cos(np.pi * times_s)[:, None] * [1.0, 0.0, 0.0])
+    from_bar_m = swing.apply(motion.root_m[0] - hands_m.mean(axis=(0, 1))) - motion.root_m[0] + hands_m.mean(axis=(0, 1))
+    motion = turn_joint(motion, 0, swing, outside=True)
+    motion = replace(motion, root_m=motion.root_m + from_bar_m + (ledge_m - (1 - share) * 1.0) * UP)
+    corrected = sc.correct(motion, kinematic=True)
+    np.testing.assert_allclose(joint_positions(corrected.motion), joint_positions(motion), atol=0.02)
+
+
 def make_rises_m(frames: int, height_m: float, *, is_even: bool) -> np.ndarray:
     """Return the heights of a lift.
 
