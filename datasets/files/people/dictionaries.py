@@ -26,6 +26,7 @@ from ..formats import all_formats, find_layout
 from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
 from . import smpl_tools
+from .damaged_frames import fill_damaged_frames
 from .frames import find_places, note_spacing, stack_frames
 from .joint_sets import open_joints
 
@@ -302,7 +303,8 @@ def _open_joint_positions(results: Results, reading: Reading, key: str) -> Motio
     positions = results.array(key)
     if positions.shape[2] != 3 or not len(positions) or positions.dtype.kind != "f":
         raise InputError(f"{results.path}: expected {key} (frames, joints, 3), got {positions.dtype} {positions.shape}")
-    check_within(f"{results.path}: {key} is", positions, FURTHEST_READ_M)
+    filled, _ = fill_damaged_frames({key: positions})
+    check_within(f"{results.path}: {key} is", filled[key], FURTHEST_READ_M)
     check_size(results.path, [positions.shape[:2]])
 
     def write_positions(target: Path, written: np.ndarray) -> None:

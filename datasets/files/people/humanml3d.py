@@ -49,6 +49,7 @@ from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import UpAxis
 from . import rows
+from .damaged_frames import fill_damaged_frames
 from .joint_sets import fit_notes, open_joints
 from .only_array import OnlyArray
 from .several import open_people
@@ -69,15 +70,19 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         return kind.call(kind.layout.reader, OnlyArray(path, array), reading)
     if array.ndim == 2 and array.shape[1] in rows.ROWS:
         return rows.open_rows(path, array, reading)
+    filled, damage = fill_damaged_frames({"": array})
+    if array.ndim == 3:
+        _decode(path, filled[""])
+        return open_joints(path, array, reading)
+    array = filled[""]
     if array.ndim == 2:
         _refuse_standardised(path, array)
     if array.ndim == 2 and array.shape[1] == _KIT_COLUMNS:
-        return _open_kit_rows(path, array, reading)
+        file = _open_kit_rows(path, array, reading)
+        return replace(file, notes=(*damage, *file.notes))
     if array.ndim == 2:
         refuse_world(path, reading, "HumanML3D")
     joints_m = _decode(path, array)
-    if array.ndim == 3:
-        return open_joints(path, array, reading)
     if joints_m.shape[1] != len(SMPL_BODY.names):
         raise InputError(f"{path}: expected rows of 22 joints, got {joints_m.shape[1]}")
     fps, notes = rate_of(path, {}, reading, FPS, "HumanML3D")
@@ -88,6 +93,7 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     def write(target: Path, changed: Motion) -> None:
         write_npy(target, encode(body_joints(changed)).astype(array.dtype))
 
+    notes = (*damage, *notes)
     return MotionFile((motion,), (*notes, *fit_notes([(joints_m, body_joints(motion))], SMPL_BODY.parents)), write)
 
 

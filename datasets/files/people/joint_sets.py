@@ -37,6 +37,7 @@ from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading, Up
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import ALL_AXES, TracedBody, UpAxis, resolve_up_axis
+from .damaged_frames import fill_damaged_frames
 
 _MAX_BONE_ERROR = 0.6
 """Largest error, by `measure_bones`, with which a known order still fits."""
@@ -377,6 +378,8 @@ def open_joints(
     Raises:
         InputError: The points are not a known set of joints, or the vertical axis cannot be inferred.
     """
+    filled, damage = fill_damaged_frames({"": array})
+    array = filled[""]
     joints, evidence = select_joint_set(path, array)
     if joints.is_humanml3d and write_array is not None:
         joints = replace(joints, name="SMPL's 22", fps=30.0, is_humanml3d=False, has_joints_on_floor=False)
@@ -398,7 +401,7 @@ def open_joints(
 
     order = joints.order
     joints_m, fitted = fit(order)
-    notes = (*notes, *up.notes, *rate_notes)
+    notes = (*damage, *notes, *up.notes, *rate_notes)
     if has_swapped_sides(fitted):
         names = joints.template.names
         order = [order[names.index(swap_sides(name))] for name in names]

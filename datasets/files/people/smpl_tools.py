@@ -41,6 +41,7 @@ from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import WORDS, UpAxis, up_of_motion
 from .amass import PARTS_OF_POSES
+from .damaged_frames import fill_damaged_frames
 from .keeping import SAME_RAD, check_rotations, keep_positions, keep_rotations
 from .soma import SOMA_77
 
@@ -265,6 +266,10 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     arrays = {name: results.array(f"{prefix}{name}") for name in names} | zeros
     if tool.is_about_origin:  # its arrays have a row per frame, (T, 1, K)
         arrays = {name: array.reshape(len(array), -1) for name, array in arrays.items()}
+    moving = {name: arrays[name] for name in (*tool.rotations, tool.translation, tool.root) if name in arrays}
+    filled, notes_on_damage = fill_damaged_frames(moving, rotations=(*tool.rotations, tool.root))
+    arrays |= filled
+    notes |= dict.fromkeys(notes_on_damage)
     label = f"{results.path}, {prefix.rstrip('.')}" if prefix else str(results.path)
     rotations = _rotations(label, tool, arrays)
     if tool.root:

@@ -276,7 +276,9 @@ def test_ledge_above_a_bar_is_no_floor(ledge_m: float) -> None:
         motion = pose_joint(motion, f"{side}_shoulder", Rotation.from_rotvec((1 - share) * [0.0, 0.0, sign * 1.5]))
     hands_m = joint_positions(motion)[:1, [motion.skeleton.joint("left_wrist"), motion.skeleton.joint("right_wrist")]]
     swing = Rotation.from_rotvec((1 - share) * 0.7 * np.cos(np.pi * times_s)[:, None] * [1.0, 0.0, 0.0])
-    from_bar_m = swing.apply(motion.root_m[0] - hands_m.mean(axis=(0, 1))) - motion.root_m[0] + hands_m.mean(axis=(0, 1))
+    from_bar_m = (
+        swing.apply(motion.root_m[0] - hands_m.mean(axis=(0, 1))) - motion.root_m[0] + hands_m.mean(axis=(0, 1))
+    )
     motion = turn_joint(motion, 0, swing, outside=True)
     motion = replace(motion, root_m=motion.root_m + from_bar_m + (ledge_m - (1 - share) * 1.0) * UP)
     corrected = sc.correct(motion, kinematic=True)
