@@ -22,7 +22,7 @@ from .core.pieces import is_one_piece, split_into_pieces
 from .core.settings import CleanupChoices, ViewSettings
 from .hypotheses.segments import skip_t_poses, split_into_takes
 from .hypotheses.splices import JoinSplices
-from .hypotheses.table import Believed, ViewPart, list_added_views
+from .hypotheses.table import ViewPart, list_views, list_views_besides
 from .results.results import CorrectedMotion
 from .results.view import CorrectionView, Part
 from .results.way_back import map_skeleton
@@ -109,16 +109,17 @@ def _see_in_anatomical_order(part: Part, settings: ViewSettings) -> CorrectionVi
 SAMPLE_VIEWS: tuple[ViewPart, ...] = (_see_on_level_scene, see_repaired_curves, _see_in_anatomical_order)
 """Views of a model's samples."""
 
+_BEFORE_REPAIRS = ("unrelated-poses", "repeated-frames", "exchanged-legs")
+"""Hypotheses that see the curves of the file, in order."""
+_BEFORE_WORLD = ("held-channels", "carried", "lost-path")
+"""Hypotheses that see repaired curves, in order. Further hypotheses follow."""
+
 VIEWS: tuple[ViewPart, ...] = (
     _see_on_level_scene,
-    Believed("unrelated-poses"),
-    Believed("repeated-frames"),
-    Believed("exchanged-legs"),
+    *list_views(_BEFORE_REPAIRS),
     see_repaired_curves,
-    Believed("held-channels"),
-    Believed("carried"),
-    Believed("lost-path"),
-    *list_added_views(),
+    *list_views(_BEFORE_WORLD),
+    *list_views_besides((*_BEFORE_REPAIRS, *_BEFORE_WORLD)),
     see_from_ride,
     _see_on_floor,
     _keep_failed_pieces,

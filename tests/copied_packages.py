@@ -1,4 +1,4 @@
-"""A copy of the packages, from which folders can be deleted."""
+"""A copy of the packages, from which files and folders can be deleted."""
 
 import shutil
 import subprocess
@@ -27,10 +27,14 @@ class CopiedPackages:
             shutil.copytree(REPOSITORY / package, site / package, ignore=without_caches)
         return cls(site)
 
-    def delete(self, *folders: Path) -> None:
-        """Delete folders, given as in the repository."""
-        for folder in folders:
-            shutil.rmtree(self.site / folder.relative_to(REPOSITORY))
+    def delete(self, *paths: Path) -> None:
+        """Delete files and folders, given as in the repository."""
+        for path in paths:
+            copy = self.site / path.relative_to(REPOSITORY)
+            if copy.is_dir():
+                shutil.rmtree(copy)
+            else:
+                copy.unlink()
 
     def run(self, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run the command of the copy in a folder."""

@@ -299,19 +299,23 @@ def test_folders_with_modules_are_packages() -> None:
     assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
 
 
-PLUGINS = ("selfcorrect.datasets.programs", "selfcorrect.experiments.jobs.runners")
-"""Packages whose folders are found when they are there, so that a deleted folder breaks nothing."""
+PLUGINS = (
+    "selfcorrect.datasets.programs",
+    "selfcorrect.experiments.jobs.runners",
+    "selfcorrect.simulators.hypotheses.views",
+)
+"""Packages whose folders and files are found when they are there, so that a deleted one breaks nothing."""
 
 
 @pytest.mark.parametrize("package", PLUGINS)
-def test_plugin_folders_stand_alone(package: str, package_modules: dict[str, Module]) -> None:
-    folders = {name for name in package_modules if name.rpartition(".")[0] == package}
-    assert folders
-    for folder in folders:
-        others = [module for name, module in package_modules.items() if not f"{name}.".startswith(f"{folder}.")]
+def test_plugins_stand_alone(package: str, package_modules: dict[str, Module]) -> None:
+    plugins = {name for name in package_modules if name.rpartition(".")[0] == package}
+    assert plugins
+    for plugin in plugins:
+        others = [module for name, module in package_modules.items() if not f"{name}.".startswith(f"{plugin}.")]
         importing = [
             str(module.path)
             for module in others
-            if any(f"{name}.".startswith(f"{folder}.") for name in module.at_once | module.later)
+            if any(f"{name}.".startswith(f"{plugin}.") for name in module.at_once | module.later)
         ]
-        assert importing == [], folder
+        assert importing == [], plugin

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError, MissingExtraError, SelfcorrectError, SettingError
-from selfcorrect.runtime.registry import Registry, Row, describe_unknown, load_folders
+from selfcorrect.runtime.registry import Registry, Row, describe_unknown, load_members
 from selfcorrect.storage.files.limits import open_file
 
 from .contract import READ_ARRAYS, READ_NPY, ArrayLayout, Format, import_part
@@ -52,7 +52,7 @@ _COMMON = (
 )  # fmt: skip
 """Formats that many programs write."""
 
-FORMATS: tuple[Format, ...] = (*_COMMON, *load_folders("selfcorrect.datasets.programs", Format))
+FORMATS: tuple[Format, ...] = (*_COMMON, *load_members("selfcorrect.datasets.programs", Format))
 """Formats of this package: the common ones, and a folder in `datasets/programs` for each that one program writes."""
 
 ADDED_FORMATS: Registry[Row] = Registry("format", [], group="selfcorrect.formats")

@@ -23,7 +23,7 @@ from selfcorrect.core.errors import JobsError, NodeError, SettingError, WorkerEr
 from selfcorrect.runtime.bugs import describe_in_a_line, internal_error_traceback, note_location
 from selfcorrect.runtime.machine import Machine, find_machine
 from selfcorrect.runtime.processes import limit_threads, process_context, start_processes, stop_processes
-from selfcorrect.runtime.registry import Registry, describe_unknown, load_folders
+from selfcorrect.runtime.registry import Registry, describe_unknown, load_members
 from selfcorrect.runtime.supervision import forbid_exit
 
 from .progress_bars import Bars, Event, reporter
@@ -69,7 +69,7 @@ RUNNERS = Registry(
             is_local=True,
             options=(),
         ),
-        *load_folders("selfcorrect.experiments.jobs.runners", RunnerRow),
+        *load_members("selfcorrect.experiments.jobs.runners", RunnerRow),
     ],
     group="selfcorrect.runners",
     row_type=RunnerRow,

@@ -217,17 +217,17 @@ class Registry(Generic[RowType]):
         return tuple(sorted(points, key=attrgetter("name", "value")))
 
 
-def load_folders(package: str, kind: type[_Answer]) -> tuple[_Answer, ...]:
-    """Import all members of a kind from the folders of a package, in the order of the folders' names.
+def load_members(package: str, kind: type[_Answer]) -> tuple[_Answer, ...]:
+    """Import all members of a kind from the files and folders of a package, in the order of their names.
 
-    A new folder is a new member, and a deleted folder leaves no trace.
+    A new file or folder is a new member, and a deleted one leaves no trace.
 
     Args:
-        package: Import name of the package that holds the folders.
-        kind: Type of the members, which are values in a folder's `__init__.py`.
+        package: Import name of the package that holds the files and folders.
+        kind: Type of the members, which are values in a file or in a folder's `__init__.py`.
     """
-    folders = sorted(module.name for module in iter_modules(import_module(package).__path__) if module.ispkg)
-    modules = [import_module(f"{package}.{folder}") for folder in folders]
+    names = sorted(module.name for module in iter_modules(import_module(package).__path__))
+    modules = [import_module(f"{package}.{name}") for name in names]
     return tuple(value for module in modules for value in vars(module).values() if isinstance(value, kind))
 
 

@@ -4,83 +4,38 @@ The core corrects every motion in the same way. A hypothesis believes something 
 know, and shows the core another motion, with a way back. It acts in one of three places:
 
 - A *view* is a function of a part and settings (`ViewPart`). It hides what it believes, and restores it in the end.
+  Each view has a file in `views`, which also holds its row.
 - A hypothesis about the *world* is read by `world.perceive_world`, once for each motion.
 - A *step* is a `CleanupStep` between two steps of the core.
 
 `--without NAME` leaves a hypothesis out, and `CorrectedMotion.hypotheses` lists those that were believed. Another
-package adds a view through an entry point in the group "selfcorrect.hypotheses"; such views see the motion before its
-world is perceived. What each hypothesis gains is measured by `benchmarks.ablation`.
+package adds a view through an entry point in the group "selfcorrect.hypotheses". `view_table` orders the views: those
+that it does not name see the motion just before its world is perceived. What each hypothesis gains is measured by
+`benchmarks.ablation`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from selfcorrect.runtime.registry import Registry, Row
+from selfcorrect.runtime.registry import Registry, load_members
 
 from ..core.settings import ViewSettings
 from ..results.results import CorrectedMotion
 from ..results.view import CorrectionView, Part
+from .row import Hypothesis
 
 ViewPart: TypeAlias = Callable[[Part, ViewSettings], CorrectionView]
 """Function that returns the view of a motion, or of a part."""
-
-HypothesisPlace: TypeAlias = Literal["view", "world", "step"]
-"""Where a hypothesis acts."""
-
-
-@dataclass(frozen=True)
-class Hypothesis(Row):
-    """A row of the table. Its summary says what is believed."""
-
-    place: HypothesisPlace = "view"
-    evidence: str = ""
-    """What shows that such motions exist."""
-
 
 _ROOM = "selfcorrect.simulators.hypotheses"
 
 HYPOTHESES = Registry(
     "hypothesis",
     (
-        Hypothesis(
-            name="unrelated-poses",
-            reference=f"{_ROOM}.unrelated_poses:skip_unrelated_poses",
-            summary="Poses have nothing to do with each other, as in a pose library.",
-            evidence="pose libraries as BVH",
-        ),
-        Hypothesis(
-            name="repeated-frames",
-            reference=f"{_ROOM}.repeated_frames:skip_repeated_frames",
-            summary="Frames repeat or interpolate others, because the motion had another frame rate.",
-            evidence="captures retimed to 30 fps, animation on twos",
-        ),
-        Hypothesis(
-            name="exchanged-legs",
-            reference=f"{_ROOM}.exchanged_legs:restore_exchanged_legs",
-            summary="For some frames, the left leg is taken for the right one.",
-            evidence="pose estimators that swap sides",
-        ),
-        Hypothesis(
-            name="held-channels",
-            reference=f"{_ROOM}.held_channels:even_out_channels",
-            summary="The root, or some joints, have a lower rate than the pose.",
-            evidence="trackers that update the root slowly",
-        ),
-        Hypothesis(
-            name="carried",
-            reference=f"{_ROOM}.carried:doubt_floor",
-            summary="The body is off the floor: it hangs, swings, swims, falls in a loop or is upside down.",
-            evidence="CMU 49_21, loops of games",
-        ),
-        Hypothesis(
-            name="lost-path",
-            reference=f"{_ROOM}.lost_path:restore_path",
-            summary="The root is held in place for some strides while the feet step on.",
-            evidence="trackers that lose a body",
-        ),
+        *load_members(f"{_ROOM}.views", Hypothesis),
         Hypothesis(
             name="moving-ground",
             reference="selfcorrect.simulators.world:find_ride",
@@ -171,6 +126,12 @@ def believe(correction: CorrectedMotion, *names: str) -> CorrectedMotion:
     return replace(correction, beliefs=replace(correction.beliefs, names=believed))
 
 
-def list_added_views() -> tuple[ViewPart, ...]:
-    """List the views of other packages."""
-    return tuple(Believed(row.name) for row in HYPOTHESES if HYPOTHESES.is_added(row.name))
+def list_views(names: Iterable[str]) -> tuple[ViewPart, ...]:
+    """List views by name, in the order of the names. Hypotheses whose file was deleted are left out."""
+    known = HYPOTHESES.names
+    return tuple(Believed(name) for name in names if name in known)
+
+
+def list_views_besides(names: Container[str]) -> tuple[ViewPart, ...]:
+    """List all other views: those of new files, and those of other packages."""
+    return tuple(Believed(row.name) for row in HYPOTHESES if row.place == "view" and row.name not in names)

@@ -24,7 +24,7 @@ from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.views import TurnedFrames, TurnedWorld
 from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.hypotheses.repeated_frames import restore_frames_of_file
+from selfcorrect.simulators.hypotheses.views.repeated_frames import restore_frames_of_file
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 
 from ...made_rigs import base_walk

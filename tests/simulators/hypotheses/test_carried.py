@@ -23,8 +23,8 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.hypotheses.carried import _find_floating_legs, find_carrier
-from selfcorrect.simulators.hypotheses.unrelated_poses import find_unrelated_poses
+from selfcorrect.simulators.hypotheses.views.carried import _find_floating_legs, find_carrier
+from selfcorrect.simulators.hypotheses.views.unrelated_poses import find_unrelated_poses
 from selfcorrect.simulators.planning.edited_contacts import Contacts, LimbContact
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 from selfcorrect.simulators.world import find_ride

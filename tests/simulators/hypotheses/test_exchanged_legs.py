@@ -13,7 +13,7 @@ import selfcorrect as sc
 from selfcorrect.datasets.collections.cmu import list_cmu_clips
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.hypotheses.exchanged_legs import restore_legs
+from selfcorrect.simulators.hypotheses.views.exchanged_legs import restore_legs
 from selfcorrect.simulators.results.results import NoteKind
 
 

@@ -22,8 +22,8 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.clean import CleanupSettings, JoinSplices, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.hypotheses.lost_path import restore_lost_path
 from selfcorrect.simulators.hypotheses.segments import Segment
+from selfcorrect.simulators.hypotheses.views.lost_path import restore_lost_path
 from selfcorrect.simulators.results.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, NoteKind
 
 KINEMATIC = KinematicCorrector()

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
 
 import numpy as np
 import pytest
+from copied_packages import CopiedPackages
 
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
@@ -12,17 +14,44 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime import registry
 from selfcorrect.simulators.clean import FILE_STEPS, CleanupSettings
 from selfcorrect.simulators.core.cleaning import name_hypothesis
-from selfcorrect.simulators.hypotheses.table import HYPOTHESES, Believed, list_added_views
+from selfcorrect.simulators.hypotheses import views
+from selfcorrect.simulators.hypotheses.table import HYPOTHESES, Believed, list_views, list_views_besides
 from selfcorrect.simulators.presets import FILES
 from selfcorrect.simulators.results.view import CorrectionView, Part
 from selfcorrect.simulators.view_table import VIEWS
 
+FILES_OF_VIEWS = {path.stem: path for path in Path(views.__path__[0]).resolve().glob("[!_]*.py")}
+OWN_VIEWS = [row.name for row in HYPOTHESES if row.place == "view"]
+
+
+def test_deleted_view_is_left_out_of_the_order() -> None:
+    assert list_views(["gone", *OWN_VIEWS]) == list_views(OWN_VIEWS) == tuple(map(Believed, OWN_VIEWS))
+    assert list_views_besides(OWN_VIEWS[1:]) == (Believed(OWN_VIEWS[0]),)
+
 
 def test_every_place_is_filled() -> None:
     by_place = {place: [row.name for row in HYPOTHESES if row.place == place] for place in ("view", "world", "step")}
-    assert [view.name for view in VIEWS if isinstance(view, Believed)] == by_place["view"]
+    assert sorted(view.name for view in VIEWS if isinstance(view, Believed)) == sorted(by_place["view"])
     assert sorted(filter(None, map(name_hypothesis, FILE_STEPS))) == sorted(by_place["step"])
     assert all(callable(HYPOTHESES.load(row.name)) and row.evidence for row in HYPOTHESES)
+
+
+def test_each_file_is_a_view() -> None:
+    by_file = {row.reference.rpartition(":")[0].rpartition(".")[2]: row for row in HYPOTHESES if row.place == "view"}
+    assert by_file.keys() == FILES_OF_VIEWS.keys()
+
+
+@pytest.mark.slow
+def test_motions_are_corrected_without_files(walk: Motion, tmp_path: Path) -> None:
+    """All files are deleted from a copy of the packages, and a walk is corrected there."""
+    packages = CopiedPackages.make(tmp_path)
+    packages.delete(*FILES_OF_VIEWS.values())
+    sc.save_motion(tmp_path / "walk.bvh", walk)
+    corrected = packages.run("correct", "walk.bvh", "--kinematic", folder=tmp_path)
+    assert (tmp_path / "corrected" / "walk.bvh").is_file(), corrected.stderr
+    refused = packages.run("correct", "walk.bvh", "--without", "carried", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "unknown hypothesis" in refused.stderr
 
 
 def test_hypothesis_can_be_left_out(walk: Motion) -> None:
@@ -62,7 +91,7 @@ def test_other_packages_add_views(monkeypatch: pytest.MonkeyPatch, walk: Motion)
     point = EntryPoint("backwards", f"{__name__}:show_backwards", "selfcorrect.hypotheses")
     monkeypatch.setattr(registry, "_read_entry_points", lambda path: EntryPoints([point]))
     monkeypatch.setattr(registry, "import_object", lambda reference: show_backwards)
-    (added,) = list_added_views()
+    (added,) = list_views_besides(OWN_VIEWS)
     pipeline = FILES
     view = added(Part(walk), pipeline)
     assert np.array_equal(view.parts[0].motion.root_m, walk.root_m[::-1])

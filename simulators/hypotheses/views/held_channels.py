@@ -4,10 +4,18 @@ from functools import partial
 
 from selfcorrect.motion.perception.held_channels import HeldChannels
 
-from ..core.settings import ViewSettings
-from ..results.comparison import include_repair
-from ..results.results import Note, NoteKind
-from ..results.view import CorrectionView, Part
+from ...core.settings import ViewSettings
+from ...results.comparison import include_repair
+from ...results.results import Note, NoteKind
+from ...results.view import CorrectionView, Part
+from ..row import Hypothesis
+
+HELD_CHANNELS = Hypothesis(
+    name="held-channels",
+    reference=f"{__name__}:even_out_channels",
+    summary="The root, or some joints, have a lower rate than the pose.",
+    evidence="trackers that update the root slowly",
+)
 
 
 def even_out_channels(part: Part, settings: ViewSettings) -> CorrectionView:

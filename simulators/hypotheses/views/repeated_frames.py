@@ -9,11 +9,19 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.frame_times import FrameTimes
 from selfcorrect.motion.perception.repeats import FrameRepeats
 
-from ..core.noise import find_noisy_keys
-from ..core.settings import ViewSettings
-from ..results.results import CorrectedMotion, Note, NoteKind
-from ..results.view import CorrectionView, Part
-from ..results.way_back import map_time
+from ...core.noise import find_noisy_keys
+from ...core.settings import ViewSettings
+from ...results.results import CorrectedMotion, Note, NoteKind
+from ...results.view import CorrectionView, Part
+from ...results.way_back import map_time
+from ..row import Hypothesis
+
+REPEATED_FRAMES = Hypothesis(
+    name="repeated-frames",
+    reference=f"{__name__}:skip_repeated_frames",
+    summary="Frames repeat or interpolate others, because the motion had another frame rate.",
+    evidence="captures retimed to 30 fps, animation on twos",
+)
 
 
 def skip_repeated_frames(part: Part, settings: ViewSettings) -> CorrectionView:

@@ -18,12 +18,20 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
 
-from ..body.soles import lowest_corner_velocities, lowness_weights, split_by_foot
-from ..core.drift import StabilizeFloor
-from ..core.settings import ViewSettings
-from ..results.comparison import include_repair
-from ..results.results import Note, NoteKind
-from ..results.view import CorrectionView, Part
+from ...body.soles import lowest_corner_velocities, lowness_weights, split_by_foot
+from ...core.drift import StabilizeFloor
+from ...core.settings import ViewSettings
+from ...results.comparison import include_repair
+from ...results.results import Note, NoteKind
+from ...results.view import CorrectionView, Part
+from ..row import Hypothesis
+
+LOST_PATH = Hypothesis(
+    name="lost-path",
+    reference=f"{__name__}:restore_path",
+    summary="The root is held in place for some strides while the feet step on.",
+    evidence="trackers that lose a body",
+)
 
 _HELD_M_S = 0.005
 """Maximum speed of a held root, in m/s. Standing people sway faster."""

@@ -16,11 +16,19 @@ from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import UNTURNED
 
-from ..core.settings import ViewSettings
-from ..results.comparison import measure_correction
-from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Note, NoteKind
-from ..results.view import CorrectionView, Part
-from ..results.way_back import join, map_time
+from ...core.settings import ViewSettings
+from ...results.comparison import measure_correction
+from ...results.results import SHORTEST_FRAMES, CorrectedMotion, Note, NoteKind
+from ...results.view import CorrectionView, Part
+from ...results.way_back import join, map_time
+from ..row import Hypothesis
+
+UNRELATED_POSES = Hypothesis(
+    name="unrelated-poses",
+    reference=f"{__name__}:skip_unrelated_poses",
+    summary="Poses have nothing to do with each other, as in a pose library.",
+    evidence="pose libraries as BVH",
+)
 
 _MIN_JUMP_M = 0.12
 """Minimum mean joint displacement of a jump between poses, in m relative to the root.

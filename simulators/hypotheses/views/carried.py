@@ -25,14 +25,22 @@ from selfcorrect.motion.perception.lifts import RIDE_S
 from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
 from selfcorrect.motion.perception.observation import observe
 
-from ..core.cleaning import CleanupState
-from ..core.levelling import LevelFloor
-from ..core.noise import Denoise
-from ..core.settings import CleanupChoices, ViewSettings
-from ..results.results import Beliefs, CorrectedMotion, GroundContacts, Note, NoteKind, Stage
-from ..results.timeline import list_standing_feet
-from ..results.view import CorrectionView, Part
-from .splices import JoinSplices
+from ...core.cleaning import CleanupState
+from ...core.levelling import LevelFloor
+from ...core.noise import Denoise
+from ...core.settings import CleanupChoices, ViewSettings
+from ...results.results import Beliefs, CorrectedMotion, GroundContacts, Note, NoteKind, Stage
+from ...results.timeline import list_standing_feet
+from ...results.view import CorrectionView, Part
+from ..row import Hypothesis
+from ..splices import JoinSplices
+
+CARRIED = Hypothesis(
+    name="carried",
+    reference=f"{__name__}:doubt_floor",
+    summary="The body is off the floor: it hangs, swings, swims, falls in a loop or is upside down.",
+    evidence="CMU 49_21, loops of games",
+)
 
 _CARRIED_SHARE = 0.6
 """Minimum share of frames in which a body is carried."""

@@ -19,10 +19,18 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.skeleton import SIDES
 
-from ..core.settings import ViewSettings
-from ..results.comparison import include_repair
-from ..results.results import Note, NoteKind
-from ..results.view import CorrectionView, Part
+from ...core.settings import ViewSettings
+from ...results.comparison import include_repair
+from ...results.results import Note, NoteKind
+from ...results.view import CorrectionView, Part
+from ..row import Hypothesis
+
+EXCHANGED_LEGS = Hypothesis(
+    name="exchanged-legs",
+    reference=f"{__name__}:restore_exchanged_legs",
+    summary="For some frames, the left leg is taken for the right one.",
+    evidence="pose estimators that swap sides",
+)
 
 _EXCHANGE_COST_M_S = 3.0
 """Cost of an exchange, in m/s: the change of velocity in the paths if legs are exchanged while they pass each other."""

@@ -1,0 +1,18 @@
+"""A row of the table of special cases."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from selfcorrect.runtime.registry import Row
+
+HypothesisPlace: TypeAlias = Literal["view", "world", "step"]
+"""Where a hypothesis acts."""
+
+
+@dataclass(frozen=True)
+class Hypothesis(Row):
+    """A row of the table. Its summary says what is believed."""
+
+    place: HypothesisPlace = "view"
+    evidence: str = ""
+    """What shows that such motions exist."""
