@@ -171,8 +171,8 @@ class DriveSettings(Positive):
 
 
 @dataclass(frozen=True)
-class ResidualFreeSettings(Positive):
-    """Settings of control without residual force, and of its search.
+class BalanceSettings(Positive):
+    """Settings of the forces and steps that hold up a body without residual force.
 
     The values were set by hand on CMU clips of the train split.
     """
@@ -195,6 +195,65 @@ class ResidualFreeSettings(Positive):
     """Maximum lift of a swinging foot, in m."""
     contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=60, moment_weight=2.0))
     """Solver of the floor forces."""
+
+
+@dataclass(frozen=True)
+class PerturbationSettings(Positive):
+    """Settings of the differences between particles of a search.
+
+    The values were set by hand on CMU clips of the train split.
+    """
+
+    force_n: float = 100.0
+    """Standard deviation of the perturbation of the wanted force."""
+    moment_nm: float = 40.0
+    """Standard deviation of the perturbation of the wanted moment."""
+    step_m: float = 0.04
+    """Standard deviation of the perturbation of landing positions, in m."""
+    joint_rad: float = 0.05
+    """Standard deviation of the perturbation of leg and spine targets, in rad."""
+    scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
+    """Factors on these deviations that particles get in turn."""
+    persistence: float = 0.8
+    """Share of a particle's perturbations that its children inherit."""
+    high_contact_m: float = 0.03
+    """Height below which sole corners touch in some particles, in m. Running and standing on tiptoe need it."""
+    high_contact_share: float = 0.25
+    """Probability that a perturbed particle uses that height."""
+
+
+@dataclass(frozen=True)
+class CostSettings(Positive):
+    """Weights of the errors of a particle that are added to its mean joint distance.
+
+    The values were set by hand on CMU clips of the train split.
+    """
+
+    residual_m: float = 0.1
+    """Weight of the residual wrench in the cost, in m. The wrench is expressed as a share of the drive's bounds."""
+    vertical_speed_s: float = 0.1
+    """Weight of vertical speed in the cost, in s, relative to the mean joint distance."""
+    feet: float = 0.5
+    """Weight of the feet's distance, relative to the mean joint distance."""
+    tilt_m: float = 0.3
+    """Weight of the trunk's orientation error, in m per radian."""
+    spin_m_s: float = 0.05
+    """Weight of the trunk's angular velocity error, in m per radian per second."""
+
+
+@dataclass(frozen=True)
+class ResidualFreeSettings(Positive):
+    """Settings of control without residual force, and of its search.
+
+    The values were set by hand on CMU clips of the train split.
+    """
+
+    balance: BalanceSettings = field(default_factory=BalanceSettings)
+    """Forces and steps that hold the body up."""
+    perturbations: PerturbationSettings = PerturbationSettings()
+    """Differences between particles."""
+    costs: CostSettings = CostSettings()
+    """Cost of a particle."""
     control_hz: float = 60.0
     """Number of commands per second. Floor forces are solved for each."""
     particle_counts: tuple[int, ...] = (8, 32, 64)
@@ -221,34 +280,8 @@ class ResidualFreeSettings(Positive):
     max_windows_per_s: float = 40.0
     """Maximum number of searched windows per second of motion, repetitions included. After that, a search with a
     fallback gives a falling body the largest bound at once. The body keeps this bound, for at most two more passes."""
-    residual_cost_m: float = 0.1
-    """Weight of the residual wrench in the cost, in m. The wrench is expressed as a share of the drive's bounds."""
     retry_after_fall: ResidualFreeSettings | None = None
     """Settings of a second search after a fall; None for no second search."""
-    persistence: float = 0.8
-    """Share of a particle's perturbations that its children inherit."""
-    force_noise_n: float = 100.0
-    """Standard deviation of the perturbation of the wanted force."""
-    moment_noise_nm: float = 40.0
-    """Standard deviation of the perturbation of the wanted moment."""
-    step_noise_m: float = 0.04
-    """Standard deviation of the perturbation of landing positions, in m."""
-    joint_noise_rad: float = 0.05
-    """Standard deviation of the perturbation of leg and spine targets, in rad."""
-    noise_scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
-    """Factors on these deviations that particles get in turn."""
-    high_contact_m: float = 0.03
-    """Height below which sole corners touch in some particles, in m. Running and standing on tiptoe need it."""
-    high_contact_share: float = 0.25
-    """Probability that a perturbed particle uses that height."""
-    vertical_speed_cost_s: float = 0.1
-    """Weight of vertical speed in the cost, in s, relative to the mean joint distance."""
-    feet_cost: float = 0.5
-    """Weight of the feet's distance, relative to the mean joint distance."""
-    tilt_cost_m: float = 0.3
-    """Weight of the trunk's orientation error, in m per radian."""
-    spin_cost_m_s: float = 0.05
-    """Weight of the trunk's angular velocity error, in m per radian per second."""
 
 
 WITHOUT_RESIDUAL = ResidualFreeSettings(alternative=ResidualFreeSettings(window_s=0.3, backtrack_windows=(3, 5, 10)))

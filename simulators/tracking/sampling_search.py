@@ -358,7 +358,7 @@ class _BeamSearch:
         """Return the costs (N,) of residual wrenches in a window."""
         wrenches = poses.wrench.reshape(*poses.wrench.shape[:3], 2, 3)
         sizes = norms(wrenches).mean(axis=(0, 2))
-        return self._search.residual_cost_m * np.sum(sizes / self._controller.residual_limits, axis=-1)
+        return self._search.costs.residual_m * np.sum(sizes / self._controller.residual_limits, axis=-1)
 
     def _build_world(self, count: int) -> None:
         """Build as many bodies as there are particles."""
@@ -369,24 +369,24 @@ class _BeamSearch:
 
     def _perturb(self, particles: Particles, is_perturbed: np.ndarray) -> Particles:
         """Let perturbations decay, and add noise to those of some particles (N,)."""
-        search = self._search
+        settings = self._search.perturbations
         parts = self._planned.body.tree.parts[1:]
         is_perturbed_joint = np.array([any(part.endswith(name) for name in PERTURBED_PARTS) for part in parts])
         deviations = {
-            "force_n": search.force_noise_n,
-            "moment_nm": search.moment_noise_nm,
-            "step_m": search.step_noise_m,
-            "turns_rad": search.joint_noise_rad * is_perturbed_joint.astype(float)[:, None],
+            "force_n": settings.force_n,
+            "moment_nm": settings.moment_nm,
+            "step_m": settings.step_m,
+            "turns_rad": settings.joint_rad * is_perturbed_joint.astype(float)[:, None],
         }
         scales = np.zeros(len(is_perturbed))
-        scales[is_perturbed] = np.resize(search.noise_scales, is_perturbed.sum())
+        scales[is_perturbed] = np.resize(settings.scales, is_perturbed.sum())
         perturbed = {}
         for name, deviation in deviations.items():
-            decayed = search.persistence * getattr(particles.perturbations, name)
+            decayed = settings.persistence * getattr(particles.perturbations, name)
             noise = deviation * self._generator.standard_normal(decayed.shape)
             perturbed[name] = decayed + scales.reshape(-1, *[1] * (decayed.ndim - 1)) * noise
-        is_high = self._generator.random(len(is_perturbed)) < search.high_contact_share
-        heights_m = np.where(is_high, search.high_contact_m, CONTACT_HEIGHT_M)
+        is_high = self._generator.random(len(is_perturbed)) < settings.high_contact_share
+        heights_m = np.where(is_high, settings.high_contact_m, CONTACT_HEIGHT_M)
         contact_height_m = np.where(is_perturbed, heights_m, particles.perturbations.contact_height_m)
         return replace(particles, perturbations=Perturbations(**perturbed, contact_height_m=contact_height_m))
 
@@ -456,10 +456,10 @@ class _BeamSearch:
             distances_m.mean(axis=1)
             + norms(capture_errors_m)
             + np.abs(error.centre_m[:, 2])
-            + search.vertical_speed_cost_s * np.abs(error.centre_m_s[:, 2])
-            + search.feet_cost * distances_m[:, ankles].mean(axis=1)
-            + search.tilt_cost_m * norms(error.tilt_rad)
-            + search.spin_cost_m_s * norms(error.tilt_rad_s)
+            + search.costs.vertical_speed_s * np.abs(error.centre_m_s[:, 2])
+            + search.costs.feet * distances_m[:, ankles].mean(axis=1)
+            + search.costs.tilt_m * norms(error.tilt_rad)
+            + search.costs.spin_m_s * norms(error.tilt_rad_s)
         )
         is_near = norms(error.root_m) < self._settings.acceptance.lost_root_m
         return np.where(is_near & (costs < search.prune_cost_m), costs, np.inf)

@@ -224,7 +224,7 @@ class WholeBodyController:
         self.residual_limits = np.array([force_limit_n, drive.torque_limit_nm])
         self._trajectory = trajectory
         self._step_s = step_s
-        self._settings = settings.residual_free or WITHOUT_RESIDUAL
+        self._settings = (settings.residual_free or WITHOUT_RESIDUAL).balance
         self._feedback = settings.plan.feedback
         self._friction = self._settings.friction_share * settings.engine.friction
         self._ankles = legs.ankles

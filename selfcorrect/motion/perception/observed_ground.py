@@ -132,8 +132,8 @@ class ObservedGround:
     def is_shown(self) -> bool:
         """True if the feet show their floor.
 
-        It is false if the body lies or hangs below its feet, if feet hang in the air, and if they hardly stand on ground
-        far above zero.
+        It is false if the body lies or hangs below its feet, if feet hang in the air, and if they hardly stand on
+        ground far above zero.
         """
         is_stood_on = self.feet_seen.is_floor_plausible and self.lying_m is None and not self.has_hanging_feet
         return is_stood_on and self.hanging_m is None

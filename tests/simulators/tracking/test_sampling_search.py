@@ -138,7 +138,7 @@ def test_floor_brings_bodies_back(walking):
     asked = [asked_of_the_floor(walking, moved) for moved in ((0, 0, 0), (0.02, 0, 0), (0, 0, -0.01))]
     expected, given_n = zip(*asked, strict=True)
     mass_kg = walking[1].body.total_mass_kg
-    settings = WITHOUT_RESIDUAL
+    settings = WITHOUT_RESIDUAL.balance
     assert expected[1][:3] - expected[0][:3] == pytest.approx(
         [-mass_kg * settings.horizontal_rad_s**2 * 0.02, 0, 0], abs=1e-6
     )
@@ -325,14 +325,15 @@ def test_perturbations_have_scales(walking, planned_walk):
     many = copies.select(np.zeros(801, dtype=int))
     nudged = search._perturb(many, np.arange(801) > 0).perturbations
     assert not nudged.force_n[0].any()
+    settings = WITHOUT_RESIDUAL.perturbations
     sizes_n = [nudged.force_n[1 + turn :: 4].std() for turn in range(4)]
-    assert np.allclose(sizes_n, WITHOUT_RESIDUAL.force_noise_n * np.array(WITHOUT_RESIDUAL.noise_scales), rtol=0.15)
-    high = nudged.contact_height_m == WITHOUT_RESIDUAL.high_contact_m
-    assert np.isclose(high[1:].mean(), WITHOUT_RESIDUAL.high_contact_share, atol=0.06)
+    assert np.allclose(sizes_n, settings.force_n * np.array(settings.scales), rtol=0.15)
+    high = nudged.contact_height_m == settings.high_contact_m
+    assert np.isclose(high[1:].mean(), settings.high_contact_share, atol=0.06)
     assert (nudged.contact_height_m[~high] == CONTACT_HEIGHT_M).all()
     assert not high[0]
     later = search._perturb(replace(many, perturbations=nudged), np.zeros(801, dtype=bool)).perturbations
-    assert np.allclose(later.moment_nm, WITHOUT_RESIDUAL.persistence * nudged.moment_nm)
+    assert np.allclose(later.moment_nm, settings.persistence * nudged.moment_nm)
     assert np.array_equal(later.contact_height_m, nudged.contact_height_m)
 
 
