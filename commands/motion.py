@@ -170,7 +170,7 @@ class MotionCommand:
         if kept is None:
             page = make_motion_page(settings, self.preset, options)
         else:
-            check_references(kept, settings, options, folder, where)
+            kept = check_references(kept, settings, options, folder, where)
             page = make_against_page(settings, self.preset, options, kept)
         result = run_study(
             study, page, folder, where, command=command, accept_changed=options.accept_changed, wandb=self.log

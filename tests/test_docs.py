@@ -560,7 +560,9 @@ def list_experiments(page: Path) -> list[list[str]]:
     for words in list_commands(page):
         if words[0] not in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):
             continue
-        if words[0] == "motion":
+        if words[0] == "motion" and "published" in words:
+            experiments.append([*words, "--seeds", "1"])  # other settings would make pairs invalid
+        elif words[0] == "motion":
             kept = []
             for before, word in zip(["", *words], words, strict=False):
                 if not {before, word} & TINY.keys():

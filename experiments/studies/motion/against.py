@@ -10,16 +10,17 @@ deviation over seeds after ten generations.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.motion.measures.metrics import CLEANED, Metric, find_metric
 from selfcorrect.storage.files.strict_json import as_json
 
 from ...jobs.where import Where
@@ -98,7 +99,10 @@ class KeptRun:
         """
         kept = self.summary
         own_metrics = {"metric": kept.settings.get("metric", ())}  # further metrics leave all others as they are
-        differences = list_differences(kept.settings, {**settings.config(), **own_metrics})
+        requested = {**settings.config(), **own_metrics}
+        differences = list_differences(
+            *(_select_denoisers(of_run, settings.arms) for of_run in (kept.settings, requested))
+        )
         if kept.generations != settings.generations:
             differences.append(f"generations is {settings.generations} instead of {kept.generations}")
         if differences:
@@ -151,12 +155,24 @@ class KeptRun:
         summary = self.summary if all_seeds else self.cut(settings)
         return dict(zip(self.arms[denoiser], summary.arms[denoiser], strict=True))
 
-    def check_pairs(self, curves: Mapping[ArmSettings, ArmCurves], settings: MotionSettings, denoiser: str) -> None:
+    def drop(self, keys: Collection[str]) -> "KeptRun":
+        """Return the run without some scores."""
+        arms = {}
+        for denoiser, curves in self.summary.arms.items():
+            arms[denoiser] = tuple(replace(arm, values=_drop_keys(arm.values, keys)) for arm in curves)
+        floors = {title: _drop_keys(scores, keys) for title, scores in self.summary.floors.items()}
+        return replace(self, summary=replace(self.summary, arms=arms, floors=floors))
+
+    def check_pairs(self, curves: Mapping[ArmSettings, ArmCurves], settings: MotionSettings, denoiser: str) -> set[str]:
         """Check that arms that ran here have the kept scores: whole references, and generation 0 of all others.
 
+        Returns:
+            Keys of scores after clean-up that differ, because the corrector has changed. They make no loop invalid.
+
         Raises:
-            SettingError: A score differs by more than `MAX_DEVIATION` and the rounding of kept scores.
+            SettingError: Another score differs by more than `MAX_DEVIATION` and the rounding of kept scores.
         """
+        changed = set()
         kept = self.curves_of(settings, denoiser)
         for arm, measured in curves.items():
             stop = None if arm in kept else 1
@@ -169,7 +185,9 @@ class KeptRun:
                 new, old = measured.values[key][:, :stop], of_kept[key][:, :stop]
                 spread = np.nan_to_num(_spread(all_seeds[key])[:stop])
                 differs = np.abs(new - old) > MAX_DEVIATION * spread + ROUNDING_OF_SUMMARIES * np.abs(old)
-                if differs.any():
+                if differs.any() and key in CLEANED:
+                    changed.add(key)
+                elif differs.any():
                     seed, generation = np.argwhere(differs)[0]
                     raise SettingError(
                         f"--against {self.name}: pairs are invalid on this machine or with these versions, because "
@@ -177,6 +195,19 @@ class KeptRun:
                         f"{settings.first_seed + seed}, generation {generation}, and the kept run has "
                         f"{old[seed, generation]:.5g} ({self.words}); leave out --against, which runs all arms here"
                     )
+        return changed
+
+
+def _select_denoisers(config: Mapping[str, Any], denoisers: Collection[str]) -> dict[str, Any]:
+    """Drop the training steps of all other denoisers, which have no arm."""
+    selected = dict(config)
+    for name in ("steps", "initial_steps"):
+        selected[name] = {denoiser: steps for denoiser, steps in config[name].items() if denoiser in denoisers}
+    return selected
+
+
+def _drop_keys(values: Mapping[str, np.ndarray], keys: Collection[str]) -> dict[str, np.ndarray]:
+    return {key: array for key, array in values.items() if key not in keys}
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
@@ -227,8 +258,13 @@ class AgainstPage(MotionPage):
         return show_motions(self.experiment, self.options, replace(outcome, curves=curves), pairs, beside)
 
 
-def check_references(kept: KeptRun, settings: MotionSettings, options: RunOptions, folder: Path, where: Where) -> None:
+def check_references(
+    kept: KeptRun, settings: MotionSettings, options: RunOptions, folder: Path, where: Where
+) -> KeptRun:
     """Run the references of new arms at the first seed again, in a folder beside, and compare with the kept scores.
+
+    Returns:
+        The kept run, without the scores after clean-up that another corrector made.
 
     Raises:
         SettingError: A score differs, so that pairs would be invalid.
@@ -239,8 +275,16 @@ def check_references(kept: KeptRun, settings: MotionSettings, options: RunOption
     beside = folder.with_name(f"{folder.name}-references")
     print(f"selfcorrect: running seed {settings.first_seed} of the references, to check the pairs", file=sys.stderr)
     run_study(study, page, beside, where, accept_changed=options.accept_changed)
+    changed = set()
     for denoiser, curves in collect_curves(study, study.runs(beside)).items():
-        kept.check_pairs(curves, references, denoiser)
+        changed |= kept.check_pairs(curves, references, denoiser)
+    if changed:
+        names = " and ".join(find_metric(key).name for key in CLEANED if key in changed)
+        print(
+            f"selfcorrect: clean-up has changed since the kept run, so {names} are left out of its arms",
+            file=sys.stderr,
+        )
+    return kept.drop(changed)
 
 
 def make_against_page(settings: MotionSettings, name: str, options: RunOptions, kept: KeptRun) -> AgainstPage:

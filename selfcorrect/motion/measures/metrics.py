@@ -192,9 +192,10 @@ DESCENT = (FOUNDERS, "offspring_variance")
 """Keys of the measures of descent, which loops that trace ancestry have in each generation."""
 TRAINED = (NOVELTY, "training_loss", "training_entropy")
 """Keys of the metrics of training: the samples' distance from training data, and the training itself."""
-EXPLAINED = (*FEASIBILITY, "missing_bodyweights", "unsupported_percent")
-"""Keys of metrics of the last generation only. The last two are measured after kinematic clean-up, without an engine.
-"""
+CLEANED = ("missing_bodyweights", "unsupported_percent")
+"""Keys of metrics after kinematic clean-up, without an engine. They change with the corrector."""
+EXPLAINED = (*FEASIBILITY, *CLEANED)
+"""Keys of metrics of the last generation only."""
 FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
 """Metrics of the field's evaluator (Guo et al. 2022), which an experiment may use."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)

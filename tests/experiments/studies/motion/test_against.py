@@ -14,7 +14,7 @@ import pytest
 from helpers import SHORT_WINDOWS
 
 from selfcorrect.commands.cli import main
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.studies.motion.against import PUBLISHED, KeptRun
 from selfcorrect.experiments.studies.motion.presets import PRESETS, select_settings
 from selfcorrect.experiments.studies.motion.settings import list_differences
@@ -112,6 +112,7 @@ def test_invalid_pairs_are_refused(workplace: Path) -> None:
         code, _, errors = run(*own, *words, cwd=workplace)
         assert code == 2, words
         assert reason in errors.strip().splitlines()[-1], errors
+        assert words[-1] == "dct-mlp" or "dct-mlp" not in errors, "the steps of another denoiser change nothing"
     code, _, errors = run("--corrector", "low-pass", "--against", "kept", "--out", "refused", cwd=workplace)
     assert code == 2
     assert "all of these arms are kept" in errors
@@ -128,6 +129,23 @@ def test_published_run_is_that_of_the_preset() -> None:
     assert (kept.summary.generations, kept.summary.seeds) == (settings.generations, settings.seeds)
     assert kept.summary.made.keys() >= {"date", "processor", "git_commit", "packages"}
     assert kept.summary.made["git_commit"]
+
+
+def test_changed_clean_up_leaves_pairs_valid() -> None:
+    """Only the scores after clean-up depend on the corrector of the day; they are left out, and all others stay."""
+    kept = KeptRun.read(PUBLISHED)
+    settings = select_settings("short")
+    ((denoiser, (arm, *_)),) = kept.arms.items()
+    curves = kept.curves_of(settings, denoiser)[arm]
+    assert kept.check_pairs({arm: curves}, settings, denoiser) == set()
+    changed = replace(curves, values={**curves.values, "unsupported_percent": curves.values["unsupported_percent"] + 9})
+    keys = kept.check_pairs({arm: changed}, settings, denoiser)
+    assert keys == {"unsupported_percent"}
+    left = kept.drop(keys).curves_of(settings, denoiser)[arm].values
+    assert left.keys() == curves.values.keys() - keys
+    changed = replace(curves, values={**curves.values, "coverage": curves.values["coverage"] + 0.2})
+    with pytest.raises(SettingError, match="coverage"):
+        kept.check_pairs({arm: changed}, settings, denoiser)
 
 
 @pytest.mark.parametrize("name", ["nonsense", ".", "notes.txt"])
