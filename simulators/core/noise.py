@@ -5,6 +5,7 @@ is that of its median joint, after parts were calmed. Single joints are smoothed
 """
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from selfcorrect.motion.geometry.white_noise import noise_level, shrink_noise, s
 from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.joint_noise import JointNoise
+from selfcorrect.motion.skeleton import Skeleton
 
 from ..body.soft_legs import ROUGHER
 from ..stages.changes import keep_changes
@@ -48,8 +50,9 @@ class Denoise:
         every = range(len(cleaning.motions))
         steady = repair_each(cleaning.motions, every, calm_stretches)
         noise_rad = joint_noise_rad(steady)
-        noisy = is_noisy(noise_rad)
         calm = denoise(steady, noise_rad, must_calm=self.must_calm)
+        body, _ = find_noise_groups(steady.skeleton)
+        noisy = is_noisy(noise_rad[:, body])
         if self.each_joint:
             calm = repair_each(calm, np.flatnonzero(~noisy).tolist(), smooth_shaking_joints)
         return replace(cleaning, motions=calm, noisy=noisy)
@@ -81,6 +84,16 @@ def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
     noise_rad = 2 * norms(noise_level(rotations[..., None], 1))
     noise_rad[:, 0] = 2 * np.sqrt(3) * noise_level(rotations[:, :, 0], 3)
     return noise_rad
+
+
+def find_noise_groups(skeleton: Skeleton) -> tuple[list[int], list[int]]:
+    """Return the joints of body parts, and all others, such as fingers, muscles and clothes.
+
+    The noise of a body is that of its parts. Noise of both groups is removed apart, so that a joint that bears nothing
+    changes no foot.
+    """
+    has_part = np.array([bool(part) for part in skeleton.parts])
+    return np.flatnonzero(has_part).tolist(), np.flatnonzero(~has_part).tolist()
 
 
 def root_noise_m(motions: MotionBatch) -> np.ndarray:
@@ -143,15 +156,19 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
     if root_m.shape[1] < _MIN_FRAMES:
         return motions
     noise_m = root_noise_m(motions)
+    groups = find_noise_groups(motions.skeleton)
+    is_noisy_body = is_noisy(noise_rad[:, groups[0]])
     # joints that do not move have no noise
-    noisy_joints = is_noisy(noise_rad)[:, None] & (noise_rad > _ROUNDING_RAD)
+    noisy_joints = is_noisy_body[:, None] & (noise_rad > _ROUNDING_RAD)
     noisy_axes = noise_m > _NOISY_ROOT_M
     is_changed = np.asarray(noisy_joints.any(1) | noisy_axes.any(1))
     if not is_changed.any():
         return motions
-    for motion in np.flatnonzero(is_changed):
-        joints = np.flatnonzero(noisy_joints[motion])
-        axes = np.flatnonzero(noisy_axes[motion])
+    for motion, group in product(np.flatnonzero(is_changed), groups):
+        joints = [joint for joint in group if noisy_joints[motion, joint]]
+        axes = np.flatnonzero(noisy_axes[motion]) if 0 in group else np.zeros(0, dtype=int)
+        if not joints and not len(axes):
+            continue
         component_noise = noise_rad[motion, joints] / (2 * np.sqrt(3))
         noise = np.concatenate([np.repeat(component_noise, 4), noise_m[motion, axes]])
         joint_channels = rotations[motion][:, joints].reshape(len(root_m[motion]), -1)
@@ -161,7 +178,7 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
         root_m[motion][:, axes] = calm[:, 4 * len(joints) :]
     rotations /= norms(rotations)[..., None]
     calm_motions = replace(motions, root_m=root_m, rotations=rotations)
-    calm_motions = _smooth_noisy_joints(calm_motions, noise_rad)
+    calm_motions = _smooth_noisy_joints(calm_motions, noise_rad, is_noisy_body)
     if must_calm:
         is_changed &= is_calmer(motions, calm_motions)
     return keep_changes(motions, calm_motions, is_changed)
@@ -204,15 +221,15 @@ def is_calmer(before: MotionBatch, after: MotionBatch) -> np.ndarray:
     return (jerk_after.mean(axis=1) < jerk_before.mean(axis=1)) & feet_stay
 
 
-def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
+def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, is_noisy_body: np.ndarray) -> MotionBatch:
     """Smooth joints of noisy bodies that are still noisy.
 
     Some models' noise is correlated between joints, and remains.
 
     Args:
         noise_rad: (N, J) noise before anything was removed, which sets the smoothness.
+        is_noisy_body: (N,) whether each body was noisy throughout.
     """
-    is_noisy_body = is_noisy(noise_rad)
     if not is_noisy_body.any():
         return motions
     rotations = make_continuous(motions.rotations, axis=1)

@@ -199,3 +199,19 @@ def test_partial_body_is_repaired(walk) -> None:
     nameless = replace(walk.skeleton, parts=tuple("" for _ in walk.skeleton.parts))
     assert [part.kind for part in find_parts(nameless)] == ["root"]
     assert np.isfinite(calm_stretches(replace(walk, skeleton=nameless)).rotations).all()
+
+
+def test_joint_that_bears_nothing_changes_no_other(clips: dict[str, Motion]) -> None:
+    noisy = jittery(clips["walk"], 0.03)
+    skeleton = noisy.skeleton
+    with_muscle = replace(
+        skeleton,
+        names=(*skeleton.names, "muscle"),
+        parents=(*skeleton.parents, skeleton.joint("left_knee")),
+        offsets_m=np.vstack([skeleton.offsets_m, [0.0, -0.1, 0.05]]),
+        parts=(*skeleton.parts, ""),
+    )
+    swings = Rotation.from_euler("x", np.sin(np.arange(len(noisy)))[:, None]).as_quat()
+    rotations = np.concatenate([noisy.rotations, swings[:, None]], axis=1)
+    calm = denoise_motion(replace(noisy, skeleton=with_muscle, rotations=rotations))
+    np.testing.assert_allclose(calm.rotations[:, :-1], denoise_motion(noisy).rotations, atol=1e-9)
