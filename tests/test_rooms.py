@@ -1,6 +1,7 @@
-"""Each format, hypothesis, remedy, runner and example package has a row with a public source."""
+"""Each format, hypothesis, remedy, runner, scene and example package has a row with a public source."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,15 @@ from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.experiments.jobs.run import RUNNERS
 from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.simulators.hypotheses.table import HYPOTHESES
+from selfcorrect.simulators.stages.scene import Scene
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = re.compile(r"\]\(\S+\)|arXiv \d{4}\.\d{5}")
 """A link, or a paper."""
+
+
+DETAILS = ("push_from_s", "push_lasts_s", "uphill_deg")
+"""Fields of a scene that belong to another field."""
 
 
 def read_rows(text: str) -> dict[str, str]:
@@ -33,6 +39,10 @@ def test_rows_without_source_are_found() -> None:
         ("Hypotheses", [row.name for row in HYPOTHESES if not HYPOTHESES.is_added(row.name)]),
         ("Remedies", [row.name for row in REMEDIES if not REMEDIES.is_added(row.name)]),
         ("Runners", [row.name for row in RUNNERS if not RUNNERS.is_added(row.name)]),
+        (
+            "Scenes and comparisons",
+            [*(field.name for field in fields(Scene) if field.name not in DETAILS), "--against", "--references"],
+        ),
         ("Example packages", [path.name for path in (REPOSITORY / "examples" / "plugins").iterdir() if path.is_dir()]),
     ],
 )
