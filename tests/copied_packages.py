@@ -30,7 +30,7 @@ class CopiedPackages:
     def delete(self, *paths: Path) -> None:
         """Delete files and folders, given as in the repository."""
         for path in paths:
-            copy = self.site / path.relative_to(REPOSITORY)
+            copy = self.site / path.relative_to(REPOSITORY).as_posix().removeprefix("selfcorrect/")
             if copy.is_dir():
                 shutil.rmtree(copy)
             else:

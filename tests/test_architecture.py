@@ -302,6 +302,7 @@ def test_folders_with_modules_are_packages() -> None:
 PLUGINS = (
     "selfcorrect.datasets.programs",
     "selfcorrect.experiments.jobs.runners",
+    "selfcorrect.motion.checks.further",
     "selfcorrect.simulators.hypotheses.views",
 )
 """Packages whose folders and files are found when they are there, so that a deleted one breaks nothing."""

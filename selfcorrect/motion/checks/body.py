@@ -9,17 +9,13 @@ from itertools import combinations
 import numpy as np
 
 from ..body.smpl import T_POSE_DEG
-from ..geometry.rotations import invert, normalize, rotate
+from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import UP, angles_rad, dot, median, normalize_safely, norms, percentile
-from ..kinematics import make_continuous
+from ..geometry.vectors import angles_rad, dot, normalize_safely, norms
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
-from ..perception.observed_ground import observe_ground
 from ..skeleton import ADULT_LEG_M, SIDES
-from ..support import Surroundings
 from .findings import Measurement, deviation_factor
-from .floor import find_unsupported_frames
 
 _BONES = {
     "trunk": ("pelvis", "neck"),
@@ -38,7 +34,7 @@ def interpenetration_m(features: MotionFeatures) -> Measurement | None:
     pairs = [pair for pair in combinations(bones, 2) if not _are_adjacent(*pair)]
     if not pairs:
         return None
-    scale = _leg_m(features) / ADULT_LEG_M
+    scale = longest_leg_m(features) / ADULT_LEG_M
     depths = []
     for first, second in pairs:
         thickness_m = _thickness_m(first) + _thickness_m(second)
@@ -62,7 +58,7 @@ def _thickness_m(bone: str) -> float:
     return _AXIS_M[bone.removeprefix("left ").removeprefix("right ")]
 
 
-def _leg_m(features: MotionFeatures) -> float:
+def longest_leg_m(features: MotionFeatures) -> float:
     """Return the longer leg's thigh plus shank, or an adult's if both are unknown."""
     lengths_m = [0.0]
     for side in SIDES:
@@ -219,70 +215,8 @@ def _find_left(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
     return left
 
 
-_ROLLING_DEG = 25.0
-"""Minimum range of a shank's pitch over a standing foot, in degrees, if the ankle has to turn."""
-
-
-def still_ankle_ratio(features: MotionFeatures) -> Measurement | None:
-    """Measure how little ankles turn while their shanks tilt over a standing foot.
-
-    The value is the range of an ankle's rotation, as a share of the range of its shank's pitch, with a minus. Ankles
-    without a tracker, or whose keys were lost, do not turn, and correction turns them only a little. Ranges are those
-    of 90 % of the frames in which the foot stands.
-    """
-    ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
-    places = features.places("left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle")
-    if ankles is None or toes is None or places is None:
-        return None
-    front = normalize_safely(np.cross(places[:, 0] - places[:, 3], UP))
-    ratios = np.full(2, -1.0)
-    for side, ankle in enumerate(ankles):
-        stands = features.observation.stands[:, side]
-        if not stands.any():
-            continue
-        shank_m = places[stands, 3 * side + 1] - places[stands, 3 * side + 2]
-        pitches_deg = np.degrees(np.arctan2(dot(shank_m, front[stands]), shank_m[:, 1]))
-        shank_deg = float(percentile(pitches_deg, 95) - percentile(pitches_deg, 5))
-        rotations = make_continuous(features.motion.rotations[stands, ankle])
-        middle = normalize(median(rotations, axis=0))
-        turns_rad = 2 * np.arccos(np.clip(np.abs(rotations @ middle), 0.0, 1.0))
-        if shank_deg > _ROLLING_DEG:
-            ratios[side] = -2 * np.degrees(percentile(turns_rad, 90)) / shank_deg
-    return Measurement(ratios[None], ("left ankle", "right ankle"))
-
-
-_HELD_PERCENTILE = 10
-"""Percentage of frames in which a held leg may come down."""
-_HELD_HEIGHT = 0.08
-"""Minimum height of a held foot above the other foot, each at its lowest, in leg lengths."""
 OFF_FLOOR_M = 0.02
 """Minimum height of a body off the floor, in m."""
-_STEPS_SHARE = 0.05
-"""Minimum share of frames in which a travelling body is off the floor without falling."""
-_MAX_HELD_DEG = 130.0
-"""Angle above which people cannot hold a leg while they stay in place, in degrees."""
-
-
-def held_leg_deg(features: MotionFeatures) -> Measurement | None:
-    """Measure how high a leg is held during travel.
-
-    The value is the smallest angle to the trunk that the leg reaches while the body travels without hopping, and 0 for
-    other legs. People who travel put down both feet in turn, or hop. People who stay in place may hold a leg up, but
-    not against the shoulder.
-    """
-    places = features.places("neck", "left_hip", "right_hip", "left_knee", "right_knee")
-    if places is None:
-        return None
-    hips_m = places[:, 1:3]
-    down_m = hips_m.mean(axis=1) - places[:, 0]
-    angles_deg = np.degrees(angles_rad(places[:, 3:] - hips_m, down_m[:, None]))
-    held_deg = percentile(angles_deg, _HELD_PERCENTILE, axis=0)
-    on_floor = features.with_surroundings(Surroundings())
-    lowest_m = percentile(on_floor.sole_heights_m, _HELD_PERCENTILE, axis=0)
-    is_held = lowest_m - lowest_m[::-1] > _HELD_HEIGHT * _leg_m(features)
-    has_steps = find_unsupported_frames(on_floor, on_floor.clear_m, OFF_FLOOR_M).mean() > _STEPS_SHARE
-    is_held &= has_steps | (held_deg > _MAX_HELD_DEG)
-    return Measurement(np.where(is_held, held_deg, 0.0)[None], ("left leg", "right leg"))
 
 
 def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
@@ -425,51 +359,6 @@ _T_BONES = (
     ("right_elbow", "right_wrist"),
 )  # fmt: skip
 """Bones with a known direction in a T-pose. Legs hang along the trunk, and arms point away from the other side."""
-
-_FLAT_DEG = (0.0, 45.0)
-"""Slopes from toe joint to ankle of flat feet, in degrees. Rest poses of some rigs have others."""
-_REST_DEG = (10.0, 40.0)
-"""Slopes of rest poses that stand flat, in degrees. From other rest poses, feet may differ by more."""
-_TIPTOE_DEG = (12.0, 20.0)
-"""Slope, beyond that of the rest pose, from which on feet are on tiptoe, in degrees. The first is for rest poses that
-stand flat, the second for others."""
-_STANDING_PERCENTILE = 60.0
-"""Percentage of standing frames that decides."""
-_STANCE_S = 0.3
-"""Minimum time for which each foot stands, in s."""
-
-
-def pitched_feet_deg(features: MotionFeatures) -> float | None:
-    """Measure how far both feet are pitched while they stand.
-
-    The value is the angle beyond flat feet in most frames in which they stand. If toes never touch the floor, ankles
-    are below toe joints. If heels never do, or feet are in the air, feet are steep.
-    """
-    ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
-    stands = features.observation.stands
-    is_shown = (
-        stands.sum(axis=0).min() >= _STANCE_S * features.fps and not observe_ground(features.motion).has_hanging_feet
-    )
-    if ankles is None or toes is None or not is_shown:
-        return None
-    slopes_deg = _slope_deg(features.positions_m[:, ankles] - features.positions_m[:, toes])
-    rest_m = features.given.skeleton.rest_positions_m
-    beyond_deg = []
-    for side, rest_deg in enumerate(_slope_deg(rest_m[[*ankles]] - rest_m[[*toes]])):
-        standing_deg = slopes_deg[stands[:, side], side]
-        toes_up_deg = min(_FLAT_DEG[0], rest_deg) - percentile(standing_deg, _STANDING_PERCENTILE)
-        flat_rise_deg, rise_deg = _TIPTOE_DEG
-        is_rest_flat = _REST_DEG[0] < rest_deg < _REST_DEG[1]
-        flattest_deg = rest_deg + flat_rise_deg if is_rest_flat else max(_FLAT_DEG[1], rest_deg + rise_deg)
-        heels_up_deg = percentile(standing_deg, 100 - _STANDING_PERCENTILE) - flattest_deg
-        beyond_deg.append((toes_up_deg, heels_up_deg))
-    return float(np.min(beyond_deg, axis=0).max())
-
-
-def _slope_deg(feet_m: np.ndarray) -> np.ndarray:
-    """Return the slopes of vectors (..., 3), in degrees."""
-    return np.degrees(np.arctan2(feet_m[..., 1], norms(feet_m[..., [0, 2]])))
-
 
 _USUAL_M = 1.35
 """Distance from an adult's head joint to the ankle along the bones, in m."""

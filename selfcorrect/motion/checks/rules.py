@@ -6,14 +6,14 @@ often real clips break each rule, and how many planted faults are found.
 
 from dataclasses import replace
 
-from ...runtime.registry import Registry, Row
+from ...runtime.registry import Registry, Row, load_members
 from ..perception.ground_plane import TILTED_DEG
 from . import bearing, body, floor, lost_height, missing_force, pace, smoothness, walking
 from .findings import Rule
 
 _CLEAN = "hardly any of CMU's clean clips breaks it"
 
-RULES = (
+_CORE = (
     Rule(
         code="F1",
         name="under-floor",
@@ -274,43 +274,6 @@ RULES = (
         least_frames=5,
     ),
     Rule(
-        code="B6",
-        name="pitched-feet",
-        summary="Both feet stand pitched up or down: toes never touch the floor, or heels never do.",
-        threshold=3.0,
-        unit="°",
-        message="toes or heels never touch: pitched by {value:.0f}° beyond flat feet",
-        source=_CLEAN,
-        measure=body.pitched_feet_deg,
-        thing="feet",
-        needs_feet=True,
-        least_frames=5,
-    ),
-    Rule(
-        code="B7",
-        name="leg-held-up",
-        summary="One leg never comes down while the body travels, or is held higher than people can hold it.",
-        threshold=40.0,
-        unit="°",
-        message="a leg never comes down: {value:.0f}° or more from the trunk",
-        source=_CLEAN,
-        measure=body.held_leg_deg,
-        needs_feet=True,
-        least_frames=5,
-    ),
-    Rule(
-        code="B8",
-        name="still-ankle",
-        summary="An ankle hardly turns although the shank tilts over its standing foot.",
-        threshold=-0.3,
-        unit="of the tilt",
-        message="an ankle hardly turns while its shank tilts over the standing foot",
-        source="in CMU's clips, ankles turn by 40 % of what shanks tilt, or more",
-        measure=body.still_ankle_ratio,
-        needs_feet=True,
-        least_frames=5,
-    ),
-    Rule(
         code="R1",
         name="unit",
         summary="Implausible body size (wrong unit?).",
@@ -378,8 +341,20 @@ RULES = (
         measure_force=missing_force.average_force,
     ),
 )
-"""All rules by group: F floor, S smoothness, B body, R reading, P pace, X physics. The forces for X come from
-`simulators.feasibility`."""
+"""Rules by group. The forces for group X come from `simulators.feasibility`."""
+
+_GROUPS = "FSBRPX"
+"""First letters of codes: floor, smoothness, body, reading, pace, physics."""
+
+
+def _place(rule: Rule) -> tuple[int, int]:
+    """Return the place of a rule: its group, and its number within the group. New groups come last."""
+    group = rule.code[0]
+    return (_GROUPS + group).index(group), int(rule.code[1:])
+
+
+RULES = tuple(sorted((*_CORE, *load_members(f"{__package__}.further", Rule)), key=_place))
+"""Rules of this package by group: those of the core, and a file in `further` for each other rule."""
 
 RULE_TABLE = Registry("rule", [Row(rule.code, "", rule.summary) for rule in RULES], group="selfcorrect.rules")
 """Rules by code. Another package adds a rule with an entry point, whose name is the code and which refers to a `Rule`.
