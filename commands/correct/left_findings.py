@@ -36,6 +36,8 @@ _NEARLY_ALL = 0.8
 """Share of frames with sliding feet from which on the feet may glide on purpose."""
 _GLIDES_S = 4.0
 """Minimum duration of a motion whose feet may glide on purpose, in s."""
+_SHORTEST_TAKE_S = 0.5
+"""Minimum duration of a take, in s."""
 _AROUND_CUT = 2
 """Frames before and after a cut in which joints seem to jump, as rules compare up to three steps."""
 
@@ -93,7 +95,9 @@ def _list_reasons(finding: Finding, correction: CorrectedMotion, options: Correc
         yield "in the rig's T-pose"
     if world.t_poses.closing and finding.start >= last - world.t_poses.closing - _AROUND_CUT:
         yield "in the rig's T-pose"
-    cuts = [cut for cut in world.takes if cut - _AROUND_CUT <= finding.start < finding.stop <= cut + _AROUND_CUT]
+    cuts = [
+        cut for cut in _find_cuts(correction) if cut - _AROUND_CUT <= finding.start < finding.stop <= cut + _AROUND_CUT
+    ]
     if finding.code in _OF_JUMPS and cuts and not any(count_lost_frames(correction.motion, cut) for cut in cuts):
         yield "at the cut between takes; --join-takes joins them"
     if finding.code in _OF_FEET and correction.beliefs.is_carried and world.ride is None:
@@ -107,6 +111,15 @@ def _list_reasons(finding: Finding, correction: CorrectedMotion, options: Correc
     span = parse_span(options.frames)
     if span is not None and not (span[0] <= finding.start and finding.stop <= span[1] + 1):
         yield "also in other frames than those to correct"
+
+
+def _find_cuts(correction: CorrectedMotion) -> Iterator[int]:
+    """Yield the cuts between takes that both last for a while. Few frames elsewhere are a fault."""
+    shortest = _SHORTEST_TAKE_S * correction.motion.fps
+    bounds = [0, *correction.world.takes, len(correction.motion)]
+    for start, cut, stop in zip(bounds[:-2], bounds[1:-1], bounds[2:], strict=True):
+        if min(cut - start, stop - cut) >= shortest:
+            yield cut
 
 
 def _find_codes_of_tilt(motion: Motion, correction: CorrectedMotion) -> set[str]:

@@ -8,6 +8,7 @@ repaired, and at the others, takes begin.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from selfcorrect.motion.geometry.rotations import (
     steps_between,
     turn_angles,
 )
-from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, median, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.gliding import TRAVEL_M_S
@@ -49,6 +50,8 @@ _SAME_TRAVEL = 0.3
 """Maximum change of the body's velocity over lost frames, and maximum share of the gap across the body's path."""
 _MAX_LOST_TURN_RAD = 0.5
 """Maximum rotation of the root over lost frames, in rad."""
+_MAX_AWAY_S = 1.0
+"""Maximum time for which a body is elsewhere and then goes on as before, in s."""
 _MAX_END_SHIFT_M = 0.1
 """Maximum displacement of the motion's end by an error, in m. Larger ones may be cuts between takes."""
 _MAX_END_TURN_RAD = float(np.radians(5.0))
@@ -83,6 +86,7 @@ def remove_splices(motion: Motion, *, join_takes: bool) -> Motion:
 
     Cuts between takes are left unless takes are joined.
     """
+    motion = _bring_back(motion)
     joined = _remove_steps(motion, find_splices(motion))
     return joined if join_takes or _is_end_near(motion, joined) else motion
 
@@ -98,6 +102,7 @@ def find_splices(motion: Motion) -> list[int]:
 
 def find_takes(motion: Motion) -> list[int]:
     """Find the first frames of the takes joined in a motion, frame 0 first."""
+    motion = _bring_back(motion)
     turns = _find_cuts_by_turn(motion)
     steps = find_splices(motion)
     if not steps or _is_end_near(motion, _remove_steps(motion, steps)):
@@ -125,6 +130,70 @@ def count_lost_frames(motion: Motion, frame: int) -> int:
     turn_rad = float(turn_angles(motion.rotations[frame - 1, 0], motion.rotations[frame, 0]))
     is_lost = frames < motion.fps and not strays and turn_rad < _MAX_LOST_TURN_RAD
     return max(round(frames) - 1, 0) if is_lost else 0
+
+
+def find_departures(motion: Motion) -> list[tuple[int, int]]:
+    """Find times in which the body is elsewhere, or turned around, although it then goes on as before.
+
+    Returns:
+        The steps that begin and end each departure. No takes are as short and fit together as well.
+    """
+    steps = sorted({*find_splices(motion), *_find_cuts_by_turn(motion)})
+    departures: list[tuple[int, int]] = []
+    for first, last in pairwise(steps):
+        is_new = not departures or departures[-1][1] < first
+        if is_new and last - first <= _MAX_AWAY_S * motion.fps and _goes_on(motion, first, last + 1):
+            departures.append((first, last))
+    return departures
+
+
+def _goes_on(motion: Motion, before: int, after: int) -> bool:
+    """Return whether the body travels on from one frame to another as it does around them, with the same heading."""
+    velocities_m_s = floor_velocities_between_m_s(motion.root_m, motion.fps)
+    around = round(_STEP_S * motion.fps)
+    around_m_s = np.concatenate(
+        [velocities_m_s[max(before - around, 0) : before], velocities_m_s[after : after + around]]
+    )
+    if not len(around_m_s):
+        return False
+    travel_m = around_m_s.mean(axis=0) * (after - before) / motion.fps
+    gap_m = (motion.root_m[after] - motion.root_m[before])[[0, 2]]
+    turn_rad = float(turn_angles(motion.rotations[before, 0], motion.rotations[after, 0]))
+    strays_m = norms(gap_m - travel_m)
+    return bool(strays_m < _SAME_TRAVEL * norms(travel_m) + _MAX_END_SHIFT_M and turn_rad < _MAX_LOST_TURN_RAD)
+
+
+def _bring_back(motion: Motion) -> Motion:
+    """Return the motion with departures moved and turned to where the body was going.
+
+    The path turns with the body, or the body alone is turned around: whichever leads to where the body goes on.
+    """
+    for first, last in find_departures(motion):
+        away = slice(first + 1, last + 1)
+        ways = (_join_step(motion, first), _turn_body(motion, first))
+        gaps_m = [float(norms(way.root_m[last] - motion.root_m[last + 1])) for way in ways]
+        way = ways[int(np.argmin(gaps_m))]
+        root_m = motion.root_m.copy()
+        rotations = motion.rotations.copy()
+        root_m[away], rotations[away] = way.root_m[away], way.rotations[away]
+        motion = replace(motion, root_m=root_m, rotations=rotations)
+        for step in (first, last):
+            motion = spread_step(motion, step, min(_SPREAD_S, 0.5 * (last - first) / motion.fps))
+    return motion
+
+
+def _turn_body(motion: Motion, step: int) -> Motion:
+    """Turn the frames after a step, each about its root, so that the body turns on as before."""
+    turns = steps_between(motion.rotations[step - 1 : step + 3, 0])
+    expected = compose(quaternions(_mean_of_neighbours(turns, 1)), motion.rotations[step, 0])
+    turn = compose(expected, invert(motion.rotations[step + 1, 0]))
+    steps_m = np.diff(motion.root_m, axis=0)
+    jump_m = (steps_m[step] - _mean_of_neighbours(steps_m, step)) * ALONG_FLOOR
+    root_m = motion.root_m.copy()
+    root_m[step + 1 :] -= jump_m
+    rotations = motion.rotations.copy()
+    rotations[step + 1 :, 0] = compose(turn, rotations[step + 1 :, 0])
+    return replace(motion, root_m=root_m, rotations=rotations)
 
 
 def _find_cuts_by_turn(motion: Motion) -> list[int]:

@@ -12,9 +12,10 @@ from itertools import product
 
 import numpy as np
 
+from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.skeleton import SIDES
@@ -80,13 +81,18 @@ def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
 
 
 def _measure_from_hips(motion: Motion, joints: list[int]) -> np.ndarray:
-    """Return hip-relative positions (T, 2, 6) of knee and ankle of both legs.
+    """Return hip-relative positions (T, 2, 6) of knee and ankle of both legs, as seen from the pelvis.
+
+    A body that is turned around for some frames has the same legs as before.
 
     Args:
         joints: Hip, knee and ankle of each leg.
     """
-    positions_m = joint_positions(motion, joints).reshape(len(motion), 2, 3, 3)
-    return (positions_m[:, :, 1:] - positions_m[:, :, :1]).reshape(len(motion), 2, 6)
+    pelvis = motion.skeleton.joint("pelvis") or 0
+    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations, [*joints, pelvis])
+    places_m = positions_m[:, :-1].reshape(len(motion), 2, 3, 3)
+    to_pelvis = invert(orientations[:, -1])[:, None, None]
+    return rotate(to_pelvis, places_m[:, :, 1:] - places_m[:, :, :1]).reshape(len(motion), 2, 6)
 
 
 def _exchange_legs(motion: Motion) -> Motion:

@@ -9,11 +9,13 @@ from made_rigs import base_walk
 from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.clean import CleanupSettings, JoinSplices
 from selfcorrect.simulators.core.cleaning import CleanupState
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.hypotheses.splices import count_lost_frames, find_takes, remove_splices
+from selfcorrect.simulators.hypotheses.exchanged_legs import restore_legs
+from selfcorrect.simulators.hypotheses.splices import count_lost_frames, find_departures, find_takes, remove_splices
 
 JOIN = JoinSplices(join_takes=True)
 
@@ -103,6 +105,27 @@ def test_lasting_heading_jump_is_take(angle_deg: float) -> None:
     cut = replace(turn_joint(walk, 0, turn, slice(60, None), outside=True), root_m=root_m)
     assert find_takes(cut) == [0, 60]
     assert find_takes(walk) == [0]
+
+
+@pytest.mark.parametrize("frames", [8, 15, 25])
+@pytest.mark.parametrize(("angle_deg", "path_turns"), [(180, False), (100, False), (70, True), (140, True)])
+def test_body_that_is_turned_for_a_while_is_turned_back(frames: int, angle_deg: float, path_turns: bool) -> None:
+    walk = base_walk()
+    away = slice(60, 60 + frames)
+    turn = Rotation.from_euler("y", angle_deg, degrees=True)
+    turned = turn_joint(walk, 0, turn, away, outside=True)
+    if path_turns:
+        root_m = walk.root_m.copy()
+        root_m[away] = root_m[60] + turn.apply(root_m[away] - root_m[60])
+        turned = replace(turned, root_m=root_m)
+    assert find_takes(turned) == [0]
+    assert find_departures(turned) == [(59, 59 + frames)]
+    assert restore_legs(turned)[1] == ()
+    errors_m = np.linalg.norm(
+        joint_positions(remove_splices(turned, join_takes=False)) - joint_positions(walk), axis=-1
+    )
+    assert errors_m.max() < 0.25
+    assert errors_m.mean() < 0.02
 
 
 @pytest.mark.parametrize("first", [40, 55, 73])
