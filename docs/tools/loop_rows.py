@@ -258,6 +258,7 @@ _FORCE_RATIO_PAIRS = {
     if arm != "augment-1+force-projection"
 }
 _DOSES = {
+    BASELINE: "real data only",
     "replace+none": "uncorrected",
     "replace+physics": "physics",
     "replace+physics+rejected-keep": "rejected samples kept",
@@ -487,7 +488,7 @@ def _make_transformer_tables() -> dict[str, str]:
             },
         ),
         "doses": make_means_table(rows, _DOSES),
-        "dose_moves": make_moves_table(rows, _DOSES),
+        "dose_moves": make_moves_table(rows, {arm: title for arm, title in _DOSES.items() if arm != BASELINE}),
     }
 
 

@@ -186,7 +186,8 @@ def kept_table(summaries: Mapping[str, Summary]) -> str:
     """Tabulate what remedies keep in fully synthetic loops at the last generation."""
     summary = summaries["remedies"]
     arms = arms_by_name(summary, MAIN_JOB)
-    rows = []
+    first = arms["real+none"].values
+    rows = [["generation 0", *(f"{first[key][:, 0].mean():.2f}" for key in KEPT_COLUMNS)]]
     for title, names in KEPT.items():
         cells = ["; ".join(f"{arms[name].last(key).mean():.2f}" for name in names) for key in KEPT_COLUMNS]
         rows.append([title, *cells])

@@ -61,16 +61,21 @@ def last_generation_table(outcome: Outcome, metrics: Sequence[Metric]) -> Table:
     def list_cells(arm: ArmCurves) -> list[Cell]:
         return [last_cell(arm.values.get(metric.key), metric) for metric in metrics]
 
-    def list_first_cells(arm: ArmCurves) -> list[Cell]:
-        known = {key: values[:, 0] for key, values in arm.values.items()}
-        return [last_cell(known.get(metric.key), metric) for metric in metrics]
-
     table = arm_table("arms", [metric.title for metric in metrics], outcome, list_cells)
-    firsts = []
+    firsts = list_first_rows(outcome, metrics)
+    return _add_floors(replace(table, rows=[*firsts, *table.rows]), metrics, outcome.floors)
+
+
+def list_first_rows(outcome: Outcome, metrics: Sequence[Metric], *, intervals: bool = True) -> list[PageRow]:
+    """Return the scores of generation 0, a row for each task, with intervals unless they are left out."""
+    rows = []
     for task, arms in outcome.curves.items():
         title = f"{FIRST_GENERATION}, {outcome.titles[task]}" if len(outcome.curves) > 1 else FIRST_GENERATION
-        firsts += [PageRow(title, list_first_cells(arm)) for arm in list(arms.values())[:1]]
-    return _add_floors(replace(table, rows=[*firsts, *table.rows]), metrics, outcome.floors)
+        for arm in list(arms.values())[:1]:
+            known = {key: values[:, 0] for key, values in arm.values.items()}
+            cells = [last_cell(known.get(metric.key), metric) for metric in metrics]
+            rows.append(PageRow(title, cells if intervals else [Cell(cell.value) for cell in cells]))
+    return rows
 
 
 def differences_table(outcome: Outcome) -> Table:
@@ -82,7 +87,9 @@ def differences_table(outcome: Outcome) -> Table:
         return [marked_cell(arm, metric, effects.get((id(arm), metric.key))) for metric in metrics]
 
     table = arm_table("differences", [metric.title for metric in metrics], outcome, list_cells)
-    return _add_floors(table, metrics, dict(list(outcome.floors.items())[:1]))
+    firsts = list_first_rows(outcome, metrics, intervals=False)
+    real = dict(list(outcome.floors.items())[:1])
+    return _add_floors(replace(table, rows=[*firsts, *table.rows]), metrics, real)
 
 
 def _add_floors(table: Table, metrics: Sequence[Metric], floors: Mapping[str, Mapping[str, np.ndarray]]) -> Table:
