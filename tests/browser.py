@@ -106,6 +106,10 @@ def open_browser(profile: Path) -> Iterator[Page]:
     words = (
         "--headless=new",
         "--no-sandbox",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
         "--use-gl=angle",
         "--use-angle=swiftshader",
         "--enable-unsafe-swiftshader",
