@@ -237,6 +237,7 @@ def test_all_files_name_one_version() -> None:
         "CITATION.cff": r"^version: (.+)$",
         "CHANGELOG.md": r"^## (\S+) — ",
         "blender/blender_manifest.toml": r'^version = "(.+)"',
+        "README.md": r"selfcorrect-(\S+)-py3-none-any\.whl",
     }
     found = {}
     for name, pattern in places.items():
