@@ -186,13 +186,17 @@ class _Curves:
 
         Returns None if the curve is near its path in these frames, or would not bend much less.
         """
-        given_m = self.motion.root_m
-        if fault.joint >= 0:
-            given_m = 2 * self.reaches_m[fault.joint] * self.rotations[:, fault.joint]
         flank = fault.stop - fault.start + 1
+        seen_first = max(fault.start - max(flank, _AROUND), 0)
+        seen = slice(seen_first, fault.stop + max(flank, _AROUND))  # all that the bridge depends on
+        if fault.joint < 0:
+            given_m = self.motion.root_m[seen]
+        else:
+            given_m = 2 * self.reaches_m[fault.joint] * self.rotations[seen, fault.joint]
+        bridged_m = _bridge(given_m, replace(fault, start=fault.start - seen_first, stop=fault.stop - seen_first))
         first = max(fault.start - flank, 0)
-        around = slice(first, fault.stop + flank)
-        given_m, bridged_m = given_m[around], _bridge(given_m, fault)[around]
+        around = slice(first - seen_first, fault.stop + flank - seen_first)
+        given_m, bridged_m = given_m[around], bridged_m[around]
         bends_m = norms(np.diff(given_m, 2, axis=0))
         ends = [max(frame - 1 - first, 0) for frame in (fault.start - 1, fault.stop)]
         sharp_m = bends_m[np.minimum(ends, len(bends_m) - 1)].min()
