@@ -305,7 +305,7 @@ PRESET_ROWS = {
     "repetition": PresetRow(
         summary="a registered repetition of the main result, see docs/results/repetition-plan.txt",
         settings=replace(_small_loop(_REPETITION, generations=10), seeds=16, first_seed=205),
-        cost="about 2 hours, not timed yet, 1 GB",
+        cost="about 35 minutes, 1 GB",
         keep="sampling",
         has_controls=False,
     ),
