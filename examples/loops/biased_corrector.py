@@ -46,7 +46,7 @@ class BlindVerifier:
 class BiasedCorrector(toys.ToySettings):
     """Regression: T real pairs, verifiers whose belief is off by each of `biases` in every weight.
 
-    They keep labels within `radius` of their belief. Words: see `BlindVerifier`.
+    The verifiers keep labels within `radius` of their belief. Words: see `BlindVerifier`.
     """
 
     samples: int = 60
@@ -105,7 +105,8 @@ def name_belief(bias: float) -> str:
 def accept_near_belief(weight: float, radius: float) -> Corrector:
     """Keep pairs whose label is near a belief.
 
-    It is within `radius` of the one believed, with every weight equal to `weight`.
+    A pair is kept if its label is within `radius` of the label that the belief predicts. The belief has `weight` in
+    every weight.
     """
 
     def accept(pairs: sc.Samples) -> Tensor:
@@ -120,7 +121,7 @@ def accept_near_belief(weight: float, radius: float) -> Corrector:
 def claim_of_beliefs(settings: BiasedCorrector) -> list[claims.Claim]:
     """Claim the settled level and its rate.
 
-    The loop settles at the level at that rate.
+    The loop settles at the belief's level, and approaches it at the rate of the theory.
     """
     largest = max(settings.biases)
     wrong = name_belief(largest)
@@ -190,7 +191,7 @@ def predict_tail_share(settings: BiasedCorrector) -> dict[str, np.ndarray]:
 def claim_of_words(settings: BiasedCorrector) -> list[claims.Claim]:
     """Claim unknown words and words left.
 
-    The former is their share half way, the latter is against no selection.
+    The share of unknown words follows the theory half way, and fewer words are left than without selection.
     """
     half = settings.generations // 2
     law = predict_tail_share(settings)[BLIND][half]

@@ -158,7 +158,7 @@ def list_gaussians(
 ) -> Iterator[tuple[str, int, dict[str, sc.Arm]]]:
     """List bundles of Gaussian loops.
 
-    Yields the name, n and arms of each.
+    Yields the name, the number n and the arms of each bundle.
     """
     last = settings.generations
     shrinking = sc.Correction(partial(shrink, settings.shrinking))
@@ -265,7 +265,7 @@ def poisson_survival(count: int, rate: float, generations: int) -> np.ndarray:
 def coin_survival(count: int, probability: float, generations: int) -> np.ndarray:
     """Return a Bernoulli loop's survival (t + 1,).
 
-    It is the probability that it has lost neither side: the chain of Wright and Fisher.
+    This is the probability that the loop has lost neither side, in the chain of Wright and Fisher.
     """
     sums = np.arange(count + 1)
     chain = stats.binom.pmf(sums, count, sums[:, None] / count)
@@ -280,8 +280,8 @@ def coin_survival(count: int, probability: float, generations: int) -> np.ndarra
 def shrunk_variance(count: int, factor: float, generations: int) -> np.ndarray:
     """Return shrunk variances (t + 1,).
 
-    They are expected of a fully synthetic loop: c² (1 − 1/n) is left in each generation. At n = 128, shrinking by 0.4 %
-    doubles the loss.
+    The expected variance of a fully synthetic loop keeps c² (1 − 1/n) in each generation. At n = 128, shrinking by 0.4
+    % doubles the loss.
     """
     return (1 - 1 / count) * (factor**2 * (1 - 1 / count)) ** np.arange(generations + 1)
 
@@ -289,8 +289,8 @@ def shrunk_variance(count: int, factor: float, generations: int) -> np.ndarray:
 def mixed_variance(count: int, factor: float, generations: int, synthetic_ratio: float = 1.0) -> np.ndarray:
     """Return variances (t + 1,) beside real data.
 
-    They are expected, without terms in 1/n²: the loop settles near 1/(1 + λ(1 − c²)). Exact for large n; the first term
-    in 1/n is the loss of the real data's own mean.
+    These are expected variances, without terms in 1/n². The loop settles near 1/(1 + λ(1 − c²)). The result is exact
+    for large n; the first term in 1/n is the loss of the real data's own mean.
     """
     share = synthetic_ratio / (1 + synthetic_ratio)
     variances = [1 - 1 / count]
@@ -320,8 +320,8 @@ def find_edges(centres: np.ndarray) -> np.ndarray:
 def snapped_variance(count: int, centres: np.ndarray, generations: int) -> np.ndarray:
     """Return variances (t + 1,) snapped to centres.
 
-    They are expected of a fully synthetic loop whose samples move to centres, to first order in 1/n. v → (1 − 1/n) Σ
-    p_i(v) c_i², where p_i(v) is the share of N(0, v) nearest to c_i. The drift of the mean is left out.
+    These are expected variances of a fully synthetic loop whose samples move to centres, to first order in 1/n: v → (1
+    − 1/n) Σ p_i(v) c_i², where p_i(v) is the share of N(0, v) nearest to c_i. The drift of the mean is left out.
     """
     edges = find_edges(centres)
     variances = [1 - 1 / count]
@@ -334,9 +334,9 @@ def snapped_variance(count: int, centres: np.ndarray, generations: int) -> np.nd
 def unbiased_rank(count: int, dimension: int, generations: int) -> float:
     """Return an unbiased loop's effective rank.
 
-    It is E (tr Σ)² / E tr Σ² of a fully synthetic loop after t generations; exact. A generation draws (n − 1) Σ' from a
-    Wishart distribution with n − 1 degrees of freedom, whose second moments are E tr Σ'² = (1 + 1/(n − 1)) tr Σ² + (tr
-    Σ)²/(n − 1) and E (tr Σ')² = (tr Σ)² + 2 tr Σ²/(n − 1).
+    The effective rank is E (tr Σ)² / E tr Σ² of a fully synthetic loop after t generations; the result is exact. A
+    generation draws (n − 1) Σ' from a Wishart distribution with n − 1 degrees of freedom, whose second moments are E tr
+    Σ'² = (1 + 1/(n − 1)) tr Σ² + (tr Σ)²/(n − 1) and E (tr Σ')² = (tr Σ)² + 2 tr Σ²/(n − 1).
     """
     freedom = count - 1
     trace_of_square, squared_trace = float(dimension), float(dimension) ** 2

@@ -168,8 +168,8 @@ def exchanged_curation(
 ) -> np.ndarray:
     """Return two models under exchanged curation.
 
-    They are categorical, curated by pairs and trained on each other's curated samples. As `curated_categories`, for
-    infinitely many samples.
+    Both models are categorical, are curated by pairs, and train on each other's curated samples. Like
+    `curated_categories`, the result holds for infinitely many samples.
 
     Args:
         probabilities: (categories,) true distribution.

@@ -96,10 +96,10 @@ def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:
 def crossfed_variance(n: int, models: int, generations: int) -> np.ndarray:
     """Return the variance of exchanging Gaussian loops.
 
-    It is expected of each of several fully synthetic ones that train on all models' samples. Every model draws n /
-    models samples from each model of the last generation. The raw second moment stays 1 in expectation, so the variance
-    is 1 − E[mean²], and the means follow a linear recursion. Exact; for one model it is `replace_variance`, for many
-    the loss per generation is that many times smaller.
+    This is the expected variance of several fully synthetic loops that train on the samples of all models. Every model
+    draws n / models samples from each model of the last generation. The raw second moment stays 1 in expectation, so
+    the variance is 1 − E[mean²], and the means follow a linear recursion. The result is exact. For one model it is
+    `replace_variance`; for many models, the loss per generation is that many times smaller.
 
     Args:
         n: Number of real samples.

@@ -72,7 +72,7 @@ class GuidedDiffusion(sc.NetworkModel):
     def kept_signal(self) -> Tensor:
         """Return ᾱ by noise level, (levels,).
 
-        It is the share of the variance that is signal: a cosine schedule.
+        ᾱ is the share of the variance that is signal. It follows a cosine schedule.
         """
         times = torch.linspace(0, 1, self.levels + 1)[1:]
         return (torch.cos((times + 0.008) / 1.008 * torch.pi / 2) ** 2).clamp(1e-4, 0.9999)
@@ -80,7 +80,7 @@ class GuidedDiffusion(sc.NetworkModel):
     def make_optimiser(self, network: nn.Module) -> Adam:
         """Return Adam with the moments of the network, which are kept with its weights.
 
-        So the moments persist over generations.
+        Moments therefore persist over generations.
         """
         optimiser = Adam(network.parameters(), self.learning_rate)
         for index, parameter in enumerate(network.parameters()):

@@ -153,7 +153,7 @@ def name_arm(ratio: float, strength: float) -> str:
 def pull_to_level(kept: float) -> Callable[[sc.Samples], sc.Samples]:
     """Return a corrector that pulls to `LEVEL`.
 
-    First coordinates move, except for a share of their distance.
+    It moves the first coordinate, and leaves the share `kept` of its distance from the level.
     """
 
     def pull(samples: sc.Samples) -> sc.Samples:

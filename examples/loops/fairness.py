@@ -69,7 +69,7 @@ class GroupedGaussians(TensorModel):
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """Draw labelled people of groups.
 
-        Groups come by share, labels by the classifier.
+        Groups are drawn by their shares, and the classifier gives the labels.
         """
         cell = torch.multinomial(
             self.shares.flatten(), len(labels), replacement=True, generator=stream.child("cell").generator()
@@ -181,7 +181,7 @@ def _measure(settings: Fairness, candidate: sc.Candidate) -> dict[str, Tensor]:
 def typicality(values: Tensor, minority_share: float) -> Tensor:
     """Return people's log-density (N,), up to a constant.
 
-    Groups and features of people (N, 4) count.
+    It depends on the group and the features of people (N, 4).
     """
     group = values[:, 2].long()
     shares = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64)

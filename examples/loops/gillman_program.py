@@ -118,9 +118,9 @@ class TaperedAccumulate:
 def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128) -> Corrector:
     """Redraw (p_histogram + γ p_truth) / (1 + γ).
 
-    It is done by rejection from the truth N(0, I), as the authors' program does. strengths: γ per replicate,
-    (replicates,); NaN leaves a replicate untouched. Their acceptance bound is the mixture's highest density over the
-    proposal's at the origin; far from the origin it is too low, which cuts the tails.
+    Samples are drawn by rejection from the truth N(0, I), as in the authors' program. `strengths` has γ per replicate,
+    (replicates,); NaN leaves a replicate unchanged. Their acceptance bound is the mixture's highest density over the
+    proposal's at the origin. Far from the origin it is too low, which cuts the tails.
     """
     share = (strengths / (1 + strengths)).nan_to_num()
 
@@ -148,7 +148,7 @@ def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128
 def _histogram(values: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return a histogram's densities, edges and bin widths.
 
-    Densities are (replicates, bins, bins), of values (N, replicates, 2).
+    Densities (replicates, bins, bins) are those of values (N, replicates, 2).
     """
     low = values.amin(0)
     high = values.amax(0)
@@ -163,7 +163,7 @@ def _histogram(values: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
 def _look_up(table: Tensor, low: Tensor, width: Tensor, points: Tensor) -> Tensor:
     """Look up densities (N, replicates) at points.
 
-    Points are (N, replicates, 2); the first bin has points just below its edge.
+    Points have the shape (N, replicates, 2). The first bin includes points just below its edge.
     """
     cell = ((points - low) / width).trunc().long()
     inside = ((cell >= 0) & (cell < table.shape[1])).all(-1)

@@ -118,7 +118,8 @@ def claim_of_words(
 ) -> Iterator[claims.Claim]:
     """Yield claims on vocabulary and repetition.
 
-    They are words left, their repetition, and that keeping data bounds its growth.
+    Claims compare the number of words that are left and their repetition with the theory, and state that kept data
+    bound the growth of repetition.
     """
     middle, last = times = (settings.word_generations // 2, settings.word_generations)
     yield from claims.expect_predictions("{arm}: words in use at generation {t}", "vocabulary", vocabulary, 0.03, times)
@@ -163,11 +164,11 @@ def claim_of_text() -> Iterator[claims.Claim]:
 def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generations: int) -> np.ndarray:
     """Return a loop's Σ p² with kept words.
 
-    It is expected of a categorical loop that trains on a share of n original words and on its own words. Shape (t +
-    1,), t = 0 the true distribution, t = 1 the n real words; the share is drawn anew, without replacement. With S the
-    value at t = 1 and a = 1 − share: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the draw, which settles
-    below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant part, and
-    `expected_simpson` for a share of 0.
+    This is the expected value of a categorical loop that trains on a share of n original words and on its own words.
+    The result has the shape (t + 1,), with the true distribution at t = 0 and the n real words at t = 1; the share is
+    drawn anew, without replacement. With S the value at t = 1 and a = 1 − share: s ← a² s + (1 − a²) S + a (1 − s) / n
+    + the spread of the draw. This settles below 1, so collapse is bounded. The result is exact: the second moment of
+    Seddik et al. 2024 with a constant part, and `expected_simpson` for a share of 0.
     """
     start = float(np.square(probabilities).sum())
     first = 1 - (1 - 1 / n) * (1 - start)
@@ -185,10 +186,10 @@ def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generation
 def accumulated_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
     """Return Σ p² where all words accumulate, (t + 1,).
 
-    It is expected of a categorical loop that trains on all words so far, n more in each generation. 1 − (1 − Σ p₀²) ∏ₖ
-    (1 − 1/(n k²)), k = 1 … t: the k-th batch moves the frequencies by 1/k of that batch's error. As Σ 1/k² = π²/6, the
-    loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024, here for words).
-    Exact; t = 0 is the true distribution.
+    This is the expected value of a categorical loop that trains on all words so far, n more in each generation: 1 − (1
+    − Σ p₀²) ∏ₖ (1 − 1/(n k²)), k = 1 … t. The k-th batch moves the frequencies by 1/k of that batch's error. As Σ 1/k²
+    = π²/6, the loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024, here
+    for words). The result is exact; t = 0 is the true distribution.
     """
     start = float(np.square(probabilities).sum())
     shares = np.cumprod(1 - 1 / (n * np.arange(1, generations + 1) ** 2.0))

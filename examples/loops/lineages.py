@@ -232,13 +232,13 @@ def matched_offspring_variance(draws: float, excess: float) -> float:
 def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0) -> np.ndarray:
     """Return the share of founders surviving drift, (t + 1,).
 
-    It is expected of n founders that still have descendants under drift alone. Each label is a population of constant
-    size whose members are drawn from the last generation's. σ² = 1: They are drawn evenly (Wright–Fisher). σ² > 1:
-    Chances vary by a squared coefficient of variation c = σ² − 1; they are gamma distributed and drawn anew in each
-    generation. Then k members among n with the same founder have Beta-Binomial(n, k/c, (n − k)/c) children. σ² < 1: A
-    share 1 − √(1 − σ²) of the places is drawn anew, all other members keep their founder. The result is exact for these
-    populations. For large populations it is 1 / (1 + σ² t / 2). Half is lost after 2/σ² generations whatever n is, down
-    to a single founder per label.
+    This is the expected share of n founders that still have descendants under drift alone. Each label is a population
+    of constant size whose members are drawn from the last generation's. σ² = 1: members are drawn evenly
+    (Wright–Fisher). σ² > 1: chances vary by a squared coefficient of variation c = σ² − 1; they are gamma distributed
+    and drawn anew in each generation. Then k members among n with the same founder have Beta-Binomial(n, k/c, (n −
+    k)/c) children. σ² < 1: a share 1 − √(1 − σ²) of the places is drawn anew, and all other members keep their founder.
+    The result is exact for these populations. For large populations it is 1 / (1 + σ² t / 2). Half is lost after 2/σ²
+    generations whatever n is, down to a single founder per label.
 
     Args:
         label_sizes: (L,) number of founders of each label.
@@ -255,10 +255,10 @@ def coverage_by_drift(
 ) -> np.ndarray:
     """Return coverage under drift alone, (t + 1,).
 
-    It is the expected share of R reference points with a living line within their reach. With reach as the reference
-    point's own ball this is coverage, with reach as the founders' balls it is recall, of loops that copy. All lines
-    near a point in a label die out together as a single line of their number would; labels are independent. Exact for
-    the populations of `surviving_lineages`.
+    This is the expected share of R reference points with a living line within their reach, in loops that copy. If the
+    reach is the reference point's own ball, the share is coverage. If the reach is the founders' balls, it is recall.
+    All lines near a point in a label die out together as a single line of their number would; labels are independent.
+    The result is exact for the populations of `surviving_lineages`.
 
     Args:
         near: (R, L) number of founders of each label within the reach of each reference point.
@@ -277,7 +277,7 @@ def coverage_by_drift(
 def _line_survival(size: int, generations: int, offspring_variance: float) -> np.ndarray:
     """Return lines' survival (t + 1, n + 1).
 
-    It is the probability that a line that begins with 0 … n of `size` = n members has not died out.
+    A value is the probability that a line of 0 … n members, in a population of `size` = n, has not died out.
     """
     chain = line_sizes(size, offspring_variance)
     dead = [np.eye(size + 1)[0]]
@@ -310,8 +310,8 @@ def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
 def drift_share(surviving: float, predicted: float) -> float:
     """Return the part of a loss due to drift.
 
-    It is what drift alone explains, log(predicted) / log(surviving), in [0, 1]. surviving: share of lines that a run
-    has kept; predicted: that of `surviving_lineages`. The rest is the learner's bias. NaN if nothing was lost.
+    The part is log(predicted) / log(surviving), in [0, 1]. `surviving` is the share of lines that a run has kept, and
+    `predicted` that of `surviving_lineages`. The rest is the learner's bias. The result is NaN if nothing was lost.
     """
     if surviving >= 1:
         return math.nan

@@ -182,7 +182,7 @@ def redraw_from(model: sc.GenerativeModel) -> Corrector:
 def _find_threshold(share: float) -> float:
     """Find a log-density that few of the truth miss.
 
-    A share of it does not reach it.
+    The given share of the truth has a lower density.
     """
     points = TRUTH.sample(torch.zeros(20_000), sc.streams(0).child("tails"))
     return float(TRUTH.log_density(points).logsumexp(1).quantile(share))
@@ -194,7 +194,7 @@ TAIL, SUPPORT = map(_find_threshold, (0.05, 0.001))
 def _measure(settings: MixtureLoop, candidate: sc.Candidate) -> dict[str, Tensor]:
     """Measure a model and its tail mass.
 
-    It is the share of the truth's tail where the model is as dense as the truth at its edge.
+    Tail mass is the share of the truth's tail where the model is as dense as the truth is at the edge of its tail.
     """
     model = candidate.model
     assert isinstance(model, Mixture)

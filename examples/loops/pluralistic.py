@@ -120,10 +120,10 @@ def _make_arm(settings: Pluralistic, candidates: int, rewards: np.ndarray) -> sc
 def nash_bargaining(start: ArrayLike, rewards: ArrayLike, rounds: int = 20_000) -> np.ndarray:
     """Return the Nash bargaining distribution.
 
-    It is p (categories,) that maximises the mean over raters of log E_p[e^r], a Nash product. With infinitely many
-    candidates per choice, curation by a rater drawn at random is p ← p · mean_i e^{r_i} / E_p [e^{r_i}] (Falahati et
-    al. 2026, arXiv 2605.07724; weights are repetitions of raters). It never lowers that product and settles at its
-    maximum (Cover 1984) on the support of `start`.
+    This is the distribution p (categories,) that maximises the mean over raters of log E_p[e^r], a Nash product. With
+    infinitely many candidates per choice, curation by a rater drawn at random is p ← p · mean_i e^{r_i} / E_p [e^{r_i}]
+    (Falahati et al. 2026, arXiv 2605.07724; weights are repetitions of raters). It never lowers that product and
+    settles at its maximum (Cover 1984) on the support of `start`.
 
     Args:
         start: (categories,) first distribution.

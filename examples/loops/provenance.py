@@ -69,7 +69,8 @@ def toy(settings: ProvenanceLoop) -> toys.Toy:
     def find_needed_rate(curves: claims.Curves) -> np.ndarray:
         """Find the tolerated variance's detection rate.
 
-        It is the true positive rate; 1 / variance is linear in it.
+        This is the true positive rate at which the loop settles at that variance, interpolated because 1 / variance is
+        linear in the rate.
         """
         variances = np.stack([quantity.per_seed(curves) for quantity in settled], axis=1)
         return np.array([np.interp(-1 / variance, -1 / row, rates) for row in variances])

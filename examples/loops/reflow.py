@@ -122,14 +122,14 @@ class RandomFeatureFlow(TensorModel):
     def velocity(self, places: Tensor, times: Tensor) -> Tensor:
         """Return velocities (N, 2).
 
-        Places are (N, 2), times (N, 1).
+        Places have the shape (N, 2), and times (N, 1).
         """
         return self.compute_features(places, times) @ self.weights
 
     def compute_features(self, places: Tensor, times: Tensor) -> Tensor:
         """Return features (N, F + 4).
 
-        Places are (N, 2), times (N, 1).
+        Places have the shape (N, 2), and times (N, 1).
         """
         both = torch.cat([places, times.to(places)], dim=1)
         waves = (both @ self.frequencies + self.phases).cos() * (2 / self.frequencies.shape[1]) ** 0.5

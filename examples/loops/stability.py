@@ -197,7 +197,7 @@ def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> claim
 class StabilityMap:
     """A map of contraction over λ and γ.
 
-    It was measured; boundaries are drawn, and crosses where the theorem is silent.
+    The picture shows measured rates, their boundaries, and crosses where the theorem is silent.
     """
 
     settings: StabilityLoop
@@ -245,11 +245,11 @@ def draw_map(settings: StabilityLoop, spread: float, curves: claims.Curves) -> S
 def contraction_bound(synthetic_ratio: float, strength: float = 0.0) -> float:
     """Return the guaranteed contraction per generation.
 
-    It is λ / (1 − λ) / (1 + γ); infinite if λ ≥ 1. Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024,
-    Theorem 4.3, with λκ in place of λ and κ = 1 + εL/α. Here α is the strong concavity of the expected log-likelihood
-    at its optimum. L is the Lipschitz constant of its Hessian in the data, ε the Wasserstein error of the model class,
-    0 here. Assumes infinitely many samples and a start near the optimum. An upper bound: for maximum likelihood in an
-    exponential family the truth is `linear_contraction`.
+    The bound is λ / (1 − λ) / (1 + γ), and infinite if λ ≥ 1: Bertrand et al. 2024, Theorem 1 (γ = 0), and Gillman et
+    al. 2024, Theorem 4.3, with λκ in place of λ and κ = 1 + εL/α. Here α is the strong concavity of the expected
+    log-likelihood at its optimum. L is the Lipschitz constant of its Hessian in the data, and ε the Wasserstein error
+    of the model class, here 0. The theorems assume infinitely many samples and a start near the optimum. For maximum
+    likelihood in an exponential family, the exact rate is `linear_contraction`.
     """
     return math.inf if synthetic_ratio >= 1 else synthetic_ratio / (1 - synthetic_ratio) / (1 + strength)
 
@@ -257,7 +257,7 @@ def contraction_bound(synthetic_ratio: float, strength: float = 0.0) -> float:
 def guaranteed_ratio(strength: float = 0.0) -> float:
     """Return the λ of guaranteed stability.
 
-    Below it a loop is stable: (1 + γ) / (2 + γ), for κ = 1. The sufficient condition λκ < (1 + γ) / (2 + γ) of Gillman
-    et al. 2024, and for γ = 0 that of Bertrand et al. 2024.
+    A loop is stable if λκ < (1 + γ) / (2 + γ), the sufficient condition of Gillman et al. 2024; for γ = 0, it is that
+    of Bertrand et al. 2024. Here κ = 1.
     """
     return 1.0 if math.isinf(strength) else (1 + strength) / (2 + strength)

@@ -18,9 +18,9 @@ _MAX_AXES = 3
 def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
     """Read MNIST's images and labels.
 
-    They are (N, 28, 28) float32 in [−1, 1] and (N,), of the idx files' part "train" or "t10k". The folder holds train-
-    images-idx3-ubyte, train-labels-idx1-ubyte and so on, gzipped or not, as LeCun et al. publish them. Raises
-    InputError, which names the file, if a file is missing or is not an idx file.
+    Images are (N, 28, 28) float32 in [−1, 1], and labels (N,), from the idx files of the part "train" or "t10k". The
+    folder holds train-images-idx3-ubyte, train-labels-idx1-ubyte and so on, gzipped or not, as LeCun et al. publish
+    them. Raises InputError, which names the file, if a file is missing or is not an idx file.
     """
     images = read_idx(_find(folder, f"{part}-images"))
     labels = read_idx(_find(folder, f"{part}-labels"))
@@ -42,7 +42,7 @@ def _find(folder: Path, prefix: str) -> Path:
 def read_idx(path: Path) -> np.ndarray:
     """Read the bytes of an idx file.
 
-    It may be gzipped: two zero bytes, type, number of axes, sizes, values.
+    An idx file, which may be gzipped, has two zero bytes, a type, the number of axes, the sizes, and the values.
     """
     content = read_bytes(path)
     if path.suffix == ".gz":

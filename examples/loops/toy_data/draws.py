@@ -27,7 +27,7 @@ def rings(count: int, stream: Stream) -> Tensor:
 def moons(count: int, stream: Stream) -> Tensor:
     """Draw points (count, 2) of two half moons.
 
-    They are interleaved half circles of radius 1, with a standard deviation of 0.08.
+    The moons are interleaved half circles of radius 1, with a standard deviation of 0.08.
     """
     angle = math.pi * _uniform(count, stream)
     centre = torch.tensor([0.5, 0.25], dtype=torch.float64)

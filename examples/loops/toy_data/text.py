@@ -55,7 +55,7 @@ def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor
 def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int) -> list[Tensor]:
     """Cut windows to train on and hold out.
 
-    They are spread over the first 90 % and the rest of a text.
+    Training windows are spread over the first 90 % of the text, and held-out windows over the rest.
     """
     parts = split_windows(encode(text, alphabet), length, 0.1)
     chosen = []

@@ -37,7 +37,7 @@ def split_digits(
 ) -> tuple[sc.Samples, Evaluate]:
     """Split digits into real images and a judge.
 
-    It measures as many samples as images are held out, `judged` at most.
+    The judge measures as many samples as there are held-out images, but at most `judged`.
     """
     order = torch.randperm(len(images), generator=stream.child("split").generator())
     train = order[:real_count]

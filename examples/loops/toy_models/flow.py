@@ -13,7 +13,7 @@ from selfcorrect.loop.models.network import NetworkModel, perceptron
 class Flow(NetworkModel[nn.Module]):
     """Noise flows to data along a learned velocity.
 
-    It goes from time 0 to time 1 (d,); straight paths are the target.
+    Time goes from 0 to 1, and an event has the shape (d,). The target is straight paths.
     """
 
     dimension: int = 2
@@ -52,7 +52,7 @@ _TIME_FEATURES = 9
 def _with_time(values: Tensor, times: Tensor) -> Tensor:
     """Append time and its Fourier features to values.
 
-    Values are (N, d), time is (N, 1).
+    Values have the shape (N, d), and time (N, 1).
     """
     phases = times * torch.pi * torch.arange(1, 5)
     return torch.cat([values, times, phases.sin(), phases.cos()], dim=1)

@@ -32,7 +32,7 @@ class KernelDensity(TensorModel):
     def empty(cls, *event: int, scale: float = 1.0) -> Self:
         """Return the untrained estimate.
 
-        It is a point at the origin, for events of shape (*replicates, d).
+        The estimate is a point at the origin, for events of shape (*replicates, d).
         """
         return cls(torch.zeros(1, *event, dtype=torch.float64), torch.ones(1, dtype=torch.float64), scale)
 

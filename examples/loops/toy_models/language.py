@@ -62,7 +62,7 @@ class LanguageModel(NetworkModel[CausalTransformer]):
     def cross_entropy(self, values: Tensor) -> float:
         """Return the mean loss per token in nats.
 
-        It is the negative log-likelihood of windows (N, length); its exponential is the perplexity.
+        The loss is the negative log-likelihood of windows (N, length). Its exponential is the perplexity.
         """
         return float(torch.cat([_token_losses(self.trained, part) for part in values.split(256)]).mean())
 

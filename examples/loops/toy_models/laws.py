@@ -19,9 +19,10 @@ from scipy.special import digamma
 def linear_contraction(synthetic_ratio: ArrayLike, strength: ArrayLike = 0.0, spread: ArrayLike = 1.0) -> np.ndarray:
     """Return an augmented loop's exact contraction.
 
-    It is spread · λ / ((1 + λ)(1 + γ)) per generation. For estimators that average a statistic over real and synthetic
-    samples alike and keep their n real samples. Maximum likelihood in an exponential family is such an estimator. The
-    loop is stable below 1. Follows from taking expectations; the bound of Bertrand et al. is looser.
+    The contraction is spread · λ / ((1 + λ)(1 + γ)) per generation, and the loop is stable below 1. It holds for
+    estimators that average a statistic over real and synthetic samples alike, such as maximum likelihood in an
+    exponential family, in loops that keep their n real samples. It follows from taking expectations; the bound of
+    Bertrand et al. is looser.
 
     Args:
         spread: Factor by which the sampler multiplies the statistic: 1 if it is faithful, τ² for a Gaussian sampled
@@ -75,9 +76,9 @@ def augment_error(n: int, synthetic_ratio: float, strength: float, generations: 
 def accumulate_error(n: int, synthetic_ratio: float, strength: float, generations: int) -> np.ndarray:
     """Return errors where all samples are kept, (t + 1,).
 
-    They are variances; every generation's k samples are kept beside the real samples. V ← (1 − wγ/(1 + γ))² V + w² / k
-    with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor of Gerstgrasser et al. 2024, Theorem
-    2, which holds for every linear estimator.
+    Errors are variances. Every generation's k samples are kept beside the real samples: V ← (1 − wγ/(1 + γ))² V + w² /
+    k with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor of Gerstgrasser et al. 2024,
+    Theorem 2, which holds for every linear estimator.
     """
     count = synthetic_ratio * n
     errors = [1 / n]
@@ -105,7 +106,7 @@ def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
 def replace_variance(n: int, generations: int, spread: float = 1.0) -> np.ndarray:
     """Return a fully synthetic loop's variances, (t + 1,).
 
-    They are the expected variances of a Gaussian per dimension, whose true variance is 1: for maximum likelihood,
+    These are expected variances of a Gaussian per dimension, whose true variance is 1. For maximum likelihood they are
     ((n − 1)/n) (spread (n − 1)/n)^t, exactly for all n. Sources: Shumailov et al. 2024, Alemohammad et al. 2024,
     Bertrand et al. 2024.
 
@@ -119,10 +120,10 @@ def replace_variance(n: int, generations: int, spread: float = 1.0) -> np.ndarra
 def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
     """Return a fully synthetic loop's log-determinants, (t + 1,).
 
-    They are expected of a Gaussian's covariance (truth 0). (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each
-    generation multiplies the determinant by the determinant of a Wishart matrix over n. It falls without end, so that
-    almost every loop collapses, also where the estimate is unbiased and the expected variance stays. Exact; far less
-    noisy than the variance, whose mean hangs on a few seeds.
+    These are expected log-determinants of a Gaussian's covariance, whose true value is 0: (t + 1) (Σᵢ ψ((n − i)/2) + d
+    log(2/n)), i = 1 … d. Each generation multiplies the determinant by the determinant of a Wishart matrix over n. It
+    falls without end, so almost every loop collapses, even if the estimate is unbiased and the expected variance stays.
+    The result is exact, and far less noisy than the variance, whose mean depends on a few seeds.
     """
     step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
     return step * np.arange(1, generations + 2)

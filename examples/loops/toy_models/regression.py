@@ -77,9 +77,9 @@ def weight_errors(candidate: sc.Candidate) -> dict[str, Tensor]:
 def regression_replace_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
     """Return the error of replaced regressions, (t + 1,).
 
-    It is the excess test error of a fully synthetic loop, σ² d / (T − d − 1) · (t + 1). Mobahi et al. 2020; Dohmatob et
-    al. 2024; Gerstgrasser et al. 2024, Theorem 1. T samples with standard normal covariates per generation, least
-    squares, fresh noise of standard deviation σ. Exact.
+    This is the excess test error of a fully synthetic loop, σ² d / (T − d − 1) · (t + 1), for T samples with standard
+    normal covariates per generation, least squares, and fresh noise of standard deviation σ. The result is exact.
+    Sources: Mobahi et al. 2020; Dohmatob et al. 2024; Gerstgrasser et al. 2024, Theorem 1.
 
     Args:
         samples: T, number of samples per generation.
@@ -92,9 +92,9 @@ def regression_replace_error(samples: int, dimension: int, noise: float, generat
 def regression_accumulate_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
     """Return the error of accumulated regressions, (t + 1,).
 
-    It is the excess test error when every generation's T samples are kept: σ² Σᵢ (1/i) d / (iT − d − 1). Below the
-    bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats a single design. This is the
-    exact sum for fresh covariates: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are exchangeable.
+    This is the excess test error if every generation's T samples are kept: σ² Σᵢ (1/i) d / (iT − d − 1). It is below
+    the bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats a single design. For fresh
+    covariates the sum is exact: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are exchangeable.
 
     Args:
         samples: T, number of samples per generation.

@@ -100,9 +100,9 @@ def entropy(probabilities: Tensor) -> Tensor:
 def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
     """Return a categorical loop's Σ p², (t + 1,).
 
-    It is expected, fully synthetic: 1 − (1 − 1/n)^t (1 − Σ p₀²). Seddik et al. 2024, Theorem 1 (a single context of
-    their next-token model); t = 0 is the true distribution, and a model estimated from n real words is a step further.
-    Exact; 1 is total collapse onto a word.
+    This is the expected value of a fully synthetic loop, 1 − (1 − 1/n)^t (1 − Σ p₀²): Seddik et al. 2024, Theorem 1 (a
+    single context of their next-token model). The true distribution is at t = 0, and a model estimated from n real
+    words is a step further. The result is exact; 1 is total collapse onto a word.
     """
     start = float(np.square(probabilities).sum())
     return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)

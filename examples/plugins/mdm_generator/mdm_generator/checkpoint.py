@@ -54,8 +54,8 @@ class MdmCheckpoint:
 def load_mdm(path: Path) -> MdmCheckpoint:
     """Load a published checkpoint or `args.json`.
 
-    The former is `modelNNNNNNNNN.pt`, the latter is for a network that was not trained yet. Nothing in the file is run.
-    InputError, naming what is missing or of another shape, for other networks.
+    A checkpoint is `modelNNNNNNNNN.pt`; `args.json` is for a network that was not trained yet. Nothing in the file is
+    run. For other networks, an InputError names what is missing or has another shape.
     """
     if not path.is_file():
         raise InputError(f"{path}: is no file; expected a checkpoint of MDM (model000475000.pt) or its {ARGUMENTS}")

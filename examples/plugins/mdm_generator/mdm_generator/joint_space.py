@@ -17,9 +17,9 @@ PAIRS = 300
 def batch_precision(captions: np.ndarray, samples: np.ndarray, most: int = 3, batch: int = BATCH) -> np.ndarray:
     """Return R-precision per batch.
 
-    It is the shares of captions whose sample is among the k nearest of its batch. Batches are `batch` consecutive rows;
-    rows that do not fill one are left out. Chance is k / batch: samples that are equally near count as in random order,
-    so that a model which always makes the same motion scores just that.
+    R-precision is the share of captions whose sample is among the k nearest of its batch. Batches are `batch`
+    consecutive rows; rows that do not fill one are left out. Chance is k / batch: samples that are equally near count
+    as if in random order, so a model that always makes the same motion scores exactly that.
 
     Args:
         captions: (N, D) embedded captions.

@@ -76,7 +76,7 @@ class FieldJudge(FieldProtocol):
     def cut_beginnings(self, batch: MotionBatch) -> MotionBatch:
         """Cut motions' first frames.
 
-        They begin at the origin facing +z; a motion that is shorter holds its last pose.
+        Cut motions begin at the origin and face +z. A motion that is shorter holds its last pose.
         """
         frames = self.frames
         count = len(batch)

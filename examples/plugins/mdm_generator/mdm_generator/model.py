@@ -104,7 +104,7 @@ class MdmDiffusion(MotionDiffusion):
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
         """Predict clean values with guidance.
 
-        It uses the running average, and guidance is between a prompt and no prompt.
+        Weights are the running average. Guidance goes from no prompt to a prompt.
         """
         average = self.trained
         scale = self.config.guidance_scale

@@ -20,7 +20,7 @@ LONGEST = 5000
 class Positions(nn.Module):
     """Adds sinusoids to a sequence.
 
-    They follow Vaswani et al. 2017; `pe` is (5000, 1, width), and no part of the state.
+    Sinusoids follow Vaswani et al. 2017; `pe` is (5000, 1, width), and not part of the state.
     """
 
     pe: Tensor
@@ -109,8 +109,8 @@ class Prompts:
 class PromptedNetwork(nn.Module):
     """The network with a table of prompts.
 
-    They are selected by row: row r is caption r, row P + r the same without its words. The prompts are no weights: they
-    are not trained and not part of the state.
+    Prompts are selected by row: row r is caption r, and row P + r is the same without its words. They are not weights:
+    they are not trained and not part of the state.
     """
 
     def __init__(self, mdm: Mdm, prompts: Prompts) -> None:

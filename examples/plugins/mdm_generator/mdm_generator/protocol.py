@@ -27,7 +27,7 @@ _SHORTER = 1 / 3
 class MotionRequest:
     """A request for a generated motion.
 
-    It has the caption of a real motion, and the length of a crop of it.
+    The request has the caption of a real motion, and the length of a crop of that motion.
     """
 
     motion: int

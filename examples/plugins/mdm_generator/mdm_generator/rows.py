@@ -29,8 +29,8 @@ class CaptionedRows:
 def captioned_rows(folder: Path, split: str) -> list[CaptionedRows]:
     """Return a split's motions and captioned parts.
 
-    They have 40 to 199 rows, and the parts of that length have their own captions. A name without motion or text is
-    passed over, as HumanML3D's lists name some. InputError where none is left, or where rows are not finite.
+    Motions have 40 to 199 rows, and parts of that length have captions of their own. Names without motion or text,
+    which HumanML3D's lists contain, are skipped. Raises InputError if none is left, or if rows are not finite.
     """
     parts_of_split: list[CaptionedRows] = []
     for name in read_split_names(folder, split):

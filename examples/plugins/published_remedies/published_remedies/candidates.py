@@ -44,7 +44,7 @@ Rule: TypeAlias = Callable[[Pool, int], Tensor]  # (pool, count) → rows (count
 def select_candidates(draws: int, rule: Rule) -> Bias:
     """Return a bias that selects among candidates.
 
-    It draws `draws` per sample and keeps those that a rule chooses, label by label.
+    The bias draws `draws` candidates per sample, and a rule chooses among them, label by label.
     """
     if draws < 1:
         raise SettingError(f"selection needs at least 1 draw per sample, got {draws}")

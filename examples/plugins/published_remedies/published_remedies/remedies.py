@@ -64,7 +64,7 @@ def rescaled_score(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 def annealed_truncation(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Stop the reverse process early.
 
-    It stops at a tenth of the noise levels in generation 1, and at 1/t² of that in generation t.
+    The process stops at a tenth of the noise levels in generation 1, and at 1/t² of that in generation t.
     """
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:

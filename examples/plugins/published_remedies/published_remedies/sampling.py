@@ -82,8 +82,8 @@ LEVELS = (0.3, 0.5, 0.7)
 def denoising_errors(model: GenerativeModel, values: Tensor, labels: Tensor, stream: Stream) -> Tensor:
     """Return samples' denoising errors.
 
-    They are mean squared errors of the clean prediction over a few noise levels. Up to weights the variational bound of
-    a diffusion model: small for samples that it finds likely.
+    Errors are mean squared errors of the clean prediction over a few noise levels. Up to weights, they are the
+    variational bound of a diffusion model, so they are small for samples that it finds likely.
 
     Args:
         model: A diffusion model.
