@@ -285,7 +285,7 @@ def _find_ik_limbs(rig: bpy.types.Object, switches: tuple[str, ...], controls: l
 def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Control]) -> str:
     """Return the bone of the next FK control.
 
-    It begins where this FK control ends, and this control may stretch to it.
+    The bone begins where this FK control ends, and this control may stretch to it.
 
     Returns "" if there is none or the control must not be scaled.
     """
@@ -305,7 +305,7 @@ def _find_root(
 ) -> str:
     """Return the last control that moves the whole body.
 
-    It moves the first bone, and with it all bones that no IK target holds.
+    The control moves the first bone, and with it all bones that no IK target holds.
     """
     most = max((len(turned_by[control] & set(names)) for control in candidates), default=0)
     root = ""

@@ -302,7 +302,7 @@ def _measure_fill(faces_m: np.ndarray, turn_rad: float) -> float:
 def _axes(turn_rad: float) -> np.ndarray:
     """Return a rectangle's axes (2, 2) along x and z.
 
-    They are the rows. The rectangle is turned from +z towards +x.
+    Axes are the rows. The rectangle is turned from +z towards +x.
     """
     return np.array([[np.cos(turn_rad), -np.sin(turn_rad)], [np.sin(turn_rad), np.cos(turn_rad)]])
 

@@ -208,9 +208,8 @@ def get_curves(action: bpy.types.Action, slot: bpy.types.ActionSlot | None) -> l
 def select_bones(rig: bpy.types.Object) -> tuple[list[str], list[int]]:
     """Select the bones of the body depth first, each with the index of its parent (−1 at the top).
 
-    They are all bones of a plain skeleton, or the deform bones of a rig with constraints. The parent of a deform bone
-    is
-    then the nearest deform bone above it, or the one that follows the control bone above it.
+    The body has all bones of a plain skeleton, or the deform bones of a rig with constraints. The parent of a deform
+    bone is then the nearest deform bone above it, or the one that follows the control bone above it.
     """
     bones = rig.data.bones
     is_plain = not has_constraints(rig) or not any(bone.use_deform for bone in bones)

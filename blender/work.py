@@ -63,7 +63,7 @@ def scale_steps(steps: Steps, start: float, share: float) -> Steps:
 class StepOperator:
     """An operator that works in steps.
 
-    They run at once if a script calls it, and in the background if a user does.
+    Steps run at once if a script calls the operator, and in the background if a user does.
     """
 
     finished: tuple[str, ...] = ()

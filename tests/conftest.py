@@ -158,7 +158,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """Hide tests and modules from the garbage collector.
 
-    They live until the end of the run, so scanning them again and again would only cost time.
+    Tests and modules live until the end of the run, so scanning them repeatedly would only cost time.
     """
     gc.freeze()
 

@@ -110,7 +110,7 @@ def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
 def _speed(points_m: np.ndarray, fps: float) -> np.ndarray:
     """Return the speeds (..., T, K) of points, in m/s.
 
-    Points are (..., T, K, 3). Differences are central, and one-sided at the ends.
+    Points have the shape (..., T, K, 3). Differences are central, and one-sided at the ends.
     """
     if points_m.shape[-3] == 1:
         return np.zeros(points_m.shape[:-1])

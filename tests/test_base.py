@@ -149,7 +149,7 @@ def test_missing_extra_names_command(steps: Path, monkeypatch: pytest.MonkeyPatc
 def test_base_pages_run_in_base(tmp_path: Path) -> None:
     """Base pages run without PyTorch.
 
-    It is out of reach from the start, in a process of its own; each page has a folder of its own.
+    PyTorch is out of reach from the start, in a process of its own. Each page has a folder of its own.
     """
     programs = {}
     for page in PAGES:

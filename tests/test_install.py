@@ -148,7 +148,7 @@ for name in ("datasets", "simulators", "experiments", "commands"):
 def test_clone_python_finds_packages() -> None:
     """A clone's folder comes before the installed package.
 
-    It does after `pip install .`.
+    This also holds after `pip install .`.
     """
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_EDITABLE_INSTALL], cwd=REPOSITORY, capture_output=True, text=True, check=True

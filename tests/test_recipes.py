@@ -45,7 +45,7 @@ def test_action_fails_on_sunk_walk(checkout: Path) -> None:
 def test_hook_checks_motion_files_only(checkout: Path) -> None:
     """The manifest's hook checks motion files only.
 
-    It runs in the environment of the tests instead of its own.
+    The hook runs in the environment of the tests instead of its own.
     """
     hook = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())[0]
     config = {"repos": [{"repo": "local", "hooks": [{**hook, "language": "system"}]}]}

@@ -167,7 +167,7 @@ def forged_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def forge_content(content: bytes, random: Random) -> bytes:
     """Forge JSON values and mend their digest.
 
-    Values are other ones, or far too deep.
+    Values are replaced by others, or nested far too deeply.
     """
     if random.random() < 0.2:
         depth = (900, 100_000)[random.integers(2)]

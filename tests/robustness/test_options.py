@@ -146,7 +146,7 @@ def run_line(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> RunLine:
 def has_effect(line: str, option: str, run_line: RunLine) -> bool:
     """Return whether an option has an effect.
 
-    It changes what a command prints or writes, or is refused in a sentence.
+    An effect is a change of what a command prints or writes, or a refusal in a sentence.
     """
     code, text, products = run_line(line)
     new_code, new_text, new_products = run_line(f"{line} {option}")

@@ -45,7 +45,7 @@ def skeletons(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Skeleto
 def motions(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Motion:
     """Draw a motion of such a skeleton.
 
-    It has one to six frames at any usual rate. Low rates are resampled.
+    The motion has one to six frames at any usual rate. Low rates are resampled.
     """
     skeleton = draw(skeletons(names))
     frames = draw(st.integers(1, 6))

@@ -52,7 +52,7 @@ def split_gltf(folder: Path) -> tuple[Path, Change]:
 def unescaped_gltf(folder: Path) -> tuple[Path, Change]:
     """Let a file named with escapes appear.
 
-    It is named as the numbers of the glTF file are, before escapes are read.
+    Its name is that of the glTF file's buffer before escapes are decoded.
     """
     path, _ = split_gltf(folder)
     return path, lambda: os.replace(folder / "turn numbers.bin", folder / "walk%20numbers.bin")

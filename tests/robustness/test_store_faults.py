@@ -42,7 +42,7 @@ def shrink_and_reject(samples: Samples, stream: Stream) -> Corrected:
 def loop(folder: Path) -> None:
     """Run a small loop that fills a run folder.
 
-    It goes to its end, of which then only the last is kept. Of the first model, only what samples is kept.
+    The loop runs to its end, and only its last generation is kept. Of the first model, only what samples is kept.
     """
     stream = streams(11)
     model = Gaussian.standard(2)

@@ -207,7 +207,7 @@ def test_closing_rig_pose_stays(frames):
 def test_blended_rig_pose_stays(is_at_end):
     """A held and blended rig pose stays.
 
-    It is held for half a second, then blended linearly into a sunken walk within another half.
+    The pose is held for half a second, then blended linearly into a sunken walk within another half.
     """
     motion = made_motion("walk", fps=30.0, frames=120)
     motion = replace(motion, root_m=motion.root_m - np.array([0.0, 0.06, 0.0]))
@@ -334,7 +334,7 @@ def test_worse_correction_is_dropped(
 def test_short_take_rejects_nothing(walk):
     """A short take at the end rejects nothing.
 
-    It is a moment left by the cut.
+    The take is a moment left by the cut.
     """
     root_m = np.concatenate([walk.root_m, walk.root_m[:3] + np.array([3.0, 0.0, 2.0])])
     rotations = np.concatenate([walk.rotations, walk.rotations[:3]])

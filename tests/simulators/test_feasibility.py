@@ -37,7 +37,7 @@ def move_root(motion: Motion, root_m: np.ndarray) -> Motion:
 def flight(motion: Motion, fall_m_s2: float) -> Motion:
     """Throw up a motion from 2 m.
 
-    It is back at the end if it falls as fast as gravity has it.
+    The body is back at the end if it falls as fast as gravity demands.
     """
     times_s = np.arange(len(motion)) / motion.fps
     height_m = 2.0 + fall_m_s2 * times_s * (times_s[-1] - times_s) / 2

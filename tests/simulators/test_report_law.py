@@ -106,8 +106,8 @@ def test_fast_slides_are_planted(kind: Kind, fps: float, speed_m_s: float):
 def test_locked_toes_stay(fps: float):
     """Locked toes stay below a moving heel.
 
-    It rises and sinks over them, as after a foot lock, 2 cm too high. Toes do not slide, but are displaced by 12 mm as
-    a whole, and rise by 11 mm while their tips dip.
+    The heel rises and sinks over them, as after a foot lock, 2 cm too high. Toes do not slide, but are displaced by 12
+    mm as a whole, and rise by 11 mm while their tips dip.
     """
     clean = made_motion("idle", 1.0, fps, round(4 * fps))
     skeleton = clean.skeleton
@@ -157,7 +157,7 @@ def test_second_correction_changes_little(kind: Kind, fps: float):
 def test_hopping_body_lands_on_floor(fps: float):
     """Hopping feet do not stand in the air.
 
-    They move up and down, which shows it.
+    Such feet move up and down, which shows that they do not stand.
     """
     clean = made_motion("hop", 0.9, fps, round(4 * fps))
     (correction,) = KinematicCorrector()([replace(clean, root_m=clean.root_m - [0.0, 0.02, 0.0])])

@@ -56,7 +56,7 @@ def correct(motion: Motion) -> Motion:
 def assert_commutes(motion: Motion, change: str, *, moves: bool) -> None:
     """Check that a correction commutes with a change.
 
-    It is checked whether it moves a joint by more than the whole motion, too.
+    The correction is also checked to move joints relative to the whole motion, or not to, as `moves` says.
     """
     do, undo = CHANGES[change]
     expected_m = joint_positions(correct(motion))

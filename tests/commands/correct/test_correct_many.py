@@ -191,7 +191,7 @@ def test_batch_equals_single_files(
 ) -> None:
     """Files give the same in a batch as alone.
 
-    They differ in length, body, rate and format. One is rejected, and one is not a motion.
+    The files differ in length, body, rate and format. One is rejected, and one is not a motion.
     """
     pytest.importorskip(engine)
     tall = replace(stepping.skeleton, offsets_m=1.1 * stepping.skeleton.offsets_m)

@@ -103,7 +103,7 @@ def with_end_sites(motion: Motion) -> RiggedMotion:
 def with_bones_without_length(motion: Motion) -> RiggedMotion:
     """Add joints without length, as rigs with helpers have.
 
-    They are above each leg and at the end of the spine.
+    The joints are above each leg and at the end of the spine.
     """
     for part in ("left_hip", "right_hip", "neck"):
         skeleton = motion.skeleton

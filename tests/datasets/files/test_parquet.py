@@ -186,7 +186,7 @@ def test_footer_claims_are_ignored(tmp_path: Path) -> None:
     class Lying:
         """A footer that lies about sizes.
 
-        It claims a byte and a value for each column, and where pages are.
+        The footer claims one byte and one value for each column, and gives the positions of pages.
         """
 
         def __init__(self, column: object) -> None:

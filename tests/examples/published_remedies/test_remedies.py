@@ -48,7 +48,7 @@ LABELS = torch.zeros(2500, dtype=torch.int64)
 class TwoModes(nn.Module):
     """The exact clean prediction for two modes.
 
-    They are N(−1, s²) and N(1, s²), with the share of the upper mode.
+    The modes are N(−1, s²) and N(1, s²). The upper mode has the given share.
     """
 
     def __init__(self, share: float = 0.5, deviation: float = DEVIATION) -> None:

@@ -17,7 +17,7 @@ START = np.array([0.3, 0.25, 0.2, 0.15, 0.1])
 def test_raters_share_by_weight() -> None:
     """Utilities of e¹⁰ against 1 give shares by weight.
 
-    They leave nothing to bargain for.
+    Such utilities leave nothing to bargain for.
     """
     rewards = [[10, 0, 0, 0, 0]] * 3 + [[0, 0, 0, 0, 10]]
     assert nash_bargaining(START, rewards)[[0, -1]] == pytest.approx([0.75, 0.25], abs=1e-3)

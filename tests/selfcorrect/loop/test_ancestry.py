@@ -108,7 +108,7 @@ def memoriser_task() -> Task:
 def test_resumed_loop_keeps_lines(tmp_path, policy):
     """A resumed loop knows what an uninterrupted one knows.
 
-    It is what the run knows of its lines.
+    Compared is what the run knows of its lines.
     """
     task = memoriser_task()
     arm = Arm(policy, 4, correction=Correction(halved_if_positive))

@@ -140,8 +140,8 @@ def test_corrected_extrapolation_follows_law(strength: float, reworked: bool):
 def test_scatter_grows_with_square(strength: float):
     """Scatter is that of φ + w (φ − φ′).
 
-    It is measured against the mean that a generation should have, given generation 0 of each replicate. Means of φ and
-    φ′ are off by ε and ε′, with variances V/n and (1 − 1/n) V/n; that of φ + w (φ − φ′) by ε − w ε′.
+    Scatter is measured against the mean that a generation should have, given generation 0 of each replicate. Means of φ
+    and φ′ are off by ε and ε′, with variances V/n and (1 − 1/n) V/n; the mean of φ + w (φ − φ′) is off by ε − w ε′.
     """
     first, last = corrected_states(strength, reworked=False)
     errors = last["mean"].flatten() - TARGET - KEPT * (first["mean"].flatten() - TARGET)

@@ -136,7 +136,7 @@ def test_format_round_trip(kind: str, whole: int, number: float):
 def test_renew_replaces_oldest():
     """Two of six are renewed per generation.
 
-    They have the labels of the newcomers.
+    The removed samples have the labels of the new ones.
     """
 
     class Batches:

@@ -75,7 +75,7 @@ def test_ideal_corrector_holds_loop():
 def test_arms_share_their_sampling_noise():
     """Arms draw the same raw samples.
 
-    They start from the shared generation 0, whatever they do with them.
+    All arms start from the shared generation 0, whatever they do with the samples.
     """
     correction = Correction(lift(torch.tanh), 1.0)
     first = run(Arm(Replace(), 1)).batch(1).drawn.values

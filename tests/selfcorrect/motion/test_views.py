@@ -77,7 +77,7 @@ KEEP_JOINTS = {"turned frames", "level feet"}
 def draw_motion(rng: np.random.Generator) -> Motion:
     """Draw a motion of any joint tree.
 
-    It has 2 to 40 joints, the first of them parts of a body in any order, and 1 to 6 frames.
+    The motion has 2 to 40 joints, of which the first are body parts in any order, and 1 to 6 frames.
     """
     count = int(rng.integers(2, 41))
     frames = int(rng.integers(1, 7))

@@ -36,7 +36,7 @@ class Scale:
 class ScaleBy(Scale):
     """An object whose attributes differ from its fields.
 
-    It is no dataclass itself, has one attribute more, and lacks a field.
+    The class is not a dataclass, has one more attribute, and lacks a field.
     """
 
     def __init__(self, number):

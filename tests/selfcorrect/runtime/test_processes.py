@@ -104,7 +104,7 @@ def test_workers_are_counted():
 def hold(folder: Path) -> int:
     """Wait for others; return how many came.
 
-    They were here at once; waiting ends when nobody else has come for a while.
+    The processes were here at once. Waiting ends when no other process has come for a while.
     """
     mine = folder / str(time.monotonic_ns())
     mine.touch()

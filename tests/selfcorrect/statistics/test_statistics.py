@@ -162,7 +162,7 @@ def test_censored_half_lives_have_range() -> None:
 def test_looks_keep_error_level(generator: np.random.Generator) -> None:
     """Seeds on a threshold rarely get a verdict.
 
-    They are called worse, or better, in at most 5 % of trials.
+    At most 5 % of trials call the seeds worse or better.
     """
     alarms = 0
     for _ in range(400):

@@ -38,7 +38,7 @@ def slide_body(motion: Motion, speed_m_s: float) -> Motion:
 def bouncing_walk() -> Motion:
     """Return a bouncing walk with sliding feet.
 
-    It bounces by 76 mm into the floor, and the feet slide at 1.5 m/s.
+    The body bounces by 76 mm into the floor, and the feet slide at 1.5 m/s.
     """
     walk = made_motion("walk", frames=180)
     times_s = np.arange(len(walk)) / walk.fps
@@ -91,7 +91,7 @@ def test_heights_follow_feet(moved_m: float) -> None:
 def test_small_floor_move_changes_nothing(kind: Kind) -> None:
     """Soles explain small moves of the floor only.
 
-    They explain no more than by how far it was moved.
+    Soles explain at most the distance by which the floor was moved.
     """
     motion = made_motion(kind, frames=120)
     after = motion
@@ -173,7 +173,7 @@ def test_landing_body_loses_no_contacts(height_m: float) -> None:
 def test_hanging_foot_is_counted(height_m: float) -> None:
     """A hanging foot is counted beside a standing one.
 
-    So the body does not float.
+    The standing foot carries the body, so the body does not float.
     """
     clean = made_motion("idle", frames=120)
     lost_share, lost_height_m = find_lost_contacts(clean, bend_leg(clean, "left", height_m, slice(60, None)))
@@ -229,7 +229,7 @@ def test_gain_in_two_seconds_is_clear(shake_m: float, *, is_clear: bool) -> None
 def test_small_whole_gain_is_clear(calmed_count: int, *, is_clear: bool) -> None:
     """A fifth less shaking counts.
 
-    It goes in the whole motion, or in a tenth of it as in a second correction.
+    The shaking goes in the whole motion, or in a tenth of it, as in a second correction.
     """
     still = made_motion("idle", frames=600)
     shake_m = np.zeros_like(still.root_m)

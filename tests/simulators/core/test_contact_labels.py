@@ -35,7 +35,7 @@ def foot_speed_m_s(motion: Motion, part: str) -> float:
 def test_labelled_feet_are_held(stand: Motion) -> None:
     """Labels hold feet that move at 0.6 m/s.
 
-    They do not stand unless somebody says so.
+    Without labels, such feet do not count as standing.
     """
     glide = gliding(stand, 0.6)
     left_stands = np.tile([1.0, 0.0], (len(glide), 1))

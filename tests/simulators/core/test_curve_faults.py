@@ -249,7 +249,7 @@ def test_compensating_trunk_is_not_bridged(frames: int, angle_deg: float) -> Non
 def test_compensating_limbs_are_bridged(axis: str, angles_deg: tuple[int, ...], share: float) -> None:
     """Thighs and spine undo the root's turns.
 
-    They undo a share of it, and all of every second turn.
+    They undo a share of each turn, and every second turn completely.
     """
     walk = base_walk()
     rotations = walk.rotations.copy()

@@ -309,7 +309,7 @@ def add_noise(motion: Motion, noise_m: float, noise_rad: float) -> Motion:
 def test_repeats_are_evened(rates: tuple[int, int], kind: Kind, phase: float, noise: float) -> None:
     """Evened repeats are nearer to the motion.
 
-    They are nearer than those with copies, which keep puts back exactly. Noise on top of copies is less in their mean.
+    Motions whose copies are kept are further from it. Noise on top of copies is smaller in their mean.
     """
     real, stored = rates
     fine = made_motion(kind, fps=300.0, frames=1500)
@@ -381,7 +381,7 @@ def test_regular_losses_keep_rate(kind: Kind, period: int) -> None:
 def test_findings_ignore_copies(tmp_path: Path) -> None:
     """The jerks of copies are no finding.
 
-    They are not in the motion.
+    Such jerks are not in the motion.
     """
     shown_s = np.floor(np.arange(140) * 24 / 60) / 24
     repeated = replace(resample(base_walk(2), 30 * shown_s), fps=60.0)

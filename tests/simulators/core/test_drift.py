@@ -55,7 +55,7 @@ def repeat_motion(motion: Motion, times: int) -> Motion:
 def across(motion: Motion) -> np.ndarray:
     """Return the horizontal direction across the travel.
 
-    It has shape (2,) and is at right angles to the way of the body.
+    The direction has the shape (2,) and is at right angles to the path.
     """
     x, _, z = motion.root_m[-1] - motion.root_m[0]
     return np.array([-z, x]) / np.hypot(x, z)
@@ -254,7 +254,7 @@ def test_stairs_are_no_rising_floor() -> None:
 def test_standing_points_on_sliding_floor(walk: Motion) -> None:
     """Standing points leave horizontal motion and swings alone.
 
-    They are evidence of height only; a foot that swings is none.
+    Standing points are evidence of height only, and a swinging foot is no evidence.
     """
     sliding = replace(walk, root_m=walk.root_m + np.outer(np.arange(len(walk)) / walk.fps, (0.3, 0.0, 0.0)))
     evidence = []

@@ -92,7 +92,7 @@ def test_body_reaches_floor_from_any_height(kind: Kind, height_m: float, *, has_
 def test_dipping_toes_do_not_raise_walk(dip_m: float) -> None:
     """The floor is where feet stand.
 
-    It is not where a few frames are lowest.
+    A few frames that are lower do not count.
     """
     motion, stands = walk_with_stances()
     dipping = dip_toes(motion, stands, dip_m)
@@ -143,7 +143,7 @@ def test_heel_stands_show_floor(toes_up_deg: int) -> None:
 def test_endless_flight_is_not_lowered(height_m: float) -> None:
     """Passing feet bound the floor from above only.
 
-    They show that it is no higher, not where it is.
+    Such feet show that the floor is not higher, but not where it is.
     """
     motion = made_motion("run", frames=24)
     times_s = np.arange(len(motion)) / motion.fps
@@ -160,7 +160,7 @@ def test_endless_flight_is_not_lowered(height_m: float) -> None:
 def test_lowest_level_is_found(stand: Motion, raised_m: float) -> None:
     """A short stance shows the lowest level.
 
-    It is far from y = 0 or near: levels between lead to it.
+    The level is near y = 0 or far from it, with other levels between.
     """
     keys = [0, 60, 72, 132, 144, 158, 170, 240]
     levels_m = np.interp(np.arange(240), keys, [0.0, 0.0, -0.12, -0.12, -0.24, -0.24, -0.12, -0.12])
@@ -207,7 +207,7 @@ def test_far_floor_moves_or_is_noted(label: str, height_m: float) -> None:
 def test_absent_floor_folds_no_limbs() -> None:
     """Feet hardly stand in a short run.
 
-    It is far below y = 0.
+    The run is far below y = 0.
     """
     run = with_noise(CLIPS["run"], 0.012)
     moved_m = []

@@ -53,7 +53,7 @@ def test_pieces_continue_smoothly(random_motion: Callable[..., Motion]) -> None:
 def test_agreeing_pieces_stay(random_motion: Callable[..., Motion]) -> None:
     """Millimetres between pieces do not add up.
 
-    They make no journey.
+    Otherwise, they would add up to a journey.
     """
     motion = random_motion(2, frames=2000)
 
@@ -140,7 +140,7 @@ def test_failed_piece_rejects_motion(random_motion: Callable[..., Motion]) -> No
 def test_timeline_has_every_frame_once(random_motion: Callable[..., Motion], fails_from: int) -> None:
     """Each frame comes once, up to a failure.
 
-    It holds its number; of a motion that fails, up to where its last piece was given up.
+    A frame holds its number. The timeline of a motion that fails ends where its last piece was given up.
     """
     motion = random_motion(3, frames=300)
     numbered = replace(motion, root_m=np.arange(300.0)[:, None] * np.ones(3))

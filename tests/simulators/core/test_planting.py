@@ -220,7 +220,7 @@ def test_long_stance_keeps_short_locks() -> None:
 def test_rolled_foot_is_flattened(roll_deg: float, frames: slice) -> None:
     """A rolled foot turns without moving joints.
 
-    It turns about the line from ankle to toe.
+    The foot turns about the line from ankle to toe.
     """
     motion = made_motion("idle", frames=180)
     ankle, toe = motion.skeleton.joint("left_ankle"), motion.skeleton.joint("left_foot")

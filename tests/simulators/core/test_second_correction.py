@@ -31,7 +31,7 @@ CORRECT = KinematicCorrector()
 def shake(motion: Motion, slide_m: float, sink_m: float, seed: int = 0) -> Motion:
     """Swing and sink the root at seeded rates.
 
-    It swings over the floor; each seed has a rate of its own.
+    The root swings over the floor, at another rate for each seed.
     """
     rate_hz = np.random.default_rng(seed).uniform(0.3, 0.8)
     times_s = np.arange(len(motion)) / motion.fps
@@ -179,7 +179,7 @@ def test_drift_is_noted_and_removable(walk: Motion) -> None:
 def test_leaps_are_not_pulled_back(clips: dict[str, Motion]) -> None:
     """A long jump is kept, though soles slide.
 
-    It goes further than its feet push.
+    The jump goes further than the feet push.
     """
     jump = clips["jump"]
     for scale in (1.5, 2.0):
@@ -203,7 +203,7 @@ def test_unexplained_force_is_noted(clips: dict[str, Motion]) -> None:
 def test_tiptoe_joints_get_no_faster(cmu: Path, clip: str) -> None:
     """Feet on tiptoe may sink without dragging ankles.
 
-    They point down and turn about their ankles, which must not follow the soles.
+    The feet point down and turn about their ankles, which must not follow the soles.
     """
     motion = load_motions(str(cmu / "train" / f"{clip}.bvh"))[0].frames(0, 90)
     before_m_s, after_m_s = standing_speeds_m_s(motion, CORRECT([motion])[0].motion)

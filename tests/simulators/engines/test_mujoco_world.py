@@ -86,7 +86,7 @@ def test_free_fall_is_g(adult, world):
 def test_joint_reaches_target(adult, world):
     """Joints reach targets across half a turn.
 
-    They do from either of the two quaternions of a rotation.
+    They reach them from either of the two quaternions of a rotation.
     """
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     bent = rest_pose(body, 2)
@@ -131,7 +131,7 @@ def test_joints_follow_without_lag(adult, world, engine):
 def test_engines_agree_on_motion(clips, label):
     """MuJoCo follows PyBullet's motion closely.
 
-    It does so without more penetration.
+    Its bodies penetrate the floor no deeper.
     """
     corrected = PhysicsCorrector()([clips[label]])[0].motion
     known_floor = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)
@@ -181,7 +181,7 @@ def test_exploding_bodies_leave_no_file(adult, tmp_path, monkeypatch, capfd):
 def test_threads_change_no_byte(adult, monkeypatch, push_nm, steps):
     """Threads change no byte of falling bodies.
 
-    They fall to the floor, or explode, each in its own way.
+    The bodies fall to the floor or explode, each in its own way.
     """
     body = build_humanoid(adult)
     count = 3 * BODIES_PER_THREAD
@@ -221,7 +221,7 @@ def test_solver_stays_dense(adult):
 def test_hard_friction_reduces_creep(adult):
     """Hard friction reduces creep under a push.
 
-    It is a twentieth of what friction holds, at the height of the soles.
+    The push is a twentieth of what friction holds, at the height of the soles.
     """
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     firm = TrackerSettings.without_residual().engine

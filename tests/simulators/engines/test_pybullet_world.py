@@ -127,7 +127,7 @@ def test_floor_carries_weight(world, body):
 def test_friction_holds_within_cone(world, body, share, slides):
     """Friction holds a pushed body within its cone.
 
-    It is pushed sideways at the height of its soles, so it does not tip over.
+    The push is sideways at the height of the soles, so the body does not tip over.
     """
     height_m = sole_height_m(body)
     place(world, body, height_m)

@@ -288,7 +288,7 @@ def test_ledge_above_a_bar_is_no_floor(ledge_m: float) -> None:
 def make_rises_m(frames: int, height_m: float, *, is_even: bool) -> np.ndarray:
     """Return the heights of a lift.
 
-    It starts after a fifth of the frames and stops a fifth before their end.
+    The lift starts after a fifth of the frames and stops a fifth before their end.
     """
     share = np.clip((np.arange(frames) / frames - 0.2) / 0.6, 0.0, 1.0)
     return height_m * (share if is_even else share**2 * (3 - 2 * share))

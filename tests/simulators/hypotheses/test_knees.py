@@ -29,7 +29,7 @@ def joint_distances_m(first: Motion, second: Motion) -> np.ndarray:
 def jump_m(motion: Motion, joint: int) -> float:
     """Return a joint's largest jump.
 
-    It is twice the distance from half-way between where it is a frame before and after.
+    A jump is twice the distance from the middle between the positions a frame before and a frame after.
     """
     return float(np.linalg.norm(np.diff(joint_positions(motion)[:, joint], 2, axis=0), axis=-1).max())
 
@@ -97,7 +97,7 @@ def test_twisted_leg_stays(walk):
 def test_folded_knees_stay(clips):
     """The hip-ankle line turns fast in folded legs.
 
-    So does the leg about it.
+    The leg turns about this line as fast.
     """
     folded = pose_joint(clips["walk"], "left_knee", Rotation.from_rotvec([2.6, 0.0, 0.0]))
     flipped = with_flip(folded, "left", slice(10, 16))
@@ -147,7 +147,7 @@ def test_samples_keep_knees(walk):
 def test_real_leaps_are_repaired(cmu: Path):
     """A dancer's knee jumps by 0.2 to 0.4 m.
 
-    It comes back.
+    After some frames, the knee jumps back.
     """
     clip = next(clip for clip in load_cmu(cmu, "subjects=5") if Path(clip.source).stem == "05_10")
     knee = clip.skeleton.parts.index("right_knee")

@@ -225,7 +225,7 @@ def ending_on_a_stool(walk: Motion, tucked_rad: float, swing_rad: float) -> Moti
 def test_high_seat_stays(walk: Motion, tucked_rad: float, swing_rad: float) -> None:
     """Feet hang below a body on a high seat.
 
-    They are not ahead, and the hips are hardly lower than in the walk.
+    The feet are not ahead of the body, and the hips are hardly lower than in the walk.
     """
     sitting = ending_on_a_stool(walk, tucked_rad, swing_rad)
     rises_m = (settle(sitting).root_m - sitting.root_m)[:, 1]

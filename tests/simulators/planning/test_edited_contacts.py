@@ -63,7 +63,7 @@ def toes_m(motion: sc.Motion, contact: LimbContact) -> np.ndarray:
 def is_held(motion: sc.Motion, contact: LimbContact) -> bool:
     """Return whether a corner of the sole stays.
 
-    It does from frame to frame, and the lowest one is at the same height.
+    The corner stays from frame to frame, and the lowest corner stays at one height.
     """
     corners_m = soles_m(motion, contact)
     steps_m = np.linalg.norm(np.diff(corners_m[..., [0, 2]], axis=0), axis=-1).min(axis=1)

@@ -283,7 +283,7 @@ def test_cushions_touch_body(stand, gap_m, is_near):
 def test_thigh_stays_out_of_cushion(stand):
     """Sloping thighs stay out of cushions.
 
-    They are lower at the cushion's edge than at the hip.
+    Such thighs are lower at the cushion's edge than at the hip.
     """
     body = build_humanoid(stand.skeleton)
     for slope_deg in (-120.0, -90.0, -60.0):

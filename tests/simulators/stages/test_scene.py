@@ -160,7 +160,7 @@ def test_legs_reach_on_slope(slope_deg):
 def test_slope_correction_leans(adult, stand):
     """What leans on the slope stands upright.
 
-    It leans in the floor's frame; feet are where they were along it.
+    In the floor's frame, the body leans. Along the floor, feet keep their places.
     """
     scene = Scene(slope_deg=10.0, uphill_deg=90.0)
     motion = stand.frames(0, 4)

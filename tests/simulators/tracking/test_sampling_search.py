@@ -79,7 +79,7 @@ def test_bodies_match_their_world(walking):
 def test_centre_velocities_are_right(walking):
     """Centre velocities are right in free fall.
 
-    It is far from the floor, where joints turn as they like.
+    The body is far from the floor, and its joints turn freely.
     """
     world, trajectory, copies = walking
     high = copies.root._replace(position_m=copies.root.position_m + np.array([0.0, 0.0, 5.0]))
@@ -169,7 +169,7 @@ def test_soles_bear_their_share(walking):
 def test_airborne_leg_forgets_error(walking):
     """A landing foot forgets its swing's error.
 
-    It is to stay where it is.
+    The foot is to stay where it lands.
     """
     world, trajectory, copies = walking
     bodies = BodyStates.from_world(world, trajectory.body)

@@ -22,7 +22,7 @@ PROMPTS = ["a person stands", "a person sways", "a person leans"]
 def results(frames: int = 40) -> dict[str, Any]:
     """Return what the model saves for three motions.
 
-    They have 40, 30 and 20 frames and are padded with zeros.
+    The motions have 40, 30 and 20 frames and are padded with zeros.
     """
     skeleton = SMPL_BODY.average()
     motion = np.zeros((3, 22, 3, frames), dtype=np.float32)

@@ -73,7 +73,7 @@ def test_ends_follow_bones() -> None:
 def test_head_end_ignores_spine_divisions(walk: sc.Motion) -> None:
     """DeepMimic's spine has two bones, SMPL's has five.
 
-    They lead from the pelvis to the neck.
+    The bones lead from the pelvis to the neck.
     """
     end_m = find_leaf_end_m(walk.skeleton, walk.skeleton.parts.index("neck"))
     assert np.linalg.norm(end_m) == pytest.approx(HEAD_ABOVE_NECK_M + HEAD_RADIUS_M, rel=0.1)

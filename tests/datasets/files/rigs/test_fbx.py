@@ -101,7 +101,7 @@ def test_missing_extra_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_empty_nodes_form_skeleton(walker: sc.Motion, tmp_path: Path) -> None:
     """Motion capture programs write joints as empty nodes.
 
-    They have no attribute, or are nulls.
+    Such nodes have no attribute, or are nulls.
     """
     write_fbx(tmp_path / "a.fbx", walker)
     text = (tmp_path / "a.fbx").read_text()
@@ -166,7 +166,7 @@ def test_second_person_is_noted(walker: sc.Motion, tmp_path: Path) -> None:
 def test_bone_limit_is_checked_first(tmp_path: Path, fan: int) -> None:
     """Processor time per bone stays that of few.
 
-    It does not matter what hangs on what; one of three trials suffices.
+    The shape of the hierarchy does not matter. One of three trials suffices.
     """
 
     def measure_cost_s(bones: int) -> float:

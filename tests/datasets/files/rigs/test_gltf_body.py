@@ -148,7 +148,7 @@ def test_vrm_bones_give_parts(walker: sc.Motion, tmp_path: Path) -> None:
 def test_vrma_rests_in_t_pose(walker: sc.Motion, tmp_path: Path) -> None:
     """Players measure an avatar's motion from its rest pose.
 
-    They scale its path by the height of the hips there.
+    Players scale the avatar's path by the height of its hips there.
     """
     save_motion(tmp_path / "a.vrma", walker)
     document = pygltflib.GLTF2().load_binary(str(tmp_path / "a.vrma"))

@@ -64,7 +64,7 @@ def write_moving(path: Path, motion: sc.Motion, moved_m: dict[str, np.ndarray], 
 def find_values(path: Path, name: str, kind: str) -> np.ndarray:
     """Return a joint's translations (T, 3) or rotations (T, 4).
 
-    They are relative to the parent, as in the file.
+    Values are relative to the parent, as in the file.
     """
     document = read_document(path)
     (node,) = [index for index, node in enumerate(document.content["nodes"]) if node.get("name") == name]

@@ -122,7 +122,7 @@ def author(
 ) -> None:
     """Write a motion as other programs do.
 
-    It is below a moved prim, without scales, bound in another pose.
+    The skeleton is below a moved prim, has no scales, and is bound in another pose.
     """
     from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
 

@@ -24,7 +24,7 @@ CMU_NAMES = ("Hips", "LHipJoint", "RHipJoint", "LowerBack")
 def in_unit(path: Path, unit_m: float, stature: float) -> sc.Motion:
     """Write a body of this stature in that unit.
 
-    It is so many times as tall as the average one; the file is BVH.
+    The stature is a factor on the average one. The file is BVH.
     """
     motion = ScaledBody(stature).view(walking())
     write_bvh(path, clip_of(motion, unit_m))

@@ -296,7 +296,7 @@ def test_dog_walks_are_y_up(tmp_path: Path) -> None:
 def test_contradicted_axis_raises(tmp_path: Path, name: str, said: str) -> None:
     """Climbers are refused by posture and rest pose.
 
-    They have no level floor along any axis.
+    Climbers have no level floor along any axis.
     """
     sc.save_motion(tmp_path / "a.bvh", (MOTIONS | {"climbing": climbing})[name]())
     if said == "y":

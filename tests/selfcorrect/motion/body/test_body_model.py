@@ -76,7 +76,7 @@ def test_skeleton_matches_file(model_file: Callable[[Layout], Path], layout: Lay
 def test_mesh_moves_with_joints(model_file: Callable[[Layout], Path], layout: Layout) -> None:
     """Skinning and kinematics put joints in one place.
 
-    It is the mean of a joint's ring of vertices, by smplx and by us.
+    A joint is the mean of its ring of vertices, in smplx and here.
     """
     model = load_body_model(model_file(layout))
     motion = random_motion(layout)
@@ -194,7 +194,7 @@ def outward(hull: ConvexHull) -> np.ndarray:
 def test_larger_body_weighs_more(tmp_path: Path) -> None:
     """A box of 60 litres weighs as its volume.
 
-    It is a model's mesh; shape 0 makes it larger by a tenth.
+    The box is a model's mesh, and shape 0 makes it larger by a tenth.
     """
     numbers = model_numbers(SMPL_H)
     hull = ConvexHull(np.array([[x, y, z] for x in (-0.2, 0.2) for y in (-0.75, 0.75) for z in (-0.05, 0.05)]))

@@ -110,7 +110,7 @@ def test_rig_poses_are_told_from_peoples(fps: float) -> None:
 def test_tiptoe_feet_are_pitched(beyond_deg: float, is_found: bool) -> None:
     """Toes turned up beyond the ankles never touch.
 
-    They are above the floor by more than ankles stand above them.
+    Toes are higher above the floor than ankles are above toes.
     """
     idle = made_motion("idle", frames=60)
     _, down_m, ahead_m = idle.skeleton.offsets_m[idle.skeleton.joint("left_foot")]

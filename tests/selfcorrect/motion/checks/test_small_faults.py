@@ -213,7 +213,7 @@ def test_hidden_tilt_is_found(kind: Kind, frames: int) -> None:
 def bend_legs(motion: Motion, height_m: float, *, pauses: bool = True) -> tuple[Motion, np.ndarray]:
     """Bend the legs, with or without pauses.
 
-    They bend for a second and pause, or bend all the time; returns the rise of the flat feet, too.
+    Legs bend for a second and pause, or bend all the time. Also returns the rise of the flat feet.
     """
     times_s = np.arange(len(motion)) / motion.fps
     rises_m = 0.5 * height_m * (1 - np.cos(2 * np.pi * times_s / (1.0 if pauses else 2.0)))

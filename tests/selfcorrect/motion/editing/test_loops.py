@@ -82,7 +82,7 @@ def test_other_travel_may_stay(loop: Motion) -> None:
 def test_near_ends_stay_near(loop: Motion, gap_rad: float) -> None:
     """Changes that differ at the ends stay near.
 
-    They leave the middle as it was made.
+    The changes leave the middle unchanged.
     """
     share = np.linspace(0.0, 1.0, len(loop))[:, None, None]
     joints = np.ones((len(loop.skeleton), 3))

@@ -126,7 +126,7 @@ def test_retimed_motion_is_shorter(random_motion: Make):
 def walking_in_a_circle(skeleton: Skeleton, frames: int = 25) -> Motion:
     """Walk a quarter circle of radius 1 m.
 
-    It is around the origin, swings one leg, and has a gap at the end of the cycle.
+    The path is around the origin. One leg swings, and the cycle has a gap at its end.
     """
     angle = np.linspace(0, np.pi / 2, frames)
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1))

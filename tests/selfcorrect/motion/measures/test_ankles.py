@@ -31,7 +31,7 @@ def rest_pose(skeleton: Skeleton, root_m: np.ndarray) -> Motion:
 def test_known_values_of_glide(skeleton: Skeleton):
     """A body rises, stands and glides.
 
-    It is in its rest pose, rises at 0.3 m/s, stands for the first half and glides at 0.9 m/s in the second.
+    The body is in its rest pose, rises at 0.3 m/s, stands for the first half and glides at 0.9 m/s in the second.
     """
     times_s = np.arange(61) / 30
     path_m = np.stack([0 * times_s, 1 + 0.3 * times_s, 0.9 * np.maximum(times_s - 1, 0)], axis=1)

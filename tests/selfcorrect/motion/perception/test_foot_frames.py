@@ -39,7 +39,7 @@ def tilt_feet(motion: Motion, axis: str, angle_deg: float, toes_deg: float | Non
 def standing_on(motion: Motion, depth_m: float, floor_m: float = 0.0, size: float = 1.0) -> Motion:
     """Return a scaled body whose toes are this high.
 
-    They are the lowest toe joints, above a floor that is at a height.
+    The lowest toe joint is `depth_m` above a floor at `floor_m`.
     """
     sized = ScaledBody(size).view(motion)
     toes_m = joint_positions(sized)[:, [sized.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")], 1]

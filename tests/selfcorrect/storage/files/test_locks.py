@@ -61,7 +61,7 @@ os.kill(os.getpid(), 9)
 def test_starting_process_is_waited_for(tmp_path: Path) -> None:
     """A starting process keeps the lock.
 
-    It has it until it begins: here it does so while the folder is claimed.
+    The process keeps the lock until it begins, here while the folder is claimed.
     """
     with subprocess.Popen(
         [sys.executable, "-c", FORKING, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

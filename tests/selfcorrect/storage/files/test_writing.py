@@ -140,7 +140,7 @@ def test_writers_leave_one_file(tmp_path: Path) -> None:
 def test_writers_and_removers_lose_nothing(tmp_path: Path) -> None:
     """Removers may come while writers work.
 
-    They may find a scratch folder at every moment of its making.
+    Removers may see a scratch folder at any moment while it is made.
     """
 
     def act(number: int) -> None:

@@ -134,7 +134,7 @@ def first_heights_m(inputs: CorrectorInputs) -> torch.Tensor:
 def users(tmp_path_factory: pytest.TempPathFactory, inputs: CorrectorInputs) -> Iterator[Path]:
     """Make a folder for a user's modules.
 
-    They have other names in each test, because a process imports a name once.
+    Modules have other names in each test, because a process imports a name once.
     """
     folder = tmp_path_factory.mktemp("users")
     (folder / "users_own.py").write_text(MODULE + f"\n\nHEIGHT_M = {float(first_heights_m(inputs).median())}\n")

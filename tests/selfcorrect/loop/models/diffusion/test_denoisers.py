@@ -103,7 +103,7 @@ def test_dct_mixer_takes_any_length(frames: int):
 def test_dct_mixer_beats_mean():
     """Predicting waves beats their mean.
 
-    They have one frequency and random phase: the mean predicts nothing, and the variance is the loss.
+    Waves have one frequency and a random phase: the mean predicts nothing, and the variance is the loss.
     """
     generator = torch.Generator().manual_seed(0)
     phases = 2 * torch.pi * torch.rand(256, 1, FEATURES, generator=generator)
