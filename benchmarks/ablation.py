@@ -8,8 +8,9 @@ believed, the clip is corrected again without it, and both results are compared 
 error is taken out. A hypothesis *helps* if the joints are closer to the truth with it, on average by 5 % and by 0.1 mm,
 and *harms* if they are as much further away.
 
-All captures are also corrected as they are, at full length ("captures"). Floors that are tilted or sink stay so by
-default, so the damaged clip is the truth there; with `--level` ("tilt5 --level"), it is the capture.
+All captures are also corrected as they are, at full length ("captures"). Floors that are tilted or sink may stay so by
+default, so the damaged clip is as true as the capture there, and the nearer one counts; with `--level`
+("tilt5 --level"), only the capture does.
 
 Files without a truth are compared in the same way (5 % and 1 mm/s) by the horizontal speed of feet that stand in the
 input.
@@ -79,19 +80,28 @@ class Case:
     """(T, J, 3) joints of the capture."""
     level: bool = False
     """Whether to level the floor."""
+    other_truth_m: np.ndarray | None = None
+    """(T, J, 3) joints that are as true."""
 
     def measure_error(self, corrected: Motion) -> float:
-        """Return the mean distance from the truth in mm, or else the speed of standing feet in mm/s."""
-        if self.truth_m is None:
+        """Return the mean distance from the nearer truth in mm, or else the speed of standing feet in mm/s."""
+        truths_m = [truth_m for truth_m in (self.truth_m, self.other_truth_m) if truth_m is not None]
+        if not truths_m:
             return 1000 * observe(self.motion).standing_speed_m_s(corrected)
-        errors_m = joint_positions(corrected) - self.truth_m
-        errors_m -= np.median(errors_m, axis=(0, 1))
-        return 1000 * float(np.linalg.norm(errors_m, axis=-1).mean())
+        joints_m = joint_positions(corrected)
+        return min(_measure_distance_mm(joints_m, truth_m) for truth_m in truths_m)
 
     @property
     def clear(self) -> float:
         """Minimum change that counts, in the unit of the error."""
         return CLEAR_MM_S if self.truth_m is None else CLEAR_MM
+
+
+def _measure_distance_mm(joints_m: np.ndarray, truth_m: np.ndarray) -> float:
+    """Return the mean distance of joints (T, J, 3) from the truth, less its median, in mm."""
+    errors_m = joints_m - truth_m
+    errors_m -= np.median(errors_m, axis=(0, 1))
+    return 1000 * float(np.linalg.norm(errors_m, axis=-1).mean())
 
 
 STAYING = ("sinking", "tilt5", "tilt15", "far")
@@ -109,7 +119,7 @@ def damage_clips(clips: Sequence[truth.Clip], damages: Sequence[str], folder: Pa
             truth.write_clip(path, placed, truth.damage_clip(placed, damage), damage)
             motion = open_motion(path).motion
             if damage in STAYING:
-                yield Case(damage, motion, joint_positions(motion))
+                yield Case(damage, motion, joint_positions(motion), other_truth_m=truth_m)
                 yield Case(f"{damage} --level", motion, truth_m, level=True)
             else:
                 yield Case(damage, motion, truth_m)
