@@ -16,6 +16,7 @@ from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pos
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.vectors import UP, median, normalize_safely
 from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.floor_frame import FloorFrame
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
@@ -43,7 +44,10 @@ def find_ride(motion: Motion) -> Ride | None:
     A body that rises or sinks evenly for longer than any flight is carried by a lift. Its feet do not travel, and move
     up or down together. Without a lift, it is the steady rise of the ground under all steps, if that is certain or no
     tilted plane. Seen from the ride, the motion stands on a single level, and at a constant speed forces are the same.
+    If the root's height was never recorded, so that it is the same in all frames, it shows no ride.
     """
+    if len(motion) and np.ptp(motion.root_m[:, 1]) < UNCHANGED_M:
+        return None
     ground = observe_ground(motion)
     seen = ground.feet_seen
     if seen.lift_m.any():
