@@ -49,6 +49,19 @@ CHANGES: dict[str, tuple[Callable[[Motion], Motion], Callable[[Motion], Motion]]
 """Changes of a capture, with the way back."""
 
 
+def change_all(motion: Motion) -> Motion:
+    """Change side, heading and place."""
+    for do, _ in CHANGES.values():
+        motion = do(motion)
+    return motion
+
+
+def undo_all(motion: Motion) -> Motion:
+    for _, undo in reversed(CHANGES.values()):
+        motion = undo(motion)
+    return motion
+
+
 def correct(motion: Motion) -> Motion:
     return sc.correct(motion, kinematic=True).motion
 
@@ -129,11 +142,12 @@ def capture(cmu: Path, request: pytest.FixtureRequest) -> Motion:
 
 @pytest.mark.parametrize("capture", list_captures(_06_10="joints differ by up to 7 mm"), indirect=True)
 def test_captures_are_corrected_alike(capture: Motion) -> None:
-    """Place, heading, side, order and names of joints do not matter, on a level floor and up a slope."""
-    for motion in (capture, SLOPE.view(capture)):
+    """Place, heading, side, order and names of joints do not matter, on a level floor and, together, up a slope."""
+    together = {"together": (change_all, undo_all)}
+    for motion, changes in ((capture, CHANGES), (SLOPE.view(capture), together)):
         corrected = correct(motion)
         expected_m = joint_positions(corrected)
-        for do, undo in CHANGES.values():
+        for do, undo in changes.values():
             np.testing.assert_allclose(joint_positions(undo(correct(do(motion)))), expected_m, atol=ALIKE_M)
         order = depth_first(motion, last_first=True)
         reordered = rename_joints(JointOrder(motion.skeleton, order).view(motion))
@@ -167,14 +181,15 @@ def test_files_do_not_matter(capture: Motion, tmp_path: Path) -> None:
         moved = correct(load_motion(path))
         joints = [moved.skeleton.names.index(name) for name in capture.skeleton.names]
         results_m[path.name] = joint_positions(moved, joints)
-    expected_m = results_m.pop("metres.bvh")
+    alone_m = results_m.pop("metres.bvh")
     for result_m in results_m.values():
-        apart_m = np.linalg.norm(result_m - expected_m, axis=-1)
+        apart_m = np.linalg.norm(result_m - alone_m, axis=-1)
         assert np.percentile(apart_m, 98) < ALIKE_M
-    sc.correct_files([tmp_path / "in"], tmp_path / "out", kinematic=True)
-    in_folder_m = joint_positions(load_motion(tmp_path / "out" / "metres.bvh"))
-    alone = correct(load_motion(tmp_path / "in" / "metres.bvh"))
-    np.testing.assert_allclose(in_folder_m, joint_positions(alone), atol=ALIKE_M)
+    (tmp_path / "in" / "a.glb").unlink()
+    sc.correct_files([tmp_path / "in"], tmp_path / "out", kinematic=True, verify=False)
+    in_folder = load_motion(tmp_path / "out" / "metres.bvh")
+    joints = [in_folder.skeleton.names.index(name) for name in capture.skeleton.names]
+    np.testing.assert_allclose(joint_positions(in_folder, joints), alone_m, atol=ALIKE_M)
 
 
 @pytest.mark.slow
