@@ -141,6 +141,7 @@ CORRECTORS = Registry(
             "Control: decodes and encodes each sample, and changes nothing.",
             knows="none",
             control=True,
+            seconds=0.0002,
         ),
         CorrectorRow(
             "floor",
@@ -148,6 +149,7 @@ CORRECTORS = Registry(
             "Control: puts the lowest point of each window on the floor, and changes nothing else.",
             knows="none: the height of the floor",
             control=True,
+            seconds=0.0002,
         ),
         CorrectorRow(
             "ground",
@@ -156,6 +158,7 @@ CORRECTORS = Registry(
             "its floor.",
             knows="none: the height of the floor",
             control=True,
+            seconds=0.004,
         ),
         CorrectorRow(
             "low-pass",
@@ -163,6 +166,7 @@ CORRECTORS = Registry(
             "Control: a low-pass filter that makes samples as smooth as physics does.",
             knows="none: the cut-off that physics' jerk asks for",
             control=True,
+            seconds=0.0007,
         ),
         CorrectorRow(
             "sunk",
