@@ -46,6 +46,11 @@ def test_gliding_stand_skates_at_speed(stand: Motion):
     assert errors(shift(glide, (0, 0.02, 0))).skate_m_s[0] == 0
 
 
+def test_feet_that_rise_do_not_skate(stand: Motion):
+    rising = shift(stand, np.outer(np.arange(FRAMES) * 1e-4, [0, 1, 0]))  # by 3.9 mm, which still counts as the floor
+    assert errors(rising).skate_m_s[0] == pytest.approx(0, abs=1e-9)
+
+
 def test_floor_foot_skates_alone(stand: Motion, skeleton: Skeleton):
     """Only the foot on the floor counts.
 
