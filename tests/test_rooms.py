@@ -56,3 +56,12 @@ def test_every_room_has_a_source(heading: str, names: list[str]) -> None:
     rows = read_rows(section)
     assert sorted(rows) == sorted(names)
     assert [name for name, source in rows.items() if not SOURCE.search(source) and name not in WITHOUT_SOURCE] == []
+
+
+def test_every_entry_point_has_a_row() -> None:
+    packages = ("selfcorrect", "simulators", "datasets", "experiments", "commands")
+    sources = [path.read_text(encoding="utf-8") for name in packages for path in (REPOSITORY / name).rglob("*.py")]
+    groups = {group for source in sources for group in re.findall(r'group="(selfcorrect\.\w+)"', source)}
+    page = (REPOSITORY / "docs" / "rooms.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Entry points\n")[2].partition("\n## ")[0]
+    assert read_rows(section).keys() == groups
