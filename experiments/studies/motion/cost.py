@@ -84,9 +84,16 @@ def describe_plan(settings: MotionSettings) -> list[str]:
             corrected = count_drawn(arm, settings) * settings.seeds
             hours[arm.corrector] = hours.get(arm.corrector, 0.0) + corrected * seconds / 3600
     if hours:
-        words = [f"{name} {value:.2g}" if value else f"{name} not known" for name, value in hours.items()]
+        words = [f"{name} {_describe_hours(value)}" for name, value in hours.items()]
         lines.append(f"processor hours of correctors, about: {', '.join(words)}")
     return lines
+
+
+def _describe_hours(hours: float) -> str:
+    """Write hours; 0 are not known."""
+    if hours == 0:
+        return "not known"
+    return f"{hours:.2g}" if hours >= 0.01 else "below 0.01"
 
 
 def describe_cost(settings: MotionSettings) -> str:

@@ -44,27 +44,28 @@ CORRECTORS = Registry(
             "As `correct --kinematic` on a file: finds the floor, soles and supports of each sample.",
             knows="none: rules about feet and floor",
             control=True,
+            seconds=0.02,
         ),
         CorrectorRow(
             "physics",
             f"{_BUILT}:physics",
             "Tracks the motion with a simulated body.",
             knows="none: mechanics and body tables",
-            seconds=0.06,
+            seconds=0.03,
         ),
         CorrectorRow(
             "projection",
             f"{_BUILT}:project",
             "Moves each sample as little as possible until it neither sinks nor slides.",
             knows="none: feet, floor and the scale of the features",
-            seconds=0.06,
+            seconds=0.03,
         ),
         CorrectorRow(
             "force-projection",
             f"{_BUILT}:project_with_forces",
             "As projection, and until contacts with the floor can carry it as well as they can carry training windows.",
             knows="mechanics, and the forces that contacts cannot explain in training windows",
-            seconds=0.14,
+            seconds=0.13,
         ),
         CorrectorRow(
             "residual-free",
@@ -174,6 +175,7 @@ CORRECTORS = Registry(
             "Damage on purpose: sinks each sample by 2 cm. sunk+physics corrects the damaged samples.",
             knows="none",
             control=True,
+            seconds=0.0002,
         ),
         CorrectorRow(
             "sliding",
@@ -181,6 +183,7 @@ CORRECTORS = Registry(
             "Damage on purpose: lets each body glide at 0.1 m/s in a random direction.",
             knows="none",
             control=True,
+            seconds=0.0002,
         ),
         CorrectorRow(
             "jittery",
@@ -188,6 +191,7 @@ CORRECTORS = Registry(
             "Damage on purpose: adds noise of 5 mm to the root in each frame.",
             knows="none",
             control=True,
+            seconds=0.0002,
         ),
         CorrectorRow(
             "uneven",
@@ -195,6 +199,7 @@ CORRECTORS = Registry(
             "Damage on purpose: raises or sinks each sample by its own height, with a standard deviation of 5 cm.",
             knows="none",
             control=True,
+            seconds=0.0002,
         ),
     ],
     group="selfcorrect.correctors",
