@@ -106,6 +106,9 @@ def _list_reasons(finding: Finding, correction: CorrectedMotion, options: Correc
         yield "the height is kept"
     if finding.code in _OF_HEIGHT and correction.contacts.supports:
         yield "the motion shows steps, seats or other supports"
+    lowest_m = correction.floor.lowest_ground_m
+    if finding.code == "F1" and lowest_m is not None and finding.value - finding.threshold <= -lowest_m:
+        yield f"the lowest ground is at {lowest_m:+.2f} m"
     if finding.code == "F7" and options.keeps_path:
         yield "the path is kept"
     span = parse_span(options.frames)

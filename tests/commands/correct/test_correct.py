@@ -14,6 +14,7 @@ from made_motions import made_motion, remove_travel
 from made_rigs import base_walk
 from pymotion.ops.skeleton import fk as pymotion_kinematics
 
+import selfcorrect as sc
 from selfcorrect.commands.cli import main
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh, write_bvh
@@ -77,6 +78,17 @@ def test_sliding_short_clip_is_fault(folder: Path, says: Says, seconds: float, r
     found = {re.findall(r"\[(F\d+)", fault)[0] for fault in faults}
     assert bool(found) == bool(rules)
     assert found >= set(rules)
+
+
+def test_lower_ground_is_no_fault(tmp_path: Path) -> None:
+    """Somebody steps down by 0.3 m. `check` takes that for feet in the floor, because no file shows the step."""
+    walk = base_walk(4)
+    down_m = -0.3 * np.clip((np.arange(len(walk)) - 0.7 * len(walk)) / 15, 0.0, 1.0)
+    save_motion(tmp_path / "down.bvh", replace(walk, root_m=walk.root_m + down_m[:, None] * [0.0, 1.0, 0.0]))
+    (result,) = sc.correct_files(tmp_path / "down.bvh", tmp_path / "out", kinematic=True)
+    values = result.to_values()
+    assert not values["faults_left"]
+    assert any("F1" in finding for finding in values["left_on_purpose"])
 
 
 def _loads(out: Path) -> list[float]:
