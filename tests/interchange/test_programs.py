@@ -44,6 +44,8 @@ READ_AND_WRITE_BVH = {
     "upc-pymotion==0.3.4": "from pymotion.io.bvh import BVH; clip = BVH(); clip.load(source); clip.save(target)",
 }
 """Per program, how it writes the BVH file that it reads."""
+UNDECLARED = {"bvhtoolbox==0.1.3": ("setuptools<81",)}  # for pkg_resources
+"""Packages that a program needs and does not declare."""
 ARGUMENTS = "import json, sys; source, target = sys.argv[1:3]\n"
 JAVASCRIPT = (
     "three@0.187.0",
@@ -82,7 +84,8 @@ def python(install: Callable[..., Path], tmp_path: Path) -> Run:
     """Run a text with some packages and nothing else installed, and return its output."""
 
     def run(packages: Sequence[str], text: str, *words: Path | str, fails: bool = False) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(install(*packages))}
+        needed = [*packages, *UNDECLARED.get(packages[0], ())]
+        environment = {**os.environ, "PYTHONPATH": str(install(*needed))}
         command = [sys.executable, "-P", "-S", "-c", ARGUMENTS + text, *map(str, words)]
         ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
         assert bool(ended.returncode) == fails, ended.stderr
