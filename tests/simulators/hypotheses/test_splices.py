@@ -14,8 +14,8 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.clean import CleanupSettings, JoinSplices
 from selfcorrect.simulators.core.cleaning import CleanupState
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.hypotheses.exchanged_legs import restore_legs
 from selfcorrect.simulators.hypotheses.splices import count_lost_frames, find_departures, find_takes, remove_splices
+from selfcorrect.simulators.hypotheses.views.exchanged_legs import restore_legs
 
 JOIN = JoinSplices(join_takes=True)
 
