@@ -278,13 +278,13 @@ def check_references(
     changed = set()
     for denoiser, curves in collect_curves(study, study.runs(beside)).items():
         changed |= kept.check_pairs(curves, references, denoiser)
-    if changed:
-        names = " and ".join(find_metric(key).name for key in CLEANED if key in changed)
-        print(
-            f"selfcorrect: clean-up has changed since the kept run, so {names} are left out of its arms",
-            file=sys.stderr,
-        )
-    return kept.drop(changed)
+    if not changed:
+        return kept
+    names = " and ".join(f"“{find_metric(key).name}”" for key in CLEANED)
+    print(
+        f"selfcorrect: clean-up has changed since the kept run, so its arms are shown without {names}", file=sys.stderr
+    )
+    return kept.drop(CLEANED)
 
 
 def make_against_page(settings: MotionSettings, name: str, options: RunOptions, kept: KeptRun) -> AgainstPage:
