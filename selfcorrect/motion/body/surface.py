@@ -198,6 +198,7 @@ def find_bearing_points_m(motion: Motion) -> np.ndarray:
     corners_m = _place_soles(skeleton, np.searchsorted(joints, soles.joints), positions_m, orientations)
     middles_m = find_sole_middles_m(corners_m.reshape(len(corners_m), 2, -1, 3))
     ankles, toes = skeleton.pair("ankle"), skeleton.pair("foot")
+    assert ankles is not None, "soles need ankles"
     toes_m = None if toes is None else positions_m[:, np.searchsorted(joints, toes)]
     points_m = middles_m.copy()
     pivots_m = find_pivots_m(skeleton, middles_m, orientations[:, np.searchsorted(joints, ankles)], toes_m)
