@@ -349,6 +349,10 @@ def find_other_latest(folder: Path) -> dict[int, str]:
         number, digest = latest
         if number in folders and read_origin(folders[number])[1] != digest:
             return {number: f"{folders[number]} is another generation than the one that was committed; {PUT_BACK}"}
+        last = max(folders, default=-1)
+        before = max((other for other in folders if other < last), default=-1)
+        if number < last and number != before:  # a commit that was interrupted leaves the record of the one before
+            return {following: f"{folder / LATEST} is of generation {number}, expected {last}; {PUT_BACK}"}
     except DamagedError as error:
         return {following: str(error)}
     return {}

@@ -84,7 +84,7 @@ def exchange(first: Path, second: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
-@pytest.mark.filterwarnings("ignore:.*run again")
+@pytest.mark.filterwarnings("ignore:.*run again", "ignore:.*written again")
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_misplaced_parts_are_refused(finished: Path, tmp_path: Path, data: st.DataObject) -> None:
@@ -113,6 +113,18 @@ def test_misplaced_parts_are_refused(finished: Path, tmp_path: Path, data: st.Da
     with suppress(SelfcorrectError):  # the recorded settings may be those of another arm, which no repair changes
         assert run(root, repair=True) == figures
         assert not verify(root).damage
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.filterwarnings("ignore:.*run again", "ignore:.*written again")
+def test_record_of_an_earlier_generation_is_refused(finished: Path, tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    copy(finished, root)
+    figures = (root / "metrics.csv").read_text()
+    copy(root / "task/seed-1/first-generation" / LATEST, root / "task/seed-0/loop" / LATEST)
+    assert any(f"loop/{LATEST} is of generation 0, expected {GENERATIONS}" in fault for fault in verify(root).damage)
+    assert run(root, repair=True) == figures
+    assert not verify(root).damage
 
 
 @pytest.mark.usefixtures("without_figures")
