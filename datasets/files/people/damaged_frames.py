@@ -35,7 +35,7 @@ def fill_damaged_frames(
     }
     is_sound = np.ones(frames, dtype=bool)
     for array in numbers.values():
-        is_sound &= np.isfinite(array).reshape(frames, -1).all(axis=1)
+        is_sound &= np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
     damaged = np.flatnonzero(~is_sound)
     if not len(damaged) or len(damaged) > _MAX_DAMAGED * frames or not (is_sound[0] and is_sound[-1]):
         return dict(arrays), ()

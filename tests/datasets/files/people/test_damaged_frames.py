@@ -9,6 +9,7 @@ from program_files import Z_UP, parameters
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.people.damaged_frames import fill_damaged_frames
 from selfcorrect.motion.motion import Motion
 
 LOST = [20, 21, 40]
@@ -74,3 +75,9 @@ def test_turns_take_the_short_way(tmp_path: Path) -> None:
     np.savez(tmp_path / "poses.npz", poses=poses, trans=trans, mocap_frame_rate=30.0)
     steps_m = np.diff(sc.joint_positions(open_motion(tmp_path / "poses.npz").motion), axis=0)
     assert np.linalg.norm(steps_m, axis=-1).max() < 0.3
+
+
+def test_empty_arrays_are_left_to_their_reader() -> None:
+    filled, notes = fill_damaged_frames({"positions": np.zeros((0, 22, 3))})
+    assert filled["positions"].shape == (0, 22, 3)
+    assert notes == ()
