@@ -19,7 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessP
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import connection, get_context, parent_process
 from multiprocessing.context import BaseContext
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
@@ -253,16 +253,33 @@ def _start(
     initializer(*arguments)
 
 
+_LONGEST_END_S = 5.0
+"""Maximum time between the closing of a dying process's files and its end."""
+
+
 def _die_with_parent(temporary_folder: str) -> None:
-    """End this process when its parent has ended.
+    """End this process when its parent has ended or has given it up.
 
     A killed run then leaves neither processes nor a temporary folder.
     """
     parent = parent_process()
     assert parent is not None
+    watched = _open_process(parent.pid)
     parent.join()
-    shutil.rmtree(temporary_folder, ignore_errors=True)  # with the server's socket
+    # It also ends when the server has died, since the parent then takes its workers for dead. Others use the folder.
+    if watched is None or connection.wait([watched], _LONGEST_END_S):
+        shutil.rmtree(temporary_folder, ignore_errors=True)  # with the server's socket
     os._exit(1)
+
+
+def _open_process(pid: int | None) -> int | None:
+    """Return a descriptor that becomes readable when a process ends; None if it has ended or none can be had."""
+    if sys.platform != "linux" or pid is None:
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
 
 
 @contextmanager

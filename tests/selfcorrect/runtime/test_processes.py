@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from multiprocessing import connection, forkserver
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,25 @@ def test_dead_server_raises_once(monkeypatch: pytest.MonkeyPatch) -> None:
         map_tasks(abs, [-1, -2], 2)
     monkeypatch.undo()
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # else the next call may meet a server that is just dying
+    assert map_tasks(abs, [-1, -2], 2) == [1, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the server")
+def test_dead_server_leaves_temporary_folder() -> None:
+    processes._drop_executors()
+    process = processes.process_context().Process(
+        target=processes._start, args=(dict(os.environ), get_temp_dir(), False, time.sleep, 60)
+    )
+    process.start()
+    watched = os.pidfd_open(process.pid)
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGKILL)
+    process.join()  # at once, since the server would have told of its end
+    del process
+    assert connection.wait([watched], 30)
+    os.close(watched)
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
+    assert Path(get_temp_dir()).is_dir()
     assert map_tasks(abs, [-1, -2], 2) == [1, 2]
 
 
