@@ -213,14 +213,6 @@ def raise_heels(motion: Motion, _: np.random.Generator) -> Motion:
     return replace(raised, root_m=motion.root_m + lifts_m[:, None] * (0, 1, 0))
 
 
-def hold_leg_up(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Rotate a leg forwards by 80° at the hip."""
-    hip = motion.skeleton.parts.index(f"{rng.choice(['left', 'right'])}_hip")
-    rotations = motion.rotations.copy()
-    rotations[:, hip] = compose(from_euler_angles("X", np.array([-80.0])), rotations[:, hip])
-    return replace(motion, rotations=rotations)
-
-
 def show_rest_pose(motion: Motion, _: np.random.Generator) -> Motion:
     """Open with two frames of the rest pose."""
     rotations = motion.rotations.copy()
@@ -341,7 +333,6 @@ FAULTS = {
     "on toes": Fault(raise_heels, codes="B6", is_visible=_stays_on_floor),
     "limb elsewhere": Fault(turn_limb_away, codes="S7"),
     "still ankle": Fault(hold_ankle, codes="B8", is_visible=_travels),
-    "leg up": Fault(hold_leg_up, codes="B7", is_visible=_travels),
     "scaled": Fault(
         lambda motion, rng: ScaledBody(float(rng.choice([2.54, 1 / 2.54, 100.0]))).view(motion), codes="R1"
     ),

@@ -20,8 +20,6 @@ SOURCE = re.compile(r"\]\(\S+\)|arXiv \d{4}\.\d{5}")
 
 DETAILS = ("push_from_s", "push_lasts_s", "uphill_deg")
 """Fields of a scene that belong to another field."""
-WITHOUT_SOURCE = ("B7",)
-"""Names for which no public source was found; the page says so."""
 
 
 def read_rows(text: str) -> dict[str, str]:
@@ -55,7 +53,7 @@ def test_every_room_has_a_source(heading: str, names: list[str]) -> None:
     section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = read_rows(section)
     assert sorted(rows) == sorted(names)
-    assert [name for name, source in rows.items() if not SOURCE.search(source) and name not in WITHOUT_SOURCE] == []
+    assert [name for name, source in rows.items() if not SOURCE.search(source)] == []
 
 
 def test_every_entry_point_has_a_row() -> None:
