@@ -1,4 +1,8 @@
-"""Pages of studies: sections, the sections that several studies have, and their HTML."""
+"""Pages of studies: sections, the sections that several studies have, and their HTML.
+
+Only this module renders pages. `motion_page`, `comparison_page` and `toy_page` say what stands on the pages of their
+studies: each has a `Page` that returns sections.
+"""
 
 import re
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""The report of a comparison: headline, curves and tables of user arms, whatever the evaluation measures."""
+"""What stands on the page of a comparison: headline, curves and tables of user arms, whatever is measured."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

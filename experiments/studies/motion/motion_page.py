@@ -1,4 +1,4 @@
-"""The page of the motion experiment."""
+"""What stands on the page of the motion experiment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

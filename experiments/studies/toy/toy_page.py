@@ -1,4 +1,4 @@
-"""The report of toy loops: a page with outcome, figures, statements and collapse profiles of each."""
+"""What stands on the page of toy loops: outcome, figures, statements and collapse profiles of each."""
 
 import json
 from collections.abc import Mapping, Sequence
