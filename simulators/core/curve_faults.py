@@ -49,6 +49,8 @@ _FIXED_WEIGHT = 1e6
 """Weight of these frames, relative to second differences."""
 _FREE_WEIGHT = 1e-6
 """Weight of the frames of a fault."""
+_CERTAINLY = 1 - 1e-6
+"""Factor that keeps rounding from deciding."""
 _SMALLEST_M = 0.3
 """Size for which parts count at least, in m: feet and hands turn as slowly as forearms."""
 
@@ -170,8 +172,11 @@ class _Curves:
             sharp = sharp[(sharp >= within.start - 1) & (sharp <= within.stop)]
         if len(sharp) < 2:
             return
-        for frames in range(1, max(1, round(_LONGEST_S * fps)) + 1):
-            before = sharp[np.isin(sharp + frames + 1, sharp)]
+        longest = max(1, round(_LONGEST_S * fps))
+        is_sharp = np.zeros(sharp[-1] + longest + 2, dtype=bool)
+        is_sharp[sharp] = True
+        for frames in range(1, longest + 1):
+            before = sharp[is_sharp[sharp + frames + 1]]
             if frames > max(1, round(_RETURN_S * fps)):
                 before = before[np.minimum(bends_m[before], bends_m[before + frames + 1]) > _scale_bend_m(fps)]
             for last in before.tolist():
@@ -186,6 +191,8 @@ class _Curves:
 
         Returns None if the curve is near its path in these frames, or would not bend much less.
         """
+        if self._stays_rough(fault):
+            return None
         flank = fault.stop - fault.start + 1
         seen_first = max(fault.start - max(flank, _AROUND), 0)
         seen = slice(seen_first, fault.stop + max(flank, _AROUND))  # all that the bridge depends on
@@ -206,6 +213,17 @@ class _Curves:
         is_possible = remaining_m < _scale_bend_m(self.motion.fps)
         is_fault = away_m > _MIN_AWAY_M and sharp_m > MIN_JUMP_RATIO * remaining_m and is_possible
         return remaining_m if is_fault else None
+
+    def _stays_rough(self, fault: CurveFault) -> bool:
+        """Return whether the frames beside a fault bend too sharply already; its repair leaves them as they are."""
+        bends_m = self.bends_m[:, fault.joint + 1]
+        flank = fault.stop - fault.start + 1
+        beside_m = max(
+            bends_m[max(fault.start - flank, 0) + 1 : fault.start - 1].max(initial=0.0),
+            bends_m[fault.stop + 1 : fault.stop + flank - 1].max(initial=0.0),
+        )
+        sharp_m = min(bends_m[fault.start - 1], bends_m[fault.stop])
+        return bool(sharp_m < _CERTAINLY * MIN_JUMP_RATIO * beside_m)
 
     def repair(self, *faults: CurveFault) -> Motion:
         """Return the motion without faults of different curves."""

@@ -198,7 +198,10 @@ def _find_bearing_steps_m(points_m: np.ndarray, window: int) -> np.ndarray:
         window: Odd number of frames over which paths are averaged.
     """
     half = window // 2
-    continued_m = np.pad(points_m[..., [0, 2]], ((half, half), (0, 0), (0, 0)), mode="reflect", reflect_type="odd")
+    flat_m = points_m[..., [0, 2]]
+    before_m = 2 * flat_m[:1] - flat_m[half:0:-1]
+    after_m = 2 * flat_m[-1:] - flat_m[-2 : -2 - half : -1]
+    continued_m = np.concatenate([before_m, flat_m, after_m])
     paths_m = uniform_filter1d(continued_m, window, axis=0)[half : half + len(points_m)]
     steps_m = np.diff(paths_m, axis=0)
     slowest = np.where(_find_low_in_steps(points_m[..., 1]), norms(steps_m), np.inf).argmin(axis=1)

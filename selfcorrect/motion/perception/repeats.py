@@ -270,7 +270,8 @@ def find_exact_copies(steps: np.ndarray, least_step: float) -> FrameRepeats | No
     is_same = steps < _COPY_TOLERANCE
     if is_same.sum() < _MIN_PERIODS or is_same.all():
         return None
-    for beside in _NEIGHBOURS:
+    can_be_regular = is_same.sum() >= len(steps) // _LONGEST_PERIOD  # a copy in each period
+    for beside in _NEIGHBOURS if can_be_regular else ():
         ratios = _compare_with_neighbours(steps, beside)
         is_copy, spacing = _find_pattern(ratios, _LOW_RATIO)
         if spacing and is_same[is_copy[1:]].all():
@@ -387,8 +388,11 @@ def _find_pattern(ratios: np.ndarray, low: float) -> tuple[np.ndarray, float]:
     is_rare = np.count_nonzero(ratios < low) < 0.5 / _LONGEST_PERIOD * len(ratios)
     for period in () if is_rare else range(2, _LONGEST_PERIOD + 1):
         folded = _fold(ratios, period)
-        if np.isfinite(folded).sum(0).min() < _MIN_PERIODS:
+        counts = np.isfinite(folded).sum(0)
+        if counts.min() < _MIN_PERIODS:
             break
+        if (2 * np.count_nonzero(folded < low, axis=0) < counts).all():  # no median is low
+            continue
         is_low = _find_low_steps(median_of_known(folded), low, _HIGH_RATIO)
         if is_low is not None:
             repeated = np.resize(is_low, len(ratios))
@@ -454,7 +458,7 @@ def _list_noisy_patterns(
             shares_by_window[window] = _measure_shares(part, window)
         folded = _fold(shares_by_window[window], period)
         counts = np.isfinite(folded).sum(axis=0)
-        if counts.min() < _MIN_PERIODS:
+        if counts.min() < _MIN_PERIODS or (np.count_nonzero(folded < _COPY_ADVANCE, axis=0) <= counts // 2).all():
             continue
         typical = np.take_along_axis(np.sort(folded, axis=0), counts[None] // 2, axis=0)[0]
         is_low = _find_low_steps(typical, _COPY_ADVANCE, _SAMPLE_ADVANCE)
