@@ -268,9 +268,15 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
     return PresetRow(summary, settings, cost, keep="sampling")
 
 
+def _take_steps(real_count: int, protocol: str) -> dict[str, dict[str, int]]:
+    """Return a protocol's optimiser steps, the same for all denoisers."""
+    initial_steps, steps = PROTOCOL_STEPS[real_count][protocol]
+    denoisers = preset_names()
+    return {"initial_steps": dict.fromkeys(denoisers, initial_steps), "steps": dict.fromkeys(denoisers, steps)}
+
+
 def _paper_row(real_count: int) -> PresetRow:
     """Return the preset of the published experiment with n real samples, by the published scripts."""
-    initial_steps, steps = PROTOCOL_STEPS[real_count]["scripts"]
     settings = MotionSettings(
         {"paper": (BASELINE, *_loops(_PAPER_RATIOS[real_count], *_PAPER_CONTROLS))},
         generations=50,
@@ -281,8 +287,7 @@ def _paper_row(real_count: int) -> PresetRow:
         fps=20.0,
         representation="humanml3d",
         labels="window",
-        initial_steps={"paper": initial_steps},
-        steps={"paper": steps},
+        **_take_steps(real_count, "scripts"),
     )
     return PresetRow(f"Gillman et al. 2024 with n = {real_count}", settings, "needs a GPU", has_controls=False)
 
@@ -405,10 +410,9 @@ PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
 
 def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> MotionSettings:
     """Return settings with a protocol's optimiser steps; SettingError if the preset has no such protocol."""
-    for count, protocols in PROTOCOL_STEPS.items():
+    for count in PROTOCOL_STEPS:
         if name == f"paper-{count}":
-            initial_steps, steps = protocols[protocol]
-            return replace(settings, initial_steps={"paper": initial_steps}, steps={"paper": steps})
+            return replace(settings, **_take_steps(count, protocol))
     names = ", ".join(f"paper-{count}" for count in PROTOCOL_STEPS)
     raise SettingError(f"--protocol is for the presets {names}, got the preset {name}; leave it out")
 

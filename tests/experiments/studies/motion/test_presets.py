@@ -12,7 +12,7 @@ from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.motion import settings as motion_settings
 from selfcorrect.experiments.studies.motion.axes import Axes
 from selfcorrect.experiments.studies.motion.cost import TransformerCost
-from selfcorrect.experiments.studies.motion.presets import PRESETS
+from selfcorrect.experiments.studies.motion.presets import PRESETS, PROTOCOL_STEPS
 from selfcorrect.experiments.studies.motion.settings import extends, settings_from_config
 from selfcorrect.loop.models.diffusion.denoisers import Transformer
 from selfcorrect.loop.models.diffusion.presets import preset
@@ -99,6 +99,15 @@ def test_protocols_need_paper_preset() -> None:
     assert isinstance(command, MotionCommand)
     with pytest.raises(SettingError, match=r"--protocol.*paper-64"):
         command.complete()
+
+
+def test_protocols_hold_for_each_denoiser() -> None:
+    words = ["--preset", "paper-64", "--protocol", "text", "--denoiser", "small-dct-mlp"]
+    command = cli._parse_command(["motion", *words])
+    assert isinstance(command, MotionCommand)
+    settings = command.complete()
+    assert settings.initial_steps["small-dct-mlp"] == PROTOCOL_STEPS[64]["text"][0]
+    assert settings.steps["small-dct-mlp"] == PROTOCOL_STEPS[64]["text"][1]
 
 
 @pytest.mark.slow
