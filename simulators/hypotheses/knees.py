@@ -20,7 +20,7 @@ from ..core.cleaning import CleanupState
 
 _MAX_FLIP_S = 2 / 3
 """Maximum duration of a flip, in s. During a longer flip, the motion of the foot is unknown."""
-_MAX_ACCELERATION_RATIO = 0.8
+_MAX_ACCELERATION_RATIO = 0.5
 """Maximum acceleration of a repaired knee, relative to that before."""
 
 
