@@ -106,6 +106,8 @@ def _measure_distance_mm(joints_m: np.ndarray, truth_m: np.ndarray) -> float:
 
 STAYING = ("sinking", "tilt5", "tilt15", "far")
 """Damages that stay by default, because such a floor may be meant."""
+MEANT = ("t-pose", "poses")
+"""Damages that are part of the file, so the damaged clip is the truth."""
 
 
 def damage_clips(clips: Sequence[truth.Clip], damages: Sequence[str], folder: Path) -> Iterator[Case]:
@@ -121,6 +123,8 @@ def damage_clips(clips: Sequence[truth.Clip], damages: Sequence[str], folder: Pa
             if damage in STAYING:
                 yield Case(damage, motion, joint_positions(motion), other_truth_m=truth_m)
                 yield Case(f"{damage} --level", motion, truth_m, level=True)
+            elif damage in MEANT:
+                yield Case(damage, motion, joint_positions(motion))
             else:
                 yield Case(damage, motion, truth_m)
 

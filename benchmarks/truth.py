@@ -70,6 +70,13 @@ DAMAGES = {
     "held": "20 % of frames repeat the frame before",
     "far": "tilt5 at 20 m from the origin: the figures should be those of tilt5",
     "bones": "six channels at each joint, whose offsets vary by 3 mm, as Perception Neuron writes them",
+    "legs": "left and right leg exchanged in two stretches of 4 to 12 frames",
+    "knee": "a knee turned by half a turn about the line from hip to ankle in two stretches of 4 to 12 frames",
+    "lost": "root held along the floor for 1.2 s while the feet step on, and the rest of the path goes on from there",
+    "low-rate": "right arm updated 10 times a second",
+    "t-pose": "0.5 s in the rest pose before the motion",
+    "away": "for 0.5 s, moved by 0.5 m along the floor and turned by 20 deg",
+    "poses": "frames in random order, as in a pose library",
     "shift": "undamaged, at three heights: standard deviations of the results",
 }
 UNITS_M = (1.0, 0.01, 0.001, 0.0254, 0.0254 / 0.45)  # the last is that of most CMU clips
@@ -252,6 +259,42 @@ def slide_foot(clip, rows):
     clip.set_rotation(leg.ankle, rows, shin.inv() * rotations[leg.ankle])
 
 
+def exchange_legs(clip, rows, stretch):
+    """Exchange the directions of both legs in a stretch of frames, as pose estimators do."""
+    legs = [[joint for joint in leg[:4] if joint in clip.rotations] for leg in clip.legs]
+    turned = [[clip.get_rotation(joint, rows[stretch]) for joint in leg] for leg in reversed(legs)]
+    exchanged = rows[stretch].copy()
+    for leg, turns in zip(legs, turned, strict=True):
+        for joint, turn in zip(leg, turns, strict=True):
+            clip.set_rotation(joint, exchanged, turn)
+    rows[stretch] = exchanged
+
+
+def turn_knee(clip, rows, stretch, angle):
+    """Turn a knee about the line from hip to ankle in a stretch of frames; hip, ankle and foot stay."""
+    part = rows[stretch].copy()
+    positions, rotations = clip.compute_world(part)
+    leg = clip.legs[0]
+    line = positions[:, leg.ankle] - positions[:, leg.hip]
+    turn = Rotation.from_rotvec(angle * line / np.linalg.norm(line, axis=-1, keepdims=True))
+    thigh = turn * rotations[leg.hip]
+    shin = turn * rotations[leg.knee]
+    clip.set_rotation(leg.hip, part, rotations[clip.paths[leg.hip][-2]].inv() * thigh)
+    clip.set_rotation(leg.knee, part, thigh.inv() * shin)
+    clip.set_rotation(leg.ankle, part, shin.inv() * rotations[leg.ankle])
+    rows[stretch] = part
+
+
+def hold_rest_pose(clip, rows, stretch):
+    """Replace frames by the rest pose, with the lower toe joint at the height of the lowest one of the clip."""
+    height = clip.compute_world(rows)[0][:, clip.toes, 1].min()
+    columns = [column for _, columns in clip.rotations.values() for column in columns]
+    rows[stretch] = rows[stretch.stop]
+    rows[stretch, columns] = 0
+    depth = clip.compute_world(rows[stretch])[0][:, clip.toes, 1].min() - height
+    rows[stretch, clip.root[1]] -= depth / clip.unit_m
+
+
 def damage_clip(clip, damage):
     """Return the clip's rows with one of DAMAGES, the same in every run."""
     rng = np.random.default_rng(list(f"{clip.name} {damage}".encode()))
@@ -306,6 +349,35 @@ def damage_clip(clip, damage):
             rows = resample(clip, np.arange(0, frames, max(1, round(clip.fps / 10))), np.arange(frames))
         case "25fps":
             rows = resample(clip, np.arange(frames), np.ceil(seconds * 25 - 0.5001) / 25 * clip.fps)
+        case "legs":
+            for start in (frames // 4, 3 * frames // 5):
+                stretch = slice(start, start + rng.integers(4, 13))
+                exchange_legs(clip, rows, stretch)
+        case "knee":
+            for start in (frames // 4, 3 * frames // 5):
+                turn_knee(clip, rows, slice(start, start + rng.integers(4, 13)), np.pi)
+        case "lost":
+            lost = slice(frames // 3, frames // 3 + round(1.2 * clip.fps))
+            path = rows[:, [x, z]]
+            path[lost.stop :] -= path[lost.stop] - path[lost.start]
+            path[lost] = path[lost.start]
+            rows[:, [x, z]] = path
+        case "low-rate":
+            step = max(2, round(clip.fps / 10))
+            rows[:, arm] = rows[np.arange(frames) // step * step][:, arm]
+        case "t-pose":
+            hold_rest_pose(clip, rows, slice(0, round(0.5 * clip.fps)))
+        case "away":
+            away = slice(frames // 2, frames // 2 + round(0.5 * clip.fps))
+            turn = Rotation.from_euler("y", 20, degrees=True)
+            moved = rows[away].copy()
+            centre = moved[0, clip.root] * [1, 0, 1]
+            moved[:, clip.root] = turn.apply(moved[:, clip.root] - centre) + centre
+            moved[:, x] += 0.5 * metre
+            clip.set_rotation(0, moved, turn * clip.get_rotation(0, moved))
+            rows[away] = moved
+        case "poses":
+            rows = rng.permutation(rows)
         case "held":
             for frame in np.flatnonzero(rng.random(frames) < 0.2):
                 rows[frame] = rows[max(0, frame - 1)]
