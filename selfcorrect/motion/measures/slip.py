@@ -1,11 +1,12 @@
 """Slip: how far feet move over the floor while they bear weight.
 
-A stance lasts from touch-down to lift-off. Perception is off by up to half a tenth of a second, so frames of this time
-at both ends count only if the foot moves as in the rest of the stance. The slip of a stance is the length of the
-horizontal path of the point that bears weight. In each frame, that is the slowest low point of the foot: the centre of
-the round heel, the toe joint, or the tip. A foot that rolls over heel and toe has one that stands still, a foot that
-slides has none. Corrections let the same points rest. Paths are averaged over a tenth of a second within the stance, so
-that jitter, which `jerk` measures, does not count.
+A stance lasts from touch-down to lift-off. Perception is off by up to a tenth of a second: so close to the ends of a
+stance, captured feet move about twice as fast as in between. Frames of this time at both ends count only if the foot
+moves as in the rest of the stance. The slip of a stance is the length of the horizontal path of the point that bears
+weight. In each frame, that is the slowest low point of the foot: the centre of the round heel, the toe joint, or the
+tip. A foot that rolls over heel and toe has one that stands still, a foot that slides has none. Corrections let the
+same points rest. Paths are averaged over a tenth of a second within the stance, so that jitter, which `jerk` measures,
+does not count.
 
 Slip is a property of one motion: neither its height, its position, its heading nor another motion changes it. Commands,
 Python, checks, references, pages and pictures use this measure. Stances do not end where feet slide: a foot that rests
@@ -164,7 +165,7 @@ def _find_runs_between(holds: np.ndarray, jumps: np.ndarray, shortest: int) -> l
 
 
 def _trim_swings(points_m: np.ndarray, start: int, stop: int, fps: float) -> tuple[int, int]:
-    """Trim swinging frames off both ends of a stance, for the time of half an averaging window.
+    """Trim swinging frames off both ends of a stance, for up to a tenth of a second.
 
     In such frames, all low points (T, K, 3) move faster than standing feet, and much faster than in the rest of the
     stance: the foot still lands or already leaves. In a single one of them, it travels further than it slips.
@@ -173,7 +174,7 @@ def _trim_swings(points_m: np.ndarray, start: int, stop: int, fps: float) -> tup
     steps_m = norms(np.diff(points_m[start:stop, :, [0, 2]], axis=0))
     slowest_m = np.where(_find_low_in_steps(points_m[start:stop, :, 1]), steps_m, np.inf).min(axis=1)
     slides = np.asarray(slowest_m <= max(STANDS_M_S / fps, _SWINGS * float(median(slowest_m))))
-    most = _count_averaged(fps) // 2
+    most = max(1, round(SHORTEST_STANCE_S * fps))
     landing = _count_swings(slides, most) if start > 0 else 0
     leaving = _count_swings(slides[::-1], most) if stop < len(points_m) else 0
     return start + landing, stop - leaving
@@ -185,8 +186,12 @@ def _count_swings(slides: np.ndarray, most: int) -> int:
 
 
 def _find_low_in_steps(heights_m: np.ndarray) -> np.ndarray:
-    """Find points (T − 1, K) that are low in their foot before or after each step, by heights (T, K)."""
+    """Find points (T − 1, K) that are low in their foot before or after each step, by heights (T, K).
+
+    Toe joint and tip are low together, because captured feet that roll turn about either of them.
+    """
     is_low = heights_m < heights_m.min(axis=1, keepdims=True) + LOW_M
+    is_low[:, 1:-1] |= is_low[:, -1:]
     return is_low[1:] | is_low[:-1]
 
 

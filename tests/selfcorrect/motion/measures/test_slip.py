@@ -30,6 +30,17 @@ def test_sliding_stand_slips_by_path(fps: float, speed_m_s: float) -> None:
     assert sum(stance.slip_m for stance in slip.stances) == pytest.approx(2 * speed_m_s * stand.seconds, rel=0.1)
 
 
+@pytest.mark.parametrize("fps", [30.0, 120.0])
+def test_short_slide_within_stance_slips_by_path(fps: float) -> None:
+    """Only at the ends of a stance do fast frames count as landing or leaving."""
+    stand = made_motion("idle", fps=fps)
+    middle = len(stand) // 2
+    slid_m = 0.05 * np.clip((np.arange(len(stand)) - middle) / (0.1 * fps), 0.0, 1.0)
+    slips = [measure_slip(motion) for motion in (stand, shift(stand, np.outer(slid_m, (0.0, 0.0, 1.0))))]
+    assert len(slips[1].stances) == len(slips[0].stances) == 2
+    assert slips[1].per_stance_m - slips[0].per_stance_m == pytest.approx(0.05, abs=0.01)
+
+
 @settings(max_examples=8, deadline=None)
 @given(place_m=st.tuples(*[st.floats(-50, 50)] * 3), turn_rad=st.floats(-3, 3), speed_m_s=st.floats(0, 1))
 def test_place_and_heading_do_not_matter(
