@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
-from turned_joints import shift
+from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint, shift
 
 from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.measures.slip import measure_slip
@@ -71,6 +72,29 @@ def test_speeds_add_up_to_slip(walk: Motion) -> None:
 
 def test_rolling_feet_hardly_slip(walk: Motion) -> None:
     assert measure_slip(walk).per_stance_m < 0.03
+
+
+def point_toes(motion: Motion) -> Motion:
+    """Point the toes down by 40° and raise them again, in the last third of a motion."""
+    thirds = 3 * np.arange(len(motion)) / len(motion)
+    bends_rad = np.radians(40) * np.sin(np.pi * np.maximum(thirds - 2, 0)) ** 2
+    for part in ("left_foot", "right_foot"):
+        motion = pose_joint(motion, part, Rotation.from_rotvec(np.outer(bends_rad, (1.0, 0.0, 0.0))))
+    return motion
+
+
+def test_toes_that_bend_about_resting_joints_do_not_slip() -> None:
+    assert measure_slip(point_toes(made_motion("idle"))).per_stance_m < 0.002
+
+
+@pytest.mark.parametrize("distance_m", [0.005, 0.02, 0.1, 0.5])
+@pytest.mark.parametrize("has_pointed_toes", [False, True])
+def test_slide_of_known_length_slips_by_it(distance_m: float, has_pointed_toes: bool) -> None:
+    stand = made_motion("idle")
+    given = point_toes(stand) if has_pointed_toes else stand
+    slides = slide(given, distance_m / stand.seconds)
+    added_m = measure_slip(slides).per_stance_m - measure_slip(given).per_stance_m
+    assert added_m == pytest.approx(distance_m, rel=0.1, abs=0.001)
 
 
 def test_jitter_is_not_slip() -> None:
