@@ -26,7 +26,7 @@ from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.observed_ground import STAIR_STEP_M
 
 from .compare.evaluate import explain_large_move
-from .hypotheses.settling import SettleBody
+from .hypotheses.table import HYPOTHESES
 from .results.comparison import MeasuredCorrection, find_clear_gains, measure_correction
 from .results.results import (
     NOTED_M,
@@ -360,11 +360,11 @@ def _has_worse_feet(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
 def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     """Return whether a correction clearly improves a motion.
 
-    A clear gain is less skating or jerk. Corrections that contacts or a loop ask for, those of bodies that were
-    displaced, and those with simulated states, always count as a gain.
+    A clear gain is less skating or jerk. Corrections that contacts, a loop or a hypothesis ask for, and those with
+    simulated states, always count as a gain.
     """
     is_asked_for = view.given.contacts is not None or bool(correction.beliefs.loops_s)
-    is_asked_for |= SettleBody.hypothesis in correction.beliefs.names
+    is_asked_for |= any(HYPOTHESES.row(name).is_gain for name in correction.beliefs.names)
     is_simulated = correction.forces.residual.get("simulated_share", 0.0) > _MIN_SIMULATED_SHARE
     return is_asked_for or is_simulated or correction.figures.get("clear_gain", 1.0) >= 1.0
 

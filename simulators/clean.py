@@ -22,21 +22,20 @@ from .core.levelling import FitSoles, LevelFloor
 from .core.lifting import LiftLimbs, LiftTrunk
 from .core.noise import Denoise
 from .core.planting import PlantFeet
-from .hypotheses.knees import TurnKnees
-from .hypotheses.settling import SettleBody
 from .hypotheses.splices import JoinSplices
 from .hypotheses.supports import FindSupports
+from .hypotheses.table import list_steps
 from .settings.plan import SUPPORT_MODES, SupportChoice, SupportMode
 from .stages.values import CleanedMotions
 
 FILE_STEPS: tuple[CleanupStep, ...] = (
-    TurnKnees(),
+    *list_steps("turned-knees"),
     Denoise(),
     JoinSplices(),
     StabilizeFloor(),
     FitSoles(),
     LevelFloor(),
-    SettleBody(),
+    *list_steps("displaced-body"),
     LiftTrunk(),
     PlantFeet(),
     FindSupports(),
@@ -103,11 +102,10 @@ class CleanupSettings:
     @property
     def enabled_steps(self) -> Iterator[CleanupStep]:
         """The steps that `support` allows, in order."""
-        moving_kinds = (LevelFloor, SettleBody, LiftTrunk, LiftLimbs)
         for step in self.steps:
             if not self.considers(name_hypothesis(step)):
                 continue
-            if isinstance(step, moving_kinds) and not self.mode.moves_to_floor:
+            if getattr(step, "moves_to_floor", False) and not self.mode.moves_to_floor:
                 continue
             if isinstance(step, FindSupports) and not self.mode.finds_supports:
                 continue

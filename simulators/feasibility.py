@@ -28,9 +28,8 @@ from selfcorrect.motion.support import Surroundings
 
 from .body.dynamics import compute_demand
 from .body.humanoid import Humanoid, build_humanoid
-from .clean import FILE_STEPS, CleanupSettings, clean_motions
+from .clean import CleanupSettings, clean_motions
 from .engines.checked_world import make_world
-from .hypotheses.settling import SettleBody
 from .planning.contact_plan import plan_contacts
 from .results.results import MAX_PIECES_AT_ONCE, PIECE_FRAMES
 from .settings.engine_table import ENGINES
@@ -52,7 +51,7 @@ EVALUATION_DRIVE = replace(
 )
 """Stiff drive that keeps a body on its motion. Its limits are beyond what human motion reaches."""
 
-_WITHOUT_SETTLING = CleanupSettings(steps=tuple(step for step in FILE_STEPS if not isinstance(step, SettleBody)))
+_WITHOUT_SETTLING = CleanupSettings(without=("displaced-body",))
 """Clean-up in which no stretch of the motion is brought back to the floor."""
 
 

@@ -303,6 +303,7 @@ PLUGINS = (
     "selfcorrect.datasets.programs",
     "selfcorrect.experiments.jobs.runners",
     "selfcorrect.motion.checks.further",
+    "selfcorrect.simulators.hypotheses.steps",
     "selfcorrect.simulators.hypotheses.views",
 )
 """Packages whose folders and files are found when they are there, so that a deleted one breaks nothing."""

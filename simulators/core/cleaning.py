@@ -62,7 +62,8 @@ def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[
 class CleanupStep(Protocol):
     """A clean-up step: parameters, and a call that returns the next state.
 
-    A step that is a special case has its name in `hypotheses.table` as the class attribute `hypothesis`.
+    A step that is a special case has its name in `hypotheses.table` as the class attribute `hypothesis`. A step that
+    moves bodies to the floor has the class attribute `moves_to_floor`, and is left out if that is not wanted.
     """
 
     def __call__(self, cleaning: CleanupState, /) -> CleanupState: ...

@@ -4,6 +4,7 @@ Arrays are (N, T, 2): motion, frame, left and right foot.
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class LevelFloor:
     the end, the move is undone (`CleanedMotions.on_floor`), because the floor of a correction is decided only once,
     from its corrected feet, by `MotionOnFloor.decide_floor`.
     """
+
+    moves_to_floor: ClassVar[bool] = True
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         ground_m = _find_ground_m(cleaning)

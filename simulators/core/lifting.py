@@ -6,6 +6,7 @@ A body with a sunken trunk is lifted. Knees, elbows and hands below the floor ar
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -153,6 +154,8 @@ class LiftTrunk:
     bodies that get up sink by 4 mm more on average.
     """
 
+    moves_to_floor: ClassVar[bool] = True
+
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
         standing_m = posed.standing_m(posed.positions_m)
@@ -167,6 +170,8 @@ class LiftLimbs:
     The ends of their bones then lie on it. Contacts of limbs are not solved: without this step, bodies that crawl, roll
     or get up sink by 5 mm more on average.
     """
+
+    moves_to_floor: ClassVar[bool] = True
 
     spread_s: float = 0.08
     """Smoothing time of bone tilts, in s; 0 for none."""

@@ -16,3 +16,5 @@ class Hypothesis(Row):
     place: HypothesisPlace = "view"
     evidence: str = ""
     """What shows that such motions exist."""
+    is_gain: bool = False
+    """Whether a correction that believes it is kept even if no figure is clearly better."""

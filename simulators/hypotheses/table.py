@@ -6,7 +6,8 @@ know, and shows the core another motion, with a way back. It acts in one of thre
 - A *view* is a function of a part and settings (`ViewPart`). It hides what it believes, and restores it in the end.
   Each view has a file in `views`, which also holds its row.
 - A hypothesis about the *world* is read by `world.perceive_world`, once for each motion.
-- A *step* is a `CleanupStep` between two steps of the core.
+- A *step* is a `CleanupStep` between two steps of the core. Those that nothing else reads have a file each in `steps`,
+  which also holds their row.
 
 `--without NAME` leaves a hypothesis out, and `CorrectedMotion.hypotheses` lists those that were believed. Another
 package adds a view through an entry point in the group "selfcorrect.hypotheses". `view_table` orders the views: those
@@ -22,6 +23,7 @@ from typing import TypeAlias
 
 from selfcorrect.runtime.registry import Registry, load_members
 
+from ..core.cleaning import CleanupStep
 from ..core.settings import ViewSettings
 from ..results.results import CorrectedMotion
 from ..results.view import CorrectionView, Part
@@ -36,6 +38,7 @@ HYPOTHESES = Registry(
     "hypothesis",
     (
         *load_members(f"{_ROOM}.views", Hypothesis),
+        *load_members(f"{_ROOM}.steps", Hypothesis),
         Hypothesis(
             name="moving-ground",
             reference="selfcorrect.simulators.world:find_ride",
@@ -72,25 +75,11 @@ HYPOTHESES = Registry(
             evidence="game animations",
         ),
         Hypothesis(
-            name="turned-knees",
-            reference=f"{_ROOM}.knees:TurnKnees",
-            summary="A knee turns over for some frames.",
-            place="step",
-            evidence="CMU subject 05",
-        ),
-        Hypothesis(
             name="splices",
             reference=f"{_ROOM}.splices:JoinSplices",
             summary="The body jumps where two motions were joined.",
             place="step",
             evidence="motions that were cut and joined, CMU clips with gaps",
-        ),
-        Hypothesis(
-            name="displaced-body",
-            reference=f"{_ROOM}.settling:SettleBody",
-            summary="The body leaves the floor or sinks into it without falling.",
-            place="step",
-            evidence="retargeted squats, samples of motion models",
         ),
         Hypothesis(
             name="supports",
@@ -130,6 +119,12 @@ def list_views(names: Iterable[str]) -> tuple[ViewPart, ...]:
     """List views by name, in the order of the names. Hypotheses whose file was deleted are left out."""
     known = HYPOTHESES.names
     return tuple(Believed(name) for name in names if name in known)
+
+
+def list_steps(*names: str) -> tuple[CleanupStep, ...]:
+    """List steps by name, in the order of the names. Hypotheses whose file was deleted are left out."""
+    known = HYPOTHESES.names
+    return tuple(HYPOTHESES.load(name)() for name in names if name in known)
 
 
 def list_views_besides(names: Container[str]) -> tuple[ViewPart, ...]:

@@ -21,10 +21,10 @@ from selfcorrect.simulators.clean import (
     LevelFloor,
     LiftLimbs,
     LiftTrunk,
-    SettleBody,
     StabilizeFloor,
     clean_motions,
 )
+from selfcorrect.simulators.hypotheses.steps.displaced_body import SettleBody
 from selfcorrect.simulators.settings.plan import SupportChoice
 
 KNOWN_FLOOR = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)

@@ -19,7 +19,7 @@ from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.hypotheses.knees import unflip_knees
+from selfcorrect.simulators.hypotheses.steps.turned_knees import unflip_knees
 
 
 def joint_distances_m(first: Motion, second: Motion) -> np.ndarray:

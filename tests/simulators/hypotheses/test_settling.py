@@ -19,7 +19,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import find_feet_m, observe
 from selfcorrect.simulators.clean import CleanupSettings
 from selfcorrect.simulators.core.cleaning import CleanupState
-from selfcorrect.simulators.hypotheses.settling import SettleBody
+from selfcorrect.simulators.hypotheses.steps.displaced_body import SettleBody
 
 
 def bouncing(motion: Motion, amplitude_m: float, period_s: float = 0.55, lowered_m: float = 0.0) -> Motion:

@@ -14,13 +14,16 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime import registry
 from selfcorrect.simulators.clean import FILE_STEPS, CleanupSettings
 from selfcorrect.simulators.core.cleaning import name_hypothesis
-from selfcorrect.simulators.hypotheses import views
-from selfcorrect.simulators.hypotheses.table import HYPOTHESES, Believed, list_views, list_views_besides
+from selfcorrect.simulators.hypotheses import steps, views
+from selfcorrect.simulators.hypotheses.table import HYPOTHESES, Believed, list_steps, list_views, list_views_besides
 from selfcorrect.simulators.presets import FILES
 from selfcorrect.simulators.results.view import CorrectionView, Part
 from selfcorrect.simulators.view_table import VIEWS
 
-FILES_OF_VIEWS = {path.stem: path for path in Path(views.__path__[0]).resolve().glob("[!_]*.py")}
+MODULES = {
+    place: {path.stem: path for path in Path(package.__path__[0]).resolve().glob("[!_]*.py")}
+    for place, package in {"view": views, "step": steps}.items()
+}
 OWN_VIEWS = [row.name for row in HYPOTHESES if row.place == "view"]
 
 
@@ -36,16 +39,25 @@ def test_every_place_is_filled() -> None:
     assert all(callable(HYPOTHESES.load(row.name)) and row.evidence for row in HYPOTHESES)
 
 
-def test_each_file_is_a_view() -> None:
-    by_file = {row.reference.rpartition(":")[0].rpartition(".")[2]: row for row in HYPOTHESES if row.place == "view"}
-    assert by_file.keys() == FILES_OF_VIEWS.keys()
+@pytest.mark.parametrize("place", MODULES)
+def test_each_file_is_a_hypothesis(place: str) -> None:
+    files = [row.reference.partition(":")[0].rpartition(".") for row in HYPOTHESES if row.place == place]
+    assert {name for room, _, name in files if room.endswith(f".{place}s")} == MODULES[place].keys()
+
+
+def test_deleted_step_is_left_out() -> None:
+    assert list_steps("gone") == ()
+    assert [name_hypothesis(step) for step in list_steps("displaced-body", "turned-knees")] == [
+        "displaced-body",
+        "turned-knees",
+    ]
 
 
 @pytest.mark.slow
 def test_motions_are_corrected_without_files(walk: Motion, tmp_path: Path) -> None:
     """All files are deleted from a copy of the packages, and a walk is corrected there."""
     packages = CopiedPackages.make(tmp_path)
-    packages.delete(*FILES_OF_VIEWS.values())
+    packages.delete(*(path for files in MODULES.values() for path in files.values()))
     sc.save_motion(tmp_path / "walk.bvh", walk)
     corrected = packages.run("correct", "walk.bvh", "--kinematic", folder=tmp_path)
     assert (tmp_path / "corrected" / "walk.bvh").is_file(), corrected.stderr

@@ -16,7 +16,16 @@ from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.motion import MotionBatch
 
-from ..core.cleaning import CleanupState
+from ...core.cleaning import CleanupState
+from ..row import Hypothesis
+
+TURNED_KNEES = Hypothesis(
+    name="turned-knees",
+    reference=f"{__name__}:TurnKnees",
+    summary="A knee turns over for some frames.",
+    place="step",
+    evidence="CMU subject 05",
+)
 
 _MAX_FLIP_S = 2 / 3
 """Maximum duration of a flip, in s. During a longer flip, the motion of the foot is unknown."""
@@ -32,7 +41,7 @@ class TurnKnees:
     < `_MAX_ACCELERATION_RATIO` ‖Δ²p before‖. The parameters were set by hand on CMU clips of dancers.
     """
 
-    hypothesis: ClassVar[str] = "turned-knees"
+    hypothesis: ClassVar[str] = TURNED_KNEES.name
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         return replace(cleaning, motions=unflip_knees(cleaning.motions))

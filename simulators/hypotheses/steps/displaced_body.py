@@ -19,7 +19,17 @@ from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.support import Surroundings
 
-from ..core.cleaning import CleanupState
+from ...core.cleaning import CleanupState
+from ..row import Hypothesis
+
+DISPLACED_BODY = Hypothesis(
+    name="displaced-body",
+    reference=f"{__name__}:SettleBody",
+    summary="The body leaves the floor or sinks into it without falling.",
+    place="step",
+    evidence="retargeted squats, samples of motion models",
+    is_gain=True,
+)
 
 _HEIGHT_S = 0.04
 """Time in which a body's height may change, in s."""
@@ -38,7 +48,8 @@ class SettleBody:
     clips, which hardly change, and on walks that bounce.
     """
 
-    hypothesis: ClassVar[str] = "displaced-body"
+    hypothesis: ClassVar[str] = DISPLACED_BODY.name
+    moves_to_floor: ClassVar[bool] = True
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
