@@ -458,9 +458,20 @@ def read_rows(name: str) -> LoopRows:
     return LoopRows(SUMMARIES / f"{name}.jsonl")
 
 
+_THOUSAND_PAIRS = {
+    "physics less none": ("replace+physics", "replace+none"),
+    "projection less none": ("replace+projection", "replace+none"),
+    "projection less physics": ("replace+projection", "replace+physics"),
+}
+
+
 def _make_transformer_tables() -> dict[str, str]:
     rows = read_rows("transformer-loops")
+    thousand = read_rows("transformer-thousand")
     return {
+        "thousand": make_means_table(thousand, {BASELINE: "real data only", **_REPLACE}),
+        "thousand_split": make_split_table(thousand, _THOUSAND_PAIRS),
+        "thousand_moves": make_moves_table(thousand, _REPLACE),
         "synthetic": make_means_table(rows, {BASELINE: "real data only", **_REPLACE}),
         "ratio": make_means_table(rows, {BASELINE: "real data only", **_AUGMENT}),
         "primary": make_tests_table(rows, _TRANSFORMER_TESTS),
