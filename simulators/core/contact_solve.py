@@ -11,10 +11,10 @@ and h_p(c) above the ground beneath. The corrections minimise
 
 where D are differences between frames. The first line is the prior: each unknown is noise of second order with a
 deviation and a corner frequency ω (`_ERRORS`), so knees stay calm wherever contacts do not ask for more. Its precision
-α follows from both. A rest q is the mean place of a point in a stance if it strays further than captured feet do, and
-otherwise its own path. Feet that stand well thus have no error, and a motion without errors is returned as it is. The
-place of a stance is as uncertain as its point strays and as its foot is deep, so a foot that stands well keeps its
-place when root and legs follow another one. Weights w are the probability that a point stands.
+α follows from both. A rest q is the mean place of a point in a stance if it strays by some millimetres, and otherwise
+its own path. Feet that stand well thus have no error, and a motion without errors is returned as it is. The place of a
+stance is as uncertain as its point strays and as its foot is deep, so a foot that stands well keeps its place when root
+and legs follow another one. Weights w are the probability that a point stands.
 
 Method. Gauss-Newton steps, which are exact but for the legs' rotations: the first step suffices unless legs turn far.
 Each frame has 24 unknowns and depends on the two frames before and after, so a step solves a banded system.
@@ -66,8 +66,9 @@ _KINDS = ("along", "up", "along", *(part for part in _ROTATED for _ in range(3))
 _UNKNOWNS = len(_KINDS)
 _SHORTEST = 5
 """Minimum number of frames that can be solved."""
-_CAPTURED_M = (0.004, 0.008)
-"""Distances from its place, in m, up to which a standing point of a capture strays, and from which on it slides."""
+_STRAYS_M = (0.0025, 0.005)
+"""Distances from its place, in m, up to which a standing point keeps its path, and from which on it rests. Up to the
+first one, it stays within 5 mm."""
 _MAY_STAND = 0.01
 """Minimum probability of standing, before and after which a stance ends."""
 DRAG_LIMIT_M = 0.3
@@ -322,7 +323,7 @@ def _find_rests(paths_m: np.ndarray, standing: np.ndarray, depths_m: np.ndarray)
             middle_m = np.average(path_m, axis=0, weights=standing[stance])
             strays_m = norms(path_m - middle_m)
             furthest_m = strays_m[is_likely].max()
-            slides = smoothstep((furthest_m - _CAPTURED_M[0]) / (_CAPTURED_M[1] - _CAPTURED_M[0]))
+            slides = smoothstep((furthest_m - _STRAYS_M[0]) / (_STRAYS_M[1] - _STRAYS_M[0]))
             glides = smoothstep(furthest_m / DRAG_LIMIT_M - 1)
             weights[stance] = standing[stance]
             known[stance] = (1 - glides) / (_PLACE_M**2 + np.mean(strays_m**2) + depths_m[first:stop, foot] ** 2)

@@ -61,6 +61,16 @@ def test_sliding_feet_rest(speed_m_s: float, heading_rad: float, fps: float) -> 
     assert furthest_in_stance_m(solve(sliding)) < 0.008
 
 
+@pytest.mark.parametrize("fps", [30.0, 60.0])
+@pytest.mark.parametrize("heading_rad", [0.0, 1.0])
+def test_feet_that_sway_by_a_centimetre_rest(fps: float, heading_rad: float) -> None:
+    body = standing_body(fps)
+    sways_m = 0.005 * np.sin(2 * np.pi * np.arange(FRAMES) / (STANCE.stop - STANCE.start))
+    heading = np.array([np.sin(heading_rad), 0.0, np.cos(heading_rad)])
+    swaying = replace(body, root_m=body.root_m + np.outer(sways_m, heading))
+    assert furthest_in_stance_m(solve(swaying)) < 0.3 * furthest_in_stance_m(swaying)
+
+
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(depth_m=st.floats(0.005, 0.08), heading_rad=st.floats(0.0, 6.3))
 def test_sunken_feet_rise(depth_m: float, heading_rad: float) -> None:
