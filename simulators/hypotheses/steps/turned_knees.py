@@ -29,7 +29,7 @@ TURNED_KNEES = Hypothesis(
 
 _MAX_FLIP_S = 2 / 3
 """Maximum duration of a flip, in s. During a longer flip, the motion of the foot is unknown."""
-_MAX_ACCELERATION_RATIO = 0.5
+_MAX_ACCELERATION_RATIO = 0.8
 """Maximum acceleration of a repaired knee, relative to that before."""
 
 
