@@ -268,11 +268,13 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
     return PresetRow(summary, settings, cost, keep="sampling")
 
 
-def _take_steps(real_count: int, protocol: str) -> dict[str, dict[str, int]]:
-    """Return a protocol's optimiser steps, the same for all denoisers."""
+def _train_by(settings: MotionSettings, real_count: int, protocol: str) -> MotionSettings:
+    """Return settings with a protocol's optimiser steps, the same for all denoisers."""
     initial_steps, steps = PROTOCOL_STEPS[real_count][protocol]
     denoisers = preset_names()
-    return {"initial_steps": dict.fromkeys(denoisers, initial_steps), "steps": dict.fromkeys(denoisers, steps)}
+    return replace(
+        settings, initial_steps=dict.fromkeys(denoisers, initial_steps), steps=dict.fromkeys(denoisers, steps)
+    )
 
 
 def _paper_row(real_count: int) -> PresetRow:
@@ -287,8 +289,8 @@ def _paper_row(real_count: int) -> PresetRow:
         fps=20.0,
         representation="humanml3d",
         labels="window",
-        **_take_steps(real_count, "scripts"),
     )
+    settings = _train_by(settings, real_count, "scripts")
     return PresetRow(f"Gillman et al. 2024 with n = {real_count}", settings, "needs a GPU", has_controls=False)
 
 
@@ -412,7 +414,7 @@ def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> Motio
     """Return settings with a protocol's optimiser steps; SettingError if the preset has no such protocol."""
     for count in PROTOCOL_STEPS:
         if name == f"paper-{count}":
-            return replace(settings, **_take_steps(count, protocol))
+            return _train_by(settings, count, protocol)
     names = ", ".join(f"paper-{count}" for count in PROTOCOL_STEPS)
     raise SettingError(f"--protocol is for the presets {names}, got the preset {name}; leave it out")
 
