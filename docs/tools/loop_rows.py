@@ -462,6 +462,8 @@ _THOUSAND_PAIRS = {
     "physics less none": ("replace+physics", "replace+none"),
     "projection less none": ("replace+projection", "replace+none"),
     "projection less physics": ("replace+projection", "replace+physics"),
+    "physics less real data only": ("replace+physics", BASELINE),
+    "projection less real data only": ("replace+projection", BASELINE),
 }
 
 
