@@ -120,7 +120,7 @@ def test_locked_toes_stay(fps: float):
     (correction,) = KinematicCorrector()([rolled])
     assert np.linalg.norm(np.diff(joint_positions(rolled, [toe]), axis=0), axis=-1).max() < 1e-9
     made_m = joint_positions(correction.motion, [toe])[:, 0]
-    assert (np.linalg.norm(np.diff(made_m[:, [0, 2]], axis=0), axis=-1) * fps).mean() < 0.003
+    assert (np.linalg.norm(np.diff(made_m[:, [0, 2]], axis=0), axis=-1) * fps).mean() < 0.006
     assert np.ptp(made_m[:, 1]) < 0.012
     assert np.linalg.norm((made_m - joint_positions(rolled, [toe])[:, 0])[:, [0, 2]], axis=-1).max() < 0.015
 
