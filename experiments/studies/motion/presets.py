@@ -268,7 +268,7 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
     return PresetRow(summary, settings, cost, keep="sampling")
 
 
-def _train_by(settings: MotionSettings, real_count: int, protocol: str) -> MotionSettings:
+def _apply_protocol(settings: MotionSettings, real_count: int, protocol: str) -> MotionSettings:
     """Return settings with a protocol's optimiser steps, the same for all denoisers."""
     initial_steps, steps = PROTOCOL_STEPS[real_count][protocol]
     denoisers = preset_names()
@@ -290,7 +290,7 @@ def _paper_row(real_count: int) -> PresetRow:
         representation="humanml3d",
         labels="window",
     )
-    settings = _train_by(settings, real_count, "scripts")
+    settings = _apply_protocol(settings, real_count, "scripts")
     return PresetRow(f"Gillman et al. 2024 with n = {real_count}", settings, "needs a GPU", has_controls=False)
 
 
@@ -414,7 +414,7 @@ def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> Motio
     """Return settings with a protocol's optimiser steps; SettingError if the preset has no such protocol."""
     for count in PROTOCOL_STEPS:
         if name == f"paper-{count}":
-            return _train_by(settings, count, protocol)
+            return _apply_protocol(settings, count, protocol)
     names = ", ".join(f"paper-{count}" for count in PROTOCOL_STEPS)
     raise SettingError(f"--protocol is for the presets {names}, got the preset {name}; leave it out")
 

@@ -151,7 +151,8 @@ def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> Mo
     if len(split.training) < needed:
         raise InputError(
             f"training on {settings.real_count} windows and evaluating {settings.evaluated_count} samples needs "
-            f"at least {needed} real windows, the data have {len(split.training)}"
+            f"at least {needed} real windows, the data have {len(split.training)}: use --evaluated-count with a "
+            f"smaller number, or --data with more motions"
         )
     order = stream.child("data").numpy().permutation(len(split.training))
     fresh_end = settings.real_count + settings.evaluated_count

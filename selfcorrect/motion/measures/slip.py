@@ -1,7 +1,7 @@
 """Slip: how far feet move over the floor while they bear weight.
 
 A stance lasts from touch-down to lift-off. Perception is off by up to a tenth of a second: so close to the ends of a
-stance, captured feet move about twice as fast as in between. Frames of this time at both ends count only if the foot
+stance, captured feet move up to twice as fast as in between. Frames of this time at both ends count only if the foot
 moves as in the rest of the stance. The slip of a stance is the length of the horizontal path of the point that bears
 weight. In each frame, that is the slowest low point of the foot: the centre of the round heel, the toe joint, or the
 tip. A foot that rolls over heel and toe has one that stands still, a foot that slides has none. Corrections let the
