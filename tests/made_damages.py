@@ -67,3 +67,14 @@ def exchange_legs(motion: Motion, first: int, frames: int) -> Motion:
 
 def mean_jerk(motion: Motion) -> float:
     return float(np.linalg.norm(np.diff(joint_positions(motion), 3, axis=0), axis=-1).mean())
+
+
+def add_noise(motion: Motion, noise_m: float, seed: int = 0) -> Motion:
+    """Add white noise to the root and joints.
+
+    The noise of joints is that of limbs of 0.4 m.
+    """
+    random = np.random.default_rng(seed)
+    turns = Rotation.from_rotvec(random.normal(0.0, noise_m / 0.4, (motion.rotations[..., 0].size, 3)))
+    rotations = (Rotation.from_quat(motion.rotations.reshape(-1, 4)) * turns).as_quat().reshape(motion.rotations.shape)
+    return replace(motion, root_m=motion.root_m + random.normal(0.0, noise_m, motion.root_m.shape), rotations=rotations)

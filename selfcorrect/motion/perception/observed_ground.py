@@ -33,6 +33,8 @@ others and still be put there."""
 STAIR_STEP_M = 0.12
 """Minimum height of a step, in m. Levels that differ by more, or are higher above y = 0, may be steps above a floor
 that the motion does not show."""
+_MOST = 0.5
+"""Minimum share of a motion in which a foot stands on the lowest level, so that it is the floor and no step."""
 _FAR_BELOW_M = 0.2
 """Minimum depth of a step below y = 0, in m."""
 _MIN_STANCES = 0.5
@@ -228,9 +230,10 @@ class ObservedGround:
         """Height that a correction should move to y = 0, or None if unknown.
 
         It is the height of the floor, or of the nearest of several levels. The further a level is from y = 0, the more
-        of the motion must stand on it. A body on any step of a staircase is left there. So is a body that climbs far
-        from all levels, because the file may not show what leads there, and a body whose feet hardly show a floor. A
-        body whose feet never stand is not lowered.
+        of the motion must stand on it. If no level is at y = 0 and most of the motion stands on the lowest one, that is
+        the floor. A body on any step of a staircase is left there. So is a body that climbs far from all levels,
+        because the file may not show what leads there, and a body whose feet hardly show a floor. A body whose feet
+        never stand is not lowered.
         """
         if not self.is_shown:
             return self.lying_m
@@ -238,7 +241,9 @@ class ObservedGround:
         is_on_level = np.abs(self.feet_seen.ground_m[..., None] - levels_m) < SAME_LEVEL_M / 2
         share = (is_on_level & self.feet_seen.stands[..., None]).any(axis=1).mean(axis=0)
         nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
-        if not -_FAR_BELOW_M <= nearest_m <= STAIR_STEP_M:
+        if share[0] >= _MOST and np.abs(levels_m).min() > SAME_LEVEL_M:
+            nearest_m = float(levels_m[0])
+        elif not -_FAR_BELOW_M <= nearest_m <= STAIR_STEP_M:
             if np.ptp(levels_m) > STAIR_STEP_M:
                 return None
             nearest_m = float(levels_m[0])

@@ -10,6 +10,7 @@ import pytest
 from ground_motions import repeat_walk
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from made_damages import add_noise
 from made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
 from scipy.spatial.transform import Rotation as R
 
@@ -174,19 +175,6 @@ def test_lowest_level_is_found(stand: Motion, raised_m: float) -> None:
     )
 
 
-def with_noise(motion: Motion, noise_m: float) -> Motion:
-    """Add white noise to the root and joints.
-
-    The noise of joints is that of limbs of 0.4 m.
-    """
-    generator = np.random.default_rng(0)
-    turns = R.from_rotvec(generator.normal(0.0, noise_m / 0.4, (motion.rotations[..., 0].size, 3)))
-    rotations = (R.from_quat(motion.rotations.reshape(-1, 4)) * turns).as_quat().reshape(motion.rotations.shape)
-    return replace(
-        motion, root_m=motion.root_m + generator.normal(0.0, noise_m, motion.root_m.shape), rotations=rotations
-    )
-
-
 CLIPS = {clip.label: clip for clip in load_deepmimic()}
 TOLD = {NoteKind.FLOOR_MOVED, NoteKind.FLOOR_UNKNOWN, NoteKind.CARRIED}
 
@@ -194,7 +182,7 @@ TOLD = {NoteKind.FLOOR_MOVED, NoteKind.FLOOR_UNKNOWN, NoteKind.CARRIED}
 @pytest.mark.parametrize("height_m", [-0.9, -0.3, 0.3, 1.0])
 @pytest.mark.parametrize("label", ["crawl", "dance_b", "getup_facedown", "run", "walk"])
 def test_far_floor_moves_or_is_noted(label: str, height_m: float) -> None:
-    motion = raise_motion(with_noise(CLIPS[label], 0.012), height_m)
+    motion = raise_motion(add_noise(CLIPS[label], 0.012), height_m)
     (correction,) = KinematicCorrector()([motion])
     kinds = {note.kind for note in correction.notes}
     assert len(kinds & TOLD) == 1
@@ -209,7 +197,7 @@ def test_absent_floor_folds_no_limbs() -> None:
 
     The run is far below y = 0.
     """
-    run = with_noise(CLIPS["run"], 0.012)
+    run = add_noise(CLIPS["run"], 0.012)
     moved_m = []
     for height_m in (0.0, -0.9):
         motion = raise_motion(run, height_m)
@@ -220,18 +208,36 @@ def test_absent_floor_folds_no_limbs() -> None:
 
 
 def test_repeated_levels_count_once() -> None:
-    levels_m = observe(with_noise(CLIPS["dance_b"], 0.012)).levels_m
+    levels_m = observe(add_noise(CLIPS["dance_b"], 0.012)).levels_m
     assert len(set(levels_m)) == len(levels_m)
 
 
-def test_far_steps_show_no_floor(stand: Motion) -> None:
-    keys = [0, 80, 100, 180]
-    rises_m = np.interp(np.arange(180), keys, [0.0, 0.0, 0.3, 0.3])
-    ahead_m = np.interp(np.arange(180), keys, [0.0, 0.0, 0.4, 0.4])
+def rise_by_a_step(stand: Motion, low_frames: int) -> Motion:
+    """Stand on the floor, glide onto a step of 0.3 m within 20 frames, and stand there for 80 frames."""
+    frames = low_frames + 100
+    keys = [0, low_frames, low_frames + 20, frames]
+    rises_m = np.interp(np.arange(frames), keys, [0.0, 0.0, 0.3, 0.3])
+    ahead_m = np.interp(np.arange(frames), keys, [0.0, 0.0, 0.4, 0.4])
     root_m = stand.root_m[0] + np.stack([0 * rises_m, rises_m, ahead_m], axis=1)
-    steps = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (180, 1, 1)))
+    return replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (frames, 1, 1)))
+
+
+def test_far_steps_show_no_floor(stand: Motion) -> None:
+    steps = rise_by_a_step(stand, 80)
     assert observe_ground(steps).floor_to_zero_m == pytest.approx(0.0, abs=0.03)
     assert observe_ground(raise_motion(steps, 1.0)).floor_to_zero_m is None
+
+
+@pytest.mark.parametrize("height_m", [-0.9, -0.15, 1.0])
+def test_lowest_level_of_most_of_a_motion_is_floor(stand: Motion, height_m: float) -> None:
+    """In the second case, both levels are equally far from y = 0."""
+    steps = raise_motion(rise_by_a_step(stand, 200), height_m)
+    assert observe_ground(steps).floor_to_zero_m == pytest.approx(height_m, abs=0.03)
+
+
+def test_level_at_zero_stays(stand: Motion) -> None:
+    steps = raise_motion(rise_by_a_step(stand, 200), -0.3)
+    assert observe_ground(steps).floor_to_zero_m == pytest.approx(0.0, abs=0.03)
 
 
 def test_deep_sinking_fails() -> None:

@@ -3,10 +3,12 @@
 Limbs and trunks bend if that raises them. Everything else stays.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_damages import add_noise
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint, turn_joint
@@ -14,6 +16,7 @@ from turned_joints import pose_joint, turn_joint
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
+from selfcorrect.motion.measures.slip import measure_slip
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.core.drift import furthest_in_stance_m, lock_share
@@ -121,6 +124,12 @@ def test_rise_is_independent_of_company(clips):
     together = raise_limbs(MotionBatch.stack([crawl, roll]))
     for index, motion in enumerate((crawl, roll)):
         assert np.array_equal(together.rotations[index], raise_limbs(MotionBatch.stack([motion])).rotations[0])
+
+
+def test_feet_of_noisy_bodies_hardly_slip(clips: Mapping[str, Motion]) -> None:
+    crawls = [add_noise(clips["crawl"], 0.012, seed) for seed in range(4)]
+    slips_m = [measure_slip(correction.motion).per_stance_m for correction in KinematicCorrector()(crawls)]
+    assert np.mean(slips_m) < 0.026
 
 
 @pytest.mark.parametrize(("pitch_deg", "seconds", "fps"), [(25.0, 0.15, 30.0), (25.0, 0.25, 30.0), (40.0, 0.25, 60.0)])
