@@ -1,5 +1,6 @@
 """Slip is the path of bearing feet from touch-down to lift-off, wherever the motion is."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from turned_joints import pose_joint, shift
 from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.measures.slip import measure_slip
 from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.corrector import KinematicCorrector
 
 
 def slide(motion: Motion, speed_m_s: float, first: int = 0) -> Motion:
@@ -72,6 +74,18 @@ def test_speeds_add_up_to_slip(walk: Motion) -> None:
 
 def test_rolling_feet_hardly_slip(walk: Motion) -> None:
     assert measure_slip(walk).per_stance_m < 0.03
+
+
+@pytest.mark.parametrize(("label", "slip_m"), [("run", 0.01), ("spinkick", 0.008)])
+def test_landing_and_leaving_are_not_slip(clips: Mapping[str, Motion], label: str, slip_m: float) -> None:
+    """Feet of these captures stand still in the middle of their stances."""
+    assert measure_slip(clips[label]).per_stance_m < slip_m
+
+
+def test_planted_feet_hardly_slip(clips: Mapping[str, Motion]) -> None:
+    """Stances of a roll begin and end with a tenth of a second of swing."""
+    (correction,) = KinematicCorrector()([clips["roll"]])
+    assert measure_slip(correction.motion).per_stance_m < 0.015
 
 
 def point_toes(motion: Motion) -> Motion:
