@@ -261,7 +261,8 @@ def choose_on_floor(
 ) -> CorrectedMotion:
     """Choose the best of a motion's corrections.
 
-    The motion itself is one of them. The choice is rejected if even that is deep in the ground.
+    The motion itself is one of them. The choice is rejected if it is deep in the ground, and so is a motion that was
+    deep in a known ground: legs that fold by half a metre are no correction.
 
     Args:
         correction: Correction that the view has restored. It is measured here.
@@ -269,16 +270,18 @@ def choose_on_floor(
     """
     candidate = measure_on_floor(view, correction)
     chosen = candidate.correction if moves_feet else keep_feet_from_worsening(view, candidate, correct)
-    if not chosen.accepted or chosen.after.get("penetration_m", 0.0) <= _MAX_DEPTH_M:
+    measured = chosen.after if view.given.ground is None else chosen.before
+    if not chosen.accepted or measured.get("penetration_m", 0.0) <= _MAX_DEPTH_M:
         return chosen
     depth_m = _measure_depth_m(chosen)
     if depth_m <= _MAX_DEPTH_M:
         return chosen
-    return replace(chosen, motion=view.given, failure=Failure(FailureKind.SUNK, value=depth_m, limit=_MAX_DEPTH_M))
+    failure = Failure(FailureKind.SUNK, value=depth_m, limit=_MAX_DEPTH_M)
+    return replace(chosen, motion=view.given, after=chosen.before, failure=failure)
 
 
 def _measure_depth_m(correction: CorrectedMotion) -> float:
-    """Measure mean penetration outside kept stretches, in m.
+    """Measure mean penetration outside kept stretches, in m; in a known ground, before the correction.
 
     Unless the ground is known, each part between cuts and kept stretches is measured on its own, because a cut or a
     stretch may lead to another level.
@@ -290,7 +293,9 @@ def _measure_depth_m(correction: CorrectedMotion) -> float:
         bounds |= {first, last + 1}
         is_kept[first : last + 1] = True
     spans = [span for span in pairwise(sorted(bounds)) if not is_kept[span[0]]]
-    if motion.ground is not None or len(bounds) == 2 or not spans:
+    if motion.ground is not None:
+        return correction.before["penetration_m"]
+    if len(bounds) == 2 or not spans:
         return correction.after["penetration_m"]
     depths_m = [measure(motion.frames(*span)).penetration_m for span in spans]
     return float(np.average(depths_m, weights=[stop - first for first, stop in spans]))

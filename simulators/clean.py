@@ -154,4 +154,5 @@ def clean_motions(motions: MotionBatch, settings: CleanupSettings) -> CleanedMot
         repairs_m=dict(cleaning.repairs_m),
         floor=cleaning.floor,
         believed=believed,
+        slid=cleaning.slid,
     )

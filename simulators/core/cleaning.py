@@ -17,7 +17,7 @@ from selfcorrect.motion.views import ShiftedWorld
 
 from ..results.results import Note, Repair
 from ..settings.plan import SupportMode
-from ..stages.values import Floor
+from ..stages.values import Floor, SlidFeet
 from .stance import PosedMotions
 
 Kind = TypeVar("Kind", bound="CleanupStep")
@@ -92,6 +92,8 @@ class CleanupState:
     """(N,) rise that brings the lowest ground to y = 0, in m."""
     unplanted: PosedMotions | None = None
     """The motions before planting; None if feet were not planted yet."""
+    slid: SlidFeet | None = None
+    """Feet that planting moved far; None if that was not measured."""
 
     @classmethod
     def from_motions(cls, motions: MotionBatch, steps: Sequence[CleanupStep], mode: SupportMode) -> Self:

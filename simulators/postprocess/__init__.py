@@ -5,4 +5,5 @@
 - Simulation: `blending` (`BlendSimulation`).
 - Roughness: `jerk_bounds` (`JerkBounds`), `smoothing` (`SmoothFast`, `SmoothRough`).
 - Return to the cleaned motion: `restoring` (`RestoreFeet`, `RevertHighJerk`).
+- Feet that slid far: `replanting` (`PlantSlidFeet`).
 """

@@ -8,9 +8,10 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.motion import MotionBatch
 
-from ..stages.values import CleanedMotions, TrackingResult
+from ..stages.values import CleanedMotions, SlidFeet, TrackingResult
 from .jerk_bounds import JerkBounds
 
 
@@ -38,6 +39,10 @@ class PostprocessState:
     """The smoothed cleaned motions, which replace frames that stay too rough."""
     shares: np.ndarray
     """(N, T) share of the simulation in each frame."""
+    soles: SolePoints
+    """Soles of the motions."""
+    slid: SlidFeet | None
+    """Feet that slid far before they were planted, which are planted again."""
     bounds: JerkBounds
     """The largest jerk that a correction may have, given the motions before planting."""
 
@@ -59,6 +64,8 @@ class PostprocessState:
             motions=motions,
             fallback=cleaned.motions,
             shares=np.zeros(cleaned.motions.root_m.shape[:2]),
+            soles=cleaned.soles,
+            slid=cleaned.slid,
             bounds=JerkBounds.from_motions(cleaned.before_planting),
         )
 

@@ -5,6 +5,7 @@ docstring of each step states its objective. Without steps, simulated states are
 """
 
 from .blending import BlendSimulation
+from .replanting import PlantSlidFeet
 from .restoring import RestoreFeet, RevertHighJerk
 from .smoothing import SmoothFast, SmoothRough
 from .state import PostprocessStep
@@ -19,5 +20,6 @@ POSTPROCESS: tuple[PostprocessStep, ...] = (
     RevertHighJerk(),
 )
 """Steps for files after a simulation, or after a plan that no simulation can improve."""
-KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(),)
-"""Steps after a clean-up without simulation. Nothing is fast there, because feet are held softly."""
+KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(), PlantSlidFeet())
+"""Steps after a clean-up without simulation. Nothing there is too fast for `SmoothRough`, because feet are held
+softly."""

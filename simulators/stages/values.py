@@ -35,6 +35,16 @@ class Floor:
 
 
 @dataclass(frozen=True, eq=False)
+class SlidFeet:
+    """Standing feet that slid far before they were planted."""
+
+    is_far: np.ndarray
+    """(N,) whether the feet of each motion slid far."""
+    ground_m: np.ndarray
+    """(N, T, 2) height of the ground on which each foot was planted, in m."""
+
+
+@dataclass(frozen=True, eq=False)
 class CleanedMotions:
     """Motions after the kinematic clean-up, on a lowest ground at y = 0."""
 
@@ -55,6 +65,8 @@ class CleanedMotions:
     """Movement of the floor beneath the motions, which is restored in the end."""
     believed: list[tuple[str, ...]]
     """Names of the hypotheses that changed each motion."""
+    slid: SlidFeet | None
+    """Feet that planting moved far; None if that was not measured."""
 
     @property
     def on_floor(self) -> ShiftedWorld:

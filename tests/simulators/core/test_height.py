@@ -240,14 +240,15 @@ def test_level_at_zero_stays(stand: Motion) -> None:
     assert observe_ground(steps).floor_to_zero_m == pytest.approx(0.0, abs=0.03)
 
 
-def test_deep_sinking_fails() -> None:
+@pytest.mark.parametrize("depth_m", [0.6, 1.2])
+def test_deep_sinking_fails(depth_m: float) -> None:
     walk = made_motion("walk", frames=60)
     (shallow,) = KinematicCorrector()([replace(walk, ground=Ground(floor_m=0.3))])
-    (deep,) = KinematicCorrector()([replace(walk, ground=Ground(floor_m=1.2))])
+    (deep,) = KinematicCorrector()([replace(walk, ground=Ground(floor_m=depth_m))])
     assert shallow.accepted
     assert deep.failure is not None
     assert deep.failure.kind is FailureKind.SUNK
-    assert deep.failure.value == pytest.approx(1.2, abs=0.1)
+    assert deep.failure.value == pytest.approx(depth_m, abs=0.1)
     assert np.array_equal(deep.motion.root_m, walk.root_m)
 
 

@@ -3,6 +3,7 @@
 How feet then stand, and what stays of corrections, is known.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from made_motions import resample_smoothly
 from plain_contacts import foot_contacts
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 from simulated_bodies import make_plan
 from turned_joints import pose_joint, turn_joint
@@ -20,13 +22,14 @@ from selfcorrect.datasets.files.skeletons.vertical import turn_upright
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
+from selfcorrect.motion.measures.slip import measure_slip
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.soft_legs import ROUGHER
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.postprocess.jerk_bounds import JerkBounds
 from selfcorrect.simulators.postprocess.restoring import RestoreFeet, RevertHighJerk
 from selfcorrect.simulators.postprocess.smoothing import SmoothFast, SmoothRough
-from selfcorrect.simulators.postprocess.steps import BLEND_SIMULATION
+from selfcorrect.simulators.postprocess.steps import BLEND_SIMULATION, KINEMATIC_POSTPROCESS
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
 FPS = 120.0
@@ -304,3 +307,20 @@ def test_physics_slides_no_more(walk: Motion) -> None:
     kinematic = physical_errors(MotionBatch.stack([KinematicCorrector()([walk])[0].motion])).skate_m_s[0]
     physical = physical_errors(MotionBatch.stack([PhysicsCorrector()([walk])[0].motion])).skate_m_s[0]
     assert physical < kinematic + 0.002
+
+
+def wandering(motion: Motion, seed: int) -> Motion:
+    """Let the root wander along the floor by 2 cm."""
+    noise = np.random.default_rng(seed).normal(size=motion.root_m.shape) * [1.0, 0.0, 1.0]
+    noise = gaussian_filter1d(noise, 0.125 * motion.fps, axis=0)
+    return replace(motion, root_m=motion.root_m + 0.02 * noise / noise.std())
+
+
+def test_smoothed_feet_are_planted_again(clips: Mapping[str, Motion]) -> None:
+    dances = [wandering(clips["dance_b"], seed) for seed in range(4)]
+    smoothed, planted = [], []
+    for slips_m, steps in ((smoothed, (SmoothRough(),)), (planted, KINEMATIC_POSTPROCESS)):
+        for correction in KinematicCorrector(postprocess=steps)(dances):
+            slips_m.append(measure_slip(correction.motion).per_stance_m)
+    assert np.less(planted, smoothed).all()
+    assert np.mean(planted) < 0.9 * np.mean(smoothed)
