@@ -367,6 +367,25 @@ def make_course_table(
     return make_table([f"{_count(seeds)}, generation", *map(title_of, keys)], table)
 
 
+def make_spans_table(
+    rows: LoopRows, arms: Mapping[str, str], spans: Sequence[tuple[int, int]], keys: Sequence[str]
+) -> str:
+    """Tabulate means of generation 0, and means over spans of generations (first, last) of each arm."""
+    seeds = rows.seeds(arms)
+    if not seeds:
+        return MISSING
+    columns = [(FIRST, BASELINE, (0, 0))]
+    columns += [(f"{title}, {span[0]} to {span[1]}", arm, span) for arm, title in arms.items() for span in spans]
+    table = []
+    for key in keys:
+        cells = []
+        for _, arm, (first, last) in columns:
+            values = [rows.values(arm, key, seeds, generation) for generation in range(first, last + 1)]
+            cells.append(f"{np.mean(values):.{digits_of(key)}f}")
+        table.append([_name(key), *cells])
+    return make_table([_count(seeds), *(title for title, _, _ in columns)], table)
+
+
 def make_change_table(rows: LoopRows, arms: Mapping[str, str], since: int, keys: Sequence[str] = _KEEP_KEYS) -> str:
     """Tabulate the last generation less another one of the same arm, with 95 % intervals if there are two seeds."""
     seeds = rows.seeds(arms)
@@ -458,6 +477,7 @@ def read_rows(name: str) -> LoopRows:
     return LoopRows(SUMMARIES / f"{name}.jsonl")
 
 
+_PUBLISHED_KEYS = (*(key for key in SHOWN if key != FORCE), "novelty_of_samples")
 _THOUSAND_PAIRS = {
     "physics less none": ("replace+physics", "replace+none"),
     "projection less none": ("replace+projection", "replace+none"),
@@ -470,7 +490,11 @@ _THOUSAND_PAIRS = {
 def _make_transformer_tables() -> dict[str, str]:
     rows = read_rows("transformer-loops")
     thousand = read_rows("transformer-thousand")
+    published = {BASELINE: "real data only", "augment-1+none": "uncorrected", "augment-1+physics": "physics"}
     return {
+        "published": make_spans_table(
+            read_rows("transformer-published"), published, ((1, 10), (41, 50)), _PUBLISHED_KEYS
+        ),
         "thousand": make_means_table(thousand, {BASELINE: "real data only", **_REPLACE}),
         "thousand_split": make_split_table(thousand, _THOUSAND_PAIRS),
         "thousand_moves": make_moves_table(thousand, _REPLACE),
