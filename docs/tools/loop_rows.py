@@ -485,6 +485,15 @@ _THOUSAND_PAIRS = {
     "physics less real data only": ("replace+physics", BASELINE),
     "projection less real data only": ("replace+projection", BASELINE),
 }
+_THOUSAND_RATIO = {
+    "augment-1+none": "uncorrected",
+    "augment-1+physics": "physics",
+    "augment-1+projection": "projection",
+}
+_THOUSAND_RATIO_PAIRS: dict[str, Pair] = {
+    title: (arm.replace("replace", "augment-1"), control.replace("replace", "augment-1"))
+    for title, (arm, control) in _THOUSAND_PAIRS.items()
+}
 
 
 def _make_transformer_tables() -> dict[str, str]:
@@ -498,6 +507,8 @@ def _make_transformer_tables() -> dict[str, str]:
         "thousand": make_means_table(thousand, {BASELINE: "real data only", **_REPLACE}),
         "thousand_split": make_split_table(thousand, _THOUSAND_PAIRS),
         "thousand_moves": make_moves_table(thousand, _REPLACE),
+        "thousand_ratio": make_means_table(thousand, {BASELINE: "real data only", **_THOUSAND_RATIO}),
+        "thousand_ratio_split": make_split_table(thousand, _THOUSAND_RATIO_PAIRS),
         "synthetic": make_means_table(rows, {BASELINE: "real data only", **_REPLACE}),
         "ratio": make_means_table(rows, {BASELINE: "real data only", **_AUGMENT}),
         "primary": make_tests_table(rows, _TRANSFORMER_TESTS),
